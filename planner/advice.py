@@ -1,0 +1,86 @@
+"""When nothing fits: the plan nearest to fitting, and what would make one fit, each found by searching again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from planner.plan import Plan
+from planner.search import Result, search
+from planner.space import Space
+from planner.specs import GIB, LARGEST_GPUS, Job
+
+
+@dataclass(frozen=True)
+class Advice:
+    """One change that makes plans fit: what to change, how many fit then, and the fastest of them in seconds a step."""
+
+    change: str
+    fit: int
+    step_seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """The advice as a sentence."""
+        plans = "plan fits" if self.fit == 1 else "plans fit"
+        return f"{self.change}: {self.fit:,} {plans}, the fastest at {self.step_seconds:.4g} s a step."
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The plan that misses by least, its bytes and what it is over by, and the changes that would make plans fit."""
+
+    plan: Plan
+    memory_bytes: float
+    over_bytes: float
+    advice: tuple[Advice, ...]
+
+    @property
+    def sentence(self) -> str:
+        """What is nearest, as a sentence."""
+        if self.over_bytes > 0:
+            return f"Nothing fits: the nearest plan needs {self.memory_bytes / GIB:.1f} GiB a GPU, {self.over_bytes / GIB:.1f} GiB too much."
+        return "Nothing fits: the offloaded optimizer states are more than the host memory of a node."
+
+
+def nearest(result: Result, *, cancelled: Callable[[], bool] | None = None) -> Nearest | None:
+    """What stands closest to fitting and what would help; None where something fits or nothing is valid. Cancelled as search."""
+    if len(result.order) or not len(result):
+        return None
+    row = int(result.rejected_order[0])
+    found = []
+    for change, job, space in changes(result.job, result.space):
+        again = search(job, space, cancelled=cancelled)
+        if len(again.order):
+            found.append(Advice(change, len(again.order), float(again.step_seconds[again.order[0]])))
+    found.sort(key=lambda advice: advice.step_seconds)
+    needs = float(result.memory_bytes[row])
+    return Nearest(result.plan(row), needs, needs - result.job.memory_limit, tuple(found))
+
+
+def changes(job: Job, space: Space) -> Iterator[tuple[str, Job, Space]]:
+    """Changes worth trying, from the user's own bounds to the job and the cluster: a sentence's start, the job, the space."""
+    for axis in space.bounds:
+        yield f"Free {axis} (now {space.text(axis)})", job, space.with_(axis, None)
+    if len(space.bounds) > 1:
+        yield "Free every axis", job, Space()
+    if job.headroom > 0:
+        yield f"Leave no headroom (now {job.headroom:.0%})", replace(job, headroom=0.0), space
+    if job.optimizer == "adamw":
+        yield "Use adamw-8bit", replace(job, optimizer="adamw-8bit"), space
+    if job.gradient_bytes == 4:
+        yield "Keep gradients in 2 bytes", replace(job, gradient_bytes=2), space
+    if not job.attention.startswith("flash"):
+        yield "Use flash attention", replace(job, attention="flash-2"), space
+    yield (
+        ("Keep the optimizer on the device", replace(job, offload_optimizer=False), space)
+        if job.offload_optimizer
+        else ("Offload the optimizer to the host", replace(job, offload_optimizer=True), space)
+    )
+    for times in (2, 4, 8):
+        gpus = job.cluster.gpus * times
+        if gpus <= LARGEST_GPUS:
+            yield f"Use {gpus:,} GPUs", replace(job, cluster=replace(job.cluster, gpus=gpus)), space
+    for share in (2, 4):
+        if job.sequence % share == 0:
+            yield f"Cut the sequence to {job.sequence // share:,}", replace(job, sequence=job.sequence // share), space

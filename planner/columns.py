@@ -1,0 +1,213 @@
+"""Every number shown or exported: its key, heading, unit, width, and how one value of it is written.
+
+The table on the screen, `tmplan plan` in all its formats and the plan file read this registry and nothing else. To show a
+number more, add one entry to COLUMNS. Nothing here needs numpy: values come as columns and leave as columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import UnknownName
+from planner.specs import GIB, RECOMPUTES
+
+if TYPE_CHECKING:
+    from planner.search import Estimate
+
+Plain = int | float | bool | str
+SHARDING = ("none", "ZeRO-1", "ZeRO-2", "FSDP")  # by ZeRO stage
+SHORT_RECOMPUTE = ("none", "sel", "full", "first")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One number. `value` gives a column of it (a row each) from an Estimate, in `unit`; the smallest is best if `ascending`.
+
+    `write` makes text of one value, `plain` what JSON, CSV and the plan file hold of it.
+    """
+
+    key: str
+    heading: str
+    unit: str
+    width: int
+    help: str
+    value: Callable[[Estimate], Any]
+    write: Callable[[Any], str]
+    plain: Callable[[Any], Plain]
+    ascending: bool = True
+
+    def text(self, value: Any) -> str:
+        """One value, right-aligned in the column's width."""
+        return self.write(value).rjust(self.width)
+
+    @property
+    def title(self) -> str:
+        """The heading, right-aligned as its values are."""
+        return self.heading.rjust(self.width)
+
+    def values(self, estimate: Estimate) -> Any:
+        """A value for each row of the estimate, even where it is the same for all."""
+        values = self.value(estimate)
+        return values if getattr(values, "ndim", 0) else values + estimate.step * 0.0
+
+
+def write_count(value: Any) -> str:
+    """A whole number."""
+    return str(int(value))
+
+
+def write_yes(value: Any) -> str:
+    """yes, or - where not: a column of them reads at a glance."""
+    return "yes" if value else "-"
+
+
+def write_figure(value: Any) -> str:
+    """A number of about four digits, never in scientific notation below ten million."""
+    size = abs(value)
+    if size >= 1e7:
+        return f"{value:.2e}"
+    return f"{value:.3f}" if size < 10 else f"{value:.2f}" if size < 100 else f"{value:.1f}" if size < 1000 else f"{value:.0f}"
+
+
+def write_gib(value: Any) -> str:
+    """GiB to a tenth."""
+    return f"{value:.1f}" if value < 10_000 else f"{value:.0f}"
+
+
+def write_percent(value: Any) -> str:
+    """A share in percent, to a tenth."""
+    return f"{100 * value:.1f}%"
+
+
+def write_fill(value: Any) -> str:
+    """A share in whole percent; a plan over the limit never reads as 100 %."""
+    percent = 100 * value
+    return f"{int(percent) + 1 if value > 1 and int(percent) == 100 else round(percent)}%"
+
+
+def write_over(value: Any) -> str:
+    """GiB over the limit, - where there is room."""
+    return f"+{max(value, 0.1):.1f}" if value > 0 else "-"
+
+
+def sharding_code(estimate: Estimate) -> Any:
+    """ZeRO stage and replicas in one whole number, so that a column of it sorts and compares."""
+    return estimate.plan.zero + 4 * (estimate.plan.dp_replicate - 1)
+
+
+def write_sharding(code: Any) -> str:
+    """none, ZeRO-1, ZeRO-2, FSDP, or HSDP x8 for eight replicas of sharded groups."""
+    zero, replicas = int(code) % 4, int(code) // 4 + 1
+    if zero == 0 or replicas == 1:
+        return SHARDING[zero]
+    return f"HSDP x{replicas}" if zero == 3 else f"{SHARDING[zero]} x{replicas}"
+
+
+def recompute_code(estimate: Estimate) -> Any:
+    """The kind of recompute and its layers in one whole number."""
+    return estimate.plan.recompute + 4 * estimate.plan.recompute_layers
+
+
+def write_recompute(code: Any) -> str:
+    """none, sel, full, or first 3."""
+    kind, layers = int(code) % 4, int(code) // 4
+    return f"first {layers}" if kind == 3 else SHORT_RECOMPUTE[kind]
+
+
+def _degree(key: str, heading: str, width: int, help: str) -> Column:
+    return Column(key, heading, "", width, help, lambda e: getattr(e.plan, key), write_count, int)
+
+
+def _figure(
+    key: str, heading: str, unit: str, width: int, help: str, value: Callable[[Estimate], Any], write: Callable[[Any], str] = write_figure,
+    ascending: bool = True,
+) -> Column:  # fmt: skip
+    return Column(key, heading, unit, width, help, value, write, float, ascending)
+
+
+def over(estimate: Estimate) -> Any:
+    """GiB over the limit; 0 for a plan that fits."""
+    excess = (estimate.memory - estimate.memory_limit) / GIB
+    return (excess + abs(excess)) / 2  # never -0.0
+
+
+COLUMNS: tuple[Column, ...] = (
+    _degree("tp", "TP", 3, "tensor parallel degree"),
+    _degree("pp", "PP", 3, "pipeline stages"),
+    _degree("vpp", "VPP", 3, "virtual pipeline stages a rank (interleaved)"),
+    _degree("cp", "CP", 3, "context parallel degree"),
+    _degree("dp", "DP", 5, "data parallel degree"),
+    _degree("ep", "EP", 3, "expert parallel degree"),
+    _degree("dp_shard", "Shard", 5, "data parallel ranks that share one sharded copy"),
+    _degree("dp_replicate", "Repl", 5, "sharded copies"),
+    _degree("zero", "ZeRO", 4, "ZeRO stage: 1 shards the optimizer, 2 the gradients too, 3 the parameters too"),
+    Column("sharding", "Sharding", "", 8, "what is sharded over data parallel ranks", sharding_code, write_sharding, write_sharding),
+    Column("sequence_parallel", "SP", "", 3, "sequence parallelism", lambda e: e.plan.sequence_parallel, write_yes, bool),
+    _degree("micro_batch", "MB", 3, "sequences in a micro-batch"),
+    Column("recompute", "Recomp", "", 8, "what the backward pass computes again", recompute_code, write_recompute,
+           lambda code: RECOMPUTES[int(code) % 4]),
+    _degree("recompute_layers", "RL", 3, "layers recomputed in each virtual stage, for recompute first"),
+    _figure("memory_gib", "GiB", "GiB", 6, "device memory of the fullest GPU", lambda e: e.memory / GIB, write_gib),
+    _figure("memory_limit_gib", "Limit", "GiB", 6, "device memory a plan may use", lambda e: e.memory_limit / GIB, write_gib),
+    _figure("memory_fill", "Full", "share", 5, "device memory over its limit", lambda e: e.memory / e.memory_limit, write_fill),
+    _figure("over_gib", "Over", "GiB", 7, "device memory beyond the limit", over, write_over),
+    _figure("host_gib", "Host", "GiB", 7, "host memory of a node that offload takes", lambda e: e.host / GIB, write_gib),
+    Column("fits", "Fits", "", 4, "whether it fits the device memory", lambda e: e.fits, write_yes, bool, False),
+    _figure("step_seconds", "Step s", "s", 7, "time of one step", lambda e: e.step),
+    _figure("tokens_per_second_per_gpu", "tok/s", "tokens/s", 7, "tokens a second and GPU", lambda e: e.tokens_per_second_per_gpu,
+            ascending=False),
+    _figure("mfu", "MFU", "share", 6, "model FLOP utilisation", lambda e: e.mfu, write_percent, ascending=False),
+)  # fmt: skip
+BY_KEY: Mapping[str, Column] = {c.key: c for c in COLUMNS}
+DEFAULT_TABLE = (
+    "tp", "pp", "vpp", "cp", "dp", "sharding", "sequence_parallel", "micro_batch", "recompute", "memory_gib", "memory_fill",
+    "step_seconds", "tokens_per_second_per_gpu", "mfu",
+)  # fmt: skip
+# 78 columns wide, a space between: sequence parallelism is left to the details
+NARROW_TABLE = tuple(key for key in DEFAULT_TABLE if key != "sequence_parallel")
+
+
+def columns_for(estimate: Estimate) -> tuple[Column, ...]:
+    """Every column, and one for each part of memory and of time this estimate has."""
+    return COLUMNS + tuple(
+        _part(f"{group}_{part}{suffix}", part, unit, scale, names)
+        for group, suffix, unit, scale, names in PARTS
+        for part in getattr(estimate, names)
+    )
+
+
+PARTS = (  # prefix and suffix of the key, unit, scale, field of Estimate
+    ("memory", "_gib", "GiB", GIB, "memory_parts"),
+    ("time", "_seconds", "s", 1.0, "time_parts"),
+    ("hidden", "_seconds", "s", 1.0, "hidden"),
+)
+
+
+def _part(key: str, part: str, unit: str, scale: float, names: str) -> Column:
+    return _figure(key, part, unit, max(7, len(part)), f"{part} ({unit})", lambda e: getattr(e, names)[part] / scale)
+
+
+def find(key: str, columns: Sequence[Column] = COLUMNS) -> Column:
+    """The column of this key, or of this heading; UnknownName with the nearest if there is none."""
+    for column in columns:
+        if key in (column.key, column.heading.lower()):
+            return column
+    raise UnknownName("column", key, [c.key for c in columns])
+
+
+def records(estimate: Estimate) -> list[dict[str, Any]]:
+    """One mapping of plain values a row, as the JSON contract has it: parts of memory and time as mappings of their own."""
+    head = [(c.key, c.plain, c.values(estimate)) for c in COLUMNS]
+    parts = [(f"{names.removesuffix('_parts')}_parts{suffix}", scale, getattr(estimate, names)) for _, suffix, _, scale, names in PARTS]
+    return [
+        {key: plain(values[i]) for key, plain, values in head}
+        | {name: {part: _at(values, i) / scale for part, values in by_part.items()} for name, scale, by_part in parts}
+        for i in range(len(estimate.plan))
+    ]
+
+
+def _at(values: Any, row: int) -> float:
+    """A part at one row; a part may be one number for all rows."""
+    return float(values[row] if getattr(values, "ndim", 0) else values)

@@ -1,0 +1,200 @@
+"""Seconds on the device: matrix products by shape, attention by kernel, element-wise work by bytes; and the host's time.
+
+All for one layer and one micro-batch on one rank, unless said. Columns depend on tp, cp, micro_batch and sequence_parallel alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from planner.formula import formula
+from planner.plan import Plan
+from planner.shard import padded_vocab
+from planner.specs import Gpu, Job, Model
+
+FP8_GAIN = 0.9  # of the nominal gain of fp8 over bf16; 1.8 times on H100, fitted on published fp8 runs before this project
+HBM_FRACTION = 0.8  # of memory bandwidth that element-wise kernels reach; aiconfigurator systems/*.yaml, t = bytes / (0.8 bw)
+HOST_BACKWARD = 1.5  # host time of a backward pass over a forward pass; same source as the stacks' host_layer_us
+FLASH_BACKWARD = 2.5  # FLOPs of flash attention's backward over its forward: five products for two (Dao 2023, Section 3.1)
+FLASH_1_SLOWER = 1.33  # flash-1 over flash-2, from published runs of both
+Shape = tuple[Any, Any, Any]
+
+
+@formula("t_0 + ([2 (x + dx) (y + dy) (z + dz) / R_g]⁴ + [2 (x · y + y · z + x · z) / B_g]⁴)^¼", "calib", "form and constants: the GPU's file")
+def gemm_seconds(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any) -> Any:
+    """One matrix product of m x k by k x n in 16 or 8 bits; seconds."""
+    g = gpu.gemm
+    rate = g.flops_s * (max(1.0, FP8_GAIN * gpu.flops_fp8 / gpu.flops_bf16) if precision == "fp8" else 1.0)
+    flops = 2.0 * (m_rows + g.pad_m) * (n_columns + g.pad_n) * (k_inner + g.pad_k) / rate
+    moved = 2.0 * (m_rows * n_columns + n_columns * k_inner + m_rows * k_inner) / g.bytes_s
+    squares = (flops * flops) ** 2 + (moved * moved) ** 2
+    return g.overhead_s + np.sqrt(np.sqrt(squares))
+
+
+def linear_shapes(job: Job, plan: Plan, tokens: Any) -> dict[str, tuple[Shape, ...]]:
+    """The shapes (m, n, k) of a layer's matrix products on one rank, by part."""
+    model = job.model
+    queries = model.heads * model.head_dim / plan.tp
+    keys = -(-model.kv_heads // plan.tp) * model.head_dim
+    middle = model.ffn / plan.tp
+    return {
+        "qkv": ((tokens, queries + 2 * keys, model.hidden),),
+        "projection": ((tokens, model.hidden, queries),),
+        "mlp": ((tokens, (2 if model.gated else 1) * middle, model.hidden), (tokens, model.hidden, middle)),
+    }
+
+
+def linear_parts(job: Job, plan: Plan, tokens: Any) -> dict[str, Any]:
+    """Forward seconds of a layer's matrix products by part."""
+    gpu = job.cluster.gpu
+    shapes = linear_shapes(job, plan, tokens)
+    return {part: sum(gemm_seconds(gpu, job.precision, *shape) for shape in given) for part, given in shapes.items()}
+
+
+@formula("sum of t_g over qkv, projection and MLP", "korthikanti22", "Appendix A: the products of a layer")
+def linear_forward(job: Job, plan: Plan, tokens: Any) -> Any:
+    """A layer's matrix products, forward; seconds."""
+    return sum(linear_parts(job, plan, tokens).values())
+
+
+@formula("sum of t_g for the gradients of inputs and of weights", "math101", "backward: two products for each forward one")
+def linear_backward(job: Job, plan: Plan, tokens: Any) -> Any:
+    """A layer's matrix products, backward: dX = dY W^T and dW = X^T dY; seconds."""
+    gpu, total = job.cluster.gpu, 0.0
+    for part in linear_shapes(job, plan, tokens).values():
+        for m, n, k in part:
+            total = total + gemm_seconds(gpu, job.precision, m, k, n) + gemm_seconds(gpu, job.precision, k, n, m)
+    return total
+
+
+def attended(model: Model, sequence: int) -> float:
+    """Keys a query attends to under a causal mask, mean over queries and layers; a window shortens it in local layers."""
+    everything = sequence / 2
+    if not model.sliding_window or model.sliding_window >= sequence:
+        return everything
+    window = model.sliding_window - model.sliding_window**2 / (2 * sequence)
+    return everything / model.global_every + window * (1 - 1 / model.global_every)
+
+
+@formula("4 · T · s_a · a · e / t, s_a the keys a causal query sees (s / 2)", "flash23", "Section 4, causal FLOPs halved")
+def attention_flops(job: Job, plan: Plan, tokens: Any) -> Any:
+    """FLOPs of scores and values, forward, causal half alone; FLOP."""
+    model = job.model
+    return 4.0 * tokens * attended(model, job.sequence) * model.heads * model.head_dim / plan.tp
+
+
+def unfused_attention(job: Job, plan: Plan, tokens: Any, backward: bool) -> Any:
+    """Attention in separate kernels over the whole square: batched products, softmax, dropout; seconds."""
+    model, gpu = job.model, job.cluster.gpu
+    rows = tokens * model.heads / plan.tp
+    s, e = float(job.sequence), float(model.head_dim)
+    products = gemm_seconds(gpu, "bf16", rows, s, e) + gemm_seconds(gpu, "bf16", rows, e, s)
+    # bytes a score: softmax read and write (backward two reads, one write), dropout likewise with its mask
+    softmax, dropout = (6, 5) if backward else (4, 5)
+    moved = softmax + (dropout if model.dropout else 0) + (8 if job.attention == "unfused" else 0)  # scale and mask apart
+    return products * (2 if backward else 1) + rows * s * moved / (HBM_FRACTION * gpu.hbm_bytes_s)
+
+
+@formula("F_a / (φ · R_g) with flash kernels; products and softmax by bytes otherwise", "flash23", "rate: the GPU's file")
+def attention_forward(job: Job, plan: Plan, tokens: Any, attention_flops: Any) -> Any:
+    """A layer's attention, forward; seconds."""
+    if not job.attention.startswith("flash"):
+        return unfused_attention(job, plan, tokens, backward=False)
+    gpu = job.cluster.gpu
+    slower = FLASH_1_SLOWER if job.attention == "flash-1" else 1.0
+    return gpu.gemm.overhead_s + slower * attention_flops / (gpu.flash_fraction * gpu.gemm.flops_s)
+
+
+@formula("2.5 · t_a with flash kernels; twice the products otherwise", "flash23", "Section 3.1")
+def attention_backward(job: Job, plan: Plan, tokens: Any, attention_forward: Any) -> Any:
+    """A layer's attention, backward; seconds."""
+    if not job.attention.startswith("flash"):
+        return unfused_attention(job, plan, tokens, backward=True)
+    return FLASH_BACKWARD * attention_forward
+
+
+def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Any:
+    """Bytes a token that norms, residuals, dropout, positions and the activation move, each read and written once in 16 bits."""
+    model = job.model
+    region = np.where(plan.sequence_parallel > 0, plan.tp, 1)
+    rotated = (model.heads + model.kv_heads) * model.head_dim / plan.tp
+    norms = model.norms_per_layer * (6 if backward else 4) * model.hidden / region
+    residuals = 2 * (6 + (1 if model.dropout else 0)) * model.hidden / region
+    positions = 4 * rotated * ((model.positions == "rope") + (model.qk_norm != "none"))
+    if model.gated:
+        activation = (10 if backward else 6) * model.ffn / plan.tp
+    else:
+        activation = (6 if backward else 4) * model.ffn / plan.tp
+    cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)
+    return norms + residuals + positions + activation + cast
+
+
+@formula("ε · T · bytes a token / (0.8 · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
+def elementwise_forward(job: Job, plan: Plan, tokens: Any) -> Any:
+    """A layer's element-wise work, forward; seconds."""
+    moved = job.stack.elementwise * tokens * elementwise_bytes(job, plan, backward=False)
+    return moved / (HBM_FRACTION * job.cluster.gpu.hbm_bytes_s)
+
+
+@formula("(ε · T · bytes a token + 2 · g · P_l) / (0.8 · B_h)", "tmplan", "as forward, and weight gradients added into the kept ones")
+def elementwise_backward(job: Job, plan: Plan, tokens: Any, layer_weights: Any) -> Any:
+    """A layer's element-wise work, backward, with the accumulation of weight gradients; seconds."""
+    moved = job.stack.elementwise * tokens * elementwise_bytes(job, plan, backward=True)
+    return (moved + 2.0 * job.gradient_bytes * layer_weights) / (HBM_FRACTION * job.cluster.gpu.hbm_bytes_s)
+
+
+@formula("t_m + t_a + t_e", "korthikanti22", "Table 4 measures these for one layer")
+def layer_forward(linear_forward: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
+    """A layer's forward pass on the device; seconds."""
+    return linear_forward + attention_forward + elementwise_forward
+
+
+@formula("t_n + t_d + t_h", "korthikanti22", "Table 4 measures these for one layer")
+def layer_backward(linear_backward: Any, attention_backward: Any, elementwise_backward: Any) -> Any:
+    """A layer's backward pass on the device; seconds."""
+    return linear_backward + attention_backward + elementwise_backward
+
+
+@formula("the parts the stack's selective recompute repeats", "korthikanti22", "Section 5")
+def selective_repeat(job: Job, plan: Plan, tokens: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
+    """Forward work that selective recompute repeats in one layer; seconds."""
+    repeat = job.stack.selective.repeat
+    total = repeat.get("attention", 0.0) * attention_forward + repeat.get("elementwise", 0.0) * elementwise_forward
+    for part, seconds in linear_parts(job, plan, tokens).items():
+        if repeat.get(part):
+            total = total + repeat[part] * seconds
+    return total
+
+
+@formula("max(0, H_l - t_f) + max(0, 1.5 · H_l - t_b)", "tmplan", "a layer takes no less than its launches")
+def layer_host(job: Job, layer_forward: Any, layer_backward: Any) -> Any:
+    """Time the device waits for the host in one layer, forward and backward; seconds."""
+    host = job.stack.host_layer_s
+    return np.maximum(0.0, host - layer_forward) + np.maximum(0.0, HOST_BACKWARD * host - layer_backward)
+
+
+@formula("max(0, H_l - t_f)", "tmplan", "a repeated forward pass takes no less than its launches")
+def repeat_host(job: Job, layer_forward: Any) -> Any:
+    """Time the device waits for the host while a layer's forward pass is repeated; seconds."""
+    return np.maximum(0.0, job.stack.host_layer_s - layer_forward)
+
+
+@formula("3 products of T x V / t x h, and λ · T · V / t bytes read and written", "korthikanti22", "Appendix A: logits layer")
+def head_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Head and loss of one micro-batch, forward and backward; seconds."""
+    gpu, hidden = job.cluster.gpu, float(job.model.hidden)
+    entries = padded_vocab(job, plan) / plan.tp
+    products = (
+        gemm_seconds(gpu, "bf16", tokens, entries, hidden)
+        + gemm_seconds(gpu, "bf16", tokens, hidden, entries)
+        + gemm_seconds(gpu, "bf16", hidden, entries, tokens)
+    )
+    return products + 2.0 * job.stack.logits_bytes * tokens * entries / (HBM_FRACTION * gpu.hbm_bytes_s)
+
+
+@formula("(12 · T · h) / (0.8 · B_h)", "tmplan", "lookup, its gradient added in fp32, by bytes")
+def embedding_seconds(job: Job, tokens: Any) -> Any:
+    """Embedding of one micro-batch, forward and backward; seconds."""
+    return 12.0 * tokens * job.model.hidden / (HBM_FRACTION * job.cluster.gpu.hbm_bytes_s)

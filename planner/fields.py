@@ -1,0 +1,209 @@
+"""The registry of every field a person can set: its name, unit, limits, and how its text is read and written.
+
+The form on the screen, the options of the command line and the plan file are all made from FIELDS.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from planner import presets
+from planner.errors import FieldError, FileError, UnknownName
+from planner.specs import ATTENTIONS, GIB, LARGEST_GPUS, OPTIMIZERS, PRECISIONS, Gpu, Model, Stack
+
+Value = int | float | str | bool
+Spec = Gpu | Model | Stack | presets.ClusterPreset
+SUFFIXES = {"k": 2**10, "m": 2**20}  # 8k tokens are 8,192, as in every paper
+YES, NO = ("yes", "y", "true", "on", "1"), ("no", "n", "false", "off", "0")
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field. `spec` and `attribute` name what it sets, `scale` turns its unit into base units.
+
+    `default` is what it stands at when neither the user nor a preset says; None where a preset or a rule decides.
+    `optional` fields take an empty text, which means: as the preset has it.
+    """
+
+    key: str
+    group: str  # cluster, model, batch
+    label: str
+    kind: str  # preset, int, float, choice, bool
+    help: str
+    unit: str = ""
+    spec: str = ""  # gpu, cluster, model, job
+    attribute: str = ""
+    scale: float = 1.0
+    least: float = 1
+    most: float = 2**34
+    choices: tuple[str, ...] = ()
+    preset_kind: str = ""
+    default: Value | None = None
+    optional: bool = False
+
+
+def _gpu(key: str, label: str, unit: str, attribute: str, scale: float, least: float, most: float, help: str) -> Field:
+    return Field(key, "cluster", label, "float", help, unit, "gpu", attribute, scale, least, most)
+
+
+def _link(key: str, label: str, unit: str, attribute: str, scale: float, least: float, most: float, help: str) -> Field:
+    return Field(key, "cluster", label, "float", help, unit, "cluster", attribute, scale, least, most)
+
+
+def _size(key: str, label: str, most: float, help: str) -> Field:
+    return Field(key, "model", label, "int", help, "", "model", key, 1.0, 1, most)
+
+
+FIELDS: tuple[Field, ...] = (
+    Field("cluster", "cluster", "Cluster", "preset", "shape of the cluster; empty: custom", preset_kind="clusters", optional=True,
+          default=""),
+    Field("gpu", "cluster", "GPU", "preset", "accelerator", preset_kind="gpus", default="h100-sxm"),
+    Field("gpus", "cluster", "GPUs", "int", "GPUs in all", "", "cluster", "gpus", 1.0, 1, LARGEST_GPUS, default=8),
+    Field("gpus_per_node", "cluster", "GPUs a node", "int", "GPUs in one node", "", "cluster", "gpus_per_node", 1.0, 1, 65_536, default=8),
+    Field("link_domain", "cluster", "Link domain", "int", "GPUs that reach each other over the scale-up link (NVLink, xGMI, PCIe)", "GPUs",
+          "cluster", "link_domain", 1.0, 1, 65_536),
+    _link("link_gb_s", "Link", "GB/s", "link_bytes_s", 1e9, 1e-3, 1e6, "scale-up link of a GPU, one way"),
+    _link("nic_gbit_s", "NIC", "Gb/s", "nic_bytes_s", 1.25e8, 1e-3, 8e6, "network of a GPU, one way"),
+    _gpu("memory_gib", "Memory", "GiB", "memory_bytes", GIB, 0.25, 2**20, "memory of a GPU as the driver offers it"),
+    _gpu("hbm_gb_s", "HBM", "GB/s", "hbm_bytes_s", 1e9, 0.1, 1e7, "memory bandwidth of a GPU"),
+    _gpu("tflops_bf16", "bf16", "TFLOP/s", "flops_bf16", 1e12, 1e-3, 1e8, "dense bf16 rate of a GPU"),
+    _gpu("tflops_fp8", "fp8", "TFLOP/s", "flops_fp8", 1e12, 0, 1e8, "dense fp8 rate of a GPU; 0: none"),
+    _gpu("pcie_gb_s", "PCIe", "GB/s", "pcie_bytes_s", 1e9, 1e-3, 1e6, "link of a GPU to its host, one way"),
+    _link("host_memory_gib", "Host memory", "GiB", "host_memory_bytes", GIB, 1, 2**30, "memory of a node's host"),
+    Field("headroom", "cluster", "Headroom", "float", "share of the GPU's memory to leave free", "%", "job", "headroom", 0.01, 0, 95,
+          default=0.0),
+    Field("model", "model", "Model", "preset", "model: a preset, a config.json of Hugging Face, or a model TOML",
+          preset_kind="models", default="llama-3.1-405b"),
+    _size("layers", "Layers", 10_000, "transformer layers"),
+    _size("hidden", "Hidden", 2**24, "width of the residual stream"),
+    _size("heads", "Heads", 65_536, "attention heads"),
+    _size("kv_heads", "KV heads", 65_536, "key and value heads; as many as heads: MHA"),
+    _size("head_dim", "Head dim", 65_536, "width of one head"),
+    _size("ffn", "FFN", 2**24, "middle width of the MLP"),
+    _size("vocab", "Vocabulary", 2**28, "tokens in the vocabulary"),
+    Field("gated", "model", "Gated MLP", "bool", "SwiGLU or GeGLU: two matrices into the MLP's middle", "", "model", "gated"),
+    Field("tied", "model", "Tied head", "bool", "the head shares the embedding", "", "model", "tied"),
+    Field("stack", "batch", "Stack", "preset", "training framework", preset_kind="stacks", default="megatron-core"),
+    Field("sequence", "batch", "Sequence", "int", "tokens in a sequence; 32k is 32,768", "tokens", "job", "sequence", default=8192),
+    Field("global_batch", "batch", "Global batch", "int", "sequences in a step", "sequences", "job", "global_batch", default=2048),
+    Field("precision", "batch", "Precision", "choice", "compute type", "", "job", "precision", choices=PRECISIONS, default="bf16"),
+    Field("optimizer", "batch", "Optimizer", "choice", "optimizer", "", "job", "optimizer", choices=OPTIMIZERS, default="adamw"),
+    Field("gradient_bytes", "batch", "Gradients", "choice", "bytes of a gradient as kept; empty: the stack's", "bytes", "job",
+          "gradient_bytes", choices=("2", "4"), optional=True),
+    Field("attention", "batch", "Attention", "choice", "attention kernel; empty: the stack's", "", "job", "attention",
+          choices=ATTENTIONS, optional=True),
+    Field("offload_optimizer", "batch", "Offload", "bool", "keep the optimizer's states in host memory", "", "job", "offload_optimizer",
+          default=False),
+)  # fmt: skip
+BY_KEY = {f.key: f for f in FIELDS}
+
+
+def field_of(key: str) -> Field:
+    """The field of this name; UnknownName with the nearest if there is none."""
+    if key not in BY_KEY:
+        raise UnknownName("field", str(key), BY_KEY)
+    return BY_KEY[key]
+
+
+def parse(key: str, text: str) -> Value:
+    """The value of a field from what a person typed, in the field's own unit.
+
+    Whole numbers: 8192, 8_192, 8,192, 8k, 1e3. Yes or no for a bool. An unknown preset or a file that cannot be read is
+    refused here, so that what cannot be loaded never enters the form. FieldError (UnknownName) names the field.
+    """
+    f = field_of(key)
+    text = text.strip()
+    if f.optional and text.lower() in ("", "custom"):
+        return ""
+    if not text:
+        raise FieldError(key, f"{key} is empty; it {_wanted(f)}")
+    if f.kind == "preset":
+        load(key, text)
+        return text.lower() if text.lower() in presets.names(f.preset_kind) else text
+    if f.kind == "choice":
+        return check(f, text.lower())
+    if f.kind == "bool":
+        if text.lower() not in YES + NO:
+            raise FieldError(key, f"{key} must be yes or no, not {quoted(text)}")
+        return text.lower() in YES
+    return check(f, _number(f, text))
+
+
+def _number(f: Field, text: str) -> int | float:
+    """A number from its text, whole if the field is."""
+    bare = text.lower()
+    if f.unit and bare.endswith(f.unit.lower()):
+        bare = bare[: -len(f.unit)].rstrip()
+    times = 1
+    if f.kind == "int" and bare[-1:] in SUFFIXES:
+        bare, times = bare[:-1].rstrip(), SUFFIXES[bare[-1]]
+    if re.fullmatch(r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?", bare):
+        bare = bare.replace(",", "")
+    if len(bare) > 60 or not re.fullmatch(r"[+-]?([0-9_]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?(nan|inf|infinity)", bare):
+        raise FieldError(f.key, f"{f.key} {_wanted(f)}, not {quoted(text)}")
+    try:
+        if re.fullmatch(r"[+-]?[0-9_]+", bare):
+            return int(bare) * times if f.kind == "int" else float(bare)
+        value = float(bare) * times
+    except ValueError:
+        raise FieldError(f.key, f"{f.key} {_wanted(f)}, not {quoted(text)}") from None
+    return int(value) if f.kind == "int" and math.isfinite(value) and value == int(value) else value
+
+
+def check(f: Field, value: object) -> Value:
+    """The value itself if the field can take it; FieldError in the field's own unit if not."""
+    wrong = FieldError(f.key, f"{f.key} {_wanted(f)}, not {quoted(value)}")
+    if f.kind in ("preset", "choice"):
+        if not isinstance(value, str) or (f.kind == "choice" and value not in f.choices) or not value:
+            raise wrong
+        return value
+    if f.kind == "bool":
+        if not isinstance(value, bool):
+            raise wrong
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or (f.kind == "int" and not isinstance(value, int)):
+        raise wrong
+    if (isinstance(value, float) and not math.isfinite(value)) or not f.least <= value <= f.most:
+        raise wrong
+    return value if f.kind == "int" else float(value)
+
+
+def _wanted(f: Field) -> str:
+    """What the field would take, for a sentence."""
+    if f.kind == "preset":
+        return f"must be the name of a preset (see tmplan {f.preset_kind}) or a file"
+    if f.kind == "choice":
+        return f"must be one of {', '.join(f.choices)}"
+    if f.kind == "bool":
+        return "must be yes or no"
+    number = "a whole number" if f.kind == "int" else "a number"
+    return f"must be {number} from {f.least:,.12g} to {f.most:,.12g}{' ' + f.unit if f.unit else ''}"
+
+
+def quoted(value: object) -> str:
+    """A value as a sentence can show it: short, and free of control characters."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30:
+        return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    shown = repr(value) if not isinstance(value, int) or isinstance(value, bool) else "a number that large"
+    return shown if len(shown) <= 48 else f"{shown[:44]}...'"
+
+
+def text(key: str, value: Value) -> str:
+    """A value as the form shows it, and as `parse` reads it back."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    return str(value)
+
+
+def load(key: str, name: str) -> Spec:
+    """The spec a preset field names; errors carry the field's key (UnknownName, FieldError) or are Unsupported."""
+    try:
+        read: Callable[[str], Spec] = getattr(presets, key)
+        return read(name)
+    except FileError as error:
+        raise FieldError(key, str(error)) from error

@@ -1,0 +1,177 @@
+"""Bytes by purpose and by pipeline stage.
+
+Live tensors (allocated), what the caching allocator holds (reserved), what the device shows. A plan fits if the device's
+number, at its fullest stage, is within what the driver offers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from planner.formula import formula
+from planner.plan import Plan
+from planner.shard import padded_vocab
+from planner.specs import Job
+
+# Bytes a parameter: fp32 master copy, then the optimizer's states (Transformer Math 101, "Optimizer States").
+OPTIMIZER_STATES = {"adamw": 4 + 4 + 4, "adamw-8bit": 4 + 1 + 1, "sgd": 4 + 4}
+WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training keeps its weights in bf16 and casts them
+
+
+def kept_whole(job: Job, plan: Plan) -> Any:
+    """Whether gathered weights and unreduced gradients stay whole between micro-batches, as FSDP2 has it in a pipeline."""
+    return (plan.pp > 1) & job.stack.pipeline_syncs_once
+
+
+@formula("2 · P_i, over Z with ZeRO-3; the fp32 shard serves where it is its own master", "zero20", "Section 5, Figure 1")
+def parameter_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
+    """Weights a rank keeps in 16 bits; bytes."""
+    sharded = 0.0 if job.stack.master_is_parameter else 1.0 / shard_size
+    return WEIGHT_BYTES * stage_weights * np.where((plan.zero >= 3) & ~kept_whole(job, plan), sharded, 1.0)
+
+
+@formula("g · P_i, over Z with ZeRO-2 and 3", "zero20", "Section 5, Figure 1")
+def gradient_memory(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
+    """Gradients a rank keeps; bytes."""
+    return job.gradient_bytes * stage_weights / np.where((plan.zero >= 2) & ~kept_whole(job, plan), shard_size, 1)
+
+
+@formula("P_i · (master copy + states), over Z with ZeRO-1, 2 and 3", "math101", "Optimizer States; zero20 Figure 1")
+def optimizer_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
+    """Master weights and optimizer states of a rank, wherever they live; bytes."""
+    return OPTIMIZER_STATES[job.optimizer] * stage_weights / np.where(plan.zero >= 1, shard_size, 1)
+
+
+@formula("2 · max(2 P_l, P_e, P_h) + g_r · max(P_l, P_e, P_h), with ZeRO-3 alone", "fsdp23", "Section 3.3: two units are gathered at a time")
+def gathered_bytes(job: Job, plan: Plan, stage: Any, layer_weights: Any, embedding_weights: Any, head_weights: Any) -> Any:
+    """Weights gathered whole and gradients not yet scattered, while a fully sharded stage runs; bytes."""
+    edge = np.maximum((stage == 0) * embedding_weights, (stage == plan.pp - 1) * head_weights)
+    weights = WEIGHT_BYTES * np.maximum(2 * layer_weights, edge)
+    gradients = job.stack.gradient_reduce_bytes * np.maximum(layer_weights, edge)
+    return np.where((plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~kept_whole(job, plan), weights + gradients, 0.0)
+
+
+def activation_terms(job: Job, plan: Plan) -> dict[str, Any]:
+    """Bytes a token that one layer keeps for its backward pass, by term, on one rank.
+
+    For GPT with dropout and unfused attention these sum to s b h (10 + 24/t + 5 a s / (h t)), and with sequence parallelism to
+    s b h / t (34 + 5 a s / h): Korthikanti et al. 2022, Equations 2 and 4, kept term by term so that GQA, gated MLPs,
+    flash attention and parallel blocks have their own.
+    """
+    model = job.model
+    region = np.where(plan.sequence_parallel > 0, plan.tp, 1)  # norms, dropout and the inputs of column-parallel products
+    queries = model.heads * model.head_dim / plan.tp
+    keys = -(-model.kv_heads // plan.tp) * model.head_dim
+    norms = 1 if model.parallel_block else model.norms_per_layer
+    scores: Any
+    if job.attention.startswith("flash"):
+        scores = 4.0 * model.heads / plan.tp  # the log-sum-exp, fp32
+    else:
+        scores = (5.0 if model.dropout else 2.0) * model.heads * job.sequence / plan.tp
+    return {
+        "norm_in": 2.0 * norms * model.hidden / region,
+        "linear_in": 2.0 * min(2, model.norms_per_layer) * model.hidden / region,
+        "qkv": 2.0 * (queries + 2 * keys) + (2.0 * (queries + keys) if model.qk_norm != "none" else 0.0),
+        "scores": scores,
+        "attention_out": 2.0 * queries,
+        "dropout_masks": (2.0 if model.dropout else 0.0) * model.hidden / region,
+        "mlp_hidden": 2.0 * (2 if model.gated else 1) * model.ffn / plan.tp,
+        "act_out": 2.0 * model.ffn / plan.tp,
+    }
+
+
+@formula("T · (norms + inputs + qkv + scores + attention + masks + MLP)", "korthikanti22", "Equations 2 and 4")
+def layer_activations(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Activations one layer keeps for one micro-batch when nothing is recomputed; bytes."""
+    return tokens * sum(activation_terms(job, plan).values())
+
+
+@formula("T · the terms that selective recompute keeps", "korthikanti22", "Section 5, Equation 6; the stack says which")
+def selective_activations(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Activations one layer keeps for one micro-batch under selective recompute; bytes."""
+    keep = job.stack.selective.keep
+    return tokens * sum(v * keep.get(k, 1.0) for k, v in activation_terms(job, plan).items())
+
+
+@formula("2 · T · h, over t with sequence parallelism", "korthikanti22", "Section 4.2, full recomputation: 2 s b h a layer")
+def checkpoint_bytes(job: Job, plan: Plan, tokens: Any) -> Any:
+    """What a wholly recomputed layer keeps: its input; bytes."""
+    return 2.0 * tokens * job.model.hidden / np.where(plan.sequence_parallel > 0, plan.tp, 1)
+
+
+@formula("κ · n_i · ((ℓ_i - r_i) · A_k + r_i · A_c) + masks of the embedding", "korthikanti22", "Section 4.2.3 and Equation 5")
+def activation_bytes(
+    job: Job, plan: Plan, stage: Any, stage_layers: Any, recomputed_layers: Any, in_flight: Any,
+    kept_activations: Any, checkpoint_bytes: Any,
+) -> Any:  # fmt: skip
+    """Activations of all micro-batches in flight on one rank of a stage; bytes."""
+    layers = (stage_layers - recomputed_layers) * kept_activations + recomputed_layers * checkpoint_bytes
+    embedding = (stage == 0) * checkpoint_bytes / 2 if job.model.dropout else 0.0
+    return job.stack.activation_overhead * in_flight * (layers + embedding)
+
+
+@formula("A with none, A_s with selective recompute", "korthikanti22", "Section 5")
+def kept_activations(plan: Plan, layer_activations: Any, selective_activations: Any) -> Any:
+    """Activations of a layer that is not wholly recomputed; bytes a micro-batch."""
+    return np.where(plan.recompute == 1, selective_activations, layer_activations)
+
+
+@formula("gradients of the widest tensors, and the layer recomputed", "korthikanti22", "Section 5: the peak while a layer is recomputed")
+def layer_working(
+    job: Job, plan: Plan, tokens: Any, layer_activations: Any, selective_activations: Any
+) -> Any:
+    """What the layer at hand needs beside what is kept: gradients of its MLP, and its recomputed activations; bytes."""
+    model = job.model
+    wide = 2.0 * tokens * ((3 if model.gated else 2) * model.ffn / plan.tp + 2 * model.hidden)
+    again = np.where(plan.recompute >= 2, layer_activations, np.where(plan.recompute == 1, layer_activations - selective_activations, 0.0))
+    return wide + again
+
+
+@formula("[i = p - 1] λ · T · V / t", "korthikanti22", "Section 4.2.3, output layer: logits and the loss in fp32")
+def logits_memory(job: Job, plan: Plan, stage: Any, tokens: Any) -> Any:
+    """Logits, their gradient and the loss's fp32 copies on the last stage; bytes."""
+    return (stage == plan.pp - 1) * (job.stack.logits_bytes * tokens * padded_vocab(job, plan) / plan.tp)
+
+
+@formula("max(W_l - G, 0)", "tmplan", "layer and loss are not at work at once")
+def working_bytes(layer_working: Any, logits_memory: Any) -> Any:
+    """Working set beyond the logits, which are at hand at another time; bytes."""
+    return np.maximum(layer_working - logits_memory, 0.0)
+
+
+@formula("4 · T · h, with tensor parallelism", "korthikanti22", "Section 4.2.2: gathered input and its gradient")
+def buffer_bytes(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Buffers that tensor-parallel collectives gather into; bytes."""
+    return np.where(plan.tp > 1, 4.0 * tokens * job.model.hidden, 0.0)
+
+
+@formula("M_s + M_a", "tmplan", "sum of the parts")
+def allocated_bytes(static_bytes: Any, live_bytes: Any) -> Any:
+    """Live tensors at the peak of one rank; bytes."""
+    return static_bytes + live_bytes
+
+
+@formula("W_p + G_p + O_p + F_p", "zero20", "Figure 1: model states")
+def static_bytes(parameter_bytes: Any, gradient_memory: Any, resident_optimizer: Any, gathered_bytes: Any) -> Any:
+    """Weights, gradients, optimizer states and gathered layers of one rank; bytes."""
+    return parameter_bytes + gradient_memory + resident_optimizer + gathered_bytes
+
+
+@formula("O_p, nothing where it is offloaded to the host", "offload21", "Section 4")
+def resident_optimizer(job: Job, optimizer_bytes: Any) -> Any:
+    """Optimizer states on the device; bytes."""
+    return optimizer_bytes * (0.0 if job.offload_optimizer else 1.0)
+
+
+@formula("A_p + W_w + G + U", "korthikanti22", "Section 4")
+def live_bytes(activation_bytes: Any, working_bytes: Any, logits_memory: Any, buffer_bytes: Any) -> Any:
+    """Activations, working set, logits and buffers of one rank; bytes."""
+    return activation_bytes + working_bytes + logits_memory + buffer_bytes
+
+
+@formula("(1 + σ_a) · M + X", "tmplan", "allocator slack and context: the stack's, see its file")
+def device_bytes(job: Job, allocated_bytes: Any) -> Any:
+    """What the device shows: allocated, the caching allocator's slack, and the context; bytes."""
+    return (1.0 + job.stack.allocator_slack) * allocated_bytes + job.stack.context_bytes

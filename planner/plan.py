@@ -1,0 +1,142 @@
+"""Plan: one plan, or equal-length columns of plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.errors import FieldError
+from planner.specs import RECOMPUTES
+
+Column = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The degrees and choices of one plan (whole numbers), or of many (columns of equal length).
+
+    `dp` counts replicas of the model's data; `dp_shard` x `dp_replicate` = dp. `recompute` is an index into
+    specs.RECOMPUTES, `recompute_layers` the layers recomputed in each virtual stage when it is `first`.
+    """
+
+    tp: Any = 1
+    pp: Any = 1
+    vpp: Any = 1
+    cp: Any = 1
+    dp: Any = 1
+    ep: Any = 1
+    dp_shard: Any = 1
+    dp_replicate: Any = 1
+    zero: Any = 0
+    sequence_parallel: Any = 0
+    micro_batch: Any = 1
+    recompute: Any = 0
+    recompute_layers: Any = 0
+
+    def __len__(self) -> int:
+        return len(self.tp)
+
+    def take(self, rows: Any) -> Plan:
+        """The plans at these rows, as columns (or one plan for one row)."""
+        return Plan(**{k: v[rows] for k, v in columns_of(self).items()})
+
+    def one(self, row: int) -> Plan:
+        """One row as a plan of plain whole numbers."""
+        return Plan(**{k: int(v[row]) for k, v in columns_of(self).items()})
+
+    def rows(self) -> Iterator[Plan]:
+        """Each row as a plan of its own."""
+        return (self.one(i) for i in range(len(self)))
+
+    def column(self) -> Plan:
+        """One plan as columns of length one."""
+        return Plan(**{k: np.array([v]) for k, v in columns_of(self).items()})
+
+    def with_(self, **changes: Any) -> Plan:
+        """The same with some fields changed."""
+        return replace(self, **changes)
+
+    def named(self) -> dict[str, Any]:
+        """One plan as a mapping of plain values, recompute by its name."""
+        values = {k: int(v) for k, v in columns_of(self).items()}
+        return values | {"recompute": RECOMPUTES[values["recompute"]], "sequence_parallel": bool(values["sequence_parallel"])}
+
+
+FIELDS = tuple(f.name for f in fields(Plan))
+
+
+def columns_of(plan: Plan) -> dict[str, Any]:
+    """The fields of a plan by name."""
+    return {name: getattr(plan, name) for name in FIELDS}
+
+
+def concatenate(plans: Sequence[Plan]) -> Plan:
+    """Columns of several plans laid end to end."""
+    return Plan(**{name: np.concatenate([getattr(p, name) for p in plans]) for name in FIELDS})
+
+
+def from_named(values: Mapping[str, Any], where: str = "plan") -> Plan:
+    """A plan from the mapping `named` gives; FieldError on a missing, unknown or impossible value."""
+    values = dict(values)
+    unknown = sorted(set(values) - set(FIELDS))
+    if unknown:
+        raise FieldError(unknown[0], f"a plan has no field '{unknown[0]}'; its fields are {', '.join(FIELDS)}", where=where)
+    name = values.get("recompute", "none")
+    if name not in RECOMPUTES:
+        raise FieldError("recompute", f"recompute must be one of {', '.join(RECOMPUTES)}, not {name!r}", where=where)
+    values["recompute"] = RECOMPUTES.index(name)
+    for key, value in values.items():
+        least = 0 if key in ("zero", "sequence_parallel", "recompute", "recompute_layers") else 1
+        if isinstance(value, float) or not isinstance(value, int) or not least <= value < 2**31:
+            raise FieldError(key, f"{key} must be a whole number of at least {least}, not {value!r}", where=where)
+    return Plan(**{k: int(v) for k, v in values.items()})
+
+
+def distinct(plan: Plan, names: Sequence[str]) -> tuple[Plan, Column]:
+    """The distinct combinations of some fields, and for each row which of them it has.
+
+    Terms that depend on a few axes are worked out once for each combination and gathered. Fields not named are 1 (or 0) in
+    the small plan. Whole numbers below 2^31; linear in the number of rows.
+    """
+    code: Column | None = None
+    uniques: list[Column] = []
+    unique: Column
+    index: Column
+    found: Column
+    inverse: Column
+    for name in names:
+        values = getattr(plan, name)
+        most = int(values.max())
+        seen = np.zeros(most + 1, bool) if most < 1 << 22 else None
+        if seen is not None:
+            seen[values] = True
+            unique = np.flatnonzero(seen)
+            lookup = np.empty(most + 1, np.int32)
+            lookup[unique] = np.arange(len(unique), dtype=np.int32)
+            index = lookup[values]
+        else:
+            unique, index = np.unique(values, return_inverse=True)
+        code = index.astype(np.int64) if code is None else code * len(unique) + index
+        uniques.append(unique)
+    assert code is not None
+    size = int(np.prod([len(u) for u in uniques], dtype=np.float64))
+    if size < 1 << 22:
+        seen = np.zeros(size, bool)
+        seen[code] = True
+        found = np.flatnonzero(seen)
+        lookup = np.empty(size, np.int32)
+        lookup[found] = np.arange(len(found), dtype=np.int32)
+        inverse = lookup[code]
+    else:
+        found, inverse = np.unique(code, return_inverse=True)
+    small: dict[str, Any] = {}
+    rest = found
+    for name, unique in zip(reversed(names), reversed(uniques), strict=True):
+        small[name] = unique[rest % len(unique)]
+        rest = rest // len(unique)
+    return Plan(**small), inverse
+

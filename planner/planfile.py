@@ -1,0 +1,209 @@
+"""The plan file: a job, what the search may try, one plan and its predictions, as TOML that people read and keep in git.
+
+    schema = 1
+    [job]                      what was set, by field and in its unit: gpus = 16384
+    [defaults]                 what fields nobody set stood at
+    [space]                    bounds on the axes: tp = "8"
+    [plan]  [predictions]      the plan and what tmplan said of it
+    [presets.model] ...        the presets it rests on, in base units: a file keeps its numbers when presets change
+
+Written whole or not at all; read back to the same numbers; refused with one sentence when damaged or newer than this program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+from planner import specfile
+from planner.errors import FileError, PlanFileError, TmplanError, Unsupported
+from planner.fields import BY_KEY, check
+from planner.inputs import DEFAULTS, Inputs, Recorded, Value, used
+from planner.plan import Plan, from_named
+from planner.space import Space, parse_bounds
+
+SCHEMA = 1
+LARGEST_FILE = 2**20
+TABLES = ("schema", "version", "job", "defaults", "space", "plan", "predictions", "presets")
+PRESETS = ("cluster", "gpu", "model", "stack")
+HEADER = (
+    "# A plan of tmplan: open it with `tmplan FILE`. Bytes are bytes, GiB is 2^30; edit [job] and [space], tmplan works out the rest.\n"
+)
+
+
+@dataclass(frozen=True)
+class Document:
+    """What the program has open, and what a plan file holds. `predictions` are plain values by the keys of columns.py."""
+
+    inputs: Inputs
+    space: Space = field(default_factory=Space)
+    plan: Plan | None = None
+    predictions: Mapping[str, Any] | None = None
+    version: str = ""  # of the tmplan that made it
+
+
+def dumps(document: Document) -> str:
+    """The text of a plan file; TmplanError where the inputs name a preset that cannot be read."""
+    inputs = document.inputs
+    tables: dict[str, Any] = {
+        "schema": SCHEMA,
+        "version": document.version,
+        "job": dict(inputs.values),
+        "defaults": {key: value for key, value in {**DEFAULTS, **inputs.recorded.defaults}.items() if value != ""},
+        "space": {axis: document.space.text(axis) for axis in document.space.bounds},
+    }
+    if document.plan is not None:
+        tables["plan"] = document.plan.named()
+    if document.predictions is not None:
+        tables["predictions"] = dict(document.predictions)
+    tables["presets"] = {key: {"name": name, "spec": specfile.table(spec)} for (key, name), spec in used(inputs).items()}
+    return HEADER + tomli_w.dumps(tables)
+
+
+def write(path: str | Path, document: Document) -> None:
+    """Write a plan file whole, or leave what was there untouched: FileError says why it could not be written."""
+    text = dumps(document)
+    temporary = ""
+    try:
+        target = Path(os.path.realpath(path))  # a link keeps pointing where it points
+        name = target.parent / f".{target.name[:40]}.{secrets.token_hex(4)}.tmp"
+        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)  # the umask decides, as for any new file
+        temporary = str(name)
+        with open(handle, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        if target.exists():
+            os.chmod(temporary, target.stat().st_mode & 0o777)
+        os.replace(temporary, target)
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot be written: {reason(error)}; what was there is untouched", where=str(path)) from None
+    finally:
+        if temporary:
+            with contextlib.suppress(OSError):  # gone when it took its place
+                os.unlink(temporary)
+
+
+def reason(error: Exception) -> str:
+    """Why the system refused, without its number and its path."""
+    return (error.strerror or type(error).__name__).lower() if isinstance(error, OSError) else str(error)
+
+
+def read(path: str | Path) -> Document:
+    """The document of a plan file; PlanFileError says in one sentence why there is none."""
+    path = Path(path)
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as error:
+        raise PlanFileError(f"cannot be read: {reason(error)}", where=str(path)) from None
+    if len(content) > LARGEST_FILE:
+        raise PlanFileError(f"is larger than {LARGEST_FILE:,} bytes; a plan file is a few thousand", where=str(path))
+    try:
+        return loads(content.decode("utf-8"), where=str(path))
+    except UnicodeDecodeError as error:
+        raise PlanFileError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+
+
+def loads(text: str, where: str = "plan file") -> Document:
+    """The document of a plan file's text."""
+    try:
+        tables = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        told = re.search(r"line (\d+)", str(error))
+        line = told[1] if told else str(text.count("\n") + 1)
+        raise PlanFileError(f"line {line} is not valid TOML: {str(error).split(' (at ')[0]}", where=where) from None
+    _check_schema(tables, where)
+    for name in tables:
+        if name not in TABLES:
+            raise PlanFileError(f"unknown key '{name}'; a plan file has {', '.join(TABLES)}", where=where)
+    version = tables.get("version", "")
+    if not isinstance(version, str):
+        raise PlanFileError(f"key 'version' must be text in quotes, not {version!r}", where=where)
+    inputs = Inputs(_fields(tables, "job", where), Recorded(_presets(tables, where), _fields(tables, "defaults", where)))
+    plan = _guard(lambda: from_named(_table(tables, "plan", where)), "plan", where) if "plan" in tables else None
+    predictions = _predictions(_table(tables, "predictions", where), where) if "predictions" in tables else None
+    return Document(inputs, _space(tables, where), plan, predictions, version)
+
+
+def _check_schema(tables: Mapping[str, Any], where: str) -> None:
+    """Refuse a file that is no plan file, or of a schema this program does not know."""
+    schema = tables.get("schema")
+    if schema is None:
+        raise PlanFileError("is not a plan file: it has no 'schema'; `tmplan plan --save FILE` writes one", where=where)
+    if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
+        raise PlanFileError(f"key 'schema' must be a whole number of at least 1, not {schema!r}", where=where)
+    if schema > SCHEMA:
+        raise PlanFileError(f"is of schema {schema}, this tmplan reads up to {SCHEMA}; use a newer tmplan", where=where)
+
+
+def _table(tables: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
+    """A table of the file; an absent one is refused."""
+    if name not in tables:
+        raise PlanFileError(f"table [{name}] is missing", where=where)
+    if not isinstance(tables[name], dict):
+        raise PlanFileError(f"key '{name}' must be a table", where=where)
+    return dict(tables[name])
+
+
+def _guard(make: Callable[[], Any], place: str, where: str) -> Any:
+    """What a call gives; its refusal as one of this file's."""
+    try:
+        return make()
+    except Unsupported:
+        raise
+    except TmplanError as error:
+        said = str(error).removeprefix(f"{error.where}: ") if error.where else str(error)
+        raise PlanFileError(f"[{place}] {said}", where=where) from None
+
+
+def _fields(tables: Mapping[str, Any], name: str, where: str) -> dict[str, Value]:
+    """The fields of [job] or [defaults], each one known and within its limits."""
+    found: dict[str, Value] = {}
+    for key, value in _table(tables, name, where).items():
+        if key not in BY_KEY or (name == "defaults" and key not in DEFAULTS):
+            known = ", ".join(BY_KEY if name == "job" else DEFAULTS)
+            raise PlanFileError(f"[{name}] unknown key '{key}'; known: {known}", where=where)
+        found[key] = _guard(lambda k=key, v=value: check(BY_KEY[k], v), name, where)  # type: ignore[misc]
+    return found
+
+
+def _presets(tables: Mapping[str, Any], where: str) -> dict[tuple[str, str], Any]:
+    """The recorded presets by field and name; a field's preset may be missing, then today's is used."""
+    found: dict[tuple[str, str], Any] = {}
+    for key, entry in _table(tables, "presets", where).items():
+        place = f"presets.{key}"
+        if key not in PRESETS or not isinstance(entry, dict) or set(entry) != {"name", "spec"}:
+            raise PlanFileError(f"[{place}] must be one of {', '.join(PRESETS)} and hold a name and a spec", where=where)
+        if not isinstance(entry["name"], str) or not isinstance(entry["spec"], dict):
+            raise PlanFileError(f"[{place}] must hold a name in quotes and a table spec", where=where)
+        found[key, entry["name"]] = _guard(lambda k=key, t=entry["spec"]: specfile.spec(k, t), f"{place}.spec", where)  # type: ignore[misc]
+    return found
+
+
+def _space(tables: Mapping[str, Any], where: str) -> Space:
+    """The bounds of [space]; none where the table is absent."""
+    space = Space()
+    for axis, bounds in _table(tables, "space", where).items() if "space" in tables else ():
+        if not isinstance(bounds, str):
+            raise PlanFileError(f'[space] {axis} must be text such as "8", "<=16" or "2..8", not {bounds!r}', where=where)
+        space = _guard(lambda s=space, a=axis, b=bounds: s.with_(a, parse_bounds(a, b)), "space", where)  # type: ignore[misc]
+    return space
+
+
+def _predictions(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The predictions: plain values, or tables of numbers (the parts of memory and time)."""
+    for key, value in table.items():
+        values = value.values() if isinstance(value, dict) else (value,)
+        if any(not isinstance(v, int | float | bool | str) for v in values):
+            raise PlanFileError(f"[predictions] {key} must be a number, text, or a table of numbers", where=where)
+    return dict(table)

@@ -1,0 +1,278 @@
+"""Presets: GPUs, cluster shapes, models and training stacks, one TOML file a thing, read into specs in base units.
+
+Shipped files lie beside this module, a user's own in `user_folder()`; where both have a name the user's counts. Keys carry
+their unit (`memory_mib`, `link_gb_s`, `nic_gbit_s`), specs do not. Every refusal is a FileError naming the file and the key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import platformdirs
+
+from planner import hfconfig
+from planner.errors import FieldError, FileError, UnknownName, Unsupported
+from planner.specs import Gemm, Gpu, Model, Selective, Stack, checked
+
+T = TypeVar("T")
+KINDS = ("gpus", "clusters", "models", "stacks")
+SHIPPED = Path(__file__).parent / "presets"
+# What a GPU's [gemm] table does not give is derived from its peak and its memory: about what the measured ones reach.
+DERIVED_GEMM = {"overhead_us": 3.0, "peak_share": 0.82, "pad_m": 60.0, "pad_n": 60.0, "pad_k": 130.0, "hbm_share": 0.85}
+DERIVED_FLASH = 0.5
+# Known by name, so that asking for one is answered with why it cannot be planned, not with a likeness.
+EXPERT_MODELS = (
+    "deepseek-v2-236b", "deepseek-v2-lite-16b", "deepseek-v3-671b", "glm-4.5-355b-a32b", "glm-4.5-air-106b-a12b", "gpt-oss-120b",
+    "gpt-oss-20b", "kimi-k2-1t", "mixtral-8x22b", "mixtral-8x7b", "qwen3-235b-a22b", "qwen3-30b-a3b",
+)  # fmt: skip
+# Other names by which a GPU is sold.
+ALSO = {"b200-sxm": "b200", "b300-sxm": "b300", "gb200-nvl72": "gb200", "gb300-nvl72": "gb300"}
+ACTIVATIONS = ("norm_in", "linear_in", "qkv", "scores", "attention_out", "dropout_masks", "mlp_hidden", "act_out")
+PARTS = ("qkv", "attention", "projection", "mlp", "elementwise")
+REQUIRED = object()  # the default of a key that has none
+
+
+@dataclass(frozen=True)
+class ClusterPreset:
+    """The shape of a cluster; what it does not say (None) is the GPU's."""
+
+    name: str
+    gpu: str  # a GPU preset
+    gpus_per_node: int
+    link_domain: int  # GPUs that reach each other over the scale-up link
+    link_bytes_s: float | None  # one way, a GPU
+    nic_bytes_s: float | None  # one way, a GPU
+    host_memory_bytes: float  # a node
+    gpus: int  # the world size to start from
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """FieldError for a count that no cluster has."""
+        checked(self, {"gpus_per_node": (1, 65_536), "link_domain": (1, 65_536), "gpus": (1, 10_000_000)})
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a file: the field it fills, the type it must have, and (numbers) what one unit of it is in base units."""
+
+    field: str
+    type: type = float
+    scale: float = 1.0
+    default: Any = REQUIRED
+
+
+def own_keys(spec: type, other: Mapping[str, Key]) -> dict[str, Key]:
+    """Keys for every field of a spec under its own name, and `other` for those that have a unit or a table."""
+    types: dict[str, type] = {"int": int, "bool": bool, "str": str, "float": float, "tuple[str, ...]": list, "tuple[int, ...]": list}
+    taken = {key.field for key in other.values()}
+    plain = {
+        f.name: Key(f.name, types[str(f.type)], 1.0, REQUIRED if f.default is MISSING else f.default)
+        for f in fields(spec)
+        if f.name not in taken
+    }
+    return plain | dict(other)
+
+
+NAME = {"name": Key("name", str, 1.0, None), "sources": Key("sources", list)}
+KEYS: dict[str, dict[str, Key]] = {
+    "gpus": own_keys(Gpu, NAME | {
+        "tflops_bf16": Key("flops_bf16", float, 1e12), "tflops_fp8": Key("flops_fp8", float, 1e12, 0.0),
+        "memory_mib": Key("memory_bytes", float, 2.0**20), "memory_gib": Key("memory_bytes", float, 2.0**30),
+        "hbm_gb_s": Key("hbm_bytes_s", float, 1e9), "link_gb_s": Key("link_bytes_s", float, 1e9),
+        "nic_gbit_s": Key("nic_bytes_s", float, 1.25e8), "pcie_gb_s": Key("pcie_bytes_s", float, 1e9),
+        "flash_fraction": Key("flash_fraction", float, 1.0, DERIVED_FLASH), "gemm": Key("gemm", dict, 1.0, {}),
+    }),
+    "clusters": own_keys(ClusterPreset, NAME | {
+        "link_gb_s": Key("link_bytes_s", float, 1e9, None), "nic_gbit_s": Key("nic_bytes_s", float, 1.25e8, None),
+        "host_memory_gib": Key("host_memory_bytes", float, 2.0**30),
+    }),
+    "models": own_keys(Model, NAME),
+    "stacks": own_keys(Stack, NAME | {
+        "context_gib": Key("context_bytes", float, 2.0**30), "host_layer_us": Key("host_layer_s", float, 1e-6),
+        "host_micro_batch_us": Key("host_micro_batch_s", float, 1e-6), "step_fixed_ms": Key("step_fixed_s", float, 1e-3),
+        "selective": Key("selective", dict, 1.0, {}),
+    }),
+}  # fmt: skip
+GEMM_KEYS = {
+    "overhead_us": Key("overhead_s", float, 1e-6, None), "tflops": Key("flops_s", float, 1e12, None),
+    "pad_m": Key("pad_m", float, 1.0, DERIVED_GEMM["pad_m"]), "pad_n": Key("pad_n", float, 1.0, DERIVED_GEMM["pad_n"]),
+    "pad_k": Key("pad_k", float, 1.0, DERIVED_GEMM["pad_k"]), "tb_s": Key("bytes_s", float, 1e12, None),
+    "training_factor": Key("training_factor", float, 1.0, 1.0), "source": Key("source", str, 1.0, ""),
+}  # fmt: skip
+
+
+def user_folder() -> Path:
+    """Where a user's own presets lie: <kind>/<name>.toml below it. TMPLAN_CONFIG moves the configuration it is part of."""
+    config = os.environ.get("TMPLAN_CONFIG")
+    return (Path(config) if config else platformdirs.user_config_path("tmplan")) / "presets"
+
+
+def names(kind: str) -> tuple[str, ...]:
+    """The presets of a kind, shipped and the user's, sorted; no file is opened."""
+    if kind not in KINDS:
+        raise UnknownName("kind of preset", kind, KINDS)
+    return tuple(sorted({file.stem for folder in (SHIPPED, user_folder()) for file in (folder / kind).glob("*.toml")}))
+
+
+def gpu(name_or_path: str | Path) -> Gpu:
+    """A GPU by name or file. FLOP/s, bytes, bytes/s."""
+    return _spec("gpus", name_or_path, _gpu)
+
+
+def cluster(name_or_path: str | Path) -> ClusterPreset:
+    """A cluster's shape by name or file."""
+    return _spec("clusters", name_or_path, _cluster)
+
+
+def model(name_or_path: str | Path) -> Model:
+    """A model by name, by file, or from a Hugging Face config.json. Unsupported for a mixture of experts."""
+    name = str(name_or_path)
+    if name.lower() in EXPERT_MODELS and name.lower() not in names("models"):
+        raise Unsupported(f"{name.lower()} is a mixture of experts; tmplan plans dense models so far: try llama-3.1-70b")
+    if name.lower().endswith(".json"):
+        return hfconfig.read(Path(os.path.expanduser(name)))
+    return _spec("models", name_or_path, lambda values, where: Model(**values))
+
+
+def stack(name_or_path: str | Path) -> Stack:
+    """A training stack by name or file."""
+    return _spec("stacks", name_or_path, _stack)
+
+
+def _spec(kind: str, name_or_path: str | Path, build: Callable[[dict[str, Any], str], T]) -> T:
+    """Find the file, read it, and make the spec; whatever the spec refuses is told with the file's name."""
+    path = _find(kind, str(name_or_path))
+    where = str(path)
+    values = _fill(read_toml(path), KEYS[kind], where)
+    values["name"] = values["name"] or path.stem
+    try:
+        return build(values, where)
+    except FieldError as error:
+        raise FileError(str(error), where="" if error.where else where) from None
+
+
+def _find(kind: str, name: str) -> Path:
+    """The file of a preset: a path as it stands, else the user's preset, else the shipped one, else any file of that name."""
+    if os.sep in name or "/" in name or name.lower().endswith((".toml", ".json")):
+        return Path(os.path.expanduser(name))
+    known = {stem.lower(): stem for stem in names(kind)}
+    asked = name.lower() if name.lower() in known or kind != "gpus" else ALSO.get(name.lower(), "")
+    if asked in known:
+        own = user_folder() / kind / f"{known[asked]}.toml"
+        return own if own.is_file() else SHIPPED / kind / f"{known[asked]}.toml"
+    if len(name) < 200 and name and Path(name).is_file():
+        return Path(name)
+    raise UnknownName(kind.removesuffix("s"), name, names(kind))
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; FileError with the line where it is damaged. Not parsed again while the file is unchanged."""
+    try:
+        return _parsed(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise FileError(f"cannot be read: {reason or error}", where=str(path)) from None
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, stamp: int) -> dict[str, Any]:
+    """A file's tables; `stamp` is when it was last written, so that an edited file is read anew."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise FileError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+    except (ValueError, RecursionError) as error:
+        told = re.search(r"line (\d+), column (\d+)", str(error))
+        line = told[1] if told else str(text.count("\n") + 1)
+        said = str(error).split(" (at ")[0] if isinstance(error, ValueError) else "tables are nested too deep"
+        raise FileError(f"line {line} is not valid TOML: {said}", where=str(path)) from None
+
+
+def _fill(table: Mapping[str, Any], keys: Mapping[str, Key], where: str) -> dict[str, Any]:
+    """Fields from a table: every key known, of its type, once a field, none missing; numbers in base units."""
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in keys:
+            _unknown(name, keys, where)
+        key = keys[name]
+        if key.field in values:
+            same = " and ".join(f"'{other}'" for other in table if other in keys and keys[other].field == key.field)
+            raise FileError(f"keys {same} say the same thing twice; keep one", where=where)
+        values[key.field] = _value(name, value, key, where)
+    for name, key in keys.items():
+        if key.field not in values and key.default is REQUIRED:
+            raise FileError(f"key '{name}' is missing", where=where)
+    return {key.field: key.default for key in keys.values()} | values
+
+
+def _unknown(name: str, keys: Iterable[str], where: str) -> None:
+    """Refuse a key nobody knows, with the nearest that exists."""
+    near = difflib.get_close_matches(name, keys, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(keys)}"
+    raise FileError(f"unknown key '{name}'; {hint}", where=where)
+
+
+def _value(name: str, value: Any, key: Key, where: str) -> Any:
+    """A value of the type its key wants: numbers finite and not negative, lists as tuples of one type."""
+    if key.type is float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e300:
+            raise FileError(f"key '{name}' must be a number of at least 0, not {value!r}", where=where)
+        return value * key.scale if key.scale >= 1 else value / round(1 / key.scale)  # 200 us is 0.0002, not 0.00019999999999999998
+    if key.type is not list and type(value) is key.type:
+        return value
+    wanted = int if name == "zero_stages" else str
+    if key.type is list and isinstance(value, list) and value and all(type(item) is wanted for item in value):
+        return tuple(value)
+    listed = "a list of whole numbers" if wanted is int else "a list of texts"
+    kind = {int: "a whole number", bool: "true or false", str: "text in quotes", list: listed, dict: "a table"}[key.type]
+    raise FileError(f"key '{name}' must be {kind}, not {value!r}", where=where)
+
+
+def _gpu(values: dict[str, Any], where: str) -> Gpu:
+    return Gpu(**values | {"gemm": _gemm(values, where)})
+
+
+def _gemm(values: Mapping[str, Any], where: str) -> Gemm:
+    """What a GPU's matrix products cost: its [gemm] table, and derived from peak and memory what that does not give."""
+    table = _fill(values["gemm"], GEMM_KEYS, f"{where} [gemm]")
+    factor, told = table.pop("training_factor"), table.pop("source")
+    derived = {
+        "overhead_s": DERIVED_GEMM["overhead_us"] * 1e-6,
+        "flops_s": DERIVED_GEMM["peak_share"] * values["flops_bf16"],
+        "bytes_s": DERIVED_GEMM["hbm_share"] * values["hbm_bytes_s"],
+    }
+    absent = [key for key in derived if table[key] is None]
+    table |= {key: derived[key] for key in absent}
+    guess = f"derived: {DERIVED_GEMM['peak_share']:g} of the bf16 peak, {DERIVED_GEMM['hbm_share']:g} of the memory bandwidth"
+    return Gemm(**table | {"flops_s": table["flops_s"] * factor, "source": "; ".join(filter(None, [told, guess if absent else ""]))})
+
+
+def _cluster(values: dict[str, Any], where: str) -> ClusterPreset:
+    if values["gpu"] not in names("gpus"):  # said here, where the file is known, not when the GPU is read
+        raise UnknownName("gpu", values["gpu"], names("gpus"), where=where)
+    return ClusterPreset(**values)
+
+
+def _stack(values: dict[str, Any], where: str) -> Stack:
+    """A stack, with its table of what selective recompute keeps and repeats."""
+    tables = {"keep": Key("keep", dict, 1.0, {}), "repeat": Key("repeat", dict, 1.0, {})}
+    given = _fill(values["selective"], tables, f"{where} [selective]")
+    shares = {}
+    for part, terms in (("keep", ACTIVATIONS), ("repeat", PARTS)):
+        place = f"{where} [selective.{part}]"
+        _fill(given[part], {term: Key(term, float, 1.0, 0.0) for term in terms}, place)
+        if over := [term for term, share in given[part].items() if share > 1]:
+            raise FileError(f"key '{over[0]}' must be a share from 0 to 1, not {given[part][over[0]]!r}", where=place)
+        shares[part] = {term: float(share) for term, share in given[part].items()}
+    if not set(values["zero_stages"]) <= {0, 1, 2, 3}:
+        raise FileError(f"key 'zero_stages' must list stages from 0 to 3, not {list(values['zero_stages'])}", where=where)
+    return Stack(**values | {"selective": Selective(**shares)})

@@ -1,0 +1,165 @@
+"""Every quantity: its symbol in notations, its unit, its meaning. The manual and the explanations are printed from here."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Quantity(NamedTuple):
+    """What a symbol stands for."""
+
+    symbol: str
+    unit: str  # B, s, FLOP, FLOP/s, B/s, or empty for counts and ratios
+    meaning: str
+
+
+def _table(text: str) -> dict[str, Quantity]:
+    rows = (tuple(cell.strip() for cell in line.split("|")) for line in text.strip().splitlines())
+    return {name: Quantity(symbol, unit, meaning) for name, symbol, unit, meaning in rows}
+
+
+QUANTITIES = _table("""
+layers               | L   |        | transformer layers
+hidden               | h   |        | hidden width
+heads                | a   |        | attention heads
+kv_heads             | k   |        | key-value heads
+head_dim             | e   |        | width of one head
+ffn                  | f   |        | width of the MLP
+vocab                | V   |        | vocabulary entries
+sequence             | s   |        | tokens in a sequence
+global_batch         | B   |        | sequences a step
+tp                   | t   |        | tensor parallel degree
+pp                   | p   |        | pipeline parallel degree
+vpp                  | v   |        | virtual pipeline stages a rank
+cp                   | c   |        | context parallel degree
+dp                   | D   |        | data parallel degree
+dp_shard             | D_s |        | ranks a replica group shards over
+dp_replicate         | D_r |        | replicas of the sharded groups
+micro_batch          | b   |        | sequences in a micro-batch
+recompute_layers     | N   |        | layers recomputed in each virtual stage
+gpus                 | W   |        | GPUs in all
+stage                | i   |        | pipeline rank
+m_rows               | x   |        | rows of a matrix product
+n_columns            | y   |        | columns of a matrix product
+k_inner              | z   |        | inner width of a matrix product
+gradient_bytes       | g   |        | bytes a gradient is kept in
+gradient_reduce_bytes | g_r |       | bytes a gradient is sent in
+logits_bytes         | λ   |        | bytes a token and vocabulary entry at the loss
+activation_overhead  | κ   |        | live activations over theory
+allocator_slack      | σ_a |        | reserved over allocated, less 1
+context_bytes        | X   | B      | CUDA context and library buffers
+flops_bf16           | R   | FLOP/s | peak rate of the GPU
+flops_s              | R_g | FLOP/s | rate that large matrix products near
+bytes_s              | B_g | B/s    | rate that memory-bound matrix products near
+overhead_s           | t_0 | s      | launch and ramp of a matrix product
+hbm_bytes_s          | B_h | B/s    | memory bandwidth
+link_bytes_s         | B_l | B/s    | scale-up link, one way
+nic_bytes_s          | B_n | B/s    | network, one way, a GPU
+pcie_bytes_s         | B_p | B/s    | link to the host, one way
+flash_fraction       | φ   |        | flash attention's rate over the matrix-product rate
+elementwise          | ε   |        | element-wise traffic over the fused ideal
+host_layer_s         | H_l | s      | host time to launch a layer's forward pass
+host_micro_batch_s   | H_b | s      | host time a micro-batch beside its layers
+step_fixed_s         | H_s | s      | host time once a step
+tp_exposed           | x_t |        | share of tensor-parallel traffic nothing hides
+cp_exposed           | x_c |        | share of context-parallel traffic nothing hides
+pp_exposed           | x_p |        | share of pipeline sends nothing hides
+dp_overlap           | ω   |        | share of gradient and weight traffic that may hide
+straggler            | ς   |        | slowest over mean, a doubling of the nodes
+micro_batches        | m   |        | micro-batches a step on each data-parallel rank
+tokens               | T   |        | tokens of a micro-batch on a rank
+stage_layers         | ℓ_i |        | layers on a pipeline rank
+recomputed_layers    | r_i |        | of these, wholly recomputed
+in_flight            | n_i |        | micro-batches in flight
+layer_weights        | P_l |        | parameters of a layer on a rank
+embedding_weights    | P_e |        | parameters of the embedding on a rank
+head_weights         | P_h |        | parameters of the head on a rank
+stage_weights        | P_i |        | parameters of a stage on a rank
+heaviest_weights     | P_m |        | parameters on a rank of the heaviest stage
+shard_size           | Z   |        | ranks that share sharded states
+parameter_bytes      | W_p | B      | weights
+gradient_memory      | G_p | B      | gradients
+optimizer_bytes      | O_s | B      | master weights and optimizer states
+resident_optimizer   | O_p | B      | optimizer states on the device
+gathered_bytes       | F_p | B      | gathered layers of ZeRO-3
+layer_activations    | A   | B      | a layer's activations, nothing recomputed
+selective_activations | A_s | B     | a layer's activations under selective recompute
+kept_activations     | A_k | B      | a layer's activations as kept
+checkpoint_bytes     | A_c | B      | input of a recomputed layer
+activation_bytes     | A_p | B      | activations in flight
+layer_working        | W_l | B      | working set of the layer at hand
+logits_memory        | G   | B      | logits and loss
+working_bytes        | W_w | B      | working set beyond the logits
+buffer_bytes         | U   | B      | communication buffers
+static_bytes         | M_s | B      | model states
+live_bytes           | M_a | B      | activations and what goes with them
+allocated_bytes      | M   | B      | live tensors at the peak
+device_bytes         | M_d | B      | memory as the device shows it
+gemm_seconds         | t_g | s      | one matrix product
+linear_forward       | t_m | s      | a layer's matrix products, forward
+linear_backward      | t_n | s      | a layer's matrix products, backward
+attention_flops      | F_a | FLOP   | attention, forward
+attention_forward    | t_a | s      | a layer's attention, forward
+attention_backward   | t_d | s      | a layer's attention, backward
+elementwise_forward  | t_e | s      | a layer's element-wise work, forward
+elementwise_backward | t_h | s      | a layer's element-wise work, backward
+layer_forward        | t_f | s      | a layer's forward pass on the device
+layer_backward       | t_b | s      | a layer's backward pass on the device
+selective_repeat     | t_r | s      | what selective recompute repeats in a layer
+repeat_host          | h_r | s      | host time a repeated layer's forward waits for
+layer_host           | h_l | s      | host time a layer waits for
+head_seconds         | t_o | s      | head and loss, forward and backward
+embedding_seconds    | t_i | s      | embedding, forward and backward
+stage_compute        | C_i | s      | compute of a micro-batch on a stage
+stage_repeat         | Q_i | s      | recomputation of a micro-batch on a stage
+stage_host           | H_i | s      | host time a stage waits for, a micro-batch
+members              | n   |        | ranks in a group
+message              | S   | B      | message of a collective
+all_reduce_seconds   | t_ar | s     | all-reduce
+gather_seconds       | t_ag | s     | all-gather or reduce-scatter
+send_seconds         | t_s | s      | one send between stages
+tp_message           | S_t | B      | what a tensor-parallel collective carries
+tp_forward           | t_t | s      | a layer's tensor-parallel traffic, forward
+stage_tp             | T_i | s      | exposed tensor-parallel traffic of a micro-batch on a stage
+cp_forward           | t_c | s      | a layer's context-parallel traffic, forward
+cp_layer             | x_l | s      | exposed context-parallel traffic of a layer
+stage_cp             | K_i | s      | exposed context-parallel traffic of a micro-batch on a stage
+stage_seconds        | τ_i | s      | one micro-batch on a stage, forward and backward
+slowest_stage        | τ   | s      | the slowest stage
+all_stages           | τ_s | s      | one micro-batch through all stages
+steady_seconds       | t_y | s      | micro-batches of the slowest stage, back to back
+bubble_seconds       | t_u | s      | pipeline bubble
+pp_seconds           | t_p | s      | exposed pipeline sends
+reduce_once          | t_1 | s      | gradient and weight traffic once a step
+reduce_each          | t_2 | s      | gradient and weight traffic a micro-batch
+hide_window          | w   | s      | compute there is to hide behind, last micro-batch
+dp_seconds           | t_v | s      | exposed data-parallel traffic
+optimizer_seconds    | t_z | s      | optimizer step
+fixed_seconds        | t_x | s      | host time once a step and a micro-batch
+straggler_seconds    | t_w | s      | waiting for the slowest rank
+step_seconds         | t_step | s   | one optimizer step
+model_flops          | F   | FLOP   | model FLOPs a step
+mfu                  | MFU |        | model FLOPs utilisation
+tokens_per_second_per_gpu | tok |   | tokens a second and GPU
+host_bytes           | M_h | B      | host memory a node
+""")
+
+
+def write(value: float, unit: str) -> str:
+    """A value in a unit a person reads: 79.65 GiB, 12.3 ms, 989 TFLOP/s, 16,384."""
+    if unit == "B":
+        return _scaled(value, "B", 1024.0, ("", "Ki", "Mi", "Gi", "Ti", "Pi"))
+    if unit == "s":
+        return f"{value:.3g} s" if value >= 1 or value == 0 else f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
+    if unit:
+        return _scaled(value, unit, 1000.0, ("", "K", "M", "G", "T", "P", "E", "Z", "Y"))
+    if value == int(value) and abs(value) < 1e15:
+        return f"{int(value):,}"
+    return f"{value:,.4g}"
+
+
+def _scaled(value: float, unit: str, step: float, prefixes: tuple[str, ...]) -> str:
+    power = 0
+    while abs(value) >= step and power < len(prefixes) - 1:
+        value, power = value / step, power + 1
+    return f"{value:.4g} {prefixes[power]}{unit}"

@@ -1,0 +1,113 @@
+"""From one micro-batch on one stage to a step: pipeline schedules, bubble, and the sum of the parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from planner.compute import attended
+from planner.formula import formula
+from planner.parameters import attention_matrices, mlp_matrices
+from planner.plan import Plan
+from planner.shard import largest
+from planner.specs import Job
+
+
+@formula("ℓ_i · (t_f + t_b) + [i = 0] t_i + [i = p - 1] t_o", "narayanan21", "Section 2.2")
+def stage_compute(plan: Plan, stage: Any, stage_layers: Any, layer_forward: Any, layer_backward: Any, embedding_seconds: Any, head_seconds: Any) -> Any:
+    """Compute of one micro-batch on a stage, forward and backward, nothing repeated; seconds."""
+    edges = (stage == 0) * embedding_seconds + (stage == plan.pp - 1) * head_seconds
+    return stage_layers * (layer_forward + layer_backward) + edges
+
+
+@formula("r_i · t_f with full, ℓ_i · t_r with selective recompute", "korthikanti22", "Section 5")
+def stage_repeat(plan: Plan, stage_layers: Any, recomputed_layers: Any, layer_forward: Any, selective_repeat: Any) -> Any:
+    """Forward work of one micro-batch that recomputation repeats on a stage; seconds."""
+    return recomputed_layers * layer_forward + np.where(plan.recompute == 1, stage_layers * selective_repeat, 0.0)
+
+
+@formula("ℓ_i · h_l + r_i · h_r + H_b", "tmplan", "launches as a floor under small layers")
+def stage_host(job: Job, stage_layers: Any, recomputed_layers: Any, layer_host: Any, repeat_host: Any) -> Any:
+    """Time a stage waits for the host in one micro-batch; seconds."""
+    return stage_layers * layer_host + recomputed_layers * repeat_host + job.stack.host_micro_batch_s
+
+
+@formula("C_i + Q_i + H_i + T_i + K_i", "narayanan21", "Section 2.2")
+def stage_seconds(stage_compute: Any, stage_repeat: Any, stage_host: Any, stage_tp: Any, stage_cp: Any) -> Any:
+    """One micro-batch on a stage, forward and backward; seconds."""
+    return stage_compute + stage_repeat + stage_host + stage_tp + stage_cp
+
+
+@formula("m · τ", "narayanan21", "Section 2.2.1: ideal time, of the slowest stage")
+def steady_seconds(micro_batches: Any, slowest_stage: Any) -> Any:
+    """All micro-batches of the slowest stage, back to back; seconds."""
+    return micro_batches * slowest_stage
+
+
+@formula("max τ_i", "narayanan21", "Section 2.2.1")
+def slowest_stage(stage_seconds: Any) -> Any:
+    """The slowest stage's time for a micro-batch; seconds."""
+    return largest(stage_seconds)
+
+
+@formula("τ_0 + τ_(p-1) + the stages between", "narayanan21", "Section 2.2")
+def all_stages(job: Job, plan: Plan, stage_layers: Any, stage_seconds: Any) -> Any:
+    """One micro-batch through every stage, from its first, second and last; those between take time by their layers; seconds."""
+    first, second, last = stage_seconds
+    between = second * (job.model.layers - stage_layers[0] - stage_layers[2]) / np.maximum(stage_layers[1], 1)
+    return first + np.where(plan.pp > 1, last, 0.0) + np.where(plan.pp > 2, between, 0.0)
+
+
+@formula("(τ_s - τ) / v", "narayanan21", "Section 2.2: (p - 1)(t_f + t_b) / v for even stages")
+def bubble_seconds(plan: Plan, all_stages: Any, slowest_stage: Any) -> Any:
+    """Time the slowest stage idles while the pipeline fills and drains; seconds."""
+    return np.maximum(0.0, all_stages - slowest_stage) / plan.vpp
+
+
+@formula("C_i + Q_i", "fsdp23", "Section 3.3: what the last micro-batch leaves to hide behind")
+def hide_window(stage_compute: Any, stage_repeat: Any) -> Any:
+    """Compute of one micro-batch on the slowest stage, behind which traffic once a step may hide; seconds."""
+    return largest(stage_compute + stage_repeat)
+
+
+@formula("H_s", "tmplan", "the stack's: data, logging, gradient norm")
+def fixed_seconds(job: Job) -> Any:
+    """Host time once a step; seconds."""
+    return np.full(1, job.stack.step_fixed_s)
+
+
+@formula("ς · log2(W / GPUs a node) · the rest", "tmplan", "the slowest of many is slower; the stack's file says by how much")
+def straggler_seconds(job: Job, before: Any) -> Any:
+    """Waiting for the slowest rank; seconds."""
+    nodes = max(1.0, job.cluster.gpus / job.cluster.gpus_per_node)
+    return before * (job.stack.straggler * np.log2(nodes))
+
+
+@formula("t_y + t_u + t_p + t_v + t_z + t_x + t_w", "narayanan21", "Section 2.2, with traffic, optimizer and host")
+def step_seconds(
+    steady_seconds: Any, bubble_seconds: Any, pp_seconds: Any, dp_seconds: Any, optimizer_seconds: Any, fixed_seconds: Any, straggler_seconds: Any
+) -> Any:  # fmt: skip
+    """One optimizer step; seconds."""
+    return steady_seconds + bubble_seconds + pp_seconds + dp_seconds + optimizer_seconds + fixed_seconds + straggler_seconds
+
+
+@formula("6 · P · B · s + 12 · L · a · e · s_a · B · s", "palm22", "Appendix B; matrices alone, as korthikanti22 Equation 7")
+def model_flops(job: Job) -> float:
+    """FLOPs the model needs for a step, forward and backward, the whole attention square, nothing repeated; FLOP."""
+    model = job.model
+    matrices = model.layers * (attention_matrices(model) + mlp_matrices(model)) + model.vocab * model.hidden
+    attention = 12.0 * model.layers * model.heads * model.head_dim * 2 * attended(model, job.sequence)
+    return float(job.global_batch) * job.sequence * (6.0 * matrices + attention)
+
+
+@formula("F / (t_step · W · R)", "palm22", "Appendix B")
+def mfu(job: Job, model_flops: Any, step_seconds: Any) -> Any:
+    """Model FLOPs utilisation, of the dense bf16 peak; ratio."""
+    return model_flops / (step_seconds * job.cluster.gpus * job.cluster.gpu.flops_bf16)
+
+
+@formula("B · s / (t_step · W)", "math101", "Compute Requirements")
+def tokens_per_second_per_gpu(job: Job, step_seconds: Any) -> Any:
+    """Tokens a second on each GPU."""
+    return float(job.global_batch) * job.sequence / (step_seconds * job.cluster.gpus)

@@ -1,0 +1,255 @@
+"""What a plan is made for: Model, Gpu, Cluster, Stack and Job. Frozen, validated, in base units (bytes, seconds, FLOP).
+
+Every class checks itself when made and raises FieldError naming the field. Nothing here needs numpy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from planner.errors import FieldError, Unsupported
+
+GIB = float(2**30)
+PRECISIONS = ("bf16", "fp16", "fp8")
+OPTIMIZERS = ("adamw", "adamw-8bit", "sgd")
+ATTENTIONS = ("flash-2", "flash-1", "fused-softmax", "unfused")
+RECOMPUTES = ("none", "selective", "full", "first")  # the code of a plan's recompute column is the index here
+LARGEST_GPUS = 10_000_000
+
+
+def whole(key: str, value: Any, least: int, most: int = 2**40) -> None:
+    """Refuse anything but a whole number from least to most."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise FieldError(key, f"{key} must be a whole number, not {value!r}")
+    if not least <= value <= most:
+        raise FieldError(key, f"{key} must lie between {least:,} and {most:,}, not {value:,}")
+
+
+def real(key: str, value: Any, least: float, most: float = 1e30) -> None:
+    """Refuse anything but a finite number from least to most."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise FieldError(key, f"{key} must be a finite number, not {value!r}")
+    if not least <= value <= most:
+        raise FieldError(key, f"{key} must lie between {least:g} and {most:g}, not {value:g}")
+
+
+def choice(key: str, value: Any, among: tuple[str, ...]) -> None:
+    """Refuse a word that is not among those known."""
+    if value not in among:
+        raise FieldError(key, f"{key} must be one of {', '.join(among)}, not {value!r}")
+
+
+def checked(spec: Any, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Check every field of a spec that has limits, by the type it is annotated with."""
+    for f in fields(spec):
+        if f.name in limits:
+            least, most = limits[f.name]
+            value = getattr(spec, f.name)
+            if "int" in str(f.type):
+                whole(f.name, value, int(least), int(most))
+            else:
+                real(f.name, value, least, most)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A transformer's architecture. Widths count elements, `max_positions` tokens."""
+
+    name: str
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    vocab: int
+    max_positions: int
+    gated: bool = True  # SwiGLU or GeGLU: two matrices into the MLP's middle
+    tied: bool = False  # the head shares the embedding
+    norm: str = "rmsnorm"  # or layernorm: gain and bias
+    norms_per_layer: int = 2  # 4 where a block norms its outputs too (Gemma 2), 1 where both halves share one (Falcon-7B)
+    positions: str = "rope"  # learned, alibi
+    bias: bool = False  # on every linear layer
+    qkv_bias: bool = False  # on query, key and value alone (Qwen2)
+    qk_norm: str = "none"  # head: one gain a head dimension (Qwen3); full: over all heads (OLMo 2)
+    embedding_norm: bool = False  # a norm behind the embedding (BLOOM)
+    parallel_block: bool = False  # attention and MLP side by side on one input (Falcon)
+    dropout: bool = False  # dropout masks are kept for the backward pass (GPT-2, GPT-3)
+    sliding_window: int = 0  # tokens a local layer looks back; 0: every layer is global
+    global_every: int = 1  # with a window: one layer in so many is global
+    experts: int = 0  # routed experts a layer; more than 0 is refused until expert parallelism is planned
+    published_parameters: float = 0.0  # the publisher's total; 0: not told
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        big = float(2**24)
+        checked(self, {
+            "layers": (1, 10_000), "hidden": (1, big), "heads": (1, 65_536), "kv_heads": (1, 65_536), "head_dim": (1, 65_536),
+            "ffn": (1, big), "vocab": (1, 2**28), "max_positions": (1, 2**34), "norms_per_layer": (1, 4),
+            "sliding_window": (0, 2**34), "global_every": (1, 10_000), "experts": (0, 65_536), "published_parameters": (0, 1e18),
+        })  # fmt: skip
+        choice("norm", self.norm, ("rmsnorm", "layernorm"))
+        choice("positions", self.positions, ("rope", "learned", "alibi"))
+        choice("qk_norm", self.qk_norm, ("none", "head", "full"))
+        if self.heads % self.kv_heads:
+            raise FieldError("kv_heads", f"kv_heads must divide the {self.heads} heads, {self.kv_heads} does not")
+        if self.experts:
+            raise Unsupported(f"{self.name} is a mixture of experts; tmplan plans dense models so far: try llama-3.1-70b")
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """Time of one matrix product: t0 + ([2(m+dm)(n+dn)(k+dk)/P]^4 + [bytes/B]^4)^(1/4)."""
+
+    overhead_s: float  # t0: launch and ramp
+    flops_s: float  # P: the plateau it nears on large shapes
+    pad_m: float
+    pad_n: float
+    pad_k: float
+    bytes_s: float  # B: what it moves where memory bounds it
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One accelerator as the framework sees it (an MI250X die pair counts as one)."""
+
+    name: str
+    vendor: str
+    arch: str
+    flops_bf16: float  # dense FLOP/s
+    flops_fp8: float  # 0: none
+    memory_bytes: float  # what the driver offers, not the label
+    hbm_bytes_s: float
+    link_bytes_s: float  # scale-up link, one way
+    link_domain: int  # GPUs within one scale-up domain as sold
+    nic_bytes_s: float  # scale-out, one way, a GPU, as the common node has it
+    pcie_bytes_s: float  # to the host, one way
+    gemm: Gemm
+    flash_fraction: float  # flash attention's rate as a fraction of the GEMM plateau
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        checked(self, {
+            "flops_bf16": (1e9, 1e20), "flops_fp8": (0, 1e20), "memory_bytes": (GIB / 4, 2**50), "hbm_bytes_s": (1e8, 1e16),
+            "link_bytes_s": (1e6, 1e15), "link_domain": (1, 65_536), "nic_bytes_s": (1e5, 1e15), "pcie_bytes_s": (1e6, 1e15),
+            "flash_fraction": (0.01, 1.0),
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """GPUs on nodes and the links between them. A group of ranks sits inside a scale-up domain, or crosses it."""
+
+    name: str
+    gpu: Gpu
+    gpus: int  # the world size
+    gpus_per_node: int
+    link_domain: int  # GPUs that reach each other over the scale-up link
+    link_bytes_s: float
+    nic_bytes_s: float  # one way, a GPU
+    host_memory_bytes: float = 2 * 2**40  # a node
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        checked(self, {
+            "gpus": (1, LARGEST_GPUS), "gpus_per_node": (1, 65_536), "link_domain": (1, 65_536),
+            "link_bytes_s": (1e6, 1e15), "nic_bytes_s": (1e5, 1e15), "host_memory_bytes": (GIB, 2**60),
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Selective:
+    """What selective recompute does: the share of each activation kept, the share of each forward part repeated."""
+
+    keep: Mapping[str, float] = field(default_factory=dict)  # activation term -> share kept; absent: all
+    repeat: Mapping[str, float] = field(default_factory=dict)  # qkv, attention, projection, mlp, elementwise -> share; absent: none
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A training framework's traits that decide memory, time, and which plans it accepts."""
+
+    name: str
+    title: str
+    # what it accepts
+    zero_stages: tuple[int, ...]
+    hsdp: bool  # sharded inside groups, replicated between them
+    interleaved: bool  # virtual pipeline stages
+    sequence_parallel: str  # optional, always (whenever tp > 1), never
+    context_parallel: bool
+    tensor_parallel: bool
+    pipeline_zero_most: int  # the highest ZeRO stage it runs a pipeline with; -1: no pipelines
+    kv_replication: bool  # takes tp beyond the kv-heads by repeating them
+    uneven_stages: str  # never, slots (embedding and head count as a layer each), any
+    tied_pipeline: bool  # ties embedding and head across a pipeline
+    interleaved_groups: bool  # micro-batches must fill pipeline groups when interleaved
+    sequence_rule: int  # the sequence must divide by this x cp (2: halves for causal balance)
+    first_recompute: bool  # can recompute the first N layers of a stage
+    # memory
+    vocab_multiple: int  # the vocabulary is padded to this x tp; 1: not padded
+    gradient_bytes: int  # bytes of a gradient as kept
+    gradient_reduce_bytes: int  # bytes of a gradient as sent
+    pipeline_syncs_once: bool  # in a pipeline, gathers weights and reduces gradients once a step, whatever the ZeRO stage (FSDP2)
+    master_is_parameter: bool  # a sharded fp32 parameter is its own master copy (FSDP2)
+    logits_bytes: float  # bytes kept a token and vocabulary entry at the loss
+    activation_overhead: float  # live activations over theory
+    allocator_slack: float  # reserved over allocated, less 1
+    context_bytes: float  # CUDA context, NCCL and library buffers
+    selective: Selective
+    # time
+    host_layer_s: float  # host time to launch a layer's forward; backward 1.5 times
+    host_micro_batch_s: float
+    step_fixed_s: float  # once a step: data, logging, gradient norm
+    elementwise: float  # element-wise traffic over the fused ideal
+    tp_exposed: float  # share of tensor-parallel traffic that nothing hides
+    cp_exposed: float  # share of context-parallel traffic that attention does not hide even where there is time
+    dp_overlap: float  # share of gradient and parameter traffic that may hide behind compute
+    pp_exposed: float
+    straggler: float  # slowest over mean, a doubling of the nodes
+    attention: str = "flash-2"
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        choice("sequence_parallel", self.sequence_parallel, ("optional", "always", "never"))
+        choice("uneven_stages", self.uneven_stages, ("never", "slots", "any"))
+        choice("attention", self.attention, ATTENTIONS)
+        shares = ("activation_overhead", "allocator_slack", "elementwise", "tp_exposed", "cp_exposed", "dp_overlap", "pp_exposed", "straggler")
+        checked(self, {k: (0, 100) for k in shares} | {"gradient_bytes": (2, 4), "gradient_reduce_bytes": (2, 4)})
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that is given: what to train, on what, with what."""
+
+    model: Model
+    cluster: Cluster
+    stack: Stack
+    sequence: int
+    global_batch: int  # sequences a step
+    precision: str = "bf16"
+    optimizer: str = "adamw"
+    gradient_bytes: int = 4
+    attention: str = "flash-2"
+    offload_optimizer: bool = False
+    headroom: float = 0.0  # share of the device memory to leave free
+
+    def __post_init__(self) -> None:
+        checked(self, {"sequence": (1, 2**34), "global_batch": (1, 2**34), "gradient_bytes": (2, 4), "headroom": (0, 0.95)})
+        choice("precision", self.precision, PRECISIONS)
+        choice("optimizer", self.optimizer, OPTIMIZERS)
+        choice("attention", self.attention, ATTENTIONS)
+        if self.gradient_bytes == 3:
+            raise FieldError("gradient_bytes", "gradient_bytes must be 2 (bf16) or 4 (fp32), not 3")
+        if self.precision == "fp8" and not self.cluster.gpu.flops_fp8:
+            raise FieldError("precision", f"{self.cluster.gpu.name} has no fp8 units; use bf16 or fp16")
+        if self.model.positions == "learned" and self.sequence > self.model.max_positions:
+            raise FieldError("sequence", f"sequence {self.sequence:,} is beyond the {self.model.max_positions:,} learned positions of {self.model.name}")
+
+    @property
+    def memory_limit(self) -> float:
+        """Bytes a plan may use on one GPU."""
+        return self.cluster.gpu.memory_bytes * (1 - self.headroom)

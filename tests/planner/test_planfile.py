@@ -1,0 +1,194 @@
+"""The plan file: reads back to the same numbers, is written whole or not at all, is refused with a sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from planner import presets
+from planner.errors import FileError, PlanFileError
+from planner.inputs import EXAMPLE, Inputs, resolve, shown
+from planner.plan import Plan
+from planner.planfile import SCHEMA, Document, dumps, loads, read, write
+from planner.space import Space
+
+PLAN = Plan(tp=8, pp=16, dp=128, dp_shard=128, zero=1, sequence_parallel=1, recompute=3, recompute_layers=2)
+DOCUMENT = Document(
+    EXAMPLE.with_("nic_gbit_s", 200.1), Space().with_("tp", "8").with_("recompute", "none,first"), PLAN, {"mfu": 0.1 + 0.2}, "1.0"
+)
+floats = st.floats(allow_nan=False, allow_infinity=False)
+predictions = st.none() | st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), floats | st.booleans() | st.integers(0, 2**40))
+
+
+@given(
+    st.fixed_dictionaries({}, optional={"nic_gbit_s": st.floats(0.001, 8e6), "sequence": st.integers(1, 2**20), "layers": st.integers(1, 999),
+                                        "tied": st.booleans(), "precision": st.sampled_from(["bf16", "fp8"])}),
+    st.sampled_from(presets.names("models")),
+    predictions,
+)  # fmt: skip
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+def test_a_document_written_and_read_has_the_same_numbers_to_the_last_bit(
+    values: dict[str, Any], model: str, said: dict[str, Any] | None
+) -> None:
+    inputs = EXAMPLE.with_all({"model": model, "sequence": 1024, **values})
+    document = Document(inputs, DOCUMENT.space, PLAN, said, "1.0")
+    back = loads(dumps(document))
+    assert resolve(back.inputs) == resolve(inputs)
+    assert (back.inputs.values, back.space, back.plan, back.predictions, back.version) == (inputs.values, DOCUMENT.space, PLAN, said, "1.0")
+    assert dumps(back) == dumps(document)
+
+
+def test_a_document_without_a_plan_is_a_job_to_plan() -> None:
+    back = loads(dumps(Document(EXAMPLE)))
+    assert back.plan is None and back.predictions is None and back.space == Space()
+
+
+@pytest.mark.parametrize("cluster", presets.names("clusters"))
+def test_a_cluster_preset_reads_back_as_it_was(cluster: str) -> None:
+    inputs = Inputs({"cluster": cluster})
+    assert resolve(loads(dumps(Document(inputs))).inputs) == resolve(inputs)
+
+
+def test_a_file_keeps_its_numbers_when_a_preset_changes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    before, text = resolve(DOCUMENT.inputs), dumps(DOCUMENT)
+    later = replace(presets.model("llama-3.1-405b"), layers=99)
+    monkeypatch.setattr(presets, "model", lambda name: later)
+    assert resolve(DOCUMENT.inputs).model.layers == 99
+    assert resolve(loads(text).inputs) == before
+    assert shown(loads(text).inputs)["layers"] == (126, False)
+
+
+def test_a_file_opens_where_its_model_is_not_there(tmp_path: Path) -> None:
+    model = tmp_path / "mine.toml"
+    model.write_text((presets.SHIPPED / "models" / "llama-3.1-8b.toml").read_text())
+    inputs = EXAMPLE.with_("model", str(model))
+    text, before = dumps(Document(inputs)), resolve(inputs)
+    model.unlink()
+    assert resolve(loads(text).inputs) == before
+
+
+def test_the_file_reads_as_a_person_would_write_it() -> None:
+    text = dumps(DOCUMENT)
+    assert text.startswith("# ") and "gpus = 16384\n" in text and 'tp = "8"\n' in text and 'recompute = "first"\n' in text
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "says"),
+    [
+        ("schema = 1", "", "no 'schema'"),
+        ("schema = 1", f"schema = {SCHEMA + 1}", f"schema {SCHEMA + 1}, this tmplan reads up to {SCHEMA}"),
+        ("schema = 1", "schema = true", "key 'schema' must be a whole number"),
+        ("schema = 1", "schema = 1\nplane = 3", "unknown key 'plane'"),
+        ("\n[job]", "\n[jobs]", "unknown key 'jobs'"),
+        ("gpus = 16384", "gpus = ", "line 7 is not valid TOML"),
+        ("gpus = 16384", "gpus = 0", r"\[job\] gpus must be a whole number from 1"),
+        ("gpus = 16384", 'gpus = "many"', r"\[job\] gpus must be a whole number"),
+        ("gpus = 16384", "gpu_count = 16384", r"\[job\] unknown key 'gpu_count'"),
+        ("gpus = 16384", "gpus = 16384.5", "whole number"),
+        ("nic_gbit_s = 200.1", "nic_gbit_s = nan", "nic_gbit_s must be a number from"),
+        ("hidden = 16384", "hidden = -1", r"\[presets.model.spec\] hidden must lie between"),
+        ("hidden = 16384", 'hidden = "wide"', "'hidden' must be a whole number"),
+        ("hidden = 16384", "", "'hidden' is missing"),
+        ("hidden = 16384", "hidden = 16384\nwidth = 3", "unknown key 'width'"),
+        ("pad_m = 21.0", "pad_m = inf", "'pad_m' must be a finite number"),
+        ('tp = "8"', "tp = 8", r"\[space\] tp must be text"),
+        ('tp = "8"', 'tp = "8.."', "tp takes"),
+        ('tp = "8"', 'pt = "8"', "no axis is called 'pt'"),
+        ("pp = 16", "pp = 0", r"\[plan\] pp must be a whole number of at least 1"),
+        ("pp = 16", "pq = 16", r"\[plan\] a plan has no field 'pq'"),
+        ('recompute = "first"', 'recompute = "some"', r"\[plan\] recompute must be one of"),
+        ("mfu = 0.30000000000000004", "mfu = [1]", r"\[predictions\] mfu must be"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_one_sentence_that_names_the_place(was: str, becomes: str, says: str) -> None:
+    text = dumps(DOCUMENT)
+    assert was in text
+    with pytest.raises(PlanFileError, match=says) as refused:
+        loads(text.replace(was, becomes, 1), where="x.toml")
+    assert str(refused.value).startswith("x.toml: ") and "\n" not in str(refused.value)
+
+
+@given(st.integers(0, 6000), st.binary(max_size=4))
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
+def test_a_file_cut_short_or_overwritten_is_read_or_refused_but_never_breaks(tmp_path: Path, at: int, junk: bytes) -> None:
+    content = dumps(DOCUMENT).encode()
+    path = tmp_path / "cut.toml"
+    path.write_bytes(content[:at] + junk + (content[at + len(junk) :] if at % 2 else b""))
+    try:
+        read(path)
+    except PlanFileError as refused:
+        assert "\n" not in str(refused)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100_000, b"a = 1\n" * 400_000, b"", b"\x00"])
+def test_what_is_no_plan_file_at_all_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "junk.toml"
+    path.write_bytes(content)
+    with pytest.raises(PlanFileError):
+        read(path)
+
+
+def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(PlanFileError, match="no such file"):
+        read(tmp_path / "none.toml")
+    with pytest.raises(PlanFileError, match="is a directory"):
+        read(tmp_path)
+    with pytest.raises(FileError, match="cannot be written"):
+        write(tmp_path / "no" / "folder.toml", DOCUMENT)
+    with pytest.raises(FileError, match="cannot be written"):
+        write(tmp_path, DOCUMENT)
+    with pytest.raises(FileError, match="cannot be written"):
+        write("a\0b", DOCUMENT)
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "open"])
+def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    path = tmp_path / "plan.toml"
+    path.write_text("old")
+
+    def full(*args: Any, **kwargs: Any) -> Any:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, call, full)
+    with pytest.raises(FileError, match="no space left on device; what was there is untouched"):
+        write(path, DOCUMENT)
+    monkeypatch.undo()
+    assert path.read_text() == "old" and os.listdir(tmp_path) == ["plan.toml"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_read_only_folder_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    try:
+        with pytest.raises(FileError, match="permission denied"):
+            write(tmp_path / "plan.toml", DOCUMENT)
+    finally:
+        tmp_path.chmod(0o755)
+
+
+def test_an_interrupted_write_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(descriptor: int) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write(tmp_path / "plan.toml", DOCUMENT)
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_file_written_again_keeps_its_permissions_and_a_link_its_target(tmp_path: Path) -> None:
+    target, link = tmp_path / "real.toml", tmp_path / "link.toml"
+    target.write_text("old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    write(link, DOCUMENT)
+    assert link.is_symlink() and stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert read(link).plan == PLAN and read(link) == loads(dumps(DOCUMENT))

@@ -1,0 +1,1 @@
+"""tmplan's terminal program and its command line. `planner` never imports this package."""

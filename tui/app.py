@@ -1,0 +1,45 @@
+"""run: open the terminal program on a document. The first search starts before Textual is imported, and both go on at once."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from planner.errors import TmplanError
+
+if TYPE_CHECKING:
+    from planner.planfile import Document
+
+# Textual reads these when imported. Kitty's key reports would outlive a dropped SSH session.
+SETTINGS = {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0", "TEXTUAL_DISABLE_KITTY_KEY": "1"}
+
+
+def check_terminal() -> None:
+    """Refuse, in a sentence that names the way out, where nothing can be drawn."""
+    if os.environ.get("TERM", "") in ("", "dumb"):
+        raise TmplanError("this terminal (TERM=dumb) cannot show the program; run `tmplan plan` for the same plans as text")
+    if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
+        raise TmplanError("the program needs a terminal for keyboard and screen (stdin and stderr); run `tmplan plan` for the same plans as text")
+
+
+def run(document: Document, path: Path | None) -> None:
+    """Open the program on a document, from a file or not, and return when it is left. TmplanError where there is no terminal."""
+    check_terminal()
+    os.environ.update(SETTINGS)
+    from tui.planning import Planner, Question
+
+    planner = Planner()
+    question = Question(document.inputs, document.space)
+    generation = planner.ask(question)
+    with contextlib.suppress(KeyboardInterrupt):  # ctrl+c before the keyboard is Textual's
+        from tui.program import Program
+
+        program = Program(document, path, planner=planner)
+        program.expect(question, generation)
+        program.run(mouse=False)
+        planner.stop()
+        if program.return_code:
+            sys.exit(program.return_code)

@@ -1,0 +1,135 @@
+"""The commands of `tmplan`, declared for Typer. What they do is in cli_plan, cli_explain and cli_presets, loaded when called."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from planner.inputs import FIELDS
+from tui.cli import Answer
+
+EXIT_CODES = "Exit codes: 0 done, 1 no plan fits or is valid (stdout still has what was found), 2 an input was refused, 130 interrupted."
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Plan distributed LLM training in the terminal. `tmplan [FILE] [OPTIONS]` opens the program; the options are those of `open`.",
+    epilog=f"stdout is data, stderr is narration. {EXIT_CODES}",
+)  # fmt: skip
+
+File = Annotated[str | None, typer.Argument(metavar="FILE", help="a plan file to start from", show_default=False)]
+Pin = Annotated[
+    list[str] | None, typer.Option(metavar="AXIS=VALUES", help="pin an axis: tp=8, cp=1,2, recompute=none,selective (repeatable)")
+]
+Most = Annotated[list[str] | None, typer.Option("--max", metavar="AXIS=N", help="an axis at most: pp=16 (repeatable)")]
+Least = Annotated[list[str] | None, typer.Option("--min", metavar="AXIS=N", help="an axis at least: dp=4 (repeatable)")]
+Top = Annotated[int, typer.Option("--top", min=0, metavar="N", help="how many plans to print")]
+PlanFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv", help="how to print the plans")]
+TreeFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the tree")]
+ListFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the list")]
+Save = Annotated[str | None, typer.Option(metavar="PLANFILE", help="write the first plan printed to a plan file", show_default=False)]
+Every = Annotated[bool, typer.Option("--all", help="print the plans that do not fit too, after those that do, least over first")]
+Sort = Annotated[str | None, typer.Option(metavar="COLUMN", help="order by a column (a key of the JSON), best first", show_default=False)]
+Wanted = Annotated[
+    str | None, typer.Option("--plan", metavar="AXES", help="the plan: tp=8,pp=16,...; axes left out are free", show_default=False)
+]
+Of = Annotated[list[str] | None, typer.Option("--of", metavar="NUMBER", help="only the tree of memory, step, mfu ... (repeatable)")]
+Depth = Annotated[int | None, typer.Option(min=1, metavar="N", help="how deep to print the tree", show_default=False)]
+
+
+def call(argv: list[str]) -> Answer:
+    """Run one command line; Typer's refusals leave as exceptions that have a `format_message`."""
+    answer = app(argv, prog_name="tmplan", standalone_mode=False)
+    return answer if isinstance(answer, Answer) else Answer(code=answer if isinstance(answer, int) else 0)
+
+
+def with_inputs(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Give a command one option for each field of the registry; it receives what was given as the mapping `given`."""
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "given"]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> Answer:
+        given = {f.key: values.pop(f.key) for f in FIELDS}
+        return command(**values, given={key: value for key, value in given.items() if value is not None})
+
+    fields = []
+    for f in FIELDS:
+        help = f.help + (f" ({', '.join(f.choices)})" if f.choices else "")
+        kind: Any = bool | None if f.kind == "bool" else str | None
+        name = f"--{f.key.replace('_', '-')}"
+        option = typer.Option(f"{name}/--no-{name[2:]}" if f.kind == "bool" else name, help=help, show_default=False,
+                              metavar=None if f.kind == "bool" else (f.unit or f.kind).upper().replace(" ", "-"))  # fmt: skip
+        fields.append(inspect.Parameter(f.key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]))
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + fields
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from tui.cli_inputs import version
+
+        typer.echo(f"tmplan {version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def top(version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="print the version")] = False) -> None:
+    """What `tmplan --help` says is the app's own help."""
+
+
+@app.command("open")
+@with_inputs
+def open_(given: dict[str, Any], file: File = None, pin: Pin = None, most: Most = None, least: Least = None) -> Answer:
+    """Open the program on a plan file, or on the example (Llama 3.1 405B on 16,384 H100), with what the options set."""
+    from pathlib import Path
+
+    from tui.cli import open_program
+    from tui.cli_inputs import start
+
+    return open_program(start(file, given, pin, most, least), Path(file) if file else None)
+
+
+@app.command("plan", epilog=EXIT_CODES)
+@with_inputs
+def plan(
+    given: dict[str, Any], file: File = None, top: Top = 20, format: PlanFormat = "table", save: Save = None, all: Every = False,
+    sort: Sort = None, pin: Pin = None, most: Most = None, least: Least = None,
+) -> Answer:  # fmt: skip
+    """Print the plans, fastest first: the ranking of the program, without a screen. docs/json.md documents the JSON."""
+    from tui.cli_inputs import start
+    from tui.cli_plan import ranking
+
+    return ranking(start(file, given, pin, most, least), top=top, format=format, save=save, every=all, sort=sort)
+
+
+@app.command("explain", epilog=EXIT_CODES)
+@with_inputs
+def explain(
+    given: dict[str, Any], file: File = None, wanted: Wanted = None, of: Of = None, format: TreeFormat = "text",
+    depth: Depth = None, pin: Pin = None, most: Most = None, least: Least = None,
+) -> Answer:  # fmt: skip
+    """Print where every number of one plan comes from: the plan pinned, else that of the plan file, else the best."""
+    from tui.cli_explain import tree
+    from tui.cli_inputs import start
+
+    document = start(file, given, [*(pin or ()), *([wanted] if wanted else ())], most, least)
+    return tree(document, pinned=bool(pin or most or least or wanted), of=of or (), format=format, depth=depth)
+
+
+def _listing(kind: str) -> None:
+    """Declare the command that lists one kind of preset."""
+
+    def listing(format: ListFormat = "table") -> Answer:
+        from tui.cli_presets import list_presets
+
+        return list_presets(kind, format)
+
+    app.command(kind, help=f"List the {kind} there are presets for, your own among them.")(listing)
+
+
+for _kind in ("models", "gpus", "clusters", "stacks"):
+    _listing(_kind)

@@ -1,0 +1,71 @@
+"""From the options of a command line to the document they stand for."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from planner.errors import FieldError
+from planner.inputs import EXAMPLE, Inputs, Value, parse
+from planner.space import Bounds, Space, parse_bounds
+
+if TYPE_CHECKING:
+    from planner.planfile import Document
+
+Texts = Iterable[str] | None  # what a repeatable option was given
+PAIRS = re.compile(r",(?=\s*[a-z_]+\s*=)")  # the comma before the next axis, not those between the values of one
+
+
+def version() -> str:
+    """The version of tmplan that is installed."""
+    try:
+        return importlib.metadata.version("tmplan")
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def start(file: str | None, given: Mapping[str, str | bool], pin: Texts = None, most: Texts = None, least: Texts = None) -> Document:
+    """The document to begin with: the plan file or the example, then what the options set on top of it."""
+    from planner import planfile
+
+    document = planfile.read(file) if file else planfile.Document(EXAMPLE)
+    inputs = document.inputs.with_all(values_of(given, document.inputs))
+    space = bounded(document.space, pin, most, least)
+    return planfile.Document(inputs, space, document.plan, document.predictions, version())
+
+
+def values_of(given: Mapping[str, str | bool], inputs: Inputs) -> dict[str, Value | None]:
+    """The values of the options given; a preset that the plan file recorded needs no preset of that name here."""
+    return {
+        key: text if isinstance(text, bool) or (key, text) in inputs.recorded.presets else (parse(key, text) if text else _cleared(key))
+        for key, text in given.items()
+    }
+
+
+def _cleared(key: str) -> Value | None:
+    """An empty option takes back what the plan file or the example set, where a field may be empty."""
+    return parse(key, "") or None
+
+
+def bounded(space: Space, pin: Texts, most: Texts, least: Texts) -> Space:
+    """A space with the axes that options name bounded anew: what several options say of one axis must all hold."""
+    asked = Space()
+    for option, texts, sign in (("--pin", pin, ""), ("--max", most, "<="), ("--min", least, ">=")):
+        for text in texts or ():
+            for axis, values in pairs(option, text):
+                asked = asked.meet(axis, parse_bounds(axis, sign + values) if values != "*" else Bounds())
+                space = space.with_(axis, asked[axis])
+    return space
+
+
+def pairs(option: str, text: str) -> list[tuple[str, str]]:
+    """axis=values pairs of one option; FieldError for what is none."""
+    found = []
+    for part in PAIRS.split(text):
+        axis, equals, values = part.partition("=")
+        if not equals or not values.strip():
+            raise FieldError(option, f"{option} takes AXIS=VALUES such as tp=8, not {part.strip()[:40]!r}")
+        found.append((axis.strip().lower(), values.strip()))
+    return found

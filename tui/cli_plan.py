@@ -1,0 +1,159 @@
+"""`tmplan plan`: the ranking as a table, JSON or CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from planner import planfile, search
+from planner.columns import BY_KEY, DEFAULT_TABLE, Column, columns_for, find, records
+from planner.errors import FieldError
+from planner.inputs import Inputs, Value, resolve, shown
+from planner.planfile import Document
+from planner.specs import Job, choice
+from tui.cli import DONE, NO_PLAN, Answer, narrate
+
+SCHEMA = 1  # of the JSON; docs/json.md
+BLOCK = 1 << 15  # plans whose every number is worked out at a time
+PATIENCE = 1.0  # seconds of silence before a search says how far it is
+
+
+def ranking(document: Document, *, top: int, format: str, save: str | None, every: bool, sort: str | None) -> Answer:
+    """Search, rank, print, and save the first row where that is asked for."""
+    choice("format", format, ("table", "json", "csv"))
+    column = find(sort) if sort else None
+    job = resolve(document.inputs)
+    result = searched(job, document)
+    rows = candidates(result, every)
+    if column is not None and len(rows):
+        rows = rows[ranked(column, result, rows)]
+    estimate = result.estimate(rows[:top])
+    narrate(summary(job, result, len(estimate.plan)))
+    advice = [] if result.counts.fit else advised(result)
+    for sentence in advice:
+        narrate(sentence)
+    if save:
+        saved(save, document, result, rows)
+    if format == "json":
+        text = json.dumps(as_json(document, result, estimate, advice), indent=2, allow_nan=False) + "\n"
+    else:
+        text = as_csv(estimate) if format == "csv" else as_table(estimate, every)
+    return Answer(text, DONE if result.counts.fit else NO_PLAN)
+
+
+def ranked(column: Column, result: search.Result, rows: Any) -> Any:
+    """The order of some rows by a column, best first; ties stay as they were. In blocks: all parts of a million plans are gigabytes."""
+    import numpy as np
+
+    blocks = [column.values(result.estimate(rows[at : at + BLOCK])) for at in range(0, len(rows), BLOCK)]
+    keys = np.concatenate(blocks).astype(float)
+    return (keys if column.ascending else -keys).argsort(kind="stable")
+
+
+def searched(job: Job, document: Document) -> search.Result:
+    """The search, which says on stderr how far it is once it takes longer than PATIENCE."""
+    return search.search(job, document.space, progress=reporting())
+
+
+def reporting() -> Callable[[int], None]:
+    """A progress callback that keeps quiet for PATIENCE seconds, and then speaks once in as many."""
+    spoken = time.monotonic()
+
+    def report(evaluated: int) -> None:
+        nonlocal spoken
+        if time.monotonic() - spoken >= PATIENCE:
+            spoken = time.monotonic()
+            narrate(f"{evaluated:,} plans evaluated so far")
+
+    return report
+
+
+def candidates(result: search.Result, every: bool) -> Any:
+    """Rows that fit, fastest first, and behind them those that do not, least over first, where all are wanted."""
+    if not every:
+        return result.order
+    import numpy as np
+
+    return np.concatenate([result.order, result.rejected_order])
+
+
+def advised(result: search.Result) -> list[str]:
+    """Why there is no plan that fits: the rules that refused plans, or the plan nearest to fitting and what would help."""
+    if not result.counts.evaluated:
+        return [f"no plan is valid: {sentence} ({count:,} refused)" for sentence, count in search.why_refused(result.counts)]
+    return [str(advice) for advice in search.nearest(result)]
+
+
+def summary(job: Job, result: search.Result, printed: int) -> str:
+    """One line on what was searched and found."""
+    counts, cluster = result.counts, job.cluster
+    return (
+        f"{job.model.name} on {cluster.gpus:,} {cluster.gpu.name}, {job.stack.name}: {counts.seen:,} plans seen, "
+        f"{sum(counts.refused.values()):,} refused by rules, {counts.evaluated:,} evaluated, {counts.fit:,} fit, "
+        f"{counts.seconds:.2f} s; {printed:,} printed"
+    )
+
+
+def saved(path: str, document: Document, result: search.Result, rows: Any) -> None:
+    """Write the first row to a plan file; FieldError when there is none."""
+    if not len(rows):
+        raise FieldError("save", f"there is no plan to save in {path}: no plan fits; --all saves the nearest, other inputs may fit")
+    first = result.estimate(rows[:1])
+    kept = Document(
+        document.inputs, document.space, first.plan.one(0), predictions(records(first)[0], first.plan.one(0).named()), document.version
+    )
+    planfile.write(path, kept)
+    narrate(f"saved the first plan in {path}")
+
+
+def predictions(record: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """What tmplan says of a plan, without the plan itself."""
+    return {key: value for key, value in record.items() if key not in plan}
+
+
+def as_json(document: Document, result: search.Result, estimate: search.Estimate, advice: list[str]) -> dict[str, Any]:
+    """The JSON contract, schema 1; docs/json.md says what each key means."""
+    counts = result.counts
+    return {
+        "schema": SCHEMA,
+        "version": document.version,
+        "job": job_values(document.inputs),
+        "space": {axis: document.space.text(axis) for axis in document.space.bounds},
+        "counts": {
+            "seen": counts.seen,
+            "refused": dict(counts.refused),
+            "evaluated": counts.evaluated,
+            "fit": counts.fit,
+            "seconds": counts.seconds,
+        },
+        "advice": advice,
+        "plans": records(estimate),
+    }
+
+
+def job_values(inputs: Inputs) -> dict[str, Value]:
+    """What every field stands at, in its own unit, by its key."""
+    return {key: int(value) if key == "gradient_bytes" else value for key, (value, _) in shown(inputs).items()}
+
+
+def as_csv(estimate: search.Estimate) -> str:
+    """One line a plan, a column for every number, the keys on the first line."""
+    columns = columns_for(estimate)
+    values = [[str(v).lower() if isinstance(v, bool) else v for v in map(c.plain, c.values(estimate))] for c in columns]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([c.key for c in columns])
+    writer.writerows(zip(*values, strict=True))
+    return out.getvalue()
+
+
+def as_table(estimate: search.Estimate, every: bool) -> str:
+    """A line a plan, as wide as its columns need; what a plan lacks to fit as a last column where all are printed."""
+    columns = [BY_KEY[key] for key in DEFAULT_TABLE + (("over_gib",) if every else ())]
+    cells = [[c.title, *(c.text(v) for v in c.values(estimate))] for c in columns]
+    widths = [max(map(len, column)) for column in cells]
+    return "".join("  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) + "\n" for line in zip(*cells, strict=True))

@@ -1,0 +1,97 @@
+"""`tmplan models`, `gpus`, `clusters`, `stacks`: the presets there are, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from planner import parameters, presets
+from planner.errors import TmplanError
+from planner.specs import GIB, choice
+from tui.cli import Answer, narrate
+
+Row = dict[str, Any]
+
+
+def _model(spec: Any) -> Row:
+    return {
+        "name": spec.name, "parameters": parameters.total_parameters(spec), "layers": spec.layers, "hidden": spec.hidden,
+        "heads": spec.heads, "kv_heads": spec.kv_heads, "head_dim": spec.head_dim, "ffn": spec.ffn, "vocab": spec.vocab,
+        "max_positions": spec.max_positions, "gated": spec.gated, "tied": spec.tied, "norm": spec.norm, "positions": spec.positions,
+    }  # fmt: skip
+
+
+def _gpu(spec: Any) -> Row:
+    return {
+        "name": spec.name, "vendor": spec.vendor, "arch": spec.arch, "memory_gib": spec.memory_bytes / GIB,
+        "tflops_bf16": spec.flops_bf16 / 1e12, "tflops_fp8": spec.flops_fp8 / 1e12, "hbm_gb_s": spec.hbm_bytes_s / 1e9,
+        "link_gb_s": spec.link_bytes_s / 1e9, "link_domain": spec.link_domain, "nic_gbit_s": spec.nic_bytes_s / 1.25e8,
+        "pcie_gb_s": spec.pcie_bytes_s / 1e9,
+    }  # fmt: skip
+
+
+def _cluster(spec: Any) -> Row:
+    """What the shape itself says; null where it leaves a figure to its GPU."""
+    link, nic = spec.link_bytes_s, spec.nic_bytes_s
+    return {
+        "name": spec.name, "gpu": spec.gpu, "gpus": spec.gpus, "gpus_per_node": spec.gpus_per_node, "link_domain": spec.link_domain,
+        "link_gb_s": link / 1e9 if link else None, "nic_gbit_s": nic / 1.25e8 if nic else None,
+        "host_memory_gib": spec.host_memory_bytes / GIB,
+    }  # fmt: skip
+
+
+def _stack(spec: Any) -> Row:
+    return {
+        "name": spec.name, "title": spec.title, "zero_stages": list(spec.zero_stages), "hsdp": spec.hsdp,
+        "tensor_parallel": spec.tensor_parallel, "pipeline": spec.pipeline_zero_most >= 0, "interleaved": spec.interleaved,
+        "context_parallel": spec.context_parallel, "sequence_parallel": spec.sequence_parallel,
+        "gradient_bytes": spec.gradient_bytes, "attention": spec.attention,
+    }  # fmt: skip
+
+
+LISTED: Mapping[str, tuple[Callable[[str], Any], Callable[[Any], Row]]] = {
+    "models": (presets.model, _model),
+    "gpus": (presets.gpu, _gpu),
+    "clusters": (presets.cluster, _cluster),
+    "stacks": (presets.stack, _stack),
+}
+
+
+def list_presets(kind: str, format: str) -> Answer:
+    """Every preset of a kind. One that cannot be read is told on stderr and left out: it must not hide the others."""
+    choice("format", format, ("table", "json"))
+    read, row = LISTED[kind]
+    rows = []
+    for name in presets.names(kind):
+        try:
+            rows.append(row(read(name)) | {"name": name})
+        except TmplanError as error:
+            narrate(f"tmplan: left out {name}: {error}")
+    if format == "json":
+        return Answer(json.dumps({"schema": 1, kind: rows}, indent=2) + "\n")
+    return Answer(table(rows))
+
+
+def table(rows: list[Row]) -> str:
+    """Rows as aligned text: names to the left, numbers to the right."""
+    if not rows:
+        return "none\n"
+    lines = [list(rows[0])] + [[written(key, value) for key, value in row.items()] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    left = [isinstance(value, str) for value in rows[0].values()]
+    return "".join(
+        "  ".join(cell.ljust(w) if to_left else cell.rjust(w) for cell, w, to_left in zip(line, widths, left, strict=True)).rstrip() + "\n"
+        for line in lines
+    )
+
+
+def written(key: str, value: Any) -> str:
+    """One cell."""
+    if key == "parameters":
+        return f"{value / 1e9:.2f}B" if value >= 1e9 else f"{value / 1e6:.0f}M"
+    if isinstance(value, bool):
+        return "yes" if value else "-"
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,192 @@
+"""The plan under the cursor: memory and time by part, memory by stage, and the tree of where the numbers come from.
+
+Lines are made only as far down as the pane shows, so that moving over the table pays for two columns of bars and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from planner.columns import write_figure, write_gib, write_recompute, write_sharding
+from planner.specs import GIB, Job
+from tui.layout import PANES
+from tui.lines import Line, LinePane, Run, fit, rule, wrap
+
+if TYPE_CHECKING:
+    from planner.formula import Step
+    from planner.plan import Plan
+    from planner.estimate import Estimate
+
+EIGHTHS = " ▏▎▍▌▋▊▉"
+COLUMN = 38  # cells from which memory and time stand side by side
+NOT_PARTS = ("stage", "layers", "in_flight", "device")
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of block characters, `share` of `width` cells long to an eighth of a cell."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    full, part = divmod(eighths, 8)
+    return "█" * full + (EIGHTHS[part] if part else "")
+
+
+def sentence(plan: Plan) -> str:
+    """One plan in one line."""
+    virtual = f" x{plan.vpp}" if plan.vpp > 1 else ""
+    sharding = write_sharding(plan.zero + 4 * (plan.dp_replicate - 1))
+    parallel = " SP" if plan.sequence_parallel else ""
+    return (
+        f"TP {plan.tp}{parallel} · PP {plan.pp}{virtual} · CP {plan.cp} · DP {plan.dp} · sharding {sharding} · "
+        f"micro-batch {plan.micro_batch} · recompute {write_recompute(plan.recompute + 4 * plan.recompute_layers)}"
+    )
+
+
+class Detail(LinePane):
+    """A scrolled view of one plan."""
+
+    def __init__(self) -> None:
+        super().__init__(id="detail")
+        self.job: Job | None = None
+        self.plan: Plan | None = None
+        self.estimate: Estimate | None = None
+        self.current = False
+        self.top = 0
+        self._stages: list[dict[str, Any]] | None = None
+        self._trees: dict[str, Step] | None = None
+
+    def show(self, job: Job | None, plan: Plan | None) -> None:
+        """Show a plan of a job, from where the pane is scrolled to; None: nothing."""
+        if (job, plan) == (self.job, self.plan):
+            return
+        self.job, self.plan, self._stages, self._trees = job, plan, None, None
+        self.estimate = None
+        self.redraw()
+
+    def focus_on(self, current: bool) -> None:
+        """Have the keyboard, or not."""
+        if current != self.current:
+            self.current = current
+            self.redraw()
+
+    @property
+    def body(self) -> int:
+        """Rows of content there is room for."""
+        return max(1, self.size.height - (not self.screen.has_class("narrow")))
+
+    def move(self, by: int) -> None:
+        """Scroll by lines, never beyond the last page."""
+        top = max(0, self.top + by)
+        count = sum(1 for _ in islice(self._content(self.size.width), top + self.body))
+        self.top = max(0, min(top, count - self.body))
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> Iterable[Line]:
+        if not self.screen.has_class("narrow"):
+            yield rule(str(PANES.index("detail") + 1), "detail", "", self.current, width)
+        yield from islice(self._content(width), self.top, self.top + height)
+
+    def _content(self, width: int) -> Iterator[Line]:
+        if self.plan is None or self.job is None:
+            return
+        from planner.evaluate import evaluate
+
+        self.estimate = self.estimate or evaluate(self.job, self.plan)
+        for line in wrap(sentence(self.plan), width - 2):
+            yield [(f" {line}", "strong")]
+        yield from self._bars(self.estimate, width)
+        host = _one(self.estimate.host)
+        if host:
+            room, used = self.job.cluster.host_memory_bytes / GIB, host / GIB
+            yield [(f" host memory {write_gib(used)} of {write_gib(room)} GiB a node", "bad" if used > room else "text")]
+        yield []
+        yield from self._by_stage(width)
+        yield []
+        yield from self._explained(width)
+
+    def _bars(self, estimate: Estimate, width: int) -> Iterator[Line]:
+        limit, step = _one(estimate.memory_limit), _one(estimate.step)
+        memory = [(name, value, value / limit, "memory", write_gib(value / GIB)) for name, value in _parts(estimate.memory_parts)]
+        total = _one(estimate.memory)
+        over = f", {write_gib((total - limit) / GIB)} too much" if total > limit else ""
+        head = f"memory {write_gib(total / GIB)} of {write_gib(limit / GIB)} GiB{over}"
+        time = [(name, value, value / step, "figure", write_figure(value)) for name, value in _parts(estimate.time_parts)]
+        time += [(f"({name} hidden)", value, value / step, "dim", write_figure(value)) for name, value in _parts(estimate.hidden)]
+        heads = [(head, "bad" if over else "title"), (f"time of a step {write_figure(step)} s", "title")]
+        two = width >= 2 * COLUMN
+        room = width // 2 if two else width
+        left, right = [_part(*row, room) for row in memory], [_part(*row, room) for row in time]
+        left.insert(0, [(f" {heads[0][0]}", heads[0][1])])
+        right.insert(0, [(f" {heads[1][0]}", heads[1][1])])
+        if not two:
+            yield from (*left, *right)
+            return
+        for i in range(max(len(left), len(right))):
+            yield fit(left[i] if i < len(left) else [], room) + (right[i] if i < len(right) else [])
+
+    def _by_stage(self, width: int) -> Iterator[Line]:
+        from planner.evaluate import stages
+
+        assert self.job is not None and self.plan is not None
+        self._stages = self._stages or stages(self.job, self.plan)
+        parts = [name for name in self._stages[0] if name not in NOT_PARTS and any(stage[name] for stage in self._stages)]
+        yield [(" memory by stage, GiB", "title")]
+        yield [(f" {'stage':>7} {'layers':>6} {'flight':>6} {'device':>7}" + "".join(f" {name[:6]:>6}" for name in parts), "dim")]
+        for first, last, stage in _runs_of(self._stages):
+            name = f"{first}" if first == last else f"{first}-{last}"
+            numbers = "".join(f" {write_gib(stage[part] / GIB):>6}" for part in parts)
+            over = stage["device"] > self.job.memory_limit
+            device = f" {write_gib(stage['device'] / GIB):>6}{'!' if over else ' '}"
+            yield [(f" {name:>7} {stage['layers']:>6} {stage['in_flight']:>6g}", "text"), (device, "bad" if over else "memory"), (numbers, "text")]
+
+    def _explained(self, width: int) -> Iterator[Line]:
+        from planner.evaluate import explain
+
+        assert self.job is not None and self.plan is not None
+        self._trees = self._trees or explain(self.job, self.plan)
+        yield [(" where the numbers come from", "title")]
+        seen: set[int] = set()
+        for step in self._trees.values():
+            yield from tree(step, width, 0, seen)
+
+
+def tree(step: Step, width: int, depth: int = 0, seen: set[int] | None = None) -> Iterator[Line]:
+    """The lines of a tree of steps: what a number is and comes to, then its notation with the numbers put in, and its source."""
+    seen = set() if seen is None else seen
+    indent = " " * (1 + 2 * min(depth, 12))
+    yield [(f"{indent}{'▾' if step.children else '·'} ", "dim"), (f"{step.meaning} ", "text"), (f"{step.symbol} = {step.text}", "figure")]
+    if id(step) in seen:
+        return  # told above
+    seen.add(id(step))
+    told = step.notation if step.substituted in ("", step.notation) else f"{step.notation} = {step.substituted}"
+    source = f"  [{step.source}]" if step.source else ""
+    if told:
+        for line in wrap(f"= {told}{source}", max(20, width - len(indent) - 4)):
+            yield [(f"{indent}    {line}", "dim")]
+    for child in step.children:
+        yield from tree(child, width, depth + 1, seen)
+
+
+def _part(name: str, value: float, share: float, role: str, text: str, width: int) -> list[Run]:
+    label = f" {name[:15]:<15} {text:>6} "
+    return [(label, "dim" if role == "dim" else "text"), (bar(share, width - len(label) - 1), role)]
+
+
+def _parts(parts: Mapping[str, Any]) -> list[tuple[str, float]]:
+    """The parts that are there, by name."""
+    found = ((name, _one(value)) for name, value in parts.items())
+    return [(name, value) for name, value in found if value > 0]
+
+
+def _one(value: Any) -> float:
+    """The number of a column of one row, or a plain number."""
+    return float(value[0]) if getattr(value, "ndim", 0) else float(value)
+
+
+def _runs_of(stages: list[dict[str, Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Stages that differ in nothing but their number, as one: first, last, and what they hold."""
+    start = 0
+    for i in range(1, len(stages) + 1):
+        if i == len(stages) or {**stages[i], "stage": 0} != {**stages[start], "stage": 0}:
+            yield stages[start].get("stage", start), stages[i - 1].get("stage", i - 1), stages[start]
+            start = i

@@ -1,0 +1,117 @@
+"""A form: the fields of one pane as drawn lines, with one editor that opens in the line under the cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rich.cells import cell_len
+from textual.events import Key
+
+from tui.document import ENTRIES, Entry
+from tui.editor import LineEdit
+from tui.layout import PANES, TITLES
+from tui.lines import Line, LinePane, Run, rule
+
+LABEL = 16  # cells of a label
+
+
+class Form(LinePane):
+    """One of the three input panes. It holds what is typed; the program decides what becomes of it."""
+
+    def __init__(self, group: str) -> None:
+        super().__init__(id=group)
+        self.entries: tuple[Entry, ...] = ENTRIES[group]
+        self.texts: Mapping[str, tuple[str, bool]] = {}
+        self.refused: dict[str, tuple[str, str]] = {}  # key -> what was typed, why it was refused: kept until mended or freed
+        self.wrong: dict[str, str] = {}  # key -> why the job as a whole cannot take this field's value
+        self.at = 0
+        self.top = 0
+        self.current = False
+        self.edit: LineEdit | None = None
+
+    @property
+    def entry(self) -> Entry:
+        """The field under the cursor."""
+        return self.entries[self.at]
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with the field under the cursor, if anything."""
+        key = self.entry.key
+        return self.refused[key][1] if key in self.refused else self.wrong.get(key, "")
+
+    def show(self, texts: Mapping[str, tuple[str, bool]], wrong: Mapping[str, str]) -> None:
+        """Show these texts, and mark the fields that are wrong."""
+        self.texts = texts
+        self.wrong = {entry.key: wrong[entry.key] for entry in self.entries if entry.key in wrong}
+        self.redraw()
+
+    def focus_on(self, current: bool) -> None:
+        """Have the keyboard, or not."""
+        if current != self.current:
+            self.current = current
+            self.redraw()
+
+    def move(self, by: int) -> bool:
+        """Move the cursor; whether it could."""
+        to = min(max(0, self.at + by), len(self.entries) - 1)
+        moved, self.at = to != self.at, to
+        self.redraw()
+        return moved
+
+    def go(self, key: str) -> None:
+        """Put the cursor on a field."""
+        self.at = next(i for i, entry in enumerate(self.entries) if entry.key == key)
+        self.redraw()
+
+    def begin(self) -> None:
+        """Open the editor on the field under the cursor, with what was refused there if something was."""
+        key = self.entry.key
+        self.edit = LineEdit.of(self.refused[key][0]) if key in self.refused else LineEdit.of(self.texts.get(key, ("", False))[0], fresh=True)
+        self.redraw()
+
+    def take(self, event: Key) -> bool:
+        """Give a key to the open editor; whether it had a use for it."""
+        used = self.edit is not None and self.edit.take(event)
+        if used:
+            self.redraw()
+        return used
+
+    def end(self) -> None:
+        """Close the editor."""
+        self.edit = None
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> Iterable[Line]:
+        group = str(self.id)
+        titled = not self.screen.has_class("narrow")
+        room = height - titled
+        self.top = min(max(self.top, self.at - room + 1), self.at, max(0, len(self.entries) - room))
+        self.top = max(0, self.top)
+        if titled:
+            hidden = len(self.entries) > room
+            yield rule(str(PANES.index(group) + 1), TITLES[group], f"{self.at + 1}/{len(self.entries)}" if hidden else "", self.current, width)
+        for i in range(self.top, min(self.top + room, len(self.entries))):
+            yield self._line(self.entries[i], i == self.at and self.current, width)
+
+    def _line(self, entry: Entry, here: bool, width: int) -> list[Run]:
+        text, by_hand = self.texts.get(entry.key, ("", False))
+        fault = entry.key in self.refused or entry.key in self.wrong
+        text = self.refused[entry.key][0] if entry.key in self.refused else _written(entry, text)
+        mark = "✗" if fault else "•" if by_hand else " "
+        label = f"{'▸' if here else ' '}{mark}{entry.label:<{LABEL}.{LABEL}} "
+        room = width - cell_len(label)
+        if here and self.edit:
+            return [(label, "strong"), *self.edit.runs(room)]
+        unit = f" {entry.unit}" if entry.unit and text else ""
+        if here:
+            return [((label + text + unit).ljust(width), "cursor-bad" if fault else "cursor")]
+        role = "bad" if fault else "set" if by_hand else "text"
+        return [(label, "dim"), (text, role), (unit, "dim")]
+
+
+def _written(entry: Entry, text: str) -> str:
+    """A whole number with its thousands apart; a figure cut to six digits."""
+    if entry.kind == "float" and text:
+        return f"{float(text):,.6g}"
+    return f"{int(text):,}" if entry.kind == "int" and text.isdecimal() else text

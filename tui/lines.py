@@ -1,0 +1,153 @@
+"""LinePane: a widget that is a list of painted lines, and repaints only the cells that changed.
+
+Over SSH bytes are latency. Textual repaints a whole widget when any of it changes; this base compares the lines drawn now
+with those on the screen and asks for the differing cells alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+Run = tuple[str, str]  # text, and the role (see tui.themes.ROLES) that says in which style it is drawn
+Line = Sequence[Run]
+
+NEAR = 24  # cells between two changes that cost less to send again than to skip: a cursor move, a style and its reset
+
+
+def fit(line: Line, width: int) -> list[Run]:
+    """The line cut or padded to exactly `width` cells, neighbours of one role joined; a cut is shown by an ellipsis."""
+    out: list[Run] = []
+    left = width
+    for text, role in line:
+        size = len(text) if text.isascii() else cell_len(text)
+        if size > left:
+            text = set_cell_size(text, left - 1) + "…" if left > 0 else ""
+            size = left
+        if text:
+            if out and out[-1][1] == role:
+                out[-1] = (out[-1][0] + text, role)
+            else:
+                out.append((text, role))
+        left -= size
+        if left <= 0:
+            break
+    if left > 0:
+        if out and out[-1][1] == "text":
+            out[-1] = (out[-1][0] + " " * left, "text")
+        else:
+            out.append((" " * left, "text"))
+    return out
+
+
+def _cells(line: Line) -> list[Run]:
+    """One (character, role) a cell; a wide character is followed by an empty cell."""
+    out: list[Run] = []
+    for text, role in line:
+        for char in text:
+            out.append((char, role))
+            if not char.isascii() and cell_len(char) == 2:
+                out.append(("", role))
+    return out
+
+
+def changes(old: Line, new: Line) -> list[tuple[int, int]]:
+    """Half-open spans of cells in which two lines of equal width differ, near ones joined."""
+    spans: list[tuple[int, int]] = []
+    for x, (a, b) in enumerate(zip(_cells(old), _cells(new), strict=False)):
+        if a != b:
+            if spans and x - spans[-1][1] <= NEAR:
+                spans[-1] = (spans[-1][0], x + 1)
+            else:
+                spans.append((x, x + 1))
+    return spans
+
+
+class LinePane(Widget, can_focus=False):
+    """A widget drawn line by line: subclasses write `draw`, callers call `redraw` after a change of state."""
+
+    DEFAULT_CSS = "LinePane { height: auto; width: auto; padding: 0; border: none; }"
+    roles: ClassVar[Mapping[str, Style]] = {}  # set by the program when the theme changes; one look for all panes
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._lines: list[list[Run]] = []
+
+    def draw(self, width: int, height: int) -> Iterable[Line]:
+        """The lines to show in this room, from the top; missing ones are blank, and those too many are dropped."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Draw anew and repaint the cells that differ from what is on the screen."""
+        width, height = self.size
+        if not width or not height:
+            return
+        old, new = self._lines, self._fill(width, height)
+        self._lines = new
+        if len(old) != height or not old or _width(old[0]) != width:
+            self.refresh()
+            return
+        regions = [
+            Region(x1, y, x2 - x1, 1) for y, (a, b) in enumerate(zip(old, new, strict=True)) if a != b for x1, x2 in changes(a, b)
+        ]
+        if regions:
+            self.refresh(*regions)
+
+    def repaint(self) -> None:
+        """Forget what is on the screen and paint everything (a new theme)."""
+        self._lines = []
+        self.redraw()
+
+    def lines(self) -> list[str]:
+        """What is on the screen, as plain text."""
+        return ["".join(text for text, _ in line) for line in self._lines]
+
+    def render_line(self, y: int) -> Strip:
+        if len(self._lines) != self.size.height:
+            self._lines = self._fill(*self.size)
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width)
+        roles = self.roles
+        plain = roles.get("text", Style())
+        return Strip([Segment(text, roles.get(role, plain)) for text, role in self._lines[y]], self.size.width)
+
+    def _fill(self, width: int, height: int) -> list[list[Run]]:
+        lines = [fit(line, width) for line, _ in zip(self.draw(width, height), range(height), strict=False)]
+        return lines + [fit((), width) for _ in range(height - len(lines))]
+
+    def _on_resize(self, event: Any) -> None:
+        self.redraw()
+
+
+def _width(line: Line) -> int:
+    return sum(len(text) if text.isascii() else cell_len(text) for text, _ in line)
+
+
+def rule(number: str, title: str, note: str, current: bool, width: int) -> list[Run]:
+    """The line above a pane: its digit and name, and a note at the right."""
+    head = f" {number} {title} " if number else f" {title} "
+    tail = f" {note} " if note else ""
+    fill = width - cell_len(head) - cell_len(tail) - 2
+    if fill < 1:
+        tail, fill = "", max(0, width - cell_len(head) - 1)
+    return [("─", "rule"), (head, "title-on" if current else "title"), ("─" * fill, "rule"), (tail, "dim"), ("─", "rule")]
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """A sentence broken at spaces into lines of at most `width` cells."""
+    out: list[str] = []
+    line = ""
+    for word in text.split():
+        if line and cell_len(line) + 1 + cell_len(word) > width:
+            out.append(line)
+            line = word
+        else:
+            line = f"{line} {word}" if line else word
+    return out + [line] if line else out

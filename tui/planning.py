@@ -1,0 +1,156 @@
+"""Planning off the keyboard's thread: one question at a time, the newest; an answer to an older one never lands.
+
+Nothing here needs Textual, so that the first search can start before Textual is imported. A thread cannot be killed: the
+search asks `cancelled()` and gives up when a newer question has come. Threads are daemons, so quitting never waits for one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from planner.errors import TmplanError
+from planner.inputs import Inputs, resolve
+from planner.space import Space
+from tui.rows import View, ranked
+
+if TYPE_CHECKING:
+    from planner.search import Result
+    from planner.specs import Job
+
+Search = Callable[..., Any]
+BURST = 0.12  # seconds: a question that follows another within this waits as long, so that a held key asks once
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is to be planned, and how the plans are to be shown."""
+
+    inputs: Inputs
+    space: Space
+    view: View = field(default_factory=View)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a question came to: rows of a result, or the refusal of the job or the view. Advice may follow in a second answer."""
+
+    generation: int
+    question: Question
+    job: Job | None = None
+    result: Result | None = None
+    rows: Any = ()
+    error: TmplanError | None = None
+    advice: tuple[tuple[str, str], ...] = ()  # sentences and their roles; where there are no rows
+    thinking: bool = False  # advice is still being worked out
+
+
+class Planner:
+    """Answers the newest question. `attach` says where answers go; one that came before is kept until then."""
+
+    def __init__(self, search: Search | None = None, burst: float = BURST) -> None:
+        self._search = search
+        self._burst = burst
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._sink: Callable[[Answer], None] | None = None
+        self._parked: list[Answer] = []
+        self._last: tuple[Inputs, Space, Any] | None = None  # a change of view alone needs no new search
+        self._asked = 0.0
+        self.generation = 0
+
+    def ask(self, question: Question) -> int:
+        """Plan this instead of whatever was asked before; the generation its answers will carry."""
+        now = time.monotonic()
+        with self._lock:
+            self.generation += 1
+            generation = self.generation
+            soon = now - self._asked < self._burst
+            self._asked = now
+            self._wake.set()  # whoever waits out a burst looks up, and finds that it is outdated
+            self._wake = threading.Event()
+            wake = self._wake
+        threading.Thread(target=self._answer, args=(generation, question, wake if soon else None), daemon=True).start()
+        return generation
+
+    def attach(self, sink: Callable[[Answer], None]) -> None:
+        """Send answers here from now on, the newest that already came first. The sink is called in planning threads."""
+        with self._lock:
+            self._sink = sink
+            parked, self._parked = self._parked, []
+        for answer in parked:
+            self._send(answer)
+
+    def stop(self) -> None:
+        """Give up whatever is being planned, and answer nothing more."""
+        with self._lock:
+            self.generation += 1
+            self._sink = None
+
+    def _answer(self, generation: int, question: Question, wait: threading.Event | None) -> None:
+        """One question, in a thread of its own."""
+
+        def cancelled() -> bool:
+            return generation != self.generation
+
+        if wait is not None and wait.wait(self._burst) or cancelled():
+            return
+        job = None
+        try:
+            job = resolve(question.inputs)
+            result = self._result(job, question, cancelled)
+            rows = ranked(result, question.view, cancelled)
+            if cancelled():
+                return
+            none_fits = not result.counts.fit
+            advise = none_fits and not len(rows)
+            self._send(Answer(generation, question, job, result, rows, thinking=advise))
+            if advise:
+                self._send(Answer(generation, question, job, result, rows, advice=advice(result)))
+        except TmplanError as error:
+            if cancelled():
+                return
+            self._send(Answer(generation, question, job, error=error))
+        except Exception as error:
+            if not cancelled():
+                self._send(Answer(generation, question, job, error=TmplanError(f"planning failed: {error!r}; please report this")))
+
+    def _result(self, job: Job, question: Question, cancelled: Callable[[], bool]) -> Any:
+        last = self._last
+        if last is not None and last[:2] == (question.inputs, question.space):
+            return last[2]
+        search = self._search
+        if search is None:
+            from planner.search import search as real
+
+            search = real
+        result = search(job, question.space, cancelled=cancelled)
+        if not cancelled():
+            self._last = (question.inputs, question.space, result)
+        return result
+
+    def _send(self, answer: Answer) -> None:
+        with self._lock:
+            if answer.generation != self.generation:
+                return
+            if self._sink is None:
+                self._parked.append(answer)
+                return
+            sink = self._sink
+        with contextlib.suppress(RuntimeError):  # the program's loop has closed
+            sink(answer)
+
+
+def advice(result: Result) -> tuple[tuple[str, str], ...]:
+    """What to say where nothing fits: what is nearest and what would help; or, where nothing is valid, the rules that refused."""
+    from planner.search import nearest, why_refused
+
+    if not result.counts.evaluated:
+        head = ("No plan is valid: every one is refused by a rule.", "bad")
+        return (head, ("", "text"), *((f"{count:>12,}  {sentence}", "text") for sentence, count in why_refused(result.counts)))
+    head = ("No plan fits the memory.", "bad")
+    return (head, ("", "text"), *((told.sentence, "text") for told in nearest(result)))

@@ -1,0 +1,94 @@
+"""Which plans the table shows, and in which order: a View over a Result. Runs in the planning thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from planner.columns import BY_KEY
+from tui.filter import Term, parse_filter
+
+if TYPE_CHECKING:
+    from planner.search import Result
+
+FASTEST = "step_seconds"  # the order of a Result as it comes
+
+
+@dataclass(frozen=True)
+class View:
+    """How the plans are shown. `unfit` shows those that do not fit, the nearest to fitting first unless sorted otherwise."""
+
+    sort: str = ""  # a column's key; empty: fastest first, or least over the limit first
+    reverse: bool = False
+    filter: str = ""
+    unfit: bool = False
+
+    @property
+    def column(self) -> str:
+        """The key of the column that gives the order."""
+        return self.sort or ("over_gib" if self.unfit else FASTEST)
+
+
+def ranked(result: Result, view: View, cancelled: Callable[[], bool] = lambda: False) -> Any:
+    """Row numbers of the result in the order shown (int column). FieldError for a filter that cannot be read."""
+    import numpy as np
+
+    terms = parse_filter(view.filter)
+    unfit = _wants_unfit(terms, view.unfit)
+    rows = np.asarray(result.rejected_order if unfit else result.order)
+    for term in terms:
+        if not len(rows) or cancelled():
+            return rows
+        rows = rows[np.asarray(term.mask(figures(result, rows)), dtype=bool)]
+    natural = "over_gib" if unfit else FASTEST
+    column = BY_KEY[view.sort or natural]
+    if column.key == natural or not len(rows):
+        return rows[::-1] if view.reverse else rows
+    values = np.asarray(column.values(figures(result, rows)), dtype=np.float64)
+    down = column.ascending == view.reverse
+    return rows[np.argsort(-values if down else values, kind="stable")]
+
+
+def _wants_unfit(terms: tuple[Term, ...], unfit: bool) -> bool:
+    """A filter that names `fits` says itself which plans it looks through."""
+    for term in terms:
+        if term.column.key == "fits":
+            return (term.values[0] == 0.0) == (term.op == "=")
+    return unfit
+
+
+class Fields:
+    """The fields of many plans, each gathered when it is asked for."""
+
+    def __init__(self, result: Result, rows: Any) -> None:
+        self._result, self._rows = result, rows
+
+    def __getattr__(self, name: str) -> Any:
+        from planner.search import SHARDING_FIELDS
+
+        result, rows = self._result, self._rows
+        if name in SHARDING_FIELDS:
+            return getattr(result.lattice.shardings, name)[result.sharding_row[rows]]
+        return getattr(result.lattice.pipeline, name)[result.pipeline_row[rows]]
+
+
+def figures(result: Result, rows: Any) -> Any:
+    """What COLUMNS read of an Estimate, for many rows, from what the search kept: the parts of memory and time are left out.
+
+    A million rows cost one gather for each field that is looked at. MFU and tokens a second are inversely proportional to the
+    step, so one estimated row gives their scale.
+    """
+    scale = result.estimate(rows[:1])
+    step = result.step_seconds[rows]
+    ratio = float(scale.step[0]) / step
+    memory = result.memory_bytes[rows]
+    return SimpleNamespace(
+        plan=Fields(result, rows), step=step, memory=memory, memory_limit=result.job.memory_limit, fits=result.fits[rows],
+        tokens_per_second_per_gpu=_first(scale.tokens_per_second_per_gpu) * ratio, mfu=_first(scale.mfu) * ratio,
+    )  # fmt: skip
+
+
+def _first(value: Any) -> float:
+    return float(value[0]) if getattr(value, "ndim", 0) else float(value)

@@ -1,0 +1,95 @@
+"""The lines around the panes: status on top, the tab strip of narrow screens, message and hints at the foot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tui.hints import hints
+from tui.layout import PANES, shape
+from tui.lines import Line, LinePane, Run, wrap
+from tui.prompt import Prompt
+
+
+@dataclass(frozen=True)
+class Status:
+    """What the top line tells."""
+
+    file: str = ""
+    changed: bool = False
+    counts: str = "planning …"
+    job: str = ""
+    order: str = ""
+    filter: str = ""
+
+
+class StatusLine(LinePane):
+    """Title, file and counts first: a narrow screen cuts the end."""
+
+    def __init__(self) -> None:
+        super().__init__(id="status")
+        self.status = Status()
+
+    def show(self, status: Status) -> None:
+        """Show another status."""
+        if status != self.status:
+            self.status = status
+            self.redraw()
+
+    def draw(self, width: int, height: int) -> Iterable[Line]:
+        status = self.status
+        file = f"{status.file}{'*' if status.changed else ''}" if status.file else "unsaved"
+        runs: list[Run] = [(" tmplan ", "title-on"), (f" {file} ", "status"), (f"  {status.counts}", "strong")]
+        for text in (f"filter {status.filter}" if status.filter else "", status.order, status.job):
+            if text:
+                runs += [(" · ", "dim"), (text, "text")]
+        return [runs]
+
+
+class Tabs(LinePane):
+    """The panes by their digits, for screens that show one at a time."""
+
+    def __init__(self) -> None:
+        super().__init__(id="tabs")
+        self.pane = "plans"
+
+    def draw(self, width: int, height: int) -> Iterable[Line]:
+        yield [(f" {digit} {name} ", "tab-on" if name == self.pane else "dim") for digit, name in enumerate(PANES, 1)]
+
+
+class Foot(LinePane):
+    """Message or prompt, and below it the hints."""
+
+    def __init__(self) -> None:
+        super().__init__(id="foot")
+        self.context = "plans"
+        self.message, self.role = "", "dim"
+        self.standing = ""  # what is wrong with the field under the cursor; shown while no message is
+        self.prompt: Prompt | None = None
+
+    def say(self, message: str, role: str = "text") -> None:
+        """Show a sentence until the next key; role bad marks a refusal."""
+        self.message, self.role = message, role
+        self.redraw()
+
+    def draw(self, width: int, height: int) -> Iterable[Line]:
+        if self.prompt:
+            return self.prompt.draw(width)
+        message, role = (self.message, self.role) if self.message else (self.standing, "bad")
+        mark = "✗ " if role == "bad" and message else ""
+        texts = wrap(mark + message, width - 2)
+        if len(texts) > 2:
+            texts = [texts[0], " ".join(texts[1:])]
+        below: Line = [(f" {texts[1]}", role)] if len(texts) > 1 else hints(self.context, width)
+        return [[(f" {texts[0]}", role)] if texts else [], below]
+
+
+class Small(LinePane):
+    """The one sentence a terminal too small for the planner gets."""
+
+    def __init__(self) -> None:
+        super().__init__(id="small")
+
+    def draw(self, width: int, height: int) -> Iterable[Line]:
+        sentence = "tmplan needs 60 columns and 16 rows; enlarge the terminal, or run: tmplan plan"
+        return [[(line, "text")] for line in wrap(sentence, width)] if shape(width, height) == "small" else []

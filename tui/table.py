@@ -1,0 +1,176 @@
+"""The plans: a table of any length of which only the visible rows are ever estimated and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from planner.columns import BY_KEY, DEFAULT_TABLE, NARROW_TABLE, Column
+from tui.layout import PANES
+from tui.lines import Line, LinePane, Run, rule, wrap
+from tui.rows import View
+
+if TYPE_CHECKING:
+    from planner.plan import Plan
+    from planner.search import Result
+
+WIDE_TABLE = (*DEFAULT_TABLE, "dp_shard", "dp_replicate", "recompute_layers")
+MEMORY = ("memory_gib", "memory_fill", "over_gib", "memory_limit_gib")
+FIGURES = ("step_seconds", "tokens_per_second_per_gpu", "mfu")
+
+
+def width_of(keys: Iterable[str]) -> int:
+    """Cells these columns take: a mark before the first, a space between two."""
+    return sum(BY_KEY[key].width + 1 for key in keys)
+
+
+class Table(LinePane):
+    """Ranked plans under a heading. The cursor follows its plan, not its place, when the rows change."""
+
+    def __init__(self) -> None:
+        super().__init__(id="plans")
+        self.result: Result | None = None
+        self.rows: Any = ()
+        self.view = View()
+        self.note: list[tuple[str, str]] = [("planning …", "dim")]  # sentences and roles, shown when there are no rows
+        self.stale = False  # the rows answer an older question, because the present one is refused
+        self.current = True
+        self.at = 0
+        self.top = 0
+        self.first = 0  # the first column shown, when not all have room
+        self.chosen: Plan | None = None  # the plan a person put the cursor on; None: the cursor keeps to the first row
+        self._texts: dict[int, dict[str, str]] = {}
+
+    @property
+    def plan(self) -> Plan | None:
+        """The plan under the cursor."""
+        return self.result.plan(int(self.rows[self.at])) if self.result is not None and len(self.rows) else None
+
+    @property
+    def body(self) -> int:
+        """Rows of plans there is room for."""
+        return max(1, self.size.height - self._titled - 1)
+
+    @property
+    def _titled(self) -> int:
+        return 0 if self.screen.has_class("narrow") else 1
+
+    def show(self, result: Result, rows: Any, view: View) -> None:
+        """Show other rows, with the cursor on the plan it was on if that is still there."""
+        if result is not self.result:
+            self._texts = {}
+        self.result, self.rows, self.view, self.stale = result, rows, view, False
+        self.at = self._place(self.chosen)
+        self.redraw()
+
+    def choose(self, plan: Plan | None) -> None:
+        """Put the cursor on a plan, now or as soon as it is among the rows."""
+        self.chosen = plan
+        self.at = self._place(plan)
+        self.redraw()
+
+    def _place(self, plan: Plan | None) -> int:
+        """Where a plan stands among the rows; the first place if it does not."""
+        row = self.result.find(plan) if plan is not None and self.result is not None else None
+        if row is None:
+            return 0
+        places = (self.rows == row).nonzero()[0]
+        return int(places[0]) if len(places) else 0
+
+    def tell(self, note: list[tuple[str, str]], *, stale: bool = False) -> None:
+        """What to say in place of rows, or that the rows are those of the last question that had an answer."""
+        self.note, self.stale = note, stale
+        self.redraw()
+
+    def focus_on(self, current: bool) -> None:
+        """Have the keyboard, or not."""
+        if current != self.current:
+            self.current = current
+            self.redraw()
+
+    def move(self, by: int) -> None:
+        """Move the cursor by rows; crossing an edge scrolls by a third of the page, so that held keys send little."""
+        if not len(self.rows):
+            return
+        self.at = min(max(0, self.at + by), len(self.rows) - 1)
+        self.chosen = self.plan if self.at else None
+        jump = max(1, self.body // 3) if abs(by) == 1 else 1
+        if self.at < self.top:
+            self.top = max(0, self.at - jump + 1)
+        elif self.at >= self.top + self.body:
+            self.top = self.at - self.body + jump
+        self.redraw()
+
+    def scroll_columns(self, by: int) -> None:
+        """Show columns further right, or further left."""
+        self.first = min(max(0, self.first + by), max(0, len(self.keys(self.size.width)) - 1))
+        self.redraw()
+
+    def keys(self, width: int) -> tuple[str, ...]:
+        """The columns for this width; how much is over the limit joins them for plans that do not fit."""
+        over = ("over_gib",) if self.view.column == "over_gib" or self.view.unfit else ()
+        for keys in (WIDE_TABLE, DEFAULT_TABLE):
+            if width_of((*keys, *over)) <= width:
+                break
+        else:
+            keys = NARROW_TABLE
+        at = keys.index("memory_fill") + 1
+        return keys[:at] + over + keys[at:]
+
+    def draw(self, width: int, height: int) -> Iterable[Line]:
+        body = height - self._titled - 1
+        self.top = max(0, min(self.top, len(self.rows) - body))
+        if not self.top <= self.at < self.top + body:
+            self.top = max(0, min(self.at - body // 2, len(self.rows) - body))
+        if self._titled:
+            yield rule(str(PANES.index("plans") + 1), self._title(), self._position(body), self.current, width)
+        if not len(self.rows):
+            for sentence, role in self.note:
+                yield from ([(f" {line}", role)] for line in wrap(sentence, width - 2)) if sentence else ([],)
+            return
+        columns = [BY_KEY[key] for key in self.keys(width)][self.first :]
+        yield self._heading(columns)
+        shown = [int(row) for row in self.rows[self.top : self.top + body]]
+        self._write(shown)
+        for i, row in enumerate(shown, self.top):
+            yield self._line(columns, row, i == self.at, width)
+
+    def _title(self) -> str:
+        return "plans that do not fit" if self.view.unfit else "plans before the refused change" if self.stale else "plans"
+
+    def _position(self, body: int) -> str:
+        last = min(self.top + body, len(self.rows))
+        return f"{self.top + 1:,}-{last:,} of {len(self.rows):,}" if len(self.rows) > body else ""
+
+    def _heading(self, columns: list[Column]) -> list[Run]:
+        runs: list[Run] = [(" ", "head")]
+        for column in columns:
+            if column.key == self.view.column:
+                up = column.ascending != self.view.reverse
+                runs += [(f"{column.heading}{'↑' if up else '↓'}".rjust(column.width) + " ", "head-on")]
+            else:
+                runs += [(column.title + " ", "head")]
+        return runs
+
+    def _write(self, rows: list[int]) -> None:
+        """Write the texts of rows not written yet: one estimate for all of them."""
+        missing = [row for row in rows if row not in self._texts]
+        if not missing or self.result is None:
+            return
+        import numpy as np
+
+        estimate = self.result.estimate(np.array(missing))
+        written = {key: (BY_KEY[key], BY_KEY[key].values(estimate)) for key in (*WIDE_TABLE, "over_gib")}
+        for i, row in enumerate(missing):
+            self._texts[row] = {key: column.text(values[i]) for key, (column, values) in written.items()}
+
+    def _line(self, columns: list[Column], row: int, here: bool, width: int) -> list[Run]:
+        texts = self._texts[row]
+        if here:
+            return [("▸" + " ".join(texts[c.key] for c in columns).ljust(width - 1), "cursor" if self.current else "cursor-off")]
+        fits = bool(self.result.fits[row]) if self.result else True
+        runs: list[Run] = [(" ", "text")]
+        for column in columns:
+            role = ("memory" if fits else "bad") if column.key in MEMORY else "figure" if column.key in FIGURES else "text"
+            runs.append((texts[column.key] + " ", role))
+        return runs
