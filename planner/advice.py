@@ -39,7 +39,9 @@ class Nearest:
     def sentence(self) -> str:
         """What is nearest, as a sentence."""
         if self.over_bytes > 0:
-            return f"Nothing fits: the nearest plan needs {self.memory_bytes / GIB:.1f} GiB a GPU, {self.over_bytes / GIB:.1f} GiB too much."
+            return (
+                f"Nothing fits: the nearest plan needs {self.memory_bytes / GIB:.1f} GiB a GPU, {self.over_bytes / GIB:.1f} GiB too much."
+            )
         return "Nothing fits: the offloaded optimizer states are more than the host memory of a node."
 
 

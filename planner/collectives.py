@@ -42,19 +42,19 @@ def _ring(cluster: Cluster, members: Any, stride: Any, message: Any, passes: flo
     return np.where(members > 1, passes * np.maximum(within, across) + latency, 0.0)
 
 
-@formula("2 S (n - 1) / n over the slower link, and latency", "thakur05", "Section 4.4: ring all-reduce")
+@formula("2 · S · (n - 1) / n over the slower link, and latency", "thakur05", "Section 4.4: ring all-reduce")
 def all_reduce_seconds(cluster: Cluster, members: Any, stride: Any, message: Any) -> Any:
     """All-reduce of a message of so many bytes on every rank; seconds."""
     return _ring(cluster, members, stride, message, 2.0)
 
 
-@formula("S (n - 1) / n over the slower link, and latency", "thakur05", "Sections 4.1 and 4.3: ring all-gather and reduce-scatter")
+@formula("S · (n - 1) / n over the slower link, and latency", "thakur05", "Sections 4.1 and 4.3: ring all-gather and reduce-scatter")
 def gather_seconds(cluster: Cluster, members: Any, stride: Any, message: Any) -> Any:
     """All-gather into, or reduce-scatter out of, a whole of so many bytes; seconds."""
     return _ring(cluster, members, stride, message, 1.0)
 
 
-@formula("S / link, and latency", "narayanan21", "Section 3.2: point-to-point between stages")
+@formula("S / B_l within the domain, S / B_n beyond, and latency", "narayanan21", "Section 3.2: point-to-point between stages")
 def send_seconds(cluster: Cluster, stride: Any, message: Any) -> Any:
     """One send to the rank `stride` further on; seconds."""
     near = np.asarray(stride) < cluster.link_domain

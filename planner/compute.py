@@ -22,7 +22,11 @@ FLASH_1_SLOWER = 1.33  # flash-1 over flash-2, from published runs of both
 Shape = tuple[Any, Any, Any]
 
 
-@formula("t_0 + ([2 (x + dx) (y + dy) (z + dz) / R_g]⁴ + [2 (x · y + y · z + x · z) / B_g]⁴)^¼", "calib", "form and constants: the GPU's file")
+@formula(
+    "t_0 + ([2 · (x + dx) · (y + dy) · (z + dz) / R_g]⁴ + [2 · (x · y + y · z + x · z) / B_g]⁴)^¼",
+    "calib",
+    "form and constants: the GPU's file",
+)
 def gemm_seconds(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any) -> Any:
     """One matrix product of m x k by k x n in 16 or 8 bits; seconds."""
     g = gpu.gemm
@@ -78,7 +82,7 @@ def attended(model: Model, sequence: int) -> float:
     return everything / model.global_every + window * (1 - 1 / model.global_every)
 
 
-@formula("4 · T · s_a · a · e / t, s_a the keys a causal query sees (s / 2)", "flash23", "Section 4, causal FLOPs halved")
+@formula("4 · T · (s / 2) · a · e / t, fewer keys under sliding windows", "flash23", "Section 4, causal FLOPs halved")
 def attention_flops(job: Job, plan: Plan, tokens: Any) -> Any:
     """FLOPs of scores and values, forward, causal half alone; FLOP."""
     model = job.model
@@ -123,22 +127,20 @@ def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Any:
     norms = model.norms_per_layer * (6 if backward else 4) * model.hidden / region
     residuals = 2 * (6 + (1 if model.dropout else 0)) * model.hidden / region
     positions = 4 * rotated * ((model.positions == "rope") + (model.qk_norm != "none"))
-    if model.gated:
-        activation = (10 if backward else 6) * model.ffn / plan.tp
-    else:
-        activation = (6 if backward else 4) * model.ffn / plan.tp
+    widths = {(True, False): 6, (True, True): 10, (False, False): 4, (False, True): 6}[model.gated, backward]
+    activation = widths * model.ffn / plan.tp
     cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)
     return norms + residuals + positions + activation + cast
 
 
-@formula("ε · T · bytes a token / (0.8 · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
+@formula("ε · T · bytes per token / (0.8 · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
 def elementwise_forward(job: Job, plan: Plan, tokens: Any) -> Any:
     """A layer's element-wise work, forward; seconds."""
     moved = job.stack.elementwise * tokens * elementwise_bytes(job, plan, backward=False)
     return moved / (HBM_FRACTION * job.cluster.gpu.hbm_bytes_s)
 
 
-@formula("(ε · T · bytes a token + 2 · g · P_l) / (0.8 · B_h)", "tmplan", "as forward, and weight gradients added into the kept ones")
+@formula("(ε · T · bytes per token + 2 · g · P_l) / (0.8 · B_h)", "tmplan", "as forward, and weight gradients added into the kept ones")
 def elementwise_backward(job: Job, plan: Plan, tokens: Any, layer_weights: Any) -> Any:
     """A layer's element-wise work, backward, with the accumulation of weight gradients; seconds."""
     moved = job.stack.elementwise * tokens * elementwise_bytes(job, plan, backward=True)
@@ -157,7 +159,7 @@ def layer_backward(linear_backward: Any, attention_backward: Any, elementwise_ba
     return linear_backward + attention_backward + elementwise_backward
 
 
-@formula("the parts the stack's selective recompute repeats", "korthikanti22", "Section 5")
+@formula("parts of the forward pass repeated under selective recompute", "korthikanti22", "Section 5")
 def selective_repeat(job: Job, plan: Plan, tokens: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
     """Forward work that selective recompute repeats in one layer; seconds."""
     repeat = job.stack.selective.repeat
@@ -166,6 +168,12 @@ def selective_repeat(job: Job, plan: Plan, tokens: Any, attention_forward: Any, 
         if repeat.get(part):
             total = total + repeat[part] * seconds
     return total
+
+
+@formula("t_r under selective recompute, else 0", "korthikanti22", "Section 5")
+def selective_seconds(plan: Plan, selective_repeat: Any) -> Any:
+    """What this plan's recomputation repeats in a layer it does not recompute whole; seconds."""
+    return np.where(plan.recompute == 1, selective_repeat, 0.0)
 
 
 @formula("max(0, H_l - t_f) + max(0, 1.5 · H_l - t_b)", "tmplan", "a layer takes no less than its launches")
@@ -181,7 +189,7 @@ def repeat_host(job: Job, layer_forward: Any) -> Any:
     return np.maximum(0.0, job.stack.host_layer_s - layer_forward)
 
 
-@formula("3 products of T x V / t x h, and λ · T · V / t bytes read and written", "korthikanti22", "Appendix A: logits layer")
+@formula("3 · t_g + 2 · λ · T · (V / t) / (0.8 · B_h)", "korthikanti22", "Appendix A: logits layer")
 def head_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
     """Head and loss of one micro-batch, forward and backward; seconds."""
     gpu, hidden = job.cluster.gpu, float(job.model.hidden)

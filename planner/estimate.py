@@ -1,20 +1,25 @@
 """evaluate(job, plan): memory and time of one plan or of columns of plans, in total and by part.
 
-Three tiers, so that a search of millions works each out once: what depends on tp, cp, micro-batch and sequence parallelism
-(LayerCost); what depends on all but the sharding (Pipeline); what depends on the sharding and the degrees (Sharding). Then
-`combined` adds one Pipeline and one Sharding row for each plan.
+In tiers, so that a search of millions works each out once for each distinct combination of the axes it depends on: a layer
+(LayerCost, LAYER_AXES); a stage (StageCost, STAGE_AXES); all but the sharding (Pipeline); the sharding and the degrees (Sharding).
+Then `combined` adds one Pipeline and one Sharding row for each plan.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
 
 from planner import compute, memory, schedule, shard, traffic
 from planner.plan import Column, Plan, distinct
 from planner.specs import Job
 
 LAYER_AXES = ("tp", "cp", "micro_batch", "sequence_parallel")
+T = TypeVar("T", bound=tuple[Any, ...])
+STAGE_AXES = (*LAYER_AXES, "pp", "dp", "vpp", "recompute")
 
 
 class LayerCost(NamedTuple):
@@ -29,13 +34,28 @@ class LayerCost(NamedTuple):
     layer_backward: Any
     selective_repeat: Any
     layer_host: Any
-    repeat_host: Any
-    attention_forward: Any
+    repeat_layer: Any
     tp_forward: Any
     cp_forward: Any
     cp_layer: Any
     head_seconds: Any
     embedding_seconds: Any
+
+
+class StageCost(NamedTuple):
+    """One micro-batch on the edge stages: bytes and seconds of each stage (3 x plans), or alike on all (plans)."""
+
+    layers: Any
+    in_flight: Any
+    kept_activations: Any
+    checkpoint_bytes: Any
+    embedding_masks: Any
+    rest_bytes: Any
+    stage_work: Any
+    repeat_layer: Any
+    selective_seconds: Any
+    micro_batches: Any
+    pp_seconds: Any
 
 
 class Pipeline(NamedTuple):
@@ -46,7 +66,7 @@ class Pipeline(NamedTuple):
     steady_seconds: Any
     bubble_seconds: Any
     pp_seconds: Any
-    hide_window: Any
+    slowest_stage: Any
 
 
 class Sharding(NamedTuple):
@@ -98,7 +118,9 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     backward = compute.layer_backward(
         compute.linear_backward(job, plan, t), attention_backward, compute.elementwise_backward(job, plan, t, weights)
     )
+    tp_forward = traffic.tp_forward(job, plan, traffic.tp_message(job, t))
     cp_forward = traffic.cp_forward(job, plan, t)
+    waited = compute.repeat_host(job, forward)
     return LayerCost(
         tokens=t,
         layer_activations=memory.layer_activations(job, plan, t),
@@ -109,9 +131,8 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
         layer_backward=backward,
         selective_repeat=compute.selective_repeat(job, plan, t, attention_forward, elementwise),
         layer_host=compute.layer_host(job, forward, backward),
-        repeat_host=compute.repeat_host(job, forward),
-        attention_forward=attention_forward,
-        tp_forward=traffic.tp_forward(job, plan, traffic.tp_message(job, t)),
+        repeat_layer=traffic.repeat_layer(job, forward, waited, tp_forward, cp_forward, attention_forward),
+        tp_forward=tp_forward,
         cp_forward=cp_forward,
         cp_layer=traffic.cp_layer(job, cp_forward, attention_forward, attention_backward),
         head_seconds=compute.head_seconds(job, plan, t),
@@ -119,57 +140,90 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     )
 
 
-def gathered_layer_cost(job: Job, plan: Plan) -> LayerCost:
-    """layer_cost, worked out once for each distinct combination of the axes it depends on."""
-    if len(plan) < shard.SMALL:
-        return layer_cost(job, plan)
-    small, inverse = distinct(plan, LAYER_AXES)
-    return LayerCost(*(column[inverse] for column in layer_cost(job, small)))
+def taken(costs: T, rows: Any) -> T:
+    """Some rows of every column of a cost."""
+    return type(costs)(*(np.take(column, rows, axis=-1) for column in costs))
 
 
-def live_parts(job: Job, plan: Plan, stage: Any, layers: Any, cost: LayerCost) -> dict[str, Any]:
-    """Activations, working set, logits and buffers of a rank on each stage that holds so many layers; bytes."""
-    repeated = shard.recomputed_layers(plan, layers)
-    flight = shard.in_flight(plan, stage, shard.micro_batches(job, plan))
-    kept = memory.kept_activations(plan, cost.layer_activations, cost.selective_activations)
+def gathered(axes: tuple[str, ...], cost: Callable[[Job, Plan], T]) -> Callable[[Job, Plan], T]:
+    """A cost worked out once for each distinct combination of the axes it depends on, and gathered for each plan."""
+
+    def run(job: Job, plan: Plan) -> T:
+        if len(plan) < shard.SMALL:
+            return cost(job, plan)
+        few, inverse = distinct(plan, axes)
+        return taken(cost(job, few), inverse)
+
+    return run
+
+
+layer_costs = gathered(LAYER_AXES, layer_cost)
+
+
+def rest_parts(job: Job, plan: Plan, stage: Any, cost: LayerCost) -> dict[str, Any]:
+    """Working set, logits and buffers of a rank on each stage; bytes."""
     working = memory.layer_working(job, plan, cost.tokens, cost.layer_activations, cost.selective_activations)
     logits = memory.logits_memory(job, plan, stage, cost.tokens)
+    return {"working": memory.working_bytes(working, logits), "logits": logits, "buffers": cost.buffer_bytes}
+
+
+def work_parts(job: Job, plan: Plan, stage: Any, layers: Any, cost: LayerCost) -> dict[str, Any]:
+    """Seconds of one micro-batch on each stage that holds so many layers, by part, nothing repeated."""
+    edges = cost.embedding_seconds, cost.head_seconds
     return {
-        "activations": memory.activation_bytes(job, plan, stage, layers, repeated, flight, kept, cost.checkpoint_bytes),
-        "working": memory.working_bytes(working, logits),
-        "logits": logits,
-        "buffers": cost.buffer_bytes,
+        "compute": schedule.stage_compute(plan, stage, layers, cost.layer_forward, cost.layer_backward, *edges),
+        "host": schedule.stage_host(job, layers, cost.layer_host),
+        "tp": traffic.stage_tp(job, plan, stage, layers, cost.tp_forward),
+        "cp": traffic.stage_cp(layers, cost.cp_layer),
     }
 
 
-def stage_times(job: Job, plan: Plan, stage: Any, layers: Any, cost: LayerCost) -> dict[str, Any]:
-    """Seconds of one micro-batch on each stage that holds so many layers, by part: compute, recompute, host, tp, cp."""
-    repeated = shard.recomputed_layers(plan, layers)
-    return {
-        "compute": schedule.stage_compute(
-            plan, stage, layers, cost.layer_forward, cost.layer_backward, cost.embedding_seconds, cost.head_seconds
-        ),
-        "recompute": schedule.stage_repeat(plan, layers, repeated, cost.layer_forward, cost.selective_repeat),
-        "host": schedule.stage_host(job, layers, repeated, cost.layer_host, cost.repeat_host),
-        "tp": traffic.stage_tp(job, plan, stage, layers, repeated, cost.tp_forward),
-        "cp": traffic.stage_cp(job, layers, repeated, cost.cp_layer, cost.cp_forward, cost.attention_forward),
-    }
-
-
-def pipeline(job: Job, plan: Plan, cost: LayerCost) -> Pipeline:
-    """What each plan costs before sharding."""
-    stage, layers = shard.edge_stages(plan), shard.edge_layers(job, plan)
-    parts = stage_times(job, plan, stage, layers, cost)
-    each = schedule.stage_seconds(*parts.values())
-    slowest = schedule.slowest_stage(each)
-    count = shard.micro_batches(job, plan)
-    return Pipeline(
-        live_bytes=memory.live_bytes(*live_parts(job, plan, stage, layers, cost).values()),
+def stage_cost(job: Job, plan: Plan, stage: Any = None) -> StageCost:
+    """The costs of one micro-batch on the edge stages, or on the stages given (shape stages x 1), for each plan."""
+    stage = shard.edge_stages(plan) if stage is None else stage
+    cost = layer_costs(job, plan)
+    layers, count = shard.stage_layers(job, plan, stage), shard.micro_batches(job, plan)
+    return StageCost(
+        layers=layers,
+        in_flight=shard.in_flight(plan, stage, count),
+        kept_activations=memory.kept_activations(plan, cost.layer_activations, cost.selective_activations),
+        checkpoint_bytes=cost.checkpoint_bytes,
+        embedding_masks=memory.embedding_masks(job, stage, cost.checkpoint_bytes),
+        rest_bytes=memory.rest_bytes(*rest_parts(job, plan, stage, cost).values()),
+        stage_work=schedule.stage_work(*work_parts(job, plan, stage, layers, cost).values()),
+        repeat_layer=cost.repeat_layer,
+        selective_seconds=compute.selective_seconds(plan, cost.selective_repeat),
         micro_batches=count,
-        steady_seconds=schedule.steady_seconds(count, slowest),
-        bubble_seconds=schedule.bubble_seconds(plan, schedule.all_stages(job, plan, layers, each), slowest),
         pp_seconds=traffic.pp_seconds(job, plan, cost.tokens, count),
-        hide_window=schedule.hide_window(parts["compute"], parts["recompute"]),
+    )
+
+
+stage_costs = gathered(STAGE_AXES, stage_cost)
+
+
+def activations(job: Job, plan: Plan, c: StageCost) -> Any:
+    """Activations in flight on each stage; bytes."""
+    repeated = shard.recomputed_layers(plan, c.layers)
+    return memory.activation_bytes(job, c.layers, repeated, c.in_flight, c.kept_activations, c.checkpoint_bytes, c.embedding_masks)
+
+
+def repeats(plan: Plan, c: StageCost) -> Any:
+    """What recomputation repeats on each stage in one micro-batch; seconds."""
+    return schedule.stage_repeat(c.layers, shard.recomputed_layers(plan, c.layers), c.repeat_layer, c.selective_seconds)
+
+
+def pipeline(job: Job, plan: Plan) -> Pipeline:
+    """What each plan costs before sharding."""
+    c = stage_costs(job, plan)
+    each = schedule.stage_seconds(c.stage_work, repeats(plan, c))
+    slowest = schedule.slowest_stage(each)
+    return Pipeline(
+        live_bytes=memory.live_bytes(activations(job, plan, c), c.rest_bytes),
+        micro_batches=c.micro_batches,
+        steady_seconds=schedule.steady_seconds(c.micro_batches, slowest),
+        bubble_seconds=schedule.bubble_seconds(plan, schedule.all_stages(job, plan, c.layers, each), slowest),
+        pp_seconds=c.pp_seconds,
+        slowest_stage=slowest,
     )
 
 
@@ -190,7 +244,8 @@ def static_parts(job: Job, plan: Plan, stage: Any, layers: Any) -> tuple[dict[st
 
 def sharding(job: Job, plan: Plan) -> Sharding:
     """What each plan's sharding costs."""
-    parts, states, weights = static_parts(job, plan, shard.edge_stages(plan), shard.edge_layers(job, plan))
+    stage = shard.edge_stages(plan)
+    parts, states, weights = static_parts(job, plan, stage, shard.stage_layers(job, plan, stage))
     heaviest = shard.heaviest_weights(weights)
     return Sharding(
         static_bytes=memory.static_bytes(*parts.values()),
@@ -223,7 +278,7 @@ def time_tail(job: Job, p: Pipeline, s: Sharding) -> dict[str, Any]:
 
 def schedule_dp(job: Job, p: Pipeline, s: Sharding) -> Any:
     """Exposed data-parallel traffic of each plan; seconds."""
-    return traffic.dp_seconds(job, s.reduce_once, s.reduce_each, p.micro_batches, p.hide_window, p.steady_seconds)
+    return traffic.dp_seconds(job, s.reduce_once, s.reduce_each, p.micro_batches, p.slowest_stage, p.steady_seconds)
 
 
 def combined(job: Job, p: Pipeline, s: Sharding) -> Totals:

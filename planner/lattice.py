@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -92,7 +91,9 @@ class _Growth:
 
     def __init__(self, job: Job, space: Space, refused: dict[str, int]) -> None:
         self.job, self.space, self.refused = job, space, refused
-        self.plan = Plan(**{name: np.full(1, 0 if name in ("zero", "sequence_parallel", "recompute", "recompute_layers") else 1) for name in FIELDS})
+        self.plan = Plan(
+            **{name: np.full(1, 0 if name in ("zero", "sequence_parallel", "recompute", "recompute_layers") else 1) for name in FIELDS}
+        )
         self.known: set[str] = set()
         self.parent = np.zeros(1, np.int64)
 
@@ -150,7 +151,11 @@ class _Growth:
 
     def _set(self, columns: dict[str, Column]) -> None:
         rows = len(next(iter(columns.values())))
-        rest = {f: np.broadcast_to(getattr(self.plan, f)[:1] if len(self.plan) else np.zeros(1, np.int64), (rows,)) for f in FIELDS if f not in columns}
+        rest = {
+            f: np.broadcast_to(getattr(self.plan, f)[:1] if len(self.plan) else np.zeros(1, np.int64), (rows,))
+            for f in FIELDS
+            if f not in columns
+        }
         self.plan = Plan(**rest, **columns)
 
 

@@ -25,26 +25,30 @@ def kept_whole(job: Job, plan: Plan) -> Any:
     return (plan.pp > 1) & job.stack.pipeline_syncs_once
 
 
-@formula("2 · P_i, over Z with ZeRO-3; the fp32 shard serves where it is its own master", "zero20", "Section 5, Figure 1")
+@formula("2 · P_i, divided by Z under ZeRO-3", "zero20", "Section 5, Figure 1")
 def parameter_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
     """Weights a rank keeps in 16 bits; bytes."""
     sharded = 0.0 if job.stack.master_is_parameter else 1.0 / shard_size
     return WEIGHT_BYTES * stage_weights * np.where((plan.zero >= 3) & ~kept_whole(job, plan), sharded, 1.0)
 
 
-@formula("g · P_i, over Z with ZeRO-2 and 3", "zero20", "Section 5, Figure 1")
+@formula("g · P_i, divided by Z under ZeRO-2 and ZeRO-3", "zero20", "Section 5, Figure 1")
 def gradient_memory(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
     """Gradients a rank keeps; bytes."""
     return job.gradient_bytes * stage_weights / np.where((plan.zero >= 2) & ~kept_whole(job, plan), shard_size, 1)
 
 
-@formula("P_i · (master copy + states), over Z with ZeRO-1, 2 and 3", "math101", "Optimizer States; zero20 Figure 1")
+@formula(
+    "(4 + 4 + 4) · P_i with AdamW, (4 + 1 + 1) · P_i 8-bit, (4 + 4) · P_i SGD, divided by Z from ZeRO-1 up",
+    "math101",
+    "Optimizer States; zero20 Figure 1",
+)
 def optimizer_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
     """Master weights and optimizer states of a rank, wherever they live; bytes."""
     return OPTIMIZER_STATES[job.optimizer] * stage_weights / np.where(plan.zero >= 1, shard_size, 1)
 
 
-@formula("2 · max(2 P_l, P_e, P_h) + g_r · max(P_l, P_e, P_h), with ZeRO-3 alone", "fsdp23", "Section 3.3: two units are gathered at a time")
+@formula("2 · max(2 · P_l, P_e, P_h) + g_r · max(P_l, P_e, P_h) under ZeRO-3", "fsdp23", "Section 3.3: two units are gathered at a time")
 def gathered_bytes(job: Job, plan: Plan, stage: Any, layer_weights: Any, embedding_weights: Any, head_weights: Any) -> Any:
     """Weights gathered whole and gradients not yet scattered, while a fully sharded stage runs; bytes."""
     edge = np.maximum((stage == 0) * embedding_weights, (stage == plan.pp - 1) * head_weights)
@@ -82,46 +86,52 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Any]:
     }
 
 
-@formula("T · (norms + inputs + qkv + scores + attention + masks + MLP)", "korthikanti22", "Equations 2 and 4")
+@formula("T · (norms + inputs + qkv + scores + attention + masks + MLP), bytes per token", "korthikanti22", "Equations 2 and 4")
 def layer_activations(job: Job, plan: Plan, tokens: Any) -> Any:
     """Activations one layer keeps for one micro-batch when nothing is recomputed; bytes."""
     return tokens * sum(activation_terms(job, plan).values())
 
 
-@formula("T · the terms that selective recompute keeps", "korthikanti22", "Section 5, Equation 6; the stack says which")
+@formula("T · bytes per token kept under selective recompute", "korthikanti22", "Section 5, Equation 6; the stack says which")
 def selective_activations(job: Job, plan: Plan, tokens: Any) -> Any:
     """Activations one layer keeps for one micro-batch under selective recompute; bytes."""
     keep = job.stack.selective.keep
     return tokens * sum(v * keep.get(k, 1.0) for k, v in activation_terms(job, plan).items())
 
 
-@formula("2 · T · h, over t with sequence parallelism", "korthikanti22", "Section 4.2, full recomputation: 2 s b h a layer")
+@formula("2 · T · h, divided by t under sequence parallelism", "korthikanti22", "Section 4.2, full recomputation: 2 s b h a layer")
 def checkpoint_bytes(job: Job, plan: Plan, tokens: Any) -> Any:
     """What a wholly recomputed layer keeps: its input; bytes."""
     return 2.0 * tokens * job.model.hidden / np.where(plan.sequence_parallel > 0, plan.tp, 1)
 
 
-@formula("κ · n_i · ((ℓ_i - r_i) · A_k + r_i · A_c) + masks of the embedding", "korthikanti22", "Section 4.2.3 and Equation 5")
+@formula("κ · n_i · ((ℓ_i - r_i) · A_k + r_i · A_c + A_m)", "korthikanti22", "Section 4.2.3 and Equation 5")
 def activation_bytes(
-    job: Job, plan: Plan, stage: Any, stage_layers: Any, recomputed_layers: Any, in_flight: Any,
-    kept_activations: Any, checkpoint_bytes: Any,
-) -> Any:  # fmt: skip
+    job: Job, stage_layers: Any, recomputed_layers: Any, in_flight: Any, kept_activations: Any, checkpoint_bytes: Any, embedding_masks: Any
+) -> Any:
     """Activations of all micro-batches in flight on one rank of a stage; bytes."""
-    layers = (stage_layers - recomputed_layers) * kept_activations + recomputed_layers * checkpoint_bytes
-    embedding = (stage == 0) * checkpoint_bytes / 2 if job.model.dropout else 0.0
-    return job.stack.activation_overhead * in_flight * (layers + embedding)
+    layers = stage_layers * kept_activations + recomputed_layers * (checkpoint_bytes - kept_activations)
+    return job.stack.activation_overhead * in_flight * (layers + embedding_masks)
 
 
-@formula("A with none, A_s with selective recompute", "korthikanti22", "Section 5")
+@formula("A_c / 2 if i = 0, with dropout", "korthikanti22", "Section 4.2.3: the dropout behind the embedding")
+def embedding_masks(job: Job, stage: Any, checkpoint_bytes: Any) -> Any:
+    """Dropout masks behind the embedding, a byte each, on the first stage; bytes a micro-batch."""
+    return (stage == 0) * checkpoint_bytes * (0.5 if job.model.dropout else 0.0)
+
+
+@formula("A, or A_s under selective recompute", "korthikanti22", "Section 5")
 def kept_activations(plan: Plan, layer_activations: Any, selective_activations: Any) -> Any:
     """Activations of a layer that is not wholly recomputed; bytes a micro-batch."""
     return np.where(plan.recompute == 1, selective_activations, layer_activations)
 
 
-@formula("gradients of the widest tensors, and the layer recomputed", "korthikanti22", "Section 5: the peak while a layer is recomputed")
-def layer_working(
-    job: Job, plan: Plan, tokens: Any, layer_activations: Any, selective_activations: Any
-) -> Any:
+@formula(
+    "gradients of the MLP and of two hidden states, and activations recomputed",
+    "korthikanti22",
+    "Section 5: the peak while a layer is recomputed",
+)
+def layer_working(job: Job, plan: Plan, tokens: Any, layer_activations: Any, selective_activations: Any) -> Any:
     """What the layer at hand needs beside what is kept: gradients of its MLP, and its recomputed activations; bytes."""
     model = job.model
     wide = 2.0 * tokens * ((3 if model.gated else 2) * model.ffn / plan.tp + 2 * model.hidden)
@@ -129,7 +139,7 @@ def layer_working(
     return wide + again
 
 
-@formula("[i = p - 1] λ · T · V / t", "korthikanti22", "Section 4.2.3, output layer: logits and the loss in fp32")
+@formula("λ · T · V / t if i = p - 1", "korthikanti22", "Section 4.2.3, output layer: logits and the loss in fp32")
 def logits_memory(job: Job, plan: Plan, stage: Any, tokens: Any) -> Any:
     """Logits, their gradient and the loss's fp32 copies on the last stage; bytes."""
     return (stage == plan.pp - 1) * (job.stack.logits_bytes * tokens * padded_vocab(job, plan) / plan.tp)
@@ -141,7 +151,7 @@ def working_bytes(layer_working: Any, logits_memory: Any) -> Any:
     return np.maximum(layer_working - logits_memory, 0.0)
 
 
-@formula("4 · T · h, with tensor parallelism", "korthikanti22", "Section 4.2.2: gathered input and its gradient")
+@formula("4 · T · h under tensor parallelism", "korthikanti22", "Section 4.2.2: gathered input and its gradient")
 def buffer_bytes(job: Job, plan: Plan, tokens: Any) -> Any:
     """Buffers that tensor-parallel collectives gather into; bytes."""
     return np.where(plan.tp > 1, 4.0 * tokens * job.model.hidden, 0.0)
@@ -159,16 +169,22 @@ def static_bytes(parameter_bytes: Any, gradient_memory: Any, resident_optimizer:
     return parameter_bytes + gradient_memory + resident_optimizer + gathered_bytes
 
 
-@formula("O_p, nothing where it is offloaded to the host", "offload21", "Section 4")
+@formula("O_s, or 0 if offloaded", "offload21", "Section 4")
 def resident_optimizer(job: Job, optimizer_bytes: Any) -> Any:
     """Optimizer states on the device; bytes."""
     return optimizer_bytes * (0.0 if job.offload_optimizer else 1.0)
 
 
-@formula("A_p + W_w + G + U", "korthikanti22", "Section 4")
-def live_bytes(activation_bytes: Any, working_bytes: Any, logits_memory: Any, buffer_bytes: Any) -> Any:
+@formula("W_w + G + U", "korthikanti22", "Section 4")
+def rest_bytes(working_bytes: Any, logits_memory: Any, buffer_bytes: Any) -> Any:
+    """What is live beside the activations kept: working set, logits and buffers of one rank; bytes."""
+    return working_bytes + logits_memory + buffer_bytes
+
+
+@formula("A_p + M_r", "korthikanti22", "Section 4")
+def live_bytes(activation_bytes: Any, rest_bytes: Any) -> Any:
     """Activations, working set, logits and buffers of one rank; bytes."""
-    return activation_bytes + working_bytes + logits_memory + buffer_bytes
+    return activation_bytes + rest_bytes
 
 
 @formula("(1 + σ_a) · M + X", "tmplan", "allocator slack and context: the stack's, see its file")

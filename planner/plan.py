@@ -96,47 +96,37 @@ def from_named(values: Mapping[str, Any], where: str = "plan") -> Plan:
     return Plan(**{k: int(v) for k, v in values.items()})
 
 
+TABLE = 1 << 20  # codes below this are looked up in a table rather than sorted
+
+
 def distinct(plan: Plan, names: Sequence[str]) -> tuple[Plan, Column]:
     """The distinct combinations of some fields, and for each row which of them it has.
 
-    Terms that depend on a few axes are worked out once for each combination and gathered. Fields not named are 1 (or 0) in
-    the small plan. Whole numbers below 2^31; linear in the number of rows.
+    Terms that depend on a few axes are worked out once for each combination and gathered. Fields not named stand at their
+    defaults in the small plan. Whole numbers from 0; linear in the rows while the distinct combinations are few.
     """
-    code: Column | None = None
-    uniques: list[Column] = []
-    unique: Column
-    index: Column
-    found: Column
-    inverse: Column
+    code: Column = np.zeros(len(plan), np.int64)
+    size = 1
+    first: Column = np.zeros(1, np.int64)  # a row that has each combination
     for name in names:
-        values = getattr(plan, name)
-        most = int(values.max())
-        seen = np.zeros(most + 1, bool) if most < 1 << 22 else None
-        if seen is not None:
-            seen[values] = True
-            unique = np.flatnonzero(seen)
-            lookup = np.empty(most + 1, np.int32)
-            lookup[unique] = np.arange(len(unique), dtype=np.int32)
-            index = lookup[values]
-        else:
-            unique, index = np.unique(values, return_inverse=True)
-        code = index.astype(np.int64) if code is None else code * len(unique) + index
-        uniques.append(unique)
-    assert code is not None
-    size = int(np.prod([len(u) for u in uniques], dtype=np.float64))
-    if size < 1 << 22:
-        seen = np.zeros(size, bool)
-        seen[code] = True
-        found = np.flatnonzero(seen)
-        lookup = np.empty(size, np.int32)
-        lookup[found] = np.arange(len(found), dtype=np.int32)
-        inverse = lookup[code]
-    else:
-        found, inverse = np.unique(code, return_inverse=True)
-    small: dict[str, Any] = {}
-    rest = found
-    for name, unique in zip(reversed(names), reversed(uniques), strict=True):
-        small[name] = unique[rest % len(unique)]
-        rest = rest // len(unique)
-    return Plan(**small), inverse
+        values, count = _compact(getattr(plan, name))[:2]
+        if size * count > TABLE:
+            code, size, first = _compact(code)
+        code = code * count + values
+        size *= count
+    code, size, first = _compact(code)
+    return Plan(**{name: getattr(plan, name)[first] for name in names}), code
 
+
+def _compact(values: Column) -> tuple[Column, int, Column]:
+    """Whole numbers renumbered from 0 without gaps, in order; how many there are; and a row that has each."""
+    size = int(values.max()) + 1 if len(values) else 0
+    if size > TABLE:
+        _, rows, inverse = np.unique(values, return_index=True, return_inverse=True)
+        return inverse, len(rows), rows
+    row = np.full(size, -1, np.int64)
+    row[values] = np.arange(len(values))
+    found = np.flatnonzero(row >= 0)
+    number = np.empty(size, np.int64)
+    number[found] = np.arange(len(found))
+    return number[values], len(found), row[found]

@@ -86,12 +86,14 @@ layer_activations    | A   | B      | a layer's activations, nothing recomputed
 selective_activations | A_s | B     | a layer's activations under selective recompute
 kept_activations     | A_k | B      | a layer's activations as kept
 checkpoint_bytes     | A_c | B      | input of a recomputed layer
+embedding_masks      | A_m | B      | dropout masks of the embedding
 activation_bytes     | A_p | B      | activations in flight
 layer_working        | W_l | B      | working set of the layer at hand
 logits_memory        | G   | B      | logits and loss
 working_bytes        | W_w | B      | working set beyond the logits
 buffer_bytes         | U   | B      | communication buffers
 static_bytes         | M_s | B      | model states
+rest_bytes           | M_r | B      | working set, logits and buffers
 live_bytes           | M_a | B      | activations and what goes with them
 allocated_bytes      | M   | B      | live tensors at the peak
 device_bytes         | M_d | B      | memory as the device shows it
@@ -106,11 +108,14 @@ elementwise_backward | t_h | s      | a layer's element-wise work, backward
 layer_forward        | t_f | s      | a layer's forward pass on the device
 layer_backward       | t_b | s      | a layer's backward pass on the device
 selective_repeat     | t_r | s      | what selective recompute repeats in a layer
+selective_seconds    | t_q | s      | repeated in a layer not wholly recomputed
 repeat_host          | h_r | s      | host time a repeated layer's forward waits for
 layer_host           | h_l | s      | host time a layer waits for
 head_seconds         | t_o | s      | head and loss, forward and backward
 embedding_seconds    | t_i | s      | embedding, forward and backward
 stage_compute        | C_i | s      | compute of a micro-batch on a stage
+stage_work           | E_i | s      | a micro-batch on a stage, nothing repeated
+repeat_layer         | q_l | s      | what a recomputed layer repeats
 stage_repeat         | Q_i | s      | recomputation of a micro-batch on a stage
 stage_host           | H_i | s      | host time a stage waits for, a micro-batch
 members              | n   |        | ranks in a group
@@ -132,7 +137,6 @@ bubble_seconds       | t_u | s      | pipeline bubble
 pp_seconds           | t_p | s      | exposed pipeline sends
 reduce_once          | t_1 | s      | gradient and weight traffic once a step
 reduce_each          | t_2 | s      | gradient and weight traffic a micro-batch
-hide_window          | w   | s      | compute there is to hide behind, last micro-batch
 dp_seconds           | t_v | s      | exposed data-parallel traffic
 optimizer_seconds    | t_z | s      | optimizer step
 fixed_seconds        | t_x | s      | host time once a step and a micro-batch

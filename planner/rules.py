@@ -80,6 +80,11 @@ def _zero_known(job: Job, plan: Plan) -> Any:
     return alone | np.isin(plan.zero, job.stack.zero_stages)
 
 
+def _shards_left(job: Job, plan: Plan) -> Any:
+    inside = (plan.dp % plan.dp_replicate == 0) & (plan.dp_replicate < plan.dp)
+    return (plan.zero == 0) | (plan.dp_replicate == 1) | inside
+
+
 ARGS = "Megatron-LM megatron/training/arguments.py"
 RULES: tuple[Rule, ...] = (
     Rule("world", "tp must divide the GPUs", ("tp",), f"{ARGS}, world size", _divides("tp")),
@@ -134,6 +139,6 @@ RULES: tuple[Rule, ...] = (
          "torchtitan distributed/parallel_dims.py", lambda job, plan: (plan.zero != 1) | (plan.dp_replicate == 1)),
     Rule("hsdp_shard", "dp_replicate must divide dp and leave at least two ranks to shard over", ("dp", "zero", "dp_replicate"),
          "torchtitan distributed/parallel_dims.py",
-         lambda job, plan: (plan.zero == 0) | (plan.dp_replicate == 1) | ((plan.dp % plan.dp_replicate == 0) & (plan.dp_replicate < plan.dp))),
+         _shards_left),
 )  # fmt: skip
 SENTENCES = {rule.key: rule.sentence for rule in RULES} | {"bounds": "a degree lies outside the bounds you set"}

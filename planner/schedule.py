@@ -14,29 +14,37 @@ from planner.shard import largest
 from planner.specs import Job
 
 
-@formula("ℓ_i · (t_f + t_b) + [i = 0] t_i + [i = p - 1] t_o", "narayanan21", "Section 2.2")
-def stage_compute(plan: Plan, stage: Any, stage_layers: Any, layer_forward: Any, layer_backward: Any, embedding_seconds: Any, head_seconds: Any) -> Any:
+@formula("ℓ_i · (t_f + t_b) + (t_i if i = 0) + (t_o if i = p - 1)", "narayanan21", "Section 2.2")
+def stage_compute(
+    plan: Plan, stage: Any, stage_layers: Any, layer_forward: Any, layer_backward: Any, embedding_seconds: Any, head_seconds: Any
+) -> Any:
     """Compute of one micro-batch on a stage, forward and backward, nothing repeated; seconds."""
     edges = (stage == 0) * embedding_seconds + (stage == plan.pp - 1) * head_seconds
     return stage_layers * (layer_forward + layer_backward) + edges
 
 
-@formula("r_i · t_f with full, ℓ_i · t_r with selective recompute", "korthikanti22", "Section 5")
-def stage_repeat(plan: Plan, stage_layers: Any, recomputed_layers: Any, layer_forward: Any, selective_repeat: Any) -> Any:
-    """Forward work of one micro-batch that recomputation repeats on a stage; seconds."""
-    return recomputed_layers * layer_forward + np.where(plan.recompute == 1, stage_layers * selective_repeat, 0.0)
-
-
-@formula("ℓ_i · h_l + r_i · h_r + H_b", "tmplan", "launches as a floor under small layers")
-def stage_host(job: Job, stage_layers: Any, recomputed_layers: Any, layer_host: Any, repeat_host: Any) -> Any:
+@formula("ℓ_i · h_l + H_b", "tmplan", "launches as a floor under small layers")
+def stage_host(job: Job, stage_layers: Any, layer_host: Any) -> Any:
     """Time a stage waits for the host in one micro-batch; seconds."""
-    return stage_layers * layer_host + recomputed_layers * repeat_host + job.stack.host_micro_batch_s
+    return stage_layers * layer_host + job.stack.host_micro_batch_s
 
 
-@formula("C_i + Q_i + H_i + T_i + K_i", "narayanan21", "Section 2.2")
-def stage_seconds(stage_compute: Any, stage_repeat: Any, stage_host: Any, stage_tp: Any, stage_cp: Any) -> Any:
+@formula("C_i + H_i + T_i + K_i", "narayanan21", "Section 2.2")
+def stage_work(stage_compute: Any, stage_host: Any, stage_tp: Any, stage_cp: Any) -> Any:
+    """One micro-batch on a stage, forward and backward, nothing repeated; seconds."""
+    return stage_compute + stage_host + stage_tp + stage_cp
+
+
+@formula("r_i · q_l + ℓ_i · t_q", "korthikanti22", "Section 5")
+def stage_repeat(stage_layers: Any, recomputed_layers: Any, repeat_layer: Any, selective_seconds: Any) -> Any:
+    """What recomputation repeats on a stage in one micro-batch, its traffic and waits with it; seconds."""
+    return recomputed_layers * repeat_layer + stage_layers * selective_seconds
+
+
+@formula("E_i + Q_i", "narayanan21", "Section 2.2")
+def stage_seconds(stage_work: Any, stage_repeat: Any) -> Any:
     """One micro-batch on a stage, forward and backward; seconds."""
-    return stage_compute + stage_repeat + stage_host + stage_tp + stage_cp
+    return stage_work + stage_repeat
 
 
 @formula("m · τ", "narayanan21", "Section 2.2.1: ideal time, of the slowest stage")
@@ -51,7 +59,7 @@ def slowest_stage(stage_seconds: Any) -> Any:
     return largest(stage_seconds)
 
 
-@formula("τ_0 + τ_(p-1) + the stages between", "narayanan21", "Section 2.2")
+@formula("first + last + the stages between", "narayanan21", "Section 2.2")
 def all_stages(job: Job, plan: Plan, stage_layers: Any, stage_seconds: Any) -> Any:
     """One micro-batch through every stage, from its first, second and last; those between take time by their layers; seconds."""
     first, second, last = stage_seconds
@@ -65,19 +73,13 @@ def bubble_seconds(plan: Plan, all_stages: Any, slowest_stage: Any) -> Any:
     return np.maximum(0.0, all_stages - slowest_stage) / plan.vpp
 
 
-@formula("C_i + Q_i", "fsdp23", "Section 3.3: what the last micro-batch leaves to hide behind")
-def hide_window(stage_compute: Any, stage_repeat: Any) -> Any:
-    """Compute of one micro-batch on the slowest stage, behind which traffic once a step may hide; seconds."""
-    return largest(stage_compute + stage_repeat)
-
-
 @formula("H_s", "tmplan", "the stack's: data, logging, gradient norm")
 def fixed_seconds(job: Job) -> Any:
     """Host time once a step; seconds."""
     return np.full(1, job.stack.step_fixed_s)
 
 
-@formula("ς · log2(W / GPUs a node) · the rest", "tmplan", "the slowest of many is slower; the stack's file says by how much")
+@formula("ς · log2(nodes) · the rest", "tmplan", "the slowest of many is slower; the stack's file says by how much")
 def straggler_seconds(job: Job, before: Any) -> Any:
     """Waiting for the slowest rank; seconds."""
     nodes = max(1.0, job.cluster.gpus / job.cluster.gpus_per_node)
@@ -86,13 +88,19 @@ def straggler_seconds(job: Job, before: Any) -> Any:
 
 @formula("t_y + t_u + t_p + t_v + t_z + t_x + t_w", "narayanan21", "Section 2.2, with traffic, optimizer and host")
 def step_seconds(
-    steady_seconds: Any, bubble_seconds: Any, pp_seconds: Any, dp_seconds: Any, optimizer_seconds: Any, fixed_seconds: Any, straggler_seconds: Any
-) -> Any:  # fmt: skip
+    steady_seconds: Any,
+    bubble_seconds: Any,
+    pp_seconds: Any,
+    dp_seconds: Any,
+    optimizer_seconds: Any,
+    fixed_seconds: Any,
+    straggler_seconds: Any,
+) -> Any:
     """One optimizer step; seconds."""
     return steady_seconds + bubble_seconds + pp_seconds + dp_seconds + optimizer_seconds + fixed_seconds + straggler_seconds
 
 
-@formula("6 · P · B · s + 12 · L · a · e · s_a · B · s", "palm22", "Appendix B; matrices alone, as korthikanti22 Equation 7")
+@formula("(6 · matrices + 12 · L · a · e · s) · B · s", "palm22", "Appendix B; matrices alone, as korthikanti22 Equation 7")
 def model_flops(job: Job) -> float:
     """FLOPs the model needs for a step, forward and backward, the whole attention square, nothing repeated; FLOP."""
     model = job.model

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -59,7 +60,7 @@ class Result:
     def rejected_order(self) -> Column:
         """Rows that do not fit, the least over first."""
         rows = np.flatnonzero(~self.fits)
-        return rows[np.argsort(self.memory_bytes[rows], kind="stable")]
+        return rows[ascending(self.memory_bytes[rows])]
 
     def plans(self, rows: Column) -> Plan:
         """The plans of some rows, as columns."""
@@ -105,7 +106,8 @@ def search(
 ) -> Result:
     """Evaluate every allowed plan and rank those that fit; Cancelled if asked to stop between blocks.
 
-    progress is called with the number of plans done; clock, where given, times the search. Ties are broken by the order of the lattice: the simpler plan first.
+    progress is called with the number of plans done; clock, where given, times the search. Ties are broken by the order of the
+    lattice: the simpler plan first.
     """
     started = clock() if clock else 0.0
     space = space or Space()
@@ -119,13 +121,12 @@ def search(
         if cancelled and cancelled():
             raise Cancelled
         counts = lattice.count[lo:hi]
-        rows = np.repeat(np.arange(hi - lo, dtype=np.int32), counts)
-        within = np.arange(len(rows), dtype=np.int32) - np.repeat((np.cumsum(counts) - counts).astype(np.int32), counts)
-        shards = lattice.first[lo:hi].astype(np.int32)[rows] + within
+        rows = np.repeat(np.arange(hi - lo), counts)
+        shards = np.arange(len(rows)) + np.repeat(lattice.first[lo:hi] - (np.cumsum(counts) - counts), counts)
         part = lattice.pipeline.take(slice(lo, hi))
-        pipeline = est.pipeline(job, part, est.gathered_layer_cost(job, part))
+        pipeline = est.pipeline(job, part)
         assert sharding is not None
-        totals = est.combined(job, est.Pipeline(*(c[..., rows] for c in pipeline)), est.Sharding(*(c[..., shards] for c in sharding)))
+        totals = est.combined(job, est.taken(pipeline, rows), est.taken(sharding, shards))
         end = at + len(rows)
         memory[at:end], step[at:end], fits[at:end] = totals.memory, totals.step, est.fitting(job, totals)
         pipeline_row[at:end], sharding_row[at:end] = rows + lo, shards
@@ -133,10 +134,27 @@ def search(
         if progress:
             progress(at)
     fitting = np.flatnonzero(fits)
-    order = fitting[np.argsort(step[fitting], kind="stable")]
+    order = fitting[ascending(step[fitting])]
     refused = lattice.refused
     counted = Counts(total + sum(refused.values()), refused, total, len(fitting), clock() - started if clock else 0.0)
     return Result(job, space, counted, lattice, pipeline_row, sharding_row, memory, step, fits, order)
+
+
+def ascending(values: Column) -> Column:
+    """The rows in ascending order, equals in the order they stand: numpy's fast unstable sort, then ties put right."""
+    rows = np.argsort(values)
+    sorted_ = values[rows]
+    new = np.empty(len(rows), bool)  # whether a value differs from the one before it
+    new[:1] = True
+    np.not_equal(sorted_[1:], sorted_[:-1], out=new[1:])
+    tied = ~new
+    tied[:-1] |= ~new[1:]
+    places = np.flatnonzero(tied)
+    if len(places):
+        key = np.cumsum(new)[places] * np.int64(len(rows)) + rows[places]
+        key.sort()
+        rows[places] = key % len(rows)
+    return rows
 
 
 def _blocks(count: Column) -> list[tuple[int, int]]:
@@ -146,7 +164,7 @@ def _blocks(count: Column) -> list[tuple[int, int]]:
         return []
     cuts = np.searchsorted(ends, np.arange(BLOCK, ends[-1], BLOCK))
     edges = np.unique(np.concatenate([[0], cuts + 1, [len(count)]]))
-    return [(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
 def why_refused(counts: Counts) -> list[tuple[str, int]]:

@@ -11,9 +11,10 @@ import numpy as np
 
 from planner import parameters
 from planner.formula import formula
-from planner.plan import Plan, distinct
+from planner.plan import Plan
 from planner.specs import Job
 
+EVERY = 1 << 40  # more layers than any stage has
 SMALL = 256  # below this many plans, working out every row beats looking for distinct ones
 
 
@@ -37,7 +38,9 @@ def split_slots(job: Job, plan: Plan) -> tuple[Any, Any, Any]:
     return slots // chunks, slots % chunks, (embedding, head)
 
 
-@formula("L / (p · v) · v, less what embedding and head displace", "megatron", "megatron/core/transformer/transformer_config.py, pipeline split")
+@formula(
+    "v · L / (p · v), less what embedding and head displace", "megatron", "megatron/core/transformer/transformer_config.py, pipeline split"
+)
 def stage_layers(job: Job, plan: Plan, stage: Any) -> Any:
     """Transformer layers on a pipeline rank, its virtual stages together; count, shape of stage x plan."""
     base, extra, (embedding, head) = split_slots(job, plan)
@@ -55,14 +58,6 @@ def edge_stages(plan: Plan) -> Any:
     return np.stack([np.zeros_like(pp), np.minimum(1, pp - 1), pp - 1])
 
 
-def edge_layers(job: Job, plan: Plan) -> Any:
-    """stage_layers of the edge stages, 3 x plans, worked out once for each distinct (pp, vpp)."""
-    if len(plan) < SMALL:
-        return stage_layers(job, plan, edge_stages(plan))
-    few, inverse = distinct(plan, ("pp", "vpp"))
-    return stage_layers(job, few, edge_stages(few))[:, inverse]
-
-
 def largest(stages: Any) -> Any:
     """The largest over the stages in front of a column; shape of the column."""
     rows = list(stages)
@@ -78,11 +73,11 @@ def chunk_layers(job: Job, plan: Plan) -> Any:
     return base + (extra > 0)
 
 
-@formula("layers of the stage that repeat their forward pass", "megatron", "--recompute-granularity full, --recompute-num-layers")
+@formula("ℓ_i with full, min(v · N, ℓ_i) with first, else 0", "megatron", "--recompute-granularity full, --recompute-num-layers")
 def recomputed_layers(plan: Plan, stage_layers: Any) -> Any:
     """Layers of a pipeline rank recomputed whole: all with `full`, the first N of each virtual stage with `first`."""
-    first = np.minimum(plan.vpp * plan.recompute_layers, stage_layers)
-    return np.where(plan.recompute == 2, stage_layers, np.where(plan.recompute == 3, first, 0))
+    most = np.where(plan.recompute == 2, EVERY, plan.vpp * plan.recompute_layers)  # recompute_layers is 0 but for `first`
+    return np.minimum(most, stage_layers)
 
 
 @formula("B / (D · b)", "narayanan21", "Section 3.3")
@@ -97,7 +92,11 @@ def tokens(job: Job, plan: Plan) -> Any:
     return plan.micro_batch * float(job.sequence) / plan.cp
 
 
-@formula("min(m, p - i) for 1F1B; min(m · v, 2 (p - i - 1) + (v - 1) p + 1) / v interleaved", "korthikanti22", "Section 4.2.3; narayanan21 Figure 4")
+@formula(
+    "min(m, p - i) with 1F1B; min(m · v, 2 · (p - i - 1) + (v - 1) · p + 1) / v interleaved",
+    "korthikanti22",
+    "Section 4.2.3; narayanan21 Figure 4",
+)
 def in_flight(plan: Plan, stage: Any, micro_batches: Any) -> Any:
     """Micro-batches whose activations a pipeline rank holds at its peak, in units of all its layers; never more than there are."""
     plain = np.minimum(micro_batches, plan.pp - stage)
@@ -105,7 +104,7 @@ def in_flight(plan: Plan, stage: Any, micro_batches: Any) -> Any:
     return np.where(plan.vpp > 1, np.minimum(micro_batches * plan.vpp, chunks) / plan.vpp, plain)
 
 
-@formula("(attention + MLP matrices) / t + norms", "shoeybi19", "Section 3")
+@formula("(2 · h · (a + k) · e + matrices · h · f) / t + norms", "shoeybi19", "Section 3")
 def layer_weights(job: Job, plan: Plan) -> Any:
     """Parameters of one layer on one tensor-parallel rank; count."""
     return parameters.layer_parameters_per_rank(job.model, plan.tp)
@@ -117,7 +116,7 @@ def padded_vocab(job: Job, plan: Plan) -> Any:
     return -(-job.model.vocab // multiple) * multiple
 
 
-@formula("V · h / t + positions", "shoeybi19", "Section 3")
+@formula("V · h / t + learned positions", "shoeybi19", "Section 3")
 def embedding_weights(job: Job, plan: Plan) -> Any:
     """Parameters of the embedding on one tensor-parallel rank; count."""
     return padded_vocab(job, plan) * float(job.model.hidden) / plan.tp + parameters.position_parameters(job.model)
@@ -130,7 +129,7 @@ def head_weights(job: Job, plan: Plan) -> Any:
     return own * ((plan.pp > 1) if job.model.tied else 1.0)
 
 
-@formula("ℓ_i · P_l + [i = 0] P_e + [i = p - 1] P_h", "shoeybi19", "Section 3")
+@formula("ℓ_i · P_l + (P_e if i = 0) + (P_h if i = p - 1)", "shoeybi19", "Section 3")
 def stage_weights(plan: Plan, stage: Any, stage_layers: Any, layer_weights: Any, embedding_weights: Any, head_weights: Any) -> Any:
     """Parameters on one rank of a pipeline stage, before any sharding over data parallelism; count."""
     return stage_layers * layer_weights + (stage == 0) * embedding_weights + (stage == plan.pp - 1) * head_weights

@@ -14,10 +14,16 @@ class Source(NamedTuple):
 
 
 SOURCES: dict[str, Source] = {
-    "math101": Source("Transformer Math 101", "Anthony, Biderman, Schoelkopf: Transformer Math 101 (2023)", "blog.eleuther.ai/transformer-math"),
+    "math101": Source(
+        "Transformer Math 101", "Anthony, Biderman, Schoelkopf: Transformer Math 101 (2023)", "blog.eleuther.ai/transformer-math"
+    ),
     "korthikanti22": Source("Korthikanti et al. 2022", "Reducing Activation Recomputation in Large Transformer Models", "arXiv 2205.05198"),
-    "narayanan21": Source("Narayanan et al. 2021", "Efficient Large-Scale Language Model Training on GPU Clusters Using Megatron-LM", "arXiv 2104.04473"),
-    "shoeybi19": Source("Shoeybi et al. 2019", "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model Parallelism", "arXiv 1909.08053"),
+    "narayanan21": Source(
+        "Narayanan et al. 2021", "Efficient Large-Scale Language Model Training on GPU Clusters Using Megatron-LM", "arXiv 2104.04473"
+    ),
+    "shoeybi19": Source(
+        "Shoeybi et al. 2019", "Megatron-LM: Training Multi-Billion Parameter Language Models Using Model Parallelism", "arXiv 1909.08053"
+    ),
     "zero20": Source("Rajbhandari et al. 2020", "ZeRO: Memory Optimizations Toward Training Trillion Parameter Models", "arXiv 1910.02054"),
     "offload21": Source("Ren et al. 2021", "ZeRO-Offload: Democratizing Billion-Scale Model Training", "arXiv 2101.06840"),
     "fsdp23": Source("Zhao et al. 2023", "PyTorch FSDP: Experiences on Scaling Fully Sharded Data Parallel", "arXiv 2304.11277"),
@@ -26,10 +32,16 @@ SOURCES: dict[str, Source] = {
     "ring23": Source("Liu et al. 2023", "Ring Attention with Blockwise Transformers for Near-Infinite Context", "arXiv 2310.01889"),
     "palm22": Source("Chowdhery et al. 2022", "PaLM: Scaling Language Modeling with Pathways", "arXiv 2204.02311"),
     "llama3": Source("Llama 3 2024", "The Llama 3 Herd of Models", "arXiv 2407.21783"),
-    "thakur05": Source("Thakur et al. 2005", "Optimization of Collective Communication Operations in MPICH", "Int. J. High Performance Computing Applications 19(1)"),
+    "thakur05": Source(
+        "Thakur et al. 2005",
+        "Optimization of Collective Communication Operations in MPICH",
+        "Int. J. High Performance Computing Applications 19(1)",
+    ),
     "megatron": Source("Megatron-LM", "NVIDIA/Megatron-LM, the code", "github.com/NVIDIA/Megatron-LM"),
     "torchtitan": Source("torchtitan", "pytorch/torchtitan, the code", "github.com/pytorch/torchtitan"),
     "deepspeed": Source("DeepSpeed", "deepspeedai/DeepSpeed, the code", "github.com/deepspeedai/DeepSpeed"),
-    "calib": Source("kernel measurements", "GEMM and NCCL latencies shipped with aiconfigurator (Apache-2.0)", "aiconfigurator_core 0.12.0"),
+    "calib": Source(
+        "kernel measurements", "GEMM and NCCL latencies shipped with aiconfigurator (Apache-2.0)", "aiconfigurator_core 0.12.0"
+    ),
     "tmplan": Source("tmplan", "this program's own model; see docs/architecture.md", "planner/"),
 }

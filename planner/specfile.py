@@ -26,10 +26,11 @@ def hints(kind: type) -> Mapping[str, Any]:
 def table(spec: Any) -> dict[str, Any]:
     """A spec as a table: tuples as lists, specs inside it as tables, what is not told (None) left out."""
     found: dict[str, Any] = {}
+    kind: Any = type(spec)
     for f in fields(spec):
         value = getattr(spec, f.name)
         if value is not None:
-            found[f.name] = _out(value, hints(type(spec))[f.name])
+            found[f.name] = _out(value, hints(kind)[f.name])
     return found
 
 

@@ -115,7 +115,7 @@ class Gemm:
 
 @dataclass(frozen=True)
 class Gpu:
-    """One accelerator as the framework sees it (an MI250X die pair counts as one)."""
+    """One accelerator as the framework sees it (of an MI250X, one of its two dies)."""
 
     name: str
     vendor: str
@@ -217,8 +217,17 @@ class Stack:
         choice("sequence_parallel", self.sequence_parallel, ("optional", "always", "never"))
         choice("uneven_stages", self.uneven_stages, ("never", "slots", "any"))
         choice("attention", self.attention, ATTENTIONS)
-        shares = ("activation_overhead", "allocator_slack", "elementwise", "tp_exposed", "cp_exposed", "dp_overlap", "pp_exposed", "straggler")
-        checked(self, {k: (0, 100) for k in shares} | {"gradient_bytes": (2, 4), "gradient_reduce_bytes": (2, 4)})
+        shares = (
+            "activation_overhead",
+            "allocator_slack",
+            "elementwise",
+            "tp_exposed",
+            "cp_exposed",
+            "dp_overlap",
+            "pp_exposed",
+            "straggler",
+        )
+        checked(self, dict.fromkeys(shares, (0, 100)) | {"gradient_bytes": (2, 4), "gradient_reduce_bytes": (2, 4)})
 
 
 @dataclass(frozen=True)
@@ -247,7 +256,9 @@ class Job:
         if self.precision == "fp8" and not self.cluster.gpu.flops_fp8:
             raise FieldError("precision", f"{self.cluster.gpu.name} has no fp8 units; use bf16 or fp16")
         if self.model.positions == "learned" and self.sequence > self.model.max_positions:
-            raise FieldError("sequence", f"sequence {self.sequence:,} is beyond the {self.model.max_positions:,} learned positions of {self.model.name}")
+            raise FieldError(
+                "sequence", f"sequence {self.sequence:,} is beyond the {self.model.max_positions:,} learned positions of {self.model.name}"
+            )
 
     @property
     def memory_limit(self) -> float:

@@ -25,7 +25,7 @@ def tp_message(job: Job, tokens: Any) -> Any:
     return 2.0 * tokens * job.model.hidden
 
 
-@formula("2 t_ar(t, S_t); with sequence parallelism an all-gather and a reduce-scatter each", "korthikanti22", "Section 4.2.2")
+@formula("2 · t_ar, or 4 · t_ag under sequence parallelism", "korthikanti22", "Section 4.2.2")
 def tp_forward(job: Job, plan: Plan, tp_message: Any) -> Any:
     """Tensor-parallel traffic of a layer's forward pass; the backward pass takes as long; seconds."""
     cluster, stride = job.cluster, 1
@@ -34,14 +34,14 @@ def tp_forward(job: Job, plan: Plan, tp_message: Any) -> Any:
     return (1.0 if job.model.parallel_block else 2.0) * np.where(plan.sequence_parallel > 0, apart, together)
 
 
-@formula("x_t · t_t · (2 ℓ_i + r_i) and embedding or head", "korthikanti22", "Section 4.2.2; exposed share: the stack's")
-def stage_tp(job: Job, plan: Plan, stage: Any, stage_layers: Any, recomputed_layers: Any, tp_forward: Any) -> Any:
+@formula("x_t · t_t · (2 · ℓ_i + 0.5 with embedding + 0.5 with head)", "korthikanti22", "Section 4.2.2; exposed share: the stack's")
+def stage_tp(job: Job, plan: Plan, stage: Any, stage_layers: Any, tp_forward: Any) -> Any:
     """Exposed tensor-parallel traffic of one micro-batch on a stage; seconds."""
-    edges = ((stage == 0) + (stage == plan.pp - 1)) * 0.5  # embedding: an all-reduce; head: its input's and the loss's
-    return job.stack.tp_exposed * tp_forward * (2 * stage_layers + recomputed_layers + edges)
+    edges = ((stage == 0) * 0.5) + ((stage == plan.pp - 1) * 0.5)  # embedding: an all-reduce; head: its input's and the loss's
+    return job.stack.tp_exposed * tp_forward * (2 * stage_layers + edges)
 
 
-@formula("(c - 1) sends of 4 · k · e / t · T", "ring23", "Section 3: blocks of keys and values around the ring")
+@formula("t_ag of 4 · k · e / t · T · c", "ring23", "Section 3: blocks of keys and values around the ring")
 def cp_forward(job: Job, plan: Plan, tokens: Any) -> Any:
     """Context-parallel traffic of a layer's forward pass: keys and values once around the group; seconds."""
     keys = -(-job.model.kv_heads // plan.tp) * job.model.head_dim
@@ -49,7 +49,7 @@ def cp_forward(job: Job, plan: Plan, tokens: Any) -> Any:
     return gather_seconds(job.cluster, plan.cp, plan.tp, whole)
 
 
-@formula("max(t_c - t_a, x_c · t_c) + max(2 t_c - t_d, x_c · 2 t_c)", "ring23", "Section 3: hidden while attention takes longer")
+@formula("max(t_c - t_a, x_c · t_c) + max(2 · t_c - t_d, x_c · 2 · t_c)", "ring23", "Section 3: hidden while attention takes longer")
 def cp_layer(job: Job, cp_forward: Any, attention_forward: Any, attention_backward: Any) -> Any:
     """Context-parallel traffic that attention does not hide, forward and backward (which sends gradients too); seconds."""
     share = job.stack.cp_exposed
@@ -57,14 +57,20 @@ def cp_layer(job: Job, cp_forward: Any, attention_forward: Any, attention_backwa
     return forward + np.maximum(2 * cp_forward - attention_backward, share * 2 * cp_forward)
 
 
-@formula("ℓ_i · x_l + r_i · x_c · t_c", "ring23", "Section 3, for every layer, and again where it is recomputed")
-def stage_cp(job: Job, stage_layers: Any, recomputed_layers: Any, cp_layer: Any, cp_forward: Any, attention_forward: Any) -> Any:
+@formula("ℓ_i · x_l", "ring23", "Section 3, for every layer")
+def stage_cp(stage_layers: Any, cp_layer: Any) -> Any:
     """Exposed context-parallel traffic of one micro-batch on a stage; seconds."""
-    again = np.maximum(cp_forward - attention_forward, job.stack.cp_exposed * cp_forward)
-    return stage_layers * cp_layer + recomputed_layers * again
+    return stage_layers * cp_layer
 
 
-@formula("2 t_s · (x_p · m · v + p - 1)", "narayanan21", "Section 2.2.2: v times the sends when interleaved")
+@formula("t_f + h_r + x_t · t_t + max(t_c - t_a, x_c · t_c)", "korthikanti22", "Section 5: a forward pass again, its traffic with it")
+def repeat_layer(job: Job, layer_forward: Any, repeat_host: Any, tp_forward: Any, cp_forward: Any, attention_forward: Any) -> Any:
+    """What one wholly recomputed layer repeats in one micro-batch; seconds."""
+    keys = np.maximum(cp_forward - attention_forward, job.stack.cp_exposed * cp_forward)
+    return layer_forward + repeat_host + job.stack.tp_exposed * tp_forward + keys
+
+
+@formula("2 · t_s · (x_p · m · v + p - 1)", "narayanan21", "Section 2.2.2: v times the sends when interleaved")
 def pp_seconds(job: Job, plan: Plan, tokens: Any, micro_batches: Any) -> Any:
     """Exposed sends between pipeline stages in a step, forward and backward; seconds."""
     message = 2.0 * tokens * job.model.hidden / np.where(plan.sequence_parallel > 0, plan.tp, 1)
@@ -80,7 +86,7 @@ def _replicas(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
     return all_reduce_seconds(job.cluster, plan.dp_replicate, plan.tp * group, message)
 
 
-@formula("all-reduce of g_r · P_m; with ZeRO-1 reduce-scatter, then all-gather of 2 · P_m", "zero20", "Section 7.2")
+@formula("t_ar of g_r · P_m; under ZeRO-1 t_ag of g_r · P_m, then t_ag of 2 · P_m", "zero20", "Section 7.2")
 def reduce_once(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
     """Gradient and weight traffic once a step, ZeRO 0 and 1 (weights alone with ZeRO-2); seconds."""
     gradients = job.stack.gradient_reduce_bytes * heaviest_weights
@@ -102,24 +108,31 @@ def _tied(job: Job, plan: Plan) -> Any:
     return np.where(plan.pp > 1, all_reduce_seconds(job.cluster, 2, stride, message), 0.0)
 
 
-@formula("reduce-scatter of g_r · P_m with ZeRO-2 and 3; with 3 two all-gathers of 2 · P_m", "zero20", "Section 7.2; fsdp23 Section 3.3")
+@formula("t_ag of g_r · P_m under ZeRO-2 and ZeRO-3; under ZeRO-3 also 2 · t_ag of 2 · P_m", "zero20", "Section 7.2; fsdp23 Section 3.3")
 def reduce_each(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
     """Gradient and weight traffic every micro-batch, ZeRO 2 and 3; seconds."""
     group = plan.dp_shard * plan.cp
-    scatter = gather_seconds(job.cluster, group, plan.tp, job.stack.gradient_reduce_bytes * heaviest_weights) + _replicas(job, plan, heaviest_weights)
+    scatter = gather_seconds(job.cluster, group, plan.tp, job.stack.gradient_reduce_bytes * heaviest_weights) + _replicas(
+        job, plan, heaviest_weights
+    )
     gather = gather_seconds(job.cluster, group, plan.tp, WEIGHT_BYTES * heaviest_weights)
     return np.where((plan.zero >= 2) & ~kept_whole(job, plan), scatter + np.where(plan.zero >= 3, 2.0 * gather, 0.0), 0.0)
 
 
-@formula("t_1 - min(ω · t_1, w) + m · t_2 - min(ω · m · t_2, t_y)", "fsdp23", "Section 3.3: overlap, bounded by the compute there is")
-def dp_seconds(job: Job, reduce_once: Any, reduce_each: Any, micro_batches: Any, hide_window: Any, steady_seconds: Any) -> Any:
+@formula(
+    "t_1 + m · t_2 - min(ω · t_1, τ) - min(ω · m · t_2, t_y - min(ω · t_1, τ))",
+    "fsdp23",
+    "Section 3.3: overlap, bounded by the compute there is",
+)
+def dp_seconds(job: Job, reduce_once: Any, reduce_each: Any, micro_batches: Any, slowest_stage: Any, steady_seconds: Any) -> Any:
     """Gradient and weight traffic that nothing hides, a step; seconds."""
     overlap = job.stack.dp_overlap
     every = micro_batches * reduce_each
-    return reduce_once - np.minimum(overlap * reduce_once, hide_window) + every - np.minimum(overlap * every, steady_seconds)
+    hidden = np.minimum(overlap * reduce_once, slowest_stage)  # what hides behind a computation leaves none of it to the rest
+    return reduce_once - hidden + every - np.minimum(overlap * every, steady_seconds - hidden)
 
 
-@formula("bytes of states read and written / (0.8 · B_h); offloaded, over PCIe and at the host's pace", "offload21", "Section 4")
+@formula("bytes of states read and written / (0.8 · B_h); offloaded, over PCIe at the pace of the host", "offload21", "Section 4")
 def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, shard_size: Any) -> Any:
     """The optimizer's step on one rank; seconds."""
     owned = heaviest_weights / np.where(plan.zero >= 1, shard_size, 1)
@@ -131,7 +144,7 @@ def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, shard_size: A
     return moved / (HBM_FRACTION * job.cluster.gpu.hbm_bytes_s)
 
 
-@formula("states of a rank · GPUs a node, where they are offloaded", "offload21", "Section 4")
+@formula("O_s · GPUs per node, if offloaded", "offload21", "Section 4")
 def host_bytes(job: Job, optimizer_bytes: Any) -> Any:
     """Host memory that offloaded states take on one node; bytes."""
     ranks = min(job.cluster.gpus_per_node, job.cluster.gpus)

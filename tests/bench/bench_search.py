@@ -1,0 +1,55 @@
+"""How fast the search is: plans a second on one core, counted as rows whose memory and time were both computed.
+
+    taskset -c 0 python -m tests.bench.bench_search        (numpy's element-wise work is single-threaded; taskset proves it)
+
+Baselines, as published or measured elsewhere: Calculon, exhaustive, 336 to 432 plans a second; the fastest browser simulator up
+to 70,000 a second on a sample of its space. Nothing here is asserted: machines differ.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from planner.inputs import EXAMPLE, resolve
+from planner.search import search
+
+CALCULON, BROWSER = 432, 70_000
+JOBS = {
+    "Llama 3.1 405B, 16,384 H100 (the default)": {},
+    "GPT-3 175B, 4,096 A100, batch 4,096": {
+        "model": "gpt3-175b",
+        "gpu": "a100-80gb-sxm",
+        "gpus": 4096,
+        "sequence": 2048,
+        "global_batch": 4096,
+    },
+    "Llama 3.1 8B, 64 H100": {"model": "llama-3.1-8b", "gpus": 64, "global_batch": 512},
+    "Llama 3.1 405B, 16,384 H100, torchtitan": {"stack": "torchtitan"},
+}
+RUNS = 7
+WIDTHS = (11, 10, 11, 10, 11, 11, 12, 11)
+
+
+def main() -> None:
+    """Print a row a job: counts, the median of several searches, and the ratio to each baseline."""
+    print(
+        f"{'job':44s}{'allowed':>11s}{'refused':>10s}{'evaluated':>11s}{'fit':>10s}{'s, median':>11s}{'M plans/s':>11s}{'x Calculon':>12s}{'x browser':>11s}"
+    )
+    for title, changes in JOBS.items():
+        job = resolve(EXAMPLE.with_all(changes))  # type: ignore[arg-type]
+        search(job)  # warm: imports and memory
+        results = [search(job, clock=time.perf_counter) for _ in range(RUNS)]
+        counts = results[0].counts
+        seconds = statistics.median(r.counts.seconds for r in results)
+        rate = counts.evaluated / seconds
+        refused = sum(counts.refused.values())
+        print(
+            f"{title:44s}{len(results[0]):11,d}{refused:10,d}{counts.evaluated:11,d}{counts.fit:10,d}{seconds:11.3f}{rate / 1e6:11.2f}"
+            f"{rate / CALCULON:12,.0f}{rate / BROWSER:11,.0f}"
+        )
+        print("    refused by rule: " + ", ".join(f"{k} {n:,}" for k, n in sorted(counts.refused.items(), key=lambda pair: -pair[1])))
+
+
+if __name__ == "__main__":
+    main()

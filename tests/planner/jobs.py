@@ -1,0 +1,29 @@
+"""Jobs the tests share."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from planner.inputs import EXAMPLE, resolve
+from planner.specs import Job
+
+
+def example(**changes: object) -> Job:
+    """The embedded example with some inputs changed."""
+    return resolve(EXAMPLE.with_all(changes))  # type: ignore[arg-type]
+
+
+def small(**changes: object) -> Job:
+    """Llama 3.1 8B on 16 H100: searched in milliseconds."""
+    return example(**({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096} | changes))
+
+
+def korthikanti(model: str, gpus: int, batch: int) -> Job:
+    """A run of Korthikanti et al. 2022: A100-80GB, sequence 2048, fp16, fused softmax, no flash attention (2022 has none)."""
+    changes = {"model": model, "gpu": "a100-80gb-sxm", "gpus": gpus, "global_batch": batch, "sequence": 2048}
+    return example(**changes, precision="fp16", attention="fused-softmax")
+
+
+def bare(job: Job) -> Job:
+    """The same with the stack's allowances over theory taken out."""
+    return replace(job, stack=replace(job.stack, activation_overhead=1.0, allocator_slack=0.0, context_bytes=0.0))

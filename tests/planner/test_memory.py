@@ -1,0 +1,104 @@
+"""Memory formulas against the papers they come from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from planner import estimate, memory
+from planner.evaluate import evaluate, stages
+from planner.plan import Plan
+from planner.specs import Job
+from tests.planner.jobs import bare, example, korthikanti, small
+
+MODELS = [("gpt-22b", 8, 4, 1, 4), ("gpt3-175b", 64, 64, 8, 1), ("mt-nlg-530b", 280, 280, 35, 1), ("gpt-1t", 512, 512, 64, 1)]
+ids = [m[0] for m in MODELS]
+
+
+def layer(job: Job, plan: Plan) -> estimate.LayerCost:
+    return estimate.layer_cost(job, plan.column())
+
+
+@pytest.mark.parametrize(("model", "gpus", "batch", "pp", "b"), MODELS, ids=ids)
+def test_a_layer_keeps_what_korthikanti_2022_derives(model: str, gpus: int, batch: int, pp: int, b: int) -> None:
+    """Activations of a layer are s b h (10 + 24/t + 5 a s/(h t)) with tensor parallelism (Eq. 2), s b h/t (34 + 5 a s/h) with
+    sequence parallelism too (Eq. 4), 34 s b h/t under selective (Eq. 6) and 2 s b h/t under full recompute."""
+    job = bare(korthikanti(model, gpus, batch))
+    s, h, a, t = job.sequence, job.model.hidden, job.model.heads, 8
+    tensor = layer(job, Plan(tp=t, pp=pp, micro_batch=b))
+    both = layer(job, Plan(tp=t, pp=pp, micro_batch=b, sequence_parallel=1))
+    assert tensor.layer_activations[0] == pytest.approx(s * b * h * (10 + 24 / t + 5 * a * s / (h * t)))
+    assert both.layer_activations[0] == pytest.approx(s * b * h / t * (34 + 5 * a * s / h))
+    assert both.selective_activations[0] == pytest.approx(34 * s * b * h / t)
+    assert both.checkpoint_bytes[0] == pytest.approx(2 * s * b * h / t)
+
+
+@pytest.mark.parametrize(("model", "gpus", "batch", "pp", "b", "vpp"), [*((*m, 1) for m in MODELS), (*MODELS[1], 3), (*MODELS[2], 3)])
+def test_the_first_stage_holds_a_model_of_layers_and_more_when_interleaved(
+    model: str, gpus: int, batch: int, pp: int, b: int, vpp: int
+) -> None:
+    """The first stage holds s b h L/t (34 + 5 a s/h) (Eq. 5), times 1 + (p - 1)/(p v) when interleaved (Section 4.2.3)."""
+    job = bare(korthikanti(model, gpus, batch))
+    plan = Plan(tp=8, pp=pp, vpp=vpp, micro_batch=b, sequence_parallel=1).column()
+    held = estimate.activations(job, plan, estimate.stage_cost(job, plan))[0, 0]
+    s, h, a, t = job.sequence, job.model.hidden, job.model.heads, 8
+    factor = 1 + (pp - 1) / (pp * vpp) if vpp > 1 else 1
+    masks = s * b * h / t * (pp * factor)  # dropout masks of the embedding, one byte each
+    assert held == pytest.approx(s * b * h * job.model.layers / t * (34 + 5 * a * s / h) * factor + masks)
+
+
+@pytest.mark.parametrize(("optimizer", "states"), [("adamw", 12), ("adamw-8bit", 6), ("sgd", 8)])
+@pytest.mark.parametrize("gradient", [2, 4])
+def test_states_take_the_bytes_of_transformer_math_101(optimizer: str, states: int, gradient: int) -> None:
+    """Weights take 2 bytes, gradients 2 or 4, AdamW 4+4+4, 8-bit 4+1+1, SGD with momentum 4+4 bytes a parameter."""
+    job = small(optimizer=optimizer, gradient_bytes=str(gradient), gpus=1, gpus_per_node=1, global_batch=1)
+    parts = evaluate(job, Plan(dp=1)).memory_parts
+    parameters = job.model.published_parameters
+    assert parts["parameters"][0] == pytest.approx(2 * parameters, rel=1e-4)
+    assert parts["gradients"][0] == pytest.approx(gradient * parameters, rel=1e-4)
+    assert parts["optimizer"][0] == pytest.approx(states * parameters, rel=1e-4)
+
+
+def test_zero_divides_what_its_stage_says() -> None:
+    """ZeRO-1 divides optimizer states by the group, ZeRO-2 gradients too, ZeRO-3 weights too (Rajbhandari et al., Figure 1)."""
+    job = small()
+    whole, *sharded = (evaluate(job, Plan(dp=16, dp_shard=16 if z else 1, zero=z)).memory_parts for z in range(4))
+    for stage, parts in enumerate(sharded, 1):
+        for least, name in ((1, "optimizer"), (2, "gradients"), (3, "parameters")):
+            share = 16 if stage >= least else 1
+            assert parts[name][0] == pytest.approx(whole[name][0] / share), (stage, name)
+
+
+def test_offloaded_states_leave_the_device_for_the_host() -> None:
+    """Offloading moves the optimizer states of every GPU of a node into host memory and keeps none on the device."""
+    kept, moved = (evaluate(small(offload_optimizer=o), Plan(tp=2, dp=8)) for o in (False, True))
+    assert moved.memory_parts["optimizer"][0] == 0
+    assert moved.host[0] == pytest.approx(8 * kept.memory_parts["optimizer"][0])
+    assert kept.host[0] == 0
+
+
+def test_a_pipeline_holds_fewer_micro_batches_towards_its_end() -> None:
+    """In-flight micro-batches fall by one a stage under 1F1B and never exceed the micro-batches there are."""
+    rows = stages(example(), Plan(tp=8, pp=16, dp=128, dp_shard=128, zero=1, sequence_parallel=1))
+    assert [row["in_flight"] for row in rows] == [float(n) for n in range(16, 0, -1)]
+    few = stages(example(global_batch=512), Plan(tp=8, pp=16, dp=128, dp_shard=128, zero=1, sequence_parallel=1))
+    assert max(row["in_flight"] for row in few) == 4
+
+
+def test_llama_3_splits_its_126_layers_over_16_stages() -> None:
+    """Embedding and head count as a layer each: 7 layers on the first and the last of 16 stages, 8 on the others (Llama 3, 3.3.2)."""
+    rows = stages(example(), Plan(tp=8, pp=16, dp=128, dp_shard=128, zero=1, sequence_parallel=1))
+    assert [row["layers"] for row in rows] == [7, *[8] * 14, 7]
+
+
+def test_the_logits_of_a_wide_vocabulary_stand_on_the_last_stage() -> None:
+    """Logits take lambda bytes a token and padded vocabulary entry, over tp, on the last stage alone."""
+    job = small()
+    rows = stages(job, Plan(tp=2, pp=4, dp=2))
+    assert [row["logits"] > 0 for row in rows] == [False, False, False, True]
+    assert rows[-1]["logits"] == pytest.approx(6 * 4096 * 128256 / 2)
+
+
+def test_optimizer_table_is_the_one_of_the_paper() -> None:
+    """The table of optimizer bytes is complete."""
+    assert np.all([memory.OPTIMIZER_STATES[o] == b for o, b in (("adamw", 12), ("adamw-8bit", 6), ("sgd", 8))])

@@ -1,0 +1,180 @@
+"""What must hold for every model, cluster, stack and plan."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from planner.evaluate import evaluate, stages
+from planner.lattice import divisors
+from planner.plan import FIELDS, Plan, columns_of, distinct
+from planner.search import Result, search
+from planner.space import Bounds, Space
+from planner.specs import Job
+from tests.planner.jobs import example
+
+MODELS = ("llama-3.2-1b", "llama-3.1-8b", "qwen2.5-7b", "gpt3-175b", "falcon-7b", "gemma-2-2b", "bloom-176b", "olmo-2-7b")
+SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+
+
+@st.composite
+def jobs(draw: Any) -> Job:
+    """Jobs over models, stacks, sizes, precisions and options; small enough to search whole."""
+    gpus = draw(st.sampled_from([1, 2, 6, 8, 12, 16, 24, 56, 64]))
+    return example(
+        model=draw(st.sampled_from(MODELS)),
+        stack=draw(st.sampled_from(["megatron-core", "torchtitan", "deepspeed"])),
+        gpu=draw(st.sampled_from(["h100-sxm", "a100-80gb-sxm", "mi300x", "rtx-4090", "gb200"])),
+        gpus=gpus,
+        gpus_per_node=draw(st.sampled_from([n for n in (1, 2, 4, 6, 7, 8) if gpus % n == 0 or n > gpus])),
+        sequence=draw(st.sampled_from([512, 1024, 2048])),
+        global_batch=draw(st.sampled_from([1, 6, 48, 64, 112])),
+        optimizer=draw(st.sampled_from(["adamw", "adamw-8bit", "sgd"])),
+        offload_optimizer=draw(st.booleans()),
+        attention=draw(st.sampled_from(["flash-2", "fused-softmax", "unfused"])),
+    )
+
+
+def searched(job: Job, space: Space | None = None) -> Result:
+    result = search(job, space)
+    assume(len(result))
+    return result
+
+
+def some(result: Result, draw: st.DataObject, most: int = 12) -> Any:
+    """Some rows of a result."""
+    return np.array(draw.draw(st.lists(st.integers(0, len(result) - 1), min_size=1, max_size=most)))
+
+
+@SETTINGS
+@given(jobs())
+def test_the_degrees_multiply_to_the_world(job: Job) -> None:
+    """tp x pp x cp x dp is the number of GPUs and dp_shard x dp_replicate is dp, in every plan."""
+    result = searched(job)
+    plans = result.plans(np.arange(len(result)))
+    assert (plans.tp * plans.pp * plans.cp * plans.dp == job.cluster.gpus).all()
+    assert (plans.dp_shard * plans.dp_replicate == plans.dp).all()
+    assert (job.global_batch % (plans.dp * plans.micro_batch) == 0).all()
+
+
+@SETTINGS
+@given(jobs())
+def test_allowed_and_refused_make_up_what_was_seen(job: Job) -> None:
+    """seen = evaluated + the refused of every rule; plans that fit and the rest make up those evaluated; every plan is ranked once."""
+    result = search(job)
+    counts = result.counts
+    assert counts.seen == counts.evaluated + sum(counts.refused.values())
+    assert counts.evaluated == len(result)
+    assert counts.fit == len(result.order) == int(result.fits.sum())
+    assert sorted([*result.order, *result.rejected_order]) == list(range(len(result)))
+    assert (np.diff(result.step_seconds[result.order]) >= 0).all()
+
+
+@SETTINGS
+@given(jobs(), st.data())
+def test_a_column_equals_its_rows(job: Job, data: st.DataObject) -> None:
+    """The search, a column of plans and one plan alone give the same numbers for the same plan."""
+    result = searched(job)
+    rows = some(result, data)
+    together = result.estimate(rows)
+    for i, row in enumerate(rows):
+        alone = evaluate(job, result.plan(int(row)))
+        for name in ("memory", "step", "mfu", "host"):
+            assert getattr(together, name)[i] == pytest.approx(getattr(alone, name)[0], rel=1e-12)
+        assert result.memory_bytes[row] == pytest.approx(alone.memory[0], rel=1e-12)
+        assert result.step_seconds[row] == pytest.approx(alone.step[0], rel=1e-12)
+        assert result.fits[row] == alone.fits[0] == together.fits[i]
+
+
+@SETTINGS
+@given(jobs(), st.data())
+def test_totals_equal_the_sum_of_their_parts(job: Job, data: st.DataObject) -> None:
+    """Parts of memory sum to the device's bytes, parts of time to the step; none is negative or not finite."""
+    result = searched(job)
+    numbers = result.estimate(some(result, data))
+    for parts, total in ((numbers.memory_parts, numbers.memory), (numbers.time_parts, numbers.step)):
+        assert sum(parts.values()) == pytest.approx(total, rel=1e-9)
+        assert all((np.asarray(part) >= 0).all() and np.isfinite(part).all() for part in parts.values())
+    assert (numbers.mfu > 0).all() and (numbers.mfu < 1).all()
+    assert all((np.asarray(part) >= -1e-12).all() for part in numbers.hidden.values())
+
+
+@SETTINGS
+@given(jobs(), st.data())
+def test_an_edge_stage_is_always_the_fullest(job: Job, data: st.DataObject) -> None:
+    """Memory of every stage, worked out one by one, peaks at the number the search uses, at the stage it names."""
+    result = searched(job)
+    row = int(some(result, data, 1)[0])
+    plan = result.plan(row)
+    all_of_them = stages(job, plan)
+    device = [stage["device"] for stage in all_of_them]
+    assert max(device) == pytest.approx(result.memory_bytes[row], rel=1e-9)
+    assert device[int(result.estimate(np.array([row])).stage[0])] == pytest.approx(max(device), rel=1e-9)
+    assert sum(stage["layers"] for stage in all_of_them) == job.model.layers
+
+
+@SETTINGS
+@given(jobs(), st.data())
+def test_more_sharding_never_adds_states(job: Job, data: st.DataObject) -> None:
+    """A higher ZeRO stage never adds to weights, gradients and optimizer states, whatever it gathers on the way."""
+    result = searched(job)
+    plan = result.plan(int(some(result, data, 1)[0]))
+    totals = []
+    for zero in range(4):
+        parts = evaluate(job, plan.with_(zero=zero, dp_shard=plan.dp if zero else 1, dp_replicate=1 if zero else plan.dp)).memory_parts
+        totals.append(sum(float(parts[k][0]) for k in ("parameters", "gradients", "optimizer")))
+    assert all(b <= a * (1 + 1e-12) for a, b in pairwise(totals))
+
+
+@SETTINGS
+@given(jobs(), st.data())
+def test_recomputing_more_never_keeps_more_and_never_runs_faster(job: Job, data: st.DataObject) -> None:
+    """From none to the first N layers to all, activations kept fall and the step grows."""
+    result = searched(job)
+    plan = result.plan(int(some(result, data, 1)[0])).with_(recompute=0, recompute_layers=0)
+    whole = int(max(stage["layers"] for stage in stages(job, plan))) // plan.vpp
+    ladder = [plan, *(plan.with_(recompute=3, recompute_layers=n) for n in range(1, max(whole, 1))), plan.with_(recompute=2)]
+    numbers = [evaluate(job, p) for p in ladder]
+    kept = [float(n.memory_parts["activations"][0]) for n in numbers]
+    times = [float(n.step[0]) for n in numbers]
+    assert all(b <= a * (1 + 1e-9) for a, b in pairwise(kept))
+    assert all(b >= a * (1 - 1e-9) for a, b in pairwise(times))
+
+
+@SETTINGS
+@given(jobs(), st.data())
+def test_bounds_are_a_filter_of_the_free_search(job: Job, data: st.DataObject) -> None:
+    """Pinning an axis to a value finds exactly the plans of the free search that have it, with the same numbers."""
+    free = searched(job)
+    plans = free.plans(np.arange(len(free)))
+    axis = data.draw(st.sampled_from(["tp", "pp", "vpp", "cp", "dp", "zero", "micro_batch", "recompute", "sequence_parallel"]))
+    value = data.draw(st.sampled_from(sorted({int(v) for v in getattr(plans, axis)})))
+    pinned = search(job, Space({axis: Bounds((value,))}))
+    assert sorted(pinned.step_seconds) == sorted(free.step_seconds[getattr(plans, axis) == value])
+
+
+@given(st.lists(st.tuples(*[st.integers(1, 9)] * 3), min_size=1, max_size=40))
+def test_distinct_gathers_back_what_it_took_apart(rows: list[tuple[int, int, int]]) -> None:
+    """distinct() lists each combination once, and its inverse gives every row back."""
+    tp, pp, cp = (np.array(column) for column in zip(*rows, strict=True))
+    small, inverse = distinct(Plan(tp=tp, pp=pp, cp=cp), ("tp", "pp", "cp"))
+    assert len(small.tp) == len(set(rows))
+    assert [*zip(small.tp[inverse], small.pp[inverse], small.cp[inverse], strict=True)] == rows
+
+
+@given(st.integers(1, 10**7))
+def test_divisors_divide(number: int) -> None:
+    """Each divisor divides, and they pair up to the number."""
+    found = divisors(number)
+    assert (number % found == 0).all()
+    assert (found * found[::-1] == number).all()
+
+
+def test_a_plan_has_no_field_the_contract_does_not_know() -> None:
+    """Plan's fields are the columns of the published contract."""
+    assert set(columns_of(Plan())) == set(FIELDS)
