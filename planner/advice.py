@@ -55,9 +55,22 @@ def nearest(result: Result, *, cancelled: Callable[[], bool] | None = None) -> N
         again = search(job, space, cancelled=cancelled)
         if len(again.order):
             found.append(Advice(change, len(again.order), float(again.step_seconds[again.order[0]])))
+    found += more_gpus(result.job, result.space, cancelled)
     found.sort(key=lambda advice: advice.step_seconds)
     needs = float(result.memory_bytes[row])
     return Nearest(result.plan(row), needs, needs - result.job.memory_limit, tuple(found))
+
+
+def more_gpus(job: Job, space: Space, cancelled: Callable[[], bool] | None) -> list[Advice]:
+    """The fewest doublings of the cluster, up to 64 times as many GPUs, with which a plan fits."""
+    for doubling in range(1, 7):
+        gpus = job.cluster.gpus * 2**doubling
+        if gpus > LARGEST_GPUS:
+            break
+        again = search(replace(job, cluster=replace(job.cluster, gpus=gpus)), space, cancelled=cancelled)
+        if len(again.order):
+            return [Advice(f"Use {gpus:,} GPUs", len(again.order), float(again.step_seconds[again.order[0]]))]
+    return []
 
 
 def changes(job: Job, space: Space) -> Iterator[tuple[str, Job, Space]]:
@@ -79,10 +92,6 @@ def changes(job: Job, space: Space) -> Iterator[tuple[str, Job, Space]]:
         if job.offload_optimizer
         else ("Offload the optimizer to the host", replace(job, offload_optimizer=True), space)
     )
-    for times in (2, 4, 8):
-        gpus = job.cluster.gpus * times
-        if gpus <= LARGEST_GPUS:
-            yield f"Use {gpus:,} GPUs", replace(job, cluster=replace(job.cluster, gpus=gpus)), space
     for share in (2, 4):
         if job.sequence % share == 0:
             yield f"Cut the sequence to {job.sequence // share:,}", replace(job, sequence=job.sequence // share), space

@@ -35,9 +35,10 @@ def _ring(cluster: Cluster, members: Any, stride: Any, message: Any, passes: flo
     """A ring over the group: each link carries (n - 1) / n of the message in each pass; the slower of the two kinds of link decides."""
     near = inside(cluster, members, stride)
     nodes = -(-members // near)
-    within = message * (near - 1) / near / (LINK_FRACTION * cluster.link_bytes_s)
-    # the members on a node share the crossing among their NICs
-    across = message * (nodes - 1) / nodes / (NIC_FRACTION * cluster.nic_bytes_s * near)
+    carried = message * (members - 1) / members
+    within = np.where(near > 1, carried / (LINK_FRACTION * cluster.link_bytes_s), 0.0)
+    # as many rings as members on a node, each crossing through another of their NICs
+    across = np.where(nodes > 1, carried / (NIC_FRACTION * cluster.nic_bytes_s * near), 0.0)
     latency = np.where(near > 1, LINK_LATENCY, 0.0) + np.where(nodes > 1, NODE_LATENCY + NODE_DOUBLING * np.log2(np.maximum(nodes, 2)), 0.0)
     return np.where(members > 1, passes * np.maximum(within, across) + latency, 0.0)
 

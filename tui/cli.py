@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from planner.planfile import Document
 
-COMMANDS = ("open", "plan", "explain", "models", "gpus", "clusters", "stacks")
+LISTS = ("models", "gpus", "clusters", "stacks")
+COMMANDS = ("open", "plan", "explain", *LISTS)
 DONE, NO_PLAN, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -61,6 +62,10 @@ def dispatch(argv: list[str]) -> Answer:
     """Hand the arguments to their command: what does not begin with one opens the program."""
     if not argv:
         return open_program(None)
+    if argv[0] in LISTS and (len(argv) == 1 or (len(argv) == 3 and argv[1] == "--format")):
+        from tui.cli_presets import list_presets  # without Typer, whose parsing takes longer than the list
+
+        return list_presets(argv[0], argv[2] if len(argv) == 3 else "table")
     from tui.cli_app import call
 
     if argv[0] in COMMANDS or argv[0] in ("--help", "--version"):

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
+import typer.main
 
 from planner.inputs import FIELDS
-from tui.cli import Answer
+from tui.cli import LISTS, Answer
 
 EXIT_CODES = "Exit codes: 0 done, 1 no plan fits or is valid (stdout still has what was found), 2 an input was refused, 130 interrupted."
 app = typer.Typer(
@@ -41,8 +42,19 @@ Depth = Annotated[int | None, typer.Option(min=1, metavar="N", help="how deep to
 
 def call(argv: list[str]) -> Answer:
     """Run one command line; Typer's refusals leave as exceptions that have a `format_message`."""
+    if "--help" in argv:
+        return Answer(help_of(argv[0]))
     answer = app(argv, prog_name="tmplan", standalone_mode=False)
     return answer if isinstance(answer, Answer) else Answer(code=answer if isinstance(answer, int) else 0)
+
+
+def help_of(name: str) -> str:
+    """The help of a command, or of them all. Asked of Typer directly: to parse `--help` it would first load pydantic."""
+    group: Any = typer.main.get_command(app)
+    context = typer.Context(group, info_name="tmplan")
+    command = group.get_command(context, name)
+    text: str = command.get_help(typer.Context(command, parent=context, info_name=name)) if command else group.get_help(context)
+    return text
 
 
 def with_inputs(command: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -60,7 +72,7 @@ def with_inputs(command: Callable[..., Answer]) -> Callable[..., Answer]:
         kind: Any = bool | None if f.kind == "bool" else str | None
         name = f"--{f.key.replace('_', '-')}"
         option = typer.Option(f"{name}/--no-{name[2:]}" if f.kind == "bool" else name, help=help, show_default=False,
-                              metavar=None if f.kind == "bool" else (f.unit or f.kind).upper().replace(" ", "-"))  # fmt: skip
+                              metavar=None if f.kind == "bool" else (f.unit or f.kind).replace(" ", "-"))  # fmt: skip
         fields.append(inspect.Parameter(f.key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]))
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + fields
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -131,5 +143,5 @@ def _listing(kind: str) -> None:
     app.command(kind, help=f"List the {kind} there are presets for, your own among them.")(listing)
 
 
-for _kind in ("models", "gpus", "clusters", "stacks"):
+for _kind in LISTS:
     _listing(_kind)

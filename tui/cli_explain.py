@@ -16,7 +16,7 @@ from planner.plan import Plan
 from planner.planfile import Document
 from planner.space import AXES, Bounds, Space, write_bounds
 from planner.specs import choice
-from tui.cli import NO_PLAN, Answer, narrate
+from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_plan import SCHEMA, advised, job_values, searched
 
 
@@ -35,16 +35,17 @@ def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, de
     estimate = result.estimate(rows[:1])
     plan, record = estimate.plan.one(0), records(estimate)[0]
     trees = chosen(search.explain(job, plan), of)
+    code = DONE if record["fits"] else NO_PLAN
     if not record["fits"]:
         narrate(f"this plan does not fit: it needs {record['memory_gib']:.2f} GiB of {record['memory_limit_gib']:.2f} GiB")
     if format == "json":
         found = {"schema": SCHEMA, "version": document.version, "job": job_values(document.inputs), "plan": record}
         found["steps"] = {name: pruned(step.as_dict(), depth) for name, step in trees.items()}
-        return Answer(json.dumps(found, indent=2, allow_nan=False) + "\n")
+        return Answer(json.dumps(found, indent=2, allow_nan=False) + "\n", code)
     lines = [headline(plan, record)]
     for step in trees.values():
         lines += ["", *drawn(step, depth)]
-    return Answer("\n".join(lines) + "\n")
+    return Answer("\n".join(lines) + "\n", code)
 
 
 def exactly(plan: Plan) -> Space:

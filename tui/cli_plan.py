@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from planner import planfile, search
+from planner.advice import nearest
 from planner.columns import BY_KEY, DEFAULT_TABLE, Column, columns_for, find, records
 from planner.errors import FieldError
 from planner.inputs import Inputs, Value, resolve, shown
@@ -56,7 +57,7 @@ def ranked(column: Column, result: search.Result, rows: Any) -> Any:
 
 def searched(job: Job, document: Document) -> search.Result:
     """The search, which says on stderr how far it is once it takes longer than PATIENCE."""
-    return search.search(job, document.space, progress=reporting())
+    return search.search(job, document.space, progress=reporting(), clock=time.perf_counter)
 
 
 def reporting() -> Callable[[int], None]:
@@ -85,7 +86,9 @@ def advised(result: search.Result) -> list[str]:
     """Why there is no plan that fits: the rules that refused plans, or the plan nearest to fitting and what would help."""
     if not result.counts.evaluated:
         return [f"no plan is valid: {sentence} ({count:,} refused)" for sentence, count in search.why_refused(result.counts)]
-    return [str(advice) for advice in search.nearest(result)]
+    near = nearest(result)
+    helps = [advice.sentence for advice in near.advice] if near else []
+    return [near.sentence, *(helps or ["No one change of those tried makes a plan fit."])] if near else []
 
 
 def summary(job: Job, result: search.Result, printed: int) -> str:

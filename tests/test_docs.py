@@ -1,0 +1,62 @@
+"""The documents say what the program does."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from planner.evaluate import evaluate
+from planner.plan import Plan
+from tests.planner.jobs import example, korthikanti
+from tests.planner.test_published import TABLE_4, TABLE_5
+from tui.cli import run
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_session_in_the_readme_is_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each command of the README's session prints what stands below it, to the letter."""
+    monkeypatch.chdir(tmp_path)
+    session = README.split("```console\n")[1].split("\n```")[0]
+    turns = re.split(r"^\$ tmplan ", session, flags=re.MULTILINE)[1:]
+    assert len(turns) >= 3
+    for turn in turns:
+        command, _, expected = turn.partition("\n")
+        assert run(command.split()) == 0
+        assert capsys.readouterr().out.rstrip() == expected.rstrip(), command
+
+
+def test_the_published_figures_in_the_readme_are_ours() -> None:
+    """The table of measured and predicted figures holds every run with the numbers the planner gives today."""
+    rows = {
+        line.split(" | ")[0].strip("| "): line for line in README.splitlines() if "GPUs cp" in line or line.startswith(("| gpt", "| mt-"))
+    }
+    assert len(rows) == len(TABLE_4) + 2 * len(TABLE_5)
+    for model, gpus, batch, pp, vpp, b, full, selective in TABLE_5:
+        for kind, measured, recompute, sp in (("full", full, 2, 0), ("selective", selective, 1, 1)):
+            plan = Plan(tp=8, pp=pp, vpp=vpp, micro_batch=b, recompute=recompute, sequence_parallel=sp)
+            ours = evaluate(korthikanti(model, gpus, batch), plan).step[0]
+            assert f"| {measured:.2f} s | {ours:.2f} s | {100 * (ours / measured - 1):+.1f} % |" in rows[f"{model}, {kind}"]
+    for gpus, cp, dp, sequence, batch, mfu in TABLE_4:
+        plan = Plan(tp=8, pp=16, vpp=8, cp=cp, dp=dp, dp_shard=dp, zero=2, sequence_parallel=1)
+        ours = evaluate(example(gpus=gpus, sequence=sequence, global_batch=batch, stack="torchtitan"), plan).mfu[0]
+        assert f"{100 * mfu:.1f} % | {100 * ours:.1f} %" in rows[f"llama-3.1-405b, {gpus} GPUs cp {cp}"]
+
+
+def test_the_architecture_note_names_every_module_of_the_planner() -> None:
+    """No file of the planner is missing from the one-page note, and it stays a page."""
+    note = (ROOT / "docs" / "architecture.md").read_text()
+    modules = {path.stem for path in (ROOT / "planner").glob("*.py")} - {"__init__"}
+    assert {name for name in modules if not re.search(rf"\b{name}\b", note)} == set()
+    assert len(note.splitlines()) <= 100
+
+
+@pytest.mark.parametrize("kind", ["gpus", "clusters", "models", "stacks"])
+def test_the_changelog_counts_the_presets_there_are(kind: str) -> None:
+    """The numbers of presets in the changelog are those shipped."""
+    count = len(list((ROOT / "planner" / "presets" / kind).glob("*.toml")))
+    word = "dense models" if kind == "models" else "GPUs" if kind == "gpus" else kind
+    assert f"{count} {word}" in (ROOT / "CHANGELOG.md").read_text()
