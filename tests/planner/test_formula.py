@@ -21,7 +21,7 @@ TEXT = """
     flash for forward from full GPUs gradients head hidden host if in inputs interleaved is keeps kernels keys last latency learned
     less link log2 masks matrices max min MLP nodes norms nothing of offloaded or otherwise over pace parts pass PCIe per positions
     products projection qkv read recompute recomputed repeats rest scores selective sequence SGD sliding slower softmax stages states
-    sum tensor the then to token twice two under up weights what windows with within written ZeRO between 
+    sum tensor the then to token twice two under up weights what windows with within written ZeRO between
     parallelism F1B repeated kept dropout node
 """
 WORDS = frozenset(SYMBOL.findall(TEXT))
