@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from planner import planfile, presets
 from planner.columns import COLUMNS
@@ -13,31 +13,29 @@ from planner.planfile import Document
 from tui import document as edits
 from tui.editor import LineEdit
 from tui.filter import parse_filter
+from tui.keyboard import Keyboard
 from tui.layout import FORMS, PANES
 from tui.prompt import Prompt, Question
 from tui.rows import View
 from tui.table import WIDE_TABLE
 
-if TYPE_CHECKING:
-    from tui.program import Program
 
+class Tmplan(Keyboard):
+    """The program with its actions; each is a few lines on the state that Program holds."""
 
-class Actions:
-    """A mixin of Program; each action is a few lines on its state."""
-
-    def action_pane(self: Program, name: str) -> None:
+    def action_pane(self, name: str) -> None:
         """Go to a pane."""
         self.go(name)
 
-    def action_step_pane(self: Program, by: str) -> None:
+    def action_step_pane(self, by: str) -> None:
         """Go to the next pane, or the one before."""
         self.go(PANES[(PANES.index(self.pane) + int(by)) % len(PANES)])
 
-    def action_plans(self: Program) -> None:
+    def action_plans(self) -> None:
         """Back to the plans."""
         self.go("plans")
 
-    def action_next(self: Program, by: str) -> None:
+    def action_next(self, by: str) -> None:
         """The next field, in the next pane if this one has no more."""
         form = self.active_form
         if form.move(int(by)):
@@ -48,20 +46,20 @@ class Actions:
             self.active_form.move(-len(form.entries) * 9 if by == "1" else len(form.entries) * 9)
             self.show_foot()
 
-    def action_move(self: Program, by: str) -> None:
+    def action_move(self, by: str) -> None:
         """Up or down in the pane."""
         self.move(int(by))
 
-    def action_page(self: Program, by: str) -> None:
+    def action_page(self, by: str) -> None:
         """A page up or down in the pane."""
         room = self.detail.body if self.pane == "detail" else self.table.body if self.pane == "plans" else self.active_form.size.height
         self.move(int(by) * max(2, room - 1))
 
-    def action_edge(self: Program, by: str) -> None:
+    def action_edge(self, by: str) -> None:
         """To the first line or the last."""
         self.move(int(by) * 2**31)
 
-    def move(self: Program, by: int) -> None:
+    def move(self, by: int) -> None:
         """Move the cursor of the pane that has the keyboard."""
         if self.pane == "plans":
             self.table.move(by)
@@ -72,53 +70,54 @@ class Actions:
             self.active_form.move(by)
             self.show_foot()
 
-    def action_edit(self: Program) -> None:
+    def action_edit(self) -> None:
         """Edit the field under the cursor; a preset or a choice is picked from a list."""
         form, entry = self.active_form, self.active_form.entry
         if entry.kind not in ("preset", "choice", "bool") or entry.key in form.refused:
             form.begin()
             return
-        choices = [(name, "") for name in entry.choices]
-        if entry.kind == "preset":
-            kind = entry.preset_kind
-            choices = [(name, "") for name in presets.names(kind)]
+        names = presets.names(entry.preset_kind) if entry.kind == "preset" else entry.choices
+        choices = [(name, edits.about(entry.key, name) if entry.kind == "preset" else "") for name in names]
 
         def done(name: str) -> None:
             self.edit(lambda document: edits.set_text(document, entry.key, name), entry.key, name)
 
-        self.pick(f"{entry.label}: {entry.help}", choices, done, at=form.texts[entry.key][0], freely=entry.kind == "preset")
+        self.pick(entry.label, choices, done, at=form.texts[entry.key][0], freely=entry.kind == "preset")
 
-    def action_free(self: Program) -> None:
+    def action_free(self) -> None:
         """Leave a degree to the search, or a field to its preset."""
         key = self.active_form.entry.key
         self.edit(lambda document: edits.free(document, key), key)
 
-    def pick(self: Program, title: str, choices: list[tuple[str, str]], done: Any, *, at: str = "", freely: bool = False) -> None:
+    def pick(self, title: str, choices: list[tuple[str, str]], done: Any, *, at: str = "", freely: bool = False) -> None:
         """Open the list."""
         self.picker.ask(title, choices, done, at=at, freely=freely)
         self.arrange()
 
-    def action_sort(self: Program) -> None:
+    def action_sort(self) -> None:
         """Choose the column to sort by."""
         keys = (*WIDE_TABLE, *(column.key for column in COLUMNS if column.key not in WIDE_TABLE))
         about = {column.key: column.help for column in COLUMNS}
         self.pick(
-            "sort by", [(key, about[key]) for key in keys], lambda key: self.look_at(replace(self.view, sort=key, reverse=False)), at=self.view.column
+            "sort by",
+            [(key, about[key]) for key in keys],
+            lambda key: self.look_at(replace(self.view, sort=key, reverse=False)),
+            at=self.view.column,
         )
 
-    def action_reverse(self: Program) -> None:
+    def action_reverse(self) -> None:
         """Reverse the order."""
         self.look_at(replace(self.view, reverse=not self.view.reverse))
 
-    def action_columns(self: Program, by: str) -> None:
+    def action_columns(self, by: str) -> None:
         """Columns further right or left."""
         self.table.scroll_columns(int(by))
 
-    def action_unfit(self: Program) -> None:
+    def action_unfit(self) -> None:
         """The plans that do not fit, or those that do."""
         self.look_at(View(filter=self.view.filter, unfit=not self.view.unfit))
 
-    def action_filter(self: Program) -> None:
+    def action_filter(self) -> None:
         """Ask for a filter."""
 
         def done(text: str) -> str | None:
@@ -129,14 +128,16 @@ class Actions:
             self.look_at(replace(self.view, filter=" ".join(text.split())))
             return None
 
-        self.ask(Prompt("filter", done, LineEdit.of(self.view.filter), "like mem<72 tp=8 recompute=full fits; empty shows all; ? tells more"))
+        self.ask(
+            Prompt("filter", done, LineEdit.of(self.view.filter), "like mem<72 tp=8 recompute=full fits; empty shows all; ? tells more")
+        )
 
-    def ask(self: Program, prompt: Prompt) -> None:
+    def ask(self, prompt: Prompt) -> None:
         """Ask in the message line."""
         self.foot.prompt = prompt
         self.foot.redraw()
 
-    def action_write(self: Program) -> None:
+    def action_write(self) -> None:
         """Ask for a path and write the plan file there; another file is overwritten only after a yes."""
         self.close_editor()
         offered = str(self.path) if self.path else f"{self.name_offered()}.toml"
@@ -152,12 +153,12 @@ class Actions:
 
         self.ask(Prompt("write to", done, LineEdit.of(offered)))
 
-    def name_offered(self: Program) -> str:
+    def name_offered(self) -> str:
         """A file name for a plan nobody has named."""
         job = self.answer.job if self.answer else None
         return f"{job.model.name}-{job.cluster.gpus}" if job else "plan"
 
-    def write_to(self: Program, path: Path) -> str | None:
+    def write_to(self, path: Path) -> str | None:
         """Write the document with the plan under the cursor; a sentence if it cannot be."""
         try:
             written = self.document_written()
@@ -170,7 +171,7 @@ class Actions:
         self.foot.say(f"wrote {path}", "good")
         return None
 
-    def document_written(self: Program) -> Document:
+    def document_written(self) -> Document:
         """The document as it goes into a file: with the plan under the cursor and what is predicted for it."""
         answer, plan = self.answer, self.table.plan
         current = answer is not None and not self.table.stale and answer.question is self.question
@@ -181,7 +182,7 @@ class Actions:
 
         return replace(self.document, plan=plan, predictions=records(evaluate(answer.job, plan))[0])
 
-    def action_open(self: Program) -> None:
+    def action_open(self) -> None:
         """Ask for a plan file and open it."""
         self.close_editor()
 
@@ -196,7 +197,7 @@ class Actions:
 
         self.ask(Prompt("open", done))
 
-    def open_from(self: Program, path: Path) -> str | None:
+    def open_from(self, path: Path) -> str | None:
         """Open a plan file in place of the document; a sentence if it cannot be."""
         try:
             opened = planfile.read(path)
@@ -213,16 +214,16 @@ class Actions:
         self.foot.say(f"opened {path}", "good")
         return None
 
-    def action_help(self: Program) -> None:
+    def action_help(self) -> None:
         """Every key, and how things are written."""
         self.help.open, self.help.top = True, 0
         self.arrange()
 
-    def action_paint(self: Program) -> None:
+    def action_paint(self) -> None:
         """Paint the whole screen, whatever line noise did to it."""
         self.screen.refresh()
 
-    def action_leave(self: Program) -> None:
+    def action_leave(self) -> None:
         """Quit; plans that were not written are asked about."""
         if self.path is not None and (self.document.inputs, self.document.space) != (self.saved.inputs, self.saved.space):
             self.ask(Question(f"the changes to {self.path.name} are not written; quit all the same?", lambda yes: self.leave()))

@@ -22,7 +22,9 @@ def check_terminal() -> None:
     if os.environ.get("TERM", "") in ("", "dumb"):
         raise TmplanError("this terminal (TERM=dumb) cannot show the program; run `tmplan plan` for the same plans as text")
     if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
-        raise TmplanError("the program needs a terminal for keyboard and screen (stdin and stderr); run `tmplan plan` for the same plans as text")
+        raise TmplanError(
+            "the program needs a terminal for keyboard and screen (stdin and stderr); run `tmplan plan` for the same plans as text"
+        )
 
 
 def run(document: Document, path: Path | None) -> None:
@@ -35,11 +37,13 @@ def run(document: Document, path: Path | None) -> None:
     question = Question(document.inputs, document.space)
     generation = planner.ask(question)
     with contextlib.suppress(KeyboardInterrupt):  # ctrl+c before the keyboard is Textual's
-        from tui.program import Program
+        from tui.actions import Tmplan
 
-        program = Program(document, path, planner=planner)
+        program = Tmplan(document, path, planner=planner)
         program.expect(question, generation)
         program.run(mouse=False)
         planner.stop()
+        if program._exception is not None:  # a fault of the program: Textual would print every local variable
+            raise program._exception
         if program.return_code:
             sys.exit(program.return_code)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 NAMES = {
     "question_mark": "?", "slash": "/", "asterisk": "*", "exclamation_mark": "!", "escape": "esc", "pageup": "pgup",
     "pagedown": "pgdn", "up": "↑", "down": "↓", "left": "←", "right": "→",
@@ -61,7 +60,7 @@ BINDINGS: tuple[Binding, ...] = (
     Binding("columns", ("left", "h"), "fewer columns", "columns further left", (PLANS,), argument="-1"),
     Binding("sort", ("s",), "sort", "choose the column to sort by", hint=3),
     Binding("reverse", ("S",), "reverse", "reverse the order"),
-    Binding("filter", ("slash",), "filter", "show some plans only: mem<72 tp=8 fits recompute=full", hint=4),
+    Binding("filter", ("slash",), "filter", "show some plans only, like mem<72 tp=8", hint=4),
     Binding("unfit", ("exclamation_mark",), "misfits", "show the plans that do not fit, and by how much", hint=5),
     Binding("write", ("w",), "write", "write a plan file", hint=6),
     Binding("open", ("o",), "open", "open a plan file", hint=7),

@@ -15,30 +15,28 @@ from tui.layout import PANES
 from tui.lines import Line, LinePane, Run, fit, rule, wrap
 
 if TYPE_CHECKING:
+    from planner.estimate import Estimate
     from planner.formula import Step
     from planner.plan import Plan
-    from planner.estimate import Estimate
 
-EIGHTHS = " ▏▎▍▌▋▊▉"
 COLUMN = 38  # cells from which memory and time stand side by side
 NOT_PARTS = ("stage", "layers", "in_flight", "device")
+SMALL_PARTS = ("logits", "buffers", "slack", "context")  # told together by stage: all of them would not fit 80 columns
 
 
 def bar(share: float, width: int) -> str:
-    """A bar of block characters, `share` of `width` cells long to an eighth of a cell."""
-    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
-    full, part = divmod(eighths, 8)
-    return "█" * full + (EIGHTHS[part] if part else "")
+    """A bar of `share` of `width` cells, whole ones: finer steps would be sent again at every move. What is there shows."""
+    return "█" * round(min(max(share, 0.0), 1.0) * width) or ("▏" if share > 0 else "")
 
 
 def sentence(plan: Plan) -> str:
-    """One plan in one line."""
-    virtual = f" x{plan.vpp}" if plan.vpp > 1 else ""
+    """One plan in one line; each degree keeps its place, so that from plan to plan only digits change."""
+    pipeline = f"{plan.pp}x{plan.vpp}" if plan.vpp > 1 else str(plan.pp)
     sharding = write_sharding(plan.zero + 4 * (plan.dp_replicate - 1))
-    parallel = " SP" if plan.sequence_parallel else ""
+    recompute = write_recompute(plan.recompute + 4 * plan.recompute_layers)
     return (
-        f"TP {plan.tp}{parallel} · PP {plan.pp}{virtual} · CP {plan.cp} · DP {plan.dp} · sharding {sharding} · "
-        f"micro-batch {plan.micro_batch} · recompute {write_recompute(plan.recompute + 4 * plan.recompute_layers)}"
+        f"TP {plan.tp:<3} {'SP' if plan.sequence_parallel else '  '} PP {pipeline:<6} CP {plan.cp:<3} DP {plan.dp:<5} {sharding:<9} "
+        f"micro-batch {plan.micro_batch:<3} recompute {recompute}"
     )
 
 
@@ -52,6 +50,7 @@ class Detail(LinePane):
         self.estimate: Estimate | None = None
         self.current = False
         self.top = 0
+        self.cheap = True  # only the bars are in view: cheap enough to follow the cursor at once
         self._stages: list[dict[str, Any]] | None = None
         self._trees: dict[str, Step] | None = None
 
@@ -92,9 +91,11 @@ class Detail(LinePane):
         from planner.evaluate import evaluate
 
         self.estimate = self.estimate or evaluate(self.job, self.plan)
-        for line in wrap(sentence(self.plan), width - 2):
-            yield [(f" {line}", "strong")]
-        yield from self._bars(self.estimate, width)
+        text = sentence(self.plan)
+        told: list[Line] = [[(f" {line}", "text")] for line in (wrap(text, width - 2) if len(text) > width - 2 else [text])]
+        told += self._bars(self.estimate, width)
+        self.cheap = self.top + self.body <= len(told) + 1
+        yield from told
         host = _one(self.estimate.host)
         if host:
             room, used = self.job.cluster.host_memory_bytes / GIB, host / GIB
@@ -110,8 +111,9 @@ class Detail(LinePane):
         total = _one(estimate.memory)
         over = f", {write_gib((total - limit) / GIB)} too much" if total > limit else ""
         head = f"memory {write_gib(total / GIB)} of {write_gib(limit / GIB)} GiB{over}"
-        time = [(name, value, value / step, "figure", write_figure(value)) for name, value in _parts(estimate.time_parts)]
-        time += [(f"({name} hidden)", value, value / step, "dim", write_figure(value)) for name, value in _parts(estimate.hidden)]
+        digits = 1 if step >= 100 else 2 if step >= 1 else 3
+        time = [(name, value, value / step, "figure", f"{value:.{digits}f}") for name, value in _parts(estimate.time_parts)]
+        time += [(f"({name} hidden)", value, value / step, "dim", f"{value:.{digits}f}") for name, value in _parts(estimate.hidden)]
         heads = [(head, "bad" if over else "title"), (f"time of a step {write_figure(step)} s", "title")]
         two = width >= 2 * COLUMN
         room = width // 2 if two else width
@@ -128,16 +130,17 @@ class Detail(LinePane):
         from planner.evaluate import stages
 
         assert self.job is not None and self.plan is not None
-        self._stages = self._stages or stages(self.job, self.plan)
-        parts = [name for name in self._stages[0] if name not in NOT_PARTS and any(stage[name] for stage in self._stages)]
+        self._stages = self._stages or [_merged(stage) for stage in stages(self.job, self.plan)]
+        parts = [name for name in self._stages[0] if name not in NOT_PARTS]
         yield [(" memory by stage, GiB", "title")]
-        yield [(f" {'stage':>7} {'layers':>6} {'flight':>6} {'device':>7}" + "".join(f" {name[:6]:>6}" for name in parts), "dim")]
-        for first, last, stage in _runs_of(self._stages):
+        yield [(f" {'stage':>6} {'layers':>6} {'flight':>6} {'device':>7}" + "".join(f" {name[:7]:>7}" for name in parts), "dim")]
+        for first, last, stage in _alike(self._stages):
             name = f"{first}" if first == last else f"{first}-{last}"
-            numbers = "".join(f" {write_gib(stage[part] / GIB):>6}" for part in parts)
+            numbers = "".join(f" {write_gib(stage[part] / GIB):>7}" for part in parts)
             over = stage["device"] > self.job.memory_limit
             device = f" {write_gib(stage['device'] / GIB):>6}{'!' if over else ' '}"
-            yield [(f" {name:>7} {stage['layers']:>6} {stage['in_flight']:>6g}", "text"), (device, "bad" if over else "memory"), (numbers, "text")]
+            head = f" {name:>6} {stage['layers']:>6} {stage['in_flight']:>6.1f}"
+            yield [(head, "text"), (device, "bad" if over else "memory"), (numbers, "text")]
 
     def _explained(self, width: int) -> Iterator[Line]:
         from planner.evaluate import explain
@@ -154,9 +157,12 @@ def tree(step: Step, width: int, depth: int = 0, seen: set[int] | None = None) -
     """The lines of a tree of steps: what a number is and comes to, then its notation with the numbers put in, and its source."""
     seen = set() if seen is None else seen
     indent = " " * (1 + 2 * min(depth, 12))
-    yield [(f"{indent}{'▾' if step.children else '·'} ", "dim"), (f"{step.meaning} ", "text"), (f"{step.symbol} = {step.text}", "figure")]
-    if id(step) in seen:
-        return  # told above
+    told_above = id(step) in seen
+    mark = "▾" if step.children and not told_above else "·"
+    above = ("  (told above)" if step.children else "", "dim") if told_above else ("", "dim")
+    yield [(f"{indent}{mark} ", "dim"), (f"{step.meaning} ", "text"), (f"{step.symbol} = {step.text}", "figure"), above]
+    if told_above:
+        return
     seen.add(id(step))
     told = step.notation if step.substituted in ("", step.notation) else f"{step.notation} = {step.substituted}"
     source = f"  [{step.source}]" if step.source else ""
@@ -168,14 +174,13 @@ def tree(step: Step, width: int, depth: int = 0, seen: set[int] | None = None) -
 
 
 def _part(name: str, value: float, share: float, role: str, text: str, width: int) -> list[Run]:
-    label = f" {name[:15]:<15} {text:>6} "
+    label = f" {name[:15]:<15} {text if value else '-':>6} "
     return [(label, "dim" if role == "dim" else "text"), (bar(share, width - len(label) - 1), role)]
 
 
 def _parts(parts: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """The parts that are there, by name."""
-    found = ((name, _one(value)) for name, value in parts.items())
-    return [(name, value) for name, value in found if value > 0]
+    """The parts by name, those that are nothing too: from plan to plan each keeps its line."""
+    return [(name, _one(value)) for name, value in parts.items()]
 
 
 def _one(value: Any) -> float:
@@ -183,10 +188,17 @@ def _one(value: Any) -> float:
     return float(value[0]) if getattr(value, "ndim", 0) else float(value)
 
 
-def _runs_of(stages: list[dict[str, Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Stages that differ in nothing but their number, as one: first, last, and what they hold."""
+def _merged(stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage's memory with its small parts as one."""
+    return {name: value for name, value in stage.items() if name not in SMALL_PARTS} | {
+        "other": sum(stage.get(name, 0.0) for name in SMALL_PARTS)
+    }
+
+
+def _alike(stages: list[dict[str, Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Neighbouring stages that differ in nothing but their number, as one: first, last, and what they hold."""
     start = 0
     for i in range(1, len(stages) + 1):
         if i == len(stages) or {**stages[i], "stage": 0} != {**stages[start], "stage": 0}:
-            yield stages[start].get("stage", start), stages[i - 1].get("stage", i - 1), stages[start]
+            yield start, i - 1, stages[start]
             start = i

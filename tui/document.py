@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from planner.errors import TmplanError
+from planner.fields import load
 from planner.inputs import FIELDS, Field, parse, shown, text
 from planner.planfile import Document
 from planner.space import AXES, NAMES
+from planner.specs import GIB, Gpu, Model, Stack
 
 AXIS_HELP = {
     "tp": ("Tensor", "tensor-parallel degree"),
@@ -22,7 +25,7 @@ AXIS_HELP = {
     "sequence_parallel": ("Seq. parallel", "sequence parallelism: yes, no"),
     "micro_batch": ("Micro-batch", "sequences in a micro-batch"),
     "recompute": ("Recompute", "activation recompute: none, selective, full, first"),
-    "recompute_layers": ("Recomputed", "layers recomputed in each virtual stage, where recompute is first"),
+    "recompute_layers": ("First N layers", "layers recomputed in each virtual stage, where recompute is first"),
 }
 
 
@@ -77,3 +80,18 @@ def texts(document: Document) -> dict[str, tuple[str, bool]]:
     """What every line of the forms reads, and whether a person set it."""
     found = {key: (text(key, value), set) for key, (value, set) in shown(document.inputs).items()}
     return found | {axis: (document.space.text(axis), not document.space[axis].free) for axis in AXES}
+
+
+def about(key: str, name: str) -> str:
+    """A few words on a preset, for the list it is chosen from; on one that cannot be planned, nothing."""
+    try:
+        spec = load(key, name)
+    except TmplanError:
+        return ""
+    if isinstance(spec, Model):
+        return f"{spec.layers} layers of {spec.hidden:,}, {spec.heads}/{spec.kv_heads} heads"
+    if isinstance(spec, Gpu):
+        return f"{spec.memory_bytes / GIB:.0f} GiB, {spec.flops_bf16 / 1e12:,.0f} TFLOP/s"
+    if isinstance(spec, Stack):
+        return spec.title
+    return f"{spec.gpu}, {spec.gpus_per_node} a node, {spec.gpus:,} GPUs"

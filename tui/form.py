@@ -67,7 +67,9 @@ class Form(LinePane):
     def begin(self) -> None:
         """Open the editor on the field under the cursor, with what was refused there if something was."""
         key = self.entry.key
-        self.edit = LineEdit.of(self.refused[key][0]) if key in self.refused else LineEdit.of(self.texts.get(key, ("", False))[0], fresh=True)
+        self.edit = (
+            LineEdit.of(self.refused[key][0]) if key in self.refused else LineEdit.of(self.texts.get(key, ("", False))[0], fresh=True)
+        )
         self.redraw()
 
     def take(self, event: Key) -> bool:
@@ -90,7 +92,9 @@ class Form(LinePane):
         self.top = max(0, self.top)
         if titled:
             hidden = len(self.entries) > room
-            yield rule(str(PANES.index(group) + 1), TITLES[group], f"{self.at + 1}/{len(self.entries)}" if hidden else "", self.current, width)
+            yield rule(
+                str(PANES.index(group) + 1), TITLES[group], f"{self.at + 1}/{len(self.entries)}" if hidden else "", self.current, width
+            )
         for i in range(self.top, min(self.top + room, len(self.entries))):
             yield self._line(self.entries[i], i == self.at and self.current, width)
 

@@ -35,7 +35,11 @@ WRITING = (
 def groups() -> Iterable[tuple[str, list[Binding]]]:
     """The bindings by where they hold, those that hold everywhere first."""
     for context in ("", FORM, PLANS, DETAIL):
-        found = [b for b in BINDINGS if (set(b.contexts) == {FORM, PLANS, DETAIL} if not context else context in b.contexts and len(b.contexts) < 3)]
+        found = [
+            b
+            for b in BINDINGS
+            if (set(b.contexts) == {FORM, PLANS, DETAIL} if not context else context in b.contexts and len(b.contexts) < 3)
+        ]
         if found:
             yield CONTEXTS[context], found
 
@@ -51,7 +55,19 @@ class Help(LinePane):
     def take(self, event: Key) -> bool:
         """Use a key; whether the help is over."""
         page = max(1, self.size.height - 3)
-        step = {"down": 1, "j": 1, "up": -1, "k": -1, "pagedown": page, "space": page, "pageup": -page, "home": -999, "g": -999, "end": 999, "G": 999}
+        step = {
+            "down": 1,
+            "j": 1,
+            "up": -1,
+            "k": -1,
+            "pagedown": page,
+            "space": page,
+            "pageup": -page,
+            "home": -999,
+            "g": -999,
+            "end": 999,
+            "G": 999,
+        }
         if event.key not in step:
             return event.key in ("escape", "q", "question_mark", "enter")
         self.top = max(0, min(self.top + step[event.key], len(content()) - self.size.height + 2))

@@ -44,7 +44,7 @@ def places(width: int, height: int, pane: str, form: str, needs: Mapping[str, in
         found["plans"] = Region(x, 1, width - x - detail - 1, rows)
         found["detail"] = Region(width - detail, 1, detail, rows)
     else:
-        low = max(9, rows * 2 // 5)
+        low = max(9, rows * 3 // 8)
         found["plans"] = Region(x, 1, width - x, rows - low)
         found["detail"] = Region(x, 1 + rows - low, width - x, low)
     return found

@@ -19,7 +19,7 @@ from textual.widget import Widget
 Run = tuple[str, str]  # text, and the role (see tui.themes.ROLES) that says in which style it is drawn
 Line = Sequence[Run]
 
-NEAR = 24  # cells between two changes that cost less to send again than to skip: a cursor move, a style and its reset
+NEAR = 6  # cells between two changes that cost less to send again than to skip with a move of the cursor
 
 
 def fit(line: Line, width: int) -> list[Run]:
@@ -51,17 +51,23 @@ def _cells(line: Line) -> list[Run]:
     """One (character, role) a cell; a wide character is followed by an empty cell."""
     out: list[Run] = []
     for text, role in line:
+        if text.isascii():
+            out += [(char, role) for char in text]
+            continue
         for char in text:
             out.append((char, role))
-            if not char.isascii() and cell_len(char) == 2:
+            if cell_len(char) == 2:
                 out.append(("", role))
     return out
 
 
 def changes(old: Line, new: Line) -> list[tuple[int, int]]:
     """Half-open spans of cells in which two lines of equal width differ, near ones joined."""
+    same = 0
+    while same < min(len(old), len(new)) and old[same] == new[same]:
+        same += 1
     spans: list[tuple[int, int]] = []
-    for x, (a, b) in enumerate(zip(_cells(old), _cells(new), strict=False)):
+    for x, (a, b) in enumerate(zip(_cells(old[same:]), _cells(new[same:]), strict=False), _width(old[:same])):
         if a != b:
             if spans and x - spans[-1][1] <= NEAR:
                 spans[-1] = (spans[-1][0], x + 1)
@@ -94,9 +100,7 @@ class LinePane(Widget, can_focus=False):
         if len(old) != height or not old or _width(old[0]) != width:
             self.refresh()
             return
-        regions = [
-            Region(x1, y, x2 - x1, 1) for y, (a, b) in enumerate(zip(old, new, strict=True)) if a != b for x1, x2 in changes(a, b)
-        ]
+        regions = [Region(x1, y, x2 - x1, 1) for y, (a, b) in enumerate(zip(old, new, strict=True)) if a != b for x1, x2 in changes(a, b)]
         if regions:
             self.refresh(*regions)
 
@@ -150,4 +154,4 @@ def wrap(text: str, width: int) -> list[str]:
             line = word
         else:
             line = f"{line} {word}" if line else word
-    return out + [line] if line else out
+    return [*out, line] if line else out

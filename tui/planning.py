@@ -19,6 +19,7 @@ from planner.space import Space
 from tui.rows import View, ranked
 
 if TYPE_CHECKING:
+    from planner.plan import Plan
     from planner.search import Result
     from planner.specs import Job
 
@@ -46,6 +47,7 @@ class Answer:
     rows: Any = ()
     error: TmplanError | None = None
     advice: tuple[tuple[str, str], ...] = ()  # sentences and their roles; where there are no rows
+    nearest: Plan | None = None  # the plan the advice is about
     thinking: bool = False  # advice is still being worked out
 
 
@@ -97,7 +99,7 @@ class Planner:
         def cancelled() -> bool:
             return generation != self.generation
 
-        if wait is not None and wait.wait(self._burst) or cancelled():
+        if (wait is not None and wait.wait(self._burst)) or cancelled():
             return
         job = None
         try:
@@ -110,7 +112,8 @@ class Planner:
             advise = none_fits and not len(rows)
             self._send(Answer(generation, question, job, result, rows, thinking=advise))
             if advise:
-                self._send(Answer(generation, question, job, result, rows, advice=advice(result)))
+                sentences, plan = advice(result, cancelled)
+                self._send(Answer(generation, question, job, result, rows, advice=sentences, nearest=plan))
         except TmplanError as error:
             if cancelled():
                 return
@@ -145,12 +148,15 @@ class Planner:
             sink(answer)
 
 
-def advice(result: Result) -> tuple[tuple[str, str], ...]:
-    """What to say where nothing fits: what is nearest and what would help; or, where nothing is valid, the rules that refused."""
-    from planner.search import nearest, why_refused
+def advice(result: Result, cancelled: Callable[[], bool]) -> tuple[tuple[tuple[str, str], ...], Plan | None]:
+    """What to say where nothing fits, and the plan it is about: what is nearest and what would help, or the rules that refused."""
+    from planner.advice import nearest
+    from planner.search import why_refused
 
-    if not result.counts.evaluated:
-        head = ("No plan is valid: every one is refused by a rule.", "bad")
-        return (head, ("", "text"), *((f"{count:>12,}  {sentence}", "text") for sentence, count in why_refused(result.counts)))
-    head = ("No plan fits the memory.", "bad")
-    return (head, ("", "text"), *((told.sentence, "text") for told in nearest(result)))
+    found = nearest(result, cancelled=cancelled)
+    if found is None:
+        head = ("No plan is valid; these rules refused them all, each the plans that came as far as it:", "bad")
+        return (head, ("", "text"), *((f"{count:>13,}  {sentence}", "text") for sentence, count in why_refused(result.counts))), None
+    told = tuple((f"• {change.sentence}", "text") for change in found.advice)
+    help = ("What would make a plan fit, the fastest first:", "title") if told else ("Nothing tried alone makes a plan fit.", "title")
+    return ((found.sentence, "bad"), ("", "text"), help, *told, ("", "text"), ("! shows the plans that do not fit.", "dim")), found.plan

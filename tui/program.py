@@ -1,7 +1,7 @@
 """Program: the Textual app. It holds the document and the view, hands keys out, and puts answers on the screen.
 
 One document, replaced whole by `edit`; one view, replaced by `look`; every change asks the planner anew. Panes draw what they
-are given and decide nothing. What each key does is in tui.bindings; the actions here are its methods.
+are given and decide nothing. Which key does what is in tui.bindings, what that is in tui.actions.
 """
 
 from __future__ import annotations
@@ -20,21 +20,20 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
+from planner.columns import BY_KEY
 from planner.errors import FieldError, TmplanError
 from planner.planfile import Document
 from tui import document as edits
 from tui import themes
-from tui.actions import Actions
-from tui.bindings import DETAIL, FORM, PLANS, lookup
+from tui.bindings import DETAIL, FORM, PLANS
 from tui.detail import Detail
 from tui.form import Form
 from tui.help import Help
-from tui.layout import FORMS, PANES, places, shape
+from tui.layout import FORMS, places, shape
 from tui.lines import LinePane
 from tui.picker import Picker
 from tui.planning import Answer, Planner, Question
-from tui.prompt import Prompt
-from tui.rows import View
+from tui.rows import FASTEST, View
 from tui.screen import QuietScreen
 from tui.status import Foot, Small, Status, StatusLine, Tabs
 from tui.table import Table
@@ -50,24 +49,35 @@ class Answered(Message):
         self.answer = answer
 
 
-class Program(Actions, App[None], inherit_bindings=False):
-    """The terminal program on one document."""
+class Program(App[None], inherit_bindings=False):
+    """The terminal program on one document; tui.actions adds what the keys do."""
 
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = []
     TITLE = "tmplan"
 
     def __init__(
-        self, document: Document, path: Path | None = None, *, planner: Planner | None = None, settle: float = SETTLE, theme: str | None = None
+        self,
+        document: Document,
+        path: Path | None = None,
+        *,
+        planner: Planner | None = None,
+        settle: float = SETTLE,
+        theme: str | None = None,
     ) -> None:
-        super().__init__()
-        self.document, self.saved, self.path = document, document, path
+        self.look = themes.load(theme or themes.preferred())  # before App takes NO_COLOR out of the environment
+        super().__init__(ansi_color=self.look.theme.ansi or None)
+        self.register_theme(self.look.theme)
+        self.theme = self.look.theme.name
+        self.document, self.saved = document, document
+        self.path: Path | None = path
         self.planner = planner or Planner()
         self.question: Question | None = None
         self.generation = 0
         self.settle = settle
         self.view = View()
-        self.answer: Answer | None = None  # the newest that had rows
+        self.heard: Answer | None = None  # the newest answer
+        self.answer: Answer | None = None  # the newest that was no refusal
         self.pane, self.form = "plans", FORMS[-1]
         self.forms = {name: Form(name) for name in FORMS}
         self.table, self.detail = Table(), Detail()
@@ -75,20 +85,18 @@ class Program(Actions, App[None], inherit_bindings=False):
         self.picker, self.help = Picker(), Help()
         self._settling: Timer | None = None
         self._wrong: dict[str, str] = {}
-        self.look = themes.load(theme or themes.preferred())
+        self._placed: dict[str, Region] = {}
 
     # ── starting, and leaving ────────────────────────────────────────────────────────────────────────────────────────
 
     def get_default_screen(self) -> Screen[Any]:
         return QuietScreen(self.places)
 
-    def compose(self) -> list[Widget]:  # type: ignore[override]
+    def compose(self) -> list[Widget]:
         return [self.status, self.tabs, *self.forms.values(), self.table, self.detail, self.foot, self.small, self.picker, self.help]
 
     def on_mount(self) -> None:
         LinePane.roles = self.look.roles
-        self.register_theme(self.look.theme)
-        self.theme = self.look.theme.name
         for number in (signal.SIGTERM, signal.SIGHUP):
             self._on_signal(number)
         self.table.chosen = self.document.plan
@@ -104,6 +112,9 @@ class Program(Actions, App[None], inherit_bindings=False):
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread, as in some tests
             asyncio.get_running_loop().add_signal_handler(number, self.leave, 128 + number)
 
+    def _print_error_renderables(self) -> None:
+        """Nothing: `tui.app` says in a sentence what went wrong."""
+
     def leave(self, code: int = 0) -> None:
         """Give up planning and restore the terminal."""
         self.planner.stop()
@@ -116,29 +127,31 @@ class Program(Actions, App[None], inherit_bindings=False):
         titled = shape(width, height) != "narrow"
         found = places(width, height, self.pane, self.form, {name: len(form.entries) + titled for name, form in self.forms.items()})
         if "small" not in found:
-            for over, wide in ((self.picker, 72), (self.help, 76)):
+            for over, wide, tall in ((self.picker, 72, len(self.picker.choices) + 3), (self.help, 76, height)):
                 if over.open:
-                    wide, tall = min(wide, width - 4), min(24 if over is self.picker else height - 4, height - 4)
+                    wide, tall = min(wide, width - 4), min(tall, height - 4)
                     found[str(over.id)] = Region((width - wide) // 2, (height - tall) // 2, wide, tall)
+        self._placed = found
         return found
 
     def on_resize(self, event: events.Resize) -> None:
         self.screen.set_class(shape(*event.size) == "narrow", "narrow")
 
     def arrange(self) -> None:
-        """Lay out again after the pane or what is open changed."""
+        """Lay out again after the pane or what is open changed, if that moves anything."""
         screen = self.screen
-        if isinstance(screen, QuietScreen):
+        placed = self._placed
+        if isinstance(screen, QuietScreen) and self.places(*screen.size) != placed:
             screen.arrange_anew()
 
     def go(self, pane: str) -> None:
         """Give a pane the keyboard."""
         if pane == self.pane:
             return
-        self.close_editor()
         self.pane = pane
         self.form = pane if pane in FORMS else self.form
-        for widget in (*self.forms.values(), self.table, self.detail):
+        panes: tuple[Form | Table | Detail, ...] = (*self.forms.values(), self.table, self.detail)
+        for widget in panes:
             widget.focus_on(widget.id == pane)
         self.tabs.pane = pane
         self.tabs.redraw()
@@ -156,54 +169,6 @@ class Program(Actions, App[None], inherit_bindings=False):
     def active_form(self) -> Form:
         """The form with the keyboard, or the last that had it."""
         return self.forms[self.form]
-
-    # ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def on_key(self, event: events.Key) -> None:
-        event.stop()
-        event.prevent_default()
-        if event.key == "ctrl+c":
-            self.leave()
-        elif self.foot.prompt:
-            self._take_prompt(self.foot.prompt, event)
-        elif self.picker.open or self.help.open:
-            self._take_over(event)
-        elif not (self.context == FORM and self.active_form.edit and self._take_editor(event)):
-            if self.foot.message:
-                self.foot.say("")
-            binding = lookup(self.context, event.character if event.character in ("G", "S") else event.key)
-            if binding:
-                getattr(self, f"action_{binding.action}")(*([binding.argument] if binding.argument else []))
-
-    def _take_prompt(self, prompt: Prompt, event: events.Key) -> None:
-        over = prompt.take(event)
-        if over and self.foot.prompt is prompt:
-            self.foot.prompt = None
-        self.foot.redraw()
-
-    def _take_over(self, event: events.Key) -> None:
-        over = self.picker if self.picker.open else self.help
-        if over.take(event):
-            over.open = False
-            self.arrange()
-
-    def _take_editor(self, event: events.Key) -> bool:
-        if event.key == "escape":
-            self.active_form.end()
-        elif event.key in ("enter", "tab", "shift+tab", "up", "down"):
-            self.commit()
-            return event.key == "enter"
-        else:
-            return self.active_form.take(event)
-        return True
-
-    def on_paste(self, event: events.Paste) -> None:
-        """Pasted text goes where typed text would."""
-        for owner, edit in ((self.foot, self.foot.prompt and self.foot.prompt.edit), (self.active_form, self.active_form.edit)):
-            if edit:
-                edit.insert(event.text)
-                owner.redraw()
-                return
 
     # ── edits ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -224,20 +189,6 @@ class Program(Actions, App[None], inherit_bindings=False):
         if document != self.document:
             self.document = document
             self.plan()
-
-    def close_editor(self) -> None:
-        """What is typed in an open editor counts as entered: nothing typed is lost."""
-        if self.active_form.edit:
-            self.commit()
-
-    def commit(self) -> None:
-        """Take over what the open editor holds."""
-        form = self.active_form
-        typed, key = form.edit.text if form.edit else "", form.entry.key
-        unchanged = form.edit is not None and (form.edit.fresh or typed == form.texts.get(key, ("", False))[0]) and key not in form.refused
-        form.end()
-        if not unchanged:
-            self.edit(lambda document: edits.set_text(document, key, typed), key, typed)
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,15 +215,17 @@ class Program(Actions, App[None], inherit_bindings=False):
         answer = message.answer
         if answer.generation != self.generation:
             return
-        error = answer.error
+        self.heard, error = answer, answer.error
         self._wrong = {error.key: str(error)} if isinstance(error, FieldError) else {}
         if error is not None:
             self.refuse(error, answer)
         else:
             self.answer = answer
             self.table.tell(self._note(answer))
-            if not answer.advice:
-                self.table.show(answer.result, answer.rows, answer.question.view)  # type: ignore[arg-type]
+            if not answer.advice and answer.result is not None:
+                self.table.show(answer.result, answer.rows, answer.question.view)
+                if self.table.lost():
+                    self.foot.say(self.table.lost())
         self.show_document()
         self.show_detail()
 
@@ -308,7 +261,7 @@ class Program(Actions, App[None], inherit_bindings=False):
         counts = f"{result.counts.fit:,} fit / {result.counts.evaluated:,} plans" if result else "planning …"
         job = answer.job if answer else None
         about = f"{job.model.name} · {job.cluster.gpus:,} x {job.cluster.gpu.name}" if job else ""
-        column = "fastest first" if self.view.column == "step_seconds" and not self.view.reverse else f"by {self.view.column}"
+        column = "fastest first" if self.view.column == FASTEST and not self.view.reverse else f"by {BY_KEY[self.view.column].heading}"
         changed = (self.document.inputs, self.document.space) != (self.saved.inputs, self.saved.space)
         self.status.show(Status(self.path.name if self.path else "", changed, counts, about, column, self.view.filter))
 
@@ -320,11 +273,16 @@ class Program(Actions, App[None], inherit_bindings=False):
         self.foot.redraw()
 
     def cursor_moved(self) -> None:
-        """The table's cursor is on another plan: work out its detail once it rests."""
+        """The table's cursor is on another plan: show its detail, once it rests if stages and explanation are in view too."""
         if self._settling is not None:
             self._settling.stop()
+        if self.detail.cheap:
+            self.show_detail()
+            return
         self._settling = self.set_timer(self.settle, self.show_detail)
 
     def show_detail(self) -> None:
         """The detail of the plan under the cursor."""
-        self.detail.show(self.answer.job if self.answer else None, self.table.plan)
+        answer, plan = self.answer, self.table.plan
+        nearest = answer.nearest if answer else None
+        self.detail.show(answer.job if answer else None, nearest if plan is None else plan)

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import ClassVar
 
 from rich.console import Console
-from rich.control import Control
-from textual._compositor import ChopsUpdate, Compositor
-from textual.geometry import NULL_OFFSET, NULL_SPACING, Region, Size
+from textual._compositor import ChopsUpdate, Compositor, LayoutUpdate
+from textual.geometry import NULL_OFFSET, NULL_REGION, NULL_SPACING, Region, Size
 from textual.layout import Layout, WidgetPlacement
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui.encode import Piece, by_style, encode, pieces
+
 Places = Callable[[int, int], dict[str, Region]]
 
 
 class Desk(Layout):
-    """A Textual layout that places children by id; those without a place are not shown."""
+    """A Textual layout that places children by id."""
 
     name: ClassVar[str] = "desk"
 
@@ -27,37 +29,49 @@ class Desk(Layout):
 
     def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> list[WidgetPlacement]:
         regions = self.places(size.width, size.height)
-        return [
-            WidgetPlacement(regions[child.id], NULL_OFFSET, NULL_SPACING, child, order)
-            for order, child in enumerate(children)
-            if child.id in regions
-        ]
+        # One without a place gets an empty one: were it left out the order of all others would change, and all be painted.
+        found = [(regions.get(child.id or "", NULL_REGION), child) for child in children]
+        return [WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, child, order) for order, (region, child) in enumerate(found)]
 
 
 class SpansUpdate(ChopsUpdate):
-    """Textual's partial update, cut at the left of each changed span as well as at its right.
+    """A partial update cut at both ends of each changed span; Textual's own begins at the widget's edge."""
 
-    Textual 8.2 sends a widget's line from its first cell up to the last that changed (a TODO in its source).
-    """
+    width = 0
 
     def render_segments(self, console: Console) -> str:
-        out: list[str] = []
+        found: list[Piece] = []
         for y, x1, x2 in self.spans:
             for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
-                if strip is None or x >= x2 or end <= x1:
-                    continue
-                if x1 > x or x2 < end:
-                    strip = strip.crop(max(0, x1 - x), min(end, x2) - x)
-                out += (Control.move_to(max(x, x1), y).segment.text, strip.render(console))
-        return "".join(out)
+                if strip is not None and x < x2 and end > x1:
+                    found += pieces(y, max(x, x1), strip.crop(max(0, x1 - x), min(end, x2) - x))
+        return encode(by_style(found), console._color_system, self.width)
 
 
-class SpansCompositor(Compositor):
-    """A compositor whose partial updates are SpansUpdates."""
+class WholeUpdate(LayoutUpdate):
+    """A paint of the whole screen, from the top."""
+
+    def render_segments(self, console: Console) -> str:
+        found: list[Piece] = []
+        for y, strips in enumerate(self.strips, self.region.y):
+            found += pieces(y, self.region.x, chain.from_iterable(strips))
+        return encode(found, console._color_system, self.region.width)
+
+
+class ThriftyCompositor(Compositor):
+    """A compositor that sends few bytes (tui.encode)."""
 
     def render_partial_update(self) -> ChopsUpdate | None:
         update = super().render_partial_update()
-        return SpansUpdate(update.chops, update.spans, update.chop_ends) if update else None
+        if update is None:
+            return None
+        spans = SpansUpdate(update.chops, update.spans, update.chop_ends)
+        spans.width = self.size.width
+        return spans
+
+    def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
+        update = super().render_full_update(simplify)
+        return WholeUpdate(update.strips, update.region)
 
 
 class QuietScreen(Screen[None]):
@@ -69,7 +83,7 @@ class QuietScreen(Screen[None]):
 
     def __init__(self, places: Places) -> None:
         super().__init__()
-        self._compositor = SpansCompositor()
+        self._compositor = ThriftyCompositor()
         self._desk = Desk(places)
 
     @property
@@ -78,4 +92,5 @@ class QuietScreen(Screen[None]):
 
     def arrange_anew(self) -> None:
         """Lay the panes out again; only the regions that changed are painted."""
+        self._clear_arrangement_cache()  # Textual keeps an arrangement as long as size and children stay
         self.refresh(repaint=False, layout=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from planner.columns import BY_KEY, DEFAULT_TABLE, NARROW_TABLE, Column
+from planner.columns import BY_KEY, DEFAULT_TABLE, NARROW_TABLE, Column, write_gib
+from planner.specs import GIB
 from tui.layout import PANES
 from tui.lines import Line, LinePane, Run, rule, wrap
 from tui.rows import View
@@ -77,6 +78,18 @@ class Table(LinePane):
         places = (self.rows == row).nonzero()[0]
         return int(places[0]) if len(places) else 0
 
+    def lost(self) -> str:
+        """Why the plan a person chose is not among the rows, where neither filter nor view is the reason."""
+        result = self.result
+        if self.chosen is None or result is None or self.chosen == self.plan:
+            return ""
+        row = result.find(self.chosen)
+        if row is None:
+            return "the plan the cursor was on is not valid any more"
+        if result.fits[row] or self.view.unfit:
+            return ""
+        return f"the plan the cursor was on does not fit any more: {write_gib(result.memory_bytes[row] / GIB)} GiB"
+
     def tell(self, note: list[tuple[str, str]], *, stale: bool = False) -> None:
         """What to say in place of rows, or that the rows are those of the last question that had an answer."""
         self.note, self.stale = note, stale
@@ -107,15 +120,14 @@ class Table(LinePane):
         self.redraw()
 
     def keys(self, width: int) -> tuple[str, ...]:
-        """The columns for this width; how much is over the limit joins them for plans that do not fit."""
-        over = ("over_gib",) if self.view.column == "over_gib" or self.view.unfit else ()
-        for keys in (WIDE_TABLE, DEFAULT_TABLE):
-            if width_of((*keys, *over)) <= width:
+        """The columns for this width. For plans that do not fit, how full the GPU is gives way to how much is too much."""
+        unfit = self.view.unfit or self.view.column == "over_gib"
+        for keys in (WIDE_TABLE, DEFAULT_TABLE, NARROW_TABLE):
+            if unfit:
+                keys = tuple("over_gib" if key == "memory_fill" else key for key in keys)
+            if width_of(keys) <= width:
                 break
-        else:
-            keys = NARROW_TABLE
-        at = keys.index("memory_fill") + 1
-        return keys[:at] + over + keys[at:]
+        return keys
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         body = height - self._titled - 1
@@ -143,13 +155,13 @@ class Table(LinePane):
         return f"{self.top + 1:,}-{last:,} of {len(self.rows):,}" if len(self.rows) > body else ""
 
     def _heading(self, columns: list[Column]) -> list[Run]:
-        runs: list[Run] = [(" ", "head")]
+        runs: list[Run] = []
         for column in columns:
             if column.key == self.view.column:
                 up = column.ascending != self.view.reverse
-                runs += [(f"{column.heading}{'↑' if up else '↓'}".rjust(column.width) + " ", "head-on")]
+                runs += [(f" {column.heading}{'↑' if up else '↓'}".rjust(column.width + 1), "head-on")]
             else:
-                runs += [(column.title + " ", "head")]
+                runs += [(" " + column.title, "head")]
         return runs
 
     def _write(self, rows: list[int]) -> None:
@@ -169,8 +181,8 @@ class Table(LinePane):
         if here:
             return [("▸" + " ".join(texts[c.key] for c in columns).ljust(width - 1), "cursor" if self.current else "cursor-off")]
         fits = bool(self.result.fits[row]) if self.result else True
-        runs: list[Run] = [(" ", "text")]
+        runs: list[Run] = []
         for column in columns:
             role = ("memory" if fits else "bad") if column.key in MEMORY else "figure" if column.key in FIGURES else "text"
-            runs.append((texts[column.key] + " ", role))
+            runs.append((" " + texts[column.key], role))
         return runs

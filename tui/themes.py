@@ -33,12 +33,12 @@ ROLES: Mapping[str, str] = {  # how a role is drawn unless the theme says otherw
     "key": "accent bold",
     "set": "accent",
     "good": "good",
-    "bad": "bad bold",
+    "bad": "bad",
     "memory": "memory",
     "figure": "figure",
-    "cursor": "foreground on select bold",
+    "cursor": "foreground on select",
     "cursor-off": "foreground on rule",
-    "cursor-bad": "bad on select bold",
+    "cursor-bad": "bad on select",
     "edit": "foreground underline",
     "caret": "background on foreground",
 }
@@ -83,12 +83,14 @@ def parse(name: str, text: str, where: str) -> Look:
     colours = _table(told, "colours", where)
     if set(colours) != set(COLOURS):
         odd = sorted(set(COLOURS) ^ set(colours))[0]
-        raise FileError(f"colours {'lacks' if odd in COLOURS else 'has an unknown'} '{odd}'; it must have {', '.join(COLOURS)}", where=where)
+        verb = "lacks" if odd in COLOURS else "has an unknown"
+        raise FileError(f"colours {verb} '{odd}'; it must have {', '.join(COLOURS)}", where=where)
     for key, colour in colours.items():
         try:
             Color.parse(colour)
         except ColorParseError:
-            raise FileError(f"colours.{key}: '{colour}' is no colour; write #rrggbb, or ansi_red for the terminal's own", where=where) from None
+            wrong = f"colours.{key}: '{colour}' is no colour; write #rrggbb, or ansi_red for the terminal's own"
+            raise FileError(wrong, where=where) from None
     roles = _table(told, "roles", where)
     for role in roles:
         if role not in ROLES:
@@ -121,9 +123,11 @@ def _rich(colour: str) -> str:
 
 
 def _theme(name: str, dark: bool, colours: Mapping[str, str]) -> Theme:
-    background = colours["background"]
+    background, foreground = colours["background"], colours["foreground"]
+    ansi = background.startswith("ansi_")
+    variables = {"ansi-background": background, "ansi-foreground": foreground} if ansi else {}  # Textual's own styles name them
     return Theme(
-        name=f"tmplan-{name}", primary=colours["accent"], accent=colours["accent"], foreground=colours["foreground"], background=background,
+        name=f"tmplan-{name}", primary=colours["accent"], accent=colours["accent"], foreground=foreground, background=background,
         surface=background, panel=background, boost=background, success=colours["good"], warning=colours["bad"], error=colours["bad"],
-        secondary=colours["figure"], dark=dark, ansi=background.startswith("ansi_"),
+        secondary=colours["figure"], dark=dark, ansi=ansi, variables=variables,
     )  # fmt: skip

@@ -1,0 +1,32 @@
+"""What every test may use: golden files, compared or (with --update-golden) written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The switch that writes golden files instead of comparing them."""
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew; read the diff before committing it")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """golden(name, text): the text must equal tests/golden/<name>; a text that does not is kept beside it as <name>.new."""
+    update = request.config.getoption("--update-golden")
+
+    def check(name: str, text: str) -> None:
+        path, new = GOLDEN / name, GOLDEN / f"{name}.new"
+        if update:
+            path.write_text(text, encoding="utf-8")
+            new.unlink(missing_ok=True)
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            new.write_text(text, encoding="utf-8")
+            pytest.fail(f"{name} differs from its golden file; see {new.name} beside it, and run with --update-golden if it is right")
+
+    return check

@@ -1,0 +1,89 @@
+"""Driving the program in tests: open it, press keys, wait for its plans, read its screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from planner.inputs import EXAMPLE
+from planner.planfile import Document
+from tui.actions import Tmplan
+from tui.planning import Planner
+
+SMALL = Document(EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096}))
+Play = Callable[["Driver"], Awaitable[None]]
+
+
+class Driver:
+    """The program under test, and the hands on its keyboard."""
+
+    def __init__(self, app: Tmplan, pilot: Pilot[None]) -> None:
+        self.app, self.pilot = app, pilot
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, and wait for the plans they ask for."""
+        await self.pilot.press(*keys)
+        await self.ready()
+
+    async def type(self, text: str) -> None:
+        """Type a text and enter."""
+        await self.press(*(NAMES.get(char, char) for char in text), "enter")
+
+    async def field(self, key: str, text: str) -> None:
+        """Go to a field and type a value into it."""
+        name = next(name for name, form in self.app.forms.items() if any(entry.key == key for entry in form.entries))
+        await self.press(str(["cluster", "model", "batch"].index(name) + 1))
+        self.app.forms[name].go(key)
+        self.app.forms[name].begin()
+        await self.type(text)
+
+    async def ready(self) -> None:
+        """Wait until the newest question is answered, advice included."""
+        for _ in range(1000):
+            await self.pilot.pause()
+            heard = self.app.heard
+            if heard is not None and heard.generation == self.app.generation and not heard.thinking:
+                await self.pilot.pause()
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("the planner has not answered in ten seconds")
+
+    def text(self) -> str:
+        """The screen as plain text."""
+        strips: list[Any] = self.app.screen._compositor.render_strips()
+        return "".join(f"{strip.text.rstrip()}\n" for strip in strips)
+
+    @property
+    def plans(self) -> list[str]:
+        """The lines of the plans pane below its heading."""
+        return [line for line in self.app.table.lines()[2:] if line.strip()]
+
+
+NAMES = {" ": "space", "*": "asterisk", "=": "equals_sign", "<": "less_than_sign", ">": "greater_than_sign", ".": "full_stop", "/": "slash",
+         "-": "minus", "_": "underscore", "!": "exclamation_mark", ",": "comma", "?": "question_mark", "%": "percent_sign"}  # fmt: skip
+
+
+def drive(
+    play: Play,
+    document: Document = SMALL,
+    path: Path | None = None,
+    *,
+    size: tuple[int, int] = (120, 40),
+    search: Any = None,
+    theme: str = "dark",
+) -> None:
+    """Open the program on a document in a terminal of this size, play, and close it."""
+
+    async def run() -> None:
+        app = Tmplan(document, path, planner=Planner(search, burst=0.0), settle=0.001, theme=theme)
+        async with app.run_test(size=size) as pilot:
+            driver = Driver(app, pilot)
+            await driver.ready()
+            await play(driver)
+            app.planner.stop()
+
+    asyncio.run(run())

@@ -1,0 +1,95 @@
+"""A planner whose numbers are made up and never change, for golden screens: what the real one says is tested elsewhere."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+
+from planner import evaluate as real
+from planner.estimate import Estimate
+from planner.formula import Step
+from planner.plan import Plan
+from planner.search import Counts
+from planner.space import Space
+from planner.specs import GIB, Job
+
+MEMORY = {"parameters": 0.2, "gradients": 0.3, "optimizer": 0.05, "activations": 0.4, "context": 0.05}
+TIME = {"compute": 0.7, "tp": 0.1, "bubble": 0.12, "dp": 0.08}
+
+
+class FakeResult:
+    """Seventy-five plans; the more degrees, the less memory."""
+
+    def __init__(self, job: Job, space: Space) -> None:
+        self.job, self.space = job, space
+        rows = [(tp, pp, mb) for tp, pp, mb in product((1, 2, 4, 8, 16), (1, 2, 4, 8, 16), (1, 2, 4)) if space.allows("tp", tp)]
+        tp, pp, mb = (np.array([row[i] for row in rows], dtype=np.int64) for i in range(3))
+        one = np.ones_like(tp)
+        dp = np.maximum(1, job.cluster.gpus // (tp * pp))
+        self._plans = Plan(tp, pp, one, one, dp, one, dp, one, one, (tp > 1) * 1, mb, (mb > 2) * 2, one * 0)
+        estimate = self.estimate(np.arange(len(rows)))
+        self.memory_bytes, self.step_seconds, self.fits = estimate.memory, estimate.step, estimate.fits
+        fitting = np.flatnonzero(self.fits)
+        self.order = fitting[np.argsort(self.step_seconds[fitting], kind="stable")]
+        rejected = np.flatnonzero(~self.fits)
+        self.rejected_order = rejected[np.argsort(self.memory_bytes[rejected], kind="stable")]
+        self.counts = Counts(1000, {"world": 1000 - len(rows)}, len(rows), len(fitting), 0.0)
+
+    def plans(self, rows: Any) -> Plan:
+        """The plans of some rows."""
+        return self._plans.take(rows)
+
+    def plan(self, row: int) -> Plan:
+        """The plan of one row."""
+        return self._plans.one(row)
+
+    def find(self, plan: Plan) -> int | None:
+        """The row of a plan."""
+        return next((i for i, other in enumerate(self._plans.rows()) if other == plan), None)
+
+    def estimate(self, rows: Any) -> Estimate:
+        """Made-up numbers of some rows."""
+        return fake_evaluate(self.job, self.plans(rows))
+
+
+def fake_evaluate(job: Job, plan: Plan) -> Estimate:
+    """Made-up numbers of one plan or of columns of them."""
+    plan = plan if hasattr(plan.tp, "__len__") else plan.column()
+    memory = (20 + 160 / plan.tp + 80 / plan.pp + 4 * plan.micro_batch) * GIB
+    step = 5 + 0.21 * np.log2(plan.tp) + 0.13 * np.log2(plan.pp) + 0.4 / plan.micro_batch
+    zero = np.zeros_like(plan.tp)
+    return Estimate(
+        plan=plan, memory=memory, memory_limit=80 * GIB, fits=memory <= 80 * GIB, step=step,
+        memory_parts={name: share * memory for name, share in MEMORY.items()},
+        time_parts={name: share * step for name, share in TIME.items()},
+        hidden={"dp": 0.05 * step}, stage=zero, slowest=zero, host=zero, tokens_per_second_per_gpu=1000 / step, mfu=2.5 / step,
+    )  # fmt: skip
+
+
+def fake_stages(job: Job, plan: Plan) -> list[dict[str, Any]]:
+    """Every stage alike but the first."""
+    device = [(50 + (i == 0)) * GIB for i in range(plan.pp)]
+    parts = [{name: share * total for name, share in MEMORY.items()} for total in device]
+    return [{"stage": i, "layers": 8, "in_flight": float(plan.pp - i), **parts[i], "device": device[i]} for i in range(plan.pp)]
+
+
+def fake_explain(job: Job, plan: Plan) -> dict[str, Step]:
+    """A tree of two steps."""
+    leaf = Step("states", "M_s", "model states", "bytes", 30 * GIB, "W + G + O", "10 GiB + 15 GiB + 5 GiB", "A paper 2020, Table 1", ())
+    return {"memory": Step("memory", "M", "live tensors", "bytes", 50 * GIB, "M_s + M_a", "30 GiB + 20 GiB", "tmplan", (leaf,))}
+
+
+def fake_search(job: Job, space: Space, **_: Any) -> Any:
+    """A search that takes no time."""
+    return FakeResult(job, space)
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The detail pane reads made-up numbers too."""
+    monkeypatch.setattr(real, "evaluate", fake_evaluate)
+    monkeypatch.setattr(real, "stages", fake_stages)
+    monkeypatch.setattr(real, "explain", fake_explain)

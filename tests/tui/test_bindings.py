@@ -1,0 +1,60 @@
+"""The registry of keys: complete, free of conflicts, and fit for plain SSH."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+
+from tui.actions import Tmplan
+from tui.bindings import ALL, BINDINGS, Binding, lookup
+from tui.help import content
+from tui.hints import hints
+
+PLAIN = {"tab", "shift+tab", "enter", "escape", "up", "down", "left", "right", "home", "end", "pageup", "pagedown", "space",
+         "question_mark", "slash", "asterisk", "exclamation_mark", "ctrl+c", "ctrl+l"}  # fmt: skip
+
+
+@pytest.mark.parametrize("binding", BINDINGS, ids=lambda b: f"{b.action}-{b.keys[0]}")
+def test_every_binding_has_its_action(binding: Binding) -> None:
+    """Each entry names a method of the program that takes what the entry gives it."""
+    action = getattr(Tmplan, f"action_{binding.action}")
+    assert len(inspect.signature(action).parameters) == 1 + bool(binding.argument)
+    assert action.__doc__
+
+
+def test_every_action_has_a_key() -> None:
+    """What the program can do is reachable by keyboard."""
+    own = {name.removeprefix("action_") for name in vars(Tmplan) if name.startswith("action_")}
+    assert own == {binding.action for binding in BINDINGS}
+
+
+def test_no_key_means_two_things_in_one_place() -> None:
+    """In each pane a key has one meaning."""
+    for context in ALL:
+        keys = [key for binding in BINDINGS if context in binding.contexts for key in binding.keys]
+        assert len(keys) == len(set(keys))
+        assert all(lookup(context, key) for key in keys)
+
+
+def test_keys_arrive_over_plain_ssh_and_tmux() -> None:
+    """Single characters, and keys every terminal sends: no alt, no ctrl chord that is another key or tmux's prefix."""
+    for binding in BINDINGS:
+        for key in binding.keys:
+            assert (len(key) == 1 and key.isalnum()) or key in PLAIN, key
+
+
+def test_help_tells_every_key() -> None:
+    """The help screen holds each binding's keys and meaning."""
+    told = {(keys, text) for keys, text, _ in content()}
+    assert all((binding.shown, binding.help) in told for binding in BINDINGS)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("context", ALL)
+def test_hints_fit_the_line_and_keep_help_and_quit(context: str, width: int) -> None:
+    """However narrow the screen, the two keys a person needs most are there."""
+    text = "".join(text for text, _ in hints(context, width))
+    assert len(text) <= width
+    assert "? help" in text
+    assert "q quit" in text

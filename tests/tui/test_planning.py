@@ -1,0 +1,165 @@
+"""The planner: the newest question is answered, an older one never."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from planner.inputs import EXAMPLE, Inputs
+from planner.space import Space
+from tests.tui.driving import Driver, drive
+from tests.tui.fake import fake_search
+from tui.planning import Answer, Planner, Question
+from tui.rows import View
+
+SMALL = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64})
+
+
+def question(sequence: int, view: View | None = None) -> Question:
+    """A question told apart by its sequence length."""
+    return Question(SMALL.with_("sequence", sequence), Space(), view or View())
+
+
+class Heard:
+    """Answers as they come, and a wait for them."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self._new = threading.Condition()
+
+    def __call__(self, answer: Answer) -> None:
+        with self._new:
+            self.answers.append(answer)
+            self._new.notify_all()
+
+    def wait(self, count: int) -> list[Answer]:
+        """The answers, once there are so many."""
+        with self._new:
+            assert self._new.wait_for(lambda: len(self.answers) >= count, timeout=10)
+        return self.answers
+
+
+class Gate:
+    """A search that waits until it is let through, and tells which it was asked."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.asked: list[int] = []
+
+    def __call__(self, job: Any, space: Space, cancelled: Any = None, **_: Any) -> Any:
+        self.asked.append(job.sequence)
+        self.entered.release()
+        assert self.open.wait(10)
+        return fake_search(job, space)
+
+
+def test_an_older_answer_never_lands() -> None:
+    """A search that ends after a newer question was asked says nothing."""
+    gate, heard = Gate(), Heard()
+    planner = Planner(gate, burst=0.0)
+    planner.attach(heard)
+    planner.ask(question(1024))
+    assert gate.entered.acquire(timeout=10)
+    newest = planner.ask(question(2048))
+    assert gate.entered.acquire(timeout=10)
+    gate.open.set()
+    heard.wait(1)
+    time.sleep(0.05)
+    assert [answer.generation for answer in heard.answers] == [newest]
+
+
+def test_an_older_search_learns_that_it_is_cancelled() -> None:
+    """The search of an older question sees cancelled() turn true, the newest does not."""
+    told: list[Any] = []
+    entered = threading.Semaphore(0)
+
+    def search(job: Any, space: Space, cancelled: Any = None, **_: Any) -> Any:
+        told.append(cancelled)
+        entered.release()
+        return fake_search(job, space)
+
+    planner = Planner(search, burst=0.0)
+    for sequence in (1024, 2048):
+        planner.ask(question(sequence))
+        assert entered.acquire(timeout=10)
+    assert [cancelled() for cancelled in told] == [True, False]
+    planner.stop()
+    assert told[1]()
+
+
+def test_an_answer_waits_for_whoever_wants_it() -> None:
+    """What was planned before the screen stood is delivered when it does, once."""
+    heard, searched = Heard(), threading.Event()
+
+    def search(job: Any, space: Space, **_: Any) -> Any:
+        searched.set()
+        return fake_search(job, space)
+
+    planner = Planner(search)
+    planner.ask(question(1024))
+    assert searched.wait(10)
+    planner.attach(heard)
+    assert len(heard.wait(1)) == 1
+
+
+def test_a_burst_of_questions_is_searched_once_or_twice() -> None:
+    """Questions that follow each other at once do not each start a search."""
+    gate, heard = Gate(), Heard()
+    gate.open.set()
+    planner = Planner(gate, burst=0.2)
+    planner.attach(heard)
+    for sequence in range(1024, 1044):
+        planner.ask(question(sequence))
+    while not heard.answers or heard.answers[-1].generation != planner.generation:
+        heard.wait(len(heard.answers) + 1)
+    assert len(gate.asked) <= 2
+    assert gate.asked[-1] == 1043
+
+
+def test_another_view_needs_no_other_search() -> None:
+    """Sorting and filtering work on the plans already found."""
+    gate, heard = Gate(), Heard()
+    gate.open.set()
+    planner = Planner(gate, burst=0.0)
+    planner.attach(heard)
+    planner.ask(question(1024))
+    heard.wait(1)
+    planner.ask(question(1024, View(reverse=True)))
+    first, second = heard.wait(2)
+    assert len(gate.asked) == 1
+    assert second.rows.tolist() == first.rows.tolist()[::-1]
+
+
+@pytest.mark.parametrize("key", ["gpus", "global_batch"])
+def test_a_refused_job_is_an_answer(key: str) -> None:
+    """Inputs that make no job come back as an error that names the field."""
+    heard = Heard()
+    planner = Planner(fake_search)
+    planner.attach(heard)
+    planner.ask(Question(Inputs({**SMALL.values, key: 0}), Space()))
+    error = heard.wait(1)[0].error
+    assert error is not None
+    assert error.key == key  # type: ignore[attr-defined]
+
+
+def test_keys_work_while_a_search_runs() -> None:
+    """The table of the former plans moves, and the program quits at once, while the planner is busy."""
+    gate = Gate()
+    gate.open.set()
+
+    async def play(it: Driver) -> None:
+        gate.open.clear()
+        it.app.edit(lambda document: type(document)(document.inputs.with_("sequence", 2048)), "sequence")
+        before = it.app.table.at
+        await it.pilot.press("4", "down", "down")
+        assert it.app.table.at == before + 2
+        await it.pilot.press("q")
+        await it.pilot.pause()
+        assert not it.app.is_running or it.app._exit
+        gate.open.set()
+
+    drive(play, search=gate)

@@ -1,0 +1,84 @@
+"""The bytes a change of the screen costs: cursor moves only where needed, and of a style only what differs from the last.
+
+Textual writes every run of text with its whole style and a reset, some 45 bytes in true colour. Here runs of one style follow
+each other, a style is changed by its difference, and nothing is reset until the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+from rich.cells import cell_len
+from rich.color import ColorSystem
+from rich.segment import Segment
+from rich.style import Style
+
+Codes = tuple[str, str, str]  # attributes, foreground, background, each as the inside of an escape sequence
+Piece = tuple[int, int, str, Style | None]  # row, column, text, style
+
+
+def pieces(y: int, x: int, segments: Iterable[Segment]) -> list[Piece]:
+    """The runs of text of a line from a column on, by where they stand."""
+    found: list[Piece] = []
+    for text, style, control in segments:
+        if text and not control:
+            found.append((y, x, text, style))
+            x += len(text) if text.isascii() else cell_len(text)
+    return found
+
+
+def encode(found: list[Piece], system: ColorSystem | None, width: int) -> str:
+    """What to send for these runs, in their order, to a screen of this many columns."""
+    out: list[str] = []
+    now: Codes | None = None
+    at: tuple[int, int] | None = None  # where the cursor is known to be
+    for y, x, text, style in found:
+        if at != (y, x):
+            out.append(_move(at, y, x))
+        codes = _codes(style, system)
+        if codes != now:
+            out.append(_change(now, codes))
+            now = codes
+        out.append(text)
+        end = x + (len(text) if text.isascii() else cell_len(text))
+        at = (y, end) if text.isascii() and end < width else None  # terminals differ on some characters and at the edge
+    return "".join(out) + "\x1b[0m" if out else ""
+
+
+def _move(at: tuple[int, int] | None, y: int, x: int) -> str:
+    """The shortest move of the cursor: to a place, or from the last one."""
+    there = f"\x1b[{y + 1};{x + 1}H"
+    if at is None or y < at[0]:
+        return there
+    down, right = y - at[0], x - at[1]
+    step = f"\x1b[{'' if down == 1 else down}B" if down else ""
+    side = f"\x1b[{'' if right == 1 else right}C" if right > 0 else "\b" * -right if -right < 5 else f"\x1b[{-right}D"
+    return min(there, step + side, key=len)
+
+
+def by_style(found: list[Piece]) -> list[Piece]:
+    """The same runs with those of one style together: cheaper, where a frame shows at once."""
+    order: dict[Style | None, int] = {}
+    for piece in found:
+        order.setdefault(piece[3], len(order))
+    return sorted(found, key=lambda piece: order[piece[3]])
+
+
+@lru_cache(1024)
+def _codes(style: Style | None, system: ColorSystem | None) -> Codes:
+    if style is None or system is None:
+        attributes = style.without_color.render("x", color_system=ColorSystem.STANDARD) if style else "x"
+        return (attributes.partition("x")[0][2:-1], "", "")
+    attributes = style.without_color.render("x", color_system=system).partition("x")[0]
+    front = style.color.downgrade(system).get_ansi_codes() if style.color and not style.color.is_default else ()
+    back = style.bgcolor.downgrade(system).get_ansi_codes(foreground=False) if style.bgcolor and not style.bgcolor.is_default else ()
+    return (attributes[2:-1], ";".join(front), ";".join(back))
+
+
+@lru_cache(4096)
+def _change(old: Codes | None, new: Codes) -> str:
+    """The sequence from one style to another: colours alone where the attributes stay and no colour goes back to the default."""
+    if old is None or old[0] != new[0] or (old[1] and not new[1]) or (old[2] and not new[2]):
+        return f"\x1b[{';'.join(('0', *filter(None, new)))}m"
+    return f"\x1b[{';'.join(b for a, b in zip(old[1:], new[1:], strict=True) if a != b)}m"

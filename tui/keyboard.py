@@ -1,0 +1,82 @@
+"""Keyboard: hands every key to whoever is typing, else to the action that tui.bindings gives it."""
+
+from __future__ import annotations
+
+from textual import events
+
+from tui import document as edits
+from tui.bindings import FORM, lookup
+from tui.program import Program
+from tui.prompt import Prompt
+
+
+class Keyboard(Program):
+    """The program with keys: prompts first, then what lies over the panes, then an open editor, then the bindings."""
+
+    async def on_key(self, event: events.Key) -> None:
+        event.stop()
+        event.prevent_default()
+        if event.key == "ctrl+c":
+            self.leave()
+        elif self.foot.prompt:
+            self._take_prompt(self.foot.prompt, event)
+        elif self.picker.open or self.help.open:
+            self._take_over(event)
+        elif not (self.context == FORM and self.active_form.edit and self._take_editor(event)):
+            if self.foot.message:
+                self.foot.say("")
+            binding = lookup(self.context, event.key)
+            if binding:
+                getattr(self, f"action_{binding.action}")(*([binding.argument] if binding.argument else []))
+
+    def _take_prompt(self, prompt: Prompt, event: events.Key) -> None:
+        over = prompt.take(event)
+        if over and self.foot.prompt is prompt:
+            self.foot.prompt = None
+        self.foot.redraw()
+
+    def _take_over(self, event: events.Key) -> None:
+        over = self.picker if self.picker.open else self.help
+        if over.take(event):
+            over.open = False
+            self.arrange()
+
+    def _take_editor(self, event: events.Key) -> bool:
+        """Use a key for the open editor; not so one that leaves the line, which is then looked up as ever."""
+        if event.key == "escape":
+            self.active_form.end()
+            self.show_foot()
+        elif event.key in ("enter", "tab", "shift+tab", "up", "down"):
+            self.commit()
+            return event.key == "enter"
+        else:
+            self.active_form.take(event)
+        return True
+
+    def on_paste(self, event: events.Paste) -> None:
+        """Pasted text goes where typed text would."""
+        for owner, edit in ((self.foot, self.foot.prompt and self.foot.prompt.edit), (self.active_form, self.active_form.edit)):
+            if edit:
+                edit.insert(event.text)
+                owner.redraw()
+                return
+
+    def close_editor(self) -> None:
+        """What is typed in an open editor counts as entered: nothing typed is lost."""
+        if self.active_form.edit:
+            self.commit()
+
+    def commit(self) -> None:
+        """Take over what the open editor holds."""
+        form = self.active_form
+        typed, key = form.edit.text if form.edit else "", form.entry.key
+        unchanged = form.edit is not None and (form.edit.fresh or typed == form.texts.get(key, ("", False))[0]) and key not in form.refused
+        form.end()
+        if not unchanged:
+            self.edit(lambda document: edits.set_text(document, key, typed), key, typed)
+
+    def go(self, pane: str) -> None:
+        """Give a pane the keyboard; what is typed in an open editor counts as entered."""
+        if pane != self.pane:
+            self.close_editor()
+        super().go(pane)
