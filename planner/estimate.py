@@ -178,10 +178,8 @@ def work_parts(job: Job, plan: Plan, stage: Any, layers: Any, cost: LayerCost) -
     }
 
 
-def stage_cost(job: Job, plan: Plan, stage: Any = None) -> StageCost:
-    """The costs of one micro-batch on the edge stages, or on the stages given (shape stages x 1), for each plan."""
-    stage = shard.edge_stages(plan) if stage is None else stage
-    cost = layer_costs(job, plan)
+def stage_cost(job: Job, plan: Plan, stage: Any, cost: LayerCost) -> StageCost:
+    """The costs of one micro-batch on some stages (stages x plans), for each plan, from the costs of a layer."""
     layers, count = shard.stage_layers(job, plan, stage), shard.micro_batches(job, plan)
     return StageCost(
         layers=layers,
@@ -198,7 +196,12 @@ def stage_cost(job: Job, plan: Plan, stage: Any = None) -> StageCost:
     )
 
 
-stage_costs = gathered(STAGE_AXES, stage_cost)
+def edge_cost(job: Job, plan: Plan) -> StageCost:
+    """The costs of one micro-batch on the edge stages, for each plan."""
+    return stage_cost(job, plan, shard.edge_stages(plan), layer_costs(job, plan))
+
+
+edge_costs = gathered(STAGE_AXES, edge_cost)
 
 
 def activations(job: Job, plan: Plan, c: StageCost) -> Any:
@@ -212,9 +215,8 @@ def repeats(plan: Plan, c: StageCost) -> Any:
     return schedule.stage_repeat(c.layers, shard.recomputed_layers(plan, c.layers), c.repeat_layer, c.selective_seconds)
 
 
-def pipeline(job: Job, plan: Plan) -> Pipeline:
-    """What each plan costs before sharding."""
-    c = stage_costs(job, plan)
+def pipeline(job: Job, plan: Plan, c: StageCost) -> Pipeline:
+    """What each plan costs before sharding, from the costs of its edge stages."""
     each = schedule.stage_seconds(c.stage_work, repeats(plan, c))
     slowest = schedule.slowest_stage(each)
     return Pipeline(
@@ -284,7 +286,8 @@ def schedule_dp(job: Job, p: Pipeline, s: Sharding) -> Any:
 def combined(job: Job, p: Pipeline, s: Sharding) -> Totals:
     """Memory and time of plans whose Pipeline and Sharding rows stand side by side."""
     step = schedule.step_seconds(p.steady_seconds, *time_tail(job, p, s).values())
-    return Totals(shard.largest(device(job, p, s)), step, s.host_bytes)
+    fullest = shard.largest(memory.allocated_bytes(s.static_bytes, p.live_bytes))
+    return Totals(memory.device_bytes(job, fullest), step, s.host_bytes)
 
 
 def fitting(job: Job, totals: Totals) -> Any:

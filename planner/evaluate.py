@@ -19,8 +19,8 @@ def evaluate(job: Job, plan: Plan) -> est.Estimate:
     """All numbers of a plan, or of columns of plans; columns of the same length."""
     plan = plan if hasattr(plan.tp, "__len__") else plan.column()
     cost, stage = est.layer_costs(job, plan), edge_stages(plan)
-    c = est.stage_cost(job, plan)
-    p, s = est.pipeline(job, plan), est.sharding(job, plan)
+    c = est.stage_cost(job, plan, stage, cost)
+    p, s = est.pipeline(job, plan, c), est.sharding(job, plan)
     totals = est.combined(job, p, s)
     fullest = est.device(job, p, s).argmax(axis=0)
     per_stage = est.work_parts(job, plan, stage, c.layers, cost) | {"recompute": est.repeats(plan, c)}
@@ -68,8 +68,9 @@ def stages(job: Job, plan: Plan) -> list[dict[str, Any]]:
     """Memory of every pipeline stage of one plan: stage, layers, in_flight, bytes by purpose, and `device`, their sum."""
     columns = plan.column()
     stage = np.arange(plan.pp)[:, None]
-    c = est.stage_cost(job, columns, stage)
-    parts = _memory(job, columns, stage, c, est.layer_cost(job, columns))
+    cost = est.layer_cost(job, columns)
+    c = est.stage_cost(job, columns, stage, cost)
+    parts = _memory(job, columns, stage, c, cost)
     rows = []
     for i in range(plan.pp):
         row = {k: float(np.broadcast_to(v, stage.shape)[i, 0]) for k, v in parts.items()}
@@ -85,10 +86,10 @@ def explain(job: Job, plan: Plan) -> dict[str, Step]:
     columns = plan.column()
     stage = edge_stages(columns)[:, 0].tolist()
     with tracing(row=stage.index(int(numbers.stage[0]))) as trace:
-        device = est.device(job, est.pipeline(job, columns), est.sharding(job, columns))
+        device = est.device(job, est.pipeline(job, columns, est.edge_cost(job, columns)), est.sharding(job, columns))
         trees = {"memory": trace.of(device)}
     with tracing(row=stage.index(int(numbers.slowest[0]))) as trace:
-        step = est.combined(job, est.pipeline(job, columns), est.sharding(job, columns)).step
+        step = est.combined(job, est.pipeline(job, columns, est.edge_cost(job, columns)), est.sharding(job, columns)).step
         trees["step"] = trace.of(step)
         trees["mfu"] = trace.of(schedule.mfu(job, schedule.model_flops(job), step))
         trees["tokens_per_second_per_gpu"] = trace.of(schedule.tokens_per_second_per_gpu(job, step))

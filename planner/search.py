@@ -51,6 +51,7 @@ class Result:
     memory_bytes: Column
     step_seconds: Column
     fits: Column
+    sharding_host: Column  # bytes on a node's host, of each sharding row
     order: Column  # rows that fit, fastest first
 
     def __len__(self) -> int:
@@ -64,8 +65,16 @@ class Result:
 
     def plans(self, rows: Column) -> Plan:
         """The plans of some rows, as columns."""
-        sides = (self.lattice.pipeline.take(self.pipeline_row[rows]), self.lattice.shardings.take(self.sharding_row[rows]))
-        return Plan(**{f: np.asarray(getattr(sides[f in SHARDING_FIELDS], f)) for f in FIELDS})
+        return Plan(**{name: self.field(name, rows) for name in FIELDS})
+
+    def field(self, name: str, rows: Column) -> Column:
+        """One field of the plans of some rows."""
+        table, own = (self.lattice.shardings, self.sharding_row) if name in SHARDING_FIELDS else (self.lattice.pipeline, self.pipeline_row)
+        return np.asarray(getattr(table, name)[own[rows]])
+
+    def host_bytes(self, rows: Column) -> Column:
+        """Bytes on a node's host of some rows."""
+        return np.asarray(self.sharding_host[self.sharding_row[rows]])
 
     def plan(self, row: int) -> Plan:
         """The plan of one row."""
@@ -124,7 +133,7 @@ def search(
         rows = np.repeat(np.arange(hi - lo), counts)
         shards = np.arange(len(rows)) + np.repeat(lattice.first[lo:hi] - (np.cumsum(counts) - counts), counts)
         part = lattice.pipeline.take(slice(lo, hi))
-        pipeline = est.pipeline(job, part)
+        pipeline = est.pipeline(job, part, est.edge_costs(job, part))
         assert sharding is not None
         totals = est.combined(job, est.taken(pipeline, rows), est.taken(sharding, shards))
         end = at + len(rows)
@@ -133,11 +142,12 @@ def search(
         at = end
         if progress:
             progress(at)
+    host = sharding.host_bytes if sharding else np.empty(0)
     fitting = np.flatnonzero(fits)
     order = fitting[ascending(step[fitting])]
     refused = lattice.refused
     counted = Counts(total + sum(refused.values()), refused, total, len(fitting), clock() - started if clock else 0.0)
-    return Result(job, space, counted, lattice, pipeline_row, sharding_row, memory, step, fits, order)
+    return Result(job, space, counted, lattice, pipeline_row, sharding_row, memory, step, fits, host, order)
 
 
 def ascending(values: Column) -> Column:

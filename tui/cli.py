@@ -136,3 +136,7 @@ def narrate(line: str) -> None:
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EBADF):
             raise
+
+
+if __name__ == "__main__":
+    main()

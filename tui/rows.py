@@ -66,29 +66,24 @@ class Fields:
         self._result, self._rows = result, rows
 
     def __getattr__(self, name: str) -> Any:
-        from planner.search import SHARDING_FIELDS
-
-        result, rows = self._result, self._rows
-        if name in SHARDING_FIELDS:
-            return getattr(result.lattice.shardings, name)[result.sharding_row[rows]]
-        return getattr(result.lattice.pipeline, name)[result.pipeline_row[rows]]
+        return self._result.field(name, self._rows)
 
 
 def figures(result: Result, rows: Any) -> Any:
     """What COLUMNS read of an Estimate, for many rows, from what the search kept: the parts of memory and time are left out.
 
-    A million rows cost one gather for each field that is looked at. MFU and tokens a second are inversely proportional to the
-    step, so one estimated row gives their scale.
+    A million rows cost one gather for each field that is looked at.
     """
-    scale = result.estimate(rows[:1])
-    step = result.step_seconds[rows]
-    ratio = float(scale.step[0]) / step
-    memory = result.memory_bytes[rows]
+    from planner.schedule import mfu, model_flops, tokens_per_second_per_gpu
+
+    job, step = result.job, result.step_seconds[rows]
     return SimpleNamespace(
-        plan=Fields(result, rows), step=step, memory=memory, memory_limit=result.job.memory_limit, fits=result.fits[rows],
-        tokens_per_second_per_gpu=_first(scale.tokens_per_second_per_gpu) * ratio, mfu=_first(scale.mfu) * ratio,
-    )  # fmt: skip
-
-
-def _first(value: Any) -> float:
-    return float(value[0]) if getattr(value, "ndim", 0) else float(value)
+        plan=Fields(result, rows),
+        step=step,
+        memory=result.memory_bytes[rows],
+        memory_limit=job.memory_limit,
+        fits=result.fits[rows],
+        host=result.host_bytes(rows),
+        tokens_per_second_per_gpu=tokens_per_second_per_gpu(job, step),
+        mfu=mfu(job, model_flops(job), step),
+    )

@@ -40,7 +40,7 @@ def test_the_first_stage_holds_a_model_of_layers_and_more_when_interleaved(
     """The first stage holds s b h L/t (34 + 5 a s/h) (Eq. 5), times 1 + (p - 1)/(p v) when interleaved (Section 4.2.3)."""
     job = bare(korthikanti(model, gpus, batch))
     plan = Plan(tp=8, pp=pp, vpp=vpp, micro_batch=b, sequence_parallel=1).column()
-    held = estimate.activations(job, plan, estimate.stage_cost(job, plan))[0, 0]
+    held = estimate.activations(job, plan, estimate.edge_cost(job, plan))[0, 0]
     s, h, a, t = job.sequence, job.model.hidden, job.model.heads, 8
     factor = 1 + (pp - 1) / (pp * vpp) if vpp > 1 else 1
     masks = s * b * h / t * (pp * factor)  # dropout masks of the embedding, one byte each

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,10 @@ class Driver:
         """The screen as plain text."""
         strips: list[Any] = self.app.screen._compositor.render_strips()
         return "".join(f"{strip.text.rstrip()}\n" for strip in strips)
+
+    def svg(self) -> str:
+        """The screen as a picture, in the reader's own monospaced font: none is fetched."""
+        return re.sub(r"\s*@font-face \{.*?\}", "", self.app.export_screenshot(title="tmplan"), flags=re.DOTALL)
 
     @property
     def plans(self) -> list[str]:

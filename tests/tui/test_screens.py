@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from planner.inputs import EXAMPLE
 from planner.planfile import Document
 from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.fake import fake_search, made_up
@@ -39,9 +40,19 @@ def test_the_screen_looks_as_its_golden_picture(golden: Golden, theme: str, size
 
     async def play(it: Driver) -> None:
         await it.press("down", "down")
-        golden(f"screen-{theme}-{size[0]}x{size[1]}.svg", it.app.export_screenshot(title="tmplan"))
+        golden(f"screen-{theme}-{size[0]}x{size[1]}.svg", it.svg())
 
     drive(play, size=size, search=fake_search, theme=theme)
+
+
+def test_the_picture_in_the_readme_is_the_program(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README shows the embedded example as the program draws it today, the real planner behind it."""
+    monkeypatch.undo()  # no made-up numbers here
+
+    async def play(it: Driver) -> None:
+        golden("readme.svg", it.svg())
+
+    drive(play, Document(EXAMPLE), size=(120, 40))
 
 
 def test_a_terminal_too_small_gets_one_sentence() -> None:
