@@ -28,7 +28,8 @@ class UnknownName(FieldError):
     def __init__(self, key: str, name: str, known: Iterable[str], *, where: str = "") -> None:
         names = sorted(known)
         near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}"
+        known_ = f"{', '.join(names[:4])} and {len(names) - 4} more" if len(names) > 5 else ", ".join(names)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known: {known_}"
         super().__init__(key, f"no {key} is called '{name}'; {hint}", where=where)
 
 

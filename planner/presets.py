@@ -135,8 +135,9 @@ def cluster(name_or_path: str | Path) -> ClusterPreset:
 def model(name_or_path: str | Path) -> Model:
     """A model by name, by file, or from a Hugging Face config.json. Unsupported for a mixture of experts."""
     name = str(name_or_path)
-    if name.lower() in EXPERT_MODELS and name.lower() not in names("models"):
-        raise Unsupported(f"{name.lower()} is a mixture of experts; tmplan plans dense models so far: try llama-3.1-70b")
+    expert = next((known for known in EXPERT_MODELS if len(name) > 3 and known.startswith(name.lower())), None)
+    if expert and not any(dense.startswith(name.lower()) for dense in names("models")):
+        raise Unsupported(f"{expert} is a mixture of experts; tmplan plans dense models so far: try llama-3.1-70b")
     if name.lower().endswith(".json"):
         return hfconfig.read(Path(os.path.expanduser(name)))
     return _spec("models", name_or_path, lambda values, where: Model(**values))

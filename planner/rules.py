@@ -69,10 +69,10 @@ def _sp_wanted(job: Job, plan: Plan) -> Any:
 
 
 def _groups(job: Job, plan: Plan) -> Any:
-    if not job.stack.interleaved_groups:
-        return np.ones(np.shape(plan.vpp), bool)
     count = job.global_batch // (plan.dp * plan.micro_batch)
-    return (plan.vpp == 1) | ((count >= plan.pp) & (count % plan.pp == 0))
+    if job.stack.interleaved_groups:
+        return (plan.vpp == 1) | ((count >= plan.pp) & (count % plan.pp == 0))
+    return (plan.vpp == 1) | (count % np.maximum(1, count // plan.pp) == 0)
 
 
 def _zero_known(job: Job, plan: Plan) -> Any:
@@ -114,8 +114,9 @@ RULES: tuple[Rule, ...] = (
          "megatron/core/transformer/transformer_block.py; torchtitan distributed/pipeline_parallel.py", _stages),
     Rule("batch", "dp x micro-batch must divide the global batch", ("dp", "micro_batch"), "megatron/core/num_microbatches_calculator.py",
          lambda job, plan: job.global_batch % (plan.dp * plan.micro_batch) == 0),
-    Rule("groups", "interleaving needs micro-batches in whole groups of pp", ("pp", "vpp", "dp", "micro_batch"),
-         "megatron/core/pipeline_parallel/schedules.py", _groups),
+    Rule("groups", "interleaving needs micro-batches in whole groups of pp, or in equal rounds where the stack asks no more",
+         ("pp", "vpp", "dp", "micro_batch"),
+         "megatron/core/pipeline_parallel/schedules.py; torch 2.13.0 distributed/pipelining/schedules.py, ScheduleInterleaved1F1B", _groups),
     Rule("sp_alone", "sequence parallelism needs tp above 1", ("tp", "sequence_parallel"), f"{ARGS}",
          lambda job, plan: (plan.sequence_parallel == 0) | (plan.tp > 1)),
     Rule("sp_stack", "this stack fixes sequence parallelism", ("tp", "sequence_parallel"), "the stack's own documentation", _sp_wanted),

@@ -186,7 +186,7 @@ class Stack:
     kv_replication: bool  # takes tp beyond the kv-heads by repeating them
     uneven_stages: str  # never, slots (embedding and head count as a layer each), any
     tied_pipeline: bool  # ties embedding and head across a pipeline
-    interleaved_groups: bool  # micro-batches must fill pipeline groups when interleaved
+    interleaved_groups: bool  # interleaved micro-batches fill groups of pp; if not, rounds of equal size
     sequence_rule: int  # the sequence must divide by this x cp (2: halves for causal balance)
     first_recompute: bool  # can recompute the first N layers of a stage
     # memory

@@ -95,8 +95,9 @@ def reduce_once(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
     scatter = gather_seconds(job.cluster, group, plan.tp, gradients) + _replicas(job, plan, heaviest_weights)
     gather = gather_seconds(job.cluster, group, plan.tp, WEIGHT_BYTES * heaviest_weights)
     tied = _tied(job, plan)
+    later = 0.0 if job.stack.master_is_parameter else gather  # FSDP gathers when a micro-batch begins
     both = (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan))
-    return tied + np.select([plan.zero == 0, both, plan.zero == 2], [whole, scatter + gather, gather], 0.0)
+    return tied + np.select([plan.zero == 0, both, plan.zero == 2], [whole, scatter + gather, later], 0.0)
 
 
 def _tied(job: Job, plan: Plan) -> Any:
@@ -108,15 +109,20 @@ def _tied(job: Job, plan: Plan) -> Any:
     return np.where(plan.pp > 1, all_reduce_seconds(job.cluster, 2, stride, message), 0.0)
 
 
-@formula("t_ag of g_r · P_m under ZeRO-2 and ZeRO-3; under ZeRO-3 also 2 · t_ag of 2 · P_m", "zero20", "Section 7.2; fsdp23 Section 3.3")
+@formula(
+    "t_ag of g_r · P_m under ZeRO-2 and ZeRO-3, and of 2 · P_m wherever weights are gathered", "zero20", "Section 7.2; fsdp23 Section 3.3"
+)
 def reduce_each(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
-    """Gradient and weight traffic every micro-batch, ZeRO 2 and 3; seconds."""
+    """Gradient and weight traffic every micro-batch, ZeRO 2 and 3; seconds.
+
+    ZeRO-3 gathers weights for the forward and for the backward pass; FSDP kept gathered in between (ZeRO-2) gathers them once.
+    """
     group = plan.dp_shard * plan.cp
-    scatter = gather_seconds(job.cluster, group, plan.tp, job.stack.gradient_reduce_bytes * heaviest_weights) + _replicas(
-        job, plan, heaviest_weights
-    )
+    scatter = gather_seconds(job.cluster, group, plan.tp, job.stack.gradient_reduce_bytes * heaviest_weights)
     gather = gather_seconds(job.cluster, group, plan.tp, WEIGHT_BYTES * heaviest_weights)
-    return np.where((plan.zero >= 2) & ~kept_whole(job, plan), scatter + np.where(plan.zero >= 3, 2.0 * gather, 0.0), 0.0)
+    times = np.where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
+    every = scatter + _replicas(job, plan, heaviest_weights) + times * gather
+    return np.where((plan.zero >= 2) & ~kept_whole(job, plan), every, 0.0)
 
 
 @formula(

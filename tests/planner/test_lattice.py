@@ -112,6 +112,17 @@ def test_uneven_stages_are_taken_only_as_the_stack_takes_them() -> None:
     assert refused.refused["stages"] > 0
 
 
+@pytest.mark.parametrize(
+    ("stack", "batch", "valid"),
+    [("megatron-core", 8, True), ("megatron-core", 10, False), ("torchtitan", 10, True), ("torchtitan", 9, False)],
+)
+def test_interleaved_micro_batches_come_in_the_groups_the_stack_takes(stack: str, batch: int, valid: bool) -> None:
+    """With pp 4: Megatron-Core takes whole groups of 4 (8, not 10); PyTorch's schedule equal rounds (10 in 2 rounds of 5, not 9)."""
+    job = small(stack=stack, gpus=4, gpus_per_node=4, global_batch=batch)
+    space = Space().with_("pp", "4").with_("vpp", "2").with_("micro_batch", "1")
+    assert (grow(job, space).allowed > 0) == valid
+
+
 def test_a_pin_no_rule_allows_is_refused_by_name() -> None:
     """A pinned degree that does not divide the world is tried and refused by the world rule, not silently dropped."""
     assert grow(small(), Space().with_("tp", "5")).refused.get("world") == 1

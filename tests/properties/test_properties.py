@@ -120,15 +120,18 @@ def test_an_edge_stage_is_always_the_fullest(job: Job, data: st.DataObject) -> N
 
 @SETTINGS
 @given(jobs(), st.data())
-def test_more_sharding_never_adds_states(job: Job, data: st.DataObject) -> None:
-    """A higher ZeRO stage never adds to weights, gradients and optimizer states, whatever it gathers on the way."""
+def test_more_sharding_never_adds_memory(job: Job, data: st.DataObject) -> None:
+    """A higher ZeRO stage never adds to the states; up to ZeRO-2, which gathers nothing, nor to the device; nor does a larger group."""
     result = searched(job)
     plan = result.plan(int(some(result, data, 1)[0]))
-    totals = []
-    for zero in range(4):
-        parts = evaluate(job, plan.with_(zero=zero, dp_shard=plan.dp if zero else 1, dp_replicate=1 if zero else plan.dp)).memory_parts
-        totals.append(sum(float(parts[k][0]) for k in ("parameters", "gradients", "optimizer")))
-    assert all(b <= a * (1 + 1e-12) for a, b in pairwise(totals))
+    ladder = [evaluate(job, plan.with_(zero=z, dp_shard=plan.dp if z else 1, dp_replicate=1 if z else plan.dp)) for z in range(4)]
+    states = [sum(float(e.memory_parts[k][0]) for k in ("parameters", "gradients", "optimizer")) for e in ladder]
+    assert all(b <= a * (1 + 1e-12) for a, b in pairwise(states))
+    assert all(b.memory[0] <= a.memory[0] * (1 + 1e-12) for a, b in pairwise(ladder[:3]))
+    for zero in (1, 2, 3):
+        groups = [int(d) for d in divisors(plan.dp) if d > 1]
+        sizes = [float(evaluate(job, plan.with_(zero=zero, dp_shard=d, dp_replicate=plan.dp // d)).memory[0]) for d in groups]
+        assert all(b <= a * (1 + 1e-12) for a, b in pairwise(sizes))
 
 
 @SETTINGS
