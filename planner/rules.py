@@ -116,7 +116,7 @@ RULES: tuple[Rule, ...] = (
          lambda job, plan: job.global_batch % (plan.dp * plan.micro_batch) == 0),
     Rule("groups", "interleaving needs micro-batches in whole groups of pp, or in equal rounds where the stack asks no more",
          ("pp", "vpp", "dp", "micro_batch"),
-         "megatron/core/pipeline_parallel/schedules.py; torch 2.13.0 distributed/pipelining/schedules.py, ScheduleInterleaved1F1B", _groups),
+         "megatron/core/pipeline_parallel/schedules.py; torch 2.13.0 distributed/pipelining/schedules.py", _groups),
     Rule("sp_alone", "sequence parallelism needs tp above 1", ("tp", "sequence_parallel"), f"{ARGS}",
          lambda job, plan: (plan.sequence_parallel == 0) | (plan.tp > 1)),
     Rule("sp_stack", "this stack fixes sequence parallelism", ("tp", "sequence_parallel"), "the stack's own documentation", _sp_wanted),
