@@ -82,7 +82,7 @@ def changes(job: Job, space: Space) -> Iterator[tuple[str, Job, Space]]:
     if job.headroom > 0:
         yield f"Leave no headroom (now {job.headroom:.0%})", replace(job, headroom=0.0), space
     if job.optimizer == "adamw":
-        yield "Use adamw-8bit", replace(job, optimizer="adamw-8bit"), space
+        yield "Use adamw-8bit", replace(job, optimizer="adamw-8bit", state_bytes=1), space
     if job.gradient_bytes == 4:
         yield "Keep gradients in 2 bytes", replace(job, gradient_bytes=2), space
     if not job.attention.startswith("flash"):

@@ -93,6 +93,8 @@ FIELDS: tuple[Field, ...] = (
     Field("optimizer", "batch", "Optimizer", "choice", "optimizer", "", "job", "optimizer", choices=OPTIMIZERS, default="adamw"),
     Field("gradient_bytes", "batch", "Gradients", "choice", "bytes of a gradient as kept; empty: the stack's", "bytes", "job",
           "gradient_bytes", choices=("2", "4"), optional=True),
+    Field("state_bytes", "batch", "States", "choice", "bytes of each optimizer state; empty: the optimizer's", "bytes", "job",
+          "state_bytes", choices=("1", "2", "4"), optional=True),
     Field("attention", "batch", "Attention", "choice", "attention kernel; empty: the stack's", "", "job", "attention",
           choices=ATTENTIONS, optional=True),
     Field("offload_optimizer", "batch", "Offload", "bool", "keep the optimizer's states in host memory", "", "job", "offload_optimizer",

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from planner.errors import FieldError, TmplanError
 from planner.fields import BY_KEY, FIELDS, Field, Spec, Value, check, field_of, load, parse, text
 from planner.presets import ClusterPreset
-from planner.specs import Cluster, Gpu, Job, Model, Stack
+from planner.specs import STATE_BYTES, Cluster, Gpu, Job, Model, Stack
 
 __all__ = ["BY_KEY", "EXAMPLE", "FIELDS", "Field", "Inputs", "Recorded", "Value", "field_of", "parse", "resolve", "shown", "text", "used"]
 
@@ -94,6 +94,7 @@ def resolve(inputs: Inputs) -> Job:
     if "sequence" not in values and model.positions == "learned":
         job["sequence"] = min(job["sequence"], model.max_positions)
     job["gradient_bytes"] = int(str(values.get("gradient_bytes", stack.gradient_bytes)))
+    job["state_bytes"] = int(str(values.get("state_bytes", STATE_BYTES[job["optimizer"]])))
     job["attention"] = values.get("attention", stack.attention)
     return Job(model, cluster, stack, **job)
 

@@ -15,9 +15,15 @@ from planner.plan import Plan
 from planner.shard import padded_vocab
 from planner.specs import Job
 
-# Bytes a parameter: fp32 master copy, then the optimizer's states (Transformer Math 101, "Optimizer States").
-OPTIMIZER_STATES = {"adamw": 4 + 4 + 4, "adamw-8bit": 4 + 1 + 1, "sgd": 4 + 4}
+# Transformer Math 101, "Optimizer States": an fp32 master copy, and beside it momentum and variance, or momentum alone.
+MASTER_BYTES = 4.0
+STATES = {"adamw": 2, "adamw-8bit": 2, "sgd": 1}
 WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training keeps its weights in bf16 and casts them
+
+
+def optimizer_width(job: Job) -> float:
+    """Bytes a parameter of the master copy and the optimizer's states: AdamW 4+4+4, 8-bit 4+1+1, SGD with momentum 4+4."""
+    return MASTER_BYTES + STATES[job.optimizer] * job.state_bytes
 
 
 def kept_whole(job: Job, plan: Plan) -> Any:
@@ -39,13 +45,13 @@ def gradient_memory(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -
 
 
 @formula(
-    "(4 + 4 + 4) · P_i with AdamW, (4 + 1 + 1) · P_i 8-bit, (4 + 4) · P_i SGD, divided by Z from ZeRO-1 up",
+    "(4 + u · states) · P_i, divided by Z from ZeRO-1 up",
     "math101",
     "Optimizer States; zero20 Figure 1",
 )
 def optimizer_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
     """Master weights and optimizer states of a rank, wherever they live; bytes."""
-    return OPTIMIZER_STATES[job.optimizer] * stage_weights / np.where(plan.zero >= 1, shard_size, 1)
+    return optimizer_width(job) * stage_weights / np.where(plan.zero >= 1, shard_size, 1)
 
 
 @formula("2 · max(2 · P_l, P_e, P_h) + g_r · max(P_l, P_e, P_h) under ZeRO-3", "fsdp23", "Section 3.3: two units are gathered at a time")

@@ -44,6 +44,7 @@ n_columns            | y   |        | columns of a matrix product
 k_inner              | z   |        | inner width of a matrix product
 gradient_bytes       | g   |        | bytes a gradient is kept in
 gradient_reduce_bytes | g_r |       | bytes a gradient is sent in
+state_bytes          | u   |        | bytes an optimizer state is kept in
 logits_bytes         | λ   |        | bytes a token and vocabulary entry at the loss
 activation_overhead  | κ   |        | live activations over theory
 allocator_slack      | σ_a |        | reserved over allocated, less 1

@@ -15,6 +15,7 @@ from planner.errors import FieldError, Unsupported
 GIB = float(2**30)
 PRECISIONS = ("bf16", "fp16", "fp8")
 OPTIMIZERS = ("adamw", "adamw-8bit", "sgd")
+STATE_BYTES = {"adamw": 4, "adamw-8bit": 1, "sgd": 4}  # of each state, where nobody says otherwise
 ATTENTIONS = ("flash-2", "flash-1", "fused-softmax", "unfused")
 RECOMPUTES = ("none", "selective", "full", "first")  # the code of a plan's recompute column is the index here
 LARGEST_GPUS = 10_000_000
@@ -242,17 +243,22 @@ class Job:
     precision: str = "bf16"
     optimizer: str = "adamw"
     gradient_bytes: int = 4
+    state_bytes: int = 4  # of each of the optimizer's states; the fp32 master copy is beside them
     attention: str = "flash-2"
     offload_optimizer: bool = False
     headroom: float = 0.0  # share of the device memory to leave free
 
     def __post_init__(self) -> None:
-        checked(self, {"sequence": (1, 2**34), "global_batch": (1, 2**34), "gradient_bytes": (2, 4), "headroom": (0, 0.95)})
+        checked(
+            self,
+            {"sequence": (1, 2**34), "global_batch": (1, 2**34), "gradient_bytes": (2, 4), "state_bytes": (1, 4), "headroom": (0, 0.95)},
+        )
         choice("precision", self.precision, PRECISIONS)
         choice("optimizer", self.optimizer, OPTIMIZERS)
         choice("attention", self.attention, ATTENTIONS)
-        if self.gradient_bytes == 3:
-            raise FieldError("gradient_bytes", "gradient_bytes must be 2 (bf16) or 4 (fp32), not 3")
+        for key, widths in (("gradient_bytes", (2, 4)), ("state_bytes", (1, 2, 4))):
+            if getattr(self, key) not in widths:
+                raise FieldError(key, f"{key} must be one of {', '.join(map(str, widths))}, not {getattr(self, key)}")
         if self.precision == "fp8" and not self.cluster.gpu.flops_fp8:
             raise FieldError("precision", f"{self.cluster.gpu.name} has no fp8 units; use bf16 or fp16")
         if self.model.positions == "learned" and self.sequence > self.model.max_positions:

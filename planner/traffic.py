@@ -9,7 +9,7 @@ import numpy as np
 from planner.collectives import all_reduce_seconds, gather_seconds, send_seconds
 from planner.compute import HBM_FRACTION
 from planner.formula import formula
-from planner.memory import WEIGHT_BYTES, kept_whole
+from planner.memory import WEIGHT_BYTES, kept_whole, optimizer_width
 from planner.plan import Plan
 from planner.shard import padded_vocab
 from planner.specs import Job
@@ -145,8 +145,7 @@ def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, shard_size: A
     if job.offload_optimizer:
         sent = (job.gradient_bytes + WEIGHT_BYTES) * owned / job.cluster.gpu.pcie_bytes_s
         return sent + owned * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S
-    states = {"adamw": 24.0, "adamw-8bit": 12.0, "sgd": 16.0}[job.optimizer]  # master copy and states, read and written
-    moved = (job.gradient_bytes + states + WEIGHT_BYTES) * owned
+    moved = (job.gradient_bytes + 2.0 * optimizer_width(job) + WEIGHT_BYTES) * owned  # master copy and states, read and written
     return moved / (HBM_FRACTION * job.cluster.gpu.hbm_bytes_s)
 
 

@@ -140,7 +140,7 @@ def as_json(document: Document, result: search.Result, estimate: search.Estimate
 
 def job_values(inputs: Inputs) -> dict[str, Value]:
     """What every field stands at, in its own unit, by its key."""
-    return {key: int(value) if key == "gradient_bytes" else value for key, (value, _) in shown(inputs).items()}
+    return {key: int(value) if key in ("gradient_bytes", "state_bytes") else value for key, (value, _) in shown(inputs).items()}
 
 
 def as_csv(estimate: search.Estimate) -> str:
