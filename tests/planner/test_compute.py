@@ -54,6 +54,17 @@ def test_fp8_runs_products_faster_and_nothing_else() -> None:
     assert attention[0] == attention[1]
 
 
+def test_elementwise_work_moves_what_it_reads_and_writes() -> None:
+    """A layer of Llama 3.1 8B moves, a token, 8 h for norms, 12 h for residuals, 4 (a + k) e for positions, 6 f for SwiGLU."""
+    h, f, rotated = 4096, 14336, (32 + 8) * 128
+    forward = compute.elementwise_bytes(small(), Plan().column(), backward=False)
+    backward = compute.elementwise_bytes(small(), Plan().column(), backward=True)
+    assert forward == pytest.approx(8 * h + 12 * h + 4 * rotated + 6 * f)
+    assert backward == pytest.approx(12 * h + 12 * h + 4 * rotated + 10 * f)
+    split = compute.elementwise_bytes(small(), Plan(tp=2, sequence_parallel=1).column(), backward=False)
+    assert split == pytest.approx(forward / 2)
+
+
 def test_sliding_windows_shorten_what_local_layers_attend_to() -> None:
     """Gemma 2 attends to half the keys of a global layer in its global half, to its window in the other."""
     model = presets.model("gemma-2-9b")
