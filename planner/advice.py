@@ -50,27 +50,29 @@ def nearest(result: Result, *, cancelled: Callable[[], bool] | None = None) -> N
     if len(result.order) or not len(result):
         return None
     row = int(result.rejected_order[0])
-    found = []
-    for change, job, space in changes(result.job, result.space):
-        again = search(job, space, cancelled=cancelled)
-        if len(again.order):
-            found.append(Advice(change, len(again.order), float(again.step_seconds[again.order[0]])))
-    found += more_gpus(result.job, result.space, cancelled)
-    found.sort(key=lambda advice: advice.step_seconds)
+    tried = [advised(*change, cancelled) for change in changes(result.job, result.space)]
+    tried.append(more_gpus(result.job, result.space, cancelled))
+    found = sorted(filter(None, tried), key=lambda advice: advice.step_seconds)
     needs = float(result.memory_bytes[row])
     return Nearest(result.plan(row), needs, needs - result.job.memory_limit, tuple(found))
 
 
-def more_gpus(job: Job, space: Space, cancelled: Callable[[], bool] | None) -> list[Advice]:
+def advised(change: str, job: Job, space: Space, cancelled: Callable[[], bool] | None) -> Advice | None:
+    """What a change comes to; None where no plan fits with it."""
+    again = search(job, space, cancelled=cancelled)
+    return Advice(change, len(again.order), float(again.step_seconds[again.order[0]])) if len(again.order) else None
+
+
+def more_gpus(job: Job, space: Space, cancelled: Callable[[], bool] | None) -> Advice | None:
     """The fewest doublings of the cluster, up to 64 times as many GPUs, with which a plan fits."""
     for doubling in range(1, 7):
         gpus = job.cluster.gpus * 2**doubling
         if gpus > LARGEST_GPUS:
             break
-        again = search(replace(job, cluster=replace(job.cluster, gpus=gpus)), space, cancelled=cancelled)
-        if len(again.order):
-            return [Advice(f"Use {gpus:,} GPUs", len(again.order), float(again.step_seconds[again.order[0]]))]
-    return []
+        larger = replace(job, cluster=replace(job.cluster, gpus=gpus))
+        if found := advised(f"Use {gpus:,} GPUs", larger, space, cancelled):
+            return found
+    return None
 
 
 def changes(job: Job, space: Space) -> Iterator[tuple[str, Job, Space]]:
@@ -87,11 +89,10 @@ def changes(job: Job, space: Space) -> Iterator[tuple[str, Job, Space]]:
         yield "Keep gradients in 2 bytes", replace(job, gradient_bytes=2), space
     if not job.attention.startswith("flash"):
         yield "Use flash attention", replace(job, attention="flash-2"), space
-    yield (
-        ("Keep the optimizer on the device", replace(job, offload_optimizer=False), space)
-        if job.offload_optimizer
-        else ("Offload the optimizer to the host", replace(job, offload_optimizer=True), space)
-    )
+    if job.offload_optimizer:
+        yield "Keep the optimizer on the device", replace(job, offload_optimizer=False), space
+    else:
+        yield "Offload the optimizer to the host", replace(job, offload_optimizer=True), space
     for share in (2, 4):
         if job.sequence % share == 0:
             yield f"Cut the sequence to {job.sequence // share:,}", replace(job, sequence=job.sequence // share), space

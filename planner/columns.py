@@ -14,6 +14,7 @@ from planner.errors import UnknownName
 from planner.specs import GIB, RECOMPUTES
 
 if TYPE_CHECKING:
+    from planner.plan import Plan
     from planner.search import Estimate
 
 Plain = int | float | bool | str
@@ -92,9 +93,9 @@ def write_over(value: Any) -> str:
     return f"+{max(value, 0.1):.1f}" if value > 0 else "-"
 
 
-def sharding_code(estimate: Estimate) -> Any:
+def sharding_code(plan: Plan) -> Any:
     """ZeRO stage and replicas in one whole number, so that a column of it sorts and compares."""
-    return estimate.plan.zero + 4 * (estimate.plan.dp_replicate - 1)
+    return plan.zero + 4 * (plan.dp_replicate - 1)
 
 
 def write_sharding(code: Any) -> str:
@@ -105,9 +106,9 @@ def write_sharding(code: Any) -> str:
     return f"HSDP x{replicas}" if zero == 3 else f"{SHARDING[zero]} x{replicas}"
 
 
-def recompute_code(estimate: Estimate) -> Any:
+def recompute_code(plan: Plan) -> Any:
     """The kind of recompute and its layers in one whole number."""
-    return estimate.plan.recompute + 4 * estimate.plan.recompute_layers
+    return plan.recompute + 4 * plan.recompute_layers
 
 
 def write_recompute(code: Any) -> str:
@@ -143,10 +144,11 @@ COLUMNS: tuple[Column, ...] = (
     _degree("dp_shard", "Shard", 5, "data parallel ranks that share one sharded copy"),
     _degree("dp_replicate", "Repl", 5, "sharded copies"),
     _degree("zero", "ZeRO", 4, "ZeRO stage: 1 shards the optimizer, 2 the gradients too, 3 the parameters too"),
-    Column("sharding", "Sharding", "", 8, "what is sharded over data parallel ranks", sharding_code, write_sharding, write_sharding),
+    Column("sharding", "Sharding", "", 8, "what is sharded over data parallel ranks", lambda e: sharding_code(e.plan),
+           write_sharding, write_sharding),
     Column("sequence_parallel", "SP", "", 3, "sequence parallelism", lambda e: e.plan.sequence_parallel, write_yes, bool),
     _degree("micro_batch", "MB", 3, "sequences in a micro-batch"),
-    Column("recompute", "Recomp", "", 8, "what the backward pass computes again", recompute_code, write_recompute,
+    Column("recompute", "Recomp", "", 8, "what the backward pass computes again", lambda e: recompute_code(e.plan), write_recompute,
            lambda code: RECOMPUTES[int(code) % 4]),
     _degree("recompute_layers", "RL", 3, "layers recomputed in each virtual stage, for recompute first"),
     _figure("memory_gib", "GiB", "GiB", 6, "device memory of the fullest GPU", lambda e: e.memory / GIB, write_gib),
@@ -206,6 +208,12 @@ def records(estimate: Estimate) -> list[dict[str, Any]]:
         | {name: {part: _at(values, i) / scale for part, values in by_part.items()} for name, scale, by_part in parts}
         for i in range(len(estimate.plan))
     ]
+
+
+def predictions(estimate: Estimate) -> dict[str, Any]:
+    """What is predicted of the first row, without the plan itself: what a plan file holds beside the plan."""
+    plan = estimate.plan.one(0).named()
+    return {key: value for key, value in records(estimate)[0].items() if key not in plan}
 
 
 def _at(values: Any, row: int) -> float:

@@ -265,7 +265,7 @@ def device(job: Job, p: Pipeline, s: Sharding) -> Any:
 
 def time_tail(job: Job, p: Pipeline, s: Sharding) -> dict[str, Any]:
     """The parts of a step that are not the slowest stage's own: bubble, pp, dp, optimizer, host once a step, straggler; seconds."""
-    dp = schedule_dp(job, p, s)
+    dp = traffic.dp_seconds(job, s.reduce_once, s.reduce_each, p.micro_batches, p.slowest_stage, p.steady_seconds)
     fixed = schedule.fixed_seconds(job)
     before = p.steady_seconds + p.bubble_seconds + p.pp_seconds + dp + s.optimizer_seconds + fixed
     return {
@@ -276,11 +276,6 @@ def time_tail(job: Job, p: Pipeline, s: Sharding) -> dict[str, Any]:
         "fixed": fixed,
         "straggler": schedule.straggler_seconds(job, before),
     }
-
-
-def schedule_dp(job: Job, p: Pipeline, s: Sharding) -> Any:
-    """Exposed data-parallel traffic of each plan; seconds."""
-    return traffic.dp_seconds(job, s.reduce_once, s.reduce_each, p.micro_batches, p.slowest_stage, p.steady_seconds)
 
 
 def combined(job: Job, p: Pipeline, s: Sharding) -> Totals:

@@ -133,7 +133,7 @@ def formula(notation: str, key: str, where: str = "") -> Callable[[Callable[P, R
             trace.open.append([])
             result = function(*args, **kwargs)
             nested = trace.open.pop()
-            if is_dataclass(result) or isinstance(result, tuple) or any(kept is result for kept, _ in trace.by_id.values()):
+            if id(result) in trace.by_id:
                 result = result * 1  # type: ignore[operator, assignment]  # a value of its own, so that it has a step of its own
             given = signature.bind(*args, **kwargs).arguments
             children = [trace.by_id[id(v)][1] for v in given.values() if id(v) in trace.by_id] + nested

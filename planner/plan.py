@@ -74,11 +74,6 @@ def columns_of(plan: Plan) -> dict[str, Any]:
     return {name: getattr(plan, name) for name in FIELDS}
 
 
-def concatenate(plans: Sequence[Plan]) -> Plan:
-    """Columns of several plans laid end to end."""
-    return Plan(**{name: np.concatenate([getattr(p, name) for p in plans]) for name in FIELDS})
-
-
 def from_named(values: Mapping[str, Any], where: str = "plan") -> Plan:
     """A plan from the mapping `named` gives; FieldError on a missing, unknown or impossible value."""
     values = dict(values)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from planner import planfile, presets
-from planner.columns import COLUMNS
+from planner.columns import COLUMNS, predictions
 from planner.errors import TmplanError
 from planner.planfile import Document
 from tui import document as edits
@@ -177,10 +177,9 @@ class Tmplan(Keyboard):
         current = answer is not None and not self.table.stale and answer.question is self.question
         if answer is None or answer.job is None or plan is None or not current:
             return replace(self.document, plan=None, predictions=None)
-        from planner.columns import records
         from planner.evaluate import evaluate
 
-        return replace(self.document, plan=plan, predictions=records(evaluate(answer.job, plan))[0])
+        return replace(self.document, plan=plan, predictions=predictions(evaluate(answer.job, plan)))
 
     def action_open(self) -> None:
         """Ask for a plan file and open it."""
@@ -190,7 +189,7 @@ class Tmplan(Keyboard):
             if not text:
                 return "type the path of a plan file"
             path = Path(text).expanduser()
-            if (self.document.inputs, self.document.space) != (self.saved.inputs, self.saved.space):
+            if self.unsaved:
                 self.ask(Question("the changes here are not written; open another file all the same?", lambda yes: self.open_from(path)))
                 return None
             return self.open_from(path)
@@ -225,7 +224,7 @@ class Tmplan(Keyboard):
 
     def action_leave(self) -> None:
         """Quit; plans that were not written are asked about."""
-        if self.path is not None and (self.document.inputs, self.document.space) != (self.saved.inputs, self.saved.space):
+        if self.path is not None and self.unsaved:
             self.ask(Question(f"the changes to {self.path.name} are not written; quit all the same?", lambda yes: self.leave()))
             return
         self.leave()

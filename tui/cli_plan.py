@@ -6,20 +6,20 @@ import csv
 import io
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from planner import planfile, search
 from planner.advice import nearest
-from planner.columns import BY_KEY, DEFAULT_TABLE, Column, columns_for, find, records
+from planner.columns import BY_KEY, DEFAULT_TABLE, columns_for, find, predictions, records
 from planner.errors import FieldError
 from planner.inputs import Inputs, Value, resolve, shown
+from planner.order import ordered
 from planner.planfile import Document
 from planner.specs import Job, choice
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 
 SCHEMA = 1  # of the JSON; docs/json.md
-BLOCK = 1 << 15  # plans whose every number is worked out at a time
 PATIENCE = 1.0  # seconds of silence before a search says how far it is
 
 
@@ -30,8 +30,8 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
     job = resolve(document.inputs)
     result = searched(job, document)
     rows = candidates(result, every)
-    if column is not None and len(rows):
-        rows = rows[ranked(column, result, rows)]
+    if column is not None:
+        rows = ordered(result, rows, column)
     estimate = result.estimate(rows[:top])
     narrate(summary(job, result, len(estimate.plan)))
     advice = [] if result.counts.fit else advised(result)
@@ -44,15 +44,6 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
     else:
         text = as_csv(estimate) if format == "csv" else as_table(estimate, every)
     return Answer(text, DONE if result.counts.fit else NO_PLAN)
-
-
-def ranked(column: Column, result: search.Result, rows: Any) -> Any:
-    """The order of some rows by a column, best first; ties stay as they were. In blocks: all parts of a million plans are gigabytes."""
-    import numpy as np
-
-    blocks = [column.values(result.estimate(rows[at : at + BLOCK])) for at in range(0, len(rows), BLOCK)]
-    keys = np.concatenate(blocks).astype(float)
-    return (keys if column.ascending else -keys).argsort(kind="stable")
 
 
 def searched(job: Job, document: Document) -> search.Result:
@@ -106,16 +97,9 @@ def saved(path: str, document: Document, result: search.Result, rows: Any) -> No
     if not len(rows):
         raise FieldError("save", f"there is no plan to save in {path}: no plan fits; --all saves the nearest, other inputs may fit")
     first = result.estimate(rows[:1])
-    kept = Document(
-        document.inputs, document.space, first.plan.one(0), predictions(records(first)[0], first.plan.one(0).named()), document.version
-    )
+    kept = Document(document.inputs, document.space, first.plan.one(0), predictions(first), document.version)
     planfile.write(path, kept)
     narrate(f"saved the first plan in {path}")
-
-
-def predictions(record: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
-    """What tmplan says of a plan, without the plan itself."""
-    return {key: value for key, value in record.items() if key not in plan}
 
 
 def as_json(document: Document, result: search.Result, estimate: search.Estimate, advice: list[str]) -> dict[str, Any]:

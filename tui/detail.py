@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from planner.columns import write_figure, write_gib, write_recompute, write_sharding
+from planner.columns import recompute_code, sharding_code, write_figure, write_gib, write_recompute, write_sharding
 from planner.specs import GIB, Job
 from tui.layout import PANES
 from tui.lines import Line, LinePane, Run, fit, rule, wrap
@@ -32,8 +32,8 @@ def bar(share: float, width: int) -> str:
 def sentence(plan: Plan) -> str:
     """One plan in one line; each degree keeps its place, so that from plan to plan only digits change."""
     pipeline = f"{plan.pp}x{plan.vpp}" if plan.vpp > 1 else str(plan.pp)
-    sharding = write_sharding(plan.zero + 4 * (plan.dp_replicate - 1))
-    recompute = write_recompute(plan.recompute + 4 * plan.recompute_layers)
+    sharding = write_sharding(sharding_code(plan))
+    recompute = write_recompute(recompute_code(plan))
     return (
         f"TP {plan.tp:<3} {'SP' if plan.sequence_parallel else '  '} PP {pipeline:<6} CP {plan.cp:<3} DP {plan.dp:<5} {sharding:<9} "
         f"micro-batch {plan.micro_batch:<3} recompute {recompute}"
@@ -48,7 +48,6 @@ class Detail(LinePane):
         self.job: Job | None = None
         self.plan: Plan | None = None
         self.estimate: Estimate | None = None
-        self.current = False
         self.top = 0
         self.cheap = True  # only the bars are in view: cheap enough to follow the cursor at once
         self._stages: list[dict[str, Any]] | None = None
@@ -62,16 +61,10 @@ class Detail(LinePane):
         self.estimate = None
         self.redraw()
 
-    def focus_on(self, current: bool) -> None:
-        """Have the keyboard, or not."""
-        if current != self.current:
-            self.current = current
-            self.redraw()
-
     @property
     def body(self) -> int:
         """Rows of content there is room for."""
-        return max(1, self.size.height - (not self.screen.has_class("narrow")))
+        return max(1, self.size.height - self.titled)
 
     def move(self, by: int) -> None:
         """Scroll by lines, never beyond the last page."""
@@ -81,7 +74,7 @@ class Detail(LinePane):
         self.redraw()
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
-        if not self.screen.has_class("narrow"):
+        if self.titled:
             yield rule(str(PANES.index("detail") + 1), "detail", "", self.current, width)
         yield from islice(self._content(width), self.top, self.top + height)
 

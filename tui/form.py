@@ -26,7 +26,6 @@ class Form(LinePane):
         self.wrong: dict[str, str] = {}  # key -> why the job as a whole cannot take this field's value
         self.at = 0
         self.top = 0
-        self.current = False
         self.edit: LineEdit | None = None
 
     @property
@@ -45,12 +44,6 @@ class Form(LinePane):
         self.texts = texts
         self.wrong = {entry.key: wrong[entry.key] for entry in self.entries if entry.key in wrong}
         self.redraw()
-
-    def focus_on(self, current: bool) -> None:
-        """Have the keyboard, or not."""
-        if current != self.current:
-            self.current = current
-            self.redraw()
 
     def move(self, by: int) -> bool:
         """Move the cursor; whether it could."""
@@ -86,11 +79,10 @@ class Form(LinePane):
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         group = str(self.id)
-        titled = not self.screen.has_class("narrow")
-        room = height - titled
+        room = height - self.titled
         self.top = min(max(self.top, self.at - room + 1), self.at, max(0, len(self.entries) - room))
         self.top = max(0, self.top)
-        if titled:
+        if self.titled:
             hidden = len(self.entries) > room
             yield rule(
                 str(PANES.index(group) + 1), TITLES[group], f"{self.at + 1}/{len(self.entries)}" if hidden else "", self.current, width

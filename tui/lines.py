@@ -85,6 +85,18 @@ class LinePane(Widget, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._lines: list[list[Run]] = []
+        self.current = False  # has the keyboard
+
+    @property
+    def titled(self) -> bool:
+        """Whether a pane has a line above it: not on a narrow screen, where a strip of tabs names them."""
+        return not self.screen.has_class("narrow")
+
+    def focus_on(self, current: bool) -> None:
+        """Have the keyboard, or not."""
+        if current != self.current:
+            self.current = current
+            self.redraw()
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         """The lines to show in this room, from the top; missing ones are blank, and those too many are dropped."""
@@ -103,11 +115,6 @@ class LinePane(Widget, can_focus=False):
         regions = [Region(x1, y, x2 - x1, 1) for y, (a, b) in enumerate(zip(old, new, strict=True)) if a != b for x1, x2 in changes(a, b)]
         if regions:
             self.refresh(*regions)
-
-    def repaint(self) -> None:
-        """Forget what is on the screen and paint everything (a new theme)."""
-        self._lines = []
-        self.redraw()
 
     def lines(self) -> list[str]:
         """What is on the screen, as plain text."""

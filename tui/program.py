@@ -166,6 +166,11 @@ class Program(App[None], inherit_bindings=False):
         return FORM if self.pane in FORMS else DETAIL if self.pane == "detail" else PLANS
 
     @property
+    def unsaved(self) -> bool:
+        """Whether the document holds changes that no file has."""
+        return (self.document.inputs, self.document.space) != (self.saved.inputs, self.saved.space)
+
+    @property
     def active_form(self) -> Form:
         """The form with the keyboard, or the last that had it."""
         return self.forms[self.form]
@@ -262,8 +267,7 @@ class Program(App[None], inherit_bindings=False):
         job = answer.job if answer else None
         about = f"{job.model.name} · {job.cluster.gpus:,} x {job.cluster.gpu.name}" if job else ""
         column = "fastest first" if self.view.column == FASTEST and not self.view.reverse else f"by {BY_KEY[self.view.column].heading}"
-        changed = (self.document.inputs, self.document.space) != (self.saved.inputs, self.saved.space)
-        self.status.show(Status(self.path.name if self.path else "", changed, counts, about, column, self.view.filter))
+        self.status.show(Status(self.path.name if self.path else "", self.unsaved, counts, about, column, self.view.filter))
 
     def show_foot(self) -> None:
         """Hints of the pane, and what is wrong with the field under the cursor."""

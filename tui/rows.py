@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from planner.columns import BY_KEY
@@ -35,6 +34,8 @@ def ranked(result: Result, view: View, cancelled: Callable[[], bool] = lambda: F
     """Row numbers of the result in the order shown (int column). FieldError for a filter that cannot be read."""
     import numpy as np
 
+    from planner.order import figures, ordered
+
     terms = parse_filter(view.filter)
     unfit = _wants_unfit(terms, view.unfit)
     rows = np.asarray(result.rejected_order if unfit else result.order)
@@ -44,11 +45,9 @@ def ranked(result: Result, view: View, cancelled: Callable[[], bool] = lambda: F
         rows = rows[np.asarray(term.mask(figures(result, rows)), dtype=bool)]
     natural = "over_gib" if unfit else FASTEST
     column = BY_KEY[view.sort or natural]
-    if column.key == natural or not len(rows):
+    if column.key == natural:
         return rows[::-1] if view.reverse else rows
-    values = np.asarray(column.values(figures(result, rows)), dtype=np.float64)
-    down = column.ascending == view.reverse
-    return rows[np.argsort(-values if down else values, kind="stable")]
+    return ordered(result, rows, column, reverse=view.reverse)
 
 
 def _wants_unfit(terms: tuple[Term, ...], unfit: bool) -> bool:
@@ -57,33 +56,3 @@ def _wants_unfit(terms: tuple[Term, ...], unfit: bool) -> bool:
         if term.column.key == "fits":
             return (term.values[0] == 0.0) == (term.op == "=")
     return unfit
-
-
-class Fields:
-    """The fields of many plans, each gathered when it is asked for."""
-
-    def __init__(self, result: Result, rows: Any) -> None:
-        self._result, self._rows = result, rows
-
-    def __getattr__(self, name: str) -> Any:
-        return self._result.field(name, self._rows)
-
-
-def figures(result: Result, rows: Any) -> Any:
-    """What COLUMNS read of an Estimate, for many rows, from what the search kept: the parts of memory and time are left out.
-
-    A million rows cost one gather for each field that is looked at.
-    """
-    from planner.schedule import mfu, model_flops, tokens_per_second_per_gpu
-
-    job, step = result.job, result.step_seconds[rows]
-    return SimpleNamespace(
-        plan=Fields(result, rows),
-        step=step,
-        memory=result.memory_bytes[rows],
-        memory_limit=job.memory_limit,
-        fits=result.fits[rows],
-        host=result.host_bytes(rows),
-        tokens_per_second_per_gpu=tokens_per_second_per_gpu(job, step),
-        mfu=mfu(job, model_flops(job), step),
-    )

@@ -50,11 +50,7 @@ class Table(LinePane):
     @property
     def body(self) -> int:
         """Rows of plans there is room for."""
-        return max(1, self.size.height - self._titled - 1)
-
-    @property
-    def _titled(self) -> int:
-        return 0 if self.screen.has_class("narrow") else 1
+        return max(1, self.size.height - self.titled - 1)
 
     def show(self, result: Result, rows: Any, view: View) -> None:
         """Show other rows, with the cursor on the plan it was on if that is still there."""
@@ -62,12 +58,6 @@ class Table(LinePane):
             self._texts = {}
         self.result, self.rows, self.view, self.stale = result, rows, view, False
         self.at = self._place(self.chosen)
-        self.redraw()
-
-    def choose(self, plan: Plan | None) -> None:
-        """Put the cursor on a plan, now or as soon as it is among the rows."""
-        self.chosen = plan
-        self.at = self._place(plan)
         self.redraw()
 
     def _place(self, plan: Plan | None) -> int:
@@ -94,12 +84,6 @@ class Table(LinePane):
         """What to say in place of rows, or that the rows are those of the last question that had an answer."""
         self.note, self.stale = note, stale
         self.redraw()
-
-    def focus_on(self, current: bool) -> None:
-        """Have the keyboard, or not."""
-        if current != self.current:
-            self.current = current
-            self.redraw()
 
     def move(self, by: int) -> None:
         """Move the cursor by rows; crossing an edge scrolls by a third of the page, so that held keys send little."""
@@ -130,11 +114,11 @@ class Table(LinePane):
         return keys
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
-        body = height - self._titled - 1
+        body = height - self.titled - 1
         self.top = max(0, min(self.top, len(self.rows) - body))
         if not self.top <= self.at < self.top + body:
             self.top = max(0, min(self.at - body // 2, len(self.rows) - body))
-        if self._titled:
+        if self.titled:
             yield rule(str(PANES.index("plans") + 1), self._title(), self._position(body), self.current, width)
         if not len(self.rows):
             for sentence, role in self.note:

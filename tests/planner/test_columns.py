@@ -12,7 +12,7 @@ import pytest
 from planner.columns import BY_KEY, COLUMNS, DEFAULT_TABLE, NARROW_TABLE, columns_for, find, records, write_sharding
 from planner.errors import UnknownName
 from planner.inputs import EXAMPLE, resolve
-from planner.plan import Plan, concatenate
+from planner.plan import FIELDS, Plan
 from planner.search import Estimate, evaluate
 
 
@@ -25,7 +25,7 @@ def estimate() -> Estimate:
         Plan(dp=16, dp_replicate=16, micro_batch=4),
         Plan(dp=16, dp_shard=8, dp_replicate=2, zero=3, recompute=3, recompute_layers=5),
     )
-    return evaluate(job, concatenate([plan.column() for plan in plans]))
+    return evaluate(job, Plan(**{name: np.array([getattr(plan, name) for plan in plans]) for name in FIELDS}))
 
 
 def test_every_column_has_one_value_for_each_plan() -> None:
