@@ -264,24 +264,27 @@ def device(job: Job, p: Pipeline, s: Sharding) -> Any:
 
 
 def time_tail(job: Job, p: Pipeline, s: Sharding) -> dict[str, Any]:
-    """The parts of a step that are not the slowest stage's own: bubble, pp, dp, optimizer, host once a step, straggler; seconds."""
-    dp = traffic.dp_seconds(job, s.reduce_once, s.reduce_each, p.micro_batches, p.slowest_stage, p.steady_seconds)
-    fixed = schedule.fixed_seconds(job)
-    before = p.steady_seconds + p.bubble_seconds + p.pp_seconds + dp + s.optimizer_seconds + fixed
+    """The parts of an even step that are not the slowest stage's own: bubble, pp, dp, optimizer, host once a step; seconds."""
     return {
         "bubble": p.bubble_seconds,
         "pp": p.pp_seconds,
-        "dp": dp,
+        "dp": traffic.dp_seconds(job, s.reduce_once, s.reduce_each, p.micro_batches, p.slowest_stage, p.steady_seconds),
         "optimizer": s.optimizer_seconds,
-        "fixed": fixed,
-        "straggler": schedule.straggler_seconds(job, before),
+        "fixed": schedule.fixed_seconds(job),
     }
+
+
+def step_of(job: Job, p: Pipeline, tail: dict[str, Any]) -> tuple[Any, Any]:
+    """The step whose parts beside the slowest stage's are `tail`, and what of it the slowest rank adds; seconds."""
+    even = schedule.even_seconds(p.steady_seconds, *tail.values())
+    waiting = schedule.straggler_seconds(job, even)
+    return schedule.step_seconds(even, waiting), waiting
 
 
 def combined(job: Job, p: Pipeline, s: Sharding) -> Totals:
     """Memory and time of plans whose Pipeline and Sharding rows stand side by side."""
-    step = schedule.step_seconds(p.steady_seconds, *time_tail(job, p, s).values())
     fullest = shard.largest(memory.allocated_bytes(s.static_bytes, p.live_bytes))
+    step, _ = step_of(job, p, time_tail(job, p, s))
     return Totals(memory.device_bytes(job, fullest), step, s.host_bytes)
 
 

@@ -34,6 +34,7 @@ def evaluate(job: Job, plan: Plan) -> est.Estimate:
     memory_parts["context"] = np.full(len(plan), job.stack.context_bytes)
     tail = est.time_tail(job, p, s)
     time_parts = {k: p.micro_batches * at(v, slowest) for k, v in per_stage.items()} | tail
+    time_parts["straggler"] = est.step_of(job, p, tail)[1]
     time_parts["host"] = time_parts["host"] + time_parts.pop("fixed")
     layers = at(c.layers, slowest) * p.micro_batches
     hidden = {

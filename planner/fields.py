@@ -44,6 +44,11 @@ class Field:
     default: Value | None = None
     optional: bool = False
 
+    @property
+    def numbered(self) -> bool:
+        """Whether it is a choice among numbers: text in the form, a number in a job."""
+        return bool(self.choices) and all(choice.isdecimal() for choice in self.choices)
+
 
 def _gpu(key: str, label: str, unit: str, attribute: str, scale: float, least: float, most: float, help: str) -> Field:
     return Field(key, "cluster", label, "float", help, unit, "gpu", attribute, scale, least, most)

@@ -93,10 +93,13 @@ def resolve(inputs: Inputs) -> Job:
     job = {f.attribute: _base(f, values.get(f.key, default(inputs, f.key))) for f in FIELDS if f.spec == "job" and f.default is not None}
     if "sequence" not in values and model.positions == "learned":
         job["sequence"] = min(job["sequence"], model.max_positions)
-    job["gradient_bytes"] = int(str(values.get("gradient_bytes", stack.gradient_bytes)))
-    job["state_bytes"] = int(str(values.get("state_bytes", STATE_BYTES[job["optimizer"]])))
-    job["attention"] = values.get("attention", stack.attention)
+    job |= {key: _base(BY_KEY[key], values.get(key, value)) for key, value in _following(stack, job["optimizer"]).items()}
     return Job(model, cluster, stack, **job)
+
+
+def _following(stack: Stack, optimizer: str) -> dict[str, Value]:
+    """What the optional fields of a job stand at, following its stack and its optimizer."""
+    return {"gradient_bytes": stack.gradient_bytes, "state_bytes": STATE_BYTES[optimizer], "attention": stack.attention}
 
 
 def _model(inputs: Inputs, values: Mapping[str, Value]) -> Model:
@@ -183,7 +186,9 @@ def _load(inputs: Inputs, key: str, name: str) -> Spec:
 
 
 def _base(f: Field, value: Value) -> Any:
-    """A value in base units."""
+    """A value in base units; of a choice among numbers, the number."""
+    if f.numbered:
+        return int(value)
     return value * f.scale if f.scale != 1.0 and not isinstance(value, str) else value
 
 
@@ -207,6 +212,7 @@ def shown(inputs: Inputs) -> dict[str, tuple[Value, bool]]:
     model = _try(lambda: _model(inputs, bare)) or _try(lambda: _load(inputs, "model", _name(inputs, "model")))
     specs = {"model": model, "gpu": _try(lambda: _gpu(inputs, bare)), "cluster": _try(lambda: _cluster(inputs, bare))}
     job = _try(lambda: resolve(inputs))
+    following = _following(stack, str(bare.get("optimizer", default(inputs, "optimizer")))) if stack else {}
     found: dict[str, tuple[Value, bool]] = {}
     for f in FIELDS:
         value: Any = ""
@@ -217,8 +223,8 @@ def shown(inputs: Inputs) -> dict[str, tuple[Value, bool]]:
             value = _name(inputs, f.key)
         elif spec is not None:
             value = _unit(f, getattr(spec, f.attribute))
-        elif f.key in ("gradient_bytes", "attention"):
-            value = str(getattr(stack, f.key)) if stack else ""
+        elif f.key in following:
+            value = str(following[f.key])
         elif f.default is not None:
             value = default(inputs, f.key)
         found[f.key] = (value, f.key in inputs.values)

@@ -141,6 +141,7 @@ reduce_each          | t_2 | s      | gradient and weight traffic a micro-batch
 dp_seconds           | t_v | s      | exposed data-parallel traffic
 optimizer_seconds    | t_z | s      | optimizer step
 fixed_seconds        | t_x | s      | host time once a step and a micro-batch
+even_seconds         | t_k | s      | one optimizer step of even ranks
 straggler_seconds    | t_w | s      | waiting for the slowest rank
 step_seconds         | t_step | s   | one optimizer step
 model_flops          | F   | FLOP   | model FLOPs a step

@@ -79,25 +79,25 @@ def fixed_seconds(job: Job) -> Any:
     return np.full(1, job.stack.step_fixed_s)
 
 
-@formula("ς · log2(nodes) · the rest", "tmplan", "the slowest of many is slower; the stack's file says by how much")
-def straggler_seconds(job: Job, before: Any) -> Any:
+@formula("ς · log2(nodes) · t_k", "tmplan", "the slowest of many is slower; the stack's file says by how much")
+def straggler_seconds(job: Job, even_seconds: Any) -> Any:
     """Waiting for the slowest rank; seconds."""
     nodes = max(1.0, job.cluster.gpus / job.cluster.gpus_per_node)
-    return before * (job.stack.straggler * np.log2(nodes))
+    return even_seconds * (job.stack.straggler * np.log2(nodes))
 
 
-@formula("t_y + t_u + t_p + t_v + t_z + t_x + t_w", "narayanan21", "Section 2.2, with traffic, optimizer and host")
-def step_seconds(
-    steady_seconds: Any,
-    bubble_seconds: Any,
-    pp_seconds: Any,
-    dp_seconds: Any,
-    optimizer_seconds: Any,
-    fixed_seconds: Any,
-    straggler_seconds: Any,
-) -> Any:
+@formula("t_k + t_w", "tmplan", "a step of even ranks, and what the slowest adds")
+def step_seconds(even_seconds: Any, straggler_seconds: Any) -> Any:
     """One optimizer step; seconds."""
-    return steady_seconds + bubble_seconds + pp_seconds + dp_seconds + optimizer_seconds + fixed_seconds + straggler_seconds
+    return even_seconds + straggler_seconds
+
+
+@formula("t_y + t_u + t_p + t_v + t_z + t_x", "narayanan21", "Section 2.2, with traffic, optimizer and host")
+def even_seconds(
+    steady_seconds: Any, bubble_seconds: Any, pp_seconds: Any, dp_seconds: Any, optimizer_seconds: Any, fixed_seconds: Any
+) -> Any:
+    """One optimizer step if no rank were slower than another; seconds."""
+    return steady_seconds + bubble_seconds + pp_seconds + dp_seconds + optimizer_seconds + fixed_seconds
 
 
 @formula("(6 · matrices + 12 · L · a · e · s) · B · s", "palm22", "Appendix B; matrices alone, as korthikanti22 Equation 7")

@@ -21,10 +21,8 @@ def check_terminal() -> None:
     """Refuse, in a sentence that names the way out, where nothing can be drawn."""
     if os.environ.get("TERM", "") in ("", "dumb"):
         raise TmplanError("this terminal (TERM=dumb) cannot show the program; run `tmplan plan` for the same plans as text")
-    if not (sys.__stdin__ and sys.__stdin__.isatty() and sys.__stderr__ and sys.__stderr__.isatty()):
-        raise TmplanError(
-            "the program needs a terminal for keyboard and screen (stdin and stderr); run `tmplan plan` for the same plans as text"
-        )
+    if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.__stderr__)):  # Textual draws on stderr
+        raise TmplanError("the program needs a terminal; `tmplan plan` prints the same ranking without one")
 
 
 def run(document: Document, path: Path | None) -> None:

@@ -78,8 +78,6 @@ def dispatch(argv: list[str]) -> Answer:
 
 def open_program(document: Document | None, path: Path | None = None) -> Answer:
     """Open the terminal program on a document, or on the example."""
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout and sys.stdout.isatty()):
-        raise TmplanError("the program needs a terminal; `tmplan plan` prints the same ranking without one")
     if document is None:
         from planner.inputs import EXAMPLE
         from planner.planfile import Document

@@ -13,6 +13,7 @@ from planner import planfile, search
 from planner.advice import nearest
 from planner.columns import BY_KEY, DEFAULT_TABLE, columns_for, find, predictions, records
 from planner.errors import FieldError
+from planner.inputs import BY_KEY as BY_FIELD
 from planner.inputs import Inputs, Value, resolve, shown
 from planner.order import ordered
 from planner.planfile import Document
@@ -124,7 +125,7 @@ def as_json(document: Document, result: search.Result, estimate: search.Estimate
 
 def job_values(inputs: Inputs) -> dict[str, Value]:
     """What every field stands at, in its own unit, by its key."""
-    return {key: int(value) if key in ("gradient_bytes", "state_bytes") else value for key, (value, _) in shown(inputs).items()}
+    return {key: int(value) if BY_FIELD[key].numbered else value for key, (value, _) in shown(inputs).items()}
 
 
 def as_csv(estimate: search.Estimate) -> str:

@@ -28,6 +28,7 @@ def test_w_writes_the_plan_under_the_cursor(folder: Path) -> None:
         assert written.plan == it.app.table.plan
         assert written.predictions is not None
         assert written.predictions["memory_gib"] > 0
+        assert "tp" not in written.predictions
         assert not it.app.status.status.changed
         assert "llama-3.1-8b-16.toml" in it.text()
 
