@@ -19,10 +19,11 @@ SETTINGS = {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0", "TEXTUAL
 
 def check_terminal() -> None:
     """Refuse, in a sentence that names the way out, where nothing can be drawn."""
-    if os.environ.get("TERM", "") in ("", "dumb"):
-        raise TmplanError("this terminal (TERM=dumb) cannot show the program; run `tmplan plan` for the same plans as text")
     if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.__stderr__)):  # Textual draws on stderr
         raise TmplanError("the program needs a terminal; `tmplan plan` prints the same ranking without one")
+
+    if os.environ.get("TERM", "") in ("", "dumb"):
+        raise TmplanError("this terminal (TERM=dumb) cannot show the program; run `tmplan plan` for the same plans as text")
 
 
 def run(document: Document, path: Path | None) -> None:
