@@ -56,7 +56,10 @@ def main() -> None:
         report("cursor down", [pressed(it, "down") for _ in range(20)])
         report("page down", [pressed(it, "pgdn") for _ in range(10)])
         pressed(it, "3")
-        report("tab within a pane", [pressed(it, "tab") for _ in range(8)])  # to tp
+        tabs = []
+        while "▸ Tensor tp" not in it.text():
+            tabs.append(pressed(it, "tab"))
+        report("tab within a pane", tabs)
         edits = []
         for degree in ("8", "4", "16", "2", "8", "16"):
             pressed(it, "enter", "ctrl+u", degree)
