@@ -1,0 +1,117 @@
+"""Files of rows: CSV by its header, or JSON lines (one object a line). Every refusal is a FileError naming file and line."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from planner.errors import FileError
+
+T = TypeVar("T", dict[str, str], dict[str, Any])
+Numbered = list[tuple[int, T]]  # each row behind the line it ends on, counted from 1
+
+
+def read_rows(path: str, needed: tuple[str, ...] = ()) -> list[dict[str, str]]:
+    """The rows of a file as text by column, each with every column of the file; what a row leaves out is blank."""
+    return [row for _, row in numbered_rows(path, needed)]
+
+
+def read_predictions(path: str) -> dict[str, dict[str, Any]]:
+    """The objects of a JSON-lines file by their id, values as JSON has them."""
+    return by_id(numbered_objects(path), path)
+
+
+def numbered_rows(path: str, needed: tuple[str, ...] = ()) -> Numbered[dict[str, str]]:
+    """`read_rows` with the line of each; FileError where one of the columns needed is absent from the whole file."""
+    text = _text(path)
+    if text.lstrip().startswith("{"):
+        rows = [(line, {key: _cell(key, value, line, path) for key, value in row.items()}) for line, row in _objects(text, path, str)]
+        columns, place = list(dict.fromkeys(key for _, row in rows for key in row)), "every line"
+        rows = [(line, {column: row.get(column, "") for column in columns}) for line, row in rows]
+    else:
+        rows, columns, place = _csv(text, path)
+    if absent := [column for column in needed if column not in columns]:
+        raise FileError(f"{place} lacks {' and '.join(repr(column) for column in absent)}; needed are {', '.join(needed)}", where=path)
+    if not rows:
+        raise FileError("holds a header and no rows", where=path)
+    return rows
+
+
+def numbered_objects(path: str) -> Numbered[dict[str, Any]]:
+    """The objects of a JSON-lines file, values as JSON has them, with the line of each."""
+    return list(_objects(_text(path), path))
+
+
+def by_id(rows: Iterable[tuple[int, T]], path: str) -> dict[str, T]:
+    """Rows by their `id`; FileError for a row without one, and for one that an earlier row has."""
+    found: dict[str, T] = {}
+    lines: dict[str, int] = {}
+    for line, row in rows:
+        name = row.get("id", "")
+        if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
+            raise FileError(f"line {line} has no id", where=path)
+        if str(name) in found:
+            raise FileError(f"line {line} has the id {str(name)!r} of line {lines[str(name)]}; keep one", where=path)
+        found[str(name)], lines[str(name)] = row, line
+    return found
+
+
+def _text(path: str) -> str:
+    """What a file holds, without a byte order mark."""
+    try:
+        text = Path(os.path.expanduser(path)).read_bytes().decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise FileError(f"is not UTF-8 text (byte {error.start})", where=path) from None
+    except OSError as error:
+        raise FileError(f"cannot be read: {(error.strerror or type(error).__name__).lower()}", where=path) from None
+    except ValueError as error:  # a path no system takes
+        raise FileError(f"cannot be read: {error}", where=path) from None
+    if not text.strip():
+        raise FileError("is empty", where=path)
+    return text
+
+
+def _csv(text: str, path: str) -> tuple[Numbered[dict[str, str]], list[str], str]:
+    """Rows, columns, and where the columns stand."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+    filled = ((reader.line_num, cells) for cells in reader if cells)
+    rows = []
+    try:
+        top, columns = next(filled)
+        if twice := [column for column in columns if columns.count(column) > 1]:
+            raise FileError(f"line {top} has the column {twice[0]!r} twice", where=path)
+        for line, cells in filled:
+            if len(cells) > len(columns):
+                raise FileError(f"line {line} has {len(cells)} fields under a header of {len(columns)}", where=path)
+            rows.append((line, dict.fromkeys(columns, "") | dict(zip(columns, cells, strict=False))))
+    except csv.Error as error:
+        raise FileError(f"line {reader.line_num} is not valid CSV: {error}", where=path) from None
+    return rows, columns, f"line {top}"
+
+
+def _objects(text: str, path: str, numbers: type[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The JSON objects of a text, one a line, blank lines skipped; `numbers` makes a number of its digits."""
+    for line, content in enumerate(io.StringIO(text, newline=""), 1):
+        if not content.strip():
+            continue
+        try:
+            value = json.loads(content.rstrip(), parse_int=numbers, parse_float=numbers, parse_constant=numbers)
+        except json.JSONDecodeError as error:
+            raise FileError(f"line {line}, column {error.colno} is not valid JSON: {error.msg}; one object a line", where=path) from None
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists in lists in lists
+            raise FileError(f"line {line} cannot be read as JSON: {error}", where=path) from None
+        if not isinstance(value, dict):
+            raise FileError(f"line {line} is not a JSON object", where=path)
+        yield line, value
+
+
+def _cell(key: str, value: Any, line: int, path: str) -> str:
+    """A JSON value as the text a CSV would hold."""
+    if isinstance(value, list | dict):
+        raise FileError(f"line {line}: key {key!r} must be a text, a number, true, false or null, not a list or an object", where=path)
+    return "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)
