@@ -14,23 +14,24 @@ from planner.plan import Plan
 from planner.shard import padded_vocab
 from planner.specs import Gpu, Job, Model
 
-FP8_GAIN = 0.9  # of the nominal gain of fp8 over bf16; 1.8 times on H100, fitted on published fp8 runs before this project
-HBM_FRACTION = 0.8  # of memory bandwidth that element-wise kernels reach; aiconfigurator systems/*.yaml, t = bytes / (0.8 bw)
-HOST_BACKWARD = 1.5  # host time of a backward pass over a forward pass; same source as the stacks' host_layer_us
-FLASH_BACKWARD = 2.5  # FLOPs of flash attention's backward over its forward: five products for two (Dao 2023, Section 3.1)
-FLASH_1_SLOWER = 1.33  # flash-1 over flash-2, from published runs of both
 Shape = tuple[Any, Any, Any]
 
 
+def narrow_gain(gpu: Gpu, precision: str) -> float:
+    """How many times the 16-bit rate products in 8 or 4 bits reach on this GPU; 1 for 16 bits."""
+    nominal = {"fp8": gpu.flops_fp8, "fp4": gpu.flops_fp4}.get(precision, 0.0) / gpu.flops_bf16
+    return max(1.0, gpu.narrow_fraction * nominal)
+
+
 @formula(
-    "t_0 + ([2 · (x + dx) · (y + dy) · (z + dz) / R_g]⁴ + [2 · (x · y + y · z + x · z) / B_g]⁴)^¼",
+    "t_0 + ([2 · (x + dx) · (y + dy) · (z + dz) / (ρ · R_g)]⁴ + [2 · (x · y + y · z + x · z) / B_g]⁴)^¼",
     "calib",
     "form and constants: the GPU's file",
 )
 def gemm_seconds(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any) -> Any:
     """One matrix product of m x k by k x n in 16 or 8 bits; seconds."""
     g = gpu.gemm
-    rate = g.flops_s * (max(1.0, FP8_GAIN * gpu.flops_fp8 / gpu.flops_bf16) if precision == "fp8" else 1.0)
+    rate = g.training * g.flops_s * narrow_gain(gpu, precision)
     flops = 2.0 * (m_rows + g.pad_m) * (n_columns + g.pad_n) * (k_inner + g.pad_k) / rate
     moved = 2.0 * (m_rows * n_columns + n_columns * k_inner + m_rows * k_inner) / g.bytes_s
     squares = (flops * flops) ** 2 + (moved * moved) ** 2
@@ -69,7 +70,8 @@ def linear_backward(job: Job, plan: Plan, tokens: Any) -> Any:
     gpu, total = job.cluster.gpu, 0.0
     for part in linear_shapes(job, plan, tokens).values():
         for m, n, k in part:
-            total = total + gemm_seconds(gpu, job.precision, m, k, n) + gemm_seconds(gpu, job.precision, k, n, m)
+            weights = 0.0 if job.frozen else gemm_seconds(gpu, job.precision, k, n, m)
+            total = total + gemm_seconds(gpu, job.precision, m, k, n) + weights
     return total
 
 
@@ -97,18 +99,20 @@ def unfused_attention(job: Job, plan: Plan, tokens: Any, backward: bool) -> Any:
     products = gemm_seconds(gpu, "bf16", rows, s, e) + gemm_seconds(gpu, "bf16", rows, e, s)
     # bytes a score: softmax read and write (backward two reads, one write), dropout likewise with its mask
     softmax, dropout = (6, 5) if backward else (4, 5)
-    moved = softmax + (dropout if model.dropout else 0) + (8 if job.attention == "unfused" else 0)  # scale and mask apart
-    return products * (2 if backward else 1) + rows * s * moved / (HBM_FRACTION * gpu.hbm_bytes_s)
+    kernels = softmax + (dropout if model.dropout else 0) + (8 if job.attention == "unfused" else 0)  # scale and mask apart
+    moved = kernels * job.stack.softmax_traffic
+    return products * (2 if backward else 1) + rows * s * moved / (job.constants.hbm_fraction * gpu.hbm_bytes_s)
 
 
-@formula("F_a / (φ · R_g) with flash kernels; products and softmax by bytes otherwise", "flash23", "rate: the GPU's file")
+@formula("F_a / (φ · ρ · R_g) with flash kernels; products and softmax by bytes otherwise", "flash23", "rate: the GPU's file")
 def attention_forward(job: Job, plan: Plan, tokens: Any, attention_flops: Any) -> Any:
     """A layer's attention, forward; seconds."""
     if not job.attention.startswith("flash"):
         return unfused_attention(job, plan, tokens, backward=False)
     gpu = job.cluster.gpu
-    slower = FLASH_1_SLOWER if job.attention == "flash-1" else 1.0
-    return gpu.gemm.overhead_s + slower * attention_flops / (gpu.flash_fraction * gpu.gemm.flops_s)
+    slower = job.constants.flash_1_slower if job.attention == "flash-1" else 1.0
+    fraction = gpu.flash3_fraction if job.attention == "flash-3" and gpu.flash3_fraction else gpu.flash_fraction
+    return gpu.gemm.overhead_s + slower * attention_flops / (fraction * gpu.gemm.training * gpu.gemm.flops_s)
 
 
 @formula("2.5 · t_a with flash kernels; twice the products otherwise", "flash23", "Section 3.1")
@@ -116,11 +120,13 @@ def attention_backward(job: Job, plan: Plan, tokens: Any, attention_forward: Any
     """A layer's attention, backward; seconds."""
     if not job.attention.startswith("flash"):
         return unfused_attention(job, plan, tokens, backward=True)
-    return FLASH_BACKWARD * attention_forward
+    return job.constants.flash_backward * attention_forward
 
 
 def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Any:
-    """Bytes a token that norms, residuals, dropout, positions and the activation move, each read and written once in 16 bits."""
+    """Bytes a token that norms, residuals, dropout, positions and the activation move: each read and written once in 16 bits,
+    as often again as the stack's kernels do.
+    """
     model = job.model
     region = np.where(plan.sequence_parallel > 0, plan.tp, 1)
     rotated = (model.heads + model.kv_heads) * model.head_dim / plan.tp
@@ -130,44 +136,51 @@ def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Any:
     widths = {(True, False): 6, (True, True): 10, (False, False): 4, (False, True): 6}[model.gated, backward]
     activation = widths * model.ffn / plan.tp
     cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)
-    return norms + residuals + positions + activation + cast
+    return job.stack.norm_traffic * norms + job.stack.elementwise * (residuals + positions + activation + cast)
 
 
-@formula("ε · T · bytes per token / (0.8 · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
+@formula("T · (norms · ε_n + the rest · ε) / (η_h · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
 def elementwise_forward(job: Job, plan: Plan, tokens: Any) -> Any:
     """A layer's element-wise work, forward; seconds."""
-    moved = job.stack.elementwise * tokens * elementwise_bytes(job, plan, backward=False)
-    return moved / (HBM_FRACTION * job.cluster.gpu.hbm_bytes_s)
+    moved = tokens * elementwise_bytes(job, plan, backward=False)
+    return moved / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
 
 
-@formula("(ε · T · bytes per token + 2 · g · P_l) / (0.8 · B_h)", "tmplan", "as forward, and weight gradients added into the kept ones")
+def trained_bytes(job: Job) -> float:
+    """Bytes of gradient kept for each parameter; none where the weights are frozen."""
+    return 0.0 if job.frozen else float(job.gradient_bytes)
+
+
+@formula(
+    "(T · (norms · ε_n + the rest · ε) + 2 · g · P_l) / (η_h · B_h)", "tmplan", "as forward, and weight gradients added into the kept ones"
+)
 def elementwise_backward(job: Job, plan: Plan, tokens: Any, layer_weights: Any) -> Any:
     """A layer's element-wise work, backward, with the accumulation of weight gradients; seconds."""
-    moved = job.stack.elementwise * tokens * elementwise_bytes(job, plan, backward=True)
-    return (moved + 2.0 * job.gradient_bytes * layer_weights) / (HBM_FRACTION * job.cluster.gpu.hbm_bytes_s)
+    moved = tokens * elementwise_bytes(job, plan, backward=True)
+    return (moved + 2.0 * trained_bytes(job) * layer_weights) / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
 
 
-@formula("t_m + t_a + t_e", "korthikanti22", "Table 4 measures these for one layer")
-def layer_forward(linear_forward: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
+@formula("κ_c · (t_m + t_a + t_e)", "korthikanti22", "Table 4 measures these for one layer")
+def layer_forward(job: Job, linear_forward: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
     """A layer's forward pass on the device; seconds."""
-    return linear_forward + attention_forward + elementwise_forward
+    return job.cluster.pace * (linear_forward + attention_forward + elementwise_forward)
 
 
-@formula("t_n + t_d + t_h", "korthikanti22", "Table 4 measures these for one layer")
-def layer_backward(linear_backward: Any, attention_backward: Any, elementwise_backward: Any) -> Any:
+@formula("κ_c · (t_n + t_d + t_h)", "korthikanti22", "Table 4 measures these for one layer")
+def layer_backward(job: Job, linear_backward: Any, attention_backward: Any, elementwise_backward: Any) -> Any:
     """A layer's backward pass on the device; seconds."""
-    return linear_backward + attention_backward + elementwise_backward
+    return job.cluster.pace * (linear_backward + attention_backward + elementwise_backward)
 
 
 @formula("parts of the forward pass repeated under selective recompute", "korthikanti22", "Section 5")
 def selective_repeat(job: Job, plan: Plan, tokens: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
     """Forward work that selective recompute repeats in one layer; seconds."""
     repeat = job.stack.selective.repeat
-    total = repeat.get("attention", 0.0) * attention_forward + repeat.get("elementwise", 0.0) * elementwise_forward
+    total: Any = repeat.get("attention", 0.0) * attention_forward + repeat.get("elementwise", 0.0) * elementwise_forward
     for part, seconds in linear_parts(job, plan, tokens).items():
         if repeat.get(part):
             total = total + repeat[part] * seconds
-    return total
+    return job.cluster.pace * total
 
 
 @formula("t_r under selective recompute, else 0", "korthikanti22", "Section 5")
@@ -176,20 +189,33 @@ def selective_seconds(plan: Plan, selective_repeat: Any) -> Any:
     return np.where(plan.recompute == 1, selective_repeat, 0.0)
 
 
-@formula("max(0, H_l - t_f) + max(0, 1.5 · H_l - t_b)", "tmplan", "a layer takes no less than its launches")
-def layer_host(job: Job, layer_forward: Any, layer_backward: Any) -> Any:
+@formula("κ_h · (H_l + H_t under tensor parallelism)", "tmplan", "kernels by count: the stack's")
+def host_layer(job: Job, plan: Plan) -> Any:
+    """Time the host needs to launch one layer's forward pass; seconds."""
+    return job.cluster.host_pace * (job.stack.host_layer_s + np.where(plan.tp > 1, job.stack.host_tp_s, 0.0))
+
+
+def longer(job: Job, host: Any, busy: Any) -> Any:
+    """What host and device together take beyond the device alone, overlapping kernel by kernel; seconds."""
+    power = job.constants.host_power
+    share = host / busy
+    return busy * ((1.0 + share**power) ** (1.0 / power) - 1.0)
+
+
+@formula("(h_f^η_p + t_bf^η_p)^(1/η_p) - t_bf, and with 1.5 · h_f and t_bb", "tmplan", "launches overlap kernel by kernel")
+def layer_host(job: Job, host_layer: Any, busy_forward: Any, busy_backward: Any) -> Any:
     """Time the device waits for the host in one layer, forward and backward; seconds."""
-    host = job.stack.host_layer_s
-    return np.maximum(0.0, host - layer_forward) + np.maximum(0.0, HOST_BACKWARD * host - layer_backward)
+    backward = job.constants.host_backward * host_layer
+    return longer(job, host_layer, busy_forward) + longer(job, backward, busy_backward)
 
 
-@formula("max(0, H_l - t_f)", "tmplan", "a repeated forward pass takes no less than its launches")
-def repeat_host(job: Job, layer_forward: Any) -> Any:
+@formula("(h_f^η_p + t_bf^η_p)^(1/η_p) - t_bf", "tmplan", "launches overlap kernel by kernel")
+def repeat_host(job: Job, host_layer: Any, busy_forward: Any) -> Any:
     """Time the device waits for the host while a layer's forward pass is repeated; seconds."""
-    return np.maximum(0.0, job.stack.host_layer_s - layer_forward)
+    return longer(job, host_layer, busy_forward)
 
 
-@formula("3 · t_g + 2 · λ · T · (V / t) / (0.8 · B_h)", "korthikanti22", "Appendix A: logits layer")
+@formula("3 · t_g + 2 · λ · T · (V / t) / (η_h · B_h)", "korthikanti22", "Appendix A: logits layer")
 def head_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
     """Head and loss of one micro-batch, forward and backward; seconds."""
     gpu, hidden = job.cluster.gpu, float(job.model.hidden)
@@ -197,12 +223,12 @@ def head_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
     products = (
         gemm_seconds(gpu, "bf16", tokens, entries, hidden)
         + gemm_seconds(gpu, "bf16", tokens, hidden, entries)
-        + gemm_seconds(gpu, "bf16", hidden, entries, tokens)
+        + (0.0 if job.frozen else gemm_seconds(gpu, "bf16", hidden, entries, tokens))
     )
-    return products + 2.0 * job.stack.logits_bytes * tokens * entries / (HBM_FRACTION * gpu.hbm_bytes_s)
+    return job.cluster.pace * products + 2.0 * job.stack.logits_bytes * tokens * entries / (job.constants.hbm_fraction * gpu.hbm_bytes_s)
 
 
-@formula("(12 · T · h) / (0.8 · B_h)", "tmplan", "lookup, its gradient added in fp32, by bytes")
+@formula("(12 · T · h) / (η_h · B_h)", "tmplan", "lookup, its gradient added in fp32, by bytes")
 def embedding_seconds(job: Job, tokens: Any) -> Any:
     """Embedding of one micro-batch, forward and backward; seconds."""
-    return 12.0 * tokens * job.model.hidden / (HBM_FRACTION * job.cluster.gpu.hbm_bytes_s)
+    return 12.0 * tokens * job.model.hidden / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)

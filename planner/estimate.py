@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from planner import compute, memory, schedule, shard, traffic
+from planner.band import Band
 from planner.plan import Column, Plan, distinct
 from planner.specs import Job
 
@@ -34,6 +35,8 @@ class LayerCost(NamedTuple):
     layer_backward: Any
     selective_repeat: Any
     layer_host: Any
+    host_layer: Any
+    busy_layer: Any
     repeat_layer: Any
     tp_forward: Any
     cp_forward: Any
@@ -50,6 +53,7 @@ class StageCost(NamedTuple):
     kept_activations: Any
     checkpoint_bytes: Any
     embedding_masks: Any
+    gathered_inputs: Any
     rest_bytes: Any
     stage_work: Any
     repeat_layer: Any
@@ -67,6 +71,7 @@ class Pipeline(NamedTuple):
     bubble_seconds: Any
     pp_seconds: Any
     slowest_stage: Any
+    last_round: Any
 
 
 class Sharding(NamedTuple):
@@ -75,6 +80,7 @@ class Sharding(NamedTuple):
     static_bytes: Any
     host_bytes: Any
     reduce_once: Any
+    gather_once: Any
     reduce_each: Any
     optimizer_seconds: Any
 
@@ -104,6 +110,8 @@ class Estimate:
     host: Column  # bytes on a node's host
     tokens_per_second_per_gpu: Column
     mfu: Column
+    step_band: Band  # of measured runs like these
+    memory_band: Band
 
 
 def layer_cost(job: Job, plan: Plan) -> LayerCost:
@@ -114,13 +122,17 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     attention_forward = compute.attention_forward(job, plan, t, flops)
     attention_backward = compute.attention_backward(job, plan, t, attention_forward)
     elementwise = compute.elementwise_forward(job, plan, t)
-    forward = compute.layer_forward(compute.linear_forward(job, plan, t), attention_forward, elementwise)
+    forward = compute.layer_forward(job, compute.linear_forward(job, plan, t), attention_forward, elementwise)
     backward = compute.layer_backward(
-        compute.linear_backward(job, plan, t), attention_backward, compute.elementwise_backward(job, plan, t, weights)
+        job, compute.linear_backward(job, plan, t), attention_backward, compute.elementwise_backward(job, plan, t, weights)
     )
     tp_forward = traffic.tp_forward(job, plan, traffic.tp_message(job, t))
     cp_forward = traffic.cp_forward(job, plan, t)
-    waited = compute.repeat_host(job, forward)
+    cp_layer = traffic.cp_layer(job, cp_forward, attention_forward, attention_backward)
+    exposed = job.stack.tp_exposed * tp_forward + cp_layer / 3
+    busy_forward, busy_backward = forward + exposed, backward + exposed + cp_layer / 3
+    host = compute.host_layer(job, plan)
+    waited = compute.repeat_host(job, host, busy_forward)
     return LayerCost(
         tokens=t,
         layer_activations=memory.layer_activations(job, plan, t),
@@ -130,11 +142,13 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
         layer_forward=forward,
         layer_backward=backward,
         selective_repeat=compute.selective_repeat(job, plan, t, attention_forward, elementwise),
-        layer_host=compute.layer_host(job, forward, backward),
+        layer_host=compute.layer_host(job, host, busy_forward, busy_backward),
+        host_layer=host,
+        busy_layer=busy_forward + busy_backward,
         repeat_layer=traffic.repeat_layer(job, forward, waited, tp_forward, cp_forward, attention_forward),
         tp_forward=tp_forward,
         cp_forward=cp_forward,
-        cp_layer=traffic.cp_layer(job, cp_forward, attention_forward, attention_backward),
+        cp_layer=cp_layer,
         head_seconds=compute.head_seconds(job, plan, t),
         embedding_seconds=compute.embedding_seconds(job, t),
     )
@@ -172,7 +186,7 @@ def work_parts(job: Job, plan: Plan, stage: Any, layers: Any, cost: LayerCost) -
     edges = cost.embedding_seconds, cost.head_seconds
     return {
         "compute": schedule.stage_compute(plan, stage, layers, cost.layer_forward, cost.layer_backward, *edges),
-        "host": schedule.stage_host(job, layers, cost.layer_host),
+        "host": schedule.stage_host(job, plan, layers, cost.layer_host, cost.host_layer, cost.busy_layer),
         "tp": traffic.stage_tp(job, plan, stage, layers, cost.tp_forward),
         "cp": traffic.stage_cp(layers, cost.cp_layer),
     }
@@ -181,12 +195,14 @@ def work_parts(job: Job, plan: Plan, stage: Any, layers: Any, cost: LayerCost) -
 def stage_cost(job: Job, plan: Plan, stage: Any, cost: LayerCost) -> StageCost:
     """The costs of one micro-batch on some stages (stages x plans), for each plan, from the costs of a layer."""
     layers, count = shard.stage_layers(job, plan, stage), shard.micro_batches(job, plan)
+    in_flight = shard.in_flight(job, plan, stage, count)
     return StageCost(
         layers=layers,
-        in_flight=shard.in_flight(plan, stage, count),
+        in_flight=in_flight,
         kept_activations=memory.kept_activations(plan, cost.layer_activations, cost.selective_activations),
         checkpoint_bytes=cost.checkpoint_bytes,
         embedding_masks=memory.embedding_masks(job, stage, cost.checkpoint_bytes),
+        gathered_inputs=memory.gathered_inputs(job, plan, cost.tokens, in_flight),
         rest_bytes=memory.rest_bytes(*rest_parts(job, plan, stage, cost).values()),
         stage_work=schedule.stage_work(*work_parts(job, plan, stage, layers, cost).values()),
         repeat_layer=cost.repeat_layer,
@@ -207,7 +223,9 @@ edge_costs = gathered(STAGE_AXES, edge_cost)
 def activations(job: Job, plan: Plan, c: StageCost) -> Any:
     """Activations in flight on each stage; bytes."""
     repeated = shard.recomputed_layers(plan, c.layers)
-    return memory.activation_bytes(job, c.layers, repeated, c.in_flight, c.kept_activations, c.checkpoint_bytes, c.embedding_masks)
+    return memory.activation_bytes(
+        job, c.layers, repeated, c.in_flight, c.kept_activations, c.checkpoint_bytes, c.embedding_masks, c.gathered_inputs
+    )
 
 
 def repeats(plan: Plan, c: StageCost) -> Any:
@@ -223,9 +241,10 @@ def pipeline(job: Job, plan: Plan, c: StageCost) -> Pipeline:
         live_bytes=memory.live_bytes(activations(job, plan, c), c.rest_bytes),
         micro_batches=c.micro_batches,
         steady_seconds=schedule.steady_seconds(c.micro_batches, slowest),
-        bubble_seconds=schedule.bubble_seconds(plan, schedule.all_stages(job, plan, c.layers, each), slowest),
+        bubble_seconds=schedule.bubble_seconds(job, plan, schedule.all_stages(job, plan, c.layers, each), slowest),
         pp_seconds=c.pp_seconds,
         slowest_stage=slowest,
+        last_round=traffic.last_round(plan, c.micro_batches),
     )
 
 
@@ -240,6 +259,7 @@ def static_parts(job: Job, plan: Plan, stage: Any, layers: Any) -> tuple[dict[st
         "gradients": memory.gradient_memory(job, plan, weights, size),
         "optimizer": memory.resident_optimizer(job, states),
         "gathered": memory.gathered_bytes(job, plan, stage, layer, embedding, head),
+        "workspace": job.stack.workspace_bytes,
     }
     return parts, states, weights
 
@@ -253,6 +273,7 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         static_bytes=memory.static_bytes(*parts.values()),
         host_bytes=traffic.host_bytes(job, shard.largest(states)),
         reduce_once=traffic.reduce_once(job, plan, heaviest),
+        gather_once=traffic.gather_once(job, plan, heaviest),
         reduce_each=traffic.reduce_each(job, plan, heaviest),
         optimizer_seconds=traffic.optimizer_seconds(job, plan, heaviest, shard.shard_size(plan)),
     )
@@ -263,12 +284,18 @@ def device(job: Job, p: Pipeline, s: Sharding) -> Any:
     return memory.device_bytes(job, memory.allocated_bytes(s.static_bytes, p.live_bytes))
 
 
+def dp_seconds(job: Job, p: Pipeline, s: Sharding) -> Any:
+    """Data-parallel traffic that nothing hides; seconds."""
+    hidden = traffic.hidden_once(job, s.reduce_once, s.gather_once, p.last_round, p.slowest_stage)
+    return traffic.dp_seconds(job, s.reduce_once, s.gather_once, hidden, s.reduce_each, p.micro_batches, p.steady_seconds)
+
+
 def time_tail(job: Job, p: Pipeline, s: Sharding) -> dict[str, Any]:
     """The parts of an even step that are not the slowest stage's own: bubble, pp, dp, optimizer, host once a step; seconds."""
     return {
         "bubble": p.bubble_seconds,
         "pp": p.pp_seconds,
-        "dp": traffic.dp_seconds(job, s.reduce_once, s.reduce_each, p.micro_batches, p.slowest_stage, p.steady_seconds),
+        "dp": dp_seconds(job, p, s),
         "optimizer": s.optimizer_seconds,
         "fixed": schedule.fixed_seconds(job),
     }

@@ -8,6 +8,7 @@ import numpy as np
 
 from planner import estimate as est
 from planner import schedule
+from planner.band import band
 from planner.errors import TmplanError
 from planner.formula import Step, tracing
 from planner.plan import Plan
@@ -29,18 +30,18 @@ def evaluate(job: Job, plan: Plan) -> est.Estimate:
     def at(values: Any, rows: Any) -> Any:
         return np.take_along_axis(np.broadcast_to(values, stage.shape), rows[None], 0)[0]
 
-    memory_parts = {k: at(v, fullest) for k, v in _memory(job, plan, stage, c, cost).items()}
-    memory_parts["slack"] = job.stack.allocator_slack * sum(memory_parts.values())
-    memory_parts["context"] = np.full(len(plan), job.stack.context_bytes)
+    purposes = {k: at(v, fullest) for k, v in memory_parts(job, plan, stage, c, cost).items()}
+    purposes["slack"] = job.stack.allocator_slack * sum(purposes.values())
+    purposes["context"] = np.full(len(plan), job.stack.context_bytes)
     tail = est.time_tail(job, p, s)
     time_parts = {k: p.micro_batches * at(v, slowest) for k, v in per_stage.items()} | tail
     time_parts["straggler"] = est.step_of(job, p, tail)[1]
     time_parts["host"] = time_parts["host"] + time_parts.pop("fixed")
     layers = at(c.layers, slowest) * p.micro_batches
     hidden = {
-        "tp": (1 - job.stack.tp_exposed) * 2 * cost.tp_forward * layers,
+        "tp": max(0.0, 1 - job.stack.tp_exposed) * 2 * cost.tp_forward * layers,
         "cp": np.maximum(0.0, 3 * cost.cp_forward - cost.cp_layer) * layers,
-        "dp": s.reduce_once + p.micro_batches * s.reduce_each - tail["dp"],
+        "dp": s.reduce_once + s.gather_once + p.micro_batches * s.reduce_each - tail["dp"],
     }
     return est.Estimate(
         plan=plan,
@@ -48,7 +49,7 @@ def evaluate(job: Job, plan: Plan) -> est.Estimate:
         memory_limit=job.memory_limit,
         fits=est.fitting(job, totals),
         step=totals.step,
-        memory_parts=memory_parts,
+        memory_parts=purposes,
         time_parts=time_parts,
         hidden=hidden,
         stage=at(stage, fullest),
@@ -56,10 +57,12 @@ def evaluate(job: Job, plan: Plan) -> est.Estimate:
         host=totals.host,
         tokens_per_second_per_gpu=schedule.tokens_per_second_per_gpu(job, totals.step),
         mfu=schedule.mfu(job, schedule.model_flops(job), totals.step),
+        step_band=band(job),
+        memory_band=band(job, "memory"),
     )
 
 
-def _memory(job: Job, plan: Plan, stage: Any, c: est.StageCost, cost: est.LayerCost) -> dict[str, Any]:
+def memory_parts(job: Job, plan: Plan, stage: Any, c: est.StageCost, cost: est.LayerCost) -> dict[str, Any]:
     """Bytes by purpose on each stage, allocated alone."""
     states, _, _ = est.static_parts(job, plan, stage, c.layers)
     return states | {"activations": est.activations(job, plan, c)} | est.rest_parts(job, plan, stage, cost)
@@ -71,7 +74,7 @@ def stages(job: Job, plan: Plan) -> list[dict[str, Any]]:
     stage = np.arange(plan.pp)[:, None]
     cost = est.layer_cost(job, columns)
     c = est.stage_cost(job, columns, stage, cost)
-    parts = _memory(job, columns, stage, c, cost)
+    parts = memory_parts(job, columns, stage, c, cost)
     rows = []
     for i in range(plan.pp):
         row = {k: float(np.broadcast_to(v, stage.shape)[i, 0]) for k, v in parts.items()}

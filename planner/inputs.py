@@ -153,6 +153,7 @@ def _cluster(inputs: Inputs, values: Mapping[str, Value]) -> Cluster:
         found |= {"nic_bytes_s": shape.nic_bytes_s or gpu.nic_bytes_s, "host_memory_bytes": shape.host_memory_bytes}
     if shape and same:
         found |= {"link_domain": shape.link_domain, "link_bytes_s": shape.link_bytes_s or gpu.link_bytes_s}
+        found |= {"pace": shape.pace, "host_pace": shape.host_pace, "calibrated_runs": shape.calibrated_runs}
     return Cluster(shape.name if shape else gpu.name, gpu, gpus, min(node, gpus), **(found | given))
 
 

@@ -185,7 +185,7 @@ def _lines(path: str | Path, listed: str) -> list[tuple[int, list[str]]]:
 def _fit(model: Callable[[Floats], Floats], measured: Floats, bounds: list[tuple[float, float, float]], weights: Any = 1.0) -> Floats:
     """Parameters that bring model nearest to what was measured; bounds: least, start and most of each. TmplanError without scipy."""
     try:
-        from scipy.optimize import least_squares  # type: ignore[import-untyped]  # here: only a fit should pay for loading it
+        from scipy.optimize import least_squares  # here: only a fit should pay for loading it
     except ImportError:
         raise TmplanError("a fit needs scipy, which is not installed: pip install scipy") from None
     least, start, most = np.array(bounds).T

@@ -15,15 +15,14 @@ from planner.plan import Plan
 from planner.shard import padded_vocab
 from planner.specs import Job
 
-# Transformer Math 101, "Optimizer States": an fp32 master copy, and beside it momentum and variance, or momentum alone.
-MASTER_BYTES = 4.0
+# Transformer Math 101, "Optimizer States": momentum and variance, or momentum alone.
 STATES = {"adamw": 2, "adamw-8bit": 2, "sgd": 1}
 WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training keeps its weights in bf16 and casts them
 
 
 def optimizer_width(job: Job) -> float:
     """Bytes a parameter of the master copy and the optimizer's states: AdamW 4+4+4, 8-bit 4+1+1, SGD with momentum 4+4."""
-    return MASTER_BYTES + STATES[job.optimizer] * job.state_bytes
+    return job.stack.master_bytes + STATES[job.optimizer] * job.state_bytes
 
 
 def kept_whole(job: Job, plan: Plan) -> Any:
@@ -38,20 +37,21 @@ def parameter_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -
     return WEIGHT_BYTES * stage_weights * np.where((plan.zero >= 3) & ~kept_whole(job, plan), sharded, 1.0)
 
 
-@formula("g · P_i, divided by Z under ZeRO-2 and ZeRO-3", "zero20", "Section 5, Figure 1")
+@formula("g · P_i, divided by Z under ZeRO-2 and ZeRO-3; and g_b · P_i if D > 1", "zero20", "Section 5, Figure 1")
 def gradient_memory(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
-    """Gradients a rank keeps; bytes."""
-    return job.gradient_bytes * stage_weights / np.where((plan.zero >= 2) & ~kept_whole(job, plan), shard_size, 1)
+    """Gradients a rank keeps, and buckets of 16-bit gradients beside them where the stack has those; bytes."""
+    kept = job.gradient_bytes / np.where((plan.zero >= 2) & ~kept_whole(job, plan), shard_size, 1)
+    return (0.0 if job.frozen else 1.0) * stage_weights * (kept + job.stack.bucket_gradient_bytes * (plan.dp > 1))
 
 
 @formula(
-    "(4 + u · states) · P_i, divided by Z from ZeRO-1 up",
+    "(g_m + u · states) · P_i, divided by Z from ZeRO-1 up",
     "math101",
     "Optimizer States; zero20 Figure 1",
 )
 def optimizer_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
     """Master weights and optimizer states of a rank, wherever they live; bytes."""
-    return optimizer_width(job) * stage_weights / np.where(plan.zero >= 1, shard_size, 1)
+    return (0.0 if job.frozen else 1.0) * optimizer_width(job) * stage_weights / np.where(plan.zero >= 1, shard_size, 1)
 
 
 @formula("2 · max(2 · P_l, P_e, P_h) + g_r · max(P_l, P_e, P_h) under ZeRO-3", "fsdp23", "Section 3.3: two units are gathered at a time")
@@ -75,20 +75,21 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Any]:
     queries = model.heads * model.head_dim / plan.tp
     keys = -(-model.kv_heads // plan.tp) * model.head_dim
     norms = 1 if model.parallel_block else model.norms_per_layer
+    kept = 1.0 if job.stack.narrow_kept and job.precision in ("fp8", "fp4") else 2.0  # bytes of a matrix product's input
     scores: Any
     if job.attention.startswith("flash"):
         scores = 4.0 * model.heads / plan.tp  # the log-sum-exp, fp32
     else:
         scores = (5.0 if model.dropout else 2.0) * model.heads * job.sequence / plan.tp
     return {
-        "norm_in": 2.0 * norms * model.hidden / region,
-        "linear_in": 2.0 * min(2, model.norms_per_layer) * model.hidden / region,
+        "norm_in": (2.0 + job.stack.norm_kept) * norms * model.hidden / region,
+        "linear_in": kept * min(2, model.norms_per_layer) * model.hidden / region,
         "qkv": 2.0 * (queries + 2 * keys) + (2.0 * (queries + keys) if model.qk_norm != "none" else 0.0),
         "scores": scores,
         "attention_out": 2.0 * queries,
         "dropout_masks": (2.0 if model.dropout else 0.0) * model.hidden / region,
         "mlp_hidden": 2.0 * (2 if model.gated else 1) * model.ffn / plan.tp,
-        "act_out": 2.0 * model.ffn / plan.tp,
+        "act_out": kept * (1 + (job.stack.gate_kept if model.gated else 0.0)) * model.ffn / plan.tp,
     }
 
 
@@ -111,13 +112,32 @@ def checkpoint_bytes(job: Job, plan: Plan, tokens: Any) -> Any:
     return 2.0 * tokens * job.model.hidden / np.where(plan.sequence_parallel > 0, plan.tp, 1)
 
 
-@formula("κ · n_i · ((ℓ_i - r_i) · A_k + r_i · A_c + A_m)", "korthikanti22", "Section 4.2.3 and Equation 5")
+@formula("max(n_i - 2, 0) · 2 · κ_t · T · h under sequence parallelism", "tmplan", "seen in nanotron's runs")
+def gathered_inputs(job: Job, plan: Plan, tokens: Any, in_flight: Any) -> Any:
+    """Gathered inputs of a layer's column-parallel products that wait for the communication stream; bytes.
+
+    A host that runs ahead of the device frees none of them: in the warm-up of a pipeline, or, where a stack's pipelines wait at
+    every send, in a forward pass without one.
+    """
+    count = np.maximum(in_flight - 2.0, 0.0) if job.stack.gathered_in_pipeline else np.where(plan.pp > 1, 0.0, 1.0)
+    return count * (plan.sequence_parallel * (plan.tp > 1)) * (2.0 * job.stack.gathered_kept * tokens * job.model.hidden)
+
+
+@formula("κ · n_i · ((ℓ_i - r_i) · A_k + r_i · A_c + A_m) + (ℓ_i - r_i) · A_g", "korthikanti22", "Section 4.2.3 and Equation 5")
 def activation_bytes(
-    job: Job, stage_layers: Any, recomputed_layers: Any, in_flight: Any, kept_activations: Any, checkpoint_bytes: Any, embedding_masks: Any
+    job: Job,
+    stage_layers: Any,
+    recomputed_layers: Any,
+    in_flight: Any,
+    kept_activations: Any,
+    checkpoint_bytes: Any,
+    embedding_masks: Any,
+    gathered_inputs: Any,
 ) -> Any:
     """Activations of all micro-batches in flight on one rank of a stage; bytes."""
     layers = stage_layers * kept_activations + recomputed_layers * (checkpoint_bytes - kept_activations)
-    return job.stack.activation_overhead * in_flight * (layers + embedding_masks)
+    gathered = (stage_layers - recomputed_layers) * gathered_inputs
+    return job.stack.activation_overhead * in_flight * (layers + embedding_masks) + gathered
 
 
 @formula("A_c / 2 if i = 0, with dropout", "korthikanti22", "Section 4.2.3: the dropout behind the embedding")
@@ -145,10 +165,12 @@ def layer_working(job: Job, plan: Plan, tokens: Any, layer_activations: Any, sel
     return wide + again
 
 
-@formula("λ · T · V / t if i = p - 1", "korthikanti22", "Section 4.2.3, output layer: logits and the loss in fp32")
+@formula(
+    "λ · T · V / t if i = p - 1; λ · T · V if gathered over t", "korthikanti22", "Section 4.2.3, output layer: logits and the loss in fp32"
+)
 def logits_memory(job: Job, plan: Plan, stage: Any, tokens: Any) -> Any:
     """Logits, their gradient and the loss's fp32 copies on the last stage; bytes."""
-    return (stage == plan.pp - 1) * (job.stack.logits_bytes * tokens * padded_vocab(job, plan) / plan.tp)
+    return (stage == plan.pp - 1) * (job.stack.logits_bytes * tokens * padded_vocab(job, plan) / (1 if job.stack.logits_whole else plan.tp))
 
 
 @formula("max(W_l - G, 0)", "tmplan", "layer and loss are not at work at once")
@@ -169,10 +191,10 @@ def allocated_bytes(static_bytes: Any, live_bytes: Any) -> Any:
     return static_bytes + live_bytes
 
 
-@formula("W_p + G_p + O_p + F_p", "zero20", "Figure 1: model states")
-def static_bytes(parameter_bytes: Any, gradient_memory: Any, resident_optimizer: Any, gathered_bytes: Any) -> Any:
-    """Weights, gradients, optimizer states and gathered layers of one rank; bytes."""
-    return parameter_bytes + gradient_memory + resident_optimizer + gathered_bytes
+@formula("W_p + G_p + O_p + F_p + X_w", "zero20", "Figure 1: model states")
+def static_bytes(parameter_bytes: Any, gradient_memory: Any, resident_optimizer: Any, gathered_bytes: Any, workspace_bytes: Any) -> Any:
+    """Weights, gradients, optimizer states, gathered layers and libraries' workspaces of one rank; bytes."""
+    return parameter_bytes + gradient_memory + resident_optimizer + gathered_bytes + workspace_bytes
 
 
 @formula("O_s, or 0 if offloaded", "offload21", "Section 4")
@@ -197,3 +219,8 @@ def live_bytes(activation_bytes: Any, rest_bytes: Any) -> Any:
 def device_bytes(job: Job, allocated_bytes: Any) -> Any:
     """What the device shows: allocated, the caching allocator's slack, and the context; bytes."""
     return (1.0 + job.stack.allocator_slack) * allocated_bytes + job.stack.context_bytes
+
+
+def reserved_bytes(job: Job, allocated_bytes: Any) -> Any:
+    """What the caching allocator holds: live tensors and its slack; bytes."""
+    return (1.0 + job.stack.allocator_slack) * allocated_bytes

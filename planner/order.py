@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from planner.band import band
 from planner.columns import Column
 from planner.schedule import mfu, model_flops, tokens_per_second_per_gpu
 from planner.search import Result
@@ -37,6 +38,8 @@ def figures(result: Result, rows: Any) -> Any:
         host=result.host_bytes(rows),
         tokens_per_second_per_gpu=tokens_per_second_per_gpu(job, step),
         mfu=mfu(job, model_flops(job), step),
+        step_band=band(job),
+        memory_band=band(job, "memory"),
     )
 
 

@@ -53,10 +53,14 @@ class ClusterPreset:
     host_memory_bytes: float  # a node
     gpus: int  # the world size to start from
     sources: tuple[str, ...] = ()
+    pace: float = 1.0  # of the device, of the host, and the measured runs they rest on: as in planner.specs.Cluster
+    host_pace: float = 1.0
+    calibrated_runs: int = 0
 
     def __post_init__(self) -> None:
         """FieldError for a count that no cluster has."""
-        checked(self, {"gpus_per_node": (1, 65_536), "link_domain": (1, 65_536), "gpus": (1, 10_000_000)})
+        counts = {"gpus_per_node": (1, 65_536), "link_domain": (1, 65_536), "gpus": (1, 10_000_000), "calibrated_runs": (0, 1_000_000)}
+        checked(self, counts | {"pace": (0.05, 20), "host_pace": (0.05, 20)})
 
 
 @dataclass(frozen=True)
@@ -85,10 +89,12 @@ NAME = {"name": Key("name", str, 1.0, None), "sources": Key("sources", list)}
 KEYS: dict[str, dict[str, Key]] = {
     "gpus": own_keys(Gpu, NAME | {
         "tflops_bf16": Key("flops_bf16", float, 1e12), "tflops_fp8": Key("flops_fp8", float, 1e12, 0.0),
+        "tflops_fp4": Key("flops_fp4", float, 1e12, 0.0),
         "memory_mib": Key("memory_bytes", float, 2.0**20), "memory_gib": Key("memory_bytes", float, 2.0**30),
         "hbm_gb_s": Key("hbm_bytes_s", float, 1e9), "link_gb_s": Key("link_bytes_s", float, 1e9),
         "nic_gbit_s": Key("nic_bytes_s", float, 1.25e8), "pcie_gb_s": Key("pcie_bytes_s", float, 1e9),
-        "flash_fraction": Key("flash_fraction", float, 1.0, DERIVED_FLASH), "gemm": Key("gemm", dict, 1.0, {}),
+        "flash_fraction": Key("flash_fraction", float, 1.0, DERIVED_FLASH),
+        "gemm": Key("gemm", dict, 1.0, {}),
     }),
     "clusters": own_keys(ClusterPreset, NAME | {
         "link_gb_s": Key("link_bytes_s", float, 1e9, None), "nic_gbit_s": Key("nic_bytes_s", float, 1.25e8, None),
@@ -96,7 +102,9 @@ KEYS: dict[str, dict[str, Key]] = {
     }),
     "models": own_keys(Model, NAME),
     "stacks": own_keys(Stack, NAME | {
-        "context_gib": Key("context_bytes", float, 2.0**30), "host_layer_us": Key("host_layer_s", float, 1e-6),
+        "context_gib": Key("context_bytes", float, 2.0**30), "workspace_gib": Key("workspace_bytes", float, 2.0**30, 0.09 * 2.0**30),
+        "host_layer_us": Key("host_layer_s", float, 1e-6),
+        "host_tp_us": Key("host_tp_s", float, 1e-6),
         "host_micro_batch_us": Key("host_micro_batch_s", float, 1e-6), "step_fixed_ms": Key("step_fixed_s", float, 1e-3),
         "selective": Key("selective", dict, 1.0, {}),
     }),
@@ -105,7 +113,7 @@ GEMM_KEYS = {
     "overhead_us": Key("overhead_s", float, 1e-6, None), "tflops": Key("flops_s", float, 1e12, None),
     "pad_m": Key("pad_m", float, 1.0, DERIVED_GEMM["pad_m"]), "pad_n": Key("pad_n", float, 1.0, DERIVED_GEMM["pad_n"]),
     "pad_k": Key("pad_k", float, 1.0, DERIVED_GEMM["pad_k"]), "tb_s": Key("bytes_s", float, 1e12, None),
-    "training_factor": Key("training_factor", float, 1.0, 1.0), "source": Key("source", str, 1.0, ""),
+    "training_factor": Key("training", float, 1.0, 1.0), "source": Key("source", str, 1.0, ""),
 }  # fmt: skip
 
 
@@ -151,8 +159,18 @@ def stack(name_or_path: str | Path) -> Stack:
 def _spec(kind: str, name_or_path: str | Path, build: Callable[[dict[str, Any], str], T]) -> T:
     """Find the file, read it, and make the spec; whatever the spec refuses is told with the file's name."""
     path = _find(kind, str(name_or_path))
+    return _made(kind, read_toml(path), path, build)
+
+
+def gpu_of(table: Mapping[str, Any], path: Path) -> Gpu:
+    """The GPU that a file of these tables would hold."""
+    return _made("gpus", table, path, _gpu)
+
+
+def _made(kind: str, table: Mapping[str, Any], path: Path, build: Callable[[dict[str, Any], str], T]) -> T:
+    """The spec of a file's tables."""
     where = str(path)
-    values = _fill(read_toml(path), KEYS[kind], where)
+    values = _fill(table, KEYS[kind], where)
     values["name"] = values["name"] or path.stem
     try:
         return build(values, where)
@@ -172,6 +190,19 @@ def _find(kind: str, name: str) -> Path:
     if len(name) < 200 and name and Path(name).is_file():
         return Path(name)
     raise UnknownName(kind.removesuffix("s"), name, names(kind))
+
+
+def listed(kind: str, name_or_path: str | Path) -> str:
+    """The name under which `names` lists what a name or a path stands for; FileError for a file that lies in no preset folder."""
+    path = _find(kind, str(name_or_path))
+    if path.parent not in (SHIPPED / kind, user_folder() / kind):
+        raise FileError(f"is no preset; put it into {user_folder() / kind} and give its name", where=str(path))
+    return path.stem
+
+
+def table(kind: str, name: str) -> dict[str, Any]:
+    """What the file of a preset says, key by key."""
+    return dict(read_toml(_find(kind, name)))
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -245,7 +276,7 @@ def _gpu(values: dict[str, Any], where: str) -> Gpu:
 def _gemm(values: Mapping[str, Any], where: str) -> Gemm:
     """What a GPU's matrix products cost: its [gemm] table, and derived from peak and memory what that does not give."""
     table = _fill(values["gemm"], GEMM_KEYS, f"{where} [gemm]")
-    factor, told = table.pop("training_factor"), table.pop("source")
+    told = table.pop("source")
     derived = {
         "overhead_s": DERIVED_GEMM["overhead_us"] * 1e-6,
         "flops_s": DERIVED_GEMM["peak_share"] * values["flops_bf16"],
@@ -254,7 +285,7 @@ def _gemm(values: Mapping[str, Any], where: str) -> Gemm:
     absent = [key for key in derived if table[key] is None]
     table |= {key: derived[key] for key in absent}
     guess = f"derived: {DERIVED_GEMM['peak_share']:g} of the bf16 peak, {DERIVED_GEMM['hbm_share']:g} of the memory bandwidth"
-    return Gemm(**table | {"flops_s": table["flops_s"] * factor, "source": "; ".join(filter(None, [told, guess if absent else ""]))})
+    return Gemm(**table | {"source": "; ".join(filter(None, [told, guess if absent else ""]))})
 
 
 def _cluster(values: dict[str, Any], where: str) -> ClusterPreset:

@@ -49,8 +49,15 @@ logits_bytes         | λ   |        | bytes a token and vocabulary entry at the
 activation_overhead  | κ   |        | live activations over theory
 allocator_slack      | σ_a |        | reserved over allocated, less 1
 context_bytes        | X   | B      | CUDA context and library buffers
+workspace_bytes      | X_w | B      | workspaces of libraries, in the allocator
+bucket_gradient_bytes | g_b |       | bytes of a 16-bit gradient kept in buckets beside the fp32 one
+master_bytes         | g_m |        | bytes of the optimizer's own copy of a weight
+norm_kept            | κ_n | B      | bytes a hidden unit that each norm keeps beyond a fused one
+gate_kept            | κ_g |        | copies of the MLP's middle an unfused SwiGLU keeps
+gathered_kept        | κ_t |        | copies of a layer's input that stay gathered
 flops_bf16           | R   | FLOP/s | peak rate of the GPU
 flops_s              | R_g | FLOP/s | rate that large matrix products near
+training             | ρ   |        | share of that rate that training runs reach
 bytes_s              | B_g | B/s    | rate that memory-bound matrix products near
 overhead_s           | t_0 | s      | launch and ramp of a matrix product
 hbm_bytes_s          | B_h | B/s    | memory bandwidth
@@ -58,14 +65,22 @@ link_bytes_s         | B_l | B/s    | scale-up link, one way
 nic_bytes_s          | B_n | B/s    | network, one way, a GPU
 pcie_bytes_s         | B_p | B/s    | link to the host, one way
 flash_fraction       | φ   |        | flash attention's rate over the matrix-product rate
-elementwise          | ε   |        | element-wise traffic over the fused ideal
+elementwise          | ε   |        | element-wise traffic over the fused ideal, norms apart
+norm_traffic         | ε_n |        | traffic of a norm over that of a fused one
+pace                 | κ_c |        | time of the device's work on this cluster over the GPU's constants
+host_pace            | κ_h |        | time of the host's work on this cluster over the stack's constants
+far_hops             | η_f |        | hops over the network a layer waits for, a tensor-parallel rank, in a pipeline across nodes
+host_power           | η_p |        | power in which host and device time add
+hbm_fraction         | η_h |        | memory bandwidth that element-wise kernels reach
 host_layer_s         | H_l | s      | host time to launch a layer's forward pass
+host_tp_s            | H_t | s      | host time that tensor parallelism adds to a layer's forward pass
 host_micro_batch_s   | H_b | s      | host time a micro-batch beside its layers
 step_fixed_s         | H_s | s      | host time once a step
 tp_exposed           | x_t |        | share of tensor-parallel traffic nothing hides
 cp_exposed           | x_c |        | share of context-parallel traffic nothing hides
 pp_exposed           | x_p |        | share of pipeline sends nothing hides
-dp_overlap           | ω   |        | share of gradient and weight traffic that may hide
+dp_overlap           | ω   |        | share of gradient traffic, and of FSDP's gathers, that may hide
+gather_overlap       | ω_g |        | share of ZeRO-1's gathering of weights that may hide
 straggler            | ς   |        | slowest over mean, a doubling of the nodes
 micro_batches        | m   |        | micro-batches a step on each data-parallel rank
 tokens               | T   |        | tokens of a micro-batch on a rank
@@ -87,6 +102,7 @@ layer_activations    | A   | B      | a layer's activations, nothing recomputed
 selective_activations | A_s | B     | a layer's activations under selective recompute
 kept_activations     | A_k | B      | a layer's activations as kept
 checkpoint_bytes     | A_c | B      | input of a recomputed layer
+gathered_inputs      | A_g | B      | gathered inputs of a layer that wait for the communication stream
 embedding_masks      | A_m | B      | dropout masks of the embedding
 activation_bytes     | A_p | B      | activations in flight
 layer_working        | W_l | B      | working set of the layer at hand
@@ -111,6 +127,10 @@ layer_backward       | t_b | s      | a layer's backward pass on the device
 selective_repeat     | t_r | s      | what selective recompute repeats in a layer
 selective_seconds    | t_q | s      | repeated in a layer not wholly recomputed
 repeat_host          | h_r | s      | host time a repeated layer's forward waits for
+host_layer           | h_f | s      | host time to launch a layer's forward pass, its collectives with it
+busy_forward         | t_bf | s     | a layer's forward pass on the device with its exposed traffic
+busy_backward        | t_bb | s     | a layer's backward pass on the device with its exposed traffic
+busy_layer           | t_l | s      | both together
 layer_host           | h_l | s      | host time a layer waits for
 head_seconds         | t_o | s      | head and loss, forward and backward
 embedding_seconds    | t_i | s      | embedding, forward and backward
@@ -136,7 +156,10 @@ all_stages           | τ_s | s      | one micro-batch through all stages
 steady_seconds       | t_y | s      | micro-batches of the slowest stage, back to back
 bubble_seconds       | t_u | s      | pipeline bubble
 pp_seconds           | t_p | s      | exposed pipeline sends
-reduce_once          | t_1 | s      | gradient and weight traffic once a step
+last_round           | n_r |        | micro-batches that hide what is sent once a step
+reduce_once          | t_1 | s      | gradient traffic once a step
+gather_once          | t_3 | s      | weights gathered once a step
+hidden_once          | t_h1 | s     | of the traffic once a step, what hides
 reduce_each          | t_2 | s      | gradient and weight traffic a micro-batch
 dp_seconds           | t_v | s      | exposed data-parallel traffic
 optimizer_seconds    | t_z | s      | optimizer step

@@ -46,6 +46,8 @@ def _stages(job: Job, plan: Plan) -> Any:
     even = layers % chunks == 0
     if job.stack.uneven_stages == "any":
         return chunks <= layers + 2
+    if job.stack.uneven_stages == "flops":
+        return chunks <= layers
     if job.stack.uneven_stages == "slots":
         return even | ((layers + 2) % chunks == 0) | ((layers + 1) % chunks == 0)
     return even

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from planner.collectives import hop_seconds
 from planner.compute import attended
 from planner.formula import formula
 from planner.parameters import attention_matrices, mlp_matrices
@@ -23,10 +24,13 @@ def stage_compute(
     return stage_layers * (layer_forward + layer_backward) + edges
 
 
-@formula("ℓ_i · h_l + H_b", "tmplan", "launches as a floor under small layers")
-def stage_host(job: Job, stage_layers: Any, layer_host: Any) -> Any:
+@formula("ℓ_i · max(h_l, 2.5 · h_f + t · η_f · hop - t_l beyond a node) + H_b", "tmplan", "launches as a floor under small layers")
+def stage_host(job: Job, plan: Plan, stage_layers: Any, layer_host: Any, host_layer: Any, busy_layer: Any) -> Any:
     """Time a stage waits for the host in one micro-batch; seconds."""
-    return stage_layers * layer_host + job.stack.host_micro_batch_s
+    far = (plan.pp > 1) & (job.cluster.gpus > job.cluster.link_domain)
+    floor = (1 + job.constants.host_backward) * host_layer + job.stack.far_hops * hop_seconds(job, 2) * plan.tp
+    waited = np.where(far & (job.stack.far_hops > 0), np.maximum(layer_host, floor - busy_layer), layer_host)
+    return stage_layers * waited + job.cluster.host_pace * job.stack.host_micro_batch_s
 
 
 @formula("C_i + H_i + T_i + K_i", "narayanan21", "Section 2.2")
@@ -67,16 +71,21 @@ def all_stages(job: Job, plan: Plan, stage_layers: Any, stage_seconds: Any) -> A
     return first + np.where(plan.pp > 1, last, 0.0) + np.where(plan.pp > 2, between, 0.0)
 
 
-@formula("(τ_s - τ) / v", "narayanan21", "Section 2.2: (p - 1)(t_f + t_b) / v for even stages")
-def bubble_seconds(plan: Plan, all_stages: Any, slowest_stage: Any) -> Any:
+# Of the bubble of 1F1B, (p - 1)(F + B + W), what is left where the gradients of weights (W) fill it, F = B = W. Qi et al. 2023, Table 2:
+# (p - 1)(F + B - W) with ZB-1p, (p - 1)(F + B - 2 W) with ZB-2p and ZB-V; a remainder of the latter stays measured.
+BUBBLE_LEFT = {"1f1b": 1.0, "zb-1p": 1 / 3, "zb-2p": 0.0, "zb-v": 0.0}
+
+
+@formula("(τ_s - τ) / v, less what weight gradients fill", "narayanan21", "Section 2.2: (p - 1)(t_f + t_b) / v; zero bubble: zb23 Table 2")
+def bubble_seconds(job: Job, plan: Plan, all_stages: Any, slowest_stage: Any) -> Any:
     """Time the slowest stage idles while the pipeline fills and drains; seconds."""
-    return np.maximum(0.0, all_stages - slowest_stage) / plan.vpp
+    return BUBBLE_LEFT[job.schedule] * np.maximum(0.0, all_stages - slowest_stage) / plan.vpp
 
 
 @formula("H_s", "tmplan", "the stack's: data, logging, gradient norm")
 def fixed_seconds(job: Job) -> Any:
     """Host time once a step; seconds."""
-    return np.full(1, job.stack.step_fixed_s)
+    return np.full(1, job.cluster.host_pace * job.stack.step_fixed_s)
 
 
 @formula("ς · log2(nodes) · t_k", "tmplan", "the slowest of many is slower; the stack's file says by how much")

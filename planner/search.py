@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from planner import estimate as est
+from planner.band import band
 from planner.estimate import Estimate
 from planner.evaluate import evaluate, explain, stages
 from planner.lattice import Lattice, grow
@@ -56,6 +57,14 @@ class Result:
 
     def __len__(self) -> int:
         return len(self.memory_bytes)
+
+    @cached_property
+    def alike(self) -> int:
+        """How many plans, the fastest first, are closer to the fastest than the model can tell apart."""
+        if not len(self.order):
+            return 0
+        steps = self.step_seconds[self.order]
+        return int(np.searchsorted(steps, steps[0] * band(self.job).apart, side="right"))
 
     @cached_property
     def rejected_order(self) -> Column:

@@ -38,11 +38,25 @@ def split_slots(job: Job, plan: Plan) -> tuple[Any, Any, Any]:
     return slots // chunks, slots % chunks, (embedding, head)
 
 
+def layers_before(job: Job, plan: Plan, stage: Any) -> Any:
+    """Layers on the pipeline ranks before this one where a stack splits by FLOPs, the head counted.
+
+    A rank ends with the block that reaches its share, that block included (nanotron/models/base.py, build_model).
+    """
+    model = job.model
+    layer = 4.0 * model.heads * model.head_dim * model.hidden + (3 if model.gated else 2) * model.ffn * model.hidden
+    share = (model.layers + model.vocab * model.hidden / layer) / plan.pp
+    reached = np.minimum(np.ceil(share * stage - 1e-9), model.layers).astype(np.int64)
+    return np.where(stage < plan.pp, reached, model.layers)
+
+
 @formula(
     "v · L / (p · v), less what embedding and head displace", "megatron", "megatron/core/transformer/transformer_config.py, pipeline split"
 )
 def stage_layers(job: Job, plan: Plan, stage: Any) -> Any:
     """Transformer layers on a pipeline rank, its virtual stages together; count, shape of stage x plan."""
+    if job.stack.uneven_stages == "flops":
+        return layers_before(job, plan, stage + 1) - layers_before(job, plan, stage)
     base, extra, (embedding, head) = split_slots(job, plan)
     more = np.maximum(0, -(-(extra - stage) // plan.pp))
     return plan.vpp * base + more - embedding * (stage == 0) - head * (stage == plan.pp - 1)
@@ -51,8 +65,8 @@ def stage_layers(job: Job, plan: Plan, stage: Any) -> Any:
 def edge_stages(plan: Plan) -> Any:
     """First, second and last pipeline rank, 3 x plans.
 
-    One of them is always the fullest, and the slowest: layers do not grow from the second rank on, in-flight micro-batches fall,
-    and only the first and the last hold anything else.
+    One of them is always the fullest, and the slowest: layers do not grow from the second rank on (split by FLOPs: the first holds as
+    many as any), in-flight micro-batches do not grow, and only the first and the last hold anything else.
     """
     pp = np.asarray(plan.pp)
     return np.stack([np.zeros_like(pp), np.minimum(1, pp - 1), pp - 1])
@@ -69,6 +83,8 @@ def largest(stages: Any) -> Any:
 
 def chunk_layers(job: Job, plan: Plan) -> Any:
     """Layers of the fullest virtual stage."""
+    if job.stack.uneven_stages == "flops":
+        return layers_before(job, plan, np.ones_like(np.asarray(plan.pp)))
     base, extra, _ = split_slots(job, plan)
     return base + (extra > 0)
 
@@ -93,12 +109,15 @@ def tokens(job: Job, plan: Plan) -> Any:
 
 
 @formula(
-    "min(m, p - i) with 1F1B; min(m · v, 2 · (p - i - 1) + (v - 1) · p + 1) / v interleaved",
+    "min(m, p - i) with 1F1B; min(m · v, 2 · (p - i - 1) + (v - 1) · p + 1) / v interleaved; otherwise min(m, p) or min(m, 2 · p - 1)",
     "korthikanti22",
-    "Section 4.2.3; narayanan21 Figure 4",
+    "Section 4.2.3; narayanan21 Figure 4; Qi et al. 2023, arXiv 2401.10241, Table 3",
 )
-def in_flight(plan: Plan, stage: Any, micro_batches: Any) -> Any:
+def in_flight(job: Job, plan: Plan, stage: Any, micro_batches: Any) -> Any:
     """Micro-batches whose activations a pipeline rank holds at its peak, in units of all its layers; never more than there are."""
+    if job.schedule != "1f1b":  # zero-bubble: every stage may hold what the first holds; zb-v spreads p evenly over its two chunks
+        most = 2 * plan.pp - 1 if job.schedule == "zb-2p" else plan.pp
+        return np.minimum(micro_batches, most) + 0 * stage
     plain = np.minimum(micro_batches, plan.pp - stage)
     chunks = 2 * (plan.pp - stage - 1) + (plan.vpp - 1) * plan.pp + 1
     return np.where(plan.vpp > 1, np.minimum(micro_batches * plan.vpp, chunks) / plan.vpp, plain)

@@ -10,13 +10,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from planner.constants import CONSTANTS, Constants
 from planner.errors import FieldError, Unsupported
 
 GIB = float(2**30)
-PRECISIONS = ("bf16", "fp16", "fp8")
+PRECISIONS = ("bf16", "fp16", "fp8", "fp4")
 OPTIMIZERS = ("adamw", "adamw-8bit", "sgd")
 STATE_BYTES = {"adamw": 4, "adamw-8bit": 1, "sgd": 4}  # of each state, where nobody says otherwise
-ATTENTIONS = ("flash-2", "flash-1", "fused-softmax", "unfused")
+ATTENTIONS = ("flash-2", "flash-3", "flash-1", "fused-softmax", "unfused")
+SCHEDULES = ("1f1b", "zb-1p", "zb-2p", "zb-v")  # zb: backward split, weight gradients fill the bubble (Qi et al. 2023)
 RECOMPUTES = ("none", "selective", "full", "first")  # the code of a plan's recompute column is the index here
 LARGEST_GPUS = 10_000_000
 
@@ -103,7 +105,7 @@ class Model:
 
 @dataclass(frozen=True)
 class Gemm:
-    """Time of one matrix product: t0 + ([2(m+dm)(n+dn)(k+dk)/P]^4 + [bytes/B]^4)^(1/4)."""
+    """Time of one matrix product: t0 + ([2(m+dm)(n+dn)(k+dk)/P]^4 + [bytes/B]^4)^(1/4), P times the share that training reaches."""
 
     overhead_s: float  # t0: launch and ramp
     flops_s: float  # P: the plateau it nears on large shapes
@@ -111,6 +113,7 @@ class Gemm:
     pad_n: float
     pad_k: float
     bytes_s: float  # B: what it moves where memory bounds it
+    training: float = 1.0  # share of P that training runs reach: power and clocks, kernels between
     source: str = ""
 
 
@@ -131,13 +134,17 @@ class Gpu:
     pcie_bytes_s: float  # to the host, one way
     gemm: Gemm
     flash_fraction: float  # flash attention's rate as a fraction of the GEMM plateau
+    flash3_fraction: float = 0.0  # the same of kernels written for this very GPU (FlashAttention-3, cuDNN); 0: as flash_fraction
+    flops_fp4: float = 0.0  # 0: none
+    narrow_fraction: float = 0.9  # of the nominal gain of 8 or 4 bits over 16 that products reach
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         checked(self, {
-            "flops_bf16": (1e9, 1e20), "flops_fp8": (0, 1e20), "memory_bytes": (GIB / 4, 2**50), "hbm_bytes_s": (1e8, 1e16),
+            "flops_bf16": (1e9, 1e20), "flops_fp8": (0, 1e20), "flops_fp4": (0, 1e20), "memory_bytes": (GIB / 4, 2**50),
+            "hbm_bytes_s": (1e8, 1e16),
             "link_bytes_s": (1e6, 1e15), "link_domain": (1, 65_536), "nic_bytes_s": (1e5, 1e15), "pcie_bytes_s": (1e6, 1e15),
-            "flash_fraction": (0.01, 1.0),
+            "flash_fraction": (0.01, 1.0), "narrow_fraction": (0.1, 1.3), "flash3_fraction": (0, 1.0),
         })  # fmt: skip
 
 
@@ -153,13 +160,25 @@ class Cluster:
     link_bytes_s: float
     nic_bytes_s: float  # one way, a GPU
     host_memory_bytes: float = 2 * 2**40  # a node
+    measured_reduce_bytes_s: float = 0.0  # bus bandwidth of an all-reduce over all GPUs, as measured there; 0: not measured
+    measured_gather_bytes_s: float = 0.0  # the same of an all-gather
+    pace: float = 1.0  # time of the device's work here over what the GPU's constants give
+    host_pace: float = 1.0  # time of the host's work here over what the stack's constants give
+    calibrated_runs: int = 0  # measured runs that links and paces were calibrated on; 0: none
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         checked(self, {
             "gpus": (1, LARGEST_GPUS), "gpus_per_node": (1, 65_536), "link_domain": (1, 65_536),
             "link_bytes_s": (1e6, 1e15), "nic_bytes_s": (1e5, 1e15), "host_memory_bytes": (GIB, 2**60),
+            "measured_reduce_bytes_s": (0, 1e15), "measured_gather_bytes_s": (0, 1e15), "pace": (0.05, 20), "host_pace": (0.05, 20),
+            "calibrated_runs": (0, 1_000_000),
         })  # fmt: skip
+
+    @property
+    def calibration(self) -> str:
+        """What a person is told of it; empty where nothing was calibrated."""
+        return f"calibrated on {self.calibrated_runs:,} run{'s' * (self.calibrated_runs != 1)}" if self.calibrated_runs else ""
 
 
 @dataclass(frozen=True)
@@ -185,7 +204,7 @@ class Stack:
     tensor_parallel: bool
     pipeline_zero_most: int  # the highest ZeRO stage it runs a pipeline with; -1: no pipelines
     kv_replication: bool  # takes tp beyond the kv-heads by repeating them
-    uneven_stages: str  # never, slots (embedding and head count as a layer each), any
+    uneven_stages: str  # never, slots (embedding and head count as a layer each), any, flops (even in FLOPs, the head counted)
     tied_pipeline: bool  # ties embedding and head across a pipeline
     interleaved_groups: bool  # interleaved micro-batches fill groups of pp; if not, rounds of equal size
     sequence_rule: int  # the sequence must divide by this x cp (2: halves for causal balance)
@@ -203,20 +222,44 @@ class Stack:
     selective: Selective
     # time
     host_layer_s: float  # host time to launch a layer's forward; backward 1.5 times
+    host_tp_s: float  # what tensor parallelism adds to it: collectives to launch
+    far_hops: float  # hops over the network that a layer waits for, for each tensor-parallel rank, in a pipeline across nodes
     host_micro_batch_s: float
     step_fixed_s: float  # once a step: data, logging, gradient norm
-    elementwise: float  # element-wise traffic over the fused ideal
+    elementwise: float  # element-wise traffic over the fused ideal, norms apart
+    norm_traffic: float  # traffic of a norm over that of a fused one
+    softmax_traffic: float  # traffic of softmax, mask and dropout of unfused attention over the fused ideal
     tp_exposed: float  # share of tensor-parallel traffic that nothing hides
     cp_exposed: float  # share of context-parallel traffic that attention does not hide even where there is time
-    dp_overlap: float  # share of gradient and parameter traffic that may hide behind compute
+    dp_overlap: float  # share of gradient traffic (and of FSDP's gathers) that may hide behind compute
+    gather_overlap: float  # share of ZeRO-1's gathering of parameters that may
+    bucket_parameters: float  # gradients sent at a time; 0: all in one message
+    sharded_parameters: float  # the same where each rank keeps a shard of the sum (ZeRO-1 and 2); 0: as bucket_parameters
+    bucket_growth: float  # the same for each data-parallel rank, where that is more (Megatron-Core)
     pp_exposed: float
     straggler: float  # slowest over mean, a doubling of the nodes
     attention: str = "flash-2"
+    # what its users choose where a measured run does not tell
+    usual_zero: int = 1
+    usual_sp: bool = False
+    usual_interleaved: bool = False
+    dropout: bool = False  # GPT models are trained with it
+    usual_recompute: str = "none"  # what its configurations recompute unless told
+    # memory that some frameworks alone take
+    bucket_gradient_bytes: float = 0.0  # bytes of a 16-bit gradient kept in buckets beside the fp32 one, with more than one replica
+    master_bytes: float = 4.0  # of the optimizer's own copy of a weight; 2 where it keeps only what bf16 rounds off
+    gate_kept: float = 0.0  # copies of the MLP's middle that an unfused SwiGLU keeps beyond a fused one
+    gathered_kept: float = 0.0  # copies of a layer's input that stay gathered, under sequence parallelism
+    gathered_in_pipeline: bool = True  # in the warm-up of a pipeline; if not, where there is none
+    narrow_kept: bool = False  # with fp8 or fp4, inputs of matrix products are kept in 8 bits (TransformerEngine)
+    norm_kept: float = 0.0  # bytes a hidden unit that each norm keeps beyond a fused one
+    logits_whole: bool = False  # logits are gathered over tensor parallel ranks before the loss
+    workspace_bytes: float = 0.09 * GIB  # libraries' workspaces, in the allocator
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         choice("sequence_parallel", self.sequence_parallel, ("optional", "always", "never"))
-        choice("uneven_stages", self.uneven_stages, ("never", "slots", "any"))
+        choice("uneven_stages", self.uneven_stages, ("never", "slots", "any", "flops"))
         choice("attention", self.attention, ATTENTIONS)
         shares = (
             "activation_overhead",
@@ -227,6 +270,7 @@ class Stack:
             "dp_overlap",
             "pp_exposed",
             "straggler",
+            "norm_traffic",
         )
         checked(self, dict.fromkeys(shares, (0, 100)) | {"gradient_bytes": (2, 4), "gradient_reduce_bytes": (2, 4)})
 
@@ -247,6 +291,9 @@ class Job:
     attention: str = "flash-2"
     offload_optimizer: bool = False
     headroom: float = 0.0  # share of the device memory to leave free
+    schedule: str = "1f1b"
+    frozen: bool = False  # the weights are: adapters of negligible size are trained (LoRA)
+    constants: Constants = CONSTANTS
 
     def __post_init__(self) -> None:
         checked(
@@ -256,11 +303,12 @@ class Job:
         choice("precision", self.precision, PRECISIONS)
         choice("optimizer", self.optimizer, OPTIMIZERS)
         choice("attention", self.attention, ATTENTIONS)
+        choice("schedule", self.schedule, SCHEDULES)
         for key, widths in (("gradient_bytes", (2, 4)), ("state_bytes", (1, 2, 4))):
             if getattr(self, key) not in widths:
                 raise FieldError(key, f"{key} must be one of {', '.join(map(str, widths))}, not {getattr(self, key)}")
-        if self.precision == "fp8" and not self.cluster.gpu.flops_fp8:
-            raise FieldError("precision", f"{self.cluster.gpu.name} has no fp8 units; use bf16 or fp16")
+        if self.precision in ("fp8", "fp4") and not getattr(self.cluster.gpu, f"flops_{self.precision}"):
+            raise FieldError("precision", f"{self.cluster.gpu.name} has no {self.precision} units; use bf16 or fp16")
         if self.model.positions == "learned" and self.sequence > self.model.max_positions:
             raise FieldError(
                 "sequence", f"sequence {self.sequence:,} is beyond the {self.model.max_positions:,} learned positions of {self.model.name}"
@@ -268,5 +316,5 @@ class Job:
 
     @property
     def memory_limit(self) -> float:
-        """Bytes a plan may use on one GPU."""
-        return self.cluster.gpu.memory_bytes * (1 - self.headroom)
+        """Bytes a plan may use on one GPU: what fragments leave of what the driver offers, less the headroom."""
+        return self.cluster.gpu.memory_bytes * self.constants.usable_memory * (1 - self.headroom)

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from planner.collectives import all_reduce_seconds, gather_seconds, send_seconds
-from planner.compute import HBM_FRACTION
 from planner.formula import formula
 from planner.memory import WEIGHT_BYTES, kept_whole, optimizer_width
 from planner.plan import Plan
@@ -28,9 +27,9 @@ def tp_message(job: Job, tokens: Any) -> Any:
 @formula("2 · t_ar, or 4 · t_ag under sequence parallelism", "korthikanti22", "Section 4.2.2")
 def tp_forward(job: Job, plan: Plan, tp_message: Any) -> Any:
     """Tensor-parallel traffic of a layer's forward pass; the backward pass takes as long; seconds."""
-    cluster, stride = job.cluster, 1
-    together = all_reduce_seconds(cluster, plan.tp, stride, tp_message)
-    apart = gather_seconds(cluster, plan.tp, stride, tp_message) * 2.0
+    stride = 1
+    together = all_reduce_seconds(job, plan.tp, stride, tp_message)
+    apart = gather_seconds(job, plan.tp, stride, tp_message) * 2.0
     return (1.0 if job.model.parallel_block else 2.0) * np.where(plan.sequence_parallel > 0, apart, together)
 
 
@@ -46,7 +45,7 @@ def cp_forward(job: Job, plan: Plan, tokens: Any) -> Any:
     """Context-parallel traffic of a layer's forward pass: keys and values once around the group; seconds."""
     keys = -(-job.model.kv_heads // plan.tp) * job.model.head_dim
     whole = 4.0 * keys * tokens * plan.cp
-    return gather_seconds(job.cluster, plan.cp, plan.tp, whole)
+    return gather_seconds(job, plan.cp, plan.tp, whole)
 
 
 @formula("max(t_c - t_a, x_c · t_c) + max(2 · t_c - t_d, x_c · 2 · t_c)", "ring23", "Section 3: hidden while attention takes longer")
@@ -74,39 +73,58 @@ def repeat_layer(job: Job, layer_forward: Any, repeat_host: Any, tp_forward: Any
 def pp_seconds(job: Job, plan: Plan, tokens: Any, micro_batches: Any) -> Any:
     """Exposed sends between pipeline stages in a step, forward and backward; seconds."""
     message = 2.0 * tokens * job.model.hidden / np.where(plan.sequence_parallel > 0, plan.tp, 1)
-    hop = send_seconds(job.cluster, plan.tp * plan.cp * plan.dp, message)
+    hop = send_seconds(job, plan.tp * plan.cp * plan.dp, message)
     count = job.stack.pp_exposed * micro_batches * plan.vpp + plan.pp - 1
     return np.where(plan.pp > 1, 2.0 * hop * count, 0.0)
+
+
+def reduced_bytes(job: Job) -> float:
+    """Bytes of gradient sent for each parameter; none where the weights are frozen."""
+    return 0.0 if job.frozen else float(job.stack.gradient_reduce_bytes)
+
+
+def buckets(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
+    """Messages that gradients or weights are sent in; count."""
+    whole = job.stack.bucket_parameters
+    own = np.where(plan.zero >= 1, job.stack.sharded_parameters or whole, whole)
+    return np.ceil(heaviest_weights / np.maximum(own, job.stack.bucket_growth * plan.dp)) if whole else 1
 
 
 def _replicas(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
     """All-reduce of the sharded gradients between the replicas of HSDP (or of a partly sharded optimizer)."""
     group = plan.dp_shard * plan.cp
-    message = job.stack.gradient_reduce_bytes * heaviest_weights / group
-    return all_reduce_seconds(job.cluster, plan.dp_replicate, plan.tp * group, message)
+    message = reduced_bytes(job) * heaviest_weights / group
+    return all_reduce_seconds(job, plan.dp_replicate, plan.tp * group, message)
 
 
-@formula("t_ar of g_r · P_m; under ZeRO-1 t_ag of g_r · P_m, then t_ag of 2 · P_m", "zero20", "Section 7.2")
+@formula("t_ar of g_r · P_m; under ZeRO-1 t_ag of g_r · P_m", "zero20", "Section 7.2")
 def reduce_once(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
-    """Gradient and weight traffic once a step, ZeRO 0 and 1 (weights alone with ZeRO-2); seconds."""
-    gradients = job.stack.gradient_reduce_bytes * heaviest_weights
-    group = plan.dp_shard * plan.cp
-    whole = all_reduce_seconds(job.cluster, plan.dp * plan.cp, plan.tp, gradients)
-    scatter = gather_seconds(job.cluster, group, plan.tp, gradients) + _replicas(job, plan, heaviest_weights)
-    gather = gather_seconds(job.cluster, group, plan.tp, WEIGHT_BYTES * heaviest_weights)
-    tied = _tied(job, plan)
+    """Gradient traffic once a step, ZeRO 0 and 1 (and whatever a pipeline syncs once); seconds."""
+    gradients = reduced_bytes(job) * heaviest_weights
+    group, sent = plan.dp_shard * plan.cp, buckets(job, plan, heaviest_weights)
+    whole = all_reduce_seconds(job, plan.dp * plan.cp, plan.tp, gradients, sent)
+    scatter = gather_seconds(job, group, plan.tp, gradients, sent) + _replicas(job, plan, heaviest_weights)
+    sharded = (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan))
+    return _tied(job, plan) + np.select([plan.zero == 0, sharded], [whole, scatter], 0.0)
+
+
+@formula("t_ag of 2 · P_m under ZeRO-1 and ZeRO-2", "zero20", "Section 7.2")
+def gather_once(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
+    """Weights gathered once a step, after the optimizer has updated each rank's share; seconds."""
+    sent = buckets(job, plan, heaviest_weights)
+    gather = gather_seconds(job, plan.dp_shard * plan.cp, plan.tp, WEIGHT_BYTES * heaviest_weights, sent)
     later = 0.0 if job.stack.master_is_parameter else gather  # FSDP gathers when a micro-batch begins
-    both = (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan))
-    return tied + np.select([plan.zero == 0, both, plan.zero == 2], [whole, scatter + gather, later], 0.0)
+    sharded = (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan))
+    return np.select([sharded, plan.zero == 2], [gather, later], 0.0)
 
 
 def _tied(job: Job, plan: Plan) -> Any:
     """Gradients of a tied embedding, added between the first and the last stage (Megatron-LM, finalize_model_grads)."""
     if not job.model.tied:
         return 0.0
-    message = job.stack.gradient_reduce_bytes * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp
+    message = reduced_bytes(job) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp
     stride = plan.tp * plan.cp * plan.dp * np.maximum(plan.pp - 1, 1)
-    return np.where(plan.pp > 1, all_reduce_seconds(job.cluster, 2, stride, message), 0.0)
+    return np.where(plan.pp > 1, all_reduce_seconds(job, 2, stride, message), 0.0)
 
 
 @formula(
@@ -117,36 +135,46 @@ def reduce_each(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
 
     ZeRO-3 gathers weights for the forward and for the backward pass; FSDP kept gathered in between (ZeRO-2) gathers them once.
     """
-    group = plan.dp_shard * plan.cp
-    scatter = gather_seconds(job.cluster, group, plan.tp, job.stack.gradient_reduce_bytes * heaviest_weights)
-    gather = gather_seconds(job.cluster, group, plan.tp, WEIGHT_BYTES * heaviest_weights)
+    group, units = plan.dp_shard * plan.cp, job.model.layers / plan.pp  # a message a layer
+    scatter = gather_seconds(job, group, plan.tp, reduced_bytes(job) * heaviest_weights, units)
+    gather = gather_seconds(job, group, plan.tp, WEIGHT_BYTES * heaviest_weights, units)
     times = np.where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
     every = scatter + _replicas(job, plan, heaviest_weights) + times * gather
     return np.where((plan.zero >= 2) & ~kept_whole(job, plan), every, 0.0)
 
 
-@formula(
-    "t_1 + m · t_2 - min(ω · t_1, τ) - min(ω · m · t_2, t_y - min(ω · t_1, τ))",
-    "fsdp23",
-    "Section 3.3: overlap, bounded by the compute there is",
-)
-def dp_seconds(job: Job, reduce_once: Any, reduce_each: Any, micro_batches: Any, slowest_stage: Any, steady_seconds: Any) -> Any:
+@formula("min(p, m) interleaved, else 1", "narayanan21", "Section 2.2.2: chunks take turns in rounds of p micro-batches")
+def last_round(plan: Plan, micro_batches: Any) -> Any:
+    """Micro-batches that may hide what is sent once a step: the last (or first); interleaved, a round of them, chunk by chunk."""
+    return np.where(plan.vpp > 1, np.minimum(plan.pp, micro_batches), 1.0)
+
+
+@formula("min(ω · t_1, ⅔ · n_r · τ) + min(ω_g · t_3, ⅓ · n_r · τ)", "fsdp23", "Section 3.3: overlap, bounded by the compute there is")
+def hidden_once(job: Job, reduce_once: Any, gather_once: Any, last_round: Any, slowest_stage: Any) -> Any:
+    """What hides of the traffic once a step: gradients behind the last backward pass, weights behind the first forward; seconds."""
+    room = last_round * slowest_stage
+    return np.minimum(job.stack.dp_overlap * reduce_once, room * (2 / 3)) + np.minimum(job.stack.gather_overlap * gather_once, room / 3)
+
+
+@formula("t_1 + t_3 - t_h1 + m · t_2 - min(ω · m · t_2, t_y - t_h1)", "fsdp23", "Section 3.3: overlap, bounded by the compute there is")
+def dp_seconds(
+    job: Job, reduce_once: Any, gather_once: Any, hidden_once: Any, reduce_each: Any, micro_batches: Any, steady_seconds: Any
+) -> Any:
     """Gradient and weight traffic that nothing hides, a step; seconds."""
-    overlap = job.stack.dp_overlap
     every = micro_batches * reduce_each
-    hidden = np.minimum(overlap * reduce_once, slowest_stage)  # what hides behind a computation leaves none of it to the rest
-    return reduce_once - hidden + every - np.minimum(overlap * every, steady_seconds - hidden)
+    left = np.maximum(steady_seconds - hidden_once, 0.0)  # what hides behind a computation leaves none of it to the rest
+    return reduce_once + gather_once - hidden_once + every - np.minimum(job.stack.dp_overlap * every, left)
 
 
-@formula("bytes of states read and written / (0.8 · B_h); offloaded, over PCIe at the pace of the host", "offload21", "Section 4")
+@formula("bytes of states read and written / (η_h · B_h); offloaded, over PCIe at the pace of the host", "offload21", "Section 4")
 def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, shard_size: Any) -> Any:
     """The optimizer's step on one rank; seconds."""
-    owned = heaviest_weights / np.where(plan.zero >= 1, shard_size, 1)
+    owned = (0.0 if job.frozen else 1.0) * heaviest_weights / np.where(plan.zero >= 1, shard_size, 1)
     if job.offload_optimizer:
         sent = (job.gradient_bytes + WEIGHT_BYTES) * owned / job.cluster.gpu.pcie_bytes_s
         return sent + owned * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S
     moved = (job.gradient_bytes + 2.0 * optimizer_width(job) + WEIGHT_BYTES) * owned  # master copy and states, read and written
-    return moved / (HBM_FRACTION * job.cluster.gpu.hbm_bytes_s)
+    return moved / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
 
 
 @formula("O_s · GPUs per node, if offloaded", "offload21", "Section 4")

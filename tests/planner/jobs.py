@@ -20,7 +20,7 @@ def small(**changes: object) -> Job:
 
 def korthikanti(model: str, gpus: int, batch: int) -> Job:
     """A run of Korthikanti et al. 2022: A100-80GB, sequence 2048, fp16, fused softmax, no flash attention (2022 has none)."""
-    changes = {"model": model, "gpu": "a100-80gb-sxm", "gpus": gpus, "global_batch": batch, "sequence": 2048}
+    changes = {"model": model, "gpu": "a100-80gb-sxm", "gpus": gpus, "global_batch": batch, "sequence": 2048, "stack": "megatron-lm-2021"}
     return example(**changes, precision="fp16", attention="fused-softmax")
 
 

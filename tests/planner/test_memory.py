@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
 import pytest
 
-from planner import estimate, memory
+from planner import estimate, memory, shard
 from planner.evaluate import evaluate, stages
 from planner.plan import Plan
 from planner.specs import Job
@@ -102,3 +106,66 @@ def test_the_logits_of_a_wide_vocabulary_stand_on_the_last_stage() -> None:
 def test_states_may_be_kept_in_other_widths(state: str, width: int) -> None:
     """AdamW's two states take the bytes they are set to, 4 each where nobody says; the fp32 master copy stays."""
     assert memory.optimizer_width(small(state_bytes=state)) == width
+
+
+def test_nanotron_splits_layers_by_their_work_and_counts_the_head() -> None:
+    """With a head worth four layers, 16 layers on 8 stages lie 3, 2, 3, 2, 3, 2, 1 and none: each stage ends where its share is reached."""
+    job = small(stack="nanotron")
+    job = replace(job, model=replace(job.model, layers=16, hidden=2048, heads=32, kv_heads=32, head_dim=64, ffn=8192, vocab=131072))
+    stage = np.arange(8)[:, None]
+    assert shard.stage_layers(job, Plan(pp=8, dp=2).column(), stage)[:, 0].tolist() == [3, 2, 3, 2, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize(("schedule", "first", "last"), [("1f1b", 4, 1), ("zb-1p", 4, 4), ("zb-v", 4, 4), ("zb-2p", 7, 7)])
+def test_zero_bubble_schedules_hold_more_micro_batches(schedule: str, first: int, last: int) -> None:
+    """zb-1p and zb-v hold p micro-batches, zb-2p 2p - 1, on every stage (Qi et al. 2023, Table 3)."""
+    job = replace(small(), schedule=schedule)
+    held = shard.in_flight(job, Plan(pp=4, dp=4).column(), np.array([[0], [3]]), 16)
+    assert held[:, 0].tolist() == [first, last]
+
+
+def test_adapters_need_neither_gradients_nor_optimizer_states_of_frozen_weights() -> None:
+    """With frozen weights (LoRA) the weights are all that is kept of a model's states."""
+    parts = evaluate(replace(small(), frozen=True), Plan(tp=2, dp=8)).memory_parts
+    assert parts["gradients"][0] == parts["optimizer"][0] == 0 < parts["parameters"][0]
+
+
+def test_what_a_stack_does_not_fuse_it_keeps() -> None:
+    """An unfused SwiGLU keeps 2 f more a token, an unfused norm its bytes a hidden unit, fp8 half of the products' inputs."""
+    job, plan = bare(small()), Plan(dp=16)
+    model, tokens = job.model, job.sequence
+
+    def kept(precision: str = "bf16", **traits: Any) -> float:
+        return float(layer(replace(job, precision=precision, stack=replace(job.stack, **traits)), plan).layer_activations[0])
+
+    plain = kept(narrow_kept=False)
+    assert kept(gate_kept=1.0) - plain == pytest.approx(2 * model.ffn * tokens)
+    assert kept(norm_kept=3.0) - plain == pytest.approx(2 * 3 * model.hidden * tokens)
+    assert plain - kept("fp8", narrow_kept=True) == pytest.approx((2 * model.hidden + model.ffn) * tokens)
+    assert kept("fp8", narrow_kept=False) == plain
+
+
+def test_inputs_that_stay_gathered_wait_for_the_communication_stream() -> None:
+    """All but two micro-batches' in flight, or one without a pipeline where that waits; none where not gathered or recomputed."""
+    job = bare(small())
+    keeps = replace(job, stack=replace(job.stack, gathered_kept=2.0))
+    unit = 4 * job.sequence * job.model.hidden
+
+    waits = replace(keeps, stack=replace(keeps.stack, gathered_in_pipeline=False))
+    alone, deep = Plan(tp=2, dp=8, sequence_parallel=1), Plan(tp=2, pp=4, dp=2, sequence_parallel=1)
+
+    def extra(plan: Plan, job_with: Job = keeps) -> float:
+        found = [estimate.activations(j, plan.column(), estimate.edge_cost(j, plan.column()))[0, 0] for j in (job_with, job)]
+        return float(found[0] - found[1])
+
+    assert extra(deep) == pytest.approx(2 * unit * 8)
+    assert extra(alone, waits) == pytest.approx(unit * 32)
+    assert extra(alone) == extra(deep, waits) == extra(Plan(tp=2, pp=4, dp=2)) == extra(replace(deep, recompute=2)) == 0
+
+
+def test_gathered_logits_are_not_divided_over_tensor_parallel_ranks() -> None:
+    """Where a stack gathers logits before its loss, every tensor parallel rank holds all of them."""
+    job = small()
+    whole = replace(job, stack=replace(job.stack, logits_whole=True))
+    shared, gathered = (evaluate(j, Plan(tp=4, dp=4)).memory_parts["logits"][0] for j in (job, whole))
+    assert gathered == pytest.approx(4 * shared)

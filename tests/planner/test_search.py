@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner import presets
 from planner.advice import nearest
 from planner.plan import Plan
 from planner.rules import SENTENCES
@@ -93,3 +94,13 @@ def test_headroom_is_kept_free() -> None:
     tight = search(small(headroom=50))
     assert tight.memory_bytes[tight.order].max() <= 0.5 * tight.job.cluster.gpu.memory_bytes
     assert tight.counts.fit < search(small()).counts.fit
+
+
+@pytest.mark.parametrize("stack", presets.names("stacks"))
+def test_every_stack_is_searched(stack: str) -> None:
+    """Each shipped stack has plans for Llama 3.1 8B on 16 H100 that fit, and each of them keeps the stack's rules."""
+    result = search(small(stack=stack))
+    assert result.counts.fit > 0
+    best = result.plan(int(result.order[0]))
+    assert best.tp * best.pp * best.cp * best.dp == 16
+    assert best.zero in (*result.job.stack.zero_stages, 0)

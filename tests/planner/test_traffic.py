@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.collectives import LINK_FRACTION, NIC_FRACTION, all_reduce_seconds, gather_seconds, inside, send_seconds
+from planner.collectives import all_reduce_seconds, gather_seconds, hop_seconds, inside, send_seconds
+from planner.constants import CONSTANTS
 from planner.evaluate import evaluate
 from planner.plan import Plan
 from tests.planner.jobs import example, small
 
-CLUSTER = example().cluster  # 2,048 nodes of 8
+JOB = example()
+CLUSTER = JOB.cluster  # 2,048 nodes of 8
 BIG = 1e9
 
 
@@ -25,28 +29,46 @@ def test_a_group_sits_where_rank_order_puts_it(members: int, stride: int, near: 
 def test_long_messages_take_their_bytes_over_the_slower_link() -> None:
     """A ring over one node runs at the link's share; over nodes at the NICs of the members on a node."""
     message = 64 * BIG
-    assert gather_seconds(CLUSTER, 8, 1, message) == pytest.approx(message * 7 / 8 / (LINK_FRACTION * CLUSTER.link_bytes_s), rel=0.01)
-    assert gather_seconds(CLUSTER, 128, 8, message) == pytest.approx(message * 127 / 128 / (NIC_FRACTION * CLUSTER.nic_bytes_s), rel=0.01)
-    both = gather_seconds(CLUSTER, 16, 1, message)
-    assert both == pytest.approx(
-        message * 15 / 16 / min(LINK_FRACTION * CLUSTER.link_bytes_s, NIC_FRACTION * CLUSTER.nic_bytes_s * 8), rel=0.01
-    )
-    assert all_reduce_seconds(CLUSTER, 8, 1, message) == pytest.approx(2 * gather_seconds(CLUSTER, 8, 1, message), rel=0.01)
+    link = CONSTANTS.link_fraction * (1 - 1 / 16) * CLUSTER.link_bytes_s  # eight ranks reach fifteen sixteenths of what many would
+    nic = CONSTANTS.nic_fraction * CLUSTER.nic_bytes_s
+    assert gather_seconds(JOB, 8, 1, message) == pytest.approx(message * 7 / 8 / link, rel=0.01)
+    assert gather_seconds(JOB, 128, 8, message) == pytest.approx(message * 127 / 128 / nic, rel=0.01)
+    both = gather_seconds(JOB, 16, 1, message)
+    assert both == pytest.approx(message * 15 / 16 / min(link, nic * 8), rel=0.01)
+    assert all_reduce_seconds(JOB, 8, 1, message) == pytest.approx(2 * gather_seconds(JOB, 8, 1, message), rel=0.01)
 
 
 @given(st.sampled_from([2, 4, 8, 16, 64]), st.sampled_from([1, 2, 8, 64]), st.floats(1, 1e10))
 def test_collectives_cost_latency_and_grow_with_the_message(members: int, stride: int, message: float) -> None:
     """Any group of two or more pays a latency, more for more bytes; a group of one pays nothing."""
-    assert gather_seconds(CLUSTER, members, stride, message) > 1e-6
-    assert gather_seconds(CLUSTER, members, stride, 2 * message) >= gather_seconds(CLUSTER, members, stride, message)
-    assert gather_seconds(CLUSTER, 1, stride, message) == 0
+    assert gather_seconds(JOB, members, stride, message) > 1e-6
+    assert gather_seconds(JOB, members, stride, 2 * message) >= gather_seconds(JOB, members, stride, message)
+    assert gather_seconds(JOB, 1, stride, message) == 0
+
+
+def test_a_ring_over_more_nodes_pays_more_latency_and_a_measured_one_pays_what_was_measured() -> None:
+    """A small all-gather grows with the nodes it visits; on a cluster whose own collectives were measured slow it grows faster."""
+    small_message = 1e4
+    few, many = (float(gather_seconds(JOB, members, 8, small_message)) for members in (16, 256))
+    assert many > 2 * few
+    measured = replace(CLUSTER, measured_reduce_bytes_s=5e9, measured_gather_bytes_s=5e9)
+    assert hop_seconds(replace(JOB, cluster=measured), 1) > hop_seconds(JOB, 1)
+    fast = replace(CLUSTER, measured_reduce_bytes_s=4e11, measured_gather_bytes_s=4e11)
+    assert hop_seconds(replace(JOB, cluster=fast), 1) == hop_seconds(JOB, 1)
+
+
+def test_messages_sent_in_pieces_pay_the_latency_of_each() -> None:
+    """Ten pieces of a message take its bytes once and ten latencies."""
+    one, ten = (float(gather_seconds(JOB, 64, 8, 1e8, pieces)) for pieces in (1, 10))
+    latency = float(gather_seconds(JOB, 64, 8, 1e-9))
+    assert ten - one == pytest.approx(9 * latency, rel=1e-6)
 
 
 def test_a_rack_wide_domain_keeps_traffic_off_the_network() -> None:
     """On GB200 NVL72 a group of 64 ranks stays within the NVLink domain; on nodes of 8 it does not."""
-    rack = example(cluster="gb200-nvl72").cluster
-    assert inside(rack, 64, 1) == 64
-    assert send_seconds(rack, 36, BIG) < send_seconds(CLUSTER, 36, BIG)
+    rack = example(cluster="gb200-nvl72")
+    assert inside(rack.cluster, 64, 1) == 64
+    assert send_seconds(rack, 36, BIG) < send_seconds(JOB, 36, BIG)
 
 
 def test_tensor_parallelism_across_nodes_is_allowed_and_dear() -> None:
@@ -68,9 +90,7 @@ def test_what_is_sent_is_either_seen_or_hidden() -> None:
     """Exposed and hidden data-parallel traffic make up all of it: without overlap the whole is exposed."""
     job = small()
     plan = Plan(dp=16, dp_shard=16, zero=1)
-    from dataclasses import replace
-
-    bare = replace(job, stack=replace(job.stack, dp_overlap=0.0))
+    bare = replace(job, stack=replace(job.stack, dp_overlap=0.0, gather_overlap=0.0))
     some, all_of_it = evaluate(job, plan), evaluate(bare, plan)
     assert some.time_parts["dp"][0] + some.hidden["dp"][0] == pytest.approx(all_of_it.time_parts["dp"][0])
     assert all_of_it.hidden["dp"][0] == pytest.approx(0, abs=1e-12)

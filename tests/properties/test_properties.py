@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from planner import presets
 from planner.evaluate import evaluate, stages
 from planner.lattice import divisors
 from planner.plan import FIELDS, Plan, columns_of, distinct
@@ -28,7 +29,7 @@ def jobs(draw: Any) -> Job:
     gpus = draw(st.sampled_from([1, 2, 6, 8, 12, 16, 24, 56, 64]))
     return example(
         model=draw(st.sampled_from(MODELS)),
-        stack=draw(st.sampled_from(["megatron-core", "torchtitan", "deepspeed"])),
+        stack=draw(st.sampled_from(presets.names("stacks"))),
         gpu=draw(st.sampled_from(["h100-sxm", "a100-80gb-sxm", "mi300x", "rtx-4090", "gb200"])),
         gpus=gpus,
         gpus_per_node=draw(st.sampled_from([n for n in (1, 2, 4, 6, 7, 8) if gpus % n == 0 or n > gpus])),
