@@ -12,10 +12,7 @@ Written whole or not at all; read back to the same numbers; refused with one sen
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import secrets
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,8 +21,8 @@ from typing import Any
 
 import tomli_w
 
-from planner import specfile
-from planner.errors import FileError, PlanFileError, TmplanError, Unsupported
+from planner import specfile, wholefile
+from planner.errors import PlanFileError, TmplanError, Unsupported
 from planner.fields import BY_KEY, check
 from planner.inputs import DEFAULTS, Inputs, Recorded, Value, used
 from planner.plan import Plan, from_named
@@ -71,31 +68,7 @@ def dumps(document: Document) -> str:
 
 def write(path: str | Path, document: Document) -> None:
     """Write a plan file whole, or leave what was there untouched: FileError says why it could not be written."""
-    text = dumps(document)
-    temporary = ""
-    try:
-        target = Path(os.path.realpath(path))  # a link keeps pointing where it points
-        name = target.parent / f".{target.name[:40]}.{secrets.token_hex(4)}.tmp"
-        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)  # the umask decides, as for any new file
-        temporary = str(name)
-        with open(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if target.exists():
-            os.chmod(temporary, target.stat().st_mode & 0o777)
-        os.replace(temporary, target)
-    except (OSError, ValueError) as error:
-        raise FileError(f"cannot be written: {reason(error)}; what was there is untouched", where=str(path)) from None
-    finally:
-        if temporary:
-            with contextlib.suppress(OSError):  # gone when it took its place
-                os.unlink(temporary)
-
-
-def reason(error: Exception) -> str:
-    """Why the system refused, without its number and its path."""
-    return (error.strerror or type(error).__name__).lower() if isinstance(error, OSError) else str(error)
+    wholefile.write(path, dumps(document))
 
 
 def read(path: str | Path) -> Document:
@@ -105,7 +78,7 @@ def read(path: str | Path) -> Document:
         with open(path, "rb") as stream:
             content = stream.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
-        raise PlanFileError(f"cannot be read: {reason(error)}", where=str(path)) from None
+        raise PlanFileError(f"cannot be read: {wholefile.reason(error)}", where=str(path)) from None
     if len(content) > LARGEST_FILE:
         raise PlanFileError(f"is larger than {LARGEST_FILE:,} bytes; a plan file is a few thousand", where=str(path))
     try:

@@ -37,6 +37,8 @@ Wanted = Annotated[
     str | None, typer.Option("--plan", metavar="AXES", help="the plan: tp=8,pp=16,...; axes left out are free", show_default=False)
 ]
 Of = Annotated[list[str] | None, typer.Option("--of", metavar="NUMBER", help="only the tree of memory, step, mfu ... (repeatable)")]
+Runs = Annotated[str, typer.Argument(metavar="RUNS", help="runs as CSV or JSON lines; docs/runs.md has their columns")]
+Out = Annotated[str | None, typer.Option(metavar="FILE", help="write the predictions to a file", show_default=False)]
 Depth = Annotated[int | None, typer.Option(min=1, metavar="N", help="how deep to print the tree", show_default=False)]
 
 
@@ -130,6 +132,73 @@ def explain(
 
     document = start(file, given, [*(pin or ()), *([wanted] if wanted else ())], most, least)
     return tree(document, pinned=bool(pin or most or least or wanted), of=of or (), format=format, depth=depth)
+
+
+@app.command("estimate", epilog="Exit codes: 0 done, 1 no row could be predicted, 2 an input was refused, 130 interrupted.")
+def estimate(runs: Runs, out: Out = None) -> Answer:
+    """Predict the step time and the memory of every row of a runs file: JSON lines, one a row.
+
+    Example: tmplan estimate runs.csv --out predictions.jsonl
+    """
+    from tui.cli_estimate import estimate
+
+    return estimate(runs, out)
+
+
+@app.command("validate", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
+def validate(
+    runs: Runs, predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="JSON lines, as `tmplan estimate` writes them")],
+    worst: Annotated[int, typer.Option(min=0, metavar="N", help="how many of the worst step times to list")] = 10,
+    format: Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the figures")] = "table",
+) -> Answer:  # fmt: skip
+    """Score predictions against measured runs: step time, memory, ranking, out of memory, band.
+
+    Example: tmplan validate runs.csv predictions.jsonl --worst 20
+    """
+    from tui.cli_validate import validate
+
+    return validate(runs, predictions, worst=worst, format=format)
+
+
+@app.command("calibrate", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
+def calibrate(
+    measured: Annotated[str, typer.Argument(metavar="MEASURED", help="CSV or JSON lines of runs with their step_s; docs/runs.md")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="name of the preset to save")] = "calibrated",
+    cluster: Annotated[str | None, typer.Option(metavar="PRESET", help="the cluster to begin with", show_default=False)] = None,
+    gemm: Annotated[str | None, typer.Option(metavar="FILE", help="measured products: m,n,k,latency in ms", show_default=False)] = None,
+    nccl: Annotated[
+        str | None, typer.Option(metavar="FILE", help="collectives of one node: op_name,num_gpus,message_size,latency", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite a preset of that name")] = False,
+) -> Answer:
+    """Fit a cluster preset to a few measured steps of your own, and save it among your presets.
+
+    Example: tmplan calibrate mine.csv --name ours --cluster dgx-h100, then tmplan plan --cluster ours
+    """
+    from tui.cli_calibrate import calibrate
+
+    return calibrate(measured, name=name, cluster=cluster, gemm=gemm, nccl=nccl, force=force)
+
+
+@app.command("refit", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
+def refit(
+    runs: Runs,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="rounds of the fit")] = 14,
+    shipped: Annotated[bool, typer.Option("--shipped", help="do not fit: the constants as they are")] = False,
+    ablate: Annotated[bool, typer.Option("--ablate", help="print the scores without each term of the model")] = False,
+    leave_out: Annotated[bool, typer.Option("--leave-out", help="predict each source with constants fitted to the others (long)")] = False,
+    kernels: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="fit gemm*.csv and nccl*.csv of a folder too", show_default=False)
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="write constants and bands into this installation's files")] = False,
+) -> Answer:
+    """Fit the model's constants to measured runs, and print each: what it rests on, and the error with and without it.
+
+    Example: tmplan refit runs.csv --ablate
+    """
+    from tui.cli_refit import refit
+
+    return refit(runs, rounds=rounds, shipped=shipped, ablate=ablate, leave_out=leave_out, tables=kernels, write=write)
 
 
 def _listing(kind: str) -> None:
