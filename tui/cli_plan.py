@@ -11,6 +11,7 @@ from typing import Any
 
 from planner import planfile, search
 from planner.advice import nearest
+from planner.band import band
 from planner.columns import BY_KEY, DEFAULT_TABLE, columns_for, find, predictions, records
 from planner.errors import FieldError
 from planner.inputs import BY_KEY as BY_FIELD
@@ -35,6 +36,8 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
         rows = ordered(result, rows, column)
     estimate = result.estimate(rows[:top])
     narrate(summary(job, result, len(estimate.plan)))
+    if result.alike:
+        narrate(told_apart(result))
     advice = [] if result.counts.fit else advised(result)
     for sentence in advice:
         narrate(sentence)
@@ -52,7 +55,7 @@ def searched(job: Job, document: Document) -> search.Result:
     return search.search(job, document.space, progress=reporting(), clock=time.perf_counter)
 
 
-def reporting() -> Callable[[int], None]:
+def reporting(what: str = "plans evaluated") -> Callable[[int], None]:
     """A progress callback that keeps quiet for PATIENCE seconds, and then speaks once in as many."""
     spoken = time.monotonic()
 
@@ -60,7 +63,7 @@ def reporting() -> Callable[[int], None]:
         nonlocal spoken
         if time.monotonic() - spoken >= PATIENCE:
             spoken = time.monotonic()
-            narrate(f"{evaluated:,} plans evaluated so far")
+            narrate(f"{evaluated:,} {what} so far")
 
     return report
 
@@ -87,9 +90,20 @@ def summary(job: Job, result: search.Result, printed: int) -> str:
     """One line on what was searched and found."""
     counts, cluster = result.counts, job.cluster
     return (
-        f"{job.model.name} on {cluster.gpus:,} {cluster.gpu.name}, {job.stack.name}: {counts.seen:,} plans seen, "
+        f"{job.model.name} on {cluster.gpus:,} {cluster.gpu.name}{f' ({cluster.calibration})' * bool(cluster.calibration)}, "
+        f"{job.stack.name}: {counts.seen:,} plans seen, "
         f"{sum(counts.refused.values()):,} refused by rules, {counts.evaluated:,} evaluated, {counts.fit:,} fit, "
         f"{counts.seconds:.2f} s; {printed:,} printed"
+    )
+
+
+def told_apart(result: search.Result) -> str:
+    """How far the estimates may be off, and how many of the first plans are no different, in one line."""
+    known = band(result.job)
+    alike = "the first plan stands apart" if result.alike == 1 else f"the first {result.alike:,} plans are too close to tell apart"
+    return (
+        f"of {known.runs:,} measured runs like these ({known.like}) 80 % took {100 * (known.low - 1):+.0f} to "
+        f"{100 * (known.high - 1):+.0f} % of the estimate; {alike} ({100 * (known.apart - 1):.1f} %)"
     )
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 COLUMN = 38  # cells from which memory and time stand side by side
 NOT_PARTS = ("stage", "layers", "in_flight", "device")
-SMALL_PARTS = ("logits", "buffers", "slack", "context")  # told together by stage: all of them would not fit 80 columns
+SMALL_PARTS = ("logits", "buffers", "workspace", "slack", "context")  # told together by stage: all of them would not fit 80 columns
 
 
 def bar(share: float, width: int) -> str:
@@ -75,7 +75,8 @@ class Detail(LinePane):
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         if self.titled:
-            yield rule(str(PANES.index("detail") + 1), "detail", "", self.current, width)
+            note = self.job.cluster.calibration if self.job else ""
+            yield rule(str(PANES.index("detail") + 1), "detail", note, self.current, width)
         yield from islice(self._content(width), self.top, self.top + height)
 
     def _content(self, width: int) -> Iterator[Line]:
@@ -107,7 +108,8 @@ class Detail(LinePane):
         digits = 1 if step >= 100 else 2 if step >= 1 else 3
         time = [(name, value, value / step, "figure", f"{value:.{digits}f}") for name, value in _parts(estimate.time_parts)]
         time += [(f"({name} hidden)", value, value / step, "dim", f"{value:.{digits}f}") for name, value in _parts(estimate.hidden)]
-        heads = [(head, "bad" if over else "title"), (f"time of a step {write_figure(step)} s", "title")]
+        low, high = (write_figure(step * edge) for edge in (estimate.step_band.low, estimate.step_band.high))
+        heads = [(head, "bad" if over else "title"), (f"step {write_figure(step)} s, 80 % {low} to {high}", "title")]
         two = width >= 2 * COLUMN
         room = width // 2 if two else width
         left, right = [_part(*row, room) for row in memory], [_part(*row, room) for row in time]

@@ -266,6 +266,7 @@ class Program(App[None], inherit_bindings=False):
         counts = f"{result.counts.fit:,} fit / {result.counts.evaluated:,} plans" if result else "planning …"
         job = answer.job if answer else None
         about = f"{job.model.name} · {job.cluster.gpus:,} x {job.cluster.gpu.name}" if job else ""
+        self.tabs.tell(job.cluster.calibration if job else "")
         column = "fastest first" if self.view.column == FASTEST and not self.view.reverse else f"by {BY_KEY[self.view.column].heading}"
         self.status.show(Status(self.path.name if self.path else "", self.unsaved, counts, about, column, self.view.filter))
 

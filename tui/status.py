@@ -47,14 +47,23 @@ class StatusLine(LinePane):
 
 
 class Tabs(LinePane):
-    """The panes by their digits, for screens that show one at a time."""
+    """The panes by their digits, for screens that show one at a time; at the right, where there is room, a note on the cluster."""
 
     def __init__(self) -> None:
         super().__init__(id="tabs")
         self.pane = "plans"
+        self.note = ""
+
+    def tell(self, note: str) -> None:
+        """Show another note."""
+        if note != self.note:
+            self.note = note
+            self.redraw()
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
-        yield [(f" {digit} {name} ", "tab-on" if name == self.pane else "dim") for digit, name in enumerate(PANES, 1)]
+        runs = [(f" {digit} {name} ", "tab-on" if name == self.pane else "dim") for digit, name in enumerate(PANES, 1)]
+        left = width - sum(len(text) for text, _ in runs) - len(self.note) - 1
+        return [[*runs, (" " * left + self.note, "dim")] if self.note and left > 0 else runs]
 
 
 class Foot(LinePane):

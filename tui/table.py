@@ -9,7 +9,7 @@ from planner.columns import BY_KEY, DEFAULT_TABLE, NARROW_TABLE, Column, write_g
 from planner.specs import GIB
 from tui.layout import PANES
 from tui.lines import Line, LinePane, Run, rule, wrap
-from tui.rows import View
+from tui.rows import FASTEST, View
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -132,7 +132,11 @@ class Table(LinePane):
             yield self._line(columns, row, i == self.at, width)
 
     def _title(self) -> str:
-        return "plans that do not fit" if self.view.unfit else "plans before the refused change" if self.stale else "plans"
+        if self.view.unfit or self.stale:
+            return "plans that do not fit" if self.view.unfit else "plans before the refused change"
+        plain = self.view.column == FASTEST and not self.view.reverse and not self.view.filter
+        alike = self.result.alike if self.result and plain else 0
+        return f"plans, the first {alike:,} too close to tell apart" if alike > 1 else "plans"
 
     def _position(self, body: int) -> str:
         last = min(self.top + body, len(self.rows))

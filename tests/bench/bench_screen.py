@@ -47,11 +47,11 @@ def main() -> None:
         began = time.perf_counter()
         with Terminal() as it:
             it.until("MFU")
-            it.until("TP 8")
+            it.until("micro-batch")
             starts.append((len(it.sent), (time.perf_counter() - began) * 1e3))
     report("first paint of the table", starts)
     with Terminal() as it:
-        it.until("TP 8")
+        it.until("micro-batch")
         it.quiet()
         report("cursor down", [pressed(it, "down") for _ in range(20)])
         report("page down", [pressed(it, "pgdn") for _ in range(10)])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from planner import evaluate as real
+from planner.band import Band
 from planner.estimate import Estimate
 from planner.formula import Step
 from planner.plan import Plan
@@ -34,6 +35,7 @@ class FakeResult:
         self.memory_bytes, self.step_seconds, self.fits = estimate.memory, estimate.step, estimate.fits
         fitting = np.flatnonzero(self.fits)
         self.order = fitting[np.argsort(self.step_seconds[fitting], kind="stable")]
+        self.alike = min(3, len(self.order))
         rejected = np.flatnonzero(~self.fits)
         self.rejected_order = rejected[np.argsort(self.memory_bytes[rejected], kind="stable")]
         self.counts = Counts(1000, {"world": 1000 - len(rows)}, len(rows), len(fitting), 0.0)
@@ -55,6 +57,9 @@ class FakeResult:
         return fake_evaluate(self.job, self.plans(rows))
 
 
+BAND = Band(0.9, 1.1, 100, "made up", 1.02)
+
+
 def fake_evaluate(job: Job, plan: Plan) -> Estimate:
     """Made-up numbers of one plan or of columns of them."""
     plan = plan if hasattr(plan.tp, "__len__") else plan.column()
@@ -66,6 +71,7 @@ def fake_evaluate(job: Job, plan: Plan) -> Estimate:
         memory_parts={name: share * memory for name, share in MEMORY.items()},
         time_parts={name: share * step for name, share in TIME.items()},
         hidden={"dp": 0.05 * step}, stage=zero, slowest=zero, host=zero, tokens_per_second_per_gpu=1000 / step, mfu=2.5 / step,
+        step_band=BAND, memory_band=BAND,
     )  # fmt: skip
 
 
