@@ -13,36 +13,18 @@ from typing import Any
 
 from planner import presets
 from planner.errors import FieldError, TmplanError, Unsupported
+from planner.frameworks import stack_of
 from planner.plan import Plan
 from planner.specs import ATTENTIONS, RECOMPUTES, SCHEDULES, Cluster, Gpu, Job, Model, Stack
 
 Row = Mapping[str, str]
-# Words in the name of a framework -> the stack that stands for it; the first that is found counts. Plain Megatron-LM on GPUs
-# older than Hopper is the one of the 2021 and 2022 papers.
-FRAMEWORKS: tuple[tuple[str, str], ...] = (
-    ("megatron-deepspeed", "megatron-deepspeed"), ("vocabularyparallelism", "megatron-core"), ("aleph", "aleph-alpha"),
-    ("aa-scaling", "aleph-alpha"), ("nanotron", "nanotron"), ("picotron", "nanotron"), ("torchtitan", "torchtitan"),
-    ("fms-fsdp", "pytorch-fsdp"), ("foundry", "pytorch-fsdp"), ("composer", "pytorch-fsdp"), ("fsdp2", "torchtitan"),
-    ("fsdp", "pytorch-fsdp"), ("maxtext", "maxtext"), ("paxml", "maxtext"), ("jax", "maxtext"), ("internevo", "internevo"),
-    ("internlm", "internevo"), ("colossal", "internevo"), ("nemo/megatron", "nemo-tuned"), ("bridge", "nemo-tuned"),
-    ("nemo (", "nemo"), ("nemo framework", "nemo-tuned"), ("nvidia", "nemo-tuned"), ("nemo", "nemo"),
-    ("transformerengine", "megatron-core"), ("ci functional", "megatron-core"), ("core", "megatron-core"),
-    ("zero bubble", "megatron-lm-2021"), ("megatron", "megatron-lm"), ("oneflow", "megatron-lm-2021"), ("deepspeed", "deepspeed"),
-    ("zero", "deepspeed"),
-)  # fmt: skip
-USUAL_STACK = "megatron-core"
+# Schedules by other names, and those that stand near one that is modelled: V-Half and V-Min trade bubble for memory.
+LIKE_SCHEDULE = {
+    "1f1b-interleaved": "1f1b", "interleaved": "1f1b", "gpipe": "1f1b", "afab": "1f1b", "zb-h1": "zb-1p", "zb-h2": "zb-2p",
+    "zbv": "zb-v", "v-half": "zb-1p", "v-min": "1f1b",
+}  # fmt: skip
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 MOST_STAGES = 4  # a layer: runs with empty stages have been measured, more of them are a slip of the pen
-OLD = ("volta", "ampere")
-# What a source says beside the columns -> what changes in the stack for that run.
-HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    (r"fused RMSNorm|RMS kernel", {"norm_traffic": 1.0, "norm_kept": 3.0}),
-    (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were mended
-    (r"cross-entropy-loss-fusion", {"logits_bytes": 10.0}),  # jitted, it keeps fp32 copies: 10.0 in Megatron-LM's functional tests
-    (r"no grad/param overlap", {"dp_overlap": 0.0, "gather_overlap": 0.0}),
-)
-# Software that runs on Blackwell is of 2025: torchtitan compiles its loss since, which keeps the logits in 16 bits alone.
-SINCE_BLACKWELL: Mapping[str, Mapping[str, Any]] = {"torchtitan": {"logits_bytes": 2.0}}
 
 
 @dataclass(frozen=True)
@@ -99,13 +81,19 @@ def configured(row: Row) -> Configured:
     if number(row, "experts", 0) > 0:
         raise Unsupported("a mixture of experts; tmplan plans dense models so far")
     gpu = _gpu(told(row, "gpu"))
-    stack = _hinted(_stack(told(row, "framework"), told(row, "note"), gpu, assumed), told(row, "note"), gpu)
+    stack, recognised = stack_of(told(row, "framework"), told(row, "note"), gpu)
+    if not recognised:
+        _assume(assumed, "framework", stack.name)
     model = _model(row, stack, assumed)
     cluster = _cluster(row, gpu, assumed)
     attention = _attention(row, stack, assumed)
-    schedule = told(row, "schedule").replace("1f1b-interleaved", "1f1b") or "1f1b"
+    said = told(row, "schedule").lower() or "1f1b"
+    schedule = LIKE_SCHEDULE.get(said, said)
     if schedule not in SCHEDULES:
-        raise FieldError("schedule", f"schedule {schedule!r} is not modelled; known: {', '.join(SCHEDULES)}")
+        known = ", ".join((*SCHEDULES, *LIKE_SCHEDULE))
+        raise FieldError("schedule", f"schedule {said!r} is not modelled; known: {known}")
+    if schedule != said and said != "1f1b-interleaved":
+        _assume(assumed, "schedule", schedule)
     precision = told(row, "dtype") or _assume(assumed, "dtype", "bf16")
     job = Job(
         model, cluster, stack, whole(row, "seq"), whole(row, "global_batch"), precision=precision, attention=attention,
@@ -131,50 +119,6 @@ def _gpu(name: str) -> Gpu:
     if not name:
         raise FieldError("gpu", "column 'gpu' is blank; name a GPU such as h100-sxm")
     return presets.gpu(name)
-
-
-@lru_cache(maxsize=1)
-def _stacks() -> frozenset[str]:
-    return frozenset(presets.names("stacks"))
-
-
-@lru_cache(maxsize=64)
-def _named(name: str) -> Stack:
-    return presets.stack(name)
-
-
-def _stack(framework: str, note: str, gpu: Gpu, assumed: dict[str, str]) -> Stack:
-    """The stack a framework's name stands for."""
-    name = framework.lower()
-    found = next((stack for word, stack in FRAMEWORKS if word in name), None)
-    if name in _stacks():
-        found = name
-    if found is None:
-        found = _assume(assumed, "framework", USUAL_STACK)
-    if found == "megatron-core" and "tp-comm-overlap" in note:
-        found = "nemo-tuned"
-    if found == "megatron-lm":
-        found = "megatron-lm-2021" if gpu.arch in OLD else "megatron-core"
-    return _named(found)
-
-
-@lru_cache(maxsize=256)
-def _changed(name: str, note: str, arch: str) -> Stack:
-    """A stack as a run's note and the age of its GPU change it."""
-    stack = _named(name)
-    if arch.startswith("blackwell"):
-        stack = replace(stack, **SINCE_BLACKWELL.get(name, {}))
-    for words, changes in HINTS:
-        if re.search(words, note):
-            stack = replace(stack, **changes)
-    return stack
-
-
-def _hinted(stack: Stack, note: str, gpu: Gpu) -> Stack:
-    """The stack with what a run's note says of its kernels and overlaps, and its GPU of its age; the same object for the same words."""
-    found = "; ".join(m.group() for words, _ in HINTS if (m := re.search(words, note)))
-    newer = stack.name in SINCE_BLACKWELL and gpu.arch.startswith("blackwell")
-    return _changed(stack.name, found, gpu.arch) if found or newer else stack
 
 
 def _model(row: Row, stack: Stack, assumed: dict[str, str]) -> Model:

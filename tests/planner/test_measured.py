@@ -67,7 +67,7 @@ def test_memory_lies_near_the_measured_one() -> None:
     assert (found.false_oom or 0) < 5
 
 
-def test_four_of_five_measured_steps_lie_in_their_band() -> None:
-    """The 80 % band of the estimates holds between 70 and 95 % of the measured step times."""
+def test_at_least_four_of_five_measured_steps_lie_in_their_band() -> None:
+    """The 80 % band holds 80 to 98 % of these runs, which its constants saw: it is made wide enough for those they did not see."""
     _, _, found = measured()
-    assert 70 < (found.within_band_percent or 0) < 95
+    assert 80 < (found.within_band_percent or 0) < 98
