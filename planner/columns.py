@@ -99,11 +99,11 @@ def sharding_code(plan: Plan) -> Any:
 
 
 def write_sharding(code: Any) -> str:
-    """none, ZeRO-1, ZeRO-2, FSDP, or HSDP x8 for eight replicas of sharded groups."""
+    """none, ZeRO-1, ZeRO-2, FSDP, or for eight replicas of sharded groups HSDP x8 (Z2 x8 with ZeRO-2): no more than a column's width."""
     zero, replicas = int(code) % 4, int(code) // 4 + 1
     if zero == 0 or replicas == 1:
         return SHARDING[zero]
-    return f"HSDP x{replicas}" if zero == 3 else f"{SHARDING[zero]} x{replicas}"
+    return f"HSDP x{replicas}" if zero == 3 else f"Z{zero} x{replicas}"
 
 
 def recompute_code(plan: Plan) -> Any:
