@@ -24,7 +24,7 @@ def stage_compute(
     return stage_layers * (layer_forward + layer_backward) + edges
 
 
-@formula("ℓ_i · max(h_l, 2.5 · h_f + t · η_f · hop - t_l beyond a node) + H_b", "tmplan", "launches as a floor under small layers")
+@formula("ℓ_i · max(h_l, 2.5 · h_f + t · η_f · hop - t_l beyond the node) + H_b", "tmplan", "launches as a floor under small layers")
 def stage_host(job: Job, plan: Plan, stage_layers: Any, layer_host: Any, host_layer: Any, busy_layer: Any) -> Any:
     """Time a stage waits for the host in one micro-batch; seconds."""
     far = (plan.pp > 1) & (job.cluster.gpus > job.cluster.link_domain)
