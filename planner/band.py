@@ -24,7 +24,7 @@ FILE = presets.SHIPPED / "bands.toml"
 ENOUGH = 15  # runs that a kind needs to speak for itself
 SHARE = 0.8
 # Bands are this much wider than the residuals of the runs the constants were fitted to. Runs of other models then lie inside 84 times of
-# 100 (`covered`), runs of sources that neither constants nor bands have seen, their frameworks among them, about 58 times: in between
+# 100 (`covered`), runs of sources that neither constants nor bands have seen, their frameworks among them, about 57 times: in between
 # is what a user meets.
 WIDEN = 1.3
 
