@@ -103,7 +103,6 @@ def ablation(rows: Sequence[Row], data: Runs, values: Values) -> Iterator[tuple[
 def left_out(rows: Sequence[Row], data: Runs, fitted_on: Runs, parameters: Sequence[Parameter], rounds: int) -> Iterator[tuple[str, Score]]:
     """Each source group predicted with constants fitted to the others from their starts: what carries over to an unseen source."""
     for group in sorted(set(data.group.tolist())):
-        values = dict.fromkeys(parameters, 0.0) | {p: p.start for p in parameters}
-        values |= fit(fitted_on.without(group), parameters, rounds=rounds)
+        values = {p: p.start for p in parameters} | fit(fitted_on.without(group), parameters, rounds=rounds)
         own = data.only(group.__eq__)
         yield group, scored(rows, own, predicted(own, values))

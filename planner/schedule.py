@@ -71,12 +71,16 @@ def all_stages(job: Job, plan: Plan, stage_layers: Any, stage_seconds: Any) -> A
     return first + np.where(plan.pp > 1, last, 0.0) + np.where(plan.pp > 2, between, 0.0)
 
 
-# Of the bubble of 1F1B, (p - 1)(F + B + W), what is left where the gradients of weights (W) fill it, F = B = W. Qi et al. 2023, Table 2:
-# (p - 1)(F + B - W) with ZB-1p, (p - 1)(F + B - 2 W) with ZB-2p and ZB-V; a remainder of the latter stays measured.
+# Of the bubble of 1F1B, (p - 1)(F + B + W) where forward, backward and weight gradients take alike, what is left when weight gradients
+# fill it: a third with ZB-1p (ZB-H1), none with ZB-2p (ZB-H2) and ZB-V. Qi et al. 2023 (arXiv 2401.10241), Sections 2.1 and 2.2.
 BUBBLE_LEFT = {"1f1b": 1.0, "zb-1p": 1 / 3, "zb-2p": 0.0, "zb-v": 0.0}
 
 
-@formula("(τ_s - τ) / v, less what weight gradients fill", "narayanan21", "Section 2.2: (p - 1)(t_f + t_b) / v; zero bubble: zb23 Table 2")
+@formula(
+    "(τ_s - τ) / v, less what weight gradients fill",
+    "narayanan21",
+    "Section 2.2: (p - 1)(t_f + t_b) / v; zero bubble: Qi et al. 2023, Section 2",
+)
 def bubble_seconds(job: Job, plan: Plan, all_stages: Any, slowest_stage: Any) -> Any:
     """Time the slowest stage idles while the pipeline fills and drains; seconds."""
     return BUBBLE_LEFT[job.schedule] * np.maximum(0.0, all_stages - slowest_stage) / plan.vpp

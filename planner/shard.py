@@ -111,7 +111,7 @@ def tokens(job: Job, plan: Plan) -> Any:
 @formula(
     "min(m, p - i) with 1F1B; min(m · v, 2 · (p - i - 1) + (v - 1) · p + 1) / v interleaved; otherwise min(m, p) or min(m, 2 · p - 1)",
     "korthikanti22",
-    "Section 4.2.3; narayanan21 Figure 4; Qi et al. 2023, arXiv 2401.10241, Table 3",
+    "Section 4.2.3; narayanan21 Figure 4; Qi et al. 2023, arXiv 2401.10241, Section 2",
 )
 def in_flight(job: Job, plan: Plan, stage: Any, micro_batches: Any) -> Any:
     """Micro-batches whose activations a pipeline rank holds at its peak, in units of all its layers; never more than there are."""
