@@ -58,11 +58,7 @@ def kinds(stack: str, arch: str, size: str) -> Iterator[Kind]:
 @lru_cache(maxsize=1)
 def shipped() -> Mapping[tuple[str, Kind], Band]:
     """The bands by quantity (step, memory) and kind."""
-    found = {}
-    for entry in presets.read_toml(FILE)["band"]:
-        kind = (entry["stack"], entry["arch"], entry["size"])
-        found[entry["of"], kind] = Band(exp(entry["low"]), exp(entry["high"]), entry["runs"], like(kind), exp(entry["apart"]))
-    return found
+    return bands({(e["of"], (e["stack"], e["arch"], e["size"])): e for e in presets.read_toml(FILE)["band"]})
 
 
 def like(kind: Kind) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from planner.fitting import Runs, step_seconds
-from planner.specs import Cluster, Job
+from planner.specs import Job
 
 FACTORS = ("pace", "host_pace", "link_bytes_s", "nic_bytes_s")
 # Standard deviation of the logarithm of each factor between clusters, and scale of that of a measured step around the model on the
@@ -38,12 +38,6 @@ class Calibration:
     runs: int
     before: float
     after: float
-
-
-def changed(cluster: Cluster, factors: dict[str, float], runs: int = 0) -> Cluster:
-    """The cluster with its links and paces multiplied."""
-    values: dict[str, Any] = {name: getattr(cluster, name) * factor for name, factor in factors.items()}
-    return replace(cluster, **values, calibrated_runs=runs)
 
 
 def calibrated(data: Runs, held: Collection[str] = ()) -> Calibration:
@@ -85,9 +79,10 @@ def predicted(data: Runs, x: Sequence[float] | Any) -> Any:
     return np.concatenate(parts)
 
 
-def on(job: Job, factors: dict[str, float], runs: int = 0) -> Job:
-    """The job on the cluster as calibrated."""
-    return replace(job, cluster=changed(job.cluster, factors, runs))
+def on(job: Job, factors: dict[str, float]) -> Job:
+    """The job on its cluster with links and paces multiplied."""
+    values: dict[str, Any] = {name: getattr(job.cluster, name) * factor for name, factor in factors.items()}
+    return replace(job, cluster=replace(job.cluster, **values))
 
 
 def _error(prediction: Any, measured: Any) -> float:

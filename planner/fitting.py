@@ -9,21 +9,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from planner import estimate as est
-from planner import presets
-from planner.errors import TmplanError
+from planner.errors import FieldError, TmplanError
+from planner.frameworks import named
 from planner.predict import Batch, batches, filled
-from planner.runs import Configured, Row, configured, told
-from planner.specs import Job, Stack
+from planner.runs import Configured, Row, configured, number, told
+from planner.specs import Job
 
 SOFT = 0.1  # residuals beyond this count linearly
 PRIOR = 0.03  # weight of a constant's start, for a factor of e: what few runs speak of stays near it
+LEAST_STEP = 1e-6  # seconds
 STEP = 0.02  # of a logarithm, for derivatives
 
 
@@ -53,7 +53,7 @@ class Parameter:
         if self.names and job.stack.name not in self.names:
             return None
         value = _get(job.stack, self.attribute)
-        return value if value == _get(_preset(job.stack.name), self.attribute) else None
+        return value if value == _get(named(job.stack.name), self.attribute) else None
 
 
 Values = Mapping[Parameter, float]
@@ -70,11 +70,6 @@ def _with(spec: Any, attribute: str, value: float) -> Any:
     return replace(spec, **{name: _with(getattr(spec, name), rest, value) if rest else value})
 
 
-@lru_cache(maxsize=64)
-def _preset(name: str) -> Stack:
-    return presets.stack(name)
-
-
 @dataclass(frozen=True)
 class Runs:
     """Measured step times: rows gathered by job with their blanks filled, the times, and the group of each."""
@@ -83,7 +78,7 @@ class Runs:
     rows: Any  # place of each among the rows given
     measured: Any  # seconds
     group: Any
-    ends: Any = field(default=None)  # where each batch's rows begin, and the end
+    ends: Any  # where each batch's rows begin, and the end
 
     def without(self, group: str) -> Runs:
         """The same without one source group."""
@@ -98,12 +93,25 @@ class Runs:
         return Runs(tuple(self.batches[i] for i in kept), self.rows[places], self.measured[places], self.group[places], ends)
 
 
+def step_of(row: Row) -> float:
+    """The measured step of a row; seconds, above 0."""
+    return number(row, "step_s", least=LEAST_STEP)
+
+
 def runs(rows: Sequence[Row], most: int = 0) -> Runs:
-    """The rows that have a step time and can be modelled; at most so many of each group, drawn evenly (0: all)."""
+    """The rows that have a step time and can be modelled; at most so many of each group, drawn evenly (0: all).
+
+    FieldError for a step time that is no number above 0.
+    """
     kept: dict[str, list[int]] = {}
+    seconds: dict[int, float] = {}
     items: list[Configured | None] = [None] * len(rows)
     for i, row in enumerate(rows):
         if told(row, "step_s"):
+            try:
+                seconds[i] = step_of(row)
+            except FieldError as error:
+                raise FieldError("step_s", f"run '{told(row, 'id')[:40]}': {error}") from None
             kept.setdefault(told(row, "group"), []).append(i)
     for places in kept.values():
         drawn = places if not most or len(places) <= most else [places[int(k * len(places) / most)] for k in range(most)]
@@ -116,7 +124,7 @@ def runs(rows: Sequence[Row], most: int = 0) -> Runs:
     found = [b for group in kept for b in batches([item if told(rows[i], "group") == group else None for i, item in enumerate(items)])]
     full = tuple(replace(b, plan=filled(b)) for b in found)
     order = np.array([i for b in full for i in b.rows])
-    measured = np.array([float(told(rows[i], "step_s")) for i in order])
+    measured = np.array([seconds[i] for i in order])
     return Runs(full, order, measured, np.array([told(rows[i], "group") for i in order]), np.cumsum([0, *(len(b.rows) for b in full)]))
 
 
@@ -131,16 +139,13 @@ def with_values(jobs: Sequence[Job], values: Values) -> list[Job]:
     changed: dict[tuple[str, int], Any] = {}
     out = []
     for job in jobs:
-        stack, gpu, constants = job.stack, job.cluster.gpu, job.constants
-        if ("stack", id(stack)) not in changed:
-            own = [(p, v) for p, v in values.items() if p.owner == "stack" and p.of(job) is not None]
-            changed["stack", id(stack)] = _all(stack, own)
-        if ("gpu", id(gpu)) not in changed:
-            changed["gpu", id(gpu)] = _all(gpu, [(p, v) for p, v in values.items() if p.owner == "gpu" and p.of(job) is not None])
-        if ("constants", id(constants)) not in changed:
-            changed["constants", id(constants)] = _all(constants, [(p, v) for p, v in values.items() if p.owner == "constants"])
-        cluster = replace(job.cluster, gpu=changed["gpu", id(gpu)])
-        out.append(replace(job, stack=changed["stack", id(stack)], cluster=cluster, constants=changed["constants", id(constants)]))
+        specs = {"stack": job.stack, "gpu": job.cluster.gpu, "constants": job.constants}
+        for owner, spec in specs.items():
+            if (owner, id(spec)) not in changed:
+                own = [(p, v) for p, v in values.items() if p.owner == owner and p.of(job) is not None]
+                changed[owner, id(spec)] = _all(spec, own)
+        stack, gpu, constants = (changed[owner, id(spec)] for owner, spec in specs.items())
+        out.append(replace(job, stack=stack, cluster=replace(job.cluster, gpu=gpu), constants=constants))
     return out
 
 

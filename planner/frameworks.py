@@ -45,6 +45,7 @@ def _stacks() -> frozenset[str]:
 
 @lru_cache(maxsize=64)
 def named(name: str) -> Stack:
+    """A stack by name; the same object for the same name."""
     return presets.stack(name)
 
 
@@ -60,23 +61,16 @@ def stack_of(framework: str, note: str, gpu: Gpu) -> tuple[Stack, bool]:
         found = "nemo-tuned"
     if found == "megatron-lm":
         found = "megatron-lm-2021" if gpu.arch in OLD else "megatron-core"
-    return _hinted(named(found), note, gpu), known
+    hints = tuple(i for i, (words, _) in enumerate(HINTS) if re.search(words, note))
+    return _changed(found, hints, gpu.arch.startswith("blackwell")), known
 
 
 @lru_cache(maxsize=256)
-def _changed(name: str, note: str, arch: str) -> Stack:
-    """A stack as a run's note and the age of its GPU change it."""
+def _changed(name: str, hints: tuple[int, ...], blackwell: bool) -> Stack:
+    """A stack as what a run's note says of it and the age of its GPU change it; the same object for the same changes."""
     stack = named(name)
-    if arch.startswith("blackwell"):
-        stack = replace(stack, **SINCE_BLACKWELL.get(name, {}))
-    for words, changes in HINTS:
-        if re.search(words, note):
-            stack = replace(stack, **changes)
+    if blackwell and name in SINCE_BLACKWELL:
+        stack = replace(stack, **SINCE_BLACKWELL[name])
+    for i in hints:
+        stack = replace(stack, **HINTS[i][1])
     return stack
-
-
-def _hinted(stack: Stack, note: str, gpu: Gpu) -> Stack:
-    """The stack with what a run's note says of its kernels and overlaps, and its GPU of its age; the same object for the same words."""
-    found = "; ".join(m.group() for words, _ in HINTS if (m := re.search(words, note)))
-    newer = stack.name in SINCE_BLACKWELL and gpu.arch.startswith("blackwell")
-    return _changed(stack.name, found, gpu.arch) if found or newer else stack

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from planner import wholefile
 from planner.compute import gemm_seconds
 from planner.errors import FileError, TmplanError
 from planner.specs import LARGEST_GPUS, Gemm, Gpu, real
@@ -167,8 +168,7 @@ def _lines(path: str | Path, listed: str) -> list[tuple[int, list[str]]]:
         with open(os.path.expanduser(path), "rb") as stream:
             content = stream.read(LARGEST_FILE + 1)
     except (OSError, ValueError) as error:
-        reason = (error.strerror or type(error).__name__).lower() if isinstance(error, OSError) else str(error)
-        raise FileError(f"cannot be read: {reason}; it must be a CSV file of columns {listed}", where=where) from None
+        raise FileError(f"cannot be read: {wholefile.reason(error)}; it must be a CSV file of columns {listed}", where=where) from None
     if len(content) > LARGEST_FILE:
         raise FileError(f"is larger than {LARGEST_FILE:,} bytes; a table of {listed} is a few hundred thousand", where=where)
     try:

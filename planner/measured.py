@@ -12,16 +12,14 @@ import numpy as np
 from planner import presets
 from planner.collectives import gather_seconds
 from planner.errors import FileError, TmplanError
-from planner.fitting import Runs
+from planner.fitting import Runs, step_of
 from planner.inputs import Inputs, Recorded, resolve
 from planner.kernels import FittedCollective, link_constants, wire_bytes
 from planner.predict import batches, filled
 from planner.presets import ClusterPreset
-from planner.runs import Configured, Row, configured, nic_gbit, number, refusal, told, whole
+from planner.runs import GIGABIT, Configured, Row, configured, nic_gbit, refusal, told, whole
 from planner.specs import RECOMPUTES, Cluster, Gpu, Job
 
-GIGABIT = 1.25e8  # bytes
-LEAST_STEP = 1e-6  # seconds
 FOLLOWS = ("dp", "gpus_per_node", "interconnect")  # from other columns, or from the cluster
 
 
@@ -55,7 +53,7 @@ def measured(numbered: Sequence[tuple[int, Row]], where: str) -> Measured:
         try:
             if not told(row, "step_s"):
                 raise TmplanError("column 'step_s' is blank; leave out the rows whose step was not measured")
-            seconds = number(row, "step_s", least=LEAST_STEP)
+            seconds = step_of(row)
             found.append((row, configured(row), seconds, line, presets.listed("gpus", told(row, "gpu"))))
         except TmplanError as error:
             raise FileError(f"line {line}: {refusal(error)}", where=where) from None

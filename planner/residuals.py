@@ -7,9 +7,12 @@ from math import log
 
 from planner.band import Residual, size
 from planner.errors import TmplanError
+from planner.fitting import step_of
 from planner.predict import predict
 from planner.runs import Row, configured, number, told
+from planner.score import at_rank
 
+LEAST_GIB = 1e-6
 STAGES = {"allocated": "stage_allocated_gib", "reserved": "stage_reserved_gib", "device": "stage_device_gib"}
 
 
@@ -23,10 +26,10 @@ def residuals(rows: Sequence[Row]) -> list[Residual]:
             continue
         arch, own, sweep = job.cluster.gpu.arch, size(job), told(row, "sweep") if told(row, "quality_speed") != "C" else ""
         if told(row, "step_s"):
-            error = log(number(row, "step_s") / found["step_seconds"])
+            error = log(step_of(row) / found["step_seconds"])
             out.append(Residual("step", job.stack.name, arch, own, error, sweep, job.model.name))
         if told(row, "peak_mem_gib") and told(row, "mem_kind") in STAGES:
             stages = found[STAGES[told(row, "mem_kind")]]
-            value = {"first": stages[0], "last": stages[-1]}.get(told(row, "mem_rank"), max(stages))
-            out.append(Residual("memory", job.stack.name, arch, own, log(number(row, "peak_mem_gib") / value), sweep, job.model.name))
+            error = log(number(row, "peak_mem_gib", least=LEAST_GIB) / at_rank(stages, told(row, "mem_rank")))
+            out.append(Residual("memory", job.stack.name, arch, own, error, sweep, job.model.name))
     return out

@@ -10,15 +10,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from planner import wholefile
 from planner.errors import FileError
 
 T = TypeVar("T", dict[str, str], dict[str, Any])
 Numbered = list[tuple[int, T]]  # each row behind the line it ends on, counted from 1
-
-
-def read_rows(path: str, needed: tuple[str, ...] = ()) -> list[dict[str, str]]:
-    """The rows of a file as text by column, each with every column of the file; what a row leaves out is blank."""
-    return [row for _, row in numbered_rows(path, needed)]
 
 
 def read_predictions(path: str) -> dict[str, dict[str, Any]]:
@@ -27,7 +23,10 @@ def read_predictions(path: str) -> dict[str, dict[str, Any]]:
 
 
 def numbered_rows(path: str, needed: tuple[str, ...] = ()) -> Numbered[dict[str, str]]:
-    """`read_rows` with the line of each; FileError where one of the columns needed is absent from the whole file."""
+    """The rows of a file as text by column, each with every column of the file (what it leaves out is blank), with the line of each.
+
+    FileError where one of the columns needed is absent from the whole file.
+    """
     text = _text(path)
     if text.lstrip().startswith("{"):
         rows = [(line, {key: _cell(key, value, line, path) for key, value in row.items()}) for line, row in _objects(text, path, str)]
@@ -67,10 +66,8 @@ def _text(path: str) -> str:
         text = Path(os.path.expanduser(path)).read_bytes().decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise FileError(f"is not UTF-8 text (byte {error.start})", where=path) from None
-    except OSError as error:
-        raise FileError(f"cannot be read: {(error.strerror or type(error).__name__).lower()}", where=path) from None
-    except ValueError as error:  # a path no system takes
-        raise FileError(f"cannot be read: {error}", where=path) from None
+    except (OSError, ValueError) as error:  # ValueError: a path no system takes
+        raise FileError(f"cannot be read: {wholefile.reason(error)}", where=path) from None
     if not text.strip():
         raise FileError("is empty", where=path)
     return text

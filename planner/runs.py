@@ -23,6 +23,7 @@ LIKE_SCHEDULE = {
     "1f1b-interleaved": "1f1b", "interleaved": "1f1b", "gpipe": "1f1b", "afab": "1f1b", "zb-h1": "zb-1p", "zb-h2": "zb-2p",
     "zbv": "zb-v", "v-half": "zb-1p", "v-min": "1f1b",
 }  # fmt: skip
+GIGABIT = 1.25e8  # bytes
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 MOST_STAGES = 4  # a layer: runs with empty stages have been measured, more of them are a slip of the pen
 
@@ -165,14 +166,14 @@ def _cluster(row: Row, gpu: Gpu, assumed: dict[str, str]) -> Cluster:
     node = min(gpus, whole(row, "gpus_per_node", 0, 0) or _assume(assumed, "gpus_per_node", 8))
     domain = max(node, min(gpu.link_domain, gpus)) if gpu.link_domain > 8 else node
     stated = nic_gbit(told(row, "interconnect"), node)
-    nic = stated * 1.25e8 if stated else gpu.nic_bytes_s
+    nic = stated * GIGABIT if stated else gpu.nic_bytes_s
     cluster = Cluster(gpu.name, gpu, gpus, node, domain, gpu.link_bytes_s, nic)
     if told(row, "nccl_all_reduce_gb_s") and gpus > node:
         reduced = number(row, "nccl_all_reduce_gb_s", least=1e-3)
         gathered = number(row, "nccl_all_gather_gb_s", reduced, least=1e-3)
         return replace(cluster, measured_reduce_bytes_s=reduced * 1e9, measured_gather_bytes_s=gathered * 1e9)
     if stated is None and gpus > node:
-        _assume(assumed, "interconnect", f"{gpu.nic_bytes_s / 1.25e8:g} Gb/s a GPU")
+        _assume(assumed, "interconnect", f"{gpu.nic_bytes_s / GIGABIT:g} Gb/s a GPU")
     return cluster
 
 

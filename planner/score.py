@@ -147,9 +147,13 @@ def _memory_error(run: Run, prediction: Prediction) -> float | None:
     value = next((prediction[f"stage_{kind}_gib"] for kind in kinds if prediction.get(f"stage_{kind}_gib") is not None), None)
     if value is None:
         return None
-    stages = value if isinstance(value, list) else [value]
-    at = stages[0] if run["mem_rank"] == "first" else stages[-1] if run["mem_rank"] == "last" else max(stages)
+    at = at_rank(value if isinstance(value, list) else [value], run["mem_rank"])
     return float(at / float(run["peak_mem_gib"]) - 1)
+
+
+def at_rank(stages: Sequence[float], rank: str) -> float:
+    """Of a number a pipeline stage, that of the rank a run tells (first, last), else the largest."""
+    return stages[0] if rank == "first" else stages[-1] if rank == "last" else max(stages)
 
 
 def _gathered(rows: Iterable[tuple[K, T]]) -> dict[K, list[T]]:

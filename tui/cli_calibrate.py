@@ -17,10 +17,9 @@ from planner.fitting import Runs
 from planner.kernels import FittedGemm
 from planner.measured import Link, Measured
 from planner.presets import ClusterPreset
-from planner.rowfile import numbered_rows
-from planner.runcolumns import NEEDED, misspelt
 from planner.specs import Gpu
 from tui.cli import Answer, narrate
+from tui.cli_estimate import numbered
 from tui.cli_inputs import version
 
 # Factor -> what it is, and what one unit of it is in base units.
@@ -66,10 +65,7 @@ def calibrate(path: str, *, name: str, cluster: str | None, gemm: str | None, nc
     presetfile.named(name)
     for kind in () if force else ("clusters", "gpus") if gemm else ("clusters",):
         presetfile.free(kind, name)
-    rows = numbered_rows(path, (*NEEDED, "step_s"))
-    for sentence in misspelt(rows[0][1]):
-        narrate(sentence)
-    data = measured.measured(rows, path)
+    data = measured.measured(numbered(path, "step_s"), path)
     base, gpu = measured.base(data, cluster), presets.gpu(data.gpu)
     runs = measured.runs_on(data, base, gpu)
     made = f"`tmplan calibrate`, tmplan {version()}, {today()}"

@@ -11,7 +11,7 @@ from typing import Any
 from planner import wholefile
 from planner.errors import FieldError
 from planner.predict import predict
-from planner.rowfile import numbered_rows
+from planner.rowfile import Numbered, numbered_rows
 from planner.runcolumns import NEEDED, misspelt
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_plan import reporting
@@ -33,12 +33,17 @@ def estimate(path: str, out: str | None) -> Answer:
     return Answer("" if out else text, DONE if any("error" not in prediction for prediction in predictions) else NO_PLAN)
 
 
-def read(path: str, needed: Sequence[str] = ()) -> list[dict[str, str]]:
-    """The rows of a runs file, each with an id, its line number where it has none; a column that looks misspelt is told."""
+def read(path: str) -> list[dict[str, str]]:
+    """The rows of a runs file, each with an id, its line number where it has none."""
+    return [row | {"id": row.get("id", "").strip() or str(line)} for line, row in numbered(path)]
+
+
+def numbered(path: str, *needed: str) -> Numbered[dict[str, str]]:
+    """The rows of a runs file with the line of each; a column that looks misspelt is told."""
     rows = numbered_rows(path, (*NEEDED, *needed))
     for sentence in misspelt(rows[0][1]):
         narrate(sentence)
-    return [row | {"id": row.get("id", "").strip() or str(line)} for line, row in rows]
+    return rows
 
 
 def summary(predictions: Sequence[Mapping[str, Any]], out: str | None) -> list[str]:

@@ -10,11 +10,11 @@ from planner.errors import FieldError
 from planner.fitted import PARAMETERS
 from planner.fitting import Parameter, Runs
 from planner.residuals import residuals
-from planner.rowfile import read_rows
+from planner.rowfile import by_id, numbered_rows
+from planner.runcolumns import NEEDED
 from planner.score import Score
 from tui.cli import Answer, narrate
 
-NEEDED = ("id", "group", "model", "layers", "hidden", "heads", "seq", "gpu", "gpus", "global_batch", "step_s")
 ROWS = 250  # of one source group that a fit looks at: more of the same kind teach it nothing
 ROWS_LEFT_OUT = 120  # the same, where a fit is made for every group that is left out
 HEADS = ("start", "fitted", "runs", "groups", "error with", "at start")
@@ -22,7 +22,7 @@ HEADS = ("start", "fitted", "runs", "groups", "error with", "at start")
 
 def refit(path: str, *, rounds: int, shipped: bool, ablate: bool, leave_out: bool, tables: str | None, write: bool) -> Answer:
     """Fit, and print every constant: start, value, the runs it rests on, and the error with it and with its start in its place."""
-    rows = read_rows(path, NEEDED)
+    rows = list(by_id(numbered_rows(path, ("id", "group", "model", *NEEDED, "step_s")), path).values())
     whole = fitting.runs(rows)
     if not len(whole.measured):
         raise FieldError("runs", f"{path} has no run with a step time that can be modelled")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from planner.predict import predict
-from planner.rowfile import read_rows
+from planner.rowfile import numbered_rows
 from planner.runs import configured
 from planner.score import Score, score
 
@@ -28,7 +28,7 @@ TIME = {
 @lru_cache(maxsize=1)
 def measured() -> tuple[list[dict[str, str]], list[dict[str, Any]], Score]:
     """The rows, our predictions, and their scores."""
-    rows = read_rows(str(FILE))
+    rows = [row for _, row in numbered_rows(str(FILE))]
     predictions = predict(rows)
     return rows, predictions, score(rows, {p["id"]: p for p in predictions})
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from planner.predict import predict
-from planner.rowfile import read_rows
+from planner.rowfile import numbered_rows
 from planner.runcolumns import NEEDED
 from tests.planner.stepfiles import ROW, rows, write
 from tui import cli, cli_plan
@@ -53,7 +53,7 @@ def test_every_row_gets_a_line_in_order(desk: Desk) -> None:
     """The lines are those of planner.predict, in the order of the rows, and stderr closes with how many there are."""
     path = desk.file(rows({}, {"tp": "4"}, {"gpus": "16"}))
     assert desk.run(path) == 0
-    assert desk.lines == json.loads(json.dumps(predict(read_rows(path))))
+    assert desk.lines == json.loads(json.dumps(predict([row for _, row in numbered_rows(path)])))
     assert [line["id"] for line in desk.lines] == ["run-0", "run-1", "run-2"]
     assert desk.err == "3 of 3 rows predicted\n"
 
