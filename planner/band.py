@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from planner import presets
+from planner.keys import read_toml
 from planner.specs import Job
 
 Kind = tuple[str, str, str]  # stack, architecture, size; "" for any
@@ -58,7 +59,7 @@ def kinds(stack: str, arch: str, size: str) -> Iterator[Kind]:
 @lru_cache(maxsize=1)
 def shipped() -> Mapping[tuple[str, Kind], Band]:
     """The bands by quantity (step, memory) and kind."""
-    return bands({(e["of"], (e["stack"], e["arch"], e["size"])): e for e in presets.read_toml(FILE)["band"]})
+    return bands({(e["of"], (e["stack"], e["arch"], e["size"])): e for e in read_toml(FILE)["band"]})
 
 
 def like(kind: Kind) -> str:

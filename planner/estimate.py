@@ -8,110 +8,18 @@ Then `combined` adds one Pipeline and one Sharding row for each plan.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from planner import compute, memory, schedule, shard, traffic
-from planner.band import Band
-from planner.plan import Column, Plan, distinct
+from planner.costs import LayerCost, Pipeline, Sharding, StageCost, Totals
+from planner.plan import Plan, distinct
 from planner.specs import Job
 
 LAYER_AXES = ("tp", "cp", "micro_batch", "sequence_parallel")
 T = TypeVar("T", bound=tuple[Any, ...])
 STAGE_AXES = (*LAYER_AXES, "pp", "dp", "vpp", "recompute")
-
-
-class LayerCost(NamedTuple):
-    """One layer and one micro-batch on one rank: bytes and seconds, each a column."""
-
-    tokens: Any
-    layer_activations: Any
-    selective_activations: Any
-    checkpoint_bytes: Any
-    buffer_bytes: Any
-    layer_forward: Any
-    layer_backward: Any
-    selective_repeat: Any
-    layer_host: Any
-    host_layer: Any
-    busy_layer: Any
-    repeat_layer: Any
-    tp_forward: Any
-    cp_forward: Any
-    cp_layer: Any
-    head_seconds: Any
-    embedding_seconds: Any
-
-
-class StageCost(NamedTuple):
-    """One micro-batch on the edge stages: bytes and seconds of each stage (3 x plans), or alike on all (plans)."""
-
-    layers: Any
-    in_flight: Any
-    kept_activations: Any
-    checkpoint_bytes: Any
-    embedding_masks: Any
-    gathered_inputs: Any
-    rest_bytes: Any
-    stage_work: Any
-    repeat_layer: Any
-    selective_seconds: Any
-    micro_batches: Any
-    pp_seconds: Any
-
-
-class Pipeline(NamedTuple):
-    """What a plan costs before sharding: live bytes by stage (3 x plans), seconds by plan."""
-
-    live_bytes: Any
-    micro_batches: Any
-    steady_seconds: Any
-    bubble_seconds: Any
-    pp_seconds: Any
-    slowest_stage: Any
-    last_round: Any
-
-
-class Sharding(NamedTuple):
-    """What the sharding costs: static bytes by stage (3 x plans), bytes on the host, seconds by plan."""
-
-    static_bytes: Any
-    host_bytes: Any
-    reduce_once: Any
-    gather_once: Any
-    reduce_each: Any
-    optimizer_seconds: Any
-
-
-class Totals(NamedTuple):
-    """What a search keeps of each plan: bytes on the device at its fullest stage, seconds a step, bytes on the host."""
-
-    memory: Any
-    step: Any
-    host: Any
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """All numbers of one plan or of columns of plans. Bytes, seconds; parts sum to their totals."""
-
-    plan: Plan
-    memory: Column
-    memory_limit: float
-    fits: Column
-    step: Column
-    memory_parts: dict[str, Column]  # at the fullest stage; sum: memory
-    time_parts: dict[str, Column]  # sum: step
-    hidden: dict[str, Column]  # communication that compute hides
-    stage: Column  # the fullest pipeline rank
-    slowest: Column  # the pipeline rank that sets the pace
-    host: Column  # bytes on a node's host
-    tokens_per_second_per_gpu: Column
-    mfu: Column
-    step_band: Band  # of measured runs like these
-    memory_band: Band
 
 
 def layer_cost(job: Job, plan: Plan) -> LayerCost:

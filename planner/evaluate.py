@@ -9,6 +9,7 @@ import numpy as np
 from planner import estimate as est
 from planner import schedule
 from planner.band import band
+from planner.costs import Estimate, LayerCost, StageCost
 from planner.errors import TmplanError
 from planner.formula import Step, tracing
 from planner.plan import Plan
@@ -16,7 +17,7 @@ from planner.shard import edge_stages
 from planner.specs import Job
 
 
-def evaluate(job: Job, plan: Plan) -> est.Estimate:
+def evaluate(job: Job, plan: Plan) -> Estimate:
     """All numbers of a plan, or of columns of plans; columns of the same length."""
     plan = plan if hasattr(plan.tp, "__len__") else plan.column()
     cost, stage = est.layer_costs(job, plan), edge_stages(plan)
@@ -43,7 +44,7 @@ def evaluate(job: Job, plan: Plan) -> est.Estimate:
         "cp": np.maximum(0.0, 3 * cost.cp_forward - cost.cp_layer) * layers,
         "dp": s.reduce_once + s.gather_once + p.micro_batches * s.reduce_each - tail["dp"],
     }
-    return est.Estimate(
+    return Estimate(
         plan=plan,
         memory=totals.memory,
         memory_limit=job.memory_limit,
@@ -62,7 +63,7 @@ def evaluate(job: Job, plan: Plan) -> est.Estimate:
     )
 
 
-def memory_parts(job: Job, plan: Plan, stage: Any, c: est.StageCost, cost: est.LayerCost) -> dict[str, Any]:
+def memory_parts(job: Job, plan: Plan, stage: Any, c: StageCost, cost: LayerCost) -> dict[str, Any]:
     """Bytes by purpose on each stage, allocated alone."""
     states, _, _ = est.static_parts(job, plan, stage, c.layers)
     return states | {"activations": est.activations(job, plan, c)} | est.rest_parts(job, plan, stage, cost)

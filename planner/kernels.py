@@ -18,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from planner import wholefile
+from planner.checks import real
 from planner.compute import gemm_seconds
 from planner.errors import FileError, TmplanError
-from planner.specs import LARGEST_GPUS, Gemm, Gpu, real
+from planner.specs import LARGEST_GPUS, Gemm, Gpu
 
 Floats = npt.NDArray[np.float64]
 LARGEST_FILE = 2**26  # bytes; the largest table known has 600,000

@@ -14,7 +14,8 @@ import tomli_w
 from planner import presets, wholefile
 from planner.errors import FieldError, FileError
 from planner.kernels import FittedGemm
-from planner.presets import GEMM_KEYS, KEYS, ClusterPreset, Key
+from planner.keys import Key
+from planner.presets import GEMM_KEYS, KEYS, ClusterPreset
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 FIRST = ("gpu", "gpus", "gpus_per_node", "link_domain", "link_gb_s", "nic_gbit_s", "host_memory_gib")  # in a file

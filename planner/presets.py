@@ -6,21 +6,19 @@ their unit (`memory_mib`, `link_gb_s`, `nic_gbit_s`), specs do not. Every refusa
 
 from __future__ import annotations
 
-import difflib
 import os
-import re
-import tomllib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, dataclass, fields
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import platformdirs
 
 from planner import hfconfig
+from planner.checks import checked
 from planner.errors import FieldError, FileError, UnknownName, Unsupported
-from planner.specs import Gemm, Gpu, Model, Selective, Stack, checked
+from planner.keys import Key, fill, own_keys, read_toml
+from planner.specs import Gemm, Gpu, Model, Selective, Stack
 
 T = TypeVar("T")
 KINDS = ("gpus", "clusters", "models", "stacks")
@@ -37,7 +35,6 @@ EXPERT_MODELS = (
 ALSO = {"b200-sxm": "b200", "b300-sxm": "b300", "gb200-nvl72": "gb200", "gb300-nvl72": "gb300"}
 ACTIVATIONS = ("norm_in", "linear_in", "qkv", "scores", "attention_out", "dropout_masks", "mlp_hidden", "act_out")
 PARTS = ("qkv", "attention", "projection", "mlp", "elementwise")
-REQUIRED = object()  # the default of a key that has none
 
 
 @dataclass(frozen=True)
@@ -61,28 +58,6 @@ class ClusterPreset:
         """FieldError for a count that no cluster has."""
         counts = {"gpus_per_node": (1, 65_536), "link_domain": (1, 65_536), "gpus": (1, 10_000_000), "calibrated_runs": (0, 1_000_000)}
         checked(self, counts | {"pace": (0.05, 20), "host_pace": (0.05, 20)})
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key of a file: the field it fills, the type it must have, and (numbers) what one unit of it is in base units."""
-
-    field: str
-    type: type = float
-    scale: float = 1.0
-    default: Any = REQUIRED
-
-
-def own_keys(spec: type, other: Mapping[str, Key]) -> dict[str, Key]:
-    """Keys for every field of a spec under its own name, and `other` for those that have a unit or a table."""
-    types: dict[str, type] = {"int": int, "bool": bool, "str": str, "float": float, "tuple[str, ...]": list, "tuple[int, ...]": list}
-    taken = {key.field for key in other.values()}
-    plain = {
-        f.name: Key(f.name, types[str(f.type)], 1.0, REQUIRED if f.default is MISSING else f.default)
-        for f in fields(spec)
-        if f.name not in taken
-    }
-    return plain | dict(other)
 
 
 NAME = {"name": Key("name", str, 1.0, None), "sources": Key("sources", list)}
@@ -170,7 +145,7 @@ def gpu_of(table: Mapping[str, Any], path: Path) -> Gpu:
 def _made(kind: str, table: Mapping[str, Any], path: Path, build: Callable[[dict[str, Any], str], T]) -> T:
     """The spec of a file's tables."""
     where = str(path)
-    values = _fill(table, KEYS[kind], where)
+    values = fill(table, KEYS[kind], where)
     values["name"] = values["name"] or path.stem
     try:
         return build(values, where)
@@ -205,77 +180,13 @@ def table(kind: str, name: str) -> dict[str, Any]:
     return dict(read_toml(_find(kind, name)))
 
 
-def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; FileError with the line where it is damaged. Not parsed again while the file is unchanged."""
-    try:
-        return _parsed(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise FileError(f"cannot be read: {reason or error}", where=str(path)) from None
-
-
-@lru_cache(maxsize=256)
-def _parsed(path: Path, stamp: int) -> dict[str, Any]:
-    """A file's tables; `stamp` is when it was last written, so that an edited file is read anew."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        return tomllib.loads(text)
-    except UnicodeDecodeError as error:
-        raise FileError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
-    except (ValueError, RecursionError) as error:
-        told = re.search(r"line (\d+), column (\d+)", str(error))
-        line = told[1] if told else str(text.count("\n") + 1)
-        said = str(error).split(" (at ")[0] if isinstance(error, ValueError) else "tables are nested too deep"
-        raise FileError(f"line {line} is not valid TOML: {said}", where=str(path)) from None
-
-
-def _fill(table: Mapping[str, Any], keys: Mapping[str, Key], where: str) -> dict[str, Any]:
-    """Fields from a table: every key known, of its type, once a field, none missing; numbers in base units."""
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        if name not in keys:
-            _unknown(name, keys, where)
-        key = keys[name]
-        if key.field in values:
-            same = " and ".join(f"'{other}'" for other in table if other in keys and keys[other].field == key.field)
-            raise FileError(f"keys {same} say the same thing twice; keep one", where=where)
-        values[key.field] = _value(name, value, key, where)
-    for name, key in keys.items():
-        if key.field not in values and key.default is REQUIRED:
-            raise FileError(f"key '{name}' is missing", where=where)
-    return {key.field: key.default for key in keys.values()} | values
-
-
-def _unknown(name: str, keys: Iterable[str], where: str) -> None:
-    """Refuse a key nobody knows, with the nearest that exists."""
-    near = difflib.get_close_matches(name, keys, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(keys)}"
-    raise FileError(f"unknown key '{name}'; {hint}", where=where)
-
-
-def _value(name: str, value: Any, key: Key, where: str) -> Any:
-    """A value of the type its key wants: numbers finite and not negative, lists as tuples of one type."""
-    if key.type is float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e300:
-            raise FileError(f"key '{name}' must be a number of at least 0, not {value!r}", where=where)
-        return value * key.scale if key.scale >= 1 else value / round(1 / key.scale)  # 200 us is 0.0002, not 0.00019999999999999998
-    if key.type is not list and type(value) is key.type:
-        return value
-    wanted = int if name == "zero_stages" else str
-    if key.type is list and isinstance(value, list) and value and all(type(item) is wanted for item in value):
-        return tuple(value)
-    listed = "a list of whole numbers" if wanted is int else "a list of texts"
-    kind = {int: "a whole number", bool: "true or false", str: "text in quotes", list: listed, dict: "a table"}[key.type]
-    raise FileError(f"key '{name}' must be {kind}, not {value!r}", where=where)
-
-
 def _gpu(values: dict[str, Any], where: str) -> Gpu:
     return Gpu(**values | {"gemm": _gemm(values, where)})
 
 
 def _gemm(values: Mapping[str, Any], where: str) -> Gemm:
     """What a GPU's matrix products cost: its [gemm] table, and derived from peak and memory what that does not give."""
-    table = _fill(values["gemm"], GEMM_KEYS, f"{where} [gemm]")
+    table = fill(values["gemm"], GEMM_KEYS, f"{where} [gemm]")
     told = table.pop("source")
     derived = {
         "overhead_s": DERIVED_GEMM["overhead_us"] * 1e-6,
@@ -297,11 +208,11 @@ def _cluster(values: dict[str, Any], where: str) -> ClusterPreset:
 def _stack(values: dict[str, Any], where: str) -> Stack:
     """A stack, with its table of what selective recompute keeps and repeats."""
     tables = {"keep": Key("keep", dict, 1.0, {}), "repeat": Key("repeat", dict, 1.0, {})}
-    given = _fill(values["selective"], tables, f"{where} [selective]")
+    given = fill(values["selective"], tables, f"{where} [selective]")
     shares = {}
     for part, terms in (("keep", ACTIVATIONS), ("repeat", PARTS)):
         place = f"{where} [selective.{part}]"
-        _fill(given[part], {term: Key(term, float, 1.0, 0.0) for term in terms}, place)
+        fill(given[part], {term: Key(term, float, 1.0, 0.0) for term in terms}, place)
         if over := [term for term, share in given[part].items() if share > 1]:
             raise FileError(f"key '{over[0]}' must be a share from 0 to 1, not {given[part][over[0]]!r}", where=place)
         shares[part] = {term: float(share) for term, share in given[part].items()}

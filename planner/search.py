@@ -11,7 +11,7 @@ import numpy as np
 
 from planner import estimate as est
 from planner.band import band
-from planner.estimate import Estimate
+from planner.costs import Estimate
 from planner.evaluate import evaluate, explain, stages
 from planner.lattice import Lattice, grow
 from planner.plan import FIELDS, Column, Plan

@@ -5,11 +5,10 @@ Every class checks itself when made and raises FieldError naming the field. Noth
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
+from planner.checks import checked, choice
 from planner.constants import CONSTANTS, Constants
 from planner.errors import FieldError, Unsupported
 
@@ -21,40 +20,6 @@ ATTENTIONS = ("flash-2", "flash-3", "flash-1", "fused-softmax", "unfused")
 SCHEDULES = ("1f1b", "zb-1p", "zb-2p", "zb-v")  # zb: backward split, weight gradients fill the bubble (Qi et al. 2023)
 RECOMPUTES = ("none", "selective", "full", "first")  # the code of a plan's recompute column is the index here
 LARGEST_GPUS = 10_000_000
-
-
-def whole(key: str, value: Any, least: int, most: int = 2**40) -> None:
-    """Refuse anything but a whole number from least to most."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise FieldError(key, f"{key} must be a whole number, not {value!r}")
-    if not least <= value <= most:
-        raise FieldError(key, f"{key} must lie between {least:,} and {most:,}, not {value:,}")
-
-
-def real(key: str, value: Any, least: float, most: float = 1e30) -> None:
-    """Refuse anything but a finite number from least to most."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise FieldError(key, f"{key} must be a finite number, not {value!r}")
-    if not least <= value <= most:
-        raise FieldError(key, f"{key} must lie between {least:g} and {most:g}, not {value:g}")
-
-
-def choice(key: str, value: Any, among: tuple[str, ...]) -> None:
-    """Refuse a word that is not among those known."""
-    if value not in among:
-        raise FieldError(key, f"{key} must be one of {', '.join(among)}, not {value!r}")
-
-
-def checked(spec: Any, limits: Mapping[str, tuple[float, float]]) -> None:
-    """Check every field of a spec that has limits, by the type it is annotated with."""
-    for f in fields(spec):
-        if f.name in limits:
-            least, most = limits[f.name]
-            value = getattr(spec, f.name)
-            if "int" in str(f.type):
-                whole(f.name, value, int(least), int(most))
-            else:
-                real(f.name, value, least, most)
 
 
 @dataclass(frozen=True)

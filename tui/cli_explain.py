@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from planner import search
+from planner.checks import choice
 from planner.columns import BY_KEY, records
 from planner.errors import UnknownName
 from planner.formula import Step
@@ -15,7 +16,6 @@ from planner.inputs import resolve
 from planner.plan import Plan
 from planner.planfile import Document
 from planner.space import AXES, Bounds, Space, write_bounds
-from planner.specs import choice
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_plan import SCHEMA, advised, job_values, searched
 

@@ -12,13 +12,14 @@ from typing import Any
 from planner import planfile, search
 from planner.advice import nearest
 from planner.band import band
+from planner.checks import choice
 from planner.columns import BY_KEY, DEFAULT_TABLE, columns_for, find, predictions, records
 from planner.errors import FieldError
 from planner.inputs import BY_KEY as BY_FIELD
 from planner.inputs import Inputs, Value, resolve, shown
 from planner.order import ordered
 from planner.planfile import Document
-from planner.specs import Job, choice
+from planner.specs import Job
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 
 SCHEMA = 1  # of the JSON; docs/json.md

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from planner import parameters, presets
+from planner.checks import choice
 from planner.errors import TmplanError
-from planner.specs import GIB, choice
+from planner.specs import GIB
 from tui.cli import Answer, narrate
 
 Row = dict[str, Any]

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from planner.checks import choice
 from planner.errors import FileError
 from planner.rowfile import by_id, numbered_rows, read_predictions
 from planner.score import COLUMNS, Score, score
-from planner.specs import choice
 from tui.cli import Answer, narrate
 
 SCHEMA = 1  # of the JSON; docs/json.md

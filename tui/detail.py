@@ -15,7 +15,7 @@ from tui.layout import PANES
 from tui.lines import Line, LinePane, Run, fit, rule, wrap
 
 if TYPE_CHECKING:
-    from planner.estimate import Estimate
+    from planner.costs import Estimate
     from planner.formula import Step
     from planner.plan import Plan
 

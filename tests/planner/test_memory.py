@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from planner import estimate, memory, shard
+from planner.costs import LayerCost
 from planner.evaluate import evaluate, stages
 from planner.plan import Plan
 from planner.specs import Job
@@ -18,7 +19,7 @@ MODELS = [("gpt-22b", 8, 4, 1, 4), ("gpt3-175b", 64, 64, 8, 1), ("mt-nlg-530b", 
 ids = [m[0] for m in MODELS]
 
 
-def layer(job: Job, plan: Plan) -> estimate.LayerCost:
+def layer(job: Job, plan: Plan) -> LayerCost:
     return estimate.layer_cost(job, plan.column())
 
 

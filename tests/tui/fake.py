@@ -10,7 +10,7 @@ import pytest
 
 from planner import evaluate as real
 from planner.band import Band
-from planner.estimate import Estimate
+from planner.costs import Estimate
 from planner.formula import Step
 from planner.plan import Plan
 from planner.search import Counts

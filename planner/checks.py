@@ -1,0 +1,44 @@
+"""Checks of one value at a time: each raises FieldError naming the field and what would be right. Nothing here needs numpy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from planner.errors import FieldError
+
+
+def whole(key: str, value: Any, least: int, most: int = 2**40) -> None:
+    """Refuse anything but a whole number from least to most."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise FieldError(key, f"{key} must be a whole number, not {value!r}")
+    if not least <= value <= most:
+        raise FieldError(key, f"{key} must lie between {least:,} and {most:,}, not {value:,}")
+
+
+def real(key: str, value: Any, least: float, most: float = 1e30) -> None:
+    """Refuse anything but a finite number from least to most."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise FieldError(key, f"{key} must be a finite number, not {value!r}")
+    if not least <= value <= most:
+        raise FieldError(key, f"{key} must lie between {least:g} and {most:g}, not {value:g}")
+
+
+def choice(key: str, value: Any, among: tuple[str, ...]) -> None:
+    """Refuse a word that is not among those known."""
+    if value not in among:
+        raise FieldError(key, f"{key} must be one of {', '.join(among)}, not {value!r}")
+
+
+def checked(spec: Any, limits: Mapping[str, tuple[float, float]]) -> None:
+    """Check every field of a spec that has limits, by the type it is annotated with."""
+    for f in fields(spec):
+        if f.name in limits:
+            least, most = limits[f.name]
+            value = getattr(spec, f.name)
+            if "int" in str(f.type):
+                whole(f.name, value, int(least), int(most))
+            else:
+                real(f.name, value, least, most)

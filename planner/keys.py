@@ -1,0 +1,102 @@
+"""Keys of preset files: TOML read with the line of what is damaged, and tables filled into fields, every key known and of its type."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from planner.errors import FileError
+
+REQUIRED = object()  # the default of a key that has none
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a file: the field it fills, the type it must have, and (numbers) what one unit of it is in base units."""
+
+    field: str
+    type: type = float
+    scale: float = 1.0
+    default: Any = REQUIRED
+
+
+def own_keys(spec: type, other: Mapping[str, Key]) -> dict[str, Key]:
+    """Keys for every field of a spec under its own name, and `other` for those that have a unit or a table."""
+    types: dict[str, type] = {"int": int, "bool": bool, "str": str, "float": float, "tuple[str, ...]": list, "tuple[int, ...]": list}
+    taken = {key.field for key in other.values()}
+    plain = {
+        f.name: Key(f.name, types[str(f.type)], 1.0, REQUIRED if f.default is MISSING else f.default)
+        for f in fields(spec)
+        if f.name not in taken
+    }
+    return plain | dict(other)
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; FileError with the line where it is damaged. Not parsed again while the file is unchanged."""
+    try:
+        return _parsed(path, path.stat().st_mtime_ns)
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise FileError(f"cannot be read: {reason or error}", where=str(path)) from None
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, stamp: int) -> dict[str, Any]:
+    """A file's tables; `stamp` is when it was last written, so that an edited file is read anew."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        return tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise FileError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+    except (ValueError, RecursionError) as error:
+        told = re.search(r"line (\d+), column (\d+)", str(error))
+        line = told[1] if told else str(text.count("\n") + 1)
+        said = str(error).split(" (at ")[0] if isinstance(error, ValueError) else "tables are nested too deep"
+        raise FileError(f"line {line} is not valid TOML: {said}", where=str(path)) from None
+
+
+def fill(table: Mapping[str, Any], keys: Mapping[str, Key], where: str) -> dict[str, Any]:
+    """Fields from a table: every key known, of its type, once a field, none missing; numbers in base units."""
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in keys:
+            _unknown(name, keys, where)
+        key = keys[name]
+        if key.field in values:
+            same = " and ".join(f"'{other}'" for other in table if other in keys and keys[other].field == key.field)
+            raise FileError(f"keys {same} say the same thing twice; keep one", where=where)
+        values[key.field] = _value(name, value, key, where)
+    for name, key in keys.items():
+        if key.field not in values and key.default is REQUIRED:
+            raise FileError(f"key '{name}' is missing", where=where)
+    return {key.field: key.default for key in keys.values()} | values
+
+
+def _unknown(name: str, keys: Iterable[str], where: str) -> None:
+    """Refuse a key nobody knows, with the nearest that exists."""
+    near = difflib.get_close_matches(name, keys, n=1, cutoff=0.5)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(keys)}"
+    raise FileError(f"unknown key '{name}'; {hint}", where=where)
+
+
+def _value(name: str, value: Any, key: Key, where: str) -> Any:
+    """A value of the type its key wants: numbers finite and not negative, lists as tuples of one type."""
+    if key.type is float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e300:
+            raise FileError(f"key '{name}' must be a number of at least 0, not {value!r}", where=where)
+        return value * key.scale if key.scale >= 1 else value / round(1 / key.scale)  # 200 us is 0.0002, not 0.00019999999999999998
+    if key.type is not list and type(value) is key.type:
+        return value
+    wanted = int if name == "zero_stages" else str
+    if key.type is list and isinstance(value, list) and value and all(type(item) is wanted for item in value):
+        return tuple(value)
+    listed = "a list of whole numbers" if wanted is int else "a list of texts"
+    kind = {int: "a whole number", bool: "true or false", str: "text in quotes", list: listed, dict: "a table"}[key.type]
+    raise FileError(f"key '{name}' must be {kind}, not {value!r}", where=where)
