@@ -7,18 +7,27 @@ stand in `FAMILIES`; a model_type not in it is read as a Llama (gated MLP, RMSNo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from planner import hfexperts
+from planner.architecture import Model
 from planner.errors import FieldError, FileError, Unsupported
-from planner.specs import Model
+from planner.hfkeys import Config, count, each, flag, size
 
 # What a family's code does, and the defaults of its configuration class for keys that a file may leave out.
 LAYERNORM: dict[str, Any] = {"norm": "layernorm", "gated": False}
 FAMILIES: dict[str, dict[str, Any]] = {
     "qwen2": {"qkv_bias": True},
+    "qwen2_moe": {"qkv_bias": True},
     "qwen3": {"qk_norm": "head"},
+    "qwen3_moe": {"qk_norm": "head"},
+    "mistral": {"kv_heads": 8, "sliding_window": 4096},
+    "mixtral": {"kv_heads": 8},
+    "glm4_moe": {"kv_heads": 8},
+    "gpt_oss": {"kv_heads": 8, "head_dim": 64, "bias": True, "sinks": True, "sliding_window": 128, "global_every": 2},
+    "llama4_text": {"kv_heads": 8, "head_dim": 128, "ffn": 16384, "chunked": True, "sliding_window": 8192, "global_every": 4},
+    "ernie4_5_moe": {"tied": True, "kv_heads": 4},
     "gemma": {"tied": True, "head_dim": 256},
     "gemma2": {"tied": True, "head_dim": 256, "norms_per_layer": 4, "sliding_window": 4096, "global_every": 2},
     "gemma3_text": {
@@ -33,8 +42,15 @@ FAMILIES: dict[str, dict[str, Any]] = {
     "starcoder2": LAYERNORM | {"tied": True, "bias": True},
     "olmo2": {"qk_norm": "full"},
     "olmo3": {"qk_norm": "full", "global_every": 4},
+    "olmoe": {"qk_norm": "full"},
+    "flex_olmo": {"qk_norm": "full"},
+    "dots1": {"qk_norm": "head"},
 }  # fmt: skip
-SAME = {"gemma3": "gemma3_text", "RefinedWeb": "falcon", "RefinedWebModel": "falcon"}
+SAME = {
+    "gemma3": "gemma3_text", "RefinedWeb": "falcon", "RefinedWebModel": "falcon", "llama4": "llama4_text", "kimi_k2": "deepseek_v3",
+    "qwen3_vl_text": "qwen3", "qwen3_vl_moe_text": "qwen3_moe",
+}  # fmt: skip
+SWITCHED = ("qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "dots1")  # their window counts only where the file switches it on
 MULTIPLE_OF_HIDDEN = ("gpt2", "bloom", "falcon")  # ffn is 4 x hidden where the file does not say
 # field -> the keys it goes by, the commonest first
 KEYS: dict[str, tuple[str, ...]] = {
@@ -47,17 +63,23 @@ KEYS: dict[str, tuple[str, ...]] = {
     "head_dim": ("head_dim", "kv_channels"),
     "max_positions": ("max_position_embeddings", "n_positions", "seq_length"),
 }
-EXPERTS = ("num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts", "num_routed_experts")
+OWN_KEYS: dict[str, dict[str, tuple[str, ...]]] = {"llama4_text": {"ffn": ("intermediate_size_mlp",)}}
 NOT_PLANNED = {
-    "kv_lora_rank": "multi-head latent attention",
     "block_configs": "layers that differ from each other",
+    "global_head_dim": "layers that differ from each other",
+    "ffn_config": "layers described in its own way",
+    "index_topk": "sparse attention",
+    "linear_attn_config": "linear attention",
     "linear_num_value_heads": "linear attention",
     "hybrid_override_pattern": "state-space layers",
     "layers_block_type": "state-space layers",
     "attn_layer_period": "state-space layers",
+    "mamba_d_state": "state-space layers",
 }
+ATTENTION = ("full_attention", "sliding_attention", "chunked_attention")
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "albert", "electra", "deberta", "deberta-v2", "modernbert", "vit", "clip")
-NO_GLOBAL_LAYER = 10_000  # the most a Model takes: every layer is local
+MOST_LAYERS = 10_000  # that a Model takes, and so
+NO_GLOBAL_LAYER = MOST_LAYERS  # every layer is local
 
 
 def read(path: Path) -> Model:
@@ -72,32 +94,41 @@ def read(path: Path) -> Model:
     return model_of(config, name, str(path))
 
 
-def model_of(config: Mapping[str, Any], name: str, where: str) -> Model:
-    """The Model of a dense, decoder-only configuration; `where` names its file in refusals."""
+def model_of(config: Config, name: str, where: str) -> Model:
+    """The Model of a decoder-only configuration; `where` names its file in refusals."""
     kind = str(config.get("model_type", "llama"))
     kind = SAME.get(kind, kind)
     family = dict(FAMILIES.get(kind, {}))
+    keys = KEYS | OWN_KEYS.get(kind, {})
     sizes: dict[str, Any] = {}  # whole numbers, or None where neither the file nor the family says
-    for field in KEYS:
-        size, usual = _size(config, field, where), family.pop(field, None)
-        sizes[field] = usual if size is None else size
+    for field in keys:
+        told, usual = size(config, keys[field], where), family.pop(field, None)
+        sizes[field] = usual if told is None else told
     if sizes["ffn"] is None and kind in MULTIPLE_OF_HIDDEN and sizes["hidden"]:
         sizes["ffn"] = 4 * sizes["hidden"]
-    for field, size in sizes.items():
-        if size is None and field not in ("kv_heads", "head_dim"):
-            raise FileError(f"key '{KEYS[field][0]}' is missing", where=where)
+    countable = sizes["layers"] is not None and sizes["layers"] <= MOST_LAYERS
+    sparse = hfexperts.experts(config, kind, sizes["layers"], name, where) if countable else {}
+    if sparse and not sparse["dense_layers"] and sparse["moe_every"] == 1:
+        sizes["ffn"] = sizes["ffn"] or 0  # of a dense layer, of which there is none
+    for field, width in sizes.items():
+        if width is None and field not in ("kv_heads", "head_dim"):
+            raise FileError(f"key '{keys[field][0]}' is missing", where=where)
     if kind == "falcon":
         family |= _falcon(config, sizes)
     sizes["kv_heads"] = sizes["kv_heads"] or sizes["heads"]
+    if latent := hfexperts.latent(config, kind, where):  # keys and values are made anew for every head; head_dim has another meaning
+        sizes |= latent | {"kv_heads": sizes["heads"]}
     if sizes["head_dim"] is None:
         if sizes["hidden"] % sizes["heads"]:
             raise FileError(
                 f"key 'head_dim' is missing, and {sizes['heads']} heads do not divide hidden_size {sizes['hidden']}", where=where
             )
         sizes["head_dim"] = sizes["hidden"] // sizes["heads"]
-    traits = _traits(config, kind, family, where) | _window(config, family, sizes["layers"], where)
+    traits = _traits(config, kind, family, where) | _window(config, kind, family, sizes["layers"], name, where)
+    if not sparse:  # dense models with such layers (MiMo-7B) are trained without them by the classes that read this file
+        traits["mtp_layers"] = 0
     try:
-        return Model(name=name, **sizes, **(family | traits), sources=(where,))
+        return Model(name=name, **sizes, **sparse, **(family | traits), sources=(where,))
     except FieldError as error:
         raise FileError(str(error), where=where) from None
 
@@ -125,43 +156,21 @@ def _named_by(path: Path) -> str:
     return path.stem if path.stem != "config" else path.absolute().parent.name
 
 
-def _refuse(config: Mapping[str, Any], name: str) -> None:
-    """Unsupported for what is no dense decoder-only transformer."""
+def _refuse(config: Config, name: str) -> None:
+    """Unsupported for what is no decoder-only transformer whose layers have one shape."""
     kind = str(config.get("model_type", ""))
-    nested = config.get("ffn_config")
-    experts = [config.get(key) for key in EXPERTS] + ([nested.get(key) for key in EXPERTS] if isinstance(nested, dict) else [])
-    if any(isinstance(n, int) and n > 0 for n in experts) or "moe" in kind or kind == "mixtral":
-        raise Unsupported(f"{name} is a mixture of experts; tmplan plans dense models so far: try llama-3.1-70b")
     if config.get("is_encoder_decoder") is True or kind in ENCODERS:
         raise Unsupported(f"{name} is not a decoder-only transformer ({kind or 'encoder-decoder'}); tmplan plans no other so far")
     for key, what in NOT_PLANNED.items():
         if config.get(key):
-            raise Unsupported(f"{name} has {what} (key '{key}'); tmplan plans plain attention in equal layers so far")
+            raise _not_planned(name, what, key)
 
 
-def _size(config: Mapping[str, Any], field: str, where: str) -> int | None:
-    """A dimension under the first of its keys that is there; None where none is, or it is null."""
-    for key in KEYS[field]:
-        value = config.get(key)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise FileError(f"key '{key}' must be a whole number of at least 1, not {value!r}", where=where)
-        return value
-    return None
+def _not_planned(name: str, what: str, key: str) -> Unsupported:
+    return Unsupported(f"{name} has {what} (key '{key}'); tmplan plans full, local and latent attention in layers of one shape so far")
 
 
-def _flag(config: Mapping[str, Any], key: str, default: bool, where: str) -> bool:
-    """A yes or no; null and absent are the family's default."""
-    value = config.get(key)
-    if value is None:
-        return default
-    if not isinstance(value, bool):
-        raise FileError(f"key '{key}' must be true or false, not {value!r}", where=where)
-    return value
-
-
-def _falcon(config: Mapping[str, Any], sizes: dict[str, int | None]) -> dict[str, Any]:
+def _falcon(config: Config, sizes: dict[str, Any]) -> dict[str, Any]:
     """Falcon's own: key-value heads and norms depend on which of its two decoder architectures it is."""
     new = config.get("new_decoder_architecture") is True
     parallel = new or config.get("parallel_attn", True) is True
@@ -172,35 +181,51 @@ def _falcon(config: Mapping[str, Any], sizes: dict[str, int | None]) -> dict[str
     return {"parallel_block": parallel, "norms_per_layer": 1 if shared else 2, "positions": positions}
 
 
-def _traits(config: Mapping[str, Any], kind: str, family: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Tied head and biases: what the file says, else the family's way."""
+def _traits(config: Config, kind: str, family: Config, where: str) -> dict[str, Any]:
+    """Tied head, biases and layers behind the last: what the file says, else the family's way."""
     own_bias = family.get("bias", False)
-    bias = _flag(config, {"starcoder2": "use_bias", "falcon": "bias", "gpt_neox": "attention_bias"}.get(kind, "mlp_bias"), own_bias, where)
+    bias = flag(config, {"starcoder2": "use_bias", "falcon": "bias", "gpt_neox": "attention_bias"}.get(kind, "mlp_bias"), own_bias, where)
     traits: dict[str, Any] = {
-        "tied": _flag(config, "tie_word_embeddings", family.get("tied", False), where),
+        "tied": flag(config, "tie_word_embeddings", family.get("tied", False), where),
         "bias": bias,
-        "qkv_bias": not bias and _flag(config, "attention_bias", family.get("qkv_bias", False), where),
+        "qkv_bias": not bias and flag(config, "attention_bias", family.get("qkv_bias", False), where),
+        "mtp_layers": count(config, ("num_nextn_predict_layers", "num_mtp_layers"), 0, where),
     }
+    if kind == "glm4_moe":
+        traits["qk_norm"] = "head" if flag(config, "use_qk_norm", False, where) else "none"
     if kind == "gpt_neox":
-        traits["parallel_block"] = _flag(config, "use_parallel_residual", True, where)
+        traits["parallel_block"] = flag(config, "use_parallel_residual", True, where)
     if kind == "gpt2":
         traits["dropout"] = bool(config.get("resid_pdrop", 0.1))
     return traits
 
 
-def _window(config: Mapping[str, Any], family: Mapping[str, Any], layers: int, where: str) -> dict[str, int]:
+def _window(config: Config, kind: str, family: Config, layers: int, name: str, where: str) -> dict[str, Any]:
     """The local layers' window and how often a layer is global; none where the file switches it off."""
-    absent = "sliding_window" not in config
-    window = family.get("sliding_window", 0) if absent else config["sliding_window"] or 0
-    if isinstance(window, bool) or not isinstance(window, int):
-        raise FileError(f"key 'sliding_window' must be a whole number or null, not {window!r}", where=where)
-    kinds = config.get("layer_types")
-    if isinstance(kinds, list) and kinds:
-        whole = sum(kind == "full_attention" for kind in kinds)
-        every = max(1, round(layers / whole)) if whole else NO_GLOBAL_LAYER
+    chunked = bool(family.get("chunked", False))
+    usual = family.get("sliding_window", 4096 if kind in SWITCHED else 0)
+    window = count(config, ("attention_chunk_size" if chunked else "sliding_window",), usual, where)
+    every = _global_every(config, kind, family, layers, name, where)
+    if not window or every == 1 or not flag(config, "use_sliding_window", kind not in SWITCHED, where):
+        return {"sliding_window": 0, "global_every": 1, "chunked": False}
+    return {"sliding_window": window, "global_every": every, "chunked": chunked}
+
+
+def _global_every(config: Config, kind: str, family: Config, layers: int, name: str, where: str) -> int:
+    """One layer in so many is global; a list of layers is read as the number that comes nearest to as many global ones."""
+    kinds = each(config, "layer_types", layers, where)
+    unplaced = each(config, "no_rope_layers", layers, where) if kind == "llama4_text" else None  # 0: global, and without positions
+    if kinds is not None:
+        if odd := [other for other in kinds if other not in ATTENTION]:
+            raise _not_planned(name, f"layers of the kind {odd[0]!r}", "layer_types")
+        whole = kinds.count("full_attention")
+    elif unplaced is not None:
+        whole = unplaced.count(0)
+    elif kind in SWITCHED:
+        whole = min(layers, count(config, ("max_window_layers",), 0, where))
     else:
-        told = config.get("sliding_window_pattern") or family.get("global_every") or NO_GLOBAL_LAYER
-        every = told if isinstance(told, int) else NO_GLOBAL_LAYER
-    if not window or every == 1 or config.get("use_sliding_window") is False:
-        return {"sliding_window": 0, "global_every": 1}
-    return {"sliding_window": window, "global_every": every}
+        told = size(config, ("sliding_window_pattern", "no_rope_layer_interval"), where)
+        return told or family.get("global_every") or NO_GLOBAL_LAYER
+    if not whole:
+        return NO_GLOBAL_LAYER
+    return min(layers // whole, layers // whole + 1, key=lambda every: abs(layers // every - whole))

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from planner import presets
-from planner.errors import FileError, TmplanError, UnknownName, Unsupported
-from planner.parameters import total_parameters
-from planner.specs import GIB, Gpu, Model, Stack
+from planner.architecture import Model
+from planner.errors import FileError, TmplanError, UnknownName
+from planner.parameters import active_parameters, total_parameters
+from planner.specs import GIB, Gpu, Stack
 from tests.planner.refusals import model_refused
 
 READERS: dict[str, Callable[[str], Any]] = {
@@ -23,6 +24,8 @@ READERS: dict[str, Callable[[str], Any]] = {
     "stacks": presets.stack,
 }
 SHIPPED = [(file.parent.name, file.stem) for file in sorted(presets.SHIPPED.glob("*/*.toml"))]
+MODELS = [name for kind, name in SHIPPED if kind == "models"]
+MIXTURES = [name for name in MODELS if "experts" in tomllib.loads((presets.SHIPPED / "models" / f"{name}.toml").read_text("utf-8"))]
 MODEL = """
 layers = 2
 hidden = 64
@@ -60,9 +63,9 @@ def test_every_shipped_preset_reads_and_names_its_sources(kind: str, name: str) 
 
 
 def test_enough_is_shipped() -> None:
-    """At least 24 GPUs, 30 models, 10 clusters and the three stacks are there, under the names measured runs use."""
+    """At least 24 GPUs, 50 models, 10 clusters and the three stacks are there, under the names measured runs use."""
     assert len(presets.names("gpus")) >= 24
-    assert len(presets.names("models")) >= 30
+    assert len(presets.names("models")) >= 50
     assert len(presets.names("clusters")) >= 10
     assert {"megatron-core", "torchtitan", "deepspeed"} <= set(presets.names("stacks"))
     measured = {
@@ -79,12 +82,39 @@ def test_enough_is_shipped() -> None:
     assert measured <= set(presets.names("gpus"))
 
 
-@pytest.mark.parametrize("name", [name for kind, name in SHIPPED if kind == "models"])
+@pytest.mark.parametrize("name", MODELS)
 def test_a_models_parameters_are_those_published(name: str) -> None:
     """The total counted from a preset's shapes lies within 0.5 % of what its publisher says."""
     model = presets.model(name)
     assert model.published_parameters > 0
     assert total_parameters(model) == pytest.approx(model.published_parameters, rel=0.005)
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_a_mixtures_active_parameters_are_those_published(name: str) -> None:
+    """What a token visits of a mixture of experts lies within 0.5 % of what is published, and below a third of the total."""
+    model = presets.model(name)
+    assert model.published_active > 0
+    assert active_parameters(model) == pytest.approx(model.published_active, rel=0.005)
+    assert active_parameters(model) < total_parameters(model) / 3
+
+
+@pytest.mark.parametrize(
+    ("name", "billions", "active"),
+    [("deepseek-v3-671b", 671.026, 37.552), ("mixtral-8x7b", 46.703, 12.880), ("gpt-oss-120b", 116.829, 5.712)],
+)
+def test_well_known_mixtures_come_out_to_the_last_digit(name: str, billions: float, active: float) -> None:
+    """DeepSeek-V3 has 671.026 B parameters and 37.552 B active ones, Mixtral 8x7B 46.703 B, gpt-oss-120b 116.829 B."""
+    model = presets.model(name)
+    assert total_parameters(model) / 1e9 == pytest.approx(billions, abs=0.0005)
+    assert active_parameters(model) / 1e9 == pytest.approx(active, abs=0.0005)
+
+
+def test_a_dense_model_is_active_as_a_whole() -> None:
+    """A token visits every parameter of a model without experts."""
+    for name in sorted(set(MODELS) - set(MIXTURES)):
+        model = presets.model(name)
+        assert active_parameters(model) == total_parameters(model)
 
 
 def test_figures_come_out_in_base_units(tmp_path: Path) -> None:
@@ -127,17 +157,11 @@ def test_a_gemm_nobody_measured_is_derived_and_says_so() -> None:
     assert "derived" in part.source
 
 
-@pytest.mark.parametrize("name", presets.EXPERT_MODELS)
-def test_a_known_mixture_of_experts_is_refused_as_such(name: str) -> None:
-    """A mixture of experts tmplan knows by name is answered with what it is, not with names that look alike."""
-    with pytest.raises(Unsupported, match="mixture of experts"):
-        presets.model(name)
-
-
-def test_experts_in_a_file_are_refused(tmp_path: Path) -> None:
-    """A model file that gives experts is refused as a mixture of experts."""
-    with pytest.raises(Unsupported, match="mixture of experts"):
-        presets.model(write(tmp_path, MODEL + "experts = 8\n"))
+def test_experts_in_a_file_are_read(tmp_path: Path) -> None:
+    """A model file that gives experts is a mixture of experts, without a width for dense layers where it has none."""
+    model = presets.model(write(tmp_path, MODEL.replace("ffn = 256", "ffn = 0") + "experts = 8\nexperts_per_token = 2\nexpert_ffn = 64\n"))
+    assert (model.experts, model.sparse_layers) == (8, 2)
+    assert total_parameters(model) - active_parameters(model) == 2 * 6 * 3 * 64 * 64
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:
@@ -184,6 +208,10 @@ WRONG = [
     (MODEL.replace("kv_heads = 2", "kv_heads = 3"), "kv_heads must divide"),
     (MODEL + 'gated = "yes"\n', "key 'gated' must be true or false"),
     (MODEL + 'norm = "batchnorm"\n', "norm must be one of rmsnorm, layernorm"),
+    (MODEL + "experts = 8\n", "experts_per_token must be from 1 to the 8 experts, not 0"),
+    (MODEL + "experts = 8\nexperts_per_token = 2\n", "expert_ffn must be at least 1 with 8 experts, not 0"),
+    (MODEL + "rope_dim = 64\n", "rope_dim is a part of latent attention and needs kv_rank"),
+    (MODEL.replace("ffn = 256", "ffn = 0"), "ffn must lie between 1"),
     (MODEL + "published_parameters = nan\n", "key 'published_parameters' must be a number"),
     (MODEL + f"published_parameters = 1{'0' * 400}\n", "key 'published_parameters' must be a number"),
     (MODEL.replace('["typed here"]', "[]"), "key 'sources' must be a list of texts"),
