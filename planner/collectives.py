@@ -1,7 +1,7 @@
 """Seconds of a collective on the links its group really uses.
 
-A group is `members` ranks, `stride` apart in rank order (tp fastest, then cp, dp, pp). Some of them share a scale-up domain, the
-rest is reached over the network, each GPU through its own share of the NICs.
+A group is `members` ranks, `stride` apart in rank order (tp fastest, then cp, dp, pp; of experts etp, then ep, dp, pp). Some of them
+share a scale-up domain, the rest is reached over the network, each GPU through its own share of the NICs.
 """
 
 from __future__ import annotations
@@ -65,6 +65,19 @@ def all_reduce_seconds(job: Job, members: Any, stride: Any, message: Any, pieces
 def gather_seconds(job: Job, members: Any, stride: Any, message: Any, pieces: Any = 1) -> Any:
     """All-gather into, or reduce-scatter out of, a whole of so many bytes; seconds."""
     return _ring(job, members, stride, message, pieces, 1)
+
+
+@formula("the slower of S_w / B_l within the domain and S_o / B_n beyond, and latency", "thakur05", "Section 4.2: pairwise exchange")
+def all_to_all_seconds(job: Job, members: Any, stride: Any, within: Any, across: Any) -> Any:
+    """All-to-all of so many bytes that each rank sends inside its scale-up domain, and out of it; seconds."""
+    cluster, k = job.cluster, job.constants
+    near = inside(cluster, members, stride)
+    nodes = -(-members // near)
+    near_seconds = np.where(near > 1, within / (k.link_fraction * (1 - 0.5 / near) * cluster.link_bytes_s), 0.0)
+    far_seconds = across / (k.nic_fraction * cluster.nic_bytes_s)
+    far_latency = k.node_latency + k.node_doubling * np.log2(np.maximum(nodes, 2))
+    latency = np.where(near > 1, k.link_latency, 0.0) + np.where(nodes > 1, far_latency, 0.0)
+    return np.where(members > 1, np.maximum(near_seconds, far_seconds) + latency, 0.0)
 
 
 @formula("S / B_l within the domain, S / B_n beyond, and latency", "narayanan21", "Section 3.2: point-to-point between stages")

@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from planner.architecture import Model
 from planner.formula import formula
 from planner.plan import Plan
 from planner.shard import padded_vocab
-from planner.specs import Gpu, Job, Model
+from planner.specs import Gpu, Job
 
 Shape = tuple[Any, Any, Any]
 
@@ -30,25 +31,46 @@ def narrow_gain(gpu: Gpu, precision: str) -> float:
 )
 def gemm_seconds(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any) -> Any:
     """One matrix product of m x k by k x n in 16 or 8 bits; seconds."""
+    return gpu.gemm.overhead_s + gemm_body(gpu, precision, m_rows, n_columns, k_inner)
+
+
+def gemm_body(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any, gained: float = 1.0) -> Any:
+    """The same without its launch, with so much of what narrow numbers gain; seconds."""
     g = gpu.gemm
-    rate = g.training * g.flops_s * narrow_gain(gpu, precision)
+    rate = g.training * g.flops_s * (1.0 + gained * (narrow_gain(gpu, precision) - 1.0))
     flops = 2.0 * (m_rows + g.pad_m) * (n_columns + g.pad_n) * (k_inner + g.pad_k) / rate
     moved = 2.0 * (m_rows * n_columns + n_columns * k_inner + m_rows * k_inner) / g.bytes_s
     squares = (flops * flops) ** 2 + (moved * moved) ** 2
-    return g.overhead_s + np.sqrt(np.sqrt(squares))
+    return np.sqrt(np.sqrt(squares))
 
 
 def linear_shapes(job: Job, plan: Plan, tokens: Any) -> dict[str, tuple[Shape, ...]]:
     """The shapes (m, n, k) of a layer's matrix products on one rank, by part."""
     model = job.model
-    queries = model.heads * model.head_dim / plan.tp
-    keys = -(-model.kv_heads // plan.tp) * model.head_dim
     middle = model.ffn / plan.tp
+    mlp = ((tokens, (2 if model.gated else 1) * middle, model.hidden), (tokens, model.hidden, middle))
     return {
-        "qkv": ((tokens, queries + 2 * keys, model.hidden),),
-        "projection": ((tokens, model.hidden, queries),),
-        "mlp": ((tokens, (2 if model.gated else 1) * middle, model.hidden), (tokens, model.hidden, middle)),
+        "qkv": latent_shapes(model, plan, tokens) if model.kv_rank else (_plain_qkv(model, plan, tokens),),
+        "projection": ((tokens, model.hidden, model.heads * model.value_dim / plan.tp),),
+        "mlp": mlp if model.ffn else (),
     }
+
+
+def _plain_qkv(model: Model, plan: Plan, tokens: Any) -> Shape:
+    """Queries, keys and values in one product."""
+    keys = -(-model.kv_heads // plan.tp) * model.head_dim
+    return tokens, model.heads * model.head_dim / plan.tp + 2 * keys, model.hidden
+
+
+def latent_shapes(model: Model, plan: Plan, tokens: Any) -> tuple[Shape, ...]:
+    """Latent attention (DeepSeek-V2, arXiv 2405.04434, Section 2.1): down into the latent spaces, whole on every rank, and up to heads."""
+    own = tokens / np.where(plan.sequence_parallel > 0, plan.tp, 1)
+    queries = model.heads * model.key_dim / plan.tp
+    down: tuple[Shape, ...] = ((own, model.kv_rank + model.rope_dim, model.hidden),)
+    if model.q_rank:
+        down += ((own, model.q_rank, model.hidden),)
+    up = (tokens, model.heads * (model.head_dim + model.value_dim) / plan.tp, model.kv_rank)
+    return (*down, (tokens, queries, model.q_rank or model.hidden), up)
 
 
 def linear_parts(job: Job, plan: Plan, tokens: Any) -> dict[str, Any]:
@@ -67,12 +89,23 @@ def linear_forward(job: Job, plan: Plan, tokens: Any) -> Any:
 @formula("sum of t_g for the gradients of inputs and of weights", "math101", "backward: two products for each forward one")
 def linear_backward(job: Job, plan: Plan, tokens: Any) -> Any:
     """A layer's matrix products, backward: dX = dY W^T and dW = X^T dY; seconds."""
-    gpu, total = job.cluster.gpu, 0.0
-    for part in linear_shapes(job, plan, tokens).values():
-        for m, n, k in part:
-            weights = 0.0 if job.frozen else gemm_seconds(gpu, job.precision, k, n, m)
-            total = total + gemm_seconds(gpu, job.precision, m, k, n) + weights
-    return total
+    gpu = job.cluster.gpu
+    shapes = [shape for part in linear_shapes(job, plan, tokens).values() for shape in part]
+    return sum(gemm_seconds(gpu, job.precision, m, k, n) for m, n, k in shapes) + weight_products(job, plan, tokens)
+
+
+@formula("κ_c · sum of t_g for the gradients of weights", "zerobubble23", "Section 2: the backward pass split in two")
+def weight_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Of a layer's backward pass the gradients of weights, which zero-bubble schedules put off; seconds."""
+    return job.cluster.pace * weight_products(job, plan, tokens) + 0.0 * tokens
+
+
+def weight_products(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Of a layer's matrix products backward those that give the gradients of weights; seconds."""
+    if job.frozen:
+        return 0.0
+    shapes = [shape for part in linear_shapes(job, plan, tokens).values() for shape in part]
+    return sum(gemm_seconds(job.cluster.gpu, job.precision, k, n, m) for m, n, k in shapes)
 
 
 def attended(model: Model, sequence: int) -> float:
@@ -80,23 +113,24 @@ def attended(model: Model, sequence: int) -> float:
     everything = sequence / 2
     if not model.sliding_window or model.sliding_window >= sequence:
         return everything
-    window = model.sliding_window - model.sliding_window**2 / (2 * sequence)
-    return everything / model.global_every + window * (1 - 1 / model.global_every)
+    window = model.sliding_window / 2 if model.chunked else model.sliding_window - model.sliding_window**2 / (2 * sequence)
+    share = model.global_layers / model.layers
+    return everything * share + window * (1 - share)
 
 
-@formula("4 · T · (s / 2) · a · e / t, fewer keys under sliding windows", "flash23", "Section 4, causal FLOPs halved")
+@formula("2 · T · (s / 2) · a · (e_k + e_v) / t, fewer keys under sliding windows", "flash23", "Section 4, causal FLOPs halved")
 def attention_flops(job: Job, plan: Plan, tokens: Any) -> Any:
     """FLOPs of scores and values, forward, causal half alone; FLOP."""
     model = job.model
-    return 4.0 * tokens * attended(model, job.sequence) * model.heads * model.head_dim / plan.tp
+    return 2.0 * tokens * attended(model, job.sequence) * model.heads * (model.key_dim + model.value_dim) / plan.tp
 
 
 def unfused_attention(job: Job, plan: Plan, tokens: Any, backward: bool) -> Any:
     """Attention in separate kernels over the whole square: batched products, softmax, dropout; seconds."""
     model, gpu = job.model, job.cluster.gpu
     rows = tokens * model.heads / plan.tp
-    s, e = float(job.sequence), float(model.head_dim)
-    products = gemm_seconds(gpu, "bf16", rows, s, e) + gemm_seconds(gpu, "bf16", rows, e, s)
+    s = float(job.sequence)
+    products = gemm_seconds(gpu, "bf16", rows, s, float(model.key_dim)) + gemm_seconds(gpu, "bf16", rows, float(model.value_dim), s)
     # bytes a score: softmax read and write (backward two reads, one write), dropout likewise with its mask
     softmax, dropout = (6, 5) if backward else (4, 5)
     kernels = softmax + (dropout if model.dropout else 0) + (8 if job.attention == "unfused" else 0)  # scale and mask apart
@@ -129,13 +163,14 @@ def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Any:
     """
     model = job.model
     region = np.where(plan.sequence_parallel > 0, plan.tp, 1)
-    rotated = (model.heads + model.kv_heads) * model.head_dim / plan.tp
-    norms = model.norms_per_layer * (6 if backward else 4) * model.hidden / region
+    rotated = (model.heads + model.kv_heads) * model.key_dim / plan.tp  # latent attention copies whole heads together
+    normed = model.norms_per_layer * model.hidden + model.q_rank + model.kv_rank
+    norms = (6 if backward else 4) * normed / region
     residuals = 2 * (6 + (1 if model.dropout else 0)) * model.hidden / region
     positions = 4 * rotated * ((model.positions == "rope") + (model.qk_norm != "none"))
     widths = {(True, False): 6, (True, True): 10, (False, False): 4, (False, True): 6}[model.gated, backward]
     activation = widths * model.ffn / plan.tp
-    cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)
+    cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)  # inputs of products into 8 bits
     return job.stack.norm_traffic * norms + job.stack.elementwise * (residuals + positions + activation + cast)
 
 

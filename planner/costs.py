@@ -10,46 +10,68 @@ from planner.plan import Column, Plan
 
 
 class LayerCost(NamedTuple):
-    """One layer and one micro-batch on one rank: bytes and seconds, each a column."""
+    """One layer of one kind, dense or sparse, and one micro-batch on one rank: bytes and seconds, each a column."""
 
     tokens: Any
     layer_activations: Any
     selective_activations: Any
     checkpoint_bytes: Any
     buffer_bytes: Any
+    layer_gradients: Any
     layer_forward: Any
     layer_backward: Any
+    weight_seconds: Any
     selective_repeat: Any
     layer_host: Any
     host_layer: Any
+    busy_forward: Any
     busy_layer: Any
+    cp_repeat: Any
     repeat_layer: Any
     tp_forward: Any
     cp_forward: Any
     cp_layer: Any
+    ep_forward: Any
+    ep_backward: Any
     head_seconds: Any
     embedding_seconds: Any
 
 
+class Kinds(NamedTuple):
+    """Costs of a model's layers: of its dense ones, and of its sparse ones where it has any (else None)."""
+
+    dense: LayerCost
+    sparse: LayerCost | None
+
+
+class Block(NamedTuple):
+    """The layers of one kind on the edge stages: how many (edges x plans), and what each keeps and repeats (plans)."""
+
+    layers: Any
+    kept_activations: Any
+    repeat_layer: Any
+    selective_seconds: Any
+
+
 class StageCost(NamedTuple):
-    """One micro-batch on the edge stages: bytes and seconds of each stage (3 x plans), or alike on all (plans)."""
+    """One micro-batch on the edge stages: bytes and seconds of each stage (edges x plans), or alike on all (plans)."""
 
     layers: Any
     in_flight: Any
-    kept_activations: Any
     checkpoint_bytes: Any
     embedding_masks: Any
     gathered_inputs: Any
     rest_bytes: Any
     stage_work: Any
-    repeat_layer: Any
-    selective_seconds: Any
     micro_batches: Any
     pp_seconds: Any
+    bubble_left: Any
+    dense: Block
+    sparse: Block | None
 
 
 class Pipeline(NamedTuple):
-    """What a plan costs before sharding: live bytes by stage (3 x plans), seconds by plan."""
+    """What a plan costs before sharding: live bytes by stage (edges x plans), seconds by plan."""
 
     live_bytes: Any
     micro_batches: Any
@@ -61,7 +83,7 @@ class Pipeline(NamedTuple):
 
 
 class Sharding(NamedTuple):
-    """What the sharding costs: static bytes by stage (3 x plans), bytes on the host, seconds by plan."""
+    """What the sharding costs: static bytes by stage (edges x plans), bytes on the host, seconds by plan."""
 
     static_bytes: Any
     host_bytes: Any

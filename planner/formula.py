@@ -23,7 +23,7 @@ from planner.sources import SOURCES
 
 P = ParamSpec("P")
 R = TypeVar("R")
-SYMBOL = re.compile(r"[A-Za-zα-ωΑ-Ω][A-Za-z0-9α-ωΑ-Ω_]*")
+SYMBOL = re.compile(r"[A-Za-zℓα-ωΑ-Ω][A-Za-z0-9α-ωΑ-Ω_]*")
 
 
 @dataclass(frozen=True)

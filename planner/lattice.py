@@ -11,13 +11,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from planner.plan import FIELDS, Column, Plan
+from planner import estimate as est
+from planner import layercosts, stagecosts
+from planner.costs import Sharding
+from planner.memory import device_bytes
+from planner.plan import FIELDS, FROM_ZERO, Column, Plan
 from planner.rules import RULES, Rule
-from planner.shard import chunk_layers
 from planner.space import Space
-from planner.specs import RECOMPUTES, Job
+from planner.specs import RECOMPUTES, SCHEDULES, Job
+from planner.split import chunk_layers, largest
 
-Candidates = Callable[[Job, Plan], tuple[Column, Column]]
+FIRST = RECOMPUTES.index("first")
+Candidates = Callable[[Job, Plan], tuple[Column, Column | int]]  # values, and how many of them each row has
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,7 @@ class Lattice:
 
     pipeline: Plan
     shardings: Plan
+    sharding: Sharding | None  # what the sharding rows cost; None where there are none
     first: Column  # for each pipeline row, its first sharding row
     count: Column  # for each pipeline row, how many sharding rows there are
     refused: dict[str, int]
@@ -45,19 +51,25 @@ def divisors(number: int) -> Column:
 def _each(values: Column) -> Candidates:
     """The same candidates below every row."""
 
-    def candidates(job: Job, plan: Plan) -> tuple[Column, Column]:
-        rows = len(plan)
-        return np.tile(values, rows), np.full(rows, len(values))
+    def candidates(job: Job, plan: Plan) -> tuple[Column, int]:
+        return np.tile(values, len(plan)), len(values)
 
     return candidates
 
 
-def _first_layers(job: Job, plan: Plan) -> tuple[Column, Column]:
-    """Layers to recompute in each virtual stage: 1 to one less than it holds under `first`, otherwise none."""
-    most = np.where(plan.recompute == 3, np.maximum(chunk_layers(job, plan) - 1, 0), 1)
-    start = np.repeat(np.cumsum(most) - most, most)
-    within = np.arange(int(most.sum())) - start
-    return np.where(np.repeat(plan.recompute == 3, most), within + 1, 0), most
+def _first_layers(every: bool) -> Candidates:
+    """Layers to recompute in each virtual stage under `first`, otherwise none: one, where the search finds the fewest that fit, or every
+    number from 1 to one less than the stage holds, where the user bounds it.
+    """
+
+    def candidates(job: Job, plan: Plan) -> tuple[Column, Column]:
+        held = np.maximum(chunk_layers(job, plan) - 1, 0)
+        most = np.where(plan.recompute == FIRST, held if every else np.minimum(held, 1), 1)
+        start = np.repeat(np.cumsum(most) - most, most)
+        within = np.arange(int(most.sum())) - start
+        return np.where(np.repeat(plan.recompute == FIRST, most), within + 1, 0), most
+
+    return candidates
 
 
 def _replicas(job: Job, plan: Plan) -> tuple[Column, Column]:
@@ -68,18 +80,35 @@ def _replicas(job: Job, plan: Plan) -> tuple[Column, Column]:
     return np.concatenate(rows) if rows else np.empty(0, np.int64), np.array([len(r) for r in rows], np.int64)
 
 
-def axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
+def _expert_tensor(job: Job, plan: Plan) -> tuple[Column, Column | int]:
+    """Ranks an expert may lie on: one; tp as well; or any number of them that divides the expert and the ranks."""
+    model = job.model
+    if not model.experts or job.stack.expert_tensor == "never":
+        return np.ones(len(plan), np.int64), 1
+    if job.stack.expert_tensor == "tp":
+        counts = np.where(plan.tp > 1, 2, 1)
+        values = np.repeat(plan.tp, counts)
+        values[np.cumsum(counts) - counts] = 1
+        return values, counts
+    world = divisors(job.cluster.gpus)
+    return _each(world[model.expert_ffn % world == 0])(job, plan)
+
+
+def axes(job: Job, space: Space) -> tuple[tuple[str, Candidates], ...]:
     """The axes in the order they grow, with the candidates of each; `dp` follows from the others once pp is known."""
     world = divisors(job.cluster.gpus)
     return (
         ("tp", _each(world[world <= job.model.heads])),
         ("cp", _each(world[world <= job.sequence])),
         ("pp", _each(world[world <= job.model.layers])),
+        ("ep", _each(world[np.isin(world, divisors(job.model.experts))] if job.model.experts else np.ones(1, np.int64))),
+        ("etp", _expert_tensor),
+        ("schedule", _each(np.array(sorted(SCHEDULES.index(name) for name in job.stack.schedules)))),
         ("vpp", _each(np.arange(1, job.model.layers + 3))),
-        ("micro_batch", _each(divisors(job.global_batch))),
         ("sequence_parallel", _each(np.arange(2))),
+        ("micro_batch", _each(divisors(job.global_batch))),
         ("recompute", _each(np.arange(len(RECOMPUTES)))),
-        ("recompute_layers", _first_layers),
+        ("recompute_layers", _first_layers("recompute_layers" in space.bounds)),
     )
 
 
@@ -91,9 +120,7 @@ class _Growth:
 
     def __init__(self, job: Job, space: Space, refused: dict[str, int]) -> None:
         self.job, self.space, self.refused = job, space, refused
-        self.plan = Plan(
-            **{name: np.full(1, 0 if name in ("zero", "sequence_parallel", "recompute", "recompute_layers") else 1) for name in FIELDS}
-        )
+        self.plan = Plan(**{name: np.full(1, 0 if name in FROM_ZERO else 1) for name in FIELDS})
         self.known: set[str] = set()
         self.parent = np.zeros(1, np.int64)
 
@@ -109,16 +136,16 @@ class _Growth:
         self.known.add(name)
         inside = self._inside(name)
         if name in ("dp_replicate", "recompute_layers"):
-            self._keep(inside, "bounds")
+            self.keep(inside, "bounds")
         elif not inside.all():
-            self._keep(inside, None)
+            self.keep(inside, None)
         self.prune(name)
 
     def _inside(self, name: str) -> Column:
         """Which rows the user's bounds ask for. Bounds on N speak of `first` alone, those on replicas of sharded plans alone."""
         inside: Column = np.broadcast_to(self.space.allows(name, getattr(self.plan, name)), self.parent.shape)
         if name == "recompute_layers" and name in self.space.bounds:
-            return np.asarray(inside | (self.plan.recompute != RECOMPUTES.index("first")))
+            return np.asarray(inside | (self.plan.recompute != FIRST))
         if name == "dp_replicate" and name in self.space.bounds:
             return np.where(self.plan.zero > 0, inside, self.space.allows(name, 1))
         return inside
@@ -127,7 +154,7 @@ class _Growth:
         """Add a field that follows from the others; bounds on it refuse, since it is not tried."""
         self._set({f: getattr(self.plan, f) for f in self.known} | {name: values})
         self.known.add(name)
-        self._keep(np.broadcast_to(self.space.allows(name, values), values.shape), "bounds")
+        self.keep(np.broadcast_to(self.space.allows(name, values), values.shape), "bounds")
         self.prune(name)
 
     def prune(self, newest: str) -> None:
@@ -138,9 +165,10 @@ class _Growth:
 
     def _apply(self, rule: Rule) -> None:
         if len(self.parent):
-            self._keep(np.broadcast_to(rule.allowed(self.job, self.plan), self.parent.shape), rule.key)
+            self.keep(np.broadcast_to(rule.allowed(self.job, self.plan), self.parent.shape), rule.key)
 
-    def _keep(self, mask: Column, key: str | None) -> None:
+    def keep(self, mask: Column, key: str | None) -> None:
+        """Keep some rows; those refused count under a key."""
         gone = int(mask.size - np.count_nonzero(mask))
         if not gone:
             return
@@ -159,23 +187,51 @@ class _Growth:
         self.plan = Plan(**rest, **columns)
 
 
-def grow(job: Job, space: Space) -> Lattice:
-    """Every allowed plan of a job within a space; counts are of rows refused as the lattice grew, a refused prefix once."""
+def grow(job: Job, space: Space, *, hopeless: bool = False) -> Lattice:
+    """Every allowed plan of a job within a space; counts are of rows refused as the lattice grew, a refused prefix once.
+
+    Plans that cannot fit, whatever else they choose, are refused as soon as that is certain: their states alone are too large, or the
+    least that their micro-batch needs is too much beside the smallest states. `hopeless` keeps them, for a job nothing of which fits.
+    """
     refused: dict[str, int] = {}
     tree = _Growth(job, space, refused)
-    sharding: _Growth | None = None
-    for name, candidates in axes(job):
+    sides: _Sides | None = None
+    for name, candidates in axes(job, space):
         tree.add(name, candidates)
         if name == "pp":
             tree.derive("dp", job.cluster.gpus // np.maximum(tree.plan.tp * tree.plan.cp * tree.plan.pp, 1))
         if name == "vpp":
-            sharding = _shardings(tree)
-            tree.parent = np.arange(len(tree.parent))
-            degrees = len(tree.parent)
-    assert sharding is not None
-    count = np.bincount(sharding.parent, minlength=max(degrees, 1))
-    first = np.cumsum(count) - count
-    return Lattice(tree.plan, sharding.plan, first[tree.parent], count[tree.parent], refused)
+            sides = _Sides(tree, hopeless)
+        if name == "micro_batch" and sides and not hopeless:
+            sides.prune_live(tree)
+    assert sides is not None
+    return Lattice(tree.plan, sides.plan, sides.cost, sides.first[tree.parent], sides.count[tree.parent], refused)
+
+
+class _Sides:
+    """The shardings of every row of degrees, what they cost, and of each row the first and how many there are."""
+
+    def __init__(self, tree: _Growth, hopeless: bool) -> None:
+        side = _shardings(tree)
+        self.cost = est.sharding(tree.job, side.plan) if len(side.parent) else None
+        if self.cost and not hopeless:
+            fits = device_bytes(tree.job, largest(self.cost.static_bytes)) <= tree.job.memory_limit
+            side.keep(fits, "states")
+            self.cost = layercosts.taken(self.cost, np.flatnonzero(fits))
+        count = np.bincount(side.parent, minlength=max(len(tree.parent), 1))
+        self.plan = side.plan
+        tree.keep(count[: len(tree.parent)] > 0, None)
+        self.count = count[count > 0]
+        self.first = np.cumsum(self.count) - self.count
+        tree.parent = np.arange(len(self.count))
+
+    def prune_live(self, tree: _Growth) -> None:
+        """Refuse micro-batches that need too much beside the smallest states of their degrees."""
+        if not len(tree.parent) or not self.cost:
+            return
+        least = np.minimum.reduceat(self.cost.static_bytes, self.first, axis=1)
+        needed = largest(np.take(least, tree.parent, axis=1) + stagecosts.least_live(tree.job, tree.plan))
+        tree.keep(device_bytes(tree.job, needed) <= tree.job.memory_limit, "activations")
 
 
 def _shardings(tree: _Growth) -> _Growth:
@@ -186,4 +242,5 @@ def _shardings(tree: _Growth) -> _Growth:
         side.add(name, candidates)
     plan = side.plan
     side.plan = replace(plan, dp_shard=np.where(plan.zero > 0, plan.dp // np.maximum(plan.dp_replicate, 1), 1))
+    side.known.add("dp_shard")
     return side

@@ -14,6 +14,7 @@ from planner.formula import formula
 from planner.plan import Plan
 from planner.shard import padded_vocab
 from planner.specs import Job
+from planner.split import is_head
 
 # Transformer Math 101, "Optimizer States": momentum and variance, or momentum alone.
 STATES = {"adamw": 2, "adamw-8bit": 2, "sgd": 1}
@@ -23,6 +24,12 @@ WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training keeps its weights in bf16 and c
 def optimizer_width(job: Job) -> float:
     """Bytes a parameter of the master copy and the optimizer's states: AdamW 4+4+4, 8-bit 4+1+1, SGD with momentum 4+4."""
     return job.stack.master_bytes + STATES[job.optimizer] * job.state_bytes
+
+
+def workspaces(job: Job) -> float:
+    """Workspaces of libraries, those of grouped products with them; bytes."""
+    grouped = job.model.experts > 0 and job.cluster.gpu.arch not in ("volta", "ampere")
+    return job.stack.workspace_bytes + (job.stack.expert_workspace_bytes if grouped else 0.0)
 
 
 def kept_whole(job: Job, plan: Plan) -> Any:
@@ -57,7 +64,7 @@ def optimizer_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -
 @formula("2 · max(2 · P_l, P_e, P_h) + g_r · max(P_l, P_e, P_h) under ZeRO-3", "fsdp23", "Section 3.3: two units are gathered at a time")
 def gathered_bytes(job: Job, plan: Plan, stage: Any, layer_weights: Any, embedding_weights: Any, head_weights: Any) -> Any:
     """Weights gathered whole and gradients not yet scattered, while a fully sharded stage runs; bytes."""
-    edge = np.maximum((stage == 0) * embedding_weights, (stage == plan.pp - 1) * head_weights)
+    edge = np.maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
     weights = WEIGHT_BYTES * np.maximum(2 * layer_weights, edge)
     gradients = job.stack.gradient_reduce_bytes * np.maximum(layer_weights, edge)
     return np.where((plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~kept_whole(job, plan), weights + gradients, 0.0)
@@ -72,21 +79,25 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Any]:
     """
     model = job.model
     region = np.where(plan.sequence_parallel > 0, plan.tp, 1)  # norms, dropout and the inputs of column-parallel products
-    queries = model.heads * model.head_dim / plan.tp
+    heads = model.heads / plan.tp
     keys = -(-model.kv_heads // plan.tp) * model.head_dim
     norms = 1 if model.parallel_block else model.norms_per_layer
     kept = 1.0 if job.stack.narrow_kept and job.precision in ("fp8", "fp4") else 2.0  # bytes of a matrix product's input
-    scores: Any
-    if job.attention.startswith("flash"):
-        scores = 4.0 * model.heads / plan.tp  # the log-sum-exp, fp32
+    flash = job.attention.startswith("flash")  # keeps the log-sum-exp, fp32
+    scores = 4.0 * heads if flash else (5.0 if model.dropout else 2.0) * heads * job.sequence
+    if model.kv_rank:  # latents before and behind their norms; queries, keys and values drawn out of them, keys with positions copied in
+        latent = {"latent": 2.0 * (2 * model.q_rank + 2 * model.kv_rank + model.rope_dim) / region}
+        qkv = 2.0 * heads * (2 * model.key_dim + model.head_dim + model.value_dim)
     else:
-        scores = (5.0 if model.dropout else 2.0) * model.heads * job.sequence / plan.tp
+        latent = {}
+        qkv = 2.0 * (heads * model.head_dim + 2 * keys) + (2.0 * (heads * model.head_dim + keys) if model.qk_norm != "none" else 0.0)
     return {
         "norm_in": (2.0 + job.stack.norm_kept) * norms * model.hidden / region,
         "linear_in": kept * min(2, model.norms_per_layer) * model.hidden / region,
-        "qkv": 2.0 * (queries + 2 * keys) + (2.0 * (queries + keys) if model.qk_norm != "none" else 0.0),
+        **latent,
+        "qkv": qkv,
         "scores": scores,
-        "attention_out": 2.0 * queries,
+        "attention_out": 2.0 * heads * model.value_dim,
         "dropout_masks": (2.0 if model.dropout else 0.0) * model.hidden / region,
         "mlp_hidden": 2.0 * (2 if model.gated else 1) * model.ffn / plan.tp,
         "act_out": kept * (1 + (job.stack.gate_kept if model.gated else 0.0)) * model.ffn / plan.tp,
@@ -119,31 +130,31 @@ def gathered_inputs(job: Job, plan: Plan, tokens: Any, in_flight: Any) -> Any:
     A host that runs ahead of the device frees none of them: in the warm-up of a pipeline, or, where a stack's pipelines wait at
     every send, in a forward pass without one.
     """
+    if not job.stack.gathered_kept:
+        return 0.0
     count = np.maximum(in_flight - 2.0, 0.0) if job.stack.gathered_in_pipeline else np.where(plan.pp > 1, 0.0, 1.0)
     return count * (plan.sequence_parallel * (plan.tp > 1)) * (2.0 * job.stack.gathered_kept * tokens * job.model.hidden)
 
 
-@formula("κ · n_i · ((ℓ_i - r_i) · A_k + r_i · A_c + A_m) + (ℓ_i - r_i) · A_g", "korthikanti22", "Section 4.2.3 and Equation 5")
+@formula("(ℓ_i - r_i) · A_k + r_i · A_c", "korthikanti22", "Section 4.2.3 and Equation 5")
+def held_bytes(layers: Any, recomputed: Any, kept_activations: Any, checkpoint_bytes: Any) -> Any:
+    """Activations that the layers of one kind on a rank keep of one micro-batch; bytes."""
+    return layers * kept_activations + recomputed * (checkpoint_bytes - kept_activations)
+
+
+@formula("κ · n_i · (A_h + A_m) + (ℓ_i - r_i) · A_g", "korthikanti22", "Section 4.2.3 and Equation 5")
 def activation_bytes(
-    job: Job,
-    stage_layers: Any,
-    recomputed_layers: Any,
-    in_flight: Any,
-    kept_activations: Any,
-    checkpoint_bytes: Any,
-    embedding_masks: Any,
-    gathered_inputs: Any,
+    job: Job, stage_layers: Any, recomputed_layers: Any, in_flight: Any, held_bytes: Any, embedding_masks: Any, gathered_inputs: Any
 ) -> Any:
     """Activations of all micro-batches in flight on one rank of a stage; bytes."""
-    layers = stage_layers * kept_activations + recomputed_layers * (checkpoint_bytes - kept_activations)
     gathered = (stage_layers - recomputed_layers) * gathered_inputs
-    return job.stack.activation_overhead * in_flight * (layers + embedding_masks) + gathered
+    return job.stack.activation_overhead * in_flight * (held_bytes + embedding_masks) + gathered
 
 
 @formula("A_c / 2 if i = 0, with dropout", "korthikanti22", "Section 4.2.3: the dropout behind the embedding")
 def embedding_masks(job: Job, stage: Any, checkpoint_bytes: Any) -> Any:
     """Dropout masks behind the embedding, a byte each, on the first stage; bytes a micro-batch."""
-    return (stage == 0) * checkpoint_bytes * (0.5 if job.model.dropout else 0.0)
+    return (stage == 0) * checkpoint_bytes * 0.5 if job.model.dropout else 0.0
 
 
 @formula("A, or A_s under selective recompute", "korthikanti22", "Section 5")
@@ -152,25 +163,32 @@ def kept_activations(plan: Plan, layer_activations: Any, selective_activations: 
     return np.where(plan.recompute == 1, selective_activations, layer_activations)
 
 
-@formula(
-    "gradients of the MLP and of two hidden states, and activations recomputed",
-    "korthikanti22",
-    "Section 5: the peak while a layer is recomputed",
-)
-def layer_working(job: Job, plan: Plan, tokens: Any, layer_activations: Any, selective_activations: Any) -> Any:
-    """What the layer at hand needs beside what is kept: gradients of its MLP, and its recomputed activations; bytes."""
+@formula("2 · T · (matrices · f / t + 2 · h)", "korthikanti22", "Section 5: the peak while a layer is at hand")
+def layer_gradients(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Gradients of the MLP and of two hidden states of the layer at hand; bytes."""
     model = job.model
-    wide = 2.0 * tokens * ((3 if model.gated else 2) * model.ffn / plan.tp + 2 * model.hidden)
+    return 2.0 * tokens * ((3 if model.gated else 2) * model.ffn / plan.tp + 2 * model.hidden)
+
+
+@formula("W_g + what is recomputed: A, or A - A_s under selective recompute", "korthikanti22", "Section 5")
+def layer_working(plan: Plan, layer_gradients: Any, layer_activations: Any, selective_activations: Any) -> Any:
+    """What the layer at hand needs beside what is kept: gradients, and its recomputed activations; bytes."""
     again = np.where(plan.recompute >= 2, layer_activations, np.where(plan.recompute == 1, layer_activations - selective_activations, 0.0))
-    return wide + again
+    return layer_gradients + again
 
 
 @formula(
-    "λ · T · V / t if i = p - 1; λ · T · V if gathered over t", "korthikanti22", "Section 4.2.3, output layer: logits and the loss in fp32"
+    "λ · T · V / t at the head; λ · T · V if gathered over t", "korthikanti22", "Section 4.2.3, output layer: logits and the loss in fp32"
 )
 def logits_memory(job: Job, plan: Plan, stage: Any, tokens: Any) -> Any:
-    """Logits, their gradient and the loss's fp32 copies on the last stage; bytes."""
-    return (stage == plan.pp - 1) * (job.stack.logits_bytes * tokens * padded_vocab(job, plan) / (1 if job.stack.logits_whole else plan.tp))
+    """Logits, their gradient and the loss's fp32 copies on the last stage, for every prediction ahead; bytes."""
+    return is_head(plan, stage) * head_logits(job, plan, tokens)
+
+
+def head_logits(job: Job, plan: Plan, tokens: Any) -> Any:
+    """The same on the rank that holds the head; bytes."""
+    entries = padded_vocab(job, plan) / (1 if job.stack.logits_whole else plan.tp)
+    return (1 + job.model.mtp_layers) * (job.stack.logits_bytes * tokens * entries)
 
 
 @formula("max(W_l - G, 0)", "tmplan", "layer and loss are not at work at once")
@@ -191,10 +209,12 @@ def allocated_bytes(static_bytes: Any, live_bytes: Any) -> Any:
     return static_bytes + live_bytes
 
 
-@formula("W_p + G_p + O_p + F_p + X_w", "zero20", "Figure 1: model states")
-def static_bytes(parameter_bytes: Any, gradient_memory: Any, resident_optimizer: Any, gathered_bytes: Any, workspace_bytes: Any) -> Any:
-    """Weights, gradients, optimizer states, gathered layers and libraries' workspaces of one rank; bytes."""
-    return parameter_bytes + gradient_memory + resident_optimizer + gathered_bytes + workspace_bytes
+@formula("W_p + G_p + O_p + F_p + X_w + O_x", "zero20", "Figure 1: model states, those of routed experts with them")
+def static_bytes(
+    parameter_bytes: Any, gradient_memory: Any, resident_optimizer: Any, gathered_bytes: Any, workspace_bytes: Any, expert_states: Any
+) -> Any:
+    """Weights, gradients, optimizer states, gathered layers and libraries' workspaces of one rank, its experts' states; bytes."""
+    return parameter_bytes + gradient_memory + resident_optimizer + gathered_bytes + workspace_bytes + expert_states
 
 
 @formula("O_s, or 0 if offloaded", "offload21", "Section 4")

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.errors import FieldError
-from planner.specs import RECOMPUTES
+from planner.specs import RECOMPUTES, SCHEDULES
 
 Column = NDArray[Any]
 
@@ -19,8 +19,9 @@ Column = NDArray[Any]
 class Plan:
     """The degrees and choices of one plan (whole numbers), or of many (columns of equal length).
 
-    `dp` counts replicas of the model's data; `dp_shard` x `dp_replicate` = dp. `recompute` is an index into
-    specs.RECOMPUTES, `recompute_layers` the layers recomputed in each virtual stage when it is `first`.
+    `dp` counts replicas of the model's data; `dp_shard` x `dp_replicate` = dp. Experts lie on `ep` x `etp` of the tp x cp x dp ranks
+    of a stage. `recompute` is an index into specs.RECOMPUTES, `recompute_layers` the layers recomputed in each virtual stage when it
+    is `first`; `schedule` is an index into specs.SCHEDULES.
     """
 
     tp: Any = 1
@@ -29,6 +30,7 @@ class Plan:
     cp: Any = 1
     dp: Any = 1
     ep: Any = 1
+    etp: Any = 1
     dp_shard: Any = 1
     dp_replicate: Any = 1
     zero: Any = 0
@@ -36,6 +38,7 @@ class Plan:
     micro_batch: Any = 1
     recompute: Any = 0
     recompute_layers: Any = 0
+    schedule: Any = 0
 
     def __len__(self) -> int:
         return len(self.tp)
@@ -63,10 +66,13 @@ class Plan:
     def named(self) -> dict[str, Any]:
         """One plan as a mapping of plain values, recompute by its name."""
         values = {k: int(v) for k, v in columns_of(self).items()}
-        return values | {"recompute": RECOMPUTES[values["recompute"]], "sequence_parallel": bool(values["sequence_parallel"])}
+        names = {axis: choices[values[axis]] for axis, choices in NAMED.items()}
+        return values | names | {"sequence_parallel": bool(values["sequence_parallel"])}
 
 
 FIELDS = tuple(f.name for f in fields(Plan))
+NAMED = {"recompute": RECOMPUTES, "schedule": SCHEDULES}  # axes of named choices, held as the index of the choice
+FROM_ZERO = ("zero", "sequence_parallel", "recompute", "recompute_layers", "schedule")  # other fields are at least 1
 
 
 def columns_of(plan: Plan) -> dict[str, Any]:
@@ -80,12 +86,13 @@ def from_named(values: Mapping[str, Any], where: str = "plan") -> Plan:
     unknown = sorted(set(values) - set(FIELDS))
     if unknown:
         raise FieldError(unknown[0], f"a plan has no field '{unknown[0]}'; its fields are {', '.join(FIELDS)}", where=where)
-    name = values.get("recompute", "none")
-    if name not in RECOMPUTES:
-        raise FieldError("recompute", f"recompute must be one of {', '.join(RECOMPUTES)}, not {name!r}", where=where)
-    values["recompute"] = RECOMPUTES.index(name)
+    for axis, choices in NAMED.items():
+        name = values.get(axis, choices[0])
+        if name not in choices:
+            raise FieldError(axis, f"{axis} must be one of {', '.join(choices)}, not {name!r}", where=where)
+        values[axis] = choices.index(name)
     for key, value in values.items():
-        least = 0 if key in ("zero", "sequence_parallel", "recompute", "recompute_layers") else 1
+        least = 0 if key in FROM_ZERO else 1
         if isinstance(value, float) or not isinstance(value, int) or not least <= value < 2**31:
             raise FieldError(key, f"{key} must be a whole number of at least {least}, not {value!r}", where=where)
     return Plan(**{k: int(v) for k, v in values.items()})

@@ -15,10 +15,11 @@ from typing import Any, TypeVar
 import platformdirs
 
 from planner import hfconfig
+from planner.architecture import Model
 from planner.checks import checked
-from planner.errors import FieldError, FileError, UnknownName, Unsupported
+from planner.errors import FieldError, FileError, UnknownName
 from planner.keys import Key, fill, own_keys, read_toml
-from planner.specs import Gemm, Gpu, Model, Selective, Stack
+from planner.specs import Gemm, Gpu, Selective, Stack
 
 T = TypeVar("T")
 KINDS = ("gpus", "clusters", "models", "stacks")
@@ -26,15 +27,13 @@ SHIPPED = Path(__file__).parent / "presets"
 # What a GPU's [gemm] table does not give is derived from its peak and its memory: about what the measured ones reach.
 DERIVED_GEMM = {"overhead_us": 3.0, "peak_share": 0.82, "pad_m": 60.0, "pad_n": 60.0, "pad_k": 130.0, "hbm_share": 0.85}
 DERIVED_FLASH = 0.5
-# Known by name, so that asking for one is answered with why it cannot be planned, not with a likeness.
-EXPERT_MODELS = (
-    "deepseek-v2-236b", "deepseek-v2-lite-16b", "deepseek-v3-671b", "glm-4.5-355b-a32b", "glm-4.5-air-106b-a12b", "gpt-oss-120b",
-    "gpt-oss-20b", "kimi-k2-1t", "mixtral-8x22b", "mixtral-8x7b", "qwen3-235b-a22b", "qwen3-30b-a3b",
-)  # fmt: skip
 # Other names by which a GPU is sold.
 ALSO = {"b200-sxm": "b200", "b300-sxm": "b300", "gb200-nvl72": "gb200", "gb300-nvl72": "gb300"}
-ACTIVATIONS = ("norm_in", "linear_in", "qkv", "scores", "attention_out", "dropout_masks", "mlp_hidden", "act_out")
-PARTS = ("qkv", "attention", "projection", "mlp", "elementwise")
+ACTIVATIONS = (
+    "norm_in", "linear_in", "latent", "qkv", "scores", "attention_out", "dropout_masks", "mlp_hidden", "act_out",
+    "router", "expert_in", "expert_hidden", "expert_act", "expert_out",
+)  # fmt: skip
+PARTS = ("qkv", "attention", "projection", "mlp", "elementwise", "experts", "expert_act")
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,9 @@ KEYS: dict[str, dict[str, Key]] = {
     "models": own_keys(Model, NAME),
     "stacks": own_keys(Stack, NAME | {
         "context_gib": Key("context_bytes", float, 2.0**30), "workspace_gib": Key("workspace_bytes", float, 2.0**30, 0.09 * 2.0**30),
-        "host_layer_us": Key("host_layer_s", float, 1e-6),
+        "expert_workspace_gib": Key("expert_workspace_bytes", float, 2.0**30, 0.0),
+        "host_layer_us": Key("host_layer_s", float, 1e-6), "host_experts_us": Key("host_experts_s", float, 1e-6, 0.0),
+        "host_counts_us": Key("host_counts_s", float, 1e-6, 0.0),
         "host_tp_us": Key("host_tp_s", float, 1e-6),
         "host_micro_batch_us": Key("host_micro_batch_s", float, 1e-6), "step_fixed_ms": Key("step_fixed_s", float, 1e-3),
         "selective": Key("selective", dict, 1.0, {}),
@@ -116,11 +117,8 @@ def cluster(name_or_path: str | Path) -> ClusterPreset:
 
 
 def model(name_or_path: str | Path) -> Model:
-    """A model by name, by file, or from a Hugging Face config.json. Unsupported for a mixture of experts."""
+    """A model by name, by file, or from a Hugging Face config.json."""
     name = str(name_or_path)
-    expert = next((known for known in EXPERT_MODELS if len(name) > 3 and known.startswith(name.lower())), None)
-    if expert and not any(dense.startswith(name.lower()) for dense in names("models")):
-        raise Unsupported(f"{expert} is a mixture of experts; tmplan plans dense models so far: try llama-3.1-70b")
     if name.lower().endswith(".json"):
         return hfconfig.read(Path(os.path.expanduser(name)))
     return _spec("models", name_or_path, lambda values, where: Model(**values))

@@ -26,6 +26,15 @@ kv_heads             | k   |        | key-value heads
 head_dim             | e   |        | width of one head
 ffn                  | f   |        | width of the MLP
 vocab                | V   |        | vocabulary entries
+experts              | E   |        | routed experts of a sparse layer
+experts_per_token    | k_e |        | routed experts a token visits
+expert_ffn           | f_e |        | middle width of a routed expert
+shared_ffn           | f_s |        | middle width of the shared experts
+mtp_layers           | L_m |        | layers of multi-token prediction
+dense_layers         | L_d |        | first layers, with a dense MLP
+moe_every            | L_e |        | behind them, one layer in so many is sparse
+key_dim              | e_k |        | width of a head of queries and keys
+value_dim            | e_v |        | width of a head of values
 sequence             | s   |        | tokens in a sequence
 global_batch         | B   |        | sequences a step
 tp                   | t   |        | tensor parallel degree
@@ -33,6 +42,8 @@ pp                   | p   |        | pipeline parallel degree
 vpp                  | v   |        | virtual pipeline stages a rank
 cp                   | c   |        | context parallel degree
 dp                   | D   |        | data parallel degree
+ep                   | EP  |        | expert parallel degree
+etp                  | ETP |        | expert tensor parallel degree
 dp_shard             | D_s |        | ranks a replica group shards over
 dp_replicate         | D_r |        | replicas of the sharded groups
 micro_batch          | b   |        | sequences in a micro-batch
@@ -72,6 +83,10 @@ host_pace            | κ_h |        | time of the host's work on this cluster o
 far_hops             | η_f |        | hops over the network a layer waits for, a tensor-parallel rank, in a pipeline across nodes
 host_power           | η_p |        | power in which host and device time add
 hbm_fraction         | η_h |        | memory bandwidth that element-wise kernels reach
+grouped_slower       | ζ   |        | products of experts in one grouped kernel over the same alone
+expert_load          | ψ   |        | tokens of the busiest experts over the mean
+host_experts_s       | H_x | s      | host time that routing and experts add to a layer's forward pass
+host_counts_s        | H_c | s      | host time to wait for the counts of dropless routing, a layer's forward pass
 host_layer_s         | H_l | s      | host time to launch a layer's forward pass
 host_tp_s            | H_t | s      | host time that tensor parallelism adds to a layer's forward pass
 host_micro_batch_s   | H_b | s      | host time a micro-batch beside its layers
@@ -80,14 +95,29 @@ tp_exposed           | x_t |        | share of tensor-parallel traffic nothing h
 cp_exposed           | x_c |        | share of context-parallel traffic nothing hides
 pp_exposed           | x_p |        | share of pipeline sends nothing hides
 dp_overlap           | ω   |        | share of gradient traffic, and of FSDP's gathers, that may hide
+ep_overlap_cost      | ω_s |        | share of a layer's time lost to processors that exchange tokens meanwhile
+ep_overlap           | ω_x |        | share of the experts' all-to-all that may hide behind another micro-batch
 gather_overlap       | ω_g |        | share of ZeRO-1's gathering of weights that may hide
 straggler            | ς   |        | slowest over mean, a doubling of the nodes
 micro_batches        | m   |        | micro-batches a step on each data-parallel rank
 tokens               | T   |        | tokens of a micro-batch on a rank
 stage_layers         | ℓ_i |        | layers on a pipeline rank
 recomputed_layers    | r_i |        | of these, wholly recomputed
+sparse_stage_layers  | ℓ_x |        | layers with routed experts on a pipeline rank
+dense_stage_layers   | ℓ_d |        | layers with a dense MLP on a pipeline rank
+recomputed_sparse    | r_x |        | of the recomputed layers, those with routed experts
+recomputed_dense     | r_d |        | of the recomputed layers, those with a dense MLP
+routed_copies        | K_s |        | copies of its tokens that a rank sends to experts
+expert_copies        | K_x |        | copies of tokens that a rank's experts work on
 in_flight            | n_i |        | micro-batches in flight
 layer_weights        | P_l |        | parameters of a layer on a rank
+around_weights       | P_a |        | parameters of a sparse layer on a rank without its routed experts
+expert_weights       | P_x |        | parameters of a sparse layer's routed experts on a rank
+largest_layer        | P_g |        | parameters of the largest layer on a rank
+mixed_weights        | P_in |        | parameters of a stage on a rank without its routed experts
+stage_experts        | P_ix |       | parameters of a stage's routed experts on a rank
+heaviest_experts     | P_mx |       | parameters of the routed experts on a rank of the heaviest stage
+expert_shard_size    | Z_x |        | ranks that share sharded states of the same routed experts
 embedding_weights    | P_e |        | parameters of the embedding on a rank
 head_weights         | P_h |        | parameters of the head on a rank
 stage_weights        | P_i |        | parameters of a stage on a rank
@@ -98,14 +128,25 @@ gradient_memory      | G_p | B      | gradients
 optimizer_bytes      | O_s | B      | master weights and optimizer states
 resident_optimizer   | O_p | B      | optimizer states on the device
 gathered_bytes       | F_p | B      | gathered layers of ZeRO-3
+expert_states        | O_x | B      | weights, gradients and optimizer states of routed experts
+expert_optimizer     | O_y | B      | master weights and optimizer states of routed experts
 layer_activations    | A   | B      | a layer's activations, nothing recomputed
 selective_activations | A_s | B     | a layer's activations under selective recompute
 kept_activations     | A_k | B      | a layer's activations as kept
+sparse_activations   | A_x | B      | a sparse layer's activations, nothing recomputed
+sparse_selective     | A_y | B      | a sparse layer's activations under selective recompute
+around_activations   | A_f | B      | a sparse layer's activations without its routed experts
+held_bytes           | A_h | B      | activations that layers of one kind keep of a micro-batch
+held_by_both         | A_hb | B      | activations that all layers keep of a micro-batch
 checkpoint_bytes     | A_c | B      | input of a recomputed layer
 gathered_inputs      | A_g | B      | gathered inputs of a layer that wait for the communication stream
 embedding_masks      | A_m | B      | dropout masks of the embedding
 activation_bytes     | A_p | B      | activations in flight
 layer_working        | W_l | B      | working set of the layer at hand
+layer_gradients      | W_g | B      | gradients of the layer at hand
+sparse_gradients     | W_gx | B     | gradients and buffers of the sparse layer at hand
+around_gradients     | W_gf | B     | gradients of the sparse layer at hand without its experts
+mixed_working        | W_lm | B      | working set of the layer that needs most
 logits_memory        | G   | B      | logits and loss
 working_bytes        | W_w | B      | working set beyond the logits
 buffer_bytes         | U   | B      | communication buffers
@@ -117,6 +158,20 @@ device_bytes         | M_d | B      | memory as the device shows it
 gemm_seconds         | t_g | s      | one matrix product
 linear_forward       | t_m | s      | a layer's matrix products, forward
 linear_backward      | t_n | s      | a layer's matrix products, backward
+weight_seconds       | t_dw | s     | a layer's gradients of weights
+grouped_seconds      | t_gg | s     | products of several experts in one kernel
+experts_linear       | t_gx | s     | the experts' matrix products, forward
+sparse_forward       | t_xf | s     | a sparse layer's forward pass on the device
+sparse_backward      | t_xb | s     | a sparse layer's backward pass on the device
+sparse_weight_seconds | t_dwx | s    | a sparse layer's gradients of weights
+around_weight_seconds | t_dwf | s   | gradients of weights around the experts
+around_forward       | t_ff | s     | forward pass of a sparse layer without its experts
+around_backward      | t_bbf | s    | backward pass of a sparse layer without its experts
+around_repeat        | t_rf | s     | what selective recompute repeats around the experts
+around_tp            | t_tf | s     | tensor-parallel traffic of a sparse layer, forward
+sparse_repeat        | t_rx | s      | what selective recompute repeats in a sparse layer
+sparse_repeated      | q_lx | s      | what a recomputed sparse layer repeats
+mtp_seconds          | t_mtp | s    | projections of multi-token prediction
 attention_flops      | F_a | FLOP   | attention, forward
 attention_forward    | t_a | s      | a layer's attention, forward
 attention_backward   | t_d | s      | a layer's attention, backward
@@ -128,14 +183,25 @@ selective_repeat     | t_r | s      | what selective recompute repeats in a laye
 selective_seconds    | t_q | s      | repeated in a layer not wholly recomputed
 repeat_host          | h_r | s      | host time a repeated layer's forward waits for
 host_layer           | h_f | s      | host time to launch a layer's forward pass, its collectives with it
+host_sparse          | h_x | s      | host time to launch a sparse layer's forward pass, its collectives with it
 busy_forward         | t_bf | s     | a layer's forward pass on the device with its exposed traffic
 busy_backward        | t_bb | s     | a layer's backward pass on the device with its exposed traffic
 busy_layer           | t_l | s      | both together
 layer_host           | h_l | s      | host time a layer waits for
+sparse_host          | h_lx | s     | host time a sparse layer waits for
+weight_share         | w   |        | gradients of weights over a layer's time
+forward_share        | w_f |        | a layer's forward pass over its time
+bubble_left          | β   |        | of the bubble of 1F1B, what the schedule leaves
 head_seconds         | t_o | s      | head and loss, forward and backward
 embedding_seconds    | t_i | s      | embedding, forward and backward
 stage_compute        | C_i | s      | compute of a micro-batch on a stage
 stage_work           | E_i | s      | a micro-batch on a stage, nothing repeated
+mixed_compute        | C_ix | s      | compute of a micro-batch on a stage
+mixed_host           | H_ix | s      | host time a stage waits for, a micro-batch
+mixed_tp             | T_ix | s      | exposed tensor-parallel traffic of a micro-batch on a stage
+mixed_cp             | K_ix | s      | exposed context-parallel traffic of a micro-batch on a stage
+mixed_work           | E_ix | s      | a micro-batch on a stage, nothing repeated
+repeated_by_both     | Q_ix | s      | recomputation of a micro-batch on a stage
 repeat_layer         | q_l | s      | what a recomputed layer repeats
 stage_repeat         | Q_i | s      | recomputation of a micro-batch on a stage
 stage_host           | H_i | s      | host time a stage waits for, a micro-batch
@@ -144,11 +210,20 @@ message              | S   | B      | message of a collective
 all_reduce_seconds   | t_ar | s     | all-reduce
 gather_seconds       | t_ag | s     | all-gather or reduce-scatter
 send_seconds         | t_s | s      | one send between stages
+all_to_all_seconds   | t_aa | s     | all-to-all
+exchange_seconds     | t_xx | s     | one exchange of tokens with experts
+within               | S_w | B      | bytes of an all-to-all inside the domain
+across               | S_o | B      | bytes of an all-to-all out of it
+ep_forward           | t_xe | s     | a sparse layer's all-to-all, forward
+ep_backward          | t_xg | s     | a sparse layer's all-to-all, backward
+ep_layer             | x_x | s      | exposed all-to-all of a sparse layer
+stage_ep             | X_i | s      | exposed all-to-all of a micro-batch on a stage
 tp_message           | S_t | B      | what a tensor-parallel collective carries
 tp_forward           | t_t | s      | a layer's tensor-parallel traffic, forward
 stage_tp             | T_i | s      | exposed tensor-parallel traffic of a micro-batch on a stage
 cp_forward           | t_c | s      | a layer's context-parallel traffic, forward
 cp_layer             | x_l | s      | exposed context-parallel traffic of a layer
+cp_repeat            | x_r | s      | exposed context-parallel traffic of a repeated forward pass
 stage_cp             | K_i | s      | exposed context-parallel traffic of a micro-batch on a stage
 stage_seconds        | τ_i | s      | one micro-batch on a stage, forward and backward
 slowest_stage        | τ   | s      | the slowest stage

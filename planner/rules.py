@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from planner.plan import Plan
-from planner.shard import chunk_layers
-from planner.specs import Job
+from planner.specs import SCHEDULES, Job
+from planner.split import DUALPIPE_V, chunk_layers, in_v, stage_layers
 
 
 class Rule(NamedTuple):
@@ -44,13 +44,21 @@ def _kv_heads(job: Job, plan: Plan) -> Any:
 def _stages(job: Job, plan: Plan) -> Any:
     layers, chunks = job.model.layers, plan.pp * plan.vpp
     even = layers % chunks == 0
+    room = stage_layers(job, plan, np.where(in_v(plan), 0, plan.pp - 1)) >= 0  # behind what the head takes
     if job.stack.uneven_stages == "any":
-        return chunks <= layers + 2
+        return (chunks <= layers + 2) & room
     if job.stack.uneven_stages == "flops":
         return chunks <= layers
     if job.stack.uneven_stages == "slots":
-        return even | ((layers + 2) % chunks == 0) | ((layers + 1) % chunks == 0)
+        alone = ~_splits(job, plan.pp)  # a layout for every chunk where no number of them splits evenly
+        return (_splits(job, chunks) | (alone & (chunks <= layers))) & room
     return even
+
+
+def _splits(job: Job, chunks: Any) -> Any:
+    """Whether layers divide by so many virtual stages, as they are, or with head, or with embedding and head, counted as layers."""
+    layers, behind = job.model.layers, job.model.mtp_layers
+    return (layers % chunks == 0) | ((layers + 2 + behind) % chunks == 0) | ((layers + 1 + behind) % chunks == 0)
 
 
 def _sequence_cp(job: Job, plan: Plan) -> Any:
@@ -72,9 +80,38 @@ def _sp_wanted(job: Job, plan: Plan) -> Any:
 
 def _groups(job: Job, plan: Plan) -> Any:
     count = job.global_batch // (plan.dp * plan.micro_batch)
+    plain = (plan.vpp == 1) | (np.asarray(plan.schedule) > 0)
     if job.stack.interleaved_groups:
-        return (plan.vpp == 1) | ((count >= plan.pp) & (count % plan.pp == 0))
-    return (plan.vpp == 1) | (count % np.maximum(1, count // plan.pp) == 0)
+        return plain | ((count >= plan.pp) & (count % plan.pp == 0))
+    return plain | (count % np.maximum(1, count // plan.pp) == 0)
+
+
+def _expert_world(job: Job, plan: Plan) -> Any:
+    return (plan.tp * plan.cp * plan.dp) % (plan.ep * plan.etp) == 0
+
+
+def _expert_shard(job: Job, plan: Plan) -> Any:
+    sharded = plan.dp // np.maximum(plan.dp_replicate, 1) * plan.cp * plan.tp
+    return (plan.zero == 0) | (sharded % (plan.ep * plan.etp) == 0)
+
+
+def _expert_tensor(job: Job, plan: Plan) -> Any:
+    allowed = {"never": plan.etp == 1, "tp": (plan.etp == 1) | (plan.etp == plan.tp), "any": plan.etp >= 1}
+    return allowed[job.stack.expert_tensor]
+
+
+def _schedule_stack(job: Job, plan: Plan) -> Any:
+    return np.isin(plan.schedule, [SCHEDULES.index(name) for name in job.stack.schedules])
+
+
+def _schedule_stages(job: Job, plan: Plan) -> Any:
+    code = np.asarray(plan.schedule)
+    return (code == 0) | ((plan.pp > 1) & np.where(in_v(plan), plan.vpp == 2, plan.vpp == 1))
+
+
+def _dual_batches(job: Job, plan: Plan) -> Any:
+    count = job.global_batch // (plan.dp * plan.micro_batch)
+    return (np.asarray(plan.schedule) != DUALPIPE_V) | (count >= 2 * plan.pp)
 
 
 def _zero_known(job: Job, plan: Plan) -> Any:
@@ -110,18 +147,42 @@ RULES: tuple[Rule, ...] = (
     Rule("tied", "this stack cannot tie embedding and head across a pipeline", ("pp",), "torchtitan: tying not with PP",
          lambda job, plan: (plan.pp == 1) | job.stack.tied_pipeline | (not job.model.tied)),
     Rule("layers", "pp must not exceed the layers", ("pp",), f"{ARGS}", lambda job, plan: plan.pp <= job.model.layers),
-    Rule("interleaving", "virtual stages need a pipeline, and a stack that interleaves", ("pp", "vpp"), f"{ARGS}, vpp needs pp > 1",
-         lambda job, plan: (plan.vpp == 1) | ((plan.pp > 1) & job.stack.interleaved)),
-    Rule("stages", "pp x vpp must divide the layers, or the layers with embedding and head where the stack counts those", ("pp", "vpp"),
+    Rule("moe_stack", "this stack trains no mixtures of experts", ("tp",), "the stack's own documentation",
+         lambda job, plan: (plan.tp > 0) & (job.stack.expert_parallel or not job.model.experts)),
+    Rule("experts", "ep must divide the routed experts, and is 1 for a dense model", ("ep",),
+         f"{ARGS}; megatron/core/transformer/moe/moe_layer.py",
+         lambda job, plan: (plan.ep == 1) if not job.model.experts else job.model.experts % plan.ep == 0),
+    Rule("expert_world", "ep x etp must divide tp x cp x dp, the ranks of a stage", ("tp", "cp", "dp", "ep"),
+         "megatron/core/parallel_state.py, expert parallel groups", lambda job, plan: (plan.tp * plan.cp * plan.dp) % plan.ep == 0),
+    Rule("expert_world", "ep x etp must divide tp x cp x dp, the ranks of a stage", ("tp", "cp", "dp", "ep", "etp"),
+         "megatron/core/parallel_state.py, expert parallel groups", _expert_world),
+    Rule("expert_tensor", "this stack divides no expert over so many ranks", ("tp", "etp"),
+         "torchtitan distributed/parallel_dims.py; the stack's own documentation", _expert_tensor),
+    Rule("expert_ffn", "etp must divide the width of an expert, and is 1 for a dense model", ("etp",), "Shoeybi et al. 2019, Section 3",
+         lambda job, plan: (job.model.expert_ffn % plan.etp == 0) if job.model.experts else plan.etp == 1),
+    Rule("expert_bias", "experts with biases lie whole on a rank: etp must be 1", ("etp",),
+         "megatron/core/transformer/transformer_config.py", lambda job, plan: (plan.etp == 1) | (not job.model.bias)),
+    Rule("schedule_stack", "this stack has no such pipeline schedule", ("schedule",), "the stack's own documentation", _schedule_stack),
+    Rule("schedule_stages", "zero-bubble schedules need a pipeline: ZB-V and DualPipeV with two virtual stages a rank, others with one",
+         ("pp", "schedule", "vpp"), "torch 2.13.0 distributed/pipelining/schedules.py: V schedules hold two stages", _schedule_stages),
+    Rule("dual_batches", "DualPipeV needs as many micro-batches as stages, 2 x pp", ("pp", "schedule", "dp", "micro_batch"),
+         "torch 2.13.0 distributed/pipelining/schedules.py; DualPipe dualpipe/dualpipev.py", _dual_batches),
+    Rule("interleaving", "virtual stages need a pipeline, and a stack that interleaves", ("pp", "schedule", "vpp"),
+         f"{ARGS}, vpp needs pp > 1", lambda job, plan: (plan.vpp == 1) | ((plan.pp > 1) & (job.stack.interleaved | in_v(plan)))),
+    Rule("stages", "pp x vpp must divide the layers, or the layers with embedding and head where the stack counts those",
+         ("pp", "schedule", "vpp"),
          "megatron/core/transformer/transformer_block.py; torchtitan distributed/pipeline_parallel.py", _stages),
     Rule("batch", "dp x micro-batch must divide the global batch", ("dp", "micro_batch"), "megatron/core/num_microbatches_calculator.py",
          lambda job, plan: job.global_batch % (plan.dp * plan.micro_batch) == 0),
     Rule("groups", "interleaving needs micro-batches in whole groups of pp, or in equal rounds where the stack asks no more",
-         ("pp", "vpp", "dp", "micro_batch"),
+         ("pp", "schedule", "vpp", "dp", "micro_batch"),
          "megatron/core/pipeline_parallel/schedules.py; torch 2.13.0 distributed/pipelining/schedules.py", _groups),
     Rule("sp_alone", "sequence parallelism needs tp above 1", ("tp", "sequence_parallel"), f"{ARGS}",
          lambda job, plan: (plan.sequence_parallel == 0) | (plan.tp > 1)),
     Rule("sp_stack", "this stack fixes sequence parallelism", ("tp", "sequence_parallel"), "the stack's own documentation", _sp_wanted),
+    Rule("expert_sp", "with experts this stack takes tensor parallelism under sequence parallelism alone", ("tp", "sequence_parallel"),
+         "megatron/core/transformer/moe/moe_layer.py, forward",
+         lambda job, plan: (plan.tp == 1) | (plan.sequence_parallel == 1) | (not (job.model.experts and job.stack.expert_needs_sp))),
     Rule("sequence_sp", "tp x cp must divide the sequence under sequence parallelism", ("tp", "cp", "sequence_parallel"),
          "Korthikanti et al. 2022, Section 4.2.2", _sequence_sp),
     Rule("first", "this stack cannot recompute the first N layers alone", ("recompute",), "the stack's own documentation",
@@ -143,5 +204,15 @@ RULES: tuple[Rule, ...] = (
     Rule("hsdp_shard", "dp_replicate must divide dp and leave at least two ranks to shard over", ("dp", "zero", "dp_replicate"),
          "torchtitan distributed/parallel_dims.py",
          _shards_left),
+    Rule("expert_shard", "ep x etp must divide the ranks of a sharded group, dp_shard x cp x tp",
+         ("tp", "cp", "dp", "ep", "etp", "zero", "dp_replicate"),
+         "torchtitan distributed/parallel_dims.py", _expert_shard),
+    Rule("expert_zero", "this stack does not shard experts with so high a ZeRO stage", ("ep", "zero"),
+         "DeepSpeed moe/layer.py: native mixtures of experts not with ZeRO-3",
+         lambda job, plan: (plan.zero <= job.stack.expert_zero_most) | (not job.model.experts)),
 )  # fmt: skip
-SENTENCES = {rule.key: rule.sentence for rule in RULES} | {"bounds": "a degree lies outside the bounds you set"}
+SENTENCES = {rule.key: rule.sentence for rule in RULES} | {
+    "bounds": "a degree lies outside the bounds you set",
+    "states": "weights, gradients and optimizer states alone are more than the memory of a GPU",
+    "activations": "one micro-batch needs more than the memory the smallest states leave, whatever is recomputed",
+}

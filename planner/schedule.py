@@ -9,18 +9,18 @@ import numpy as np
 from planner.collectives import hop_seconds
 from planner.compute import attended
 from planner.formula import formula
-from planner.parameters import attention_matrices, mlp_matrices
+from planner.parameters import attention_matrices, mlp_work
 from planner.plan import Plan
-from planner.shard import largest
 from planner.specs import Job
+from planner.split import DUALPIPE_V, ZB_H1, ZB_H2, V, is_head, largest
 
 
-@formula("ℓ_i · (t_f + t_b) + (t_i if i = 0) + (t_o if i = p - 1)", "narayanan21", "Section 2.2")
+@formula("ℓ_i · (t_f + t_b) + (t_i if i = 0) + (t_o at the head)", "narayanan21", "Section 2.2")
 def stage_compute(
     plan: Plan, stage: Any, stage_layers: Any, layer_forward: Any, layer_backward: Any, embedding_seconds: Any, head_seconds: Any
 ) -> Any:
     """Compute of one micro-batch on a stage, forward and backward, nothing repeated; seconds."""
-    edges = (stage == 0) * embedding_seconds + (stage == plan.pp - 1) * head_seconds
+    edges = (stage == 0) * embedding_seconds + is_head(plan, stage) * head_seconds
     return stage_layers * (layer_forward + layer_backward) + edges
 
 
@@ -65,25 +65,49 @@ def slowest_stage(stage_seconds: Any) -> Any:
 
 @formula("first + last + the stages between", "narayanan21", "Section 2.2")
 def all_stages(job: Job, plan: Plan, stage_layers: Any, stage_seconds: Any) -> Any:
-    """One micro-batch through every stage, from its first, second and last; those between take time by their layers; seconds."""
-    first, second, last = stage_seconds
-    between = second * (job.model.layers - stage_layers[0] - stage_layers[2]) / np.maximum(stage_layers[1], 1)
+    """One micro-batch through every stage, from its edge stages; those between take time by their layers; seconds.
+
+    The stage before the last edge stands for those between: the second, or where dense layers come first one without any.
+    """
+    first, like, last = stage_seconds[0], stage_seconds[-2], stage_seconds[-1]
+    between = like * (job.model.layers - stage_layers[0] - stage_layers[-1]) / np.maximum(stage_layers[-2], 1)
     return first + np.where(plan.pp > 1, last, 0.0) + np.where(plan.pp > 2, between, 0.0)
 
 
-# Of the bubble of 1F1B, (p - 1)(F + B + W) where forward, backward and weight gradients take alike, what is left when weight gradients
-# fill it: a third with ZB-1p (ZB-H1), none with ZB-2p (ZB-H2) and ZB-V. Qi et al. 2023 (arXiv 2401.10241), Sections 2.1 and 2.2.
-BUBBLE_LEFT = {"1f1b": 1.0, "zb-1p": 1 / 3, "zb-2p": 0.0, "zb-v": 0.0}
+@formula("t_dw / (t_l + h_l)", "zerobubble23", "Section 2: the backward pass split in two")
+def weight_share(weight_seconds: Any, busy_layer: Any, layer_host: Any) -> Any:
+    """Share of a layer's time, forward and backward, that gradients of weights take; ratio."""
+    return weight_seconds / (busy_layer + layer_host)
+
+
+@formula("t_bf / t_l", "zerobubble23", "Section 2")
+def forward_share(busy_layer: Any, busy_forward: Any) -> Any:
+    """Share of a layer's time that its forward pass takes; ratio."""
+    return busy_forward / busy_layer
 
 
 @formula(
-    "(τ_s - τ) / v, less what weight gradients fill",
-    "narayanan21",
-    "Section 2.2: (p - 1)(t_f + t_b) / v; zero bubble: Qi et al. 2023, Section 2",
+    "1 / v with 1F1B; 1 - 2 · w, max(1 - 3 · w, 0) or (2 - w_f - 3 · w) / 2 otherwise",
+    "zerobubble23",
+    "Section 2: (p - 1)(F + B - W) and (p - 1)(F + B - 2 W), B the gradients of inputs; DualPipe's README: (PP / 2 - 1)(F&B + B - 3 W)",
 )
-def bubble_seconds(job: Job, plan: Plan, all_stages: Any, slowest_stage: Any) -> Any:
+def bubble_left(plan: Plan, weight_share: Any, forward_share: Any) -> Any:
+    """Of the bubble of 1F1B, (p - 1) times a micro-batch on a stage, what a schedule leaves; ratio.
+
+    ZB-V leaves what ZB-H2 does (none where forward, input and weight gradients take alike; Qi et al., Section 6). DualPipeV's chunks are
+    half a rank's layers, F&B is taken as F + B: what it hides is counted with the traffic.
+    """
+    code = np.asarray(plan.schedule) + 0 * plan.pp
+    thirds = np.maximum(1.0 - 3.0 * weight_share, 0.0)
+    dual = (2.0 - forward_share - 3.0 * weight_share) / 2.0
+    choices = [1.0 - 2.0 * weight_share, thirds, dual]
+    return np.select([code == ZB_H1, (code == ZB_H2) | (code == V), code == DUALPIPE_V], choices, 1.0 / plan.vpp)
+
+
+@formula("β · (τ_s - τ)", "narayanan21", "Section 2.2: (p - 1)(t_f + t_b) / v")
+def bubble_seconds(bubble_left: Any, all_stages: Any, slowest_stage: Any) -> Any:
     """Time the slowest stage idles while the pipeline fills and drains; seconds."""
-    return BUBBLE_LEFT[job.schedule] * np.maximum(0.0, all_stages - slowest_stage) / plan.vpp
+    return bubble_left * np.maximum(0.0, all_stages - slowest_stage)
 
 
 @formula("H_s", "tmplan", "the stack's: data, logging, gradient norm")
@@ -113,12 +137,17 @@ def even_seconds(
     return steady_seconds + bubble_seconds + pp_seconds + dp_seconds + optimizer_seconds + fixed_seconds
 
 
-@formula("(6 · matrices + 12 · L · a · e · s) · B · s", "palm22", "Appendix B; matrices alone, as korthikanti22 Equation 7")
+@formula("(6 · matrices + 6 · L · a · (e_k + e_v) · s) · B · s", "palm22", "Appendix B; matrices alone, as korthikanti22 Equation 7")
 def model_flops(job: Job) -> float:
-    """FLOPs the model needs for a step, forward and backward, the whole attention square, nothing repeated; FLOP."""
+    """FLOPs the model needs for a step, forward and backward, the whole attention square, nothing repeated; FLOP.
+
+    Of routed experts those a token visits; layers and heads of multi-token prediction with the rest.
+    """
     model = job.model
-    matrices = model.layers * (attention_matrices(model) + mlp_matrices(model)) + model.vocab * model.hidden
-    attention = 12.0 * model.layers * model.heads * model.head_dim * 2 * attended(model, job.sequence)
+    layers = model.layers + model.mtp_layers
+    heads = model.vocab * model.hidden * (1 + model.mtp_layers)
+    matrices = layers * attention_matrices(model) + mlp_work(model) + heads + 2 * model.mtp_layers * model.hidden**2
+    attention = 6.0 * layers * model.heads * (model.key_dim + model.value_dim) * 2 * attended(model, job.sequence)
     return float(job.global_batch) * job.sequence * (6.0 * matrices + attention)
 
 

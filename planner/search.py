@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
 from planner import estimate as est
 from planner.band import band
+from planner.blocks import Blocks
 from planner.costs import Estimate
 from planner.evaluate import evaluate, explain, stages
-from planner.lattice import Lattice, grow
+from planner.lattice import FIRST, Lattice, grow
 from planner.plan import FIELDS, Column, Plan
 from planner.rules import SENTENCES
 from planner.space import Space
 from planner.specs import Job
 
 __all__ = ["Cancelled", "Counts", "Estimate", "Result", "evaluate", "explain", "search", "stages", "why_refused"]
-
-BLOCK = 1 << 16  # plans evaluated at a time: columns that stay in the processor's cache, and a look at `cancelled` between
 
 
 class Cancelled(Exception):
@@ -30,13 +28,17 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the candidates. seen = evaluated + the sum of refused; seconds is the caller's clock, 0 if none."""
+    """What became of the candidates. seen = evaluated + the sum of refused; seconds is the caller's clock, 0 if none.
+
+    covered: plans that were decided: those evaluated, and of "recompute the first N" each N that the fewest that fit stands for.
+    """
 
     seen: int
     refused: dict[str, int]
     evaluated: int
     fit: int
     seconds: float
+    covered: int
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class Result:
     lattice: Lattice
     pipeline_row: Column
     sharding_row: Column
+    recompute_layers: Column
     memory_bytes: Column
     step_seconds: Column
     fits: Column
@@ -78,6 +81,8 @@ class Result:
 
     def field(self, name: str, rows: Column) -> Column:
         """One field of the plans of some rows."""
+        if name == "recompute_layers":
+            return self.recompute_layers[rows].astype(np.int64)
         table, own = (self.lattice.shardings, self.sharding_row) if name in SHARDING_FIELDS else (self.lattice.pipeline, self.pipeline_row)
         return np.asarray(getattr(table, name)[own[rows]])
 
@@ -94,20 +99,18 @@ class Result:
         return evaluate(self.job, self.plans(np.asarray(rows)))
 
     def find(self, plan: Plan) -> int | None:
-        """The row of this very plan, if it is among them."""
-        lat = self.lattice
+        """The row of this very plan, if it is among them; of one that recomputes the first few layers, with as many as the search found."""
+        lat, solved = self.lattice, plan.recompute == FIRST and "recompute_layers" not in self.space.bounds
         near = np.ones(len(lat.pipeline), bool)
         for name in FIELDS:
-            if name not in SHARDING_FIELDS:
+            if name not in SHARDING_FIELDS and name != "recompute_layers":
                 near &= getattr(lat.pipeline, name) == getattr(plan, name)
-        rows = np.flatnonzero(near)
-        if not len(rows):
-            return None
-        i = int(rows[0])
-        for j in range(int(lat.first[i]), int(lat.first[i] + lat.count[i])):
-            if all(getattr(lat.shardings, f)[j] == getattr(plan, f) for f in SHARDING_FIELDS):
-                before = int(lat.count[:i].sum())
-                return before + j - int(lat.first[i])
+        for i in np.flatnonzero(near):
+            before = int(lat.count[:i].sum())
+            for k in range(int(lat.count[i])):
+                same = all(getattr(lat.shardings, f)[int(lat.first[i]) + k] == getattr(plan, f) for f in SHARDING_FIELDS)
+                if same and (solved or self.recompute_layers[before + k] == plan.recompute_layers):
+                    return before + k
         return None
 
 
@@ -129,34 +132,37 @@ def search(
     """
     started = clock() if clock else 0.0
     space = space or Space()
-    lattice = grow(job, space)
+    result = _evaluated(job, space, grow(job, space), progress, cancelled)
+    if not len(result.order):  # what cannot fit is kept then, to say which plan comes nearest
+        result = _evaluated(job, space, grow(job, space, hopeless=True), progress, cancelled)
+    return replace(result, counts=replace(result.counts, seconds=clock() - started if clock else 0.0))
+
+
+def _evaluated(
+    job: Job, space: Space, lattice: Lattice, progress: Callable[[int], None] | None, cancelled: Callable[[], bool] | None
+) -> Result:
+    """Every plan of a lattice, evaluated and ranked."""
     total = lattice.allowed
     memory, step, fits = np.empty(total), np.empty(total), np.empty(total, bool)
-    pipeline_row, sharding_row = np.empty(total, np.int32), np.empty(total, np.int32)
-    sharding = est.sharding(job, lattice.shardings) if total else None
+    pipeline_row, sharding_row, layers = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int16)
+    blocks = Blocks(job, lattice, "recompute_layers" not in space.bounds)
     at = 0
-    for lo, hi in _blocks(lattice.count):
+    for lo, hi in blocks.ranges:
         if cancelled and cancelled():
             raise Cancelled
-        counts = lattice.count[lo:hi]
-        rows = np.repeat(np.arange(hi - lo), counts)
-        shards = np.arange(len(rows)) + np.repeat(lattice.first[lo:hi] - (np.cumsum(counts) - counts), counts)
-        part = lattice.pipeline.take(slice(lo, hi))
-        pipeline = est.pipeline(job, part, est.edge_costs(job, part))
-        assert sharding is not None
-        totals = est.combined(job, est.taken(pipeline, rows), est.taken(sharding, shards))
-        end = at + len(rows)
-        memory[at:end], step[at:end], fits[at:end] = totals.memory, totals.step, est.fitting(job, totals)
-        pipeline_row[at:end], sharding_row[at:end] = rows + lo, shards
+        pairs = blocks.pairs(lo, hi)
+        end = at + len(pairs.pipeline_row)
+        memory[at:end], step[at:end], fits[at:end] = pairs.totals.memory, pairs.totals.step, est.fitting(job, pairs.totals)
+        pipeline_row[at:end], sharding_row[at:end], layers[at:end] = pairs.pipeline_row, pairs.sharding_row, pairs.recompute_layers
         at = end
         if progress:
             progress(at)
-    host = sharding.host_bytes if sharding else np.empty(0)
+    host = lattice.sharding.host_bytes if lattice.sharding else np.empty(0)
     fitting = np.flatnonzero(fits)
     order = fitting[ascending(step[fitting])]
     refused = lattice.refused
-    counted = Counts(total + sum(refused.values()), refused, total, len(fitting), clock() - started if clock else 0.0)
-    return Result(job, space, counted, lattice, pipeline_row, sharding_row, memory, step, fits, host, order)
+    counted = Counts(total + sum(refused.values()), refused, total, len(fitting), 0.0, total + blocks.unlisted)
+    return Result(job, space, counted, lattice, pipeline_row, sharding_row, layers, memory, step, fits, host, order)
 
 
 def ascending(values: Column) -> Column:
@@ -174,16 +180,6 @@ def ascending(values: Column) -> Column:
         key.sort()
         rows[places] = key % len(rows)
     return rows
-
-
-def _blocks(count: Column) -> list[tuple[int, int]]:
-    """Ranges of pipeline rows whose plans come to about BLOCK."""
-    ends = np.cumsum(count)
-    if not len(ends) or ends[-1] == 0:
-        return []
-    cuts = np.searchsorted(ends, np.arange(BLOCK, ends[-1], BLOCK))
-    edges = np.unique(np.concatenate([[0], cuts + 1, [len(count)]]))
-    return [(int(a), int(b)) for a, b in pairwise(edges)]
 
 
 def why_refused(counts: Counts) -> list[tuple[str, int]]:

@@ -31,6 +31,12 @@ SOURCES: dict[str, Source] = {
     "flash23": Source("Dao 2023", "FlashAttention-2: Faster Attention with Better Parallelism and Work Partitioning", "arXiv 2307.08691"),
     "ring23": Source("Liu et al. 2023", "Ring Attention with Blockwise Transformers for Near-Infinite Context", "arXiv 2310.01889"),
     "palm22": Source("Chowdhery et al. 2022", "PaLM: Scaling Language Modeling with Pathways", "arXiv 2204.02311"),
+    "zerobubble23": Source("Qi et al. 2023", "Zero Bubble Pipeline Parallelism", "arXiv 2401.10241"),
+    "gshard20": Source(
+        "Lepikhin et al. 2020", "GShard: Scaling Giant Models with Conditional Computation and Automatic Sharding", "arXiv 2006.16668"
+    ),
+    "deepseek24": Source("DeepSeek-AI 2024", "DeepSeek-V3 Technical Report", "arXiv 2412.19437"),
+    "deepep25": Source("DeepEP", "deepseek-ai/DeepEP, the code", "github.com/deepseek-ai/DeepEP"),
     "llama3": Source("Llama 3 2024", "The Llama 3 Herd of Models", "arXiv 2407.21783"),
     "thakur05": Source(
         "Thakur et al. 2005",

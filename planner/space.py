@@ -2,7 +2,8 @@
 
     *  free     8  just that     1,2,4  one of these     <=16  at most     >=2  at least     2..8  from 2 to 8
 
-Recompute takes names (none, selective, full, first), sequence_parallel yes or no, zero 0 to 3 (none is 0).
+Recompute takes names (none, selective, full, first), schedule too (1f1b, zb-h1, zb-h2, zb-v, dualpipev), sequence_parallel yes or
+no, zero 0 to 3 (none is 0).
 Nothing here needs numpy: `allows` works by operators alone, on a whole number or on a column of them.
 """
 
@@ -14,16 +15,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from planner.errors import FieldError, UnknownName
-from planner.specs import LARGEST_GPUS, RECOMPUTES
+from planner.specs import LARGEST_GPUS, RECOMPUTES, SCHEDULES
 
-AXES = ("tp", "pp", "vpp", "cp", "dp", "dp_replicate", "zero", "sequence_parallel", "micro_batch", "recompute", "recompute_layers")
+AXES = (
+    "tp", "pp", "vpp", "schedule", "cp", "dp", "ep", "etp", "dp_replicate", "zero", "sequence_parallel", "micro_batch", "recompute",
+    "recompute_layers",
+)  # fmt: skip
 NAMES: Mapping[str, Mapping[str, int]] = {
+    "schedule": {name: code for code, name in enumerate(SCHEDULES)},
     "recompute": {name: code for code, name in enumerate(RECOMPUTES)},
     "sequence_parallel": {"no": 0, "yes": 1},
 }
 ALIASES: Mapping[str, Mapping[str, int]] = {
     "sequence_parallel": {"off": 0, "on": 1, "false": 0, "true": 1, "0": 0, "1": 1},
     "zero": {"none": 0},
+    "schedule": {"interleaved": 0, "zb-1p": 1, "zb-2p": 2},
 }
 RANGE = {"zero": (0, 3), "recompute_layers": (0, 10_000)}  # other axes run from 1 to LARGEST_GPUS
 FORMS = "*, 8, 1,2,4, <=16, >=2 or 2..8"

@@ -1,4 +1,4 @@
-"""What a plan is made for: Model, Gpu, Cluster, Stack and Job. Frozen, validated, in base units (bytes, seconds, FLOP).
+"""What a plan is made for: Gpu, Cluster, Stack and Job (its Model: architecture.py). Frozen, validated, in base units.
 
 Every class checks itself when made and raises FieldError naming the field. Nothing here needs numpy.
 """
@@ -6,66 +6,25 @@ Every class checks itself when made and raises FieldError naming the field. Noth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
+from planner.architecture import Model
 from planner.checks import checked, choice
 from planner.constants import CONSTANTS, Constants
-from planner.errors import FieldError, Unsupported
+from planner.errors import FieldError
 
 GIB = float(2**30)
 PRECISIONS = ("bf16", "fp16", "fp8", "fp4")
 OPTIMIZERS = ("adamw", "adamw-8bit", "sgd")
 STATE_BYTES = {"adamw": 4, "adamw-8bit": 1, "sgd": 4}  # of each state, where nobody says otherwise
 ATTENTIONS = ("flash-2", "flash-3", "flash-1", "fused-softmax", "unfused")
-SCHEDULES = ("1f1b", "zb-1p", "zb-2p", "zb-v")  # zb: backward split, weight gradients fill the bubble (Qi et al. 2023)
+# zb: backward split, weight gradients fill the bubble (Qi et al. 2023; h1 and h2 are its ZB-1p and ZB-2p); -v: stages run down the ranks
+# and back up, so that each rank holds two; dualpipev: forward and backward passes overlap each other's traffic (DeepSeek-AI 2024). The
+# code of a plan's schedule column is the index here.
+SCHEDULES = ("1f1b", "zb-h1", "zb-h2", "zb-v", "dualpipev")
 RECOMPUTES = ("none", "selective", "full", "first")  # the code of a plan's recompute column is the index here
 LARGEST_GPUS = 10_000_000
-
-
-@dataclass(frozen=True)
-class Model:
-    """A transformer's architecture. Widths count elements, `max_positions` tokens."""
-
-    name: str
-    layers: int
-    hidden: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    ffn: int
-    vocab: int
-    max_positions: int
-    gated: bool = True  # SwiGLU or GeGLU: two matrices into the MLP's middle
-    tied: bool = False  # the head shares the embedding
-    norm: str = "rmsnorm"  # or layernorm: gain and bias
-    norms_per_layer: int = 2  # 4 where a block norms its outputs too (Gemma 2), 1 where both halves share one (Falcon-7B)
-    positions: str = "rope"  # learned, alibi
-    bias: bool = False  # on every linear layer
-    qkv_bias: bool = False  # on query, key and value alone (Qwen2)
-    qk_norm: str = "none"  # head: one gain a head dimension (Qwen3); full: over all heads (OLMo 2)
-    embedding_norm: bool = False  # a norm behind the embedding (BLOOM)
-    parallel_block: bool = False  # attention and MLP side by side on one input (Falcon)
-    dropout: bool = False  # dropout masks are kept for the backward pass (GPT-2, GPT-3)
-    sliding_window: int = 0  # tokens a local layer looks back; 0: every layer is global
-    global_every: int = 1  # with a window: one layer in so many is global
-    experts: int = 0  # routed experts a layer; more than 0 is refused until expert parallelism is planned
-    published_parameters: float = 0.0  # the publisher's total; 0: not told
-    sources: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        big = float(2**24)
-        checked(self, {
-            "layers": (1, 10_000), "hidden": (1, big), "heads": (1, 65_536), "kv_heads": (1, 65_536), "head_dim": (1, 65_536),
-            "ffn": (1, big), "vocab": (1, 2**28), "max_positions": (1, 2**34), "norms_per_layer": (1, 4),
-            "sliding_window": (0, 2**34), "global_every": (1, 10_000), "experts": (0, 65_536), "published_parameters": (0, 1e18),
-        })  # fmt: skip
-        choice("norm", self.norm, ("rmsnorm", "layernorm"))
-        choice("positions", self.positions, ("rope", "learned", "alibi"))
-        choice("qk_norm", self.qk_norm, ("none", "head", "full"))
-        if self.heads % self.kv_heads:
-            raise FieldError("kv_heads", f"kv_heads must divide the {self.heads} heads, {self.kv_heads} does not")
-        if self.experts:
-            raise Unsupported(f"{self.name} is a mixture of experts; tmplan plans dense models so far: try llama-3.1-70b")
 
 
 @dataclass(frozen=True)
@@ -204,6 +163,24 @@ class Stack:
     pp_exposed: float
     straggler: float  # slowest over mean, a doubling of the nodes
     attention: str = "flash-2"
+    # pipeline schedules and experts
+    schedules: tuple[str, ...] = ("1f1b",)  # 1f1b is interleaved too where the stack interleaves
+    expert_parallel: bool = False  # mixtures of experts, their experts over ranks
+    expert_tensor: str = "never"  # an expert over ranks: never, tp (1 or tp), any
+    expert_needs_sp: bool = False  # takes experts with tensor parallelism under sequence parallelism alone
+    expert_zero_most: int = 3  # the highest ZeRO stage it shards experts with
+    once_a_node: bool = False  # a token goes to a node once, however many of its experts lie there (DeepEP, HybridEP)
+    dispatch_bytes: float = 2.0  # of an activation on its way to its experts; back it has 2
+    ep_overlap: float = 0.0  # share of the experts' all-to-all that hides behind another micro-batch; 0: it has no such overlap
+    ep_overlap_cost: float = 0.0  # share of a layer's time lost to the processors that exchange tokens meanwhile
+    host_experts_s: float = 0.0  # host time that routing, dispatch and experts add to a layer's forward pass
+    host_counts_s: float = 0.0  # host time to wait for each expert's count of tokens, where none are dropped
+    grouped_slower: float = 1.2  # products of many small experts in one grouped kernel over the same products alone
+    grouped_narrow: float = (
+        0.3  # of what 8 or 4 bits gain in one product, the share that such kernels gain: experts' tokens are cast, padded
+    )
+    permute_traffic: float = 1.0  # traffic of permuting tokens over one read and one write a copy
+    usual_expert_tensor: str = "one"  # where a measured run does not tell: one, or tp
     # what its users choose where a measured run does not tell
     usual_zero: int = 1
     usual_sp: bool = False
@@ -220,11 +197,16 @@ class Stack:
     norm_kept: float = 0.0  # bytes a hidden unit that each norm keeps beyond a fused one
     logits_whole: bool = False  # logits are gathered over tensor parallel ranks before the loss
     workspace_bytes: float = 0.09 * GIB  # libraries' workspaces, in the allocator
+    expert_workspace_bytes: float = 0.0  # those of grouped products beside them, on GPUs since Hopper
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         choice("sequence_parallel", self.sequence_parallel, ("optional", "always", "never"))
         choice("uneven_stages", self.uneven_stages, ("never", "slots", "any", "flops"))
+        choice("expert_tensor", self.expert_tensor, ("never", "tp", "any"))
+        choice("usual_expert_tensor", self.usual_expert_tensor, ("one", "tp"))
+        for schedule in self.schedules:
+            choice("schedules", schedule, SCHEDULES)
         choice("attention", self.attention, ATTENTIONS)
         shares = (
             "activation_overhead",
@@ -256,19 +238,23 @@ class Job:
     attention: str = "flash-2"
     offload_optimizer: bool = False
     headroom: float = 0.0  # share of the device memory to leave free
-    schedule: str = "1f1b"
+    imbalance: float = 1.0  # tokens on the rank whose experts get the most, over the mean
+    capacity: float = 0.0  # of each expert, over its mean share of the tokens: more are dropped, fewer padded; 0: dropless
+    overlap_experts: bool = False  # hide the experts' all-to-all behind another micro-batch, where stack and plan allow it
     frozen: bool = False  # the weights are: adapters of negligible size are trained (LoRA)
     constants: Constants = CONSTANTS
 
     def __post_init__(self) -> None:
         checked(
             self,
-            {"sequence": (1, 2**34), "global_batch": (1, 2**34), "gradient_bytes": (2, 4), "state_bytes": (1, 4), "headroom": (0, 0.95)},
-        )
+            {
+                "sequence": (1, 2**34), "global_batch": (1, 2**34), "gradient_bytes": (2, 4), "state_bytes": (1, 4), "headroom": (0, 0.95),
+                "imbalance": (1, 100), "capacity": (0, 100),
+            },
+        )  # fmt: skip
         choice("precision", self.precision, PRECISIONS)
         choice("optimizer", self.optimizer, OPTIMIZERS)
         choice("attention", self.attention, ATTENTIONS)
-        choice("schedule", self.schedule, SCHEDULES)
         for key, widths in (("gradient_bytes", (2, 4)), ("state_bytes", (1, 2, 4))):
             if getattr(self, key) not in widths:
                 raise FieldError(key, f"{key} must be one of {', '.join(map(str, widths))}, not {getattr(self, key)}")
@@ -278,6 +264,16 @@ class Job:
             raise FieldError(
                 "sequence", f"sequence {self.sequence:,} is beyond the {self.model.max_positions:,} learned positions of {self.model.name}"
             )
+
+    @cached_property
+    def around_experts(self) -> Job:
+        """The same job of a model whose MLP is the shared experts alone: a sparse layer without its routed experts."""
+        return replace(self, model=replace(self.model, ffn=self.model.shared_ffn))
+
+    @property
+    def expert_load(self) -> float:
+        """Tokens on the rank whose experts get the most, over the mean: the capacity where there is one, else the imbalance."""
+        return self.capacity or self.imbalance
 
     @property
     def memory_limit(self) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,8 +10,9 @@ from planner.collectives import all_reduce_seconds, gather_seconds, send_seconds
 from planner.formula import formula
 from planner.memory import WEIGHT_BYTES, kept_whole, optimizer_width
 from planner.plan import Plan
-from planner.shard import padded_vocab
+from planner.shard import expert_shard_size, padded_vocab
 from planner.specs import Job
+from planner.split import in_v, is_head
 
 # Parameters a second that the processors of one node update with Adam: 1 B in 0.24 s to 10 B in 2.57 s (ZeRO-Offload, Table 4,
 # quoted from memory and not checked here).
@@ -30,21 +31,22 @@ def tp_forward(job: Job, plan: Plan, tp_message: Any) -> Any:
     stride = 1
     together = all_reduce_seconds(job, plan.tp, stride, tp_message)
     apart = gather_seconds(job, plan.tp, stride, tp_message) * 2.0
-    return (1.0 if job.model.parallel_block else 2.0) * np.where(plan.sequence_parallel > 0, apart, together)
+    halves = 1.0 if job.model.parallel_block or not job.model.ffn else 2.0  # routed experts alone have none of their own
+    return halves * np.where(plan.sequence_parallel > 0, apart, together)
 
 
 @formula("x_t · t_t · (2 · ℓ_i + 0.5 with embedding + 0.5 with head)", "korthikanti22", "Section 4.2.2; exposed share: the stack's")
 def stage_tp(job: Job, plan: Plan, stage: Any, stage_layers: Any, tp_forward: Any) -> Any:
     """Exposed tensor-parallel traffic of one micro-batch on a stage; seconds."""
-    edges = ((stage == 0) * 0.5) + ((stage == plan.pp - 1) * 0.5)  # embedding: an all-reduce; head: its input's and the loss's
+    edges = ((stage == 0) * 0.5) + (is_head(plan, stage) * 0.5)  # embedding: an all-reduce; head: its input's and the loss's
     return job.stack.tp_exposed * tp_forward * (2 * stage_layers + edges)
 
 
-@formula("t_ag of 4 · k · e / t · T · c", "ring23", "Section 3: blocks of keys and values around the ring")
+@formula("t_ag of 2 · k · (e_k + e_v) / t · T · c", "ring23", "Section 3: blocks of keys and values around the ring")
 def cp_forward(job: Job, plan: Plan, tokens: Any) -> Any:
     """Context-parallel traffic of a layer's forward pass: keys and values once around the group; seconds."""
-    keys = -(-job.model.kv_heads // plan.tp) * job.model.head_dim
-    whole = 4.0 * keys * tokens * plan.cp
+    widths = job.model.key_dim + job.model.value_dim
+    whole = 2.0 * -(-job.model.kv_heads // plan.tp) * widths * tokens * plan.cp
     return gather_seconds(job, plan.cp, plan.tp, whole)
 
 
@@ -62,11 +64,16 @@ def stage_cp(stage_layers: Any, cp_layer: Any) -> Any:
     return stage_layers * cp_layer
 
 
-@formula("t_f + h_r + x_t · t_t + max(t_c - t_a, x_c · t_c)", "korthikanti22", "Section 5: a forward pass again, its traffic with it")
-def repeat_layer(job: Job, layer_forward: Any, repeat_host: Any, tp_forward: Any, cp_forward: Any, attention_forward: Any) -> Any:
+@formula("max(t_c - t_a, x_c · t_c)", "ring23", "Section 3: hidden while attention takes longer")
+def cp_repeat(job: Job, cp_forward: Any, attention_forward: Any) -> Any:
+    """Context-parallel traffic of a forward pass that attention does not hide; seconds."""
+    return np.maximum(cp_forward - attention_forward, job.stack.cp_exposed * cp_forward)
+
+
+@formula("t_f + h_r + x_t · t_t + x_r", "korthikanti22", "Section 5: a forward pass again, its traffic with it")
+def repeat_layer(job: Job, layer_forward: Any, repeat_host: Any, tp_forward: Any, cp_repeat: Any) -> Any:
     """What one wholly recomputed layer repeats in one micro-batch; seconds."""
-    keys = np.maximum(cp_forward - attention_forward, job.stack.cp_exposed * cp_forward)
-    return layer_forward + repeat_host + job.stack.tp_exposed * tp_forward + keys
+    return layer_forward + repeat_host + job.stack.tp_exposed * tp_forward + cp_repeat
 
 
 @formula("2 · t_s · (x_p · m · v + p - 1)", "narayanan21", "Section 2.2.2: v times the sends when interleaved")
@@ -90,32 +97,63 @@ def buckets(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
     return np.ceil(heaviest_weights / np.maximum(own, job.stack.bucket_growth * plan.dp)) if whole else 1
 
 
-def _replicas(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
+class Group(NamedTuple):
+    """Ranks that hold the same parameters: all of them, those that share sharded states, replicas of those, their stride in rank order."""
+
+    whole: Any
+    shard: Any
+    replicas: Any
+    stride: Any
+
+
+def dense_group(plan: Plan) -> Group:
+    """The ranks that hold the same parameters outside the routed experts: data and context parallel ones."""
+    return Group(plan.dp * plan.cp, plan.dp_shard * plan.cp, plan.dp_replicate, plan.tp)
+
+
+def expert_group(plan: Plan) -> Group:
+    """The ranks that hold the same routed experts (expert data parallel)."""
+    whole = plan.tp * plan.cp * plan.dp // (plan.ep * plan.etp)
+    return Group(whole, np.maximum(expert_shard_size(plan), 1), plan.dp_replicate, plan.ep * plan.etp)
+
+
+def _parts(plan: Plan, heaviest_weights: Any, heaviest_experts: Any) -> list[tuple[Group, Any]]:
+    """What is reduced and gathered: parameters by the ranks that hold the same; experts None for a dense model."""
+    dense = [(dense_group(plan), heaviest_weights)]
+    return dense if heaviest_experts is None else [*dense, (expert_group(plan), heaviest_experts)]
+
+
+def _replicas(job: Job, group: Group, weights: Any) -> Any:
     """All-reduce of the sharded gradients between the replicas of HSDP (or of a partly sharded optimizer)."""
-    group = plan.dp_shard * plan.cp
-    message = reduced_bytes(job) * heaviest_weights / group
-    return all_reduce_seconds(job, plan.dp_replicate, plan.tp * group, message)
+    message = reduced_bytes(job) * weights / group.shard
+    return all_reduce_seconds(job, group.replicas, group.stride * group.shard, message)
 
 
-@formula("t_ar of g_r · P_m; under ZeRO-1 t_ag of g_r · P_m", "zero20", "Section 7.2")
-def reduce_once(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
+def _synced(job: Job, plan: Plan) -> Any:
+    """Whether sharded gradients and weights are sent once a step."""
+    return (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan))
+
+
+@formula("t_ar of g_r · P_m and P_mx; under ZeRO-1 t_ag of g_r · P_m and P_mx", "zero20", "Section 7.2")
+def reduce_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
     """Gradient traffic once a step, ZeRO 0 and 1 (and whatever a pipeline syncs once); seconds."""
-    gradients = reduced_bytes(job) * heaviest_weights
-    group, sent = plan.dp_shard * plan.cp, buckets(job, plan, heaviest_weights)
-    whole = all_reduce_seconds(job, plan.dp * plan.cp, plan.tp, gradients, sent)
-    scatter = gather_seconds(job, group, plan.tp, gradients, sent) + _replicas(job, plan, heaviest_weights)
-    sharded = (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan))
-    return _tied(job, plan) + np.select([plan.zero == 0, sharded], [whole, scatter], 0.0)
+    total = _tied(job, plan)
+    for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
+        gradients, sent = reduced_bytes(job) * weights, buckets(job, plan, weights)
+        whole = all_reduce_seconds(job, group.whole, group.stride, gradients, sent)
+        scatter = gather_seconds(job, group.shard, group.stride, gradients, sent) + _replicas(job, group, weights)
+        total = total + np.select([plan.zero == 0, _synced(job, plan)], [whole, scatter], 0.0)
+    return total
 
 
-@formula("t_ag of 2 · P_m under ZeRO-1 and ZeRO-2", "zero20", "Section 7.2")
-def gather_once(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
+@formula("t_ag of 2 · P_m, and of 2 · P_mx, under ZeRO-1 and ZeRO-2", "zero20", "Section 7.2")
+def gather_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
     """Weights gathered once a step, after the optimizer has updated each rank's share; seconds."""
-    sent = buckets(job, plan, heaviest_weights)
-    gather = gather_seconds(job, plan.dp_shard * plan.cp, plan.tp, WEIGHT_BYTES * heaviest_weights, sent)
-    later = 0.0 if job.stack.master_is_parameter else gather  # FSDP gathers when a micro-batch begins
-    sharded = (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan))
-    return np.select([sharded, plan.zero == 2], [gather, later], 0.0)
+    total: Any = 0.0
+    for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
+        total = total + gather_seconds(job, group.shard, group.stride, WEIGHT_BYTES * weights, buckets(job, plan, weights))
+    later = 0.0 if job.stack.master_is_parameter else total  # FSDP gathers when a micro-batch begins
+    return np.select([_synced(job, plan), plan.zero == 2], [total, later], 0.0)
 
 
 def _tied(job: Job, plan: Plan) -> Any:
@@ -124,23 +162,27 @@ def _tied(job: Job, plan: Plan) -> Any:
         return 0.0
     message = reduced_bytes(job) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp
     stride = plan.tp * plan.cp * plan.dp * np.maximum(plan.pp - 1, 1)
-    return np.where(plan.pp > 1, all_reduce_seconds(job, 2, stride, message), 0.0)
+    return np.where((plan.pp > 1) & ~in_v(plan), all_reduce_seconds(job, 2, stride, message), 0.0)
 
 
 @formula(
-    "t_ag of g_r · P_m under ZeRO-2 and ZeRO-3, and of 2 · P_m wherever weights are gathered", "zero20", "Section 7.2; fsdp23 Section 3.3"
+    "t_ag of g_r · P_m (and P_mx) under ZeRO-2 and ZeRO-3, and of 2 · P_m wherever weights are gathered",
+    "zero20",
+    "Section 7.2; fsdp23 Section 3.3",
 )
-def reduce_each(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
+def reduce_each(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
     """Gradient and weight traffic every micro-batch, ZeRO 2 and 3; seconds.
 
     ZeRO-3 gathers weights for the forward and for the backward pass; FSDP kept gathered in between (ZeRO-2) gathers them once.
     """
-    group, units = plan.dp_shard * plan.cp, job.model.layers / plan.pp  # a message a layer
-    scatter = gather_seconds(job, group, plan.tp, reduced_bytes(job) * heaviest_weights, units)
-    gather = gather_seconds(job, group, plan.tp, WEIGHT_BYTES * heaviest_weights, units)
+    units = job.model.layers / plan.pp  # a message a layer
     times = np.where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
-    every = scatter + _replicas(job, plan, heaviest_weights) + times * gather
-    return np.where((plan.zero >= 2) & ~kept_whole(job, plan), every, 0.0)
+    total: Any = 0.0
+    for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
+        scatter = gather_seconds(job, group.shard, group.stride, reduced_bytes(job) * weights, units)
+        gather = gather_seconds(job, group.shard, group.stride, WEIGHT_BYTES * weights, units)
+        total = total + scatter + _replicas(job, group, weights) + times * gather
+    return np.where((plan.zero >= 2) & ~kept_whole(job, plan), total, 0.0)
 
 
 @formula("min(p, m) interleaved, else 1", "narayanan21", "Section 2.2.2: chunks take turns in rounds of p micro-batches")
@@ -167,9 +209,10 @@ def dp_seconds(
 
 
 @formula("bytes of states read and written / (η_h · B_h); offloaded, over PCIe at the pace of the host", "offload21", "Section 4")
-def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, shard_size: Any) -> Any:
+def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
     """The optimizer's step on one rank; seconds."""
-    owned = (0.0 if job.frozen else 1.0) * heaviest_weights / np.where(plan.zero >= 1, shard_size, 1)
+    shares = [w / np.where(plan.zero >= 1, group.shard, 1) for group, w in _parts(plan, heaviest_weights, heaviest_experts)]
+    owned = (0.0 if job.frozen else 1.0) * sum(shares)
     if job.offload_optimizer:
         sent = (job.gradient_bytes + WEIGHT_BYTES) * owned / job.cluster.gpu.pcie_bytes_s
         return sent + owned * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S
