@@ -2,7 +2,7 @@
 
 The bands stand in `presets/bands.toml`, written by `tmplan refit`: for each kind of run the logarithms of measured over
 predicted between which the middle 80 % lie. The most similar kind with enough runs counts: the same stack, GPU architecture and
-size, then the same stack, then the same architecture, then all.
+size, then the same stack, then the same architecture, then all; a mixture of experts before all that its like.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from planner.specs import Job
 
 Kind = tuple[str, str, str]  # stack, architecture, size; "" for any
 FILE = presets.SHIPPED / "bands.toml"
+EXPERTS = " experts"  # behind the name of a stack that ran a mixture of experts
 ENOUGH = 15  # runs that a kind needs to speak for itself
 SHARE = 0.8
 # Bands are this much wider than the residuals of the runs the constants were fitted to. Runs of other models then lie inside 84 times of
@@ -51,9 +52,18 @@ def size(job: Job) -> str:
     return "one node" if nodes == 1 else "2 to 8 nodes" if nodes <= 8 else "more than 8 nodes"
 
 
+def family(job: Job) -> str:
+    """The stack a job's runs are told by: with experts they lie further from their estimates, and speak for each other first."""
+    return f"{job.stack.name}{EXPERTS}" if job.model.experts else job.stack.name
+
+
 def kinds(stack: str, arch: str, size: str) -> Iterator[Kind]:
     """The kinds a run belongs to, the most similar first."""
-    yield from ((stack, arch, size), (stack, "", size), (stack, arch, ""), (stack, "", ""), ("", arch, size), ("", arch, ""), ("", "", ""))
+    yield from ((stack, arch, size), (stack, "", size), (stack, arch, ""), (stack, "", ""))
+    if stack.endswith(EXPERTS):
+        yield from ((EXPERTS.strip(), arch, size), (EXPERTS.strip(), arch, ""), (EXPERTS.strip(), "", ""), ("", "", ""))
+    else:
+        yield from (("", arch, size), ("", arch, ""), ("", "", ""))
 
 
 @lru_cache(maxsize=1)
@@ -70,7 +80,7 @@ def like(kind: Kind) -> str:
 def band(job: Job, of: str = "step", table: Mapping[tuple[str, Kind], Band] | None = None) -> Band:
     """The band of a job's estimates, of `step` or `memory`. On a calibrated cluster its own runs have moved the middle already."""
     table = shipped() if table is None else table
-    found = next(table[of, kind] for kind in kinds(job.stack.name, job.cluster.gpu.arch, size(job)) if (of, kind) in table)
+    found = next(table[of, kind] for kind in kinds(family(job), job.cluster.gpu.arch, size(job)) if (of, kind) in table)
     if not job.cluster.calibrated_runs or of != "step":
         return found
     middle = (found.low * found.high) ** 0.5

@@ -10,9 +10,10 @@ from __future__ import annotations
 from planner.fitting import Parameter
 
 MEGATRON = ("megatron-core", "nemo", "nemo-tuned")
+FORKS = ("megatron-lm-2021", "zero-bubble")
 FSDP = ("torchtitan", "pytorch-fsdp", "deepspeed")
 BLACKWELL = ("blackwell", "blackwell-ultra")
-PYTORCH = (*MEGATRON, *FSDP, "nanotron", "aleph-alpha", "megatron-lm-2021")  # the host's work for a micro-batch is alike
+PYTORCH = (*MEGATRON, *FSDP, "nanotron", "aleph-alpha", *FORKS)  # the host's work for a micro-batch is alike
 
 
 def _stack(names: tuple[str, ...] | str, attribute: str, start: float, low: float, high: float) -> Parameter:
@@ -30,7 +31,7 @@ def _constant(attribute: str, start: float, low: float, high: float) -> Paramete
 PARAMETERS: tuple[Parameter, ...] = (
     # element-wise traffic over the fused ideal: 1 where everything is fused, about 3 for eager kernels counted one by one
     _stack(("nemo-tuned", "megatron-core"), "elementwise", 1.0, 0.5, 4), _stack("nemo", "elementwise", 1.5, 0.5, 4),
-    _stack("megatron-lm-2021", "elementwise", 1.2, 0.5, 4),
+    _stack(FORKS, "elementwise", 1.2, 0.5, 4),
     _stack("megatron-deepspeed", "elementwise", 1.2, 0.5, 4), _stack("aleph-alpha", "elementwise", 3.0, 0.7, 5),
     _stack("nanotron", "elementwise", 2.5, 0.7, 5), _stack("torchtitan", "elementwise", 2.5, 0.7, 5),
     _stack(("pytorch-fsdp", "deepspeed"), "elementwise", 2.5, 0.7, 5), _stack("maxtext", "elementwise", 1.0, 0.5, 4),
@@ -38,7 +39,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     # an eager RMSNorm moves 34 bytes an element forward and about 85 backward for the 4 and 6 of a fused one
     _stack(("aleph-alpha", "internevo", "torchtitan", "deepspeed"), "norm_traffic", 12, 3, 20),
     _stack("megatron-deepspeed", "softmax_traffic", 1.5, 0.8, 5),
-    _stack(("megatron-lm-2021", "aleph-alpha"), "softmax_traffic", 1.3, 0.8, 5),
+    _stack((*FORKS, "aleph-alpha"), "softmax_traffic", 1.3, 0.8, 5),
     # the host: launches of a layer's forward pass, of its collectives, of a micro-batch and a step
     _stack("megatron-deepspeed", "host_layer_s", 8e-4, 1e-4, 3e-3), _stack("nanotron", "host_layer_s", 1.5e-3, 1e-4, 4e-3),
     _stack(MEGATRON, "host_layer_s", 2e-4, 5e-5, 1e-3), _stack(FSDP, "host_layer_s", 4e-4, 5e-5, 3e-3),
@@ -46,9 +47,13 @@ PARAMETERS: tuple[Parameter, ...] = (
     _stack("megatron-deepspeed", "host_micro_batch_s", 5e-4, 1e-5, 5e-3), _stack(PYTORCH, "host_micro_batch_s", 8e-4, 1e-5, 5e-3),
     _stack("megatron-deepspeed", "step_fixed_s", 1e-3, 1e-5, 0.1), _stack("nanotron", "step_fixed_s", 0.02, 1e-3, 0.2),
     _stack(MEGATRON, "step_fixed_s", 0.02, 1e-3, 0.2),
+    # experts: launches of routing and dispatch, counts that dropless routing waits for, tokens moved beyond one read and one write
+    _stack(MEGATRON, "host_experts_s", 1.2e-3, 1e-4, 6e-3), _stack(MEGATRON, "host_counts_s", 1.2e-3, 1e-4, 6e-3),
+    _stack(MEGATRON, "permute_traffic", 1.0, 0.5, 4),
+    _stack(MEGATRON, "grouped_slower", 1.2, 1, 3), _stack(MEGATRON, "grouped_narrow", 0.3, 0.01, 1),
     # tensor-parallel traffic that nothing hides; above 1 where sequence parallelism gathers its inputs again, and kernels contend
     _stack(("nemo-tuned", "nemo"), "tp_exposed", 0.4, 0.1, 1.5), _stack("megatron-core", "tp_exposed", 0.8, 0.1, 1.3),
-    _stack("megatron-lm-2021", "tp_exposed", 1.2, 0.3, 1.8), _stack("megatron-deepspeed", "tp_exposed", 1.2, 0.3, 2),
+    _stack(FORKS, "tp_exposed", 1.2, 0.3, 1.8), _stack("megatron-deepspeed", "tp_exposed", 1.2, 0.3, 2),
     _stack("aleph-alpha", "tp_exposed", 1.2, 0.3, 2), _stack("nanotron", "tp_exposed", 1.2, 0.3, 2),
     _stack(("torchtitan", "deepspeed"), "tp_exposed", 1.2, 0.3, 2),
     # data-parallel traffic that may hide

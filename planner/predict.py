@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from planner import estimate as est
-from planner import memory
+from planner import layercosts, memory, stagecosts
 from planner.errors import TmplanError
 from planner.evaluate import evaluate, memory_parts
 from planner.plan import FIELDS, Plan
@@ -43,8 +42,9 @@ def batches(items: Sequence[Configured | None]) -> list[Batch]:
     for i, item in enumerate(items):
         if item is not None:
             job = item.job
-            batch = (job.sequence, job.global_batch, job.precision, job.attention, job.schedule, job.frozen)
-            key = (id(job.stack), job.model, job.cluster, *batch)
+            batch = (job.sequence, job.global_batch, job.precision, job.attention, job.frozen, job.state_bytes)
+            routing = (job.imbalance, job.capacity, job.overlap_experts)
+            key = (id(job.stack), job.model, job.cluster, *batch, *routing)
             found.setdefault(key, []).append(i)
     out = []
     for rows in found.values():
@@ -72,9 +72,10 @@ def stage_memory(job: Job, plan: Plan) -> StageMemory:
     """Memory of every pipeline stage of columns of plans; beyond a plan's last stage its last is repeated."""
     last = np.asarray(plan.pp) - 1
     stage = np.minimum(np.arange(int(last.max()) + 1)[:, None], last)
-    cost = est.layer_cost(job, plan)
-    c = est.stage_cost(job, plan, stage, cost)
-    allocated = sum(memory_parts(job, plan, stage, c, cost).values()) + np.zeros(stage.shape)
+    cost = layercosts.kinds(job, plan)
+    place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, plan, stage), None)
+    c = stagecosts.stage_cost(job, plan, place, cost)
+    allocated = sum(memory_parts(job, plan, place, c, cost).values()) + np.zeros(stage.shape)
     return StageMemory(allocated, memory.reserved_bytes(job, allocated), memory.device_bytes(job, allocated))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log
 
-from planner.band import Residual, size
+from planner.band import Residual, family, size
 from planner.errors import TmplanError
 from planner.fitting import step_of
 from planner.predict import predict
@@ -27,9 +27,9 @@ def residuals(rows: Sequence[Row]) -> list[Residual]:
         arch, own, sweep = job.cluster.gpu.arch, size(job), told(row, "sweep") if told(row, "quality_speed") != "C" else ""
         if told(row, "step_s"):
             error = log(step_of(row) / found["step_seconds"])
-            out.append(Residual("step", job.stack.name, arch, own, error, sweep, job.model.name))
+            out.append(Residual("step", family(job), arch, own, error, sweep, job.model.name))
         if told(row, "peak_mem_gib") and told(row, "mem_kind") in STAGES:
             stages = found[STAGES[told(row, "mem_kind")]]
             error = log(number(row, "peak_mem_gib", least=LEAST_GIB) / at_rank(stages, told(row, "mem_rank")))
-            out.append(Residual("memory", job.stack.name, arch, own, error, sweep, job.model.name))
+            out.append(Residual("memory", family(job), arch, own, error, sweep, job.model.name))
     return out

@@ -1,6 +1,6 @@
 """Measured runs of papers and public tables beside our estimates: accuracy must not slip.
 
-measured.csv holds 245 of the published runs that constants were fitted on, over every stack and GPU there are runs of, each with its
+measured.csv holds 288 of the published runs that constants were fitted on, over every stack and GPU there are runs of, each with its
 source (repository, file and commit, or paper and table); its columns are those of docs/runs.md. The bounds are a little above what
 was reached when they were written.
 """
@@ -21,7 +21,8 @@ from planner.score import Score, score
 FILE = Path(__file__).parent / "measured.csv"
 # Source group -> bound on the mean absolute error of its step times, percent.
 TIME = {
-    "alephalpha": 10, "dgxc": 7, "llmfoundry": 7, "misc": 11, "nanotron": 24, "nemo": 11, "papers": 9, "torchtitan": 26, "vtrain": 10,
+    "alephalpha": 10, "dgxc": 7, "llmfoundry": 7, "megatron_bridge": 17, "misc": 11, "nanotron": 24, "nemo": 11, "papers": 9,
+    "torchtitan": 26, "vtrain": 10,
 }  # fmt: skip
 
 
@@ -57,6 +58,17 @@ def test_step_times_of_each_source_lie_near_the_measured_ones(group: str) -> Non
     """No source group slips beyond a little more than it was reached with."""
     _, _, found = measured()
     assert found.time[group].mape < TIME[group]
+
+
+def test_mixtures_of_experts_lie_near_the_measured_ones() -> None:
+    """Steps of mixtures of experts are met within 19 % on the mean (one of each layout: releases differ), half of them within 13 %."""
+    rows, predictions, _ = measured()
+    by_id = {p["id"]: p for p in predictions}
+    sparse = [row for row in rows if float(row["experts"] or 0) and row["step_s"] and row["group"] != "mlm_ci"]
+    errors = sorted(abs(by_id[row["id"]]["step_seconds"] / float(row["step_s"]) - 1) for row in sparse)
+    assert len(errors) >= 20
+    assert sum(errors) / len(errors) < 0.19
+    assert errors[len(errors) // 2] < 0.13
 
 
 def test_memory_lies_near_the_measured_one() -> None:

@@ -8,6 +8,7 @@ from planner.evaluate import evaluate
 from planner.plan import Plan
 from planner.search import search
 from planner.space import Space
+from planner.specs import SCHEDULES
 from tests.planner.jobs import example, korthikanti
 
 # Korthikanti et al. 2022 (arXiv 2205.05198), Tables 3 and 5: model, GPUs, batch, pp, vpp, micro-batch, seconds full, seconds selective
@@ -47,6 +48,25 @@ def test_llama_3_table_4_is_met_within_10_percent(
         f"llama-3.1-405b {gpus:6d} GPUs cp {cp:2d} {100 * mfu:5.1f} % measured {100 * ours:5.1f} % ours {100 * (ours / mfu - 1):+6.1f} %"
     )
     assert ours == pytest.approx(mfu, rel=0.10)
+
+
+def test_deepseek_v3s_own_training_is_met_within_20_percent(published: list[str]) -> None:
+    """DeepSeek-V3 on 2,048 H800 takes 180 K GPU-hours a trillion tokens, and fits, as its report says (arXiv 2412.19437, Sections 1 and 3).
+
+    PP 16, EP 64 over 8 nodes, ZeRO-1, FP8, DualPipe, batch 15,360 (Section 4.2). Nothing is fitted to it.
+    """
+    job = example(
+        model="deepseek-v3-671b", cluster="hgx-h800", gpus=2048, sequence=4096, global_batch=15360, stack="deepseek", precision="fp8",
+        state_bytes="2",
+    )  # fmt: skip
+    plan = Plan(pp=16, vpp=2, ep=64, dp=128, dp_shard=128, zero=1, recompute=1, schedule=SCHEDULES.index("dualpipev"))
+    found = evaluate(job, plan)
+    hours = 2048 * found.step[0] / 3600 * 1e12 / (15360 * 4096)
+    published.append(
+        f"deepseek-v3      2048 H800  180 K GPU-hours a T tokens  {hours / 1e3:5.1f} K ours {100 * (hours / 180e3 - 1):+6.1f} %"
+    )
+    assert hours == pytest.approx(180e3, rel=0.20)
+    assert found.fits[0]
 
 
 def test_metas_layout_is_among_the_plans_of_the_example_and_fits() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from planner import runs, score
+from planner import runmodels, runs, score
 from planner.errors import TmplanError
 from planner.runcolumns import COLUMNS, MEASURED, NEEDED, RunColumn, misspelt
 from planner.runs import configured
@@ -33,9 +33,9 @@ class Watched(dict[str, str]):
 
 
 def literal() -> set[str]:
-    """The columns that planner.runs names where it reads a row."""
+    """The columns that planner.runs and planner.runmodels name where they read a row."""
     found = set()
-    for node in ast.walk(ast.parse(inspect.getsource(runs))):
+    for node in (node for module in (runs, runmodels) for node in ast.walk(ast.parse(inspect.getsource(module)))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in READERS and len(node.args) > 1:
             key = node.args[1]
             found |= {key.value} if isinstance(key, ast.Constant) and isinstance(key.value, str) else set()
@@ -45,8 +45,9 @@ def literal() -> set[str]:
 def watched() -> set[str]:
     """The columns that are read of a row that tells all, and of one that tells little."""
     full = ROW | {"gpus": "16", "nccl_all_reduce_gb_s": "100", "nccl_all_gather_gb_s": "90", "interconnect": "400 Gb/s per GPU"}
+    sparse = full | {"experts": "8", "topk": "2", "expert_ffn": "14336", "shared_experts": "1", "ep": "8", "etp": "1"}
     seen: set[str] = set()
-    for row in (Watched(full), Watched({key: ROW[key] for key in NEEDED})):
+    for row in (Watched(full), Watched(sparse), Watched({key: ROW[key] for key in NEEDED})):
         configured(row)
         seen |= row.read
     return seen

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import gcd
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,13 +11,26 @@ import pytest
 from planner.errors import TmplanError
 from planner.predict import predict
 from planner.runs import configured, nic_gbit
-from planner.specs import RECOMPUTES
+from planner.specs import RECOMPUTES, SCHEDULES
 
 ROW = {
     "id": "a", "framework": "torchtitan (PyTorch)", "model": "llama3-8b", "layers": "32", "hidden": "4096", "heads": "32", "kv_heads": "8",
     "head_dim": "128", "ffn": "14336", "gated": "1", "vocab": "128256", "seq": "8192", "tied": "0", "gpu": "h100-sxm", "gpus": "16",
     "gpus_per_node": "8", "tp": "2", "pp": "1", "cp": "1", "dp": "8", "vpp": "1", "zero": "3", "micro_batch": "1", "global_batch": "16",
     "recompute": "full", "dtype": "bf16", "attention": "flash",
+}  # fmt: skip
+# DeepSeek-V3 on Megatron-Bridge, as its columns tell it.
+SPARSE = ROW | {
+    "id": "m", "framework": "Megatron-Bridge (Megatron-Core)", "model": "DeepSeekV3", "layers": "61", "hidden": "7168", "heads": "128",
+    "kv_heads": "128", "ffn": "18432", "vocab": "129280", "seq": "4096", "experts": "256", "topk": "8", "expert_ffn": "2048",
+    "shared_experts": "1", "gpus": "1024", "tp": "2", "pp": "8", "dp": "64", "ep": "64", "etp": "1", "vpp": "4", "zero": "1",
+    "sequence_parallel": "1", "global_batch": "8192",
+}  # fmt: skip
+# A small one that no preset has.
+SMALL = SPARSE | {
+    "model": "small", "layers": "16", "hidden": "1024", "heads": "32", "kv_heads": "32", "ffn": "4096", "vocab": "50257", "experts": "32",
+    "topk": "4", "expert_ffn": "1024", "shared_experts": "ffn 512", "gpus": "8", "tp": "2", "pp": "2", "dp": "2", "ep": "4", "vpp": "1",
+    "global_batch": "32",
 }  # fmt: skip
 
 
@@ -32,7 +47,8 @@ def row(**changes: str) -> dict[str, str]:
         ("Megatron-LM", "h100-sxm", "", "megatron-core"), ("Megatron-DeepSpeed", "v100-32gb-sxm", "", "megatron-deepspeed"),
         ("nanotron v0.5", "h100-sxm", "", "nanotron"), ("llm-foundry/Composer (PyTorch FSDP1)", "a100-40gb-sxm", "", "pytorch-fsdp"),
         ("MaxText (JAX)", "h100-sxm", "", "maxtext"), ("DeepSpeed ZeRO-3", "h100-sxm", "", "deepspeed"),
-        ("Megatron-Core r0.8.0", "h100-sxm", "kernels: tp-comm-overlap", "nemo-tuned"), ("aleph-alpha", "h100-sxm", "", "aleph-alpha"),
+        ("Megatron-Core r0.8.0", "h100-sxm", "kernels: tp-comm-overlap", "nemo-tuned"),
+        ("Megatron-LM fork (zero bubble)", "a100-80gb-sxm", "", "zero-bubble"), ("aleph-alpha", "h100-sxm", "", "aleph-alpha"),
     ],
 )  # fmt: skip
 def test_a_framework_by_its_own_words_is_the_stack_that_stands_for_it(framework: str, gpu: str, note: str, stack: str) -> None:
@@ -85,9 +101,10 @@ def test_a_micro_batch_not_told_is_the_fastest_that_fits() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"experts": "8"}, "mixture of experts"), ({"gpu": "abacus"}, "abacus"), ({"layers": ""}, "layers"), ({"hidden": "wide"}, "hidden"),
-        ({"attention": "quantum"}, "attention"), ({"recompute": "some"}, "recompute"), ({"seq": "-1"}, "seq"), ({"gpus": "1.5"}, "gpus"),
-        ({"schedule": "wave"}, "schedule"),
+        ({"experts": "8", "ep": "3"}, "ep 3 does not divide the 8 experts"), ({"experts": "64", "ep": "32"}, "do not divide the 16 ranks"),
+        ({"experts": "8", "shared_experts": "two"}, "shared_experts"), ({"gpu": "abacus"}, "abacus"), ({"layers": ""}, "layers"),
+        ({"hidden": "wide"}, "hidden"), ({"attention": "quantum"}, "attention"), ({"recompute": "some"}, "recompute"),
+        ({"seq": "-1"}, "seq"), ({"gpus": "1.5"}, "gpus"), ({"schedule": "wave"}, "schedule"),
     ],
 )  # fmt: skip
 def test_a_row_that_cannot_be_modelled_is_refused_in_a_sentence_and_stops_no_other(changes: dict[str, str], words: str) -> None:
@@ -105,3 +122,164 @@ def test_rows_predicted_together_are_what_each_is_alone() -> None:
     rows = [row(id=str(i), tp=tp, dp=str(16 // int(tp)), micro_batch=mb) for i, (tp, mb) in enumerate([("1", "1"), ("2", "2"), ("4", "1")])]
     alone: list[Any] = [predict([r])[0] for r in rows]
     assert predict(rows) == alone
+
+
+def test_a_mixture_of_experts_is_read_from_its_columns() -> None:
+    """Experts, those a token visits, their width and their degrees are the columns'; shared experts a count or a width."""
+    found = configured(SMALL)
+    model = found.job.model
+    assert (model.experts, model.experts_per_token, model.expert_ffn, model.shared_ffn) == (32, 4, 1024, 512)
+    assert (found.plan.ep, found.plan.etp) == (4, 1)
+    assert configured(SMALL | {"shared_experts": "2"}).job.model.shared_ffn == 2048
+    assert not {"model", "ep", "etp", "topk", "expert_ffn"} & set(found.assumed)
+
+
+def test_blanks_of_a_mixture_of_experts_are_assumed_and_said() -> None:
+    """Without a preset a token visits two experts of the dense width, ep is all that divides experts, ranks and node, etp the stack's."""
+    found = configured(SMALL | {"topk": "", "expert_ffn": "", "shared_experts": "", "ep": "", "etp": ""})
+    model, plan = found.job.model, found.plan
+    assert (model.experts_per_token, model.expert_ffn, model.shared_ffn) == (2, 4096, 0)
+    assert plan.ep == gcd(32, plan.tp * plan.cp * plan.dp, found.job.cluster.gpus_per_node)
+    assert {"topk", "expert_ffn", "ep", "etp"} <= set(found.assumed)
+    assert found.plan.etp == 1  # of the ranks, ep has left none to tensor parallelism
+
+
+def test_a_dense_row_has_no_expert_degrees_and_no_traits_of_a_preset() -> None:
+    """A dense row stays the plain model of its columns, whatever ep tells and whichever preset has its sizes."""
+    qwen = {"layers": "36", "hidden": "4096", "heads": "32", "ffn": "12288", "vocab": "151936"}  # Qwen3 8B has norms of queries and keys
+    found = configured(row(ep="8", **qwen))
+    assert found.job.model.qk_norm == "none"
+    assert (found.plan.ep, found.plan.etp) == (1, 1)
+    assert "model" not in found.assumed
+
+
+def test_a_preset_of_the_same_sizes_tells_what_no_column_does() -> None:
+    """Latent attention, dense layers and groups of experts are the preset's, and `assumed` says which; the name has no part in it."""
+    found = configured(SPARSE | {"model": "anything"})
+    model = found.job.model
+    assert (model.kv_rank, model.q_rank, model.rope_dim, model.v_dim, model.dense_layers, model.router_groups) == (512, 1536, 64, 128, 3, 8)
+    assert found.assumed["model"].endswith("as deepseek-v3-671b")
+    assert "latent attention, 3 dense layers" in found.assumed["model"]
+    other = configured(SPARSE | {"layers": "60"})
+    assert (other.job.model.kv_rank, other.job.model.dense_layers) == (0, 0)
+    assert "model" not in other.assumed
+
+
+def test_blank_sizes_come_from_the_preset_that_has_the_others() -> None:
+    """What a row leaves blank the preset tells: heads' width, experts a token visits, their width, shared experts."""
+    blanks = {"kv_heads": "", "head_dim": "", "ffn": "", "topk": "", "expert_ffn": "", "shared_experts": ""}
+    assert configured(SPARSE | blanks).job.model == configured(SPARSE).job.model
+
+
+def test_a_preset_of_ones_own_counts_as_the_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model file in the user's folder lends its traits, a file there that cannot be read stops nothing."""
+    folder = tmp_path / "presets" / "models"
+    folder.mkdir(parents=True)
+    sizes = "layers = 16\nhidden = 1024\nheads = 32\nkv_heads = 32\nhead_dim = 128\nffn = 64\nvocab = 50257\nmax_positions = 4096\n"
+    experts = (
+        "experts = 32\nexperts_per_token = 4\nexpert_ffn = 1024\nsliding_window = 128\nglobal_every = 2\nsinks = true\nsources = ['us']\n"
+    )
+    (folder / "ours.toml").write_text(sizes + experts)
+    (folder / "broken.toml").write_text("layers = [")
+    monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path))
+    found = configured(SMALL)
+    assert (found.job.model.sliding_window, found.job.model.sinks) == (128, True)
+    assert found.assumed["model"] == "windows of 128 tokens, attention sinks as ours"
+    assert found.job.model.ffn == 4096  # no layer is dense: its width is no size to be found by
+
+
+@pytest.mark.parametrize(
+    ("changes", "layers"),
+    [
+        ({}, 1), ({"note": "DeepSeekV3 (w/o MTP)"}, 0), ({"note": "DeepSeekV3 (w/ MTP)"}, 1), ({"framework": "torchtitan"}, 0),
+        ({"framework": "torchtitan", "model": "DeepSeekV3 (w/ MTP)"}, 1), ({"note": "args: --mtp-num-layers=2"}, 2),
+    ],
+)  # fmt: skip
+def test_layers_of_multi_token_prediction_are_those_that_were_trained(changes: dict[str, str], layers: int) -> None:
+    """Megatron-Bridge trains those a model has unless told otherwise, others only where they say so; an argument is final."""
+    assert configured(SPARSE | changes).job.model.mtp_layers == layers
+
+
+ARGS = "args: --multi-latent-attention=True --moe-layer-freq=([0]*3+[1]*13) --normalization=RMSNorm --disable-bias-linear=True"
+
+
+def test_arguments_in_a_note_decide_the_model() -> None:
+    """Latent attention, dense layers, groups and multi-token prediction are Megatron-LM's arguments, or its defaults."""
+    model = configured(SMALL | {"note": ARGS, "head_dim": "32"}).job.model
+    assert (model.kv_rank, model.q_rank, model.head_dim, model.rope_dim, model.v_dim) == (32, 0, 128, 64, 128)
+    assert (model.dense_layers, model.norm, model.bias) == (3, "rmsnorm", False)
+    more = f"{ARGS} --kv-lora-rank=512 --q-lora-rank=1536 --moe-router-num-groups=4 --moe-router-group-topk=2 --mtp-num-layers=1; vocab"
+    model = configured(SMALL | {"note": more, "gated": "0"}).job.model
+    assert (model.kv_rank, model.q_rank, model.router_groups, model.groups_per_token, model.mtp_layers) == (512, 1536, 4, 2, 1)
+    assert (model.norm, model.bias) == ("rmsnorm", False)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "dense", "every"),
+    [("([0]*1+[1]*15)", 1, 1), ("[1]*16", 0, 1), ("2", 0, 2), ("([0]*1+[1]*1)*8", 0, 2), ("([0,0,1,1])*4", 8, 1), ("odd", 0, 1)],
+)
+def test_which_layers_are_sparse_is_read_from_their_pattern(pattern: str, dense: int, every: int) -> None:
+    """Dense layers in front are counted, one sparse layer in so many is seen, and any other order has as many dense layers."""
+    model = configured(SMALL | {"note": f"args: --moe-layer-freq={pattern}"}).job.model
+    assert (model.dense_layers, model.moe_every) == (dense, every)
+
+
+@pytest.mark.parametrize(
+    ("note", "routing"),
+    [
+        ("", (1.0, 0.0, False)), ("MoE routing force-balanced", (1.0, 0.0, False)), ("natural MoE routing", (1.1, 0.0, False)),
+        ("token-drop MoE", (1.0, 1.0, False)), ("token-dropless", (1.0, 0.0, False)), ("EP overlap on, search run", (1.0, 0.0, True)),
+        ("args: --overlap-moe-expert-parallel-comm=True", (1.0, 0.0, True)), ("EP overlap off", (1.0, 0.0, False)),
+        ("args: --moe-expert-capacity-factor=1.25", (1.0, 1.25, False)),
+    ],
+)  # fmt: skip
+def test_words_on_routing_are_those_of_the_job(note: str, routing: tuple[float, float, bool]) -> None:
+    """Balance, capacity and the overlap of the all-to-all are read from the note of a mixture of experts, and of no dense row."""
+    job = configured(SMALL | {"note": note}).job
+    assert (job.imbalance, job.capacity, job.overlap_experts) == routing
+    dense = configured(row(note=note)).job
+    assert (dense.imbalance, dense.capacity, dense.overlap_experts) == (1.0, 0.0, False)
+
+
+def test_recompute_modules_in_a_note_are_what_selective_recomputation_does() -> None:
+    """The modules told replace the stack's own, in either spelling, the same stack for the same modules; without them it stays."""
+    comma, listed, plain = (
+        configured(SPARSE | {"note": note}).job.stack
+        for note in ("recompute as told: selective:mla_up_proj,moe_act; x", "selective:[moe_act mla_up_proj]", "recompute selective")
+    )
+    assert comma is listed
+    assert comma.selective.keep == {"qkv": 0.0, "expert_act": 0.0}
+    assert comma.selective.repeat == {"qkv": 0.5, "expert_act": 1.0}
+    assert plain.selective.keep == {"scores": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("said", "schedule", "assumed"),
+    [
+        ("", "1f1b", False), ("1f1b-interleaved", "1f1b", False), ("interleaved", "1f1b", False), ("gpipe", "1f1b", True),
+        ("zb-1p", "zb-h1", False), ("ZB-H1", "zb-h1", False), ("zb-2p", "zb-h2", False), ("v-half", "zb-h1", True), ("v-min", "1f1b", True),
+        ("zbv", "zb-v", False), ("dualpipe", "dualpipev", True), ("dualpipev", "dualpipev", False),
+    ],
+)  # fmt: skip
+def test_a_schedule_by_any_name_is_the_plans(said: str, schedule: str, assumed: bool) -> None:
+    """The plan has the schedule's code; names of the same thing are not assumed, near ones are."""
+    found = configured(row(schedule=said, pp="2", dp="4", vpp=""))
+    assert SCHEDULES[found.plan.schedule] == schedule
+    assert ("schedule" in found.assumed) == assumed
+
+
+@pytest.mark.parametrize(("vpp", "assumed"), [("", False), ("2", False), ("1", True), ("4", True)])
+def test_a_schedule_in_the_shape_of_a_v_has_two_stages_a_rank(vpp: str, assumed: bool) -> None:
+    """zb-v and dualpipev have vpp 2, and where a row tells another number `assumed` says so."""
+    for schedule in ("zb-v", "dualpipev"):
+        found = configured(row(schedule=schedule, pp="2", dp="4", vpp=vpp))
+        assert found.plan.vpp == 2
+        assert ("vpp" in found.assumed) == assumed
+
+
+@pytest.mark.parametrize(("layout", "vpp"), [("Et*3|(tt|)*6mL", 4), ("Et*3|(tt|)*6tmL", 4), ("E|(tt|)*2,(t|)*4,mL", 4), ("Et*9|t*7L", 1)])
+def test_a_pipeline_layout_in_a_note_tells_the_virtual_stages(layout: str, vpp: int) -> None:
+    """Stages of the layout over pp; a number told against it was derived without it, and `assumed` says so."""
+    found = configured(SMALL | {"note": f"args: --pipeline-model-parallel-layout={layout} --x=1"})
+    assert found.plan.vpp == vpp
+    assert ("vpp" in found.assumed) == (vpp != 1)
