@@ -1,7 +1,8 @@
 """Every number shown or exported: its key, heading, unit, width, and how one value of it is written.
 
-The table on the screen, `tmplan plan` in all its formats and the plan file read this registry and nothing else. To show a
-number more, add one entry to COLUMNS. Nothing here needs numpy: values come as columns and leave as columns.
+The table on the screen, `tmplan plan` in all its formats and the plan file read this registry and nothing else; which of them a
+table has is in tui.tablekeys. To show a number more, add one entry to COLUMNS. Nothing here needs numpy: values come as columns and
+leave as columns.
 """
 
 from __future__ import annotations
@@ -11,15 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import UnknownName
-from planner.specs import GIB, RECOMPUTES
+from planner.parameters import active_parameters, total_parameters
+from planner.specs import GIB, RECOMPUTES, SCHEDULES
 
 if TYPE_CHECKING:
+    from planner.architecture import Model
     from planner.plan import Plan
     from planner.search import Estimate
+
 
 Plain = int | float | bool | str
 SHARDING = ("none", "ZeRO-1", "ZeRO-2", "FSDP")  # by ZeRO stage
 SHORT_RECOMPUTE = ("none", "sel", "full", "first")
+SCHEDULE_NAMES = {"1f1b": "1F1B", "zb-h1": "ZB-H1", "zb-h2": "ZB-H2", "zb-v": "ZB-V", "dualpipev": "DualPipeV"}
 
 
 @dataclass(frozen=True)
@@ -117,6 +122,16 @@ def write_recompute(code: Any) -> str:
     return f"first {layers}" if kind == 3 else SHORT_RECOMPUTE[kind]
 
 
+def schedule_code(plan: Plan) -> Any:
+    """The pipeline schedule and whether a rank holds several virtual stages in one whole number."""
+    return 2 * plan.schedule + (plan.vpp > 1)
+
+
+def write_schedule(code: Any) -> str:
+    """1F1B, interleaved (1F1B over virtual stages), ZB-H1, ZB-H2, ZB-V or DualPipeV."""
+    return "interleaved" if code == 1 else SCHEDULE_NAMES[SCHEDULES[int(code) // 2]]
+
+
 def _degree(key: str, heading: str, width: int, help: str) -> Column:
     return Column(key, heading, "", width, help, lambda e: getattr(e.plan, key), write_count, int)
 
@@ -126,6 +141,17 @@ def _figure(
     ascending: bool = True,
 ) -> Column:  # fmt: skip
     return Column(key, heading, unit, width, help, value, write, float, ascending)
+
+
+def write_size(model: Model) -> str:
+    """All parameters, and of a mixture of experts those that a token visits: 671.0B, 37.6B active."""
+    total, active = total_parameters(model), active_parameters(model)
+    return f"{write_parameters(total)}, {write_parameters(active)} active" if active < total else write_parameters(total)
+
+
+def write_parameters(count: float) -> str:
+    """A number of parameters as people say it: 124M, 8.0B, 671.0B, 1.03T."""
+    return f"{count / 1e12:.2f}T" if count >= 1e12 else f"{count / 1e9:.1f}B" if count >= 1e9 else f"{count / 1e6:.0f}M"
 
 
 def over(estimate: Estimate) -> Any:
@@ -138,9 +164,12 @@ COLUMNS: tuple[Column, ...] = (
     _degree("tp", "TP", 3, "tensor parallel degree"),
     _degree("pp", "PP", 3, "pipeline stages"),
     _degree("vpp", "VPP", 3, "virtual pipeline stages a rank (interleaved)"),
+    Column("schedule", "Schedule", "", 11, "pipeline schedule", lambda e: schedule_code(e.plan), write_schedule,
+           lambda code: SCHEDULES[int(code) // 2]),
     _degree("cp", "CP", 3, "context parallel degree"),
     _degree("dp", "DP", 5, "data parallel degree"),
     _degree("ep", "EP", 3, "expert parallel degree"),
+    _degree("etp", "ETP", 3, "ranks that one expert is divided over"),
     _degree("dp_shard", "Shard", 5, "data parallel ranks that share one sharded copy"),
     _degree("dp_replicate", "Repl", 5, "sharded copies"),
     _degree("zero", "ZeRO", 4, "ZeRO stage: 1 shards the optimizer, 2 the gradients too, 3 the parameters too"),
@@ -171,12 +200,6 @@ COLUMNS: tuple[Column, ...] = (
     _figure("mfu", "MFU", "share", 6, "model FLOP utilisation", lambda e: e.mfu, write_percent, ascending=False),
 )  # fmt: skip
 BY_KEY: Mapping[str, Column] = {c.key: c for c in COLUMNS}
-DEFAULT_TABLE = (
-    "tp", "pp", "vpp", "cp", "dp", "sharding", "sequence_parallel", "micro_batch", "recompute", "memory_gib", "memory_fill",
-    "step_seconds", "tokens_per_second_per_gpu", "mfu",
-)  # fmt: skip
-# 78 columns wide, a space between: sequence parallelism is left to the details
-NARROW_TABLE = tuple(key for key in DEFAULT_TABLE if key != "sequence_parallel")
 
 
 def columns_for(estimate: Estimate) -> tuple[Column, ...]:

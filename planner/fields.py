@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from planner import presets
+from planner.architecture import Model
 from planner.errors import FieldError, FileError, UnknownName
-from planner.specs import ATTENTIONS, GIB, LARGEST_GPUS, OPTIMIZERS, PRECISIONS, Gpu, Model, Stack
+from planner.specs import ATTENTIONS, GIB, LARGEST_GPUS, OPTIMIZERS, PRECISIONS, Gpu, Stack
 
 Value = int | float | str | bool
 Spec = Gpu | Model | Stack | presets.ClusterPreset
@@ -25,7 +26,8 @@ class Field:
     """One field. `spec` and `attribute` name what it sets, `scale` turns its unit into base units.
 
     `default` is what it stands at when neither the user nor a preset says; None where a preset or a rule decides.
-    `optional` fields take an empty text, which means: as the preset has it.
+    `optional` fields take an empty text, which means: as the preset has it. `beside` names the field without which, while it is 0, this
+    one says nothing: forms leave it out then.
     """
 
     key: str
@@ -43,6 +45,7 @@ class Field:
     preset_kind: str = ""
     default: Value | None = None
     optional: bool = False
+    beside: str = ""
 
     @property
     def numbered(self) -> bool:
@@ -60,6 +63,11 @@ def _link(key: str, label: str, unit: str, attribute: str, scale: float, least: 
 
 def _size(key: str, label: str, most: float, help: str) -> Field:
     return Field(key, "model", label, "int", help, "", "model", key, 1.0, 1, most)
+
+
+def _count(key: str, label: str, most: float, help: str, beside: str = "experts") -> Field:
+    """A size that may be none; most are those of a mixture of experts."""
+    return Field(key, "model", label, "int", help, "", "model", key, 1.0, 0, most, beside=beside)
 
 
 FIELDS: tuple[Field, ...] = (
@@ -91,6 +99,13 @@ FIELDS: tuple[Field, ...] = (
     _size("vocab", "Vocabulary", 2**28, "tokens in the vocabulary"),
     Field("gated", "model", "Gated MLP", "bool", "SwiGLU or GeGLU: two matrices into the MLP's middle", "", "model", "gated"),
     Field("tied", "model", "Tied head", "bool", "the head shares the embedding", "", "model", "tied"),
+    _count("experts", "Experts", 65_536, "routed experts of a sparse layer; 0: a dense model", beside=""),
+    _count("experts_per_token", "Experts a token", 65_536, "routed experts that a token visits (top-k)"),
+    _count("expert_ffn", "Expert FFN", 2**24, "middle width of one routed expert"),
+    _count("shared_ffn", "Shared FFN", 2**24, "middle width of the shared experts together; 0: none"),
+    _count("dense_layers", "Dense layers", 10_000, "first layers without experts, their MLP of width ffn; 0: none"),
+    _count("mtp_layers", "MTP layers", 100, "layers of multi-token prediction behind the last; 0: none"),
+    _count("kv_rank", "KV rank", 2**20, "width to which latent attention (MLA) compresses keys and values; 0: plain", beside="kv_rank"),
     Field("stack", "batch", "Stack", "preset", "training framework", preset_kind="stacks", default="megatron-core"),
     Field("sequence", "batch", "Sequence", "int", "tokens in a sequence; 32k is 32,768", "tokens", "job", "sequence", default=8192),
     Field("global_batch", "batch", "Global batch", "int", "sequences in a step", "sequences", "job", "global_batch", default=2048),
@@ -104,6 +119,12 @@ FIELDS: tuple[Field, ...] = (
           choices=ATTENTIONS, optional=True),
     Field("offload_optimizer", "batch", "Offload", "bool", "keep the optimizer's states in host memory", "", "job", "offload_optimizer",
           default=False),
+    Field("imbalance", "batch", "Imbalance", "float", "tokens on the rank whose experts get the most, over the mean; 1: even", "", "job",
+          "imbalance", 1.0, 1, 100, default=1.0, beside="experts"),
+    Field("capacity", "batch", "Capacity", "float", "capacity factor of an expert: more tokens are dropped; 0: dropless", "", "job",
+          "capacity", 1.0, 0, 100, default=0.0, beside="experts"),
+    Field("overlap_experts", "batch", "Overlap A2A", "bool", "hide the experts' all-to-all behind another micro-batch, where stack and "
+          "plan allow", "", "job", "overlap_experts", default=False, beside="experts"),
 )  # fmt: skip
 BY_KEY = {f.key: f for f in FIELDS}
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from planner import estimate as est
+from planner import stagecosts
 from planner.errors import FieldError, TmplanError
 from planner.frameworks import named
 from planner.predict import Batch, batches, filled
@@ -131,7 +132,7 @@ def runs(rows: Sequence[Row], most: int = 0) -> Runs:
 def step_seconds(job: Job, batch: Batch) -> Any:
     """The predicted step of each plan of a batch; seconds."""
     plan = batch.plan
-    return est.combined(job, est.pipeline(job, plan, est.edge_cost(job, plan)), est.sharding(job, plan)).step
+    return est.combined(job, stagecosts.pipeline(job, plan, stagecosts.edge_cost(job, plan)), est.sharding(job, plan)).step
 
 
 def with_values(jobs: Sequence[Job], values: Values) -> list[Job]:

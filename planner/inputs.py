@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from planner.architecture import Model
 from planner.errors import FieldError, TmplanError
 from planner.fields import BY_KEY, FIELDS, Field, Spec, Value, check, field_of, load, parse, text
 from planner.presets import ClusterPreset
-from planner.specs import STATE_BYTES, Cluster, Gpu, Job, Model, Stack
+from planner.specs import STATE_BYTES, Cluster, Gpu, Job, Stack
 
 __all__ = ["BY_KEY", "EXAMPLE", "FIELDS", "Field", "Inputs", "Recorded", "Value", "field_of", "parse", "resolve", "shown", "text", "used"]
 
@@ -88,8 +89,7 @@ def resolve(inputs: Inputs) -> Job:
     values = {key: check(BY_KEY[key], value) for key, value in inputs.values.items()}
     model = _model(inputs, values)
     cluster = _cluster(inputs, values)
-    stack = _load(inputs, "stack", _name(inputs, "stack"))
-    assert isinstance(stack, Stack)
+    stack = stack_of(inputs)
     job = {f.attribute: _base(f, values.get(f.key, default(inputs, f.key))) for f in FIELDS if f.spec == "job" and f.default is not None}
     if "sequence" not in values and model.positions == "learned":
         job["sequence"] = min(job["sequence"], model.max_positions)
@@ -97,29 +97,59 @@ def resolve(inputs: Inputs) -> Job:
     return Job(model, cluster, stack, **job)
 
 
+def stack_of(inputs: Inputs) -> Stack:
+    """The stack of these inputs; UnknownName or FieldError where it cannot be read."""
+    stack = _load(inputs, "stack", _name(inputs, "stack"))
+    assert isinstance(stack, Stack)
+    return stack
+
+
 def _following(stack: Stack, optimizer: str) -> dict[str, Value]:
     """What the optional fields of a job stand at, following its stack and its optimizer."""
     return {"gradient_bytes": stack.gradient_bytes, "state_bytes": STATE_BYTES[optimizer], "attention": stack.attention}
 
 
-def _model(inputs: Inputs, values: Mapping[str, Value]) -> Model:
-    """The model with its dimensions overridden.
+def model_of(inputs: Inputs) -> Model:
+    """The model these inputs come to; FieldError, UnknownName or Unsupported say which field stands in the way."""
+    return _model(inputs, {key: check(BY_KEY[key], value) for key, value in inputs.values.items() if BY_KEY[key].group == "model"})
 
-    kv_heads follows heads where the preset had as many (MHA); head_dim follows hidden / heads where the preset had it so.
+
+def _model(inputs: Inputs, values: Mapping[str, Value]) -> Model:
+    """The model with its dimensions overridden; what its publisher counted is no longer told of it then.
+
+    kv_heads follows heads where the preset had as many (MHA), and of attention made latent; head_dim follows hidden / heads where the
+    preset had it so, latent attention apart, whose heads have a width of their own.
     """
     preset = _load(inputs, "model", _name(inputs, "model"))
     assert isinstance(preset, Model)
     changes = _overrides("model", values)
-    if "heads" in changes and "kv_heads" not in changes and preset.kv_heads == preset.heads:
-        changes["kv_heads"] = changes["heads"]
     hidden, heads = changes.get("hidden", preset.hidden), changes.get("heads", preset.heads)
-    if "head_dim" not in changes and preset.heads * preset.head_dim == preset.hidden and heads * preset.head_dim != hidden:
+    latent = changes.get("kv_rank", preset.kv_rank) > 0
+    follows = preset.kv_heads == preset.heads or (latent and not preset.kv_rank)
+    if "kv_heads" not in changes and follows and heads != preset.kv_heads:
+        changes["kv_heads"] = heads
+    if "head_dim" not in changes and not latent and preset.heads * preset.head_dim == preset.hidden and heads * preset.head_dim != hidden:
         if hidden % heads:
             raise FieldError(
                 "heads", f"{heads:,} heads do not divide a hidden size of {hidden:,}; set head_dim too, or another number of heads"
             )
         changes["head_dim"] = hidden // heads
-    return replace(preset, **changes, published_parameters=0.0) if changes else preset
+    if preset.kv_rank and not latent:
+        changes |= {"q_rank": 0, "rope_dim": 0, "v_dim": 0}
+    _check_experts(preset, changes)
+    return replace(preset, **changes, published_parameters=0.0, published_active=0.0) if changes else preset
+
+
+def _check_experts(preset: Model, changes: Mapping[str, Any]) -> None:
+    """FieldError for experts whose other sizes nobody told, or that the preset's router cannot divide into its groups."""
+    experts, needed = changes.get("experts", preset.experts), ("experts_per_token", "expert_ffn")
+    sizes = {key: changes.get(key, getattr(preset, key)) for key in needed}
+    missing = [key for key, size in sizes.items() if not size]
+    if missing and experts and sizes["experts_per_token"] <= experts:  # too many a token are told by the model itself
+        raise FieldError(missing[0], f"a model with {experts:,} experts needs {' and '.join(missing)} too; set {missing[0]}")
+    if preset.router_groups and experts % preset.router_groups:
+        told = f"its router chooses among {preset.router_groups} groups of experts"
+        raise FieldError("experts", f"experts must be a multiple of {preset.router_groups} for {preset.name}, {told}; {experts:,} is not")
 
 
 def _gpu(inputs: Inputs, values: Mapping[str, Value]) -> Gpu:
@@ -209,7 +239,7 @@ def _try(make: Any) -> Any:
 def shown(inputs: Inputs) -> dict[str, tuple[Value, bool]]:
     """What every field stands at, and whether that was set; "" where a half-wrong state leaves it open. Never raises."""
     bare = {key: value for key, value in inputs.values.items() if _try(lambda k=key, v=value: check(BY_KEY[k], v)) is not None}
-    stack = _try(lambda: _load(inputs, "stack", _name(inputs, "stack")))
+    stack = _try(lambda: stack_of(inputs))
     model = _try(lambda: _model(inputs, bare)) or _try(lambda: _load(inputs, "model", _name(inputs, "model")))
     specs = {"model": model, "gpu": _try(lambda: _gpu(inputs, bare)), "cluster": _try(lambda: _cluster(inputs, bare))}
     job = _try(lambda: resolve(inputs))

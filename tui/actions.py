@@ -17,7 +17,7 @@ from tui.keyboard import Keyboard
 from tui.layout import FORMS, PANES
 from tui.prompt import Prompt, Question
 from tui.rows import View
-from tui.table import WIDE_TABLE
+from tui.tablekeys import MORE, TABLE
 
 
 class Tmplan(Keyboard):
@@ -96,7 +96,8 @@ class Tmplan(Keyboard):
 
     def action_sort(self) -> None:
         """Choose the column to sort by."""
-        keys = (*WIDE_TABLE, *(column.key for column in COLUMNS if column.key not in WIDE_TABLE))
+        first = (*TABLE, *MORE)
+        keys = (*first, *(column.key for column in COLUMNS if column.key not in first))
         about = {column.key: column.help for column in COLUMNS}
         self.pick(
             "sort by",

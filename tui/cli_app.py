@@ -11,6 +11,8 @@ import typer
 import typer.main
 
 from planner.inputs import FIELDS
+from planner.space import AXES
+from tui.axes import AXIS_HELP, metavar
 from tui.cli import LISTS, Answer
 
 EXIT_CODES = "Exit codes: 0 done, 1 no plan fits or is valid (stdout still has what was found), 2 an input was refused, 130 interrupted."
@@ -21,9 +23,7 @@ app = typer.Typer(
 )  # fmt: skip
 
 File = Annotated[str | None, typer.Argument(metavar="FILE", help="a plan file to start from", show_default=False)]
-Pin = Annotated[
-    list[str] | None, typer.Option(metavar="AXIS=VALUES", help="pin an axis: tp=8, cp=1,2, recompute=none,selective (repeatable)")
-]
+Pin = Annotated[list[str] | None, typer.Option(metavar="AXIS=VALUES", help="pin axes as their own options do: tp=8,ep=1,2 (repeatable)")]
 Most = Annotated[list[str] | None, typer.Option("--max", metavar="AXIS=N", help="an axis at most: pp=16 (repeatable)")]
 Least = Annotated[list[str] | None, typer.Option("--min", metavar="AXIS=N", help="an axis at least: dp=4 (repeatable)")]
 Top = Annotated[int, typer.Option("--top", min=0, metavar="N", help="how many plans to print")]
@@ -34,7 +34,7 @@ Save = Annotated[str | None, typer.Option(metavar="PLANFILE", help="write the fi
 Every = Annotated[bool, typer.Option("--all", help="print the plans that do not fit too, after those that do, least over first")]
 Sort = Annotated[str | None, typer.Option(metavar="COLUMN", help="order by a column (a key of the JSON), best first", show_default=False)]
 Wanted = Annotated[
-    str | None, typer.Option("--plan", metavar="AXES", help="the plan: tp=8,pp=16,...; axes left out are free", show_default=False)
+    str | None, typer.Option("--plan", metavar="AXES", help="the plan: tp=8,pp=16,ep=8,...; axes left out are free", show_default=False)
 ]
 Of = Annotated[list[str] | None, typer.Option("--of", metavar="NUMBER", help="only the tree of memory, step, mfu ... (repeatable)")]
 Runs = Annotated[str, typer.Argument(metavar="RUNS", help="runs as CSV or JSON lines; docs/runs.md has their columns")]
@@ -60,15 +60,15 @@ def help_of(name: str) -> str:
 
 
 def with_inputs(command: Callable[..., Answer]) -> Callable[..., Answer]:
-    """Give a command one option for each field of the registry; it receives what was given as the mapping `given`."""
+    """Give a command an option for each field of the registry and each axis; it receives what was given as the mapping `given`."""
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "given"]
 
     @functools.wraps(command)
     def run(**values: Any) -> Answer:
-        given = {f.key: values.pop(f.key) for f in FIELDS}
+        given = {key: values.pop(key) for key in (*(f.key for f in FIELDS), *AXES)}
         return command(**values, given={key: value for key, value in given.items() if value is not None})
 
-    fields = []
+    fields = [_axis_option(axis) for axis in AXES]
     for f in FIELDS:
         help = f.help + (f" ({', '.join(f.choices)})" if f.choices else "")
         kind: Any = bool | None if f.kind == "bool" else str | None
@@ -80,6 +80,12 @@ def with_inputs(command: Callable[..., Answer]) -> Callable[..., Answer]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def _axis_option(axis: str) -> inspect.Parameter:
+    """The option that bounds one axis."""
+    option = typer.Option(f"--{axis.replace('_', '-')}", help=AXIS_HELP[axis][1], show_default=False, metavar=metavar(axis))
+    return inspect.Parameter(axis, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option])
 
 
 def _version(wanted: bool) -> None:
@@ -131,7 +137,8 @@ def explain(
     from tui.cli_inputs import start
 
     document = start(file, given, [*(pin or ()), *([wanted] if wanted else ())], most, least)
-    return tree(document, pinned=bool(pin or most or least or wanted), of=of or (), format=format, depth=depth)
+    pinned = bool(pin or most or least or wanted or any(axis in given for axis in AXES))
+    return tree(document, pinned=pinned, of=of or (), format=format, depth=depth)
 
 
 @app.command("estimate", epilog="Exit codes: 0 done, 1 no row could be predicted, 2 an input was refused, 130 interrupted.")

@@ -16,6 +16,8 @@ from planner.inputs import resolve
 from planner.plan import Plan
 from planner.planfile import Document
 from planner.space import AXES, Bounds, Space, write_bounds
+from planner.specs import Job
+from tui.axes import idle
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_plan import SCHEMA, advised, job_values, searched
 
@@ -42,7 +44,7 @@ def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, de
         found = {"schema": SCHEMA, "version": document.version, "job": job_values(document.inputs), "plan": record}
         found["steps"] = {name: pruned(step.as_dict(), depth) for name, step in trees.items()}
         return Answer(json.dumps(found, indent=2, allow_nan=False) + "\n", code)
-    lines = [headline(plan, record)]
+    lines = [headline(job, plan, record)]
     for step in trees.values():
         lines += ["", *drawn(step, depth)]
     return Answer("\n".join(lines) + "\n", code)
@@ -61,9 +63,10 @@ def chosen(trees: Mapping[str, Step], of: Sequence[str]) -> dict[str, Step]:
     return {name: step for name, step in trees.items() if not of or name in of}
 
 
-def headline(plan: Plan, record: Mapping[str, Any]) -> str:
-    """The plan and its numbers in one line."""
-    degrees = ",".join(f"{axis}={write_bounds(axis, bounds)}" for axis, bounds in exactly(plan).bounds.items())
+def headline(job: Job, plan: Plan, record: Mapping[str, Any]) -> str:
+    """The plan and its numbers in one line, as --plan takes it; axes that say nothing of the job are left out."""
+    silent = idle(job.model.experts > 0, job.stack)
+    degrees = ",".join(f"{axis}={write_bounds(axis, bounds)}" for axis, bounds in exactly(plan).bounds.items() if axis not in silent)
     figures = ("memory_gib", "memory_limit_gib", "step_seconds", "tokens_per_second_per_gpu", "mfu")
     return f"{degrees}  " + ", ".join(f"{key} {BY_KEY[key].write(record[key])}" for key in figures)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from planner.errors import FieldError
 from planner.inputs import EXAMPLE, Inputs, Value, parse
-from planner.space import Bounds, Space, parse_bounds
+from planner.space import AXES, Bounds, Space, parse_bounds
 
 if TYPE_CHECKING:
     from planner.planfile import Document
@@ -31,8 +32,8 @@ def start(file: str | None, given: Mapping[str, str | bool], pin: Texts = None, 
     from planner import planfile
 
     document = planfile.read(file) if file else planfile.Document(EXAMPLE)
-    inputs = document.inputs.with_all(values_of(given, document.inputs))
-    space = bounded(document.space, pin, most, least)
+    inputs = document.inputs.with_all(values_of({key: text for key, text in given.items() if key not in AXES}, document.inputs))
+    space = bounded(document.space, pin, most, least, {axis: str(text) for axis, text in given.items() if axis in AXES})
     return planfile.Document(inputs, space, document.plan, document.predictions, version())
 
 
@@ -49,14 +50,16 @@ def _cleared(key: str) -> Value | None:
     return parse(key, "") or None
 
 
-def bounded(space: Space, pin: Texts, most: Texts, least: Texts) -> Space:
-    """A space with the axes that options name bounded anew: what several options say of one axis must all hold."""
-    asked = Space()
+def bounded(space: Space, pin: Texts, most: Texts, least: Texts, own: Mapping[str, str] = MappingProxyType({})) -> Space:
+    """A space with the axes that options name bounded anew, `own` by options of theirs: what is said of one axis must all hold."""
+    said = [(axis, parse_bounds(axis, text)) for axis, text in own.items()]
     for option, texts, sign in (("--pin", pin, ""), ("--max", most, "<="), ("--min", least, ">=")):
         for text in texts or ():
-            for axis, values in pairs(option, text):
-                asked = asked.meet(axis, parse_bounds(axis, sign + values) if values != "*" else Bounds())
-                space = space.with_(axis, asked[axis])
+            said += [(axis, parse_bounds(axis, sign + values) if values != "*" else Bounds()) for axis, values in pairs(option, text)]
+    asked = Space()
+    for axis, bounds in said:
+        asked = asked.meet(axis, bounds)
+        space = space.with_(axis, asked[axis])
     return space
 
 

@@ -13,7 +13,7 @@ from planner import planfile, search
 from planner.advice import nearest
 from planner.band import band
 from planner.checks import choice
-from planner.columns import BY_KEY, DEFAULT_TABLE, columns_for, find, predictions, records
+from planner.columns import BY_KEY, columns_for, find, predictions, records, write_size
 from planner.errors import FieldError
 from planner.inputs import BY_KEY as BY_FIELD
 from planner.inputs import Inputs, Value, resolve, shown
@@ -21,6 +21,7 @@ from planner.order import ordered
 from planner.planfile import Document
 from planner.specs import Job
 from tui.cli import DONE, NO_PLAN, Answer, narrate
+from tui.tablekeys import table_keys
 
 SCHEMA = 1  # of the JSON; docs/json.md
 PATIENCE = 1.0  # seconds of silence before a search says how far it is
@@ -47,7 +48,7 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
     if format == "json":
         text = json.dumps(as_json(document, result, estimate, advice), indent=2, allow_nan=False) + "\n"
     else:
-        text = as_csv(estimate) if format == "csv" else as_table(estimate, every)
+        text = as_csv(estimate) if format == "csv" else as_table(job, estimate, every)
     return Answer(text, DONE if result.counts.fit else NO_PLAN)
 
 
@@ -90,11 +91,11 @@ def advised(result: search.Result) -> list[str]:
 def summary(job: Job, result: search.Result, printed: int) -> str:
     """One line on what was searched and found."""
     counts, cluster = result.counts, job.cluster
+    calibrated = f" ({cluster.calibration})" if cluster.calibration else ""
     return (
-        f"{job.model.name} on {cluster.gpus:,} {cluster.gpu.name}{f' ({cluster.calibration})' * bool(cluster.calibration)}, "
-        f"{job.stack.name}: {counts.seen:,} plans seen, "
-        f"{sum(counts.refused.values()):,} refused by rules, {counts.evaluated:,} evaluated, {counts.fit:,} fit, "
-        f"{counts.seconds:.2f} s; {printed:,} printed"
+        f"{job.model.name} ({write_size(job.model)}) on {cluster.gpus:,} {cluster.gpu.name}{calibrated}, {job.stack.name}: "
+        f"{counts.seen:,} plans seen, {sum(counts.refused.values()):,} refused by rules, {counts.evaluated:,} evaluated, "
+        f"{counts.fit:,} fit, {counts.seconds:.2f} s; {printed:,} printed"
     )
 
 
@@ -154,9 +155,9 @@ def as_csv(estimate: search.Estimate) -> str:
     return out.getvalue()
 
 
-def as_table(estimate: search.Estimate, every: bool) -> str:
+def as_table(job: Job, estimate: search.Estimate, every: bool) -> str:
     """A line a plan, as wide as its columns need; what a plan lacks to fit as a last column where all are printed."""
-    columns = [BY_KEY[key] for key in DEFAULT_TABLE + (("over_gib",) if every else ())]
+    columns = [BY_KEY[key] for key in (*table_keys(job), *(("over_gib",) if every else ()))]
     cells = [[c.title, *(c.text(v) for v in c.values(estimate))] for c in columns]
     widths = [max(map(len, column)) for column in cells]
     return "".join("  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) + "\n" for line in zip(*cells, strict=True))

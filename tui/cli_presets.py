@@ -16,9 +16,12 @@ Row = dict[str, Any]
 
 
 def _model(spec: Any) -> Row:
+    """Active parameters and experts are null for a dense model."""
+    total, active = parameters.total_parameters(spec), parameters.active_parameters(spec)
     return {
-        "name": spec.name, "parameters": parameters.total_parameters(spec), "layers": spec.layers, "hidden": spec.hidden,
-        "heads": spec.heads, "kv_heads": spec.kv_heads, "head_dim": spec.head_dim, "ffn": spec.ffn, "vocab": spec.vocab,
+        "name": spec.name, "parameters": total, "active": active if active < total else None, "layers": spec.layers, "hidden": spec.hidden,
+        "heads": spec.heads, "kv_heads": spec.kv_heads, "head_dim": spec.head_dim, "ffn": spec.ffn, "experts": spec.experts or None,
+        "vocab": spec.vocab,
         "max_positions": spec.max_positions, "gated": spec.gated, "tied": spec.tied, "norm": spec.norm, "positions": spec.positions,
     }  # fmt: skip
 
@@ -47,7 +50,8 @@ def _stack(spec: Any) -> Row:
         "name": spec.name, "title": spec.title, "zero_stages": list(spec.zero_stages), "hsdp": spec.hsdp,
         "tensor_parallel": spec.tensor_parallel, "pipeline": spec.pipeline_zero_most >= 0, "interleaved": spec.interleaved,
         "context_parallel": spec.context_parallel, "sequence_parallel": spec.sequence_parallel,
-        "gradient_bytes": spec.gradient_bytes, "attention": spec.attention,
+        "gradient_bytes": spec.gradient_bytes, "attention": spec.attention, "schedules": list(spec.schedules),
+        "expert_parallel": spec.expert_parallel, "expert_tensor": spec.expert_tensor,
     }  # fmt: skip
 
 
@@ -89,7 +93,7 @@ def table(rows: list[Row]) -> str:
 
 def written(key: str, value: Any) -> str:
     """One cell."""
-    if key == "parameters":
+    if key in ("parameters", "active") and value:
         return f"{value / 1e9:.2f}B" if value >= 1e9 else f"{value / 1e6:.0f}M"
     if isinstance(value, bool):
         return "yes" if value else "-"

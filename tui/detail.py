@@ -9,8 +9,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from planner.columns import recompute_code, sharding_code, write_figure, write_gib, write_recompute, write_sharding
+from planner.columns import (
+    recompute_code,
+    schedule_code,
+    sharding_code,
+    write_figure,
+    write_gib,
+    write_recompute,
+    write_schedule,
+    write_sharding,
+)
 from planner.specs import GIB, Job
+from tui.axes import idle
 from tui.layout import PANES
 from tui.lines import Line, LinePane, Run, fit, rule, wrap
 
@@ -21,7 +31,8 @@ if TYPE_CHECKING:
 
 COLUMN = 38  # cells from which memory and time stand side by side
 NOT_PARTS = ("stage", "layers", "in_flight", "device")
-SMALL_PARTS = ("logits", "buffers", "workspace", "slack", "context")  # told together by stage: all of them would not fit 80 columns
+SMALL_PARTS = ("logits", "buffers", "workspace", "slack", "context")  # told together by stage
+STAGE, PART = 29, 8  # cells of a line by stage before its parts, and of each part
 
 
 def bar(share: float, width: int) -> str:
@@ -29,14 +40,17 @@ def bar(share: float, width: int) -> str:
     return "█" * round(min(max(share, 0.0), 1.0) * width) or ("▏" if share > 0 else "")
 
 
-def sentence(plan: Plan) -> str:
-    """One plan in one line; each degree keeps its place, so that from plan to plan only digits change."""
+def sentence(job: Job, plan: Plan) -> tuple[str, str]:
+    """One plan in words: its degrees, and the rest. Each keeps its place, so that from plan to plan only digits change."""
+    silent = idle(job.model.experts > 0, job.stack)
     pipeline = f"{plan.pp}x{plan.vpp}" if plan.vpp > 1 else str(plan.pp)
+    schedule = f"{write_schedule(schedule_code(plan)):<12}" if "schedule" not in silent else ""
+    experts = "".join(f"{axis.upper()} {getattr(plan, axis):<3} " for axis in ("ep", "etp") if axis not in silent)
     sharding = write_sharding(sharding_code(plan))
     recompute = write_recompute(recompute_code(plan))
     return (
-        f"TP {plan.tp:<3} {'SP' if plan.sequence_parallel else '  '} PP {pipeline:<6} CP {plan.cp:<3} DP {plan.dp:<5} {sharding:<9} "
-        f"micro-batch {plan.micro_batch:<3} recompute {recompute}"
+        f"TP {plan.tp:<3} {'SP' if plan.sequence_parallel else '  '} PP {pipeline:<6} {schedule}CP {plan.cp:<3} DP {plan.dp:<5} {experts}",
+        f"{sharding:<9} micro-batch {plan.micro_batch:<3} recompute {recompute}",
     )
 
 
@@ -85,8 +99,8 @@ class Detail(LinePane):
         from planner.evaluate import evaluate
 
         self.estimate = self.estimate or evaluate(self.job, self.plan)
-        text = sentence(self.plan)
-        told: list[Line] = [[(f" {line}", "text")] for line in (wrap(text, width - 2) if len(text) > width - 2 else [text])]
+        words = sentence(self.job, self.plan)
+        told: list[Line] = [[(f" {line}", "text")] for line in (words if len("".join(words)) > width - 2 else ["".join(words)])]
         told += self._bars(self.estimate, width)
         self.cheap = self.top + self.body <= len(told) + 1
         yield from told
@@ -125,11 +139,12 @@ class Detail(LinePane):
         from planner.evaluate import stages
 
         assert self.job is not None and self.plan is not None
-        self._stages = self._stages or [_merged(stage) for stage in stages(self.job, self.plan)]
-        parts = [name for name in self._stages[0] if name not in NOT_PARTS]
+        self._stages = self._stages or stages(self.job, self.plan)
+        shown = _merged(self._stages, (width - STAGE) // PART)
+        parts = [name for name in shown[0] if name not in NOT_PARTS]
         yield [(" memory by stage, GiB", "title")]
         yield [(f" {'stage':>6} {'layers':>6} {'flight':>6} {'device':>7}" + "".join(f" {name[:7]:>7}" for name in parts), "dim")]
-        for first, last, stage in _alike(self._stages):
+        for first, last, stage in _alike(shown):
             name = f"{first}" if first == last else f"{first}-{last}"
             numbers = "".join(f" {write_gib(stage[part] / GIB):>7}" for part in parts)
             over = stage["device"] > self.job.memory_limit
@@ -183,11 +198,15 @@ def _one(value: Any) -> float:
     return float(value[0]) if getattr(value, "ndim", 0) else float(value)
 
 
-def _merged(stage: dict[str, Any]) -> dict[str, Any]:
-    """A stage's memory with its small parts as one."""
-    return {name: value for name, value in stage.items() if name not in SMALL_PARTS} | {
-        "other": sum(stage.get(name, 0.0) for name in SMALL_PARTS)
-    }
+def _merged(stages: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+    """Memory by stage with the small parts as one, and the least of the others with them until no more than `room` are left."""
+    most = {name: max(stage[name] for stage in stages) for name in stages[0] if name not in (*NOT_PARTS, *SMALL_PARTS)}
+    least = sorted(most, key=lambda name: most[name])[: max(0, len(most) + 1 - max(room, 2))]
+    small = {*SMALL_PARTS, *least}
+    return [
+        {name: value for name, value in stage.items() if name not in small} | {"other": sum(stage.get(name, 0.0) for name in small)}
+        for stage in stages
+    ]
 
 
 def _alike(stages: list[dict[str, Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:

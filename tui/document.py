@@ -5,28 +5,20 @@ The program holds one document and replaces it (`Program.edit`); an undo stack n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from planner.architecture import Model
+from planner.columns import write_size
 from planner.errors import TmplanError
 from planner.fields import load
-from planner.inputs import FIELDS, Field, parse, shown, text
+from planner.inputs import FIELDS, Field, model_of, parse, shown, stack_of, text
 from planner.planfile import Document
-from planner.space import AXES, NAMES
-from planner.specs import GIB, Gpu, Model, Stack
+from planner.space import AXES
+from planner.specs import GIB, Gpu, Stack
+from tui import axes
 
-AXIS_HELP = {
-    "tp": ("Tensor", "tensor-parallel degree"),
-    "pp": ("Pipeline", "pipeline stages"),
-    "vpp": ("Virtual", "virtual stages a GPU: interleaved pipeline"),
-    "cp": ("Context", "context-parallel degree: the sequence is split"),
-    "dp": ("Data", "data-parallel replicas"),
-    "dp_replicate": ("HSDP copies", "replicas between which nothing is sharded (HSDP)"),
-    "zero": ("ZeRO", "sharding: 0 none, 1 optimizer, 2 gradients, 3 parameters (FSDP)"),
-    "sequence_parallel": ("Seq. parallel", "sequence parallelism: yes, no"),
-    "micro_batch": ("Micro-batch", "sequences in a micro-batch"),
-    "recompute": ("Recompute", "activation recompute: none, selective, full, first"),
-    "recompute_layers": ("First N layers", "layers recomputed in each virtual stage, where recompute is first"),
-}
+Texts = Mapping[str, tuple[str, bool]]  # what every line of the forms reads, and whether a person set it
 
 
 @dataclass(frozen=True)
@@ -48,10 +40,7 @@ def _entry(f: Field) -> Entry:
 
 
 def _axis(axis: str) -> Entry:
-    label, help = AXIS_HELP.get(axis, (axis, axis))
-    label = f"{label} {axis}" if len(axis) < 4 else label
-    form = "* free, one, or several by commas" if axis in NAMES else "* free, 8, 1,2,4, <=16, >=2, 2..8"
-    return Entry(axis, label, "", "axis", f"{help}: {form}")
+    return Entry(axis, axes.label(axis), "", "axis", axes.about(axis))
 
 
 ENTRIES: dict[str, tuple[Entry, ...]] = {
@@ -76,10 +65,43 @@ def free(document: Document, key: str) -> Document:
     return replace(document, inputs=document.inputs.with_(key, None))
 
 
-def texts(document: Document) -> dict[str, tuple[str, bool]]:
+def texts(document: Document) -> Texts:
     """What every line of the forms reads, and whether a person set it."""
     found = {key: (text(key, value), set) for key, (value, set) in shown(document.inputs).items()}
     return found | {axis: (document.space.text(axis), not document.space[axis].free) for axis in AXES}
+
+
+def listed(document: Document, texts: Texts) -> dict[str, tuple[Entry, ...]]:
+    """The lines of each form: all but those that say nothing of this job, such as expert parallelism of a dense model.
+
+    What a person set is there whatever it says, so that it can be freed.
+    """
+    silent = {f.key for f in FIELDS if f.beside and not _counts(texts, f)} | _idle(document, texts)
+    return {group: tuple(e for e in entries if e.key not in silent or texts[e.key][1]) for group, entries in ENTRIES.items()}
+
+
+def _counts(texts: Texts, f: Field) -> bool:
+    """Whether a field says something: the one it stands beside is not 0, or it is a size that the model has."""
+    own = f.spec == "model" and texts[f.key][0] not in ("", "0")
+    return own or texts[f.beside][0] not in ("", "0")
+
+
+def _idle(document: Document, texts: Texts) -> frozenset[str]:
+    """The axes that say nothing of this job."""
+    try:
+        stack = stack_of(document.inputs)
+    except TmplanError:
+        return frozenset()
+    return axes.idle(texts["experts"][0] not in ("", "0"), stack)
+
+
+def size(document: Document) -> str:
+    """How many parameters the model has, and a token visits; empty where there can be no such model."""
+    try:
+        model = model_of(document.inputs)
+    except TmplanError:
+        return ""
+    return write_size(model) if model.experts else f"{write_size(model)} parameters"
 
 
 def about(key: str, name: str) -> str:
@@ -89,7 +111,8 @@ def about(key: str, name: str) -> str:
     except TmplanError:
         return ""
     if isinstance(spec, Model):
-        return f"{spec.layers} layers of {spec.hidden:,}, {spec.heads}/{spec.kv_heads} heads"
+        experts = f", {spec.experts} experts" if spec.experts else ""
+        return f"{write_size(spec)}, {spec.layers} layers of {spec.hidden:,}, {spec.heads}/{spec.kv_heads} heads{experts}"
     if isinstance(spec, Gpu):
         return f"{spec.memory_bytes / GIB:.0f} GiB, {spec.flops_bf16 / 1e12:,.0f} TFLOP/s"
     if isinstance(spec, Stack):

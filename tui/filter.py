@@ -18,7 +18,7 @@ from planner.errors import FieldError, UnknownName
 
 TERM = re.compile(r"(?P<key>[a-z][a-z0-9_/]*)(?P<op><=|>=|!=|==|=|<|>)(?P<value>[^<>=!]+)")
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-NAMED = ("sharding", "recompute")  # columns whose values are codes written as names
+NAMED = ("sharding", "recompute", "schedule")  # columns whose values are codes written as names
 YES_NO = ("fits", "sequence_parallel")
 
 

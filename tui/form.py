@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from rich.cells import cell_len
 from textual.events import Key
 
-from tui.document import ENTRIES, Entry
+from tui.document import ENTRIES, Entry, Texts
 from tui.editor import LineEdit
 from tui.layout import PANES, TITLES
 from tui.lines import Line, LinePane, Run, rule
@@ -21,9 +21,10 @@ class Form(LinePane):
     def __init__(self, group: str) -> None:
         super().__init__(id=group)
         self.entries: tuple[Entry, ...] = ENTRIES[group]
-        self.texts: Mapping[str, tuple[str, bool]] = {}
+        self.texts: Texts = {}
         self.refused: dict[str, tuple[str, str]] = {}  # key -> what was typed, why it was refused: kept until mended or freed
         self.wrong: dict[str, str] = {}  # key -> why the job as a whole cannot take this field's value
+        self.note = ""  # at the right of the line above
         self.at = 0
         self.top = 0
         self.edit: LineEdit | None = None
@@ -39,10 +40,13 @@ class Form(LinePane):
         key = self.entry.key
         return self.refused[key][1] if key in self.refused else self.wrong.get(key, "")
 
-    def show(self, texts: Mapping[str, tuple[str, bool]], wrong: Mapping[str, str]) -> None:
-        """Show these texts, and mark the fields that are wrong."""
-        self.texts = texts
+    def show(self, entries: tuple[Entry, ...], texts: Texts, wrong: Mapping[str, str], note: str = "") -> None:
+        """Show these lines with their texts, and mark the fields that are wrong. The cursor stays on its field."""
+        key, self.texts, self.note = self.entry.key, texts, note
+        self.entries = tuple(e for e in ENTRIES[str(self.id)] if e in entries or e.key in self.refused or e.key in wrong)
         self.wrong = {entry.key: wrong[entry.key] for entry in self.entries if entry.key in wrong}
+        keys = [entry.key for entry in self.entries]
+        self.at = keys.index(key) if key in keys else min(self.at, len(keys) - 1)
         self.redraw()
 
     def move(self, by: int) -> bool:
@@ -83,10 +87,9 @@ class Form(LinePane):
         self.top = min(max(self.top, self.at - room + 1), self.at, max(0, len(self.entries) - room))
         self.top = max(0, self.top)
         if self.titled:
-            hidden = len(self.entries) > room
-            yield rule(
-                str(PANES.index(group) + 1), TITLES[group], f"{self.at + 1}/{len(self.entries)}" if hidden else "", self.current, width
-            )
+            hidden = len(self.entries) > room and (self.current or not self.note)
+            note = f"{self.at + 1}/{len(self.entries)}" if hidden else self.note
+            yield rule(str(PANES.index(group) + 1), TITLES[group], note, self.current, width)
         for i in range(self.top, min(self.top + room, len(self.entries))):
             yield self._line(self.entries[i], i == self.at and self.current, width)
 

@@ -179,7 +179,7 @@ class Program(App[None], inherit_bindings=False):
 
     def edit(self, change: Callable[[Document], Document], key: str, typed: str = "") -> None:
         """Replace the document by a changed one and plan it; a change refused marks its field and keeps what was typed."""
-        form = next(form for form in self.forms.values() if any(entry.key == key for entry in form.entries))
+        form = next(self.forms[group] for group, entries in edits.ENTRIES.items() if any(entry.key == key for entry in entries))
         try:
             changed = change(self.document)
         except TmplanError as error:
@@ -254,9 +254,13 @@ class Program(App[None], inherit_bindings=False):
 
     def show_document(self) -> None:
         """Fields, status and foot, as the document and the last answer have them."""
-        texts = edits.texts(self.document)
-        for form in self.forms.values():
-            form.show(texts, self._wrong)
+        texts, size = edits.texts(self.document), edits.size(self.document)
+        before = [len(form.entries) for form in self.forms.values()]
+        for group, entries in edits.listed(self.document, texts).items():
+            self.forms[group].show(entries, texts, self._wrong, size if group == "model" else "")
+        if self._placed and before != [len(form.entries) for form in self.forms.values()]:
+            self.arrange()
+        self.tabs.tell(self.answer.job.cluster.calibration if self.answer and self.answer.job else "", size)
         self.show_status()
         self.show_foot()
 
@@ -266,7 +270,6 @@ class Program(App[None], inherit_bindings=False):
         counts = f"{result.counts.fit:,} fit / {result.counts.evaluated:,} plans" if result else "planning …"
         job = answer.job if answer else None
         about = f"{job.model.name} · {job.cluster.gpus:,} x {job.cluster.gpu.name}" if job else ""
-        self.tabs.tell(job.cluster.calibration if job else "")
         column = "fastest first" if self.view.column == FASTEST and not self.view.reverse else f"by {BY_KEY[self.view.column].heading}"
         self.status.show(Status(self.path.name if self.path else "", self.unsaved, counts, about, column, self.view.filter))
 
@@ -274,7 +277,7 @@ class Program(App[None], inherit_bindings=False):
         """Hints of the pane, and what is wrong with the field under the cursor."""
         self.foot.context = self.context
         form = self.active_form
-        self.foot.standing = form.fault if self.context == FORM else ""
+        self.foot.standing, self.foot.about = (form.fault, form.entry.help) if self.context == FORM else ("", "")
         self.foot.redraw()
 
     def cursor_moved(self) -> None:

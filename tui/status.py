@@ -47,23 +47,26 @@ class StatusLine(LinePane):
 
 
 class Tabs(LinePane):
-    """The panes by their digits, for screens that show one at a time; at the right, where there is room, a note on the cluster."""
+    """The panes by their digits, for screens that show one at a time; at the right, what there is room for of notes on job and cluster."""
 
     def __init__(self) -> None:
         super().__init__(id="tabs")
         self.pane = "plans"
-        self.note = ""
+        self.notes: tuple[str, ...] = ()
 
-    def tell(self, note: str) -> None:
-        """Show another note."""
-        if note != self.note:
-            self.note = note
+    def tell(self, *notes: str) -> None:
+        """Show other notes, the most important first."""
+        if notes != self.notes:
+            self.notes = notes
             self.redraw()
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         runs = [(f" {digit} {name} ", "tab-on" if name == self.pane else "dim") for digit, name in enumerate(PANES, 1)]
-        left = width - sum(len(text) for text, _ in runs) - len(self.note) - 1
-        return [[*runs, (" " * left + self.note, "dim")] if self.note and left > 0 else runs]
+        room, told = width - sum(len(text) for text, _ in runs) - 2, ""
+        for note in filter(None, self.notes):
+            longer = f"{note} · {told}" if told else note
+            told = longer if len(longer) <= room else told
+        return [[*runs, (told.rjust(room + 1), "dim")] if told else runs]
 
 
 class Foot(LinePane):
@@ -74,6 +77,7 @@ class Foot(LinePane):
         self.context = "plans"
         self.message, self.role = "", "dim"
         self.standing = ""  # what is wrong with the field under the cursor; shown while no message is
+        self.about = ""  # what that field is; shown while nothing is wrong
         self.prompt: Prompt | None = None
 
     def say(self, message: str, role: str = "text") -> None:
@@ -84,8 +88,10 @@ class Foot(LinePane):
     def draw(self, width: int, height: int) -> Iterable[Line]:
         if self.prompt:
             return self.prompt.draw(width)
+        if not self.message and not self.standing:
+            return [[(f" {self.about}", "dim")], hints(self.context, width)]
         message, role = (self.message, self.role) if self.message else (self.standing, "bad")
-        mark = "✗ " if role == "bad" and message else ""
+        mark = "✗ " if role == "bad" else ""
         texts = wrap(mark + message, width - 2)
         if len(texts) > 2:
             texts = [texts[0], " ".join(texts[1:])]

@@ -5,24 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from planner.columns import BY_KEY, DEFAULT_TABLE, NARROW_TABLE, Column, write_gib
+from planner.columns import BY_KEY, Column, write_gib
 from planner.specs import GIB
 from tui.layout import PANES
 from tui.lines import Line, LinePane, Run, rule, wrap
 from tui.rows import FASTEST, View
+from tui.tablekeys import MORE, keys_within, table_keys
 
 if TYPE_CHECKING:
     from planner.plan import Plan
     from planner.search import Result
 
-WIDE_TABLE = (*DEFAULT_TABLE, "dp_shard", "dp_replicate", "recompute_layers")
 MEMORY = ("memory_gib", "memory_fill", "over_gib", "memory_limit_gib")
 FIGURES = ("step_seconds", "tokens_per_second_per_gpu", "mfu")
-
-
-def width_of(keys: Iterable[str]) -> int:
-    """Cells these columns take: a mark before the first, a space between two."""
-    return sum(BY_KEY[key].width + 1 for key in keys)
 
 
 class Table(LinePane):
@@ -74,6 +69,8 @@ class Table(LinePane):
         if self.chosen is None or result is None or self.chosen == self.plan:
             return ""
         row = result.find(self.chosen)
+        if row is None and self.chosen.recompute_layers and result.space["recompute_layers"].free:
+            return f"the plan the cursor was on recomputes first {self.chosen.recompute_layers}; shown are the fewest layers that fit"
         if row is None:
             return "the plan the cursor was on is not valid any more"
         if result.fits[row] or self.view.unfit:
@@ -104,14 +101,11 @@ class Table(LinePane):
         self.redraw()
 
     def keys(self, width: int) -> tuple[str, ...]:
-        """The columns for this width. For plans that do not fit, how full the GPU is gives way to how much is too much."""
+        """The columns for this width."""
+        if self.result is None:
+            return ()
         unfit = self.view.unfit or self.view.column == "over_gib"
-        for keys in (WIDE_TABLE, DEFAULT_TABLE, NARROW_TABLE):
-            if unfit:
-                keys = tuple("over_gib" if key == "memory_fill" else key for key in keys)
-            if width_of(keys) <= width:
-                break
-        return keys
+        return keys_within(self.result.job, width, sort=self.view.column, unfit=unfit)
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         body = height - self.titled - 1
@@ -147,7 +141,7 @@ class Table(LinePane):
         for column in columns:
             if column.key == self.view.column:
                 up = column.ascending != self.view.reverse
-                runs += [(f" {column.heading}{'↑' if up else '↓'}".rjust(column.width + 1), "head-on")]
+                runs += [(f"{column.heading}{'↑' if up else '↓'}".rjust(column.width + 1), "head-on")]
             else:
                 runs += [(" " + column.title, "head")]
         return runs
@@ -160,7 +154,7 @@ class Table(LinePane):
         import numpy as np
 
         estimate = self.result.estimate(np.array(missing))
-        written = {key: (BY_KEY[key], BY_KEY[key].values(estimate)) for key in (*WIDE_TABLE, "over_gib")}
+        written = {key: (BY_KEY[key], BY_KEY[key].values(estimate)) for key in (*table_keys(self.result.job), *MORE, "over_gib")}
         for i, row in enumerate(missing):
             self._texts[row] = {key: column.text(values[i]) for key, (column, values) in written.items()}
 

@@ -120,7 +120,7 @@ def test_a_calibrated_preset_is_calibrated_on_from_where_it_stands() -> None:
         (({"step_s": "soon"},), None, "line 2: column 'step_s' must be a number, not 'soon'"),
         (({"gpu": ""},), None, "line 2: column 'gpu' is blank"),
         (({"gpu": "h1000"},), None, "line 2: no gpu is called 'h1000'; did you mean"),
-        (({"experts": "8"},), None, "line 2: a mixture of experts"),
+        (({"experts": "8", "ep": "3"},), None, "line 2: ep 3 does not divide the 8 experts"),
         (({"gpus": "12", "dp": "12"},), None, "line 2: 12 GPUs do not fill nodes of 8"),
         (({},), "dgx-a100", "the runs are on h100-sxm, cluster dgx-a100 has a100-80gb-sxm"),
         (({"gpus_per_node": "4"},), "dgx-h100", "nodes hold 4 GPUs, those of cluster dgx-h100 8"),

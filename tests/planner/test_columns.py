@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 import pytest
 
-from planner.columns import BY_KEY, COLUMNS, DEFAULT_TABLE, NARROW_TABLE, columns_for, find, records, write_sharding
+from planner import presets
+from planner.columns import BY_KEY, COLUMNS, columns_for, find, records, schedule_code, write_schedule, write_sharding, write_size
 from planner.errors import UnknownName
 from planner.inputs import EXAMPLE, resolve
 from planner.plan import FIELDS, Plan
 from planner.search import Estimate, evaluate
+from planner.specs import SCHEDULES
 
 
 @cache
@@ -28,8 +31,24 @@ def estimate() -> Estimate:
     return evaluate(job, Plan(**{name: np.array([getattr(plan, name) for plan in plans]) for name in FIELDS}))
 
 
-def test_every_column_has_one_value_for_each_plan() -> None:
-    assert all(len(column.values(estimate())) == 3 for column in columns_for(estimate()))
+@cache
+def mixture() -> Estimate:
+    """Numbers of three plans of a mixture of experts."""
+    job = resolve(EXAMPLE.with_all({"model": "mixtral-8x7b", "gpus": 64, "global_batch": 64}))
+    plans = (
+        Plan(pp=4, dp=16, ep=8, dp_shard=16, zero=1, recompute=2),
+        Plan(tp=4, dp=16, ep=8, etp=4, dp_shard=16, zero=1, sequence_parallel=1),
+        Plan(pp=4, vpp=2, dp=16, dp_shard=16, zero=1),
+    )
+    return evaluate(job, Plan(**{name: np.array([getattr(plan, name) for plan in plans]) for name in FIELDS}))
+
+
+ESTIMATES = pytest.mark.parametrize("numbers", [estimate, mixture])
+
+
+@ESTIMATES
+def test_every_column_has_one_value_for_each_plan(numbers: Callable[[], Estimate]) -> None:
+    assert all(len(column.values(numbers())) == 3 for column in columns_for(numbers()))
 
 
 def test_no_key_and_no_heading_stands_for_two_columns() -> None:
@@ -37,14 +56,39 @@ def test_no_key_and_no_heading_stands_for_two_columns() -> None:
     assert len(set(keys)) == len(keys) and len({c.heading for c in COLUMNS}) == len(COLUMNS)
 
 
-def test_the_narrow_table_fits_in_80_columns() -> None:
-    assert sum(BY_KEY[key].width + 1 for key in NARROW_TABLE) <= 80
-
-
-def test_titles_and_values_are_as_wide_as_their_column() -> None:
-    for column in (BY_KEY[key] for key in DEFAULT_TABLE):
+@ESTIMATES
+def test_titles_and_values_are_as_wide_as_their_column(numbers: Callable[[], Estimate]) -> None:
+    for column in COLUMNS:
         assert len(column.title) == column.width
-        assert all(len(column.text(value)) == column.width for value in column.values(estimate()))
+        assert all(len(column.text(value)) == column.width for value in column.values(numbers()))
+
+
+def test_experts_and_their_traffic_are_columns_of_a_mixture_of_experts_alone() -> None:
+    """The parts `experts` of memory and `ep` of time have columns where there are experts, and none for a dense model."""
+    own = {"memory_experts_gib", "time_ep_seconds", "hidden_ep_seconds"}
+    assert own <= {c.key for c in columns_for(mixture())} and not own & {c.key for c in columns_for(estimate())}
+
+
+def test_expert_parallelism_is_written_and_exported_as_any_degree() -> None:
+    for key, wanted in (("ep", [8, 8, 1]), ("etp", [1, 4, 1])):
+        column = BY_KEY[key]
+        assert [column.plain(value) for value in column.values(mixture())] == wanted
+        assert [column.write(value) for value in column.values(mixture())] == [str(value) for value in wanted]
+
+
+def test_the_size_of_a_mixture_of_experts_names_what_a_token_visits() -> None:
+    sizes = [write_size(presets.model(name)) for name in ("deepseek-v3-671b", "llama-3.1-405b", "gpt2-124m", "kimi-k2-1t")]
+    assert sizes == ["671.0B, 37.6B active", "405.9B", "124M", "1.03T, 32.9B active"]
+
+
+def test_a_schedule_is_written_as_papers_call_it_and_exported_by_its_name() -> None:
+    """1F1B over virtual stages reads interleaved; what JSON holds is the name that --schedule takes."""
+    plan = Plan(**{name: np.array([getattr(Plan(), name)] * 6) for name in FIELDS})
+    plan = plan.with_(schedule=np.array([0, 0, 1, 2, 3, 4]), vpp=np.array([1, 2, 1, 1, 2, 2]))
+    codes = schedule_code(plan).tolist()
+    assert [write_schedule(code) for code in codes] == ["1F1B", "interleaved", "ZB-H1", "ZB-H2", "ZB-V", "DualPipeV"]
+    assert [BY_KEY["schedule"].plain(code) for code in codes] == ["1f1b", *SCHEDULES]
+    assert max(map(len, map(write_schedule, codes))) <= BY_KEY["schedule"].width
 
 
 def test_sharding_reads_as_people_call_it() -> None:
@@ -81,7 +125,7 @@ def test_a_value_is_written_as_a_person_reads_it(key: str, value: float, text: s
 
 def test_records_hold_the_keys_of_the_contract_as_plain_json_values() -> None:
     wanted = (
-        "tp pp vpp cp dp ep dp_shard dp_replicate zero sequence_parallel micro_batch recompute recompute_layers memory_gib "
+        "tp pp vpp schedule cp dp ep etp dp_shard dp_replicate zero sequence_parallel micro_batch recompute recompute_layers memory_gib "
         "memory_limit_gib fits step_seconds tokens_per_second_per_gpu mfu memory_fill over_gib"
     )
     for record in records(estimate()):
@@ -90,8 +134,9 @@ def test_records_hold_the_keys_of_the_contract_as_plain_json_values() -> None:
         assert math.copysign(1, record["over_gib"]) == 1
 
 
-def test_the_parts_of_a_record_sum_to_its_totals() -> None:
-    for record in records(estimate()):
+@ESTIMATES
+def test_the_parts_of_a_record_sum_to_its_totals(numbers: Callable[[], Estimate]) -> None:
+    for record in records(numbers()):
         assert sum(record["memory_parts_gib"].values()) == pytest.approx(record["memory_gib"], rel=1e-12)
         assert sum(record["time_parts_seconds"].values()) == pytest.approx(record["step_seconds"], rel=1e-12)
 

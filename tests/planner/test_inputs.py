@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner import presets
-from planner.errors import FieldError, TmplanError, UnknownName, Unsupported
+from planner.errors import FieldError, TmplanError, UnknownName
 from planner.inputs import BY_KEY, EXAMPLE, FIELDS, Inputs, parse, resolve, shown, text
 from planner.specs import GIB
 
@@ -104,9 +105,74 @@ def test_unknown_names_are_refused_with_the_nearest() -> None:
         EXAMPLE.with_("gpu_per_node", 8)
 
 
-def test_a_mixture_of_experts_is_refused_with_a_sentence() -> None:
-    with pytest.raises(Unsupported, match="mixture of experts"):
-        parse("model", "mixtral-8x7b")
+def test_a_mixture_of_experts_is_a_model_like_any_other() -> None:
+    model = resolve(EXAMPLE.with_("model", parse("model", "mixtral-8x7b"))).model
+    assert (model.experts, model.experts_per_token, model.expert_ffn) == (8, 2, 14336)
+
+
+@pytest.mark.parametrize("order", list(permutations({"experts": 8, "experts_per_token": 2, "expert_ffn": 4096}.items())))
+def test_experts_are_typed_in_any_order_and_what_is_missing_is_named(order: tuple[tuple[str, int], ...]) -> None:
+    """Until all three sizes are told a sentence names those that are not, at the first of them; nothing that was set is lost."""
+    inputs = EXAMPLE
+    for count, (key, value) in enumerate(order, 1):
+        inputs = inputs.with_(key, value)
+        missing = [f for f in ("experts_per_token", "expert_ffn") if f not in inputs.values]
+        if "experts" in inputs.values and missing:
+            with pytest.raises(FieldError, match=f"8 experts needs {' and '.join(missing)} too; set {missing[0]}") as refused:
+                resolve(inputs)
+            assert refused.value.key == missing[0]
+        else:
+            assert resolve(inputs).model.experts == (8 if count == 3 else 0)
+        assert all(shown(inputs)[k] == (v, True) for k, v in order[:count])
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "key", "says"),
+    [
+        ("mixtral-8x7b", {"experts_per_token": 9}, "experts_per_token", "from 1 to the 8 experts, not 9"),
+        ("llama-3.1-8b", {"experts": 8, "experts_per_token": 9}, "experts_per_token", "from 1 to the 8 experts, not 9"),
+        ("deepseek-v3-671b", {"experts": 100}, "experts", "must be a multiple of 8 for deepseek-v3-671b"),
+        ("deepseek-v3-671b", {"layers": 2}, "dense_layers", "must not exceed the 2 layers"),
+    ],
+)
+def test_experts_that_cannot_be_are_refused_at_a_field_of_the_form(model: str, changes: dict[str, int], key: str, says: str) -> None:
+    """The sentence stands at a field that a person can set."""
+    with pytest.raises(FieldError, match=says) as refused:
+        resolve(EXAMPLE.with_all({"model": model, **changes}))
+    assert refused.value.key == key and key in BY_KEY
+
+
+def test_a_size_set_by_hand_is_no_longer_the_published_model() -> None:
+    """Totals that the publisher counted are dropped with the first size that differs."""
+    preset = resolve(EXAMPLE.with_("model", "mixtral-8x7b")).model
+    changed = resolve(EXAMPLE.with_all({"model": "mixtral-8x7b", "experts": 16})).model
+    assert preset.published_parameters > preset.published_active > 0
+    assert (changed.experts, changed.published_parameters, changed.published_active) == (16, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("model", ["deepseek-v3-671b", "deepseek-v2-lite-16b", "moonlight-16b-a3b"])
+def test_heads_of_latent_attention_keep_their_width(model: str) -> None:
+    """Other heads or another width change no head's size, even where heads x head_dim happens to be the width; kv_heads follow."""
+    preset = presets.model(model)
+    for changes in ({"heads": 2 * preset.heads}, {"hidden": preset.hidden + 96}):
+        changed = resolve(EXAMPLE.with_all({"model": model, **changes})).model
+        assert (changed.head_dim, changed.rope_dim, changed.v_dim) == (preset.head_dim, preset.rope_dim, preset.v_dim)
+        assert changed.kv_heads == changed.heads
+
+
+def test_latent_attention_is_taken_away_and_given() -> None:
+    """Without kv_rank no part of it stays; with it every head has keys of its own."""
+    plain = resolve(EXAMPLE.with_all({"model": "deepseek-v3-671b", "kv_rank": 0})).model
+    assert (plain.kv_rank, plain.q_rank, plain.rope_dim, plain.v_dim) == (0, 0, 0, 0)
+    latent = resolve(EXAMPLE.with_all({"model": "llama-3.1-8b", "kv_rank": 512})).model
+    assert (latent.kv_rank, latent.kv_heads) == (512, latent.heads)
+
+
+def test_what_a_job_says_of_experts_is_set_like_any_field() -> None:
+    job = resolve(EXAMPLE.with_all({"model": "mixtral-8x7b", "imbalance": 1.3, "capacity": 1.25, "overlap_experts": True}))
+    assert (job.imbalance, job.capacity, job.overlap_experts) == (1.3, 1.25, True)
+    usual = resolve(EXAMPLE)
+    assert (usual.imbalance, usual.capacity, usual.overlap_experts) == (1.0, 0.0, False)
 
 
 def test_a_file_that_is_not_there_marks_its_field() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +30,7 @@ predictions = st.none() | st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatc
 
 
 settable = {
-    "nic_gbit_s": st.floats(0.001, 8e6), "sequence": st.integers(1, 1024), "layers": st.integers(1, 999), "tied": st.booleans(),
+    "nic_gbit_s": st.floats(0.001, 8e6), "sequence": st.integers(1, 1024), "layers": st.integers(8, 999), "tied": st.booleans(),
     "precision": st.sampled_from(["bf16", "fp8"]),
 }  # fmt: skip
 
@@ -45,6 +46,35 @@ def test_a_document_written_and_read_has_the_same_numbers_to_the_last_bit(
     assert resolve(back.inputs) == resolve(inputs)
     assert (back.inputs.values, back.space, back.plan, back.predictions, back.version) == (inputs.values, DOCUMENT.space, PLAN, said, "1.0")
     assert dumps(back) == dumps(document)
+
+
+def test_a_plan_of_experts_reads_back_with_its_degrees_and_its_schedule() -> None:
+    """ep, etp and schedule of the plan, bounds on them, and what the job says of experts are in the file."""
+    inputs = EXAMPLE.with_all({"model": "mixtral-8x7b", "imbalance": 1.2, "overlap_experts": True, "stack": "torchtitan"})
+    plan = Plan(tp=2, pp=4, vpp=2, dp=16, ep=8, etp=2, dp_shard=16, zero=2, sequence_parallel=1, schedule=4)
+    document = Document(inputs, Space().with_("ep", "4,8").with_("etp", "<=2").with_("schedule", "1f1b,dualpipev"), plan)
+    text = dumps(document)
+    back = loads(text)
+    assert (back.plan, back.space, resolve(back.inputs)) == (plan, document.space, resolve(inputs))
+    assert 'schedule = "dualpipev"' in text and "ep = 8\n" in text and 'ep = "4,8"' in text and "imbalance = 1.2\n" in text
+
+
+LATER = (  # keys that a plan file of the first schema lacked
+    "etp", "schedule", "imbalance", "capacity", "overlap_experts", "chunked", "sinks", "kv_rank", "q_rank", "rope_dim", "v_dim",
+    "shared_gate", "moe_every", "router_groups", "groups_per_token", "mtp_layers", "published_active", "schedules", "expert_parallel",
+    "expert_tensor", "ep_overlap",
+)  # fmt: skip
+
+
+def test_a_file_from_before_expert_parallelism_opens_as_it_was() -> None:
+    """What such a file does not tell stands at its default: no experts, 1F1B, the same job."""
+    text = re.sub(rf"^({'|'.join(LATER)}) = (\[[^]]*\]|.*)\n", "", dumps(DOCUMENT), flags=re.MULTILINE)
+    assert not re.search(r"^(etp|schedule|imbalance|moe_every) =", text, re.MULTILINE)
+    back = loads(text)
+    assert back.plan == PLAN and (back.plan.etp, back.plan.schedule) == (1, 0)
+    job = resolve(DOCUMENT.inputs)
+    stack = replace(job.stack, expert_parallel=False, expert_tensor="never", ep_overlap=0.0)
+    assert resolve(back.inputs) == replace(job, stack=stack)
 
 
 def test_a_document_without_a_plan_is_a_job_to_plan() -> None:

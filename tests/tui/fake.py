@@ -30,7 +30,10 @@ class FakeResult:
         tp, pp, mb = (np.array([row[i] for row in rows], dtype=np.int64) for i in range(3))
         one = np.ones_like(tp)
         dp = np.maximum(1, job.cluster.gpus // (tp * pp))
-        self._plans = Plan(tp, pp, one, one, dp, one, dp, one, one, (tp > 1) * 1, mb, (mb > 2) * 2, one * 0)
+        self._plans = Plan(
+            tp, pp, one, one, dp, ep=one, etp=one, dp_shard=dp, dp_replicate=one, zero=one, sequence_parallel=(tp > 1) * 1,
+            micro_batch=mb, recompute=(mb > 2) * 2, recompute_layers=one * 0, schedule=one * 0,
+        )  # fmt: skip
         estimate = self.estimate(np.arange(len(rows)))
         self.memory_bytes, self.step_seconds, self.fits = estimate.memory, estimate.step, estimate.fits
         fitting = np.flatnonzero(self.fits)
@@ -38,7 +41,7 @@ class FakeResult:
         self.alike = min(3, len(self.order))
         rejected = np.flatnonzero(~self.fits)
         self.rejected_order = rejected[np.argsort(self.memory_bytes[rejected], kind="stable")]
-        self.counts = Counts(1000, {"world": 1000 - len(rows)}, len(rows), len(fitting), 0.0)
+        self.counts = Counts(1000, {"world": 1000 - len(rows)}, len(rows), len(fitting), 0.0, len(rows))
 
     def plans(self, rows: Any) -> Plan:
         """The plans of some rows."""

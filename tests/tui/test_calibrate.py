@@ -258,7 +258,8 @@ def test_the_runs_in_the_document_can_be_calibrated_on(bench: Bench) -> None:
         ({"step_s": "-1.5"}, "mine.csv: line 4: column 'step_s' must be at least 1e-06 and below 1e15, not -1.5"),
         ({"gpu": "h1000"}, "mine.csv: line 4: no gpu is called 'h1000'; did you mean h100-sxm"),
         ({"gpu": "b200"}, "mine.csv: column 'gpu' tells h100-sxm on line 2 and b200 on line 4; calibrate one cluster at a time"),
-        ({"experts": "8"}, "mine.csv: line 4: a mixture of experts"), ({"hidden": ""}, "mine.csv: line 4: column 'hidden' is blank"),
+        ({"experts": "8", "ep": "3"}, "mine.csv: line 4: ep 3 does not divide the 8 experts"),
+        ({"hidden": ""}, "mine.csv: line 4: column 'hidden' is blank"),
     ],
 )  # fmt: skip
 def test_a_row_that_cannot_be_used_is_refused(bench: Bench, change: Mapping[str, str], says: str) -> None:

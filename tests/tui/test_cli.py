@@ -197,7 +197,6 @@ REFUSED = [
     (["plan", "--gpus", ""], "gpus is empty"),
     (["plan", "--gpus", "20"], "use 16 or 24"),
     (["plan", "--model", "lama-3.1-8b"], "did you mean llama"),
-    (["plan", "--model", "mixtral-8x7b"], "mixture of experts"),
     (["plan", "--model", "/nowhere/config.json"], "/nowhere/config.json"),
     (["plan", "--gpu", "h100"], "did you mean"),
     (["plan", "--precision", "fp8", "--gpu", "a100-80gb-sxm"], "no fp8 units"),

@@ -17,7 +17,8 @@ from tests.planner.stepfiles import ROW, rows, write
 from tui import cli, cli_plan
 
 ROOT = Path(__file__).parents[2]
-REFUSED = "a mixture of experts; tmplan plans dense models so far"
+WRONG = {"experts": "8", "ep": "3"}
+REFUSED = "ep 3 does not divide the 8 experts"
 
 
 class Desk:
@@ -60,7 +61,7 @@ def test_every_row_gets_a_line_in_order(desk: Desk) -> None:
 
 def test_every_key_of_a_line_is_documented(desk: Desk) -> None:
     """docs/json.md names each key of a prediction, refused ones among them."""
-    assert desk.run(desk.file(rows({"recompute": ""}, {"experts": "8"}))) == 0
+    assert desk.run(desk.file(rows({"recompute": ""}, WRONG))) == 0
     documented = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "json.md").read_text().split("## estimate")[1]))
     assert set(desk.lines[0]) | set(desk.lines[1]) <= documented
     assert set(desk.lines[1]) == {"id", "error"}
@@ -68,7 +69,7 @@ def test_every_key_of_a_line_is_documented(desk: Desk) -> None:
 
 def test_a_row_refused_stops_no_other(desk: Desk) -> None:
     """A refused row holds its sentence, the rest are predicted, and stderr counts each sentence."""
-    assert desk.run(desk.file(rows({}, {"experts": "8"}, {"gpu": "h1000"}, {"experts": "2"}, {"tp": "-1"}))) == 0
+    assert desk.run(desk.file(rows({}, WRONG, {"gpu": "h1000"}, WRONG | {"seq": "4096"}, {"tp": "-1"}))) == 0
     assert ["error" in line for line in desk.lines] == [False, True, True, True, True]
     assert desk.lines[1]["error"] == REFUSED
     said = desk.err.splitlines()
@@ -81,7 +82,7 @@ def test_a_row_refused_stops_no_other(desk: Desk) -> None:
 
 def test_where_no_row_can_be_predicted_the_code_is_one(desk: Desk) -> None:
     """The lines are written all the same."""
-    assert desk.run(desk.file(rows({"experts": "8"}))) == 1
+    assert desk.run(desk.file(rows(WRONG))) == 1
     assert desk.lines == [{"id": "run-0", "error": REFUSED}]
     assert desk.err == f"0 of 1 row predicted\n1 refused: {REFUSED}\n"
 
@@ -113,7 +114,7 @@ def test_json_lines_say_what_csv_says(desk: Desk) -> None:
 
 def test_a_file_gets_what_stdout_would(desk: Desk) -> None:
     """With --out the lines stand in the file and stdout is empty."""
-    path = desk.file(rows({}, {"experts": "8"}))
+    path = desk.file(rows({}, WRONG))
     assert desk.run(path) == 0
     expected, out = desk.out, str(desk.folder / "p.jsonl")
     assert desk.run(path, "--out", out) == 0
@@ -165,7 +166,7 @@ def test_a_misspelt_column_is_told(desk: Desk) -> None:
 
 def test_how_far_it_is_is_told_once_it_takes_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress is on stderr when there is no patience left, and never otherwise."""
-    path = desk.file(rows({}, {"experts": "8"}, {"seq": "4096"}))
+    path = desk.file(rows({}, WRONG, {"seq": "4096"}))
     assert desk.run(path) == 0
     assert "done so far" not in desk.err
     monkeypatch.setattr(cli_plan, "PATIENCE", 0.0)
