@@ -58,5 +58,5 @@ def test_the_architecture_note_names_every_module_of_the_planner() -> None:
 def test_the_changelog_counts_the_presets_there_are(kind: str) -> None:
     """The numbers of presets in the changelog are those shipped."""
     count = len(list((ROOT / "planner" / "presets" / kind).glob("*.toml")))
-    word = "dense models" if kind == "models" else "GPUs" if kind == "gpus" else kind
+    word = "GPUs" if kind == "gpus" else kind
     assert f"{count} {word}" in (ROOT / "CHANGELOG.md").read_text()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from planner.inputs import EXAMPLE, resolve
-from planner.specs import Job
+from planner.specs import SCHEDULES, Job
 
 
 def example(**changes: object) -> Job:
@@ -27,3 +27,20 @@ def korthikanti(model: str, gpus: int, batch: int) -> Job:
 def bare(job: Job) -> Job:
     """The same with the stack's allowances over theory taken out."""
     return replace(job, stack=replace(job.stack, activation_overhead=1.0, allocator_slack=0.0, context_bytes=0.0))
+
+
+def cut(job: Job, layers: int) -> Job:
+    """The same with the model cut to its first layers."""
+    dense = min(job.model.dense_layers, layers - 1)
+    return replace(job, model=replace(job.model, layers=layers, dense_layers=dense))
+
+
+def mixture(model: str = "qwen3-30b-a3b", layers: int = 8, **changes: object) -> Job:
+    """A mixture of experts cut to so many layers, on 16 H100 and a stack made to take it."""
+    job = cut(example(**({"model": model, "gpus": 16, "global_batch": 64, "sequence": 4096} | changes)), layers)
+    return replace(job, stack=replace(job.stack, expert_parallel=True))
+
+
+def every_schedule(job: Job) -> Job:
+    """The same on a stack that runs every pipeline schedule."""
+    return replace(job, stack=replace(job.stack, schedules=SCHEDULES))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import compute, estimate, presets
+from planner import compute, layercosts, presets
 from planner.evaluate import evaluate
 from planner.plan import Plan
 from tests.planner.jobs import korthikanti, small
@@ -48,7 +48,7 @@ def test_fp8_runs_products_faster_and_nothing_else() -> None:
     """fp8 speeds matrix products by the GPU's share of the nominal gain and leaves attention alone."""
     bf16, fp8 = small(), small(precision="fp8")
     plan = Plan(tp=2, dp=8).column()
-    a, b = (estimate.layer_cost(job, plan) for job in (bf16, fp8))
+    a, b = (layercosts.layer_cost(job, plan) for job in (bf16, fp8))
     assert b.layer_forward[0] < a.layer_forward[0]
     attention = [compute.attention_forward(job, plan, 4096.0, 1e12) for job in (bf16, fp8)]
     assert attention[0] == attention[1]
@@ -70,11 +70,29 @@ def test_elementwise_work_moves_what_it_reads_and_writes() -> None:
     assert moved == pytest.approx(3 * 8 * h + 2 * (12 * h + 4 * rotated + 6 * f))
 
 
-def test_sliding_windows_shorten_what_local_layers_attend_to() -> None:
-    """Gemma 2 attends to half the keys of a global layer in its global half, to its window in the other."""
-    model = presets.model("gemma-2-9b")
-    assert compute.attended(model, 2048) == 1024
-    assert compute.attended(model, 8192) == pytest.approx(0.5 * 4096 + 0.5 * (4096 - 4096**2 / (2 * 8192)))
+@pytest.mark.parametrize(
+    ("name", "window", "every"),
+    [("gpt-oss-20b", 128, 2), ("gemma-2-9b", 4096, 2), ("gemma-3-12b", 1024, 6), ("llama-4-maverick-17b-128e", 0, 1)],
+)
+@pytest.mark.parametrize("sequence", [2048, 8192])
+def test_sliding_windows_shorten_what_local_layers_attend_to(name: str, window: int, every: int, sequence: int) -> None:
+    """gpt-oss looks back 128 tokens in every second layer, Gemma 2 4,096 in every second, Gemma 3 1,024 in five of six: counted query by
+    query and layer by layer, FLOPs are 4 a key, head and its width. Llama 4's chunks of 8,192 are no shorter than these sequences."""
+    job = small(model=name, sequence=sequence)
+    model = job.model
+    keys = np.arange(sequence) + 0.5  # a query sees those before it, and half of its own block
+    layers = [keys if not window or layer % every == every - 1 else np.minimum(keys, window) for layer in range(model.layers)]
+    each = 4.0 * model.heads * model.head_dim * float(np.sum(layers)) / model.layers
+    flops = compute.attention_flops(job, Plan(), float(sequence))
+    assert flops == pytest.approx(each, rel=1e-3)
+    if 0 < window < sequence:
+        assert flops < compute.attention_flops(replace(job, model=replace(model, sliding_window=0)), Plan(), float(sequence))
+
+
+def test_chunks_are_half_as_far_to_look_back_in_as_windows() -> None:
+    """Three of four of Llama 4's layers look back to the start of their chunk of 8,192 tokens: a mean of half a chunk."""
+    model = presets.model("llama-4-maverick-17b-128e")
+    assert compute.attended(model, 32_768) == pytest.approx(0.25 * 16_384 + 0.75 * 4096)
 
 
 # Korthikanti et al. 2022, Table 4: one layer of the 22B model, tp 8, micro-batch 4, A100: forward and backward, milliseconds
@@ -82,7 +100,7 @@ def test_sliding_windows_shorten_what_local_layers_attend_to() -> None:
 def test_one_layer_of_the_22b_model_meets_table_4(sp: int, forward: float, backward: float) -> None:
     """A layer's forward and backward pass with its collectives lies within 25 % of Table 4 of Korthikanti et al. 2022."""
     job = korthikanti("gpt-22b", 8, 4)
-    cost = estimate.layer_cost(job, Plan(tp=8, micro_batch=4, sequence_parallel=sp).column())
+    cost = layercosts.layer_cost(job, Plan(tp=8, micro_batch=4, sequence_parallel=sp).column())
     sent = job.stack.tp_exposed * cost.tp_forward[0]
     ours = np.array([cost.layer_forward[0] + sent, cost.layer_backward[0] + sent]) * 1e3
     assert ours == pytest.approx([forward, backward], rel=0.25)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from planner import presets
 from planner.advice import nearest
+from planner.blocks import BLOCK
 from planner.plan import Plan
 from planner.rules import SENTENCES
-from planner.search import BLOCK, Cancelled, ascending, search, why_refused
+from planner.search import Cancelled, ascending, search, why_refused
 from planner.space import Space
 from planner.specs import GIB
 from tests.planner.jobs import example, small

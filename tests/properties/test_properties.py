@@ -3,68 +3,37 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import presets
+from planner import stagecosts
 from planner.evaluate import evaluate, stages
 from planner.lattice import divisors
 from planner.plan import FIELDS, Plan, columns_of, distinct
-from planner.search import Result, search
+from planner.search import search
 from planner.space import Bounds, Space
 from planner.specs import Job
-from tests.planner.jobs import example
-
-MODELS = ("llama-3.2-1b", "llama-3.1-8b", "qwen2.5-7b", "gpt3-175b", "falcon-7b", "gemma-2-2b", "bloom-176b", "olmo-2-7b")
-SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-
-
-@st.composite
-def jobs(draw: Any) -> Job:
-    """Jobs over models, stacks, sizes, precisions and options; small enough to search whole."""
-    gpus = draw(st.sampled_from([1, 2, 6, 8, 12, 16, 24, 56, 64]))
-    return example(
-        model=draw(st.sampled_from(MODELS)),
-        stack=draw(st.sampled_from(presets.names("stacks"))),
-        gpu=draw(st.sampled_from(["h100-sxm", "a100-80gb-sxm", "mi300x", "rtx-4090", "gb200"])),
-        gpus=gpus,
-        gpus_per_node=draw(st.sampled_from([n for n in (1, 2, 4, 6, 7, 8) if gpus % n == 0 or n > gpus])),
-        sequence=draw(st.sampled_from([512, 1024, 2048])),
-        global_batch=draw(st.sampled_from([1, 6, 48, 64, 112])),
-        optimizer=draw(st.sampled_from(["adamw", "adamw-8bit", "sgd"])),
-        offload_optimizer=draw(st.booleans()),
-        attention=draw(st.sampled_from(["flash-2", "fused-softmax", "unfused"])),
-    )
-
-
-def searched(job: Job, space: Space | None = None) -> Result:
-    result = search(job, space)
-    assume(len(result))
-    return result
-
-
-def some(result: Result, draw: st.DataObject, most: int = 12) -> Any:
-    """Some rows of a result."""
-    return np.array(draw.draw(st.lists(st.integers(0, len(result) - 1), min_size=1, max_size=most)))
+from tests.properties.strategies import SETTINGS, any_job, every_stage_an_edge, many, one, searched, some
 
 
 @SETTINGS
-@given(jobs())
+@given(any_job())
 def test_the_degrees_multiply_to_the_world(job: Job) -> None:
-    """tp x pp x cp x dp is the number of GPUs and dp_shard x dp_replicate is dp, in every plan."""
+    """tp x pp x cp x dp is the number of GPUs, dp_shard x dp_replicate is dp, and ep x etp lies in tp x cp x dp, in every plan."""
     result = searched(job)
     plans = result.plans(np.arange(len(result)))
     assert (plans.tp * plans.pp * plans.cp * plans.dp == job.cluster.gpus).all()
     assert (plans.dp_shard * plans.dp_replicate == plans.dp).all()
+    assert ((plans.tp * plans.cp * plans.dp) % (plans.ep * plans.etp) == 0).all()
+    assert (max(job.model.experts, 1) % plans.ep == 0).all()
     assert (job.global_batch % (plans.dp * plans.micro_batch) == 0).all()
 
 
 @SETTINGS
-@given(jobs())
+@given(any_job())
 def test_allowed_and_refused_make_up_what_was_seen(job: Job) -> None:
     """seen = evaluated + the refused of every rule; plans that fit and the rest make up those evaluated; every plan is ranked once."""
     result = search(job)
@@ -77,7 +46,7 @@ def test_allowed_and_refused_make_up_what_was_seen(job: Job) -> None:
 
 
 @SETTINGS
-@given(jobs(), st.data())
+@given(any_job(), st.data())
 def test_a_column_equals_its_rows(job: Job, data: st.DataObject) -> None:
     """The search, a column of plans and one plan alone give the same numbers for the same plan."""
     result = searched(job)
@@ -93,7 +62,7 @@ def test_a_column_equals_its_rows(job: Job, data: st.DataObject) -> None:
 
 
 @SETTINGS
-@given(jobs(), st.data())
+@given(any_job(), st.data())
 def test_totals_equal_the_sum_of_their_parts(job: Job, data: st.DataObject) -> None:
     """Parts of memory sum to the device's bytes, parts of time to the step; none is negative or not finite."""
     result = searched(job)
@@ -106,10 +75,14 @@ def test_totals_equal_the_sum_of_their_parts(job: Job, data: st.DataObject) -> N
 
 
 @SETTINGS
-@given(jobs(), st.data())
+@given(any_job(), st.data())
 def test_an_edge_stage_is_always_the_fullest(job: Job, data: st.DataObject) -> None:
     """Memory of every stage, worked out one by one, peaks at the number the search uses, at the stage it names."""
     result = searched(job)
+    plans = many(result, data)
+    with every_stage_an_edge():
+        fullest = evaluate(job, plans).memory
+    assert evaluate(job, plans).memory == pytest.approx(fullest, rel=1e-12)
     row = int(some(result, data, 1)[0])
     plan = result.plan(row)
     all_of_them = stages(job, plan)
@@ -120,23 +93,34 @@ def test_an_edge_stage_is_always_the_fullest(job: Job, data: st.DataObject) -> N
 
 
 @SETTINGS
-@given(jobs(), st.data())
+@given(any_job(), st.data())
+def test_an_edge_stage_is_always_the_slowest(job: Job, data: st.DataObject) -> None:
+    """A micro-batch's time on every stage, worked out one by one, peaks at the number the search uses."""
+    plans = many(searched(job), data)
+    with every_stage_an_edge():
+        slowest = stagecosts.pipeline(job, plans, stagecosts.edge_cost(job, plans)).slowest_stage
+    assert stagecosts.pipeline(job, plans, stagecosts.edge_cost(job, plans)).slowest_stage == pytest.approx(slowest, rel=1e-12)
+
+
+@SETTINGS
+@given(any_job(), st.data())
 def test_more_sharding_never_adds_memory(job: Job, data: st.DataObject) -> None:
-    """A higher ZeRO stage never adds to the states; up to ZeRO-2, which gathers nothing, nor to the device; nor does a larger group."""
-    result = searched(job)
-    plan = result.plan(int(some(result, data, 1)[0]))
-    ladder = [evaluate(job, plan.with_(zero=z, dp_shard=plan.dp if z else 1, dp_replicate=1 if z else plan.dp)) for z in range(4)]
-    states = [sum(float(e.memory_parts[k][0]) for k in ("parameters", "gradients", "optimizer")) for e in ladder]
-    assert all(b <= a * (1 + 1e-12) for a, b in pairwise(states))
-    assert all(b.memory[0] <= a.memory[0] * (1 + 1e-12) for a, b in pairwise(ladder[:3]))
+    """A higher ZeRO stage never adds to the states of any stage; up to ZeRO-2, which gathers nothing, nor to the device; nor does a
+    larger group."""
+    plan = one(searched(job), data)
+    ladder = [plan.with_(zero=z, dp_shard=plan.dp if z else 1, dp_replicate=1 if z else plan.dp) for z in range(4)]
+    purposes = ("parameters", "gradients", "optimizer", "experts")
+    states = [[sum(stage.get(k, 0.0) for k in purposes) for stage in stages(job, p)] for p in ladder]
+    assert all(b <= a * (1 + 1e-12) for less, more in pairwise(states) for a, b in zip(less, more, strict=True))
+    assert all(b.memory[0] <= a.memory[0] * (1 + 1e-12) for a, b in pairwise([evaluate(job, p) for p in ladder[:3]]))
+    groups = [int(d) for d in divisors(plan.dp) if d > 1 and plan.tp * plan.cp * d % (plan.ep * plan.etp) == 0]
     for zero in (1, 2, 3):
-        groups = [int(d) for d in divisors(plan.dp) if d > 1]
         sizes = [float(evaluate(job, plan.with_(zero=zero, dp_shard=d, dp_replicate=plan.dp // d)).memory[0]) for d in groups]
         assert all(b <= a * (1 + 1e-12) for a, b in pairwise(sizes))
 
 
 @SETTINGS
-@given(jobs(), st.data())
+@given(any_job(), st.data())
 def test_recomputing_more_never_keeps_more_and_never_runs_faster(job: Job, data: st.DataObject) -> None:
     """From none to the first N layers to all, activations kept on each stage fall and the step grows."""
     result = searched(job)
@@ -150,15 +134,16 @@ def test_recomputing_more_never_keeps_more_and_never_runs_faster(job: Job, data:
 
 
 @SETTINGS
-@given(jobs(), st.data())
+@given(any_job(), st.data())
 def test_bounds_are_a_filter_of_the_free_search(job: Job, data: st.DataObject) -> None:
-    """Pinning an axis to a value finds exactly the plans of the free search that have it, with the same numbers."""
+    """Pinning an axis to a value finds exactly the plans that fit of the free search that have it, with the same numbers."""
     free = searched(job)
-    plans = free.plans(np.arange(len(free)))
-    axis = data.draw(st.sampled_from(["tp", "pp", "vpp", "cp", "dp", "zero", "micro_batch", "recompute", "sequence_parallel"]))
-    value = data.draw(st.sampled_from(sorted({int(v) for v in getattr(plans, axis)})))
+    plans = free.plans(free.order)
+    axes = ["tp", "pp", "vpp", "cp", "dp", "ep", "etp", "schedule", "zero", "micro_batch", "recompute", "sequence_parallel"]
+    axis = data.draw(st.sampled_from(axes))
+    value = data.draw(st.sampled_from(sorted({int(v) for v in free.field(axis, np.arange(len(free)))})))
     pinned = search(job, Space({axis: Bounds((value,))}))
-    assert sorted(pinned.step_seconds) == sorted(free.step_seconds[getattr(plans, axis) == value])
+    assert (pinned.step_seconds[pinned.order] == free.step_seconds[free.order][getattr(plans, axis) == value]).all()
 
 
 @given(st.lists(st.tuples(*[st.integers(1, 9)] * 3), min_size=1, max_size=40))

@@ -1,0 +1,171 @@
+"""What must hold for every mixture of experts: where its layers and parameters lie, what experts cost, and how that explains itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner import estimate as est
+from planner import parameters, shard, split, traffic
+from planner.architecture import Model
+from planner.compute import linear_shapes
+from planner.evaluate import evaluate, explain
+from planner.experts import expert_shapes
+from planner.formula import Step
+from planner.lattice import divisors
+from planner.plan import Plan
+from planner.schedule import model_flops
+from planner.specs import Job
+from tests.properties.strategies import SETTINGS, layers_of, mixtures, one, searched
+
+
+def whole_vectors(model: Model) -> int:
+    """Parameters of one layer that every tensor-parallel rank holds: norms, biases behind row-parallel products, latent projections."""
+    divided = (model.heads + 2 * model.kv_heads) * model.head_dim * ((model.bias or model.qkv_bias) and not model.kv_rank)
+    middle = (2 if model.gated else 1) * model.ffn * model.bias
+    return parameters.layer_vectors(model) - divided - middle + parameters.down_projections(model)
+
+
+@SETTINGS
+@given(mixtures(), st.data())
+def test_each_kind_of_layer_sums_to_the_models(job: Job, data: st.DataObject) -> None:
+    """Over all stages layers sum to the model's, dense ones to its dense ones, sparse ones to its sparse ones and those of prediction."""
+    model, plan = job.model, one(searched(job), data)
+    _, layers = layers_of(job, plan)
+    every, dense, sparse = (np.broadcast_to(kind, (plan.pp, 1)) for kind in layers)
+    assert min(every.min(), dense.min(), sparse.min()) >= 0
+    assert every.sum() == model.layers
+    assert dense.sum() == model.layers - model.sparse_layers
+    assert sparse.sum() == model.sparse_layers + model.mtp_layers
+
+
+@SETTINGS
+@given(mixtures(), st.data())
+def test_the_parameters_of_all_ranks_are_the_models(job: Job, data: st.DataObject) -> None:
+    """Distinct shards of all stages hold the model's parameters and those of multi-token prediction: what every rank of a tensor
+    group holds counted once, padding apart, with heads repeated and the embedding copied where prediction is not on the first stage."""
+    model, plan = job.model, one(searched(job), data)
+    column = plan.column()
+    stage, layers = layers_of(job, plan)
+    held, head = est.static(job, column, stage, layers), split.is_head(column, stage)
+    around, norm = parameters.around_experts(model), parameters.norm_size(model, model.hidden)
+    whole = layers.dense * whole_vectors(model) + layers.sparse * (whole_vectors(around) + parameters.router_parameters(model))
+    whole = whole + head * model.mtp_layers * parameters.mtp_vectors(model)
+    total = (plan.tp * held.weights - (plan.tp - 1) * whole).sum() + plan.ep * plan.etp * held.experts.sum()
+    again = 0 if model.kv_rank else max(plan.tp // model.kv_heads, 1) - 1
+    keys = 2 * model.kv_heads * model.head_dim * (model.hidden + (model.bias or model.qkv_bias))
+    repeated = again * (model.layers + model.mtp_layers) * keys
+    copied = shard.padded_vocab(job, column)[0] * (model.mtp_layers > 0 and not head[0, 0])
+    padding = (2 - model.tied) * (shard.padded_vocab(job, column)[0] - model.vocab)
+    expected = parameters.total_parameters(model) + parameters.mtp_parameters(model) - norm + repeated + (copied + padding) * model.hidden
+    assert total == pytest.approx(expected, rel=1e-12)
+
+
+@SETTINGS
+@given(mixtures(), st.data())
+def test_the_ranks_that_hold_the_same_experts(job: Job, data: st.DataObject) -> None:
+    """Experts lie ep x etp ranks apart, on tp x cp x dp / (ep x etp) ranks each: so many share or repeat them, whatever is sharded."""
+    plan = one(searched(job), data)
+    group = traffic.expert_group(plan)
+    assert group.whole * plan.ep * plan.etp == plan.tp * plan.cp * plan.dp
+    if plan.zero:
+        assert group.shard * group.replicas == group.whole
+        assert shard.expert_shard_size(plan) == group.shard
+
+
+@SETTINGS
+@given(mixtures(), st.data())
+def test_the_products_of_all_layers_are_the_models_flops(job: Job, data: st.DataObject) -> None:
+    """The products of every layer, head and prediction, of all ranks of a stage, are the matrices that the model's FLOPs count,
+    but for what tensor parallelism repeats: latent projections, heads, and the router, whose ranks share the tokens."""
+    model, sp = job.model, data.draw(st.booleans())
+    tp = data.draw(st.sampled_from([t for t in (1, 2, 4, 8) if model.kv_heads % t == 0 and (sp or t == 1 or not model.kv_rank)]))
+    ep, etp = data.draw(st.sampled_from([(1, 1), (2, 1), (4, 1), (1, tp)]))
+    plan, tokens = Plan(tp=tp, ep=ep, etp=etp if not model.bias else 1, sequence_parallel=int(sp and tp > 1)), 4096.0
+    even = replace(job, imbalance=1.0, capacity=0.0)
+
+    def products(own: Job) -> float:
+        return tp * sum(float(m * n * k) for part in linear_shapes(own, plan, tokens).values() for m, n, k in part)
+
+    own, shapes = expert_shapes(even, plan, tokens / tp * model.experts_per_token * plan.etp)
+    routed = tp * sum(float(own * m * n * k) for m, n, k in shapes)
+    router = tokens * model.hidden * model.experts
+    sparse = model.sparse_layers + model.mtp_layers
+    layers = (model.layers - model.sparse_layers) * products(even) + sparse * (products(even.around_experts) + routed + router)
+    heads = tokens * model.hidden * (model.vocab * (1 + model.mtp_layers) + 2 * model.hidden * model.mtp_layers)
+    attention = 6.0 * (model.layers + model.mtp_layers) * model.heads * (model.key_dim + model.value_dim) * _keys(job)
+    assert 6.0 * (layers + heads) / tokens + attention == pytest.approx(model_flops(job) / (job.global_batch * job.sequence), rel=1e-12)
+
+
+def _keys(job: Job) -> float:
+    """Keys of the attention square a query sees, both halves of it, mean over layers."""
+    model, s = job.model, job.sequence
+    if not 0 < model.sliding_window < s:
+        return s
+    seen = model.sliding_window if model.chunked else 2 * model.sliding_window - model.sliding_window**2 / s
+    far = model.global_layers / model.layers
+    return far * s + (1 - far) * seen
+
+
+@SETTINGS
+@given(mixtures(), st.data())
+def test_more_expert_parallelism_never_holds_more_of_the_experts(job: Job, data: st.DataObject) -> None:
+    """With all else equal the states of the experts on a rank never grow with ep, nor does the memory of a rank."""
+    plan = one(searched(job), data)
+    degrees = [int(e) for e in divisors(job.model.experts) if (plan.tp * plan.cp * plan.dp_shard) % (e * plan.etp) == 0]
+    ladder = [evaluate(job, plan.with_(ep=e)) for e in degrees]
+    for name in ("experts", None):
+        sizes = [float((e.memory_parts[name] if name else e.memory)[0]) for e in ladder]
+        assert all(b <= a * (1 + 1e-12) for a, b in pairwise(sizes))
+
+
+@SETTINGS
+@given(mixtures(), st.data())
+def test_imbalance_never_helps(job: Job, data: st.DataObject) -> None:
+    """The more tokens the busiest experts get, the more memory and time a step takes: its bubble apart where weight gradients fill it,
+    waits for the host where traffic hides behind others' work; under a capacity they get that many whatever else."""
+    plan = one(searched(job), data)
+    ladder = [evaluate(replace(job, imbalance=load, capacity=0.0), plan) for load in (1.0, 1.2, 2.0, 6.0)]
+    hides = ladder[0].hidden["ep"][0] > 1e-15
+    apart = ("bubble", "straggler") * (plan.schedule > 0) + ("host", "bubble", "straggler") * bool(hides)
+    times = [sum(float(seconds[0]) for part, seconds in e.time_parts.items() if part not in apart) for e in ladder]
+    assert all(b >= a * (1 - 1e-12) for a, b in pairwise(times))
+    assert all(b.memory[0] >= a.memory[0] for a, b in pairwise(ladder))
+    even, uneven = (evaluate(replace(job, imbalance=load, capacity=2.0), plan) for load in (1.0, 3.0))
+    assert even.step[0] == uneven.step[0] and even.memory[0] == uneven.memory[0] == ladder[2].memory[0]
+
+
+@SETTINGS
+@given(mixtures(), st.data())
+def test_hiding_the_all_to_all_never_makes_a_step_slower(job: Job, data: st.DataObject) -> None:
+    """Overlapping the experts' traffic never adds time and never saves memory; what hides leaves the exposed part."""
+    plan = one(searched(job), data)
+    bare, hiding = (evaluate(replace(job, overlap_experts=wanted), plan) for wanted in (False, True))
+    assert hiding.step[0] <= bare.step[0] * (1 + 1e-12)
+    assert hiding.memory[0] >= bare.memory[0]
+    whole = [e.time_parts["ep"][0] + e.hidden["ep"][0] for e in (bare, hiding) if e.slowest[0] == bare.slowest[0]]
+    assert whole == pytest.approx([whole[0]] * len(whole), rel=1e-9, abs=1e-15)
+
+
+@settings(SETTINGS, max_examples=10)
+@given(mixtures(), st.data())
+def test_a_mixtures_numbers_explain_themselves(job: Job, data: st.DataObject) -> None:
+    """The root of each tree is the number of the table, every node has a source and a meaning, and the experts are in it."""
+    plan = one(searched(job), data)
+    numbers, trees = evaluate(job, plan), explain(job, plan)
+    for name, tree in trees.items():
+        assert tree.value == pytest.approx(getattr(numbers, name)[0], rel=1e-12)
+        assert all(step.source and step.meaning and np.isfinite(step.value) for step in nodes(tree))
+    known = {"memory": ("expert_states", "sparse_activations", "stage_experts"), "step": ("sparse_forward", "ep_layer", "exchange_seconds")}
+    assert all(trees[tree].find(name) for tree, names in known.items() for name in names)
+
+
+def nodes(step: Step) -> list[Any]:
+    """A step and all below it."""
+    return [step, *(inner for child in step.children for inner in nodes(child))]

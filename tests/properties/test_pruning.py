@@ -1,0 +1,98 @@
+"""What the search leaves out, it could not have ranked: plans that cannot fit, and layers recomputed without need."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner import lattice
+from planner import search as searching
+from planner.plan import FIELDS, Column
+from planner.search import Result, search
+from planner.space import Space
+from planner.specs import Job
+from tests.planner.jobs import mixture
+from tests.properties.strategies import SETTINGS, any_job, searched
+
+FIRST = Space().with_("recompute", "first")
+EVERY = FIRST.with_("recompute_layers", "1..9999")
+
+
+@st.composite
+def tight(draw: st.DrawFn) -> Job:
+    """Jobs on devices of which much must stay free, so that some plans fit and some do not."""
+    job = draw(any_job())
+    return replace(job, headroom=draw(st.sampled_from([0.0, 0.3, 0.6, 0.8, 0.9])))
+
+
+def unpruned(job: Job, space: Space | None = None) -> Result:
+    """The search of a lattice that keeps what cannot fit."""
+    with patch.object(searching, "grow", partial(lattice.grow, hopeless=True)):
+        return search(job, space)
+
+
+def table(result: Result, rows: Column) -> Column:
+    """The plans of some rows, a line each, with memory and time behind; in the order of their fields."""
+    plans = [result.field(name, rows) for name in FIELDS]
+    lines = np.stack([*plans, result.memory_bytes[rows], result.step_seconds[rows]], axis=1)
+    return np.asarray(lines[np.lexsort(plans[::-1])])
+
+
+@SETTINGS
+@given(tight())
+def test_the_plans_that_fit_are_the_same_without_pruning(job: Job) -> None:
+    """What is refused for its states or activations never fits: with and without it the same plans fit, with the same numbers."""
+    pruned, whole = search(job), unpruned(job)
+    assert (table(pruned, pruned.order) == table(whole, whole.order)).all()
+    assert len(pruned) <= len(whole)
+    assert not {"states", "activations"} & set(whole.counts.refused)
+
+
+@SETTINGS
+@given(tight())
+def test_a_job_that_nothing_fits_keeps_every_plan(job: Job) -> None:
+    """Where nothing fits the search lists all that the rules allow, the nearest first."""
+    result = search(job)
+    if not result.counts.fit:
+        assert not {"states", "activations"} & set(result.counts.refused)
+        assert len(result) == lattice.grow(job, Space(), hopeless=True).allowed
+        assert len(result.rejected_order) == len(result)
+
+
+@SETTINGS
+@given(tight())
+def test_the_fewest_layers_are_recomputed_with_which_a_plan_fits(job: Job) -> None:
+    """Unbounded, `first` lists for each plan the fewest layers with which it fits its device, or all but one; bounded, every number."""
+    free = searched(job, FIRST)
+    fewest_are_listed(free, search(job, EVERY))
+
+
+@pytest.mark.parametrize(("vpp", "dense", "headroom"), [("1", 3, 0.3), (">=2", 3, 0.0), (">=2", 4, 0.5)])
+def test_dense_layers_go_first_where_the_fewest_are_sought(vpp: str, dense: int, headroom: float) -> None:
+    """The same where some plans need to recompute all dense layers and then sparse ones, in every virtual stage."""
+    job = mixture("deepseek-v2-lite-16b", 24, global_batch=32, sequence=16_384)
+    job = replace(job, headroom=headroom, model=replace(job.model, dense_layers=dense))
+    assert fewest_are_listed(search(job, FIRST.with_("vpp", vpp)), search(job, EVERY.with_("vpp", vpp))) > 4
+
+
+def fewest_are_listed(free: Result, every: Result) -> int:
+    """The free search lists of the bounded one's plans those with the fewest layers; the most it had to."""
+    others = [name for name in FIELDS if name != "recompute_layers"]
+    rows = np.arange(len(every))
+    lines = np.stack([every.field(name, rows) for name in others], axis=1)
+    layers = every.field("recompute_layers", rows)
+    _, which = np.unique(lines, axis=0, return_inverse=True)
+    most, fewest = np.zeros(which.max() + 1, np.int64), np.full(which.max() + 1, 9999)
+    fits = every.memory_bytes <= every.job.memory_limit
+    np.maximum.at(most, which, layers)
+    np.minimum.at(fewest, which[fits], layers[fits])
+    wanted = layers == np.where(fewest < 9999, fewest, most)[which]
+    assert (table(free, np.arange(len(free))) == table(every, np.flatnonzero(wanted))).all()
+    assert (np.bincount(which) == most).all()
+    return int(fewest[fewest < 9999].max(initial=0))

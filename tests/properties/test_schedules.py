@@ -1,0 +1,107 @@
+"""What must hold of pipeline schedules, for every model and every plan that has a pipeline."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner import shard, split, stagecosts
+from planner.evaluate import evaluate, stages
+from planner.plan import Plan
+from planner.search import Result
+from planner.space import Space
+from planner.specs import SCHEDULES, Job
+from tests.planner.jobs import every_schedule
+from tests.properties.strategies import SETTINGS, any_job, one, searched
+
+ONE_F_ONE_B, ZB_H1, ZB_H2, ZB_V, DUALPIPE_V = range(len(SCHEDULES))
+PIPELINES = Space().with_("pp", ">=2")
+
+
+@st.composite
+def piped(draw: st.DrawFn) -> Result:
+    """Plans with a pipeline, of a stack that runs every schedule."""
+    return searched(every_schedule(draw(any_job())), PIPELINES)
+
+
+def of(plan: Plan, schedule: int) -> Plan:
+    """The same plan under another schedule, with the virtual stages it asks for."""
+    return plan.with_(schedule=schedule, vpp=2 if schedule >= ZB_V else 1, recompute=min(plan.recompute, 2), recompute_layers=0)
+
+
+def held(job: Job, plan: Plan) -> Any:
+    """Micro-batches in flight on every stage, the overlap of the experts' traffic apart."""
+    column = plan.column()
+    return split.in_flight(column, np.arange(plan.pp)[:, None], shard.micro_batches(job, column))[:, 0]
+
+
+@SETTINGS
+@given(piped(), st.data())
+def test_zero_bubble_schedules_never_idle_more_than_1f1b(result: Result, data: st.DataObject) -> None:
+    """Of one plan, ZB-H2 idles no longer than ZB-H1 and that no longer than 1F1B, for the same work; nor does a step take longer."""
+    job, plan = result.job, one(result, data)
+    ladder = [evaluate(job, of(plan, schedule)) for schedule in (ONE_F_ONE_B, ZB_H1, ZB_H2)]
+    bubbles = [float(e.time_parts["bubble"][0]) for e in ladder]
+    assert bubbles[-1] >= 0
+    assert all(b <= a for a, b in pairwise(bubbles))
+    assert all(b.step[0] <= a.step[0] * (1 + 1e-12) for a, b in pairwise(ladder))
+    assert ladder[0].time_parts["compute"][0] == ladder[1].time_parts["compute"][0] == ladder[2].time_parts["compute"][0]
+
+
+@SETTINGS
+@given(piped(), st.data())
+def test_no_schedule_leaves_more_than_the_whole_bubble(result: Result, data: st.DataObject) -> None:
+    """Every schedule leaves from none to all of the bubble of 1F1B; interleaving leaves a v-th of it."""
+    job, plan = result.job, one(result, data)
+    for schedule in range(len(SCHEDULES)):
+        left = float(stagecosts.edge_cost(job, of(plan, schedule).column()).bubble_left[0])
+        assert 0 <= left <= 1
+    deep = plan.with_(schedule=ONE_F_ONE_B)
+    assert stagecosts.edge_cost(job, deep.column()).bubble_left[0] == pytest.approx(1 / plan.vpp)
+
+
+@SETTINGS
+@given(piped(), st.data())
+def test_no_schedule_holds_more_than_there_is_nor_less_than_1f1b(result: Result, data: st.DataObject) -> None:
+    """On every stage a schedule holds at least one micro-batch and what 1F1B holds there, no more than there are, and ZB-H2 as many
+    as any; interleaved 1F1B holds more than plain."""
+    job, plan = result.job, one(result, data)
+    there = job.global_batch / (plan.dp * plan.micro_batch)
+    plain = held(job, of(plan, ONE_F_ONE_B))
+    assert plain.tolist() == [min(there, plan.pp - i) for i in range(plan.pp)]
+    for schedule, most in ((ZB_H1, plan.pp), (ZB_H2, 2 * plan.pp - 1), (ZB_V, plan.pp), (DUALPIPE_V, plan.pp + 0.5)):
+        own = held(job, of(plan, schedule))
+        assert own.tolist() == [min(there, most)] * plan.pp
+        assert (own >= plain).all()
+    mine = held(job, plan.with_(schedule=ONE_F_ONE_B))
+    assert (mine >= plain - 1e-12).all() and (mine <= there).all()
+
+
+@SETTINGS
+@given(piped(), st.data())
+def test_every_stage_of_every_schedule_holds_whole_layers(result: Result, data: st.DataObject) -> None:
+    """Stages hold whole layers, none fewer than none, all of the model's; exactly one rank holds the head, and it computes the logits."""
+    job, plan = result.job, one(result, data)
+    layers = split.stage_layers(job, plan.column(), np.arange(plan.pp)[:, None])[:, 0]
+    assert (layers >= 0).all() and (layers == layers.astype(int)).all() and layers.sum() == job.model.layers
+    logits = [row["logits"] > 0 for row in stages(job, plan)]
+    assert logits.index(True) == (0 if plan.schedule >= ZB_V else plan.pp - 1) and sum(logits) == 1
+
+
+@SETTINGS
+@given(any_job())
+def test_plans_have_the_schedules_their_stack_runs(job: Job) -> None:
+    """Every plan has a schedule its stack runs; V schedules have two virtual stages a rank, other zero-bubble ones one."""
+    result = searched(job)
+    plans = result.plans(np.arange(len(result)))
+    assert {SCHEDULES[code] for code in np.unique(plans.schedule)} <= set(job.stack.schedules)
+    assert (plans.vpp[plans.schedule >= ZB_V] == 2).all()
+    assert (plans.vpp[(plans.schedule > 0) & (plans.schedule < ZB_V)] == 1).all()
+    assert (plans.pp[plans.schedule > 0] > 1).all()
+    dual = plans.schedule == DUALPIPE_V
+    assert (job.global_batch // (plans.dp * plans.micro_batch) >= 2 * plans.pp)[dual].all()
