@@ -209,7 +209,9 @@ def test_a_stage_takes_what_its_layers_take() -> None:
     repeated under full recompute, the traffic of two sparse layers; each for every micro-batch."""
     job, plan = mixture("deepseek-v3-671b", 4), Plan(dp=16, ep=16, recompute=2)
     dense, sparse = both_layers(job, plan)
-    parts, count = evaluate(job, plan).time_parts, job.global_batch / 16
+    numbers, count = evaluate(job, plan), job.global_batch / 16
+    parts = numbers.time_parts
+    assert numbers.memory_parts["logits"][0] == pytest.approx(2 * job.stack.logits_bytes * TOKENS * job.model.vocab)
 
     def of(name: str) -> float:
         return count * float(3 * getattr(dense, name)[0] + 2 * getattr(sparse, name)[0])
@@ -230,3 +232,11 @@ def test_a_sparse_layer_keeps_what_routing_and_experts_need_again() -> None:
     assert kept == pytest.approx(tokens * (4 * h + 9 * 128) + tokens * 8 * (2 * h + 4 * f + 2 * f + 2 * h))
     busy = float(both_layers(replace(job, imbalance=2.0), plan)[1].layer_activations[0] - around)
     assert busy - kept == pytest.approx(tokens * 8 * (2 * h + 6 * f))
+
+
+def test_offloaded_states_of_experts_leave_for_the_host_with_the_others() -> None:
+    """A node's host takes the optimizer states of its eight GPUs, those of routed experts with them."""
+    kept, moved = (evaluate(replace(mixture(), offload_optimizer=wanted), Plan(dp=16, ep=8)) for wanted in (False, True))
+    gone = [float(kept.memory_parts[purpose][0] - moved.memory_parts[purpose][0]) for purpose in ("optimizer", "experts")]
+    assert min(gone) > 0
+    assert moved.host[0] == pytest.approx(8 * sum(gone))

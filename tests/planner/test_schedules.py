@@ -62,9 +62,9 @@ def test_with_passes_that_take_alike_the_bubble_is_the_papers(name: str, left: f
 
 @pytest.mark.parametrize(("weights", "h1", "h2"), [(0.2, 0.6, 0.4), (0.3, 0.4, 0.1), (0.4, 0.2, 0.0)])
 def test_the_bubble_shrinks_by_what_weight_gradients_fill(weights: float, h1: float, h2: float) -> None:
-    """ZB-H1 leaves (p - 1)(F + B - W) and ZB-H2 (p - 1)(F + B - 2 W), B the gradients of inputs, never less than none."""
+    """ZB-H1 leaves (p - 1)(F + B - W), ZB-V (p - 1)(F + B - 2 W), never less than none, ZB-H2 a share of that where found by search."""
     share = np.array([weights])
-    for name, left in (("zb-h1", h1), ("zb-h2", h2)):
+    for name, left in (("zb-h1", h1), ("zb-v", h2), ("zb-h2", schedule.AUTOMATIC * h2)):
         assert schedule.bubble_left(plan_of(name, 4).column(), share, share)[0] == pytest.approx(left)
 
 
@@ -112,3 +112,12 @@ def test_dense_layers_come_first_in_a_v_too(pp: int) -> None:
     # two slots a stage: embedding and a layer, then two layers each; at the end prediction and head
     assert dense[:, 0].tolist() == [1, 2, 0, 0][:pp]
     assert layers.sum() == job.model.layers and sparse.sum() + dense.sum() == job.model.layers + 1
+
+
+def test_dualpipe_hides_the_experts_traffic_unasked() -> None:
+    """DualPipeV runs one micro-batch's passes beside another's all-to-all and hides the stack's share of it; others hide none unasked."""
+    job = every_schedule(mixture(gpus=32, global_batch=256))
+    job = replace(job, stack=replace(job.stack, ep_overlap=0.7))
+    found = {name: evaluate(job, plan_of(name, 4, dp=8, ep=8)) for name in SCHEDULES}
+    hidden = {name: float(e.hidden["ep"][0] / (e.hidden["ep"][0] + e.time_parts["ep"][0])) for name, e in found.items()}
+    assert hidden == pytest.approx({"dualpipev": 0.7} | dict.fromkeys(SCHEDULES[:-1], 0.0), abs=1e-9)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner import estimate as est
-from planner import parameters, shard, split, traffic
+from planner import parameters, shard, split, stagecosts, traffic
 from planner.architecture import Model
 from planner.compute import linear_shapes
 from planner.evaluate import evaluate, explain
@@ -21,8 +21,11 @@ from planner.formula import Step
 from planner.lattice import divisors
 from planner.plan import Plan
 from planner.schedule import model_flops
+from planner.search import search
+from planner.space import Space
 from planner.specs import Job
-from tests.properties.strategies import SETTINGS, layers_of, mixtures, one, searched
+from tests.planner.jobs import every_schedule, mixture
+from tests.properties.strategies import SETTINGS, every_stage_an_edge, layers_of, mixtures, one, searched
 
 
 def whole_vectors(model: Model) -> int:
@@ -65,6 +68,25 @@ def test_the_parameters_of_all_ranks_are_the_models(job: Job, data: st.DataObjec
     padding = (2 - model.tied) * (shard.padded_vocab(job, column)[0] - model.vocab)
     expected = parameters.total_parameters(model) + parameters.mtp_parameters(model) - norm + repeated + (copied + padding) * model.hidden
     assert total == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "dense"), [("deepseek-v3-671b", 10, 3), ("deepseek-v2-lite-16b", 22, 4), ("glm-4.5-air-106b-a12b", 12, 5)]
+)
+@pytest.mark.parametrize("stack", ["megatron-core", "torchtitan"])
+def test_where_dense_layers_end_is_an_edge(name: str, layers: int, dense: int, stack: str) -> None:
+    """Where first layers are dense and the head is small, some plans are slowest neither at an end nor on the second stage; the stages
+    looked at hold the fullest and the slowest in every plan."""
+    job = every_schedule(mixture(name, layers, stack=stack, gpus=48, global_batch=96, sequence=1024))
+    job = replace(job, model=replace(job.model, dense_layers=dense, mtp_layers=0, vocab=16_000))
+    result = search(job, Space().with_("pp", ">=4").with_("tp", "1").with_("cp", "1").with_("recompute", "none,full"))
+    plans = result.plans(np.arange(len(result)))
+    edges = evaluate(job, plans), stagecosts.pipeline(job, plans, stagecosts.edge_cost(job, plans)).slowest_stage
+    with every_stage_an_edge():
+        every = evaluate(job, plans), stagecosts.pipeline(job, plans, stagecosts.edge_cost(job, plans)).slowest_stage
+    assert edges[0].memory == pytest.approx(every[0].memory, rel=1e-12)
+    assert edges[1] == pytest.approx(every[1], rel=1e-12)
+    assert ((every[0].slowest > 1) & (every[0].slowest < plans.pp - 1)).any()
 
 
 @SETTINGS
