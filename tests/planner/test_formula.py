@@ -12,9 +12,12 @@ from planner.memory import layer_activations
 from planner.plan import Plan
 from planner.quantities import QUANTITIES, write
 from planner.sources import SOURCES
-from tests.planner.jobs import example, korthikanti, small
+from planner.specs import Job
+from tests.planner.jobs import every_schedule, example, korthikanti, mixture, small
 
 META = Plan(tp=8, pp=16, vpp=8, dp=128, dp_shard=128, zero=1, sequence_parallel=1, recompute=1)
+MIXED = every_schedule(mixture("deepseek-v3-671b", 13, stack="torchtitan", gpus=64, global_batch=256))
+DUAL = Plan(tp=2, pp=4, vpp=2, dp=8, ep=8, dp_shard=8, zero=2, sequence_parallel=1, schedule=4)
 # words that stand in notations beside symbols; every one of at least two letters, so that none is taken for a symbol
 TEXT = """
     activations AdamW all also and at attention beyond bit by bytes displace divided domain dx dy dz else embedding fewer first
@@ -34,29 +37,35 @@ def walk(step: Step) -> list[Step]:
 @pytest.mark.parametrize(
     ("job", "plan"),
     [(example(), META), (small(), Plan(dp=16, dp_shard=16, zero=3)), (korthikanti("gpt-1t", 512, 512), Plan(tp=8, pp=64, recompute=2)),
-     (small(offload_optimizer=True, stack="torchtitan"), Plan(cp=2, tp=2, dp=4, dp_shard=2, dp_replicate=2, zero=3, sequence_parallel=1))],
-    ids=["meta", "fsdp", "full", "offload"],
+     (small(offload_optimizer=True, stack="torchtitan"), Plan(cp=2, tp=2, dp=4, dp_shard=2, dp_replicate=2, zero=3, sequence_parallel=1)),
+     (MIXED, DUAL)],
+    ids=["meta", "fsdp", "full", "offload", "mixture"],
 )  # fmt: skip
-def test_the_trees_give_the_tables_numbers(job: object, plan: Plan) -> None:
+def test_the_trees_give_the_tables_numbers(job: Job, plan: Plan) -> None:
     """The roots of the trees are the numbers evaluate gives, to the last bit but rounding."""
-    numbers = evaluate(job, plan)  # type: ignore[arg-type]
-    trees = explain(job, plan)  # type: ignore[arg-type]
+    numbers = evaluate(job, plan)
+    trees = explain(job, plan)
     assert trees["memory"].value == pytest.approx(numbers.memory[0], rel=1e-12)
     assert trees["step"].value == pytest.approx(numbers.step[0], rel=1e-12)
     assert trees["mfu"].value == pytest.approx(numbers.mfu[0], rel=1e-12)
 
 
 def test_a_tree_reaches_down_to_the_formulas_of_the_papers() -> None:
-    """Memory leads to activations, optimizer states and weights; time to matrix products, traffic and the bubble; all with sources."""
-    trees = explain(example(), META)
-    for tree, names in (
-        ("memory", ["activation_bytes", "layer_activations", "optimizer_bytes", "stage_weights", "tokens", "in_flight"]),
-        ("step", ["bubble_seconds", "stage_compute", "linear_forward", "gemm_seconds", "tp_forward", "dp_seconds", "optimizer_seconds"]),
+    """Memory leads to activations, optimizer states and weights; time to matrix products, traffic and the bubble; in a mixture of experts
+    to those of both kinds of layer and to the all-to-all; all with sources."""
+    memory = ["activation_bytes", "layer_activations", "optimizer_bytes", "tokens", "in_flight"]
+    step = ["bubble_seconds", "linear_forward", "gemm_seconds", "tp_forward", "dp_seconds", "optimizer_seconds"]
+    sparse_memory = ["expert_states", "stage_experts", "expert_weights", "sparse_activations", "dense_stage_layers", "mixed_weights"]
+    sparse_step = ["mixed_compute", "sparse_forward", "experts_linear", "ep_layer", "exchange_seconds", "mtp_seconds", "bubble_left"]
+    for trees, names in (
+        (explain(example(), META), {"memory": [*memory, "stage_weights"], "step": [*step, "stage_compute"]}),
+        (explain(MIXED, DUAL), {"memory": [*memory, *sparse_memory], "step": [*step, *sparse_step]}),
     ):
-        for name in names:
-            step = trees[tree].find(name)
-            assert step is not None, name
-            assert step.source and step.meaning and step.text
+        for tree, wanted in names.items():
+            for name in wanted:
+                found = trees[tree].find(name)
+                assert found is not None, name
+                assert found.source and found.meaning and found.text
 
 
 def test_numbers_are_put_into_the_notation() -> None:
@@ -111,5 +120,5 @@ def test_values_are_written_in_units_people_read(value: float, unit: str, text: 
 
 def test_every_step_of_a_tree_has_a_finite_value() -> None:
     """No step of any tree is NaN or infinite."""
-    for tree in explain(example(), META).values():
+    for tree in (*explain(example(), META).values(), *explain(MIXED, DUAL).values()):
         assert all(math.isfinite(step.value) for step in walk(tree))

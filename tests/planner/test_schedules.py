@@ -28,6 +28,7 @@ def plan_of(name: str, pp: int, **changes: int) -> Plan:
     ("name", "first", "last"),
     [("1f1b", lambda p: p, lambda p: 1), ("zb-h1", lambda p: p, lambda p: p), ("zb-h2", lambda p: 2 * p - 1, lambda p: 2 * p - 1),
      ("zb-v", lambda p: p, lambda p: p), ("dualpipev", lambda p: p + 0.5, lambda p: p + 0.5)],
+    ids=SCHEDULES,
 )  # fmt: skip
 def test_a_schedule_holds_what_its_paper_says(name: str, pp: int, first: Callable[[int], float], last: Callable[[int], float]) -> None:
     """1F1B holds p - i micro-batches, ZB-H1 and ZB-V p, ZB-H2 2 p - 1 (Qi et al. 2023, Sections 2.3 and 6), DualPipeV 2 p + 1 chunks of

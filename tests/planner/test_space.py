@@ -58,6 +58,9 @@ def test_names_stand_for_the_codes_of_a_plan() -> None:
     assert parse_bounds("recompute", "full, none") == Bounds((0, 2))
     assert parse_bounds("sequence_parallel", "yes") == Bounds((1,))
     assert parse_bounds("zero", "none,3") == Bounds((0, 3))
+    assert parse_bounds("schedule", "1f1b,zb-h1,dualpipev") == Bounds((0, 1, 4))
+    assert parse_bounds("schedule", "interleaved,zb-1p,zb-2p") == Bounds((0, 1, 2))
+    assert write_bounds("schedule", Bounds((3,))) == "zb-v"
 
 
 @pytest.mark.parametrize(

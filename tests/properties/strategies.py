@@ -23,7 +23,7 @@ MODELS = ("llama-3.2-1b", "llama-3.1-8b", "qwen2.5-7b", "gpt3-175b", "falcon-7b"
 # mixtures of experts: how many layers they are cut to, so that 671 B fit a few GPUs
 MIXTURES = {
     "mixtral-8x7b": (2, 8, 32), "qwen3-30b-a3b": (3, 12, 48), "deepseek-v2-lite-16b": (2, 7, 27), "deepseek-v3-671b": (3, 4, 7, 10),
-    "gpt-oss-20b": (6, 24), "llama-4-maverick-17b-128e": (4, 8, 12), "glm-4.5-air-106b-a12b": (2, 6, 14),
+    "gpt-oss-20b": (6, 24), "llama-4-maverick-17b-128e": (4, 8, 11), "glm-4.5-air-106b-a12b": (2, 6, 14),
 }  # fmt: skip
 SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
