@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# gpt-oss-20b on 16 GPUs, for Megatron-LM d98e8a64dd (2026-08-22)
+# Note: the activation of the MLP is no part of a plan: SwiGLU is written, change it where the model has another
+# Note: the base and the scaling of rotary positions are no part of a plan: set them
+# Note: how the router scores and balances experts is no part of a plan: set it (Megatron-LM: softmax, no balancing loss)
+# Note: flash-3 is written as the fused backend of attention (cuDNN)
+# Note: with windows or sinks context parallelism runs by a2a; predicted is a ring
+set -euo pipefail
+
+# ---- fill in: set these here or in the environment; arguments of the script go to Megatron-LM last, and win ----
+MEGATRON="${MEGATRON:-.}"  # the folder of Megatron-LM
+DATA_PATH="${DATA_PATH:-}"  # prefix of the tokenized data; empty: random tokens
+TOKENIZER_TYPE="${TOKENIZER_TYPE:-NullTokenizer}"
+TOKENIZER_MODEL="${TOKENIZER_MODEL:-}"
+CHECKPOINTS="${CHECKPOINTS:-}"  # a folder; empty: none are saved
+TRAIN_ITERS="${TRAIN_ITERS:-1000}"
+LR="${LR:-3e-4}"
+MIN_LR="${MIN_LR:-3e-5}"
+NODE_RANK="${NODE_RANK:-0}"  # 0 on the node of MASTER_ADDR
+MASTER_ADDR="${MASTER_ADDR:-127.0.0.1}"
+MASTER_PORT="${MASTER_PORT:-29500}"
+ROTARY_BASE="${ROTARY_BASE:-10000}"  # of the rotary positions: llama 3 has 500000
+
+# ---- the plan: change it in tmplan ----
+export CUDA_DEVICE_MAX_CONNECTIONS=1
+MODEL=(
+    --num-layers 24
+    --hidden-size 2880
+    --ffn-hidden-size 2880
+    --num-attention-heads 64
+    --kv-channels 64
+    --group-query-attention
+    --num-query-groups 8
+    --window-size 128,0
+    --window-attn-skip-freq 2
+    --softmax-type learnable
+    --swiglu
+    --normalization RMSNorm
+    --position-embedding-type rope
+    --max-position-embeddings 131072
+    --untie-embeddings-and-output-weights
+    --vocab-size 201088
+    --make-vocab-size-divisible-by 128
+    --hidden-dropout 0
+    --attention-dropout 0
+)
+EXPERTS=(
+    --num-experts 32
+    --moe-router-topk 4
+    --moe-ffn-hidden-size 2880
+    --moe-layer-freq 1
+    --moe-grouped-gemm
+    --moe-token-dispatcher-type alltoall
+)
+PARALLEL=(
+    --tensor-model-parallel-size 1
+    --pipeline-model-parallel-size 1
+    --context-parallel-size 2
+    --cp-comm-type a2a
+    --expert-model-parallel-size 8
+    --expert-tensor-parallel-size 1
+    --use-distributed-optimizer
+    --overlap-grad-reduce
+    --overlap-param-gather
+)
+TRAINING=(
+    --micro-batch-size 1
+    --global-batch-size 64
+    --seq-length 2048
+    --bf16
+    --accumulate-allreduce-grads-in-fp32
+    --optimizer adam
+    --attention-backend fused
+    --ckpt-format torch_dist
+)
+
+DATA=(--tokenizer-type "$TOKENIZER_TYPE")
+if [[ -n "$TOKENIZER_MODEL" ]]; then DATA+=(--tokenizer-model "$TOKENIZER_MODEL"); fi
+if [[ -n "$DATA_PATH" ]]; then DATA+=(--data-path "$DATA_PATH" --split 99,1,0); else DATA+=(--mock-data); fi
+if [[ -n "$CHECKPOINTS" ]]; then DATA+=(--save "$CHECKPOINTS" --load "$CHECKPOINTS" --save-interval 1000); fi
+DATA+=(--rotary-base "$ROTARY_BASE")
+
+exec torchrun --nnodes 2 --nproc-per-node 8 \
+    --node-rank "$NODE_RANK" --master-addr "$MASTER_ADDR" --master-port "$MASTER_PORT" \
+    "$MEGATRON/pretrain_gpt.py" \
+    "${MODEL[@]}" \
+    "${EXPERTS[@]}" \
+    "${PARALLEL[@]}" \
+    "${TRAINING[@]}" \
+    --train-iters "$TRAIN_ITERS" --lr "$LR" --min-lr "$MIN_LR" --lr-decay-style cosine \
+    --eval-interval 1000 --eval-iters 10 --log-interval 1 --log-throughput \
+    "${DATA[@]}" "$@"

@@ -1,0 +1,49 @@
+# torchtitan 0.3.0 (0.3): --module train --config tmplan; 0.2.x takes train.toml
+# a plan of the tests
+# register the flavor 'tmplan' of qwen3 first: Qwen3ModelArgs(dim=4096, n_layers=32, n_heads=32, n_kv_heads=8,
+# vocab_size=32000, head_dim=128, hidden_dim=14336, qk_norm=False, enable_weight_tying=False, moe_enabled=True,
+# moe_inter_dim=14336, moe_args=MoEArgs(num_experts=8, num_shared_experts=0, top_k=2, score_func='softmax',
+# route_norm=True, score_before_experts=False))
+# take rope_theta, its scaling and norm_eps from the model's publisher
+# in 0.3.0, register a flavor of the same sizes under the name that train.py asks for
+# data set, tokenizer, learning rate and number of steps are torchtitan's defaults: set your own
+
+from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss
+from torchtitan.components.optimizer import default_adamw
+from torchtitan.config import ParallelismConfig, TrainingConfig
+from torchtitan.distributed.activation_checkpoint import SelectiveAC
+from torchtitan.hf_datasets.text_datasets import HuggingFaceTextDataLoader
+from torchtitan.models.common.config_utils import decoder_vocab_size
+from torchtitan.models.qwen3 import model_registry
+from torchtitan.trainer import Trainer
+
+
+def tmplan() -> Trainer.Config:
+    model_spec = model_registry("tmplan")
+    return Trainer.Config(
+        model_spec=model_spec,
+        loss=ChunkedLossWrapper.Config(loss_fn=CrossEntropyLoss.Config(global_vocab_size=decoder_vocab_size(model_spec))),
+        optimizer=default_adamw(),
+        dataloader=HuggingFaceTextDataLoader.Config(dataset="c4_test"),
+        training=TrainingConfig(
+            local_batch_size=1,
+            global_batch_size=64,
+            seq_len=4096,
+            enable_cpu_offload=False,
+            disable_cuda_graphs=True,
+            dtype="float32",
+            mixed_precision_param="bfloat16",
+            mixed_precision_reduce="float32",
+        ),
+        parallelism=ParallelismConfig(
+            data_parallel_replicate_degree=1,
+            data_parallel_shard_degree=16,
+            fsdp_reshard_after_forward="always",
+            tensor_parallel_degree=1,
+            context_parallel_degree=1,
+            pipeline_parallel_degree=1,
+            expert_parallel_degree=1,
+            enable_sequence_parallel=True,
+        ),
+        activation_checkpoint=SelectiveAC.Config(),
+    )

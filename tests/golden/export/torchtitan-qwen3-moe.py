@@ -1,0 +1,43 @@
+# torchtitan 0.3.0 (0.3): --module train --config tmplan; 0.2.x takes train.toml
+# a plan of the tests
+# data set, tokenizer, learning rate and number of steps are torchtitan's defaults: set your own
+
+from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss
+from torchtitan.components.optimizer import default_adamw
+from torchtitan.config import ParallelismConfig, TrainingConfig
+from torchtitan.distributed.activation_checkpoint import SelectiveAC
+from torchtitan.hf_datasets.text_datasets import HuggingFaceTextDataLoader
+from torchtitan.models.common.config_utils import decoder_vocab_size
+from torchtitan.models.qwen3 import model_registry
+from torchtitan.trainer import Trainer
+
+
+def tmplan() -> Trainer.Config:
+    model_spec = model_registry("30B-A3B")
+    return Trainer.Config(
+        model_spec=model_spec,
+        loss=ChunkedLossWrapper.Config(loss_fn=CrossEntropyLoss.Config(global_vocab_size=decoder_vocab_size(model_spec))),
+        optimizer=default_adamw(),
+        dataloader=HuggingFaceTextDataLoader.Config(dataset="c4_test"),
+        training=TrainingConfig(
+            local_batch_size=1,
+            global_batch_size=64,
+            seq_len=4096,
+            enable_cpu_offload=False,
+            disable_cuda_graphs=True,
+            dtype="float32",
+            mixed_precision_param="bfloat16",
+            mixed_precision_reduce="float32",
+        ),
+        parallelism=ParallelismConfig(
+            data_parallel_replicate_degree=1,
+            data_parallel_shard_degree=16,
+            fsdp_reshard_after_forward="always",
+            tensor_parallel_degree=1,
+            context_parallel_degree=1,
+            pipeline_parallel_degree=1,
+            expert_parallel_degree=8,
+            enable_sequence_parallel=True,
+        ),
+        activation_checkpoint=SelectiveAC.Config(),
+    )
