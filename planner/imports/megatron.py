@@ -1,0 +1,202 @@
+"""Megatron-LM's command line, bare or in a launch script: its arguments as a job and a plan.
+
+Option names and defaults: megatron/training/arguments.py (Megatron-LM d98e8a64dd).
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from planner.errors import FileError
+from planner.imports.imported import Imported
+
+ASSIGNED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::-([^}]*))?\}?")
+WORD = re.compile(r"[\w-]+")
+LAUNCHER = frozenset(
+    WORD.findall("""
+    nnodes nproc-per-node nproc_per_node node-rank node_rank rdzv-backend rdzv-endpoint rdzv-id rdzv_backend rdzv_endpoint rdzv_id
+    master-addr master-port master_addr master_port standalone
+    """)
+)
+SIZES = {
+    "num-layers": "layers", "hidden-size": "hidden", "num-attention-heads": "heads", "ffn-hidden-size": "ffn", "kv-channels": "head_dim",
+    "vocab-size": "vocab", "num-experts": "experts", "moe-router-topk": "experts_per_token", "moe-ffn-hidden-size": "expert_ffn",
+    "moe-shared-expert-intermediate-size": "shared_ffn", "mtp-num-layers": "mtp_layers", "kv-lora-rank": "kv_rank",
+}  # fmt: skip
+DEGREES = {
+    "tensor-model-parallel-size": "tp", "pipeline-model-parallel-size": "pp", "context-parallel-size": "cp",
+    "micro-batch-size": "micro_batch", "expert-model-parallel-size": "ep", "num-virtual-stages-per-pipeline-rank": "vpp",
+}  # fmt: skip
+STATES = {"bf16": "2", "fp8": "1"}  # bytes of a state of the optimizer
+STRATEGIES = {"no_shard": 0, "optim": 1, "optim_grads": 2, "optim_grads_params": 3}
+# Options that are read below, or say nothing of memory or time as tmplan has them, by their beginning.
+SILENT = tuple(
+    WORD.findall("""
+    account-for accumulate adam- add-qkv apply- attention-backend attention-dropout bf16 bias- calculate ckpt clip-grad
+    cp-comm-type cross-entropy cuda-graph data- data-parallel-sharding-strategy ddp- decoder- deterministic disable-bias
+    distributed eval- exit- exp-avg expert-tensor-parallel-size flash-attention-version fp16 fp4 fp8 global-batch-size grad-reduce
+    gradient-accumulation-fusion group-query hidden-dropout hysteresis init-method initial-loss load log- loss-scale lr main-
+    make-vocab manual-gc masked max-position-embeddings megatron-fsdp merge-file min-lr mock-data moe-aux moe-enable
+    moe-expert-capacity-factor moe-grouped moe-layer-freq moe-pad moe-permute moe-router moe-token multi-latent no-gradient
+    no-load no-masked no-rope no-save norm-epsilon normalization num-distributed-optimizer-instances
+    num-layers-per-virtual-pipeline-stage num-query-groups num-workers optimizer outer-dp overlap pipeline-model-parallel-layout
+    position-embedding-type q-lora qk- recompute rope-type rotary save seed seq-length sequence-parallel softmax split
+    squared-relu swiglu tensorboard tokenizer tp-comm train- transformer-impl untie use-cpu use-distributed use-flash-attn
+    use-mcore use-megatron-fsdp use-precision use-rotary use-torch-fsdp2 v-head vocab-file wandb weight-decay window window-attn
+    """)
+)
+
+
+def tokens(text: str, where: str) -> list[str]:
+    """The words of a script, variables put in; FileError where its quotes do not close."""
+    try:
+        words = shlex.split(text.replace("\\\n", " "), comments=True)
+    except ValueError as error:
+        raise FileError(f"is no shell script tmplan can read: {str(error).lower()}", where=where) from None
+    known: dict[str, str] = {}
+    for word in words:
+        if (found := ASSIGNED.fullmatch(word)) and not word.startswith("-"):
+            known[found[1]] = _put_in(found[2].strip("()"), known)
+    return [_put_in(word, known).strip("()") if word.count("(") != word.count(")") else _put_in(word, known) for word in words]
+
+
+def _put_in(word: str, known: Mapping[str, str]) -> str:
+    """A word with its variables replaced by what they were set to, or by their defaults."""
+    return VARIABLE.sub(lambda m: known.get(m[1], m[2] if m[2] is not None else m[0]), word)
+
+
+def arguments(words: Sequence[str]) -> dict[str, list[str]]:
+    """Options and their values; the last of an option counts, as in argparse."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for word in words:
+        if word.startswith("--") and len(word) > 2:
+            name, _, value = word[2:].partition("=")
+            found[name] = [value] if value else []
+        elif not word or (word.startswith("-") and not re.fullmatch(r"-[\d.]+(e-?\d+)?", word)):
+            name = ""  # the end of an array, or an option of another program
+        elif name:
+            found[name].extend(part for part in word.split() if part)
+    return found
+
+
+def is_megatron(text: str) -> bool:
+    """Whether a text holds Megatron-LM's arguments."""
+    return "--tensor-model-parallel-size" in text or ("--num-layers" in text and "--hidden-size" in text)
+
+
+def read(text: str, where: str) -> Imported:
+    """The job and plan of a script or command line; FileError names an option whose value makes no sense."""
+    given = arguments(tokens(text, where))
+    whole = _Whole(given, where)
+    sizes = {field: count for option, field in SIZES.items() if (count := whole(option)) is not None}
+    sizes["gated"], sizes["tied"] = "swiglu" in given, "untie-embeddings-and-output-weights" not in given
+    if "group-query-attention" in given:
+        sizes["kv_heads"] = whole("num-query-groups") or 1
+    elif "heads" in sizes:
+        sizes["kv_heads"] = sizes["heads"]
+    if "multi-latent-attention" not in given:
+        sizes.pop("kv_rank", None)
+    if sizes.get("hidden") and "ffn" not in sizes:
+        sizes["ffn"] = int(4 * sizes["hidden"] * 2 / 3 / 64) * 64 if sizes["gated"] else 4 * sizes["hidden"]
+    if sizes.get("experts"):
+        sizes.setdefault("expert_ffn", sizes.get("ffn", 0))
+        sizes.setdefault("experts_per_token", 2)
+    plan: dict[str, Any] = {axis: count for option, axis in DEGREES.items() if (count := whole(option)) is not None}
+    plan |= _virtual(whole, sizes, plan) | _zero(given, whole, where) | _recompute(given, whole, where)
+    plan["sequence_parallel"] = int("sequence-parallel" in given and plan.get("tp", 1) > 1)
+    if sizes.get("experts"):
+        plan["etp"] = whole("expert-tensor-parallel-size") or plan.get("tp", 1)
+    nodes, node = whole("nnodes"), whole("nproc-per-node") or whole("nproc_per_node")
+    left = [f"--{name} {' '.join(values)}".strip() for name, values in given.items() if not _understood(name)]
+    return Imported("Megatron-LM", "megatron-core", sizes, _job(given, whole), plan, (nodes or 1) * node if node else 0, node or 0, left)
+
+
+def _understood(name: str) -> bool:
+    return name in SIZES or name in DEGREES or name in LAUNCHER or name.startswith(SILENT)
+
+
+class _Whole:
+    """The whole number an option has; None where it is absent or stands on a variable nobody set."""
+
+    def __init__(self, given: Mapping[str, list[str]], where: str) -> None:
+        self.given, self.where = given, where
+
+    def __call__(self, name: str) -> int | None:
+        values = self.given.get(name)
+        if not values or "$" in values[0]:
+            return None
+        if not re.fullmatch(r"\d{1,12}", values[0]):
+            raise FileError(f"option --{name} must be a whole number, not {values[0][:40]!r}", where=self.where)
+        return int(values[0])
+
+
+def _job(given: Mapping[str, list[str]], whole: _Whole) -> dict[str, Any]:
+    """Sequence, batch, precision and options of the job."""
+    job: dict[str, Any] = {}
+    for option, field in (("seq-length", "sequence"), ("global-batch-size", "global_batch")):
+        if (count := whole(option)) is not None:
+            job[field] = count
+    narrow = [name for name, option in (("fp4", "fp4-format"), ("fp8", "fp8-format"), ("fp16", "fp16")) if option in given]
+    job["precision"] = narrow[0] if narrow else "bf16"
+    grads = [given.get(option) == ["bf16"] for option in ("main-grads-dtype", "megatron-fsdp-main-grads-dtype")]
+    if "grad-reduce-in-bf16" in given or any(grads):
+        job["gradient_bytes"] = "2"
+    if (state := STATES.get((given.get("exp-avg-dtype") or [""])[0])) is not None:
+        job["state_bytes"] = state
+    if given.get("optimizer") == ["sgd"]:
+        job["optimizer"] = "sgd"
+    if given.get("attention-backend") == ["unfused"]:
+        job["attention"] = "unfused"
+    if "optimizer-cpu-offload" in given:
+        job["offload_optimizer"] = True
+    if "overlap-moe-expert-parallel-comm" in given:
+        job["overlap_experts"] = True
+    factor = given.get("moe-expert-capacity-factor", [""])[0:1]
+    if factor and re.fullmatch(r"\d{1,2}(\.\d+)?", factor[0]):
+        job["capacity"] = float(factor[0])
+    return job
+
+
+def _virtual(whole: _Whole, sizes: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, int]:
+    """Virtual stages, told by their layers or by a layout."""
+    per, layers = whole("num-layers-per-virtual-pipeline-stage"), int(sizes.get("layers", 0))
+    if per and layers:
+        return {"vpp": max(1, layers // (int(plan.get("pp", 1)) * per))}
+    layout = "".join(whole.given.get("pipeline-model-parallel-layout", []))
+    if layout:
+        bars = re.sub(r"\(([^()]*)\)(?:\*(\d{1,4}))?", lambda m: "|" * (m[1].count("|") * int(m[2] or 1)), layout)
+        return {"vpp": max(1, (bars.count("|") + 1) // int(plan.get("pp", 1)))}
+    return {}
+
+
+def _zero(given: Mapping[str, list[str]], whole: _Whole, where: str) -> dict[str, int]:
+    """The ZeRO stage and its replicas."""
+    zero = 1 if "use-distributed-optimizer" in given else 0
+    if "use-megatron-fsdp" in given:
+        name = (given.get("data-parallel-sharding-strategy") or ["no_shard"])[0]
+        if name not in STRATEGIES:
+            raise FileError(
+                f"option --data-parallel-sharding-strategy must be one of {', '.join(STRATEGIES)}, not {name[:40]!r}", where=where
+            )
+        zero = STRATEGIES[name]
+    elif "use-torch-fsdp2" in given:
+        zero = 3
+    replicas = whole("num-distributed-optimizer-instances") or 1
+    return {"zero": zero} | ({"dp_replicate": replicas} if zero and replicas > 1 else {})
+
+
+def _recompute(given: Mapping[str, list[str]], whole: _Whole, where: str) -> dict[str, Any]:
+    """What is recomputed."""
+    kind = (given.get("recompute-granularity") or [""])[0]
+    if "recompute-activations" in given:
+        kind = "selective"
+    if kind == "full" and given.get("recompute-method") == ["block"]:
+        return {"recompute": "first", "recompute_layers": whole("recompute-num-layers") or 1}
+    if kind not in ("", "full", "selective"):
+        raise FileError(f"option --recompute-granularity must be full or selective, not {kind[:40]!r}", where=where)
+    return {"recompute": kind or "none"}

@@ -1,0 +1,159 @@
+"""What people run today, read: the job and the plan of each kind of file, and what is said of the rest."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from planner.errors import FieldError, FileError
+from planner.imports.imported import document_of, inputs_of, preset_of
+from planner.imports.reading import read, read_text
+from planner.inputs import resolve
+from planner.plan import Plan
+from planner.search import search
+from planner.space import Space
+
+MEGATRON = """#!/bin/bash
+NNODES=${NNODES:-4}
+PARALLEL=(
+  --tensor-model-parallel-size 4   # within a node
+  --pipeline-model-parallel-size 2
+  --num-layers-per-virtual-pipeline-stage 4
+  --sequence-parallel
+)
+torchrun --nproc-per-node 8 --nnodes $NNODES pretrain_gpt.py ${PARALLEL[@]} \\
+  --num-layers 32 --hidden-size 4096 --ffn-hidden-size 14336 --num-attention-heads 32 --group-query-attention --num-query-groups 8 \\
+  --vocab-size 128256 --swiglu --untie-embeddings-and-output-weights --seq-length 4096 --max-position-embeddings 8192 \\
+  --micro-batch-size 1 --global-batch-size 128 --use-distributed-optimizer --bf16 --recompute-granularity full \\
+  --recompute-method block --recompute-num-layers 2 --frobnicate 3
+"""
+TORCHTITAN = """
+[model]
+name = "llama3"
+flavor = "70B"
+[training]
+local_batch_size = 2
+seq_len = 8192
+[parallelism]
+data_parallel_replicate_degree = 2
+data_parallel_shard_degree = 16
+tensor_parallel_degree = 8
+mystery = 1
+[activation_checkpoint]
+mode = "full"
+"""
+DEEPSPEED = {"train_batch_size": 256, "train_micro_batch_size_per_gpu": 2, "gradient_accumulation_steps": 4,
+             "zero_optimization": {"stage": 3, "zero_hpz_partition_size": 8}, "bf16": {"enabled": True}, "odd": 1}  # fmt: skip
+ACCELERATE = {
+    "distributed_type": "FSDP", "mixed_precision": "bf16", "num_machines": 2, "num_processes": 16,
+    "fsdp_config": {"fsdp_version": 2, "fsdp_reshard_after_forward": False, "fsdp_activation_checkpointing": True},
+    "parallelism_config": {"parallelism_config_tp_size": 2, "parallelism_config_dp_replicate_size": 2},
+}  # fmt: skip
+
+
+def plan_of(text: str, where: str, model: str = "") -> Plan:
+    """The plan a file comes to."""
+    found = read_text(text, where)
+    plan = document_of(found, inputs_of(found, where, model)).plan
+    assert plan is not None
+    return plan
+
+
+def test_a_megatron_script_is_read_through_its_variables_comments_and_arrays() -> None:
+    found = read_text(MEGATRON, "run.sh")
+    inputs = inputs_of(found, "run.sh")
+    document = document_of(found, inputs)
+    job = resolve(inputs)
+    assert (inputs.values["model"], job.cluster.gpus, job.sequence, job.global_batch) == ("llama-3.1-8b", 32, 4096, 128)
+    assert document.plan is not None
+    assert document.plan.named() | {"tp": 4, "pp": 2, "vpp": 4, "dp": 4, "zero": 1, "sequence_parallel": True, "micro_batch": 1,
+                                    "recompute": "first", "recompute_layers": 2} == document.plan.named()  # fmt: skip
+    assert list(found.not_understood) == ["--frobnicate 3"]
+
+
+def test_a_torchtitan_configuration_is_read() -> None:
+    found = read_text(TORCHTITAN, "llama.toml")
+    plan = plan_of(TORCHTITAN, "llama.toml")
+    assert (plan.tp, plan.dp, plan.dp_shard, plan.dp_replicate, plan.zero, plan.micro_batch) == (8, 32, 16, 2, 3, 2)
+    assert (preset_of(found.sizes), found.job["global_batch"], found.gpus) == ("llama-3.1-70b", 64, 256)
+    assert list(found.not_understood) == ["[parallelism] mystery"]
+
+
+def test_a_deepspeed_configuration_is_read() -> None:
+    text = json.dumps(DEEPSPEED)
+    found, plan = read_text(text, "ds.json"), plan_of(text, "ds.json", "llama-3.1-8b")
+    assert (plan.dp, plan.micro_batch, plan.zero, plan.dp_shard, plan.dp_replicate, found.gpus) == (32, 2, 3, 8, 4, 32)
+    assert list(found.not_understood) == ["odd"]
+
+
+def test_an_accelerate_configuration_is_read() -> None:
+    text = yaml.safe_dump(ACCELERATE)
+    plan = plan_of(text, "fsdp.yaml", "qwen3-8b")
+    assert (plan.tp, plan.dp, plan.dp_shard, plan.dp_replicate, plan.zero) == (2, 8, 4, 2, 2)
+    assert read_text(text, "fsdp.yaml").gpus_per_node == 8
+
+
+def test_what_is_read_is_pinned_to_one_plan() -> None:
+    found = read_text(MEGATRON, "run.sh")
+    document = document_of(found, inputs_of(found, "run.sh"))
+    result = search(resolve(document.inputs), document.space)
+    assert [result.plan(row) for row in range(len(result))] == [document.plan]
+    assert search(resolve(document.inputs), Space()).counts.evaluated > 1
+
+
+def test_a_model_nobody_knows_stands_on_its_own_sizes() -> None:
+    text = MEGATRON.replace("--num-layers 32", "--num-layers 24").replace("--hidden-size 4096", "--hidden-size 2048")
+    model = resolve(inputs_of(read_text(text, "run.sh"), "run.sh")).model
+    assert (model.layers, model.hidden, model.ffn, model.kv_heads, model.vocab) == (24, 2048, 14336, 8, 128256)
+
+
+REFUSED = [
+    ("hello", "notes.txt", "is none that tmplan can read: a Megatron-LM command line or script"),
+    ("{", "ds.json", "is not valid JSON"),
+    ('{"zero_optimization": {"stage": 7}}', "ds.json", "must be 0, 1, 2 or 3, not 7"),
+    ('{"train_micro_batch_size_per_gpu": "auto"}', "ds.json", "'train_micro_batch_size_per_gpu' must be a whole number"),
+    ('{"train_batch_size": 7, "train_micro_batch_size_per_gpu": 2}', "ds.json", "train_batch_size must be"),
+    ("a: [", "a.yaml", "is not valid YAML"),
+    ("- 1", "a.yaml", "must hold keys and values"),
+    ("= 1", "a.toml", "is not valid TOML"),
+    ("x = 1", "a.toml", "is none that tmplan can read"),
+    ('schema = 1\n[job]\n[plan]\n', "a.toml", "is a plan file of tmplan's own"),
+    ("[training]\n[parallelism]\ntensor_parallel_degree = 0\n", "a.toml", "'tensor_parallel_degree' must be a whole number of at least 1"),
+    ("[training]\n[parallelism]\ndata_parallel_shard_degree = -3\n", "a.toml", "must be -1 or at least 1, not -3"),
+    (MEGATRON.replace("--num-layers 32", "--num-layers many"), "a.sh", "option --num-layers must be a whole number, not 'many'"),
+    (MEGATRON.replace("granularity full", "granularity some"), "a.sh", "--recompute-granularity must be full or selective, not 'some'"),
+    (MEGATRON + "'", "a.sh", "is no shell script tmplan can read"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "where", "sentence"), REFUSED, ids=range(len(REFUSED)))
+def test_a_file_that_cannot_be_read_is_refused_in_one_sentence(text: str, where: str, sentence: str) -> None:
+    with pytest.raises(FileError) as refusal:
+        plan_of(text, where, "llama-3.1-8b")
+    assert sentence in str(refusal.value)
+    assert str(refusal.value).startswith(f"{where}: ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_file_of_no_model_asks_for_one() -> None:
+    with pytest.raises(FileError, match="name it with --model"):
+        inputs_of(read_text(json.dumps(DEEPSPEED), "ds.json"), "ds.json")
+
+
+def test_what_is_no_file_of_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "image.json").write_bytes(b"\xff\xfe\x00")
+    for path, sentence in ((tmp_path, "cannot be read"), (tmp_path / "none", "no such file"), (tmp_path / "image.json", "not UTF-8 text")):
+        with pytest.raises(FileError, match=sentence):
+            read(path)
+    (tmp_path / "big.sh").write_bytes(b"#" * (2**20 + 1))
+    with pytest.raises(FileError, match="larger than 1 MiB"):
+        read(tmp_path / "big.sh")
+
+
+def test_a_plan_that_does_not_fill_the_gpus_told_is_refused() -> None:
+    text = MEGATRON.replace("--tensor-model-parallel-size 4", "--tensor-model-parallel-size 64")
+    with pytest.raises(FieldError, match="32 GPUs cannot be divided by the file's tp 64 x pp 2; --gpus says how many"):
+        plan_of(text, "run.sh")

@@ -1,0 +1,35 @@
+"""Plans the oracles are asked about: drawn over models, clusters and degrees from what the search finds valid for a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from planner.export.registry import Request, target
+from planner.inputs import Inputs, resolve
+from planner.search import search
+from planner.space import Space
+
+DENSE = ("gpt2-xl-1.5b", "llama-3.1-8b", "qwen3-8b", "llama-3.1-70b")
+SPARSE = ("mixtral-8x7b", "qwen3-30b-a3b", "deepseek-v2-lite-16b", "deepseek-v3-671b")
+GPUS = (8, 32, 128)
+SEED = 20261124
+ENOUGH = 200
+
+
+def drawn(name: str, stack: str, each: int, models: Sequence[str] = (*DENSE, *SPARSE)) -> Iterator[Request]:
+    """Plans of a stack that a target accepts: up to `each` for every model on every cluster, some of them beyond the memory."""
+    rng, to = np.random.default_rng(SEED), target(name)
+    for model in models:
+        for gpus in GPUS:
+            job = resolve(Inputs({"model": model, "gpus": gpus, "stack": stack, "global_batch": 256, "gpu": "h100-sxm"}))
+            result = search(job, Space())
+            taken = 0
+            for row in rng.permutation(len(result))[: 40 * each]:
+                asked = Request(job, result.plan(int(row)), ("a plan of the oracle's",))
+                if not to.refusals(asked):
+                    yield asked
+                    taken += 1
+                if taken == each:
+                    break
