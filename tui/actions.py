@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from planner import planfile, presets
 from planner.columns import COLUMNS, predictions
@@ -12,15 +12,15 @@ from planner.errors import TmplanError
 from planner.planfile import Document
 from tui import document as edits
 from tui.editor import LineEdit
+from tui.exportkey import Exporting
 from tui.filter import parse_filter
-from tui.keyboard import Keyboard
 from tui.layout import FORMS, PANES
 from tui.prompt import Prompt, Question
 from tui.rows import View
 from tui.tablekeys import MORE, TABLE
 
 
-class Tmplan(Keyboard):
+class Tmplan(Exporting):
     """The program with its actions; each is a few lines on the state that Program holds."""
 
     def action_pane(self, name: str) -> None:
@@ -89,11 +89,6 @@ class Tmplan(Keyboard):
         key = self.active_form.entry.key
         self.edit(lambda document: edits.free(document, key), key)
 
-    def pick(self, title: str, choices: list[tuple[str, str]], done: Any, *, at: str = "", freely: bool = False) -> None:
-        """Open the list."""
-        self.picker.ask(title, choices, done, at=at, freely=freely)
-        self.arrange()
-
     def action_sort(self) -> None:
         """Choose the column to sort by."""
         first = (*TABLE, *MORE)
@@ -133,18 +128,13 @@ class Tmplan(Keyboard):
             Prompt("filter", done, LineEdit.of(self.view.filter), "like mem<72 tp=8 recompute=full fits; empty shows all; ? tells more")
         )
 
-    def ask(self, prompt: Prompt) -> None:
-        """Ask in the message line."""
-        self.foot.prompt = prompt
-        self.foot.redraw()
-
     def action_write(self) -> None:
         """Ask for a path and write the plan file there; another file is overwritten only after a yes."""
         self.close_editor()
         offered = str(self.path) if self.path else f"{self.name_offered()}.toml"
 
         def done(text: str) -> str | None:
-            path = Path(text).expanduser()
+            path = Path(os.path.expanduser(text))
             if not text:
                 return "type the path of the plan file"
             if path.exists() and (self.path is None or path.absolute() != self.path.absolute()):
@@ -174,13 +164,16 @@ class Tmplan(Keyboard):
 
     def document_written(self) -> Document:
         """The document as it goes into a file: with the plan under the cursor and what is predicted for it."""
-        answer, plan = self.answer, self.table.plan
-        current = answer is not None and not self.table.stale and answer.question is self.question
-        if answer is None or answer.job is None or plan is None or not current:
+        current = self.current_plan()
+        if current is None:
             return replace(self.document, plan=None, predictions=None)
         from planner.evaluate import evaluate
 
-        return replace(self.document, plan=plan, predictions=predictions(evaluate(answer.job, plan)))
+        return replace(self.document, plan=current[1], predictions=predictions(evaluate(*current)))
+
+    def action_export(self) -> None:
+        """Choose what to write the plan under the cursor for, then where."""
+        self.ask_target()
 
     def action_open(self) -> None:
         """Ask for a plan file and open it."""
@@ -189,7 +182,7 @@ class Tmplan(Keyboard):
         def done(text: str) -> str | None:
             if not text:
                 return "type the path of a plan file"
-            path = Path(text).expanduser()
+            path = Path(os.path.expanduser(text))
             if self.unsaved:
                 self.ask(Question("the changes here are not written; open another file all the same?", lambda yes: self.open_from(path)))
                 return None
@@ -213,6 +206,10 @@ class Tmplan(Keyboard):
         self.show_document()
         self.foot.say(f"opened {path}", "good")
         return None
+
+    def action_ranks(self) -> None:
+        """The ranks of the plan under the cursor: which share a group, on which nodes they lie."""
+        self.show_ranks()
 
     def action_help(self) -> None:
         """Every key, and how things are written."""

@@ -63,11 +63,15 @@ BINDINGS: tuple[Binding, ...] = (
     Binding("filter", ("slash",), "filter", "show some plans only, like mem<72 tp=8", hint=4),
     Binding("unfit", ("exclamation_mark",), "misfits", "show the plans that do not fit, and by how much", hint=5),
     Binding("write", ("w",), "write", "write a plan file", hint=6),
-    Binding("open", ("o",), "open", "open a plan file", hint=7),
-    Binding("help", ("question_mark",), "help", "every key, and how to write fields and filters", hint=8),
+    Binding("export", ("e",), "export", "write the plan for a framework or launcher", (PLANS,), hint=7),
+    Binding(
+        "ranks", ("m",), "ranks", "the plan laid out on ranks and nodes: which share a group, which leave a node", (PLANS, DETAIL), hint=8
+    ),
+    Binding("open", ("o",), "open", "open a plan file", hint=9),
+    Binding("help", ("question_mark",), "help", "every key, and how to write fields and filters", hint=10),
     Binding("plans", ("escape",), "back", "cancel, or go back to the plans"),
     Binding("paint", ("ctrl+l",), "repaint", "paint the whole screen again"),
-    Binding("leave", ("q", "ctrl+c"), "quit", "quit", hint=9),
+    Binding("leave", ("q", "ctrl+c"), "quit", "quit", hint=11),
 )
 
 

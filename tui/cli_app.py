@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 import typer.main
 
-from planner.inputs import FIELDS
 from planner.space import AXES
-from tui.axes import AXIS_HELP, metavar
+from tui import cli_options as opt
 from tui.cli import LISTS, Answer
+from tui.cli_options import with_inputs
 
 EXIT_CODES = "Exit codes: 0 done, 1 no plan fits or is valid (stdout still has what was found), 2 an input was refused, 130 interrupted."
 app = typer.Typer(
@@ -21,25 +18,6 @@ app = typer.Typer(
     help="Plan distributed LLM training in the terminal. `tmplan [FILE] [OPTIONS]` opens the program; the options are those of `open`.",
     epilog=f"stdout is data, stderr is narration. {EXIT_CODES}",
 )  # fmt: skip
-
-File = Annotated[str | None, typer.Argument(metavar="FILE", help="a plan file to start from", show_default=False)]
-Pin = Annotated[list[str] | None, typer.Option(metavar="AXIS=VALUES", help="pin axes as their own options do: tp=8,ep=1,2 (repeatable)")]
-Most = Annotated[list[str] | None, typer.Option("--max", metavar="AXIS=N", help="an axis at most: pp=16 (repeatable)")]
-Least = Annotated[list[str] | None, typer.Option("--min", metavar="AXIS=N", help="an axis at least: dp=4 (repeatable)")]
-Top = Annotated[int, typer.Option("--top", min=0, metavar="N", help="how many plans to print")]
-PlanFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv", help="how to print the plans")]
-TreeFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the tree")]
-ListFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the list")]
-Save = Annotated[str | None, typer.Option(metavar="PLANFILE", help="write the first plan printed to a plan file", show_default=False)]
-Every = Annotated[bool, typer.Option("--all", help="print the plans that do not fit too, after those that do, least over first")]
-Sort = Annotated[str | None, typer.Option(metavar="COLUMN", help="order by a column (a key of the JSON), best first", show_default=False)]
-Wanted = Annotated[
-    str | None, typer.Option("--plan", metavar="AXES", help="the plan: tp=8,pp=16,ep=8,...; axes left out are free", show_default=False)
-]
-Of = Annotated[list[str] | None, typer.Option("--of", metavar="NUMBER", help="only the tree of memory, step, mfu ... (repeatable)")]
-Runs = Annotated[str, typer.Argument(metavar="RUNS", help="runs as CSV or JSON lines; docs/runs.md has their columns")]
-Out = Annotated[str | None, typer.Option(metavar="FILE", help="write the predictions to a file", show_default=False)]
-Depth = Annotated[int | None, typer.Option(min=1, metavar="N", help="how deep to print the tree", show_default=False)]
 
 
 def call(argv: list[str]) -> Answer:
@@ -59,35 +37,6 @@ def help_of(name: str) -> str:
     return text
 
 
-def with_inputs(command: Callable[..., Answer]) -> Callable[..., Answer]:
-    """Give a command an option for each field of the registry and each axis; it receives what was given as the mapping `given`."""
-    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "given"]
-
-    @functools.wraps(command)
-    def run(**values: Any) -> Answer:
-        given = {key: values.pop(key) for key in (*(f.key for f in FIELDS), *AXES)}
-        return command(**values, given={key: value for key, value in given.items() if value is not None})
-
-    fields = [_axis_option(axis) for axis in AXES]
-    for f in FIELDS:
-        help = f.help + (f" ({', '.join(f.choices)})" if f.choices else "")
-        kind: Any = bool | None if f.kind == "bool" else str | None
-        name = f"--{f.key.replace('_', '-')}"
-        option = typer.Option(f"{name}/--no-{name[2:]}" if f.kind == "bool" else name, help=help, show_default=False,
-                              metavar=None if f.kind == "bool" else (f.unit or f.kind).replace(" ", "-"))  # fmt: skip
-        fields.append(inspect.Parameter(f.key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]))
-    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + fields
-    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    run.__annotations__ = {p.name: p.annotation for p in parameters}
-    return run
-
-
-def _axis_option(axis: str) -> inspect.Parameter:
-    """The option that bounds one axis."""
-    option = typer.Option(f"--{axis.replace('_', '-')}", help=AXIS_HELP[axis][1], show_default=False, metavar=metavar(axis))
-    return inspect.Parameter(axis, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option])
-
-
 def _version(wanted: bool) -> None:
     if wanted:
         from tui.cli_inputs import version
@@ -103,7 +52,7 @@ def top(version: Annotated[bool, typer.Option("--version", is_eager=True, callba
 
 @app.command("open")
 @with_inputs
-def open_(given: dict[str, Any], file: File = None, pin: Pin = None, most: Most = None, least: Least = None) -> Answer:
+def open_(given: dict[str, Any], file: opt.File = None, pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None) -> Answer:
     """Open the program on a plan file, or on the example (Llama 3.1 405B on 16,384 H100), with what the options set."""
     from pathlib import Path
 
@@ -116,8 +65,9 @@ def open_(given: dict[str, Any], file: File = None, pin: Pin = None, most: Most 
 @app.command("plan", epilog=EXIT_CODES)
 @with_inputs
 def plan(
-    given: dict[str, Any], file: File = None, top: Top = 20, format: PlanFormat = "table", save: Save = None, all: Every = False,
-    sort: Sort = None, pin: Pin = None, most: Most = None, least: Least = None,
+    given: dict[str, Any], file: opt.File = None, top: opt.Top = 20, format: opt.PlanFormat = "table",
+    save: opt.Save = None, all: opt.Every = False, sort: opt.Sort = None, pin: opt.Pin = None, most: opt.Most = None,
+    least: opt.Least = None,
 ) -> Answer:  # fmt: skip
     """Print the plans, fastest first: the ranking of the program, without a screen. docs/json.md documents the JSON."""
     from tui.cli_inputs import start
@@ -129,8 +79,8 @@ def plan(
 @app.command("explain", epilog=EXIT_CODES)
 @with_inputs
 def explain(
-    given: dict[str, Any], file: File = None, wanted: Wanted = None, of: Of = None, format: TreeFormat = "text",
-    depth: Depth = None, pin: Pin = None, most: Most = None, least: Least = None,
+    given: dict[str, Any], file: opt.File = None, wanted: opt.Wanted = None, of: opt.Of = None, format: opt.TreeFormat = "text",
+    depth: opt.Depth = None, pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
     """Print where every number of one plan comes from: the plan pinned, else that of the plan file, else the best."""
     from tui.cli_explain import tree
@@ -141,8 +91,61 @@ def explain(
     return tree(document, pinned=pinned, of=of or (), format=format, depth=depth)
 
 
+@app.command("export", epilog=EXIT_CODES)
+@with_inputs
+def export(
+    given: dict[str, Any], file: opt.File = None, to: opt.To = None, out: opt.Into = None, list: opt.Targets = False,
+    force: opt.Force = False, pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
+) -> Answer:  # fmt: skip
+    """Write a plan as the files a framework or launcher takes: the plan pinned, else that of the plan file, else the best.
+
+    Example: tmplan export plan.toml --to slurm --out job/
+    """
+    from tui.cli_export import export, targets
+    from tui.cli_inputs import start
+
+    if list:
+        return targets()
+    pinned = bool(pin or most or least or any(axis in given for axis in AXES))
+    return export(start(file, given, pin, most, least), pinned=pinned, to=to, out=out, force=force)
+
+
+@app.command("ranks", epilog=EXIT_CODES)
+@with_inputs
+def ranks(
+    given: dict[str, Any], file: opt.File = None, format: opt.MapFormat = "text", pin: opt.Pin = None,
+    most: opt.Most = None, least: opt.Least = None,
+) -> Answer:  # fmt: skip
+    """Print where the ranks of a plan lie, and the groups they form: the plan pinned, else that of the plan file, else the best.
+
+    Example: tmplan ranks plan.toml --format json
+    """
+    from tui.cli_inputs import start
+    from tui.cli_ranks import ranks
+
+    pinned = bool(pin or most or least or any(axis in given for axis in AXES))
+    return ranks(start(file, given, pin, most, least), pinned=pinned, format=format)
+
+
+@app.command("import", epilog=EXIT_CODES)
+@with_inputs
+def import_(
+    given: dict[str, Any], file: opt.Foreign, format: opt.TableFormat = "table", save: opt.SaveRead = None,
+) -> Answer:  # fmt: skip
+    """Read what you train with today, and print it, predicted, beside what tmplan would choose for the same job.
+
+    Reads a Megatron-LM command line or script, a torchtitan TOML, a DeepSpeed JSON and an accelerate YAML. Options say what the file does
+    not tell (the GPU, the model of a DeepSpeed file); those of axes bound what tmplan may choose.
+
+    Example: tmplan import pretrain.sh --gpu h100-sxm --save today.toml
+    """
+    from tui.cli_import import imported
+
+    return imported(file, given, format=format, save=save)
+
+
 @app.command("estimate", epilog="Exit codes: 0 done, 1 no row could be predicted, 2 an input was refused, 130 interrupted.")
-def estimate(runs: Runs, out: Out = None) -> Answer:
+def estimate(runs: opt.Runs, out: opt.Out = None) -> Answer:
     """Predict the step time and the memory of every row of a runs file: JSON lines, one a row.
 
     Example: tmplan estimate runs.csv --out predictions.jsonl
@@ -154,7 +157,7 @@ def estimate(runs: Runs, out: Out = None) -> Answer:
 
 @app.command("validate", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
 def validate(
-    runs: Runs, predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="JSON lines, as `tmplan estimate` writes them")],
+    runs: opt.Runs, predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="JSON lines, as `tmplan estimate` writes them")],
     worst: Annotated[int, typer.Option(min=0, metavar="N", help="how many of the worst step times to list")] = 10,
     format: Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the figures")] = "table",
 ) -> Answer:  # fmt: skip
@@ -189,7 +192,7 @@ def calibrate(
 
 @app.command("refit", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
 def refit(
-    runs: Runs,
+    runs: opt.Runs,
     rounds: Annotated[int, typer.Option(min=1, metavar="N", help="rounds of the fit")] = 14,
     shipped: Annotated[bool, typer.Option("--shipped", help="do not fit: the constants as they are")] = False,
     ablate: Annotated[bool, typer.Option("--ablate", help="print the scores without each term of the model")] = False,
@@ -211,7 +214,7 @@ def refit(
 def _listing(kind: str) -> None:
     """Declare the command that lists one kind of preset."""
 
-    def listing(format: ListFormat = "table") -> Answer:
+    def listing(format: opt.ListFormat = "table") -> Answer:
         from tui.cli_presets import list_presets
 
         return list_presets(kind, format)

@@ -1,4 +1,4 @@
-"""`tmplan plan`: the ranking as a table, JSON or CSV."""
+"""`tmplan plan`: the ranking as a table, JSON, CSV or Markdown."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATIENCE = 1.0  # seconds of silence before a search says how far it is
 
 def ranking(document: Document, *, top: int, format: str, save: str | None, every: bool, sort: str | None) -> Answer:
     """Search, rank, print, and save the first row where that is asked for."""
-    choice("format", format, ("table", "json", "csv"))
+    choice("format", format, ("table", "json", "csv", "markdown"))
     column = find(sort) if sort else None
     job = resolve(document.inputs)
     result = searched(job, document)
@@ -48,7 +48,7 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
     if format == "json":
         text = json.dumps(as_json(document, result, estimate, advice), indent=2, allow_nan=False) + "\n"
     else:
-        text = as_csv(estimate) if format == "csv" else as_table(job, estimate, every)
+        text = as_csv(estimate) if format == "csv" else {"table": as_table, "markdown": as_markdown}[format](job, estimate, every)
     return Answer(text, DONE if result.counts.fit else NO_PLAN)
 
 
@@ -155,9 +155,20 @@ def as_csv(estimate: search.Estimate) -> str:
     return out.getvalue()
 
 
-def as_table(job: Job, estimate: search.Estimate, every: bool) -> str:
-    """A line a plan, as wide as its columns need; what a plan lacks to fit as a last column where all are printed."""
+def cells_of(job: Job, estimate: search.Estimate, every: bool) -> list[list[str]]:
+    """The columns of a job's table as text, headings first; what a plan lacks to fit as a last column where all are printed."""
     columns = [BY_KEY[key] for key in (*table_keys(job), *(("over_gib",) if every else ()))]
-    cells = [[c.title, *(c.text(v) for v in c.values(estimate))] for c in columns]
+    return [[c.title, *(c.text(v) for v in c.values(estimate))] for c in columns]
+
+
+def as_table(job: Job, estimate: search.Estimate, every: bool) -> str:
+    """A line a plan, as wide as its columns need."""
+    cells = cells_of(job, estimate, every)
     widths = [max(map(len, column)) for column in cells]
     return "".join("  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) + "\n" for line in zip(*cells, strict=True))
+
+
+def as_markdown(job: Job, estimate: search.Estimate, every: bool) -> str:
+    """The same table as Markdown has it, its columns set right."""
+    head, *lines = zip(*([cell.strip() for cell in column] for column in cells_of(job, estimate, every)), strict=True)
+    return "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---:"] * len(head), *lines))

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from textual.events import Key
-
 from tui.bindings import BINDINGS, CONTEXTS, DETAIL, FORM, PLANS, Binding
-from tui.lines import Line, LinePane
+from tui.lines import Line
+from tui.overlay import LEAVE, Overlay
 
 WRITING = (
     ("Fields", (
@@ -44,45 +43,19 @@ def groups() -> Iterable[tuple[str, list[Binding]]]:
             yield CONTEXTS[context], found
 
 
-class Help(LinePane):
-    """The help over the panes, scrolled with the keys of the panes."""
+class Help(Overlay):
+    """The help over the panes."""
+
+    leave = (*LEAVE, "question_mark")
 
     def __init__(self) -> None:
-        super().__init__(id="help")
-        self.open = False
-        self.top = 0
+        super().__init__("help")
 
-    def take(self, event: Key) -> bool:
-        """Use a key; whether the help is over."""
-        page = max(1, self.size.height - 3)
-        step = {
-            "down": 1,
-            "j": 1,
-            "up": -1,
-            "k": -1,
-            "pagedown": page,
-            "space": page,
-            "pageup": -page,
-            "home": -999,
-            "g": -999,
-            "end": 999,
-            "G": 999,
-        }
-        if event.key not in step:
-            return event.key in ("escape", "q", "question_mark", "enter")
-        self.top = max(0, min(self.top + step[event.key], len(content()) - self.size.height + 2))
-        self.redraw()
-        return False
-
-    def draw(self, width: int, height: int) -> Iterable[Line]:
-        inner = width - 2
-        lines = content()
-        yield [("╭─", "rule"), (" help ", "title-on"), ("─" * (inner - 20), "rule"), (" esc closes ", "dim"), ("─╮", "rule")]
-        for i in range(self.top, self.top + height - 2):
-            keys, text, role = lines[i] if i < len(lines) else ("", "", "text")
-            keys = f" {keys:<21} " if text else f" {keys}"
-            yield [("│", "rule"), (keys, role), (f"{text}"[: inner - len(keys)].ljust(inner - len(keys)), "text"), ("│", "rule")]
-        yield [("╰" + "─" * inner + "╯", "rule")]
+    def content(self, width: int) -> list[Line]:
+        return [
+            [(f" {keys:<21} " if text else f" {keys}", role), (text[: max(0, width - 23)] if text else "", "text")]
+            for keys, text, role in content()
+        ]
 
 
 def content() -> list[tuple[str, str, str]]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual import events
 
 from tui import document as edits
 from tui.bindings import FORM, lookup
+from tui.overlay import Overlay
+from tui.picker import Picker
 from tui.program import Program
 from tui.prompt import Prompt
 
@@ -20,8 +24,8 @@ class Keyboard(Program):
             self.leave()
         elif self.foot.prompt:
             self._take_prompt(self.foot.prompt, event)
-        elif self.picker.open or self.help.open:
-            self._take_over(event)
+        elif over := next((over for over in self.overs if over.open), None):
+            self._take_over(over, event)
         elif not (self.context == FORM and self.active_form.edit and self._take_editor(event)):
             if self.foot.message:
                 self.foot.say("")
@@ -35,8 +39,7 @@ class Keyboard(Program):
             self.foot.prompt = None
         self.foot.redraw()
 
-    def _take_over(self, event: events.Key) -> None:
-        over = self.picker if self.picker.open else self.help
+    def _take_over(self, over: Picker | Overlay, event: events.Key) -> None:
         if over.take(event):
             over.open = False
             self.arrange()
@@ -52,6 +55,16 @@ class Keyboard(Program):
         else:
             self.active_form.take(event)
         return True
+
+    def pick(self, title: str, choices: list[tuple[str, str]], done: Callable[[str], None], *, at: str = "", freely: bool = False) -> None:
+        """Ask by a list over the panes."""
+        self.picker.ask(title, choices, done, at=at, freely=freely)
+        self.arrange()
+
+    def ask(self, prompt: Prompt) -> None:
+        """Ask in the message line."""
+        self.foot.prompt = prompt
+        self.foot.redraw()
 
     def on_paste(self, event: events.Paste) -> None:
         """Pasted text goes where typed text would."""

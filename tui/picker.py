@@ -22,6 +22,8 @@ def matches(choices: Sequence[Choice], typed: str) -> list[Choice]:
 class Picker(LinePane):
     """A searchable list over the panes. Typed text that names no choice may be taken as it is (a path)."""
 
+    wide = 72  # cells it takes at most
+
     def __init__(self) -> None:
         super().__init__(id="picker")
         self.title = ""

@@ -22,6 +22,7 @@ from textual.widget import Widget
 
 from planner.columns import BY_KEY
 from planner.errors import FieldError, TmplanError
+from planner.plan import Plan
 from planner.planfile import Document
 from tui import document as edits
 from tui import themes
@@ -33,6 +34,7 @@ from tui.layout import FORMS, places, shape
 from tui.lines import LinePane
 from tui.picker import Picker
 from tui.planning import Answer, Planner, Question
+from tui.rankview import Ranks
 from tui.rows import FASTEST, View
 from tui.screen import QuietScreen
 from tui.status import Foot, Small, Status, StatusLine, Tabs
@@ -82,7 +84,8 @@ class Program(App[None], inherit_bindings=False):
         self.forms = {name: Form(name) for name in FORMS}
         self.table, self.detail = Table(), Detail()
         self.status, self.tabs, self.foot, self.small = StatusLine(), Tabs(), Foot(), Small()
-        self.picker, self.help = Picker(), Help()
+        self.picker, self.help, self.ranks = Picker(), Help(), Ranks()
+        self.overs = (self.picker, self.help, self.ranks)  # what may lie over the panes, the topmost first
         self._settling: Timer | None = None
         self._wrong: dict[str, str] = {}
         self._placed: dict[str, Region] = {}
@@ -93,7 +96,7 @@ class Program(App[None], inherit_bindings=False):
         return QuietScreen(self.places)
 
     def compose(self) -> list[Widget]:
-        return [self.status, self.tabs, *self.forms.values(), self.table, self.detail, self.foot, self.small, self.picker, self.help]
+        return [self.status, self.tabs, *self.forms.values(), self.table, self.detail, self.foot, self.small, *self.overs]
 
     def on_mount(self) -> None:
         LinePane.roles = self.look.roles
@@ -127,9 +130,10 @@ class Program(App[None], inherit_bindings=False):
         titled = shape(width, height) != "narrow"
         found = places(width, height, self.pane, self.form, {name: len(form.entries) + titled for name, form in self.forms.items()})
         if "small" not in found:
-            for over, wide, tall in ((self.picker, 72, len(self.picker.choices) + 3), (self.help, 76, height)):
+            for over in self.overs:
                 if over.open:
-                    wide, tall = min(wide, width - 4), min(tall, height - 4)
+                    tall = len(over.choices) + 3 if isinstance(over, Picker) else height
+                    wide, tall = min(over.wide, width - 4), min(tall, height - 4)
                     found[str(over.id)] = Region((width - wide) // 2, (height - tall) // 2, wide, tall)
         self._placed = found
         return found
@@ -291,6 +295,12 @@ class Program(App[None], inherit_bindings=False):
 
     def show_detail(self) -> None:
         """The detail of the plan under the cursor."""
+        self.detail.show(self.answer.job if self.answer else None, self.subject)
+
+    @property
+    def subject(self) -> Plan | None:
+        """The plan under the cursor; where advice stands in place of plans, the one it is about, never one left of an older answer."""
         answer, plan = self.answer, self.table.plan
-        nearest = answer.nearest if answer else None
-        self.detail.show(answer.job if answer else None, nearest if plan is None else plan)
+        if answer is not None and (answer.advice or plan is None):
+            return answer.nearest
+        return plan

@@ -1,0 +1,93 @@
+"""`tmplan import`: what people run today as a plan of tmplan, predicted, beside what tmplan would choose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from planner import planfile
+from planner.checks import choice
+from planner.columns import BY_KEY, predictions, records
+from planner.imports.imported import Imported, document_of, inputs_of
+from planner.imports.reading import read
+from planner.inputs import resolve, shown
+from planner.search import Estimate, Result
+from planner.space import AXES, Space
+from planner.specs import Job
+from tui.cli import DONE, NO_PLAN, Answer, narrate
+from tui.cli_explain import exactly
+from tui.cli_inputs import bounded, values_of, version
+from tui.cli_plan import SCHEMA, advised, job_values, searched, told_apart
+from tui.tablekeys import table_keys
+
+ASSUMED = ("model", "gpu", "gpus", "sequence", "global_batch")  # what is said on stderr where the file does not tell it
+SPELL = {"today": "as the file says", "best": "what tmplan would choose"}
+
+
+def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: str | None) -> Answer:
+    """Read a file of another framework; print its plan, predicted, and tmplan's best of the same job; save the former where asked."""
+    choice("format", format, ("table", "json"))
+    found = read(path)
+    document = document_for(found, given, path)
+    job = resolve(document.inputs)
+    tell(found, document, given)
+    assert document.plan is not None
+    today = searched(job, replace(document, space=exactly(document.plan)))
+    free = bounded(Space(), None, None, None, {axis: str(text) for axis, text in given.items() if axis in AXES})
+    best = searched(job, replace(document, space=free))
+    rows = {name: estimate for name, result in (("today", today), ("best", best)) if (estimate := first(result)) is not None}
+    if "today" not in rows:
+        for sentence in advised(today):
+            narrate(sentence)
+    if best.alike:
+        narrate(told_apart(best))
+    if save:
+        kept = predictions(rows["today"]) if "today" in rows else None
+        planfile.write(save, replace(document, predictions=kept, version=version()))
+        narrate(f"saved the plan of {path} in {save}; `tmplan {save}` opens it")
+    code = DONE if "today" in rows and best.counts.fit else NO_PLAN
+    if format == "table":
+        return Answer(as_table(job, rows), code)
+    data = {"schema": SCHEMA, "version": version(), "framework": found.framework, "job": job_values(document.inputs),
+            "not_understood": list(found.not_understood)}  # fmt: skip
+    plans = {name: records(rows[name])[0] if name in rows else None for name in SPELL}
+    return Answer(json.dumps(data | {"plans": plans}, indent=2, allow_nan=False) + "\n", code)
+
+
+def document_for(found: Imported, given: Mapping[str, str | bool], where: str) -> planfile.Document:
+    """The document a file comes to, with what options say of the job on top of it."""
+    inputs = inputs_of(found, where, str(given.get("model") or ""))
+    return document_of(found, inputs.with_all(values_of({key: text for key, text in given.items() if key not in AXES}, inputs)))
+
+
+def tell(found: Imported, document: planfile.Document, given: Mapping[str, Any]) -> None:
+    """On stderr: what the file is, what it did not tell, and what was not understood."""
+    narrate(f"read as {found.framework}, stack {found.stack}")
+    at = shown(document.inputs)
+    silent = [f"--{key.replace('_', '-')} {at[key][0]}" for key in ASSUMED if key not in document.inputs.values and key not in given]
+    if silent:
+        narrate(f"the file does not tell these, assumed: {', '.join(silent)}")
+    for line in found.not_understood:
+        narrate(f"not understood: {line}")
+
+
+def first(result: Result) -> Estimate | None:
+    """The first plan of a search: the fastest that fits, else the nearest to fitting."""
+    rows = result.order if len(result.order) else result.rejected_order
+    return result.estimate(rows[:1]) if len(rows) else None
+
+
+def as_table(job: Job, rows: Mapping[str, Estimate]) -> str:
+    """A line a plan, and in the last line how much shorter the best one's step is."""
+    columns = [BY_KEY[key] for key in (*table_keys(job), "over_gib")]
+    cells: list[Sequence[str]] = [["Plan", *(SPELL[name] for name in rows)]]
+    cells += [[c.title, *(c.text(c.values(estimate)[0]) for estimate in rows.values())] for c in columns]
+    widths = [max(map(len, column)) for column in cells]
+    lines = ["  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
+             for line in zip(*cells, strict=True)]  # fmt: skip
+    if set(rows) == set(SPELL):
+        today, best = (float(rows[name].step[0]) for name in SPELL)
+        lines.append(f"step time of the best: {100 * (best / today - 1):+.1f} %")
+    return "".join(line.rstrip() + "\n" for line in lines)

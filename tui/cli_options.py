@@ -1,0 +1,75 @@
+"""The options that several commands take, and the one for each field and each axis."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from planner.inputs import FIELDS
+from planner.space import AXES
+from tui.axes import AXIS_HELP, metavar
+from tui.cli import Answer
+
+File = Annotated[str | None, typer.Argument(metavar="FILE", help="a plan file to start from", show_default=False)]
+Pin = Annotated[list[str] | None, typer.Option(metavar="AXIS=VALUES", help="pin axes as their own options do: tp=8,ep=1,2 (repeatable)")]
+Most = Annotated[list[str] | None, typer.Option("--max", metavar="AXIS=N", help="an axis at most: pp=16 (repeatable)")]
+Least = Annotated[list[str] | None, typer.Option("--min", metavar="AXIS=N", help="an axis at least: dp=4 (repeatable)")]
+Top = Annotated[int, typer.Option("--top", min=0, metavar="N", help="how many plans to print")]
+PlanFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv|markdown", help="how to print the plans")]
+TreeFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the tree")]
+ListFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the list")]
+Save = Annotated[str | None, typer.Option(metavar="PLANFILE", help="write the first plan printed to a plan file", show_default=False)]
+Every = Annotated[bool, typer.Option("--all", help="print the plans that do not fit too, after those that do, least over first")]
+Sort = Annotated[str | None, typer.Option(metavar="COLUMN", help="order by a column (a key of the JSON), best first", show_default=False)]
+Wanted = Annotated[
+    str | None, typer.Option("--plan", metavar="AXES", help="the plan: tp=8,pp=16,ep=8,...; axes left out are free", show_default=False)
+]
+Of = Annotated[list[str] | None, typer.Option("--of", metavar="NUMBER", help="only the tree of memory, step, mfu ... (repeatable)")]
+Runs = Annotated[str, typer.Argument(metavar="RUNS", help="runs as CSV or JSON lines; docs/runs.md has their columns")]
+Out = Annotated[str | None, typer.Option(metavar="FILE", help="write the predictions to a file", show_default=False)]
+To = Annotated[str | None, typer.Option(metavar="NAME", help="what to write it for; --list names them", show_default=False)]
+Into = Annotated[
+    str | None, typer.Option("--out", metavar="PATH", help="a folder, a file where there is one alone, or - for stdout", show_default=False)
+]
+Force = Annotated[bool, typer.Option("--force", help="overwrite files that are there")]
+Targets = Annotated[bool, typer.Option("--list", help="list what a plan can be written for")]
+MapFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the ranks")]
+Foreign = Annotated[str, typer.Argument(metavar="FILE", help="a script, command line or configuration of another framework")]
+TableFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the two plans")]
+SaveRead = Annotated[
+    str | None, typer.Option("--save", metavar="PLANFILE", help="write what was read to a plan file, its plan pinned", show_default=False)
+]
+Depth = Annotated[int | None, typer.Option(min=1, metavar="N", help="how deep to print the tree", show_default=False)]
+
+
+def with_inputs(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Give a command an option for each field of the registry and each axis; it receives what was given as the mapping `given`."""
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "given"]
+
+    @functools.wraps(command)
+    def run(**values: Any) -> Answer:
+        given = {key: values.pop(key) for key in (*(f.key for f in FIELDS), *AXES)}
+        return command(**values, given={key: value for key, value in given.items() if value is not None})
+
+    fields = [_axis_option(axis) for axis in AXES]
+    for f in FIELDS:
+        help = f.help + (f" ({', '.join(f.choices)})" if f.choices else "")
+        kind: Any = bool | None if f.kind == "bool" else str | None
+        name = f"--{f.key.replace('_', '-')}"
+        option = typer.Option(f"{name}/--no-{name[2:]}" if f.kind == "bool" else name, help=help, show_default=False,
+                              metavar=None if f.kind == "bool" else (f.unit or f.kind).replace(" ", "-"))  # fmt: skip
+        fields.append(inspect.Parameter(f.key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind, option]))
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own] + fields
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _axis_option(axis: str) -> inspect.Parameter:
+    """The option that bounds one axis."""
+    option = typer.Option(f"--{axis.replace('_', '-')}", help=AXIS_HELP[axis][1], show_default=False, metavar=metavar(axis))
+    return inspect.Parameter(axis, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[str | None, option])

@@ -1,0 +1,102 @@
+"""A plan as the files of a target: what they say of it, where they go, and writing them. The command and the key both come here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from planner import wholefile
+from planner.columns import records
+from planner.errors import FieldError, FileError, TmplanError
+from planner.export.registry import Exported, Request
+from planner.plan import Plan
+from planner.specs import Job
+
+ENDING = re.compile(r"\.[A-Za-z]\w*$")  # of a file's name; the .1-405b of a model is none
+
+
+class Exists(FileError):
+    """Files that are there already; only --force, or a yes, overwrites them."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self.paths = paths
+        super().__init__(f"{' and '.join(paths)} {'exists' if len(paths) == 1 else 'exist'}; --force overwrites")
+
+
+def request(job: Job, plan: Plan, version: str) -> Request:
+    """A plan to export, with the lines that say what it is and what is predicted of it."""
+    from planner.evaluate import evaluate
+    from tui.cli_explain import headline
+
+    degrees, _, figures = headline(job, plan, records(evaluate(job, plan))[0]).partition("  ")
+    what = f"{job.model.name} on {job.cluster.gpus:,} {job.cluster.gpu.name}, {job.stack.name}"
+    batch = f"sequence {job.sequence:,}, global batch {job.global_batch:,}, {job.precision}"
+    lines = (f"tmplan {version}: {what}; {batch}", f"plan: {degrees}", f"predicted: {figures}")
+    return Request(job, plan, tuple(" ".join("".join(c if c.isprintable() else " " for c in line).split()) for line in lines))
+
+
+def placed(exported: Exported, out: str) -> dict[Path, str]:
+    """The files by the paths they go to: into a folder, or where there is one alone, to a file."""
+    path = Path(os.path.expanduser(out))
+    single = path.exists() and not path.is_dir()
+    if len(exported.files) == 1 and (single or (not path.is_dir() and not out.endswith(os.sep) and ENDING.search(path.name))):
+        return {path: next(iter(exported.files.values()))}
+    if single:
+        raise FieldError(
+            "out", f"{out} is a file, and there are {len(exported.files)} to write ({', '.join(exported.files)}): name a folder"
+        )
+    return {path / name: text for name, text in exported.files.items()}
+
+
+def write(files: Mapping[Path, str], *, force: bool) -> None:
+    """Write all files, each whole, or leave what was there: Exists where one is in the way, FileError where one cannot be written."""
+    kept = {path: _content(path) for path in files} if force else dict.fromkeys(files)
+    if not force and (there := [str(path) for path in files if _regular(path)]):
+        raise Exists(there)
+    parents = {folder for path in files for folder in path.parents}
+    made = sorted((folder for folder in parents if not folder.exists()), key=lambda folder: len(folder.parts))
+    done: list[Path] = []
+    try:
+        for folder in made:
+            folder.mkdir()
+        for path, text in files.items():
+            wholefile.write(path, text)
+            done.append(path)
+    except (TmplanError, OSError, ValueError) as error:
+        _undo(done, kept, made)
+        if isinstance(error, TmplanError):
+            raise
+        raise FileError(f"cannot be made: {wholefile.reason(error)}", where=str(folder)) from None
+
+
+def _content(path: Path) -> bytes | None:
+    """What a file holds; None where there is none."""
+    try:
+        return path.read_bytes() if path.is_file() else None
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot be read, to be put back if need be: {wholefile.reason(error)}", where=str(path)) from None
+
+
+def _regular(path: Path) -> bool:
+    """Whether there is something at a path that writing would take the place of: a pipe or a device is written to instead."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot be written: {wholefile.reason(error)}", where=str(path)) from None
+
+
+def _undo(done: list[Path], kept: Mapping[Path, bytes | None], made: list[Path]) -> None:
+    """Put back what was there before the files already written."""
+    with contextlib.suppress(OSError):
+        for path in done:
+            before = kept[path]
+            if before is not None:
+                path.write_bytes(before)
+            elif path.is_file():
+                path.unlink()
+        for folder in reversed(made):
+            if folder.exists():
+                folder.rmdir()
