@@ -114,6 +114,12 @@ def _dual_batches(job: Job, plan: Plan) -> Any:
     return (np.asarray(plan.schedule) != DUALPIPE_V) | (count >= 2 * plan.pp)
 
 
+def _pipeline_batches(job: Job, plan: Plan) -> Any:
+    count = job.global_batch // (plan.dp * plan.micro_batch)
+    allowed = {"any": plan.pp >= 1, "fill": count >= plan.pp - 1, "stages": count % plan.pp == 0}
+    return (plan.pp == 1) | allowed[job.stack.micro_batches]
+
+
 def _zero_known(job: Job, plan: Plan) -> Any:
     alone = (plan.dp * plan.cp == 1) & (plan.zero == 0)
     return alone | np.isin(plan.zero, job.stack.zero_stages)
@@ -174,6 +180,8 @@ RULES: tuple[Rule, ...] = (
          "megatron/core/transformer/transformer_block.py; torchtitan distributed/pipeline_parallel.py", _stages),
     Rule("batch", "dp x micro-batch must divide the global batch", ("dp", "micro_batch"), "megatron/core/num_microbatches_calculator.py",
          lambda job, plan: job.global_batch % (plan.dp * plan.micro_batch) == 0),
+    Rule("pipeline_batches", "this stack fills a pipeline with at least pp - 1 micro-batches, or with whole multiples of pp",
+         ("pp", "dp", "micro_batch"), "nanotron parallel/pipeline_parallel/engine.py; MaxText configs/types.py", _pipeline_batches),
     Rule("groups", "interleaving needs micro-batches in whole groups of pp, or in equal rounds where the stack asks no more",
          ("pp", "schedule", "vpp", "dp", "micro_batch"),
          "megatron/core/pipeline_parallel/schedules.py; torch 2.13.0 distributed/pipelining/schedules.py", _groups),
@@ -199,8 +207,9 @@ RULES: tuple[Rule, ...] = (
          lambda job, plan: (plan.pp == 1) | (plan.zero <= max(job.stack.pipeline_zero_most, 0))),
     Rule("hsdp_stack", "this stack does not replicate sharded groups", ("zero", "dp_replicate"), "the stack's own documentation",
          lambda job, plan: (plan.zero == 0) | (plan.dp_replicate == 1) | job.stack.hsdp),
-    Rule("hsdp_zero", "replicated groups need gradients or parameters sharded (ZeRO-2 or 3)", ("zero", "dp_replicate"),
-         "torchtitan distributed/parallel_dims.py", lambda job, plan: (plan.zero != 1) | (plan.dp_replicate == 1)),
+    Rule("hsdp_zero", "replicated groups need ZeRO-2 or 3, with DeepSpeed ZeRO-3", ("zero", "dp_replicate"),
+         "torchtitan distributed/parallel_dims.py; DeepSpeed runtime/zero/config.py, zero_hpz_partition_size",
+         lambda job, plan: (plan.zero == 0) | (plan.zero >= job.stack.hsdp_least) | (plan.dp_replicate == 1)),
     Rule("hsdp_shard", "dp_replicate must divide dp and leave at least two ranks to shard over", ("dp", "zero", "dp_replicate"),
          "torchtitan distributed/parallel_dims.py",
          _shards_left),

@@ -165,6 +165,8 @@ class Stack:
     attention: str = "flash-2"
     # pipeline schedules and experts
     schedules: tuple[str, ...] = ("1f1b",)  # 1f1b is interleaved too where the stack interleaves
+    micro_batches: str = "any"  # of a pipeline: any, fill (at least pp - 1), stages (whole multiples of pp)
+    hsdp_least: int = 2  # the lowest ZeRO stage whose groups it replicates
     expert_parallel: bool = False  # mixtures of experts, their experts over ranks
     expert_tensor: str = "never"  # an expert over ranks: never, tp (1 or tp), any
     expert_needs_sp: bool = False  # takes experts with tensor parallelism under sequence parallelism alone
@@ -203,6 +205,7 @@ class Stack:
     def __post_init__(self) -> None:
         choice("sequence_parallel", self.sequence_parallel, ("optional", "always", "never"))
         choice("uneven_stages", self.uneven_stages, ("never", "slots", "any", "flops"))
+        choice("micro_batches", self.micro_batches, ("any", "fill", "stages"))
         choice("expert_tensor", self.expert_tensor, ("never", "tp", "any"))
         choice("usual_expert_tensor", self.usual_expert_tensor, ("one", "tp"))
         for schedule in self.schedules:

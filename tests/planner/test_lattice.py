@@ -110,6 +110,7 @@ REFUSED: dict[str, tuple[Job, Plan]] = {
     "schedule_stack": (replace(MOE, stack=replace(MOE.stack, schedules=("1f1b",))), Plan(pp=2, schedule=1)),
     "schedule_stages": (every_schedule(small()), Plan(pp=2, schedule=V)),
     "dual_batches": (every_schedule(small()), Plan(pp=8, vpp=2, dp=2, schedule=DUAL, micro_batch=16)),
+    "pipeline_batches": (small(stack="nanotron"), Plan(pp=16, micro_batch=16)),
     "interleaving": (BARE, Plan(pp=4, vpp=4)),
     "stages": (small(), Plan(pp=33, vpp=5)),
     "batch": (small(), Plan(dp=5)),
