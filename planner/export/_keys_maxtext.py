@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from planner.export._keys_trio import Key, keys
+from planner.export._tables import Key, keys
 
 AXES = ("data", "fsdp", "context", "tensor", "tensor_sequence", "expert", "pipeline")
 KEYS: Mapping[str, Key] = (

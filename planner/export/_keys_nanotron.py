@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from planner.export._keys_trio import Key, keys
+from planner.export._tables import Key, keys
 
 OPTIMIZER = "optimizer.optimizer_factory."
 RATE = "optimizer.learning_rate_scheduler."

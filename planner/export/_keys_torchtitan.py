@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from planner.export._keys_trio import Key, keys
+from planner.export._tables import Key, keys
 
 KEYS: Mapping[str, Key] = (
     keys(

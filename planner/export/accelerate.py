@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from planner.export._degrees import degrees
-from planner.export._keys_shared import MODEL, fsdp_notes, kept_apart, never, sharded_by_fsdp, yaml_file
+from planner.export._files import MODEL, fsdp_notes, kept_apart, never, sharded_by_fsdp, yaml_file
 from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "accelerate.yaml"

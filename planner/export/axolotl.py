@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from planner.export._degrees import degrees
-from planner.export._keys_shared import fsdp_notes, kept_apart, never, sharded_by_fsdp, yaml_file
+from planner.export._files import fsdp_notes, kept_apart, never, sharded_by_fsdp, yaml_file
 from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "axolotl.yaml"

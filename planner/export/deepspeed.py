@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from planner.export._degrees import degrees
-from planner.export._keys_shared import MODEL, PLACEHOLDERS, kept_apart, never
+from planner.export._files import MODEL, PLACEHOLDERS, kept_apart, never
 from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "ds_config.json"

@@ -10,7 +10,7 @@ import yaml
 from planner.architecture import Model
 from planner.export._degrees import Degrees, degrees
 from planner.export._keys_maxtext import AXES
-from planner.export._keys_trio import EXPERTS, SIZES, comment, not_as_given, shape
+from planner.export._tables import EXPERTS, SIZES, comment, not_as_given, shape
 from planner.export.registry import Exported, Request, Target, register
 
 VERSION = "e591f30cb"

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from planner.export import _megatron_keys as facts
+from planner.export import _megatron_facts as facts
 from planner.export import megatron_lm
 from planner.export._degrees import Degrees, degrees
 from planner.export.registry import Exported, Request, Target, register

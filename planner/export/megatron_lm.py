@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from planner.export import _megatron_keys as facts
+from planner.export import _megatron_facts as facts
 from planner.export._degrees import Degrees, degrees
 from planner.export._megatron_keys import VERSION
 from planner.export.registry import Exported, Request, Target, register

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from planner.export._degrees import Degrees, degrees
-from planner.export._keys_trio import EXPERTS, SIZES, comment, not_as_given, shape
+from planner.export._tables import EXPERTS, SIZES, comment, not_as_given, shape
 from planner.export.registry import Exported, Request, Target, register
 from planner.split import stage_layers
 

@@ -11,7 +11,7 @@ from planner.architecture import Model
 from planner.export._degrees import Degrees, degrees
 from planner.export._keys_torchtitan import FLAVORS, Flavor
 from planner.export._keys_torchtitan_later import LATER, module
-from planner.export._keys_trio import EXPERTS, SIZES, comment, not_as_given, shape
+from planner.export._tables import EXPERTS, SIZES, comment, not_as_given, shape
 from planner.export.registry import Exported, Request, Target, register
 from planner.split import stage_layers
 

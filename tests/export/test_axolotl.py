@@ -9,11 +9,11 @@ import pytest
 import yaml
 
 from planner.export._degrees import degrees
+from planner.export._files import paths
 from planner.export._keys_axolotl import KEYS
-from planner.export._keys_shared import paths
 from planner.export.registry import CannotExport, Request, export
 from planner.plan import Plan
-from tests.export._keys_drawn import HOSTILE, asked, drawn, taken
+from tests.export.drawn import HOSTILE, asked, drawn, taken
 
 SMALL = {"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "stack": "torchtitan", "sequence": 4096}
 MIXTURE = SMALL | {"model": "qwen3-30b-a3b"}

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from planner.architecture import Model
+from planner.export import _megatron_facts as facts
 from planner.export import _megatron_keys as keys
 from planner.export._degrees import degrees
 from planner.export.registry import CannotExport, Request, export, target
@@ -211,8 +212,8 @@ def test_bridge_says_the_same(tmp_path: Path) -> None:
 def test_where_the_experts_are() -> None:
     """The layers with experts are those behind the dense ones, the last of each turn, in both spellings."""
     model = replace(example(model="deepseek-v3-671b").model, layers=9, dense_layers=2, moe_every=3)
-    assert keys.sparse_pattern(model) == "([0]*2+[0,0,1]*2+[0]*1)"
-    assert keys.sparse_list(model) == [0, 0, 0, 0, 1, 0, 0, 1, 0]
+    assert facts.sparse_pattern(model) == "([0]*2+[0,0,1]*2+[0]*1)"
+    assert facts.sparse_list(model) == [0, 0, 0, 0, 1, 0, 0, 1, 0]
 
 
 REFUSED: dict[str, tuple[Callable[[], Request], str]] = {

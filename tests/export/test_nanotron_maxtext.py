@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from planner.export import _keys_maxtext, _keys_nanotron
-from planner.export._keys_trio import Key, dotted
+from planner.export._tables import Key, dotted
 from planner.export.registry import CannotExport, Exported, Request, export
 from planner.plan import Plan
 from planner.search import search

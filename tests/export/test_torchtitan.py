@@ -13,7 +13,7 @@ import pytest
 from planner.architecture import Model
 from planner.export._keys_torchtitan import FLAVORS, KEYS
 from planner.export._keys_torchtitan_later import PARALLELISM, TRAINING
-from planner.export._keys_trio import APART, dotted, shape
+from planner.export._tables import APART, dotted, shape
 from planner.export.registry import CannotExport, Exported, Request, export
 from planner.export.torchtitan import arguments, modules
 from planner.plan import Plan
