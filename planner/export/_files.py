@@ -101,6 +101,19 @@ def fsdp_notes(request: Request, d: Degrees) -> Iterator[str]:
         yield "FSDP2 offloads weights and gradients together with the optimizer: slower than predicted, less memory"
 
 
+def fsdp_settings(request: Request, offload: str) -> dict[str, Any]:
+    """What the Trainer and Axolotl take of FSDP2; they differ in the name of its offload."""
+    d = degrees(request)
+    return {
+        "reshard_after_forward": d.zero == 3,
+        offload: request.job.offload_optimizer,
+        "activation_checkpointing": d.recompute != "none",
+        "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        "cpu_ram_efficient_loading": d.tp == 1,
+        "state_dict_type": "SHARDED_STATE_DICT",
+    }
+
+
 def plain(text: str) -> str:
     """Any text as one line that a comment can hold."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from planner.export._degrees import degrees
-from planner.export._files import MODEL, fsdp_notes, kept_apart, never, sharded_by_fsdp, yaml_file
+from planner.export._files import MODEL, fsdp_notes, fsdp_settings, kept_apart, never, sharded_by_fsdp, yaml_file
 from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "accelerate.yaml"
@@ -80,15 +80,7 @@ def trainer(request: Request) -> dict[str, Any]:
     if not d.zero:
         return values | ({"gradient_checkpointing": True} if recomputes else {})  # under FSDP the Trainer wants FSDP's own
     values["fsdp"] = True
-    values["fsdp_config"] = {
-        "version": 2,
-        "reshard_after_forward": d.zero == 3,
-        "cpu_offload": job.offload_optimizer,
-        "activation_checkpointing": recomputes,
-        "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-        "cpu_ram_efficient_loading": d.tp == 1,
-        "state_dict_type": "SHARDED_STATE_DICT",
-    }
+    values["fsdp_config"] = {"version": 2, **fsdp_settings(request, "cpu_offload")}
     return values
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from planner.export._degrees import degrees
-from planner.export._files import fsdp_notes, kept_apart, never, sharded_by_fsdp, yaml_file
+from planner.export._files import fsdp_notes, fsdp_settings, kept_apart, never, sharded_by_fsdp, yaml_file
 from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "axolotl.yaml"
@@ -78,14 +78,7 @@ def config(request: Request) -> dict[str, Any]:
         values |= {"plugins": [PLUGIN], "expert_parallel_size": d.ep, "expert_parallel_fallback_on_unsupported": False}
     if d.zero:
         values["fsdp_version"] = 2
-        values["fsdp_config"] = {
-            "reshard_after_forward": d.zero == 3,
-            "offload_params": job.offload_optimizer,
-            "activation_checkpointing": recomputes,
-            "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
-            "cpu_ram_efficient_loading": d.tp == 1,
-            "state_dict_type": "SHARDED_STATE_DICT",
-        }
+        values["fsdp_config"] = fsdp_settings(request, "offload_params")
     return values
 
 

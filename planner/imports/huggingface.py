@@ -31,12 +31,7 @@ ACCELERATE = frozenset({
 
 def read_deepspeed(text: str, where: str) -> Imported:
     """A DeepSpeed configuration; FileError for what is damaged, "auto" where a number is needed, or impossible."""
-    try:
-        config = json.loads(text)
-    except ValueError as error:
-        raise FileError(f"is not valid JSON: {error}", where=where) from None
-    if not isinstance(config, dict):
-        raise FileError("must hold one JSON object", where=where)
+    config = _object(text, where)
     zero = _table(config, "zero_optimization")
     stage = zero.get("stage", 0)
     if isinstance(stage, bool) or stage not in (0, 1, 2, 3):
@@ -71,7 +66,7 @@ def read_accelerate(text: str, where: str) -> Imported:
     """An accelerate configuration; FileError for what is damaged or impossible."""
     try:
         config = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that is none; brackets without end
         raise FileError(f"is not valid YAML: {' '.join(str(error).split())}", where=where) from None
     if not isinstance(config, dict):
         raise FileError("must hold keys and values, as `accelerate config` writes them", where=where)
@@ -96,12 +91,7 @@ def read_accelerate(text: str, where: str) -> Imported:
 
 def with_trainer(found: Imported, text: str, where: str) -> Imported:
     """An accelerate configuration with what the Trainer's arguments beside it tell: micro-batch, accumulation, recompute without FSDP."""
-    try:
-        told = json.loads(text)
-    except ValueError as error:
-        raise FileError(f"is not valid JSON: {error}", where=where) from None
-    if not isinstance(told, dict):
-        raise FileError("must hold one JSON object, the arguments of the Trainer", where=where)
+    told = _object(text, where)
     micro, steps = _count(told, "per_device_train_batch_size", where), _count(told, "gradient_accumulation_steps", where)
     plan = dict(found.plan) | {"micro_batch": micro}
     if told.get("gradient_checkpointing") is True:
@@ -110,6 +100,17 @@ def with_trainer(found: Imported, text: str, where: str) -> Imported:
     if told.get("optim") == "adamw_torch_8bit":
         job["optimizer"] = "adamw-8bit"
     return replace(found, plan=plan, job=job)
+
+
+def _object(text: str, where: str) -> dict[str, Any]:
+    """The one object of a JSON file."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"is not valid JSON: {error}", where=where) from None
+    if not isinstance(found, dict):
+        raise FileError("must hold one JSON object", where=where)
+    return found
 
 
 def _table(config: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -54,7 +54,7 @@ def read_text(text: str, where: str) -> Imported:
 def _torchtitan(text: str, where: str) -> Imported:
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         return torchtitan.read(text, where)  # it says what is damaged
     if "schema" in tables and "job" in tables and "plan" in tables:
         raise FileError("is a plan file of tmplan's own; open it with `tmplan FILE`", where=where)

@@ -53,7 +53,7 @@ def read(text: str, where: str) -> Imported:
     """The job and plan of a configuration; FileError names what is damaged or impossible."""
     try:
         tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise FileError(f"is not valid TOML: {error}", where=where) from None
     parallel, training = _table(tables, "parallelism"), _table(tables, "training")
     plan: dict[str, Any] = {axis: _count(parallel, key, where) for key, axis in DEGREES.items() if key in parallel}
