@@ -91,7 +91,7 @@ def _expert_world(job: Job, plan: Plan) -> Any:
 
 
 def _expert_shard(job: Job, plan: Plan) -> Any:
-    sharded = plan.dp // np.maximum(plan.dp_replicate, 1) * plan.cp * plan.tp
+    sharded = plan.dp // np.maximum(plan.dp_replicate, 1) * (1 if job.stack.experts_in_shard else plan.cp * plan.tp)
     return (plan.zero == 0) | (sharded % (plan.ep * plan.etp) == 0)
 
 
@@ -122,6 +122,8 @@ def _pipeline_batches(job: Job, plan: Plan) -> Any:
 
 def _zero_known(job: Job, plan: Plan) -> Any:
     alone = (plan.dp * plan.cp == 1) & (plan.zero == 0)
+    if job.stack.unsharded_alone:
+        alone = alone & (plan.tp * plan.pp == 1)
     return alone | np.isin(plan.zero, job.stack.zero_stages)
 
 
@@ -199,7 +201,8 @@ RULES: tuple[Rule, ...] = (
          f"{ARGS}, --recompute-num-layers",
          lambda job, plan: np.where(plan.recompute == 3, (plan.recompute_layers >= 1) & (plan.recompute_layers < chunk_layers(job, plan)),
                                     plan.recompute_layers == 0)),
-    Rule("zero_known", "this stack does not have this ZeRO stage", ("dp", "cp", "zero"), "the stack's own documentation", _zero_known),
+    Rule("zero_known", "this stack does not have this ZeRO stage beside these degrees", ("tp", "pp", "dp", "cp", "zero"),
+         "the stack's own documentation; torchtitan distributed/parallel_dims.py", _zero_known),
     Rule("zero_alone", "sharding needs more than one data or context parallel rank", ("dp", "cp", "zero"), "nothing to shard over",
          lambda job, plan: (plan.zero == 0) | (plan.dp * plan.cp > 1)),
     Rule("zero_pipeline", "this stack does not run so high a ZeRO stage in a pipeline", ("pp", "zero"),
@@ -213,9 +216,9 @@ RULES: tuple[Rule, ...] = (
     Rule("hsdp_shard", "dp_replicate must divide dp and leave at least two ranks to shard over", ("dp", "zero", "dp_replicate"),
          "torchtitan distributed/parallel_dims.py",
          _shards_left),
-    Rule("expert_shard", "ep x etp must divide the ranks of a sharded group, dp_shard x cp x tp",
+    Rule("expert_shard", "ep x etp must divide the ranks of a sharded group, dp_shard x cp x tp, in MaxText dp_shard",
          ("tp", "cp", "dp", "ep", "etp", "zero", "dp_replicate"),
-         "torchtitan distributed/parallel_dims.py", _expert_shard),
+         "torchtitan distributed/parallel_dims.py; MaxText configs/types.py", _expert_shard),
     Rule("expert_zero", "this stack does not shard experts with so high a ZeRO stage", ("ep", "zero"),
          "DeepSpeed moe/layer.py: native mixtures of experts not with ZeRO-3",
          lambda job, plan: (plan.zero <= job.stack.expert_zero_most) | (not job.model.experts)),

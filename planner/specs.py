@@ -167,6 +167,8 @@ class Stack:
     schedules: tuple[str, ...] = ("1f1b",)  # 1f1b is interleaved too where the stack interleaves
     micro_batches: str = "any"  # of a pipeline: any, fill (at least pp - 1), stages (whole multiples of pp)
     hsdp_least: int = 2  # the lowest ZeRO stage whose groups it replicates
+    unsharded_alone: bool = False  # without sharding it keeps to one GPU: beside tp or pp it would train in fp32
+    experts_in_shard: bool = False  # experts lie over the ranks of a sharded group alone
     expert_parallel: bool = False  # mixtures of experts, their experts over ranks
     expert_tensor: str = "never"  # an expert over ranks: never, tp (1 or tp), any
     expert_needs_sp: bool = False  # takes experts with tensor parallelism under sequence parallelism alone

@@ -204,8 +204,8 @@ def test_no_stage_holds_fewer_than_no_layers(stack: str, model: str, layers: int
 )
 def test_interleaved_micro_batches_come_in_the_groups_the_stack_takes(stack: str, batch: int, valid: bool) -> None:
     """With pp 4: Megatron-Core takes whole groups of 4 (8, not 10); PyTorch's schedule equal rounds (10 in 2 rounds of 5, not 9)."""
-    job = small(stack=stack, gpus=4, gpus_per_node=4, global_batch=batch)
-    space = Space().with_("pp", "4").with_("vpp", "2").with_("micro_batch", "1").with_("schedule", "1f1b")
+    job = small(stack=stack, gpus=8, global_batch=2 * batch)
+    space = Space().with_("pp", "4").with_("dp", "2").with_("vpp", "2").with_("micro_batch", "1").with_("schedule", "1f1b")
     assert (grow(job, space).allowed > 0) == valid
 
 
