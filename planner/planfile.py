@@ -74,13 +74,8 @@ def write(path: str | Path, document: Document) -> None:
 def read(path: str | Path) -> Document:
     """The document of a plan file; PlanFileError says in one sentence why there is none."""
     path = Path(path)
-    try:
-        with open(path, "rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        raise PlanFileError(f"cannot be read: {wholefile.reason(error)}", where=str(path)) from None
-    if len(content) > LARGEST_FILE:
-        raise PlanFileError(f"is larger than {LARGEST_FILE:,} bytes; a plan file is a few thousand", where=str(path))
+    beyond = f"is larger than {LARGEST_FILE:,} bytes; a plan file is a few thousand"
+    content = wholefile.content(path, LARGEST_FILE, beyond, PlanFileError)
     try:
         return loads(content.decode("utf-8"), where=str(path))
     except UnicodeDecodeError as error:

@@ -40,6 +40,18 @@ def write(path: str | Path, text: str) -> None:
                 os.unlink(temporary)
 
 
+def content(path: str | Path, largest: int, beyond: str, refusal: type[FileError] = FileError) -> bytes:
+    """What a file holds, of `largest` bytes at most; `refusal`, with `beyond` where it is larger, says why it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            found = stream.read(largest + 1)
+    except (OSError, ValueError) as error:
+        raise refusal(f"cannot be read: {reason(error)}", where=str(path)) from None
+    if len(found) > largest:
+        raise refusal(beyond, where=str(path))
+    return found
+
+
 def reason(error: Exception) -> str:
     """Why the system refused, without its number and its path."""
     return (error.strerror or type(error).__name__).lower() if isinstance(error, OSError) else str(error)

@@ -4,55 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from planner import search
 from planner.checks import choice
-from planner.columns import BY_KEY, records
 from planner.errors import UnknownName
 from planner.formula import Step
-from planner.inputs import resolve
-from planner.plan import Plan
 from planner.planfile import Document
-from planner.space import AXES, Bounds, Space, write_bounds
-from planner.specs import Job
-from tui.axes import idle
-from tui.cli import DONE, NO_PLAN, Answer, narrate
-from tui.cli_plan import SCHEMA, advised, job_values, searched
+from tui.choosing import choose, headline, tell_misfit
+from tui.cli import NO_PLAN, Answer
+from tui.cli_plan import SCHEMA, job_values
 
 
 def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, depth: int | None) -> Answer:
     """The trees of one plan: the best within the pins, else the plan file's own, else the best of all."""
     choice("format", format, ("text", "json"))
-    job = resolve(document.inputs)
-    if document.plan is not None and not pinned:
-        document = replace(document, space=exactly(document.plan))
-    result = searched(job, document)
-    if not result.counts.evaluated:
-        for sentence in advised(result):
-            narrate(sentence)
+    found = choose(document, pinned=pinned, nearest=True)
+    if found is None:
         return Answer(code=NO_PLAN)
-    rows = result.order if len(result.order) else result.rejected_order
-    estimate = result.estimate(rows[:1])
-    plan, record = estimate.plan.one(0), records(estimate)[0]
+    job, plan, record = found.job, found.plan, found.record
     trees = chosen(search.explain(job, plan), of)
-    code = DONE if record["fits"] else NO_PLAN
-    if not record["fits"]:
-        narrate(f"this plan does not fit: it needs {record['memory_gib']:.2f} GiB of {record['memory_limit_gib']:.2f} GiB")
+    tell_misfit(found)
     if format == "json":
-        found = {"schema": SCHEMA, "version": document.version, "job": job_values(document.inputs), "plan": record}
-        found["steps"] = {name: pruned(step.as_dict(), depth) for name, step in trees.items()}
-        return Answer(json.dumps(found, indent=2, allow_nan=False) + "\n", code)
+        data = {"schema": SCHEMA, "version": document.version, "job": job_values(document.inputs), "plan": record}
+        data["steps"] = {name: pruned(step.as_dict(), depth) for name, step in trees.items()}
+        return Answer(json.dumps(data, indent=2, allow_nan=False) + "\n", found.code)
     lines = [headline(job, plan, record)]
     for step in trees.values():
         lines += ["", *drawn(step, depth)]
-    return Answer("\n".join(lines) + "\n", code)
-
-
-def exactly(plan: Plan) -> Space:
-    """The space of one plan alone."""
-    return Space({axis: Bounds((int(getattr(plan, axis)),)) for axis in AXES})
+    return Answer("\n".join(lines) + "\n", found.code)
 
 
 def chosen(trees: Mapping[str, Step], of: Sequence[str]) -> dict[str, Step]:
@@ -61,14 +41,6 @@ def chosen(trees: Mapping[str, Step], of: Sequence[str]) -> dict[str, Step]:
         if name not in trees:
             raise UnknownName("number", name, trees)
     return {name: step for name, step in trees.items() if not of or name in of}
-
-
-def headline(job: Job, plan: Plan, record: Mapping[str, Any]) -> str:
-    """The plan and its numbers in one line, as --plan takes it; axes that say nothing of the job are left out."""
-    silent = idle(job.model.experts > 0, job.stack)
-    degrees = ",".join(f"{axis}={write_bounds(axis, bounds)}" for axis, bounds in exactly(plan).bounds.items() if axis not in silent)
-    figures = ("memory_gib", "memory_limit_gib", "step_seconds", "tokens_per_second_per_gpu", "mfu")
-    return f"{degrees}  " + ", ".join(f"{key} {BY_KEY[key].write(record[key])}" for key in figures)
 
 
 def drawn(step: Step, depth: int | None, lead: str = "", branch: str = "") -> Iterator[str]:

@@ -2,57 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
-from planner.columns import records
 from planner.errors import FieldError
 from planner.export import registry
-from planner.inputs import resolve
-from planner.plan import Plan
 from planner.planfile import Document
-from planner.specs import Job
 from tui import exporting
-from tui.cli import DONE, NO_PLAN, Answer, narrate
-from tui.cli_explain import exactly, headline
-from tui.cli_plan import advised, searched
+from tui.aligned import aligned
+from tui.choosing import Chosen, choose, headline, tell_misfit
+from tui.cli import NO_PLAN, Answer, narrate
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """One plan of a job, and whether it fits."""
-
-    job: Job
-    plan: Plan
-    fits: bool
-
-    @property
-    def code(self) -> int:
-        """The exit code of a command that has done what was asked with it."""
-        return DONE if self.fits else NO_PLAN
-
-
-def choose(document: Document, *, pinned: bool) -> Chosen | None:
-    """The best plan within the pins, else the plan file's own, else the best of the job; None, and why on stderr, where there is none.
-
-    A plan that someone named is taken even where it does not fit; none such is made up where nobody named one.
-    """
-    job = resolve(document.inputs)
-    own = document.plan is not None and not pinned
-    if own and document.plan is not None:
-        document = replace(document, space=exactly(document.plan))
-    result = searched(job, document)
-    rows = result.order if len(result.order) or not (own or pinned) else result.rejected_order
-    if not len(rows):
-        for sentence in advised(result):
-            narrate(sentence)
+def named(document: Document, *, pinned: bool) -> Chosen | None:
+    """The plan to write or to draw; which one it is, where no plan file says so, on stderr, and whether it does not fit."""
+    chosen = choose(document, pinned=pinned)
+    if chosen is None:
         return None
-    estimate = result.estimate(rows[:1])
-    plan, record = estimate.plan.one(0), records(estimate)[0]
-    if not own:
-        narrate(f"{'the best plan within the bounds' if pinned else 'no plan was given, so the best'}: {headline(job, plan, record)}")
-    if not record["fits"]:
-        narrate(f"this plan does not fit: it needs {record['memory_gib']:.2f} GiB of {record['memory_limit_gib']:.2f} GiB")
-    return Chosen(job, plan, record["fits"])
+    if document.plan is None or pinned:
+        said = "the best plan within the bounds" if pinned else "no plan was given, so the best"
+        narrate(f"{said}: {headline(chosen.job, chosen.plan, chosen.record)}")
+    tell_misfit(chosen)
+    return chosen
 
 
 def export(document: Document, *, pinned: bool, to: str | None, out: str | None, force: bool) -> Answer:
@@ -60,7 +28,7 @@ def export(document: Document, *, pinned: bool, to: str | None, out: str | None,
     if not to:
         raise FieldError("to", f"--to NAME says what to write the plan for: {', '.join(registry.targets())}")
     target = registry.target(to)
-    chosen = choose(document, pinned=pinned)
+    chosen = named(document, pinned=pinned)
     if chosen is None:
         return Answer(code=NO_PLAN)
     exported = registry.export(target.name, exporting.request(chosen.job, chosen.plan, document.version))
@@ -86,5 +54,4 @@ def _tell(notes: tuple[str, ...]) -> None:
 def targets() -> Answer:
     """Everything a plan can be written for, a line each."""
     lines = [("NAME", "WRITES", "FOR", "VERSION"), *((t.name, t.main, t.title, t.version) for t in registry.targets().values())]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return Answer("".join("  ".join(cell.ljust(w) for cell, w in zip(line, widths, strict=True)).rstrip() + "\n" for line in lines))
+    return Answer("".join(f"{line}\n" for line in aligned(lines, range(4))))

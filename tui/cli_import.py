@@ -13,11 +13,12 @@ from planner.columns import BY_KEY, predictions, records
 from planner.imports.imported import Imported, document_of, inputs_of
 from planner.imports.reading import read
 from planner.inputs import resolve, shown
-from planner.search import Estimate, Result
+from planner.search import Estimate
 from planner.space import AXES, Space
 from planner.specs import Job
+from tui.aligned import aligned
+from tui.choosing import first
 from tui.cli import DONE, NO_PLAN, Answer, narrate
-from tui.cli_explain import exactly
 from tui.cli_inputs import bounded, values_of, version
 from tui.cli_plan import SCHEMA, advised, job_values, searched, told_apart
 from tui.tablekeys import table_keys
@@ -33,8 +34,7 @@ def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: s
     document = document_for(found, given, path)
     job = resolve(document.inputs)
     tell(found, document, given)
-    assert document.plan is not None
-    today = searched(job, replace(document, space=exactly(document.plan)))
+    today = searched(job, document)  # pinned to the one plan that was read
     free = bounded(Space(), None, None, None, {axis: str(text) for axis, text in given.items() if axis in AXES})
     best = searched(job, replace(document, space=free))
     rows = {name: estimate for name, result in (("today", today), ("best", best)) if (estimate := first(result)) is not None}
@@ -73,21 +73,13 @@ def tell(found: Imported, document: planfile.Document, given: Mapping[str, Any])
         narrate(f"not understood: {line}")
 
 
-def first(result: Result) -> Estimate | None:
-    """The first plan of a search: the fastest that fits, else the nearest to fitting."""
-    rows = result.order if len(result.order) else result.rejected_order
-    return result.estimate(rows[:1]) if len(rows) else None
-
-
 def as_table(job: Job, rows: Mapping[str, Estimate]) -> str:
     """A line a plan, and in the last line how much shorter the best one's step is."""
     columns = [BY_KEY[key] for key in (*table_keys(job), "over_gib")]
     cells: list[Sequence[str]] = [["Plan", *(SPELL[name] for name in rows)]]
     cells += [[c.title, *(c.text(c.values(estimate)[0]) for estimate in rows.values())] for c in columns]
-    widths = [max(map(len, column)) for column in cells]
-    lines = ["  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
-             for line in zip(*cells, strict=True)]  # fmt: skip
+    lines = aligned(list(zip(*cells, strict=True)), left=(0,))
     if set(rows) == set(SPELL):
         today, best = (float(rows[name].step[0]) for name in SPELL)
         lines.append(f"step time of the best: {100 * (best / today - 1):+.1f} %")
-    return "".join(line.rstrip() + "\n" for line in lines)
+    return "".join(f"{line}\n" for line in lines)

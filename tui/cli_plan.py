@@ -20,6 +20,7 @@ from planner.inputs import Inputs, Value, resolve, shown
 from planner.order import ordered
 from planner.planfile import Document
 from planner.specs import Job
+from tui.aligned import aligned
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.tablekeys import table_keys
 
@@ -164,8 +165,7 @@ def cells_of(job: Job, estimate: search.Estimate, every: bool) -> list[list[str]
 def as_table(job: Job, estimate: search.Estimate, every: bool) -> str:
     """A line a plan, as wide as its columns need."""
     cells = cells_of(job, estimate, every)
-    widths = [max(map(len, column)) for column in cells]
-    return "".join("  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)) + "\n" for line in zip(*cells, strict=True))
+    return "".join(f"{line}\n" for line in aligned(list(zip(*cells, strict=True))))
 
 
 def as_markdown(job: Job, estimate: search.Estimate, every: bool) -> str:

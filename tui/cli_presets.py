@@ -10,6 +10,7 @@ from planner import parameters, presets
 from planner.checks import choice
 from planner.errors import TmplanError
 from planner.specs import GIB
+from tui.aligned import aligned
 from tui.cli import Answer, narrate
 
 Row = dict[str, Any]
@@ -83,12 +84,8 @@ def table(rows: list[Row]) -> str:
     if not rows:
         return "none\n"
     lines = [list(rows[0])] + [[written(key, value) for key, value in row.items()] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    left = [isinstance(value, str) for value in rows[0].values()]
-    return "".join(
-        "  ".join(cell.ljust(w) if to_left else cell.rjust(w) for cell, w, to_left in zip(line, widths, left, strict=True)).rstrip() + "\n"
-        for line in lines
-    )
+    left = [i for i, value in enumerate(rows[0].values()) if isinstance(value, str)]
+    return "".join(f"{line}\n" for line in aligned(lines, left))
 
 
 def written(key: str, value: Any) -> str:

@@ -11,7 +11,7 @@ from planner.checks import choice
 from planner.planfile import Document
 from planner.rankmap import LINKS, Groups, RankMap, rank_map
 from tui.cli import NO_PLAN, Answer
-from tui.cli_export import choose
+from tui.cli_export import named
 from tui.rankpicture import drawn
 
 SCHEMA = 1  # of the JSON; docs/json.md
@@ -20,7 +20,7 @@ SCHEMA = 1  # of the JSON; docs/json.md
 def ranks(document: Document, *, pinned: bool, format: str) -> Answer:
     """The ranks of one plan as a picture, or every group as JSON."""
     choice("format", format, ("text", "json"))
-    chosen = choose(document, pinned=pinned)
+    chosen = named(document, pinned=pinned)
     if chosen is None:
         return Answer(code=NO_PLAN)
     layout = rank_map(chosen.job, chosen.plan)

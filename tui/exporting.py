@@ -11,7 +11,7 @@ from pathlib import Path
 from planner import wholefile
 from planner.columns import records
 from planner.errors import FieldError, FileError, TmplanError
-from planner.export.registry import Exported, Request
+from planner.export.registry import Exported, Request, plain
 from planner.plan import Plan
 from planner.specs import Job
 
@@ -29,13 +29,13 @@ class Exists(FileError):
 def request(job: Job, plan: Plan, version: str) -> Request:
     """A plan to export, with the lines that say what it is and what is predicted of it."""
     from planner.evaluate import evaluate
-    from tui.cli_explain import headline
+    from tui.choosing import headline
 
     degrees, _, figures = headline(job, plan, records(evaluate(job, plan))[0]).partition("  ")
     what = f"{job.model.name} on {job.cluster.gpus:,} {job.cluster.gpu.name}, {job.stack.name}"
     batch = f"sequence {job.sequence:,}, global batch {job.global_batch:,}, {job.precision}"
     lines = (f"tmplan {version}: {what}; {batch}", f"plan: {degrees}", f"predicted: {figures}")
-    return Request(job, plan, tuple(" ".join("".join(c if c.isprintable() else " " for c in line).split()) for line in lines))
+    return Request(job, plan, tuple(map(plain, lines)))
 
 
 def placed(exported: Exported, out: str) -> dict[Path, str]:

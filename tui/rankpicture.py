@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from planner.rankmap import KINDS, RankMap
+from tui.aligned import aligned
 
 WIDTH = 80
 DRAWN = 8  # nodes drawn one by one
@@ -59,11 +60,8 @@ def table(layout: RankMap, kinds: list[str], width: int = WIDTH) -> Iterator[str
                 span(groups.ranks[0]),
             )
         )
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    room = sum(widths) + 2 * (len(widths) - 1) <= width  # for the first group of each kind
-    for name, size, count, leave, links, first in lines:
-        line = f"{name:<{widths[0]}}  {size:>{widths[1]}}  {count:>{widths[2]}}  {leave:>{widths[3]}}  {links:<{widths[4]}}"
-        yield f"{line}  {first}".rstrip() if room else line.rstrip()
+    rows = aligned(lines, left=(0, 4, 5))
+    yield from rows if max(map(len, rows)) <= width else aligned([line[:-1] for line in lines], left=(0, 4))  # without the first group
 
 
 def span(ranks: Any) -> str:

@@ -1,14 +1,14 @@
-"""What the targets built on PyTorch and Hugging Face share: how a key is described, what none of them takes, comments of YAML."""
+"""What the targets built on PyTorch and Hugging Face share: what none of them takes, what FSDP2 is told, comments of YAML."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from planner.export._degrees import Degrees, degrees
-from planner.export.registry import Request
+from planner.export.registry import Request, plain
 
 MODEL = "the model is loaded by your script: its architecture, dropout and attention are set there, and must be those planned for"
 PLACEHOLDERS = "tmplan plans no learning rate, no gradient clipping and no momentum: those in the file are placeholders; put your own"
@@ -17,28 +17,8 @@ WHOLE_SEQUENCE = (
     "which takes more memory than predicted"
 )
 OVERLAP = "hiding the experts' all-to-all behind another micro-batch is not in the file: expect the step to be slower than predicted"
+OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw-8bit": "adamw_torch_8bit"}  # the Trainer's names; bitsandbytes' 8 bits fail under FSDP2
 AHEAD = "whether the layers of multi-token prediction are trained is up to the model's own code, and most leave them out"
-
-
-class Key(NamedTuple):
-    """One key a file may have: its type, its values where they are few, and where the framework reads it."""
-
-    kind: type
-    read: str
-    choices: tuple[object, ...] = ()
-
-    def takes(self, value: object) -> bool:
-        """Whether the value may stand at this key."""
-        return type(value) is self.kind and (not self.choices or value in self.choices)
-
-
-def paths(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a nested mapping with the dotted path to it."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from paths(value, f"{before}{key}.")
-        else:
-            yield before + key, value
 
 
 def never(request: Request, title: str) -> Iterator[str]:
@@ -112,11 +92,6 @@ def fsdp_settings(request: Request, offload: str) -> dict[str, Any]:
         "cpu_ram_efficient_loading": d.tp == 1,
         "state_dict_type": "SHARDED_STATE_DICT",
     }
-
-
-def plain(text: str) -> str:
-    """Any text as one line that a comment can hold."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def yaml_file(values: Mapping[str, Any], lines: Iterable[str]) -> str:

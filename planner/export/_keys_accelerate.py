@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from planner.export._files import Key
+from planner.export._keys import Key
 
 CONFIG = "accelerate/commands/config/config_args.py"
 LAUNCH = "accelerate/commands/launch.py"

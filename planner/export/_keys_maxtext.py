@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from planner.export._tables import Key, keys
+from planner.export._keys import Key, keys
 
 AXES = ("data", "fsdp", "context", "tensor", "tensor_sequence", "expert", "pipeline")
 KEYS: Mapping[str, Key] = (
@@ -18,18 +18,18 @@ KEYS: Mapping[str, Key] = (
     | keys(str, "run_name")
     | keys(list, "mlp_activations")
     | {
-        "model_name": Key(str, ("default",)),
-        "hardware": Key(str, ("tpu", "gpu", "gpu_multiprocess", "cpu")),
-        "decoder_block": Key(str, ("llama2", "qwen2", "qwen3", "mixtral", "qwen3_moe")),
-        "attention": Key(str, ("autoselected", "dot_product", "flash", "cudnn_flash_te")),
+        "model_name": Key(str, choices=("default",)),
+        "hardware": Key(str, choices=("tpu", "gpu", "gpu_multiprocess", "cpu")),
+        "decoder_block": Key(str, choices=("llama2", "qwen2", "qwen3", "mixtral", "qwen3_moe")),
+        "attention": Key(str, choices=("autoselected", "dot_product", "flash", "cudnn_flash_te")),
         "remat_policy": Key(
-            str, ("minimal_with_context", "minimal", "save_dot_with_context_except_mlp", "save_qkv_proj", "save_out_proj", "full")
+            str, choices=("minimal_with_context", "minimal", "save_dot_with_context_except_mlp", "save_qkv_proj", "save_out_proj", "full")
         ),
-        "dtype": Key(str, ("bfloat16", "float32")),
-        "weight_dtype": Key(str, ("bfloat16", "float32")),
-        "grad_dtype": Key(str, ("bfloat16", "float32")),
-        "mu_dtype": Key(str, ("bfloat16", "float32")),
-        "quantization": Key(str, ("", "fp8")),
-        "opt_type": Key(str, ("adamw", "sgd")),
+        "dtype": Key(str, choices=("bfloat16", "float32")),
+        "weight_dtype": Key(str, choices=("bfloat16", "float32")),
+        "grad_dtype": Key(str, choices=("bfloat16", "float32")),
+        "mu_dtype": Key(str, choices=("bfloat16", "float32")),
+        "quantization": Key(str, choices=("", "fp8")),
+        "opt_type": Key(str, choices=("adamw", "sgd")),
     }
 )

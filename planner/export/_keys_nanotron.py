@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from planner.export._tables import Key, keys
+from planner.export._keys import Key, keys
 
 OPTIMIZER = "optimizer.optimizer_factory."
 RATE = "optimizer.learning_rate_scheduler."
@@ -24,13 +24,13 @@ KEYS: Mapping[str, Key] = (
     | keys(str, "general.project", "checkpoints.checkpoints_path")
     | keys(list, "data_stages")
     | {
-        "parallelism.pp_engine": Key(str, ("1f1b", "afab")),
-        "parallelism.tp_mode": Key(str, ("ALL_REDUCE", "REDUCE_SCATTER")),
-        "model.dtype": Key(str, ("bfloat16", "float16", "float32")),
-        f"{MODEL}hidden_act": Key(str, ("silu",)),
-        f"{MODEL}_attn_implementation": Key(str, ("flash_attention_2", "sdpa")),
-        f"{OPTIMIZER}name": Key(str, ("adamW", "sgd")),
-        f"{RATE}lr_warmup_style": Key(str, ("linear", "constant")),
-        f"{RATE}lr_decay_style": Key(str, ("linear", "cosine", "1-sqrt")),
+        "parallelism.pp_engine": Key(str, choices=("1f1b", "afab")),
+        "parallelism.tp_mode": Key(str, choices=("ALL_REDUCE", "REDUCE_SCATTER")),
+        "model.dtype": Key(str, choices=("bfloat16", "float16", "float32")),
+        f"{MODEL}hidden_act": Key(str, choices=("silu",)),
+        f"{MODEL}_attn_implementation": Key(str, choices=("flash_attention_2", "sdpa")),
+        f"{OPTIMIZER}name": Key(str, choices=("adamW", "sgd")),
+        f"{RATE}lr_warmup_style": Key(str, choices=("linear", "constant")),
+        f"{RATE}lr_decay_style": Key(str, choices=("linear", "cosine", "1-sqrt")),
     }
 )

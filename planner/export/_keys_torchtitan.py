@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from planner.export._tables import Key, keys
+from planner.export._keys import Key, keys
 
 KEYS: Mapping[str, Key] = (
     keys(
@@ -19,17 +19,17 @@ KEYS: Mapping[str, Key] = (
     | keys(str, "job.description")
     | keys(list, "model.converters", "parallelism.module_fqns_per_model_part")
     | {
-        "model.name": Key(str, ("llama3", "llama4", "qwen3", "deepseek_v3", "gpt_oss")),
+        "model.name": Key(str, choices=("llama3", "llama4", "qwen3", "deepseek_v3", "gpt_oss")),
         "model.flavor": Key(str),
-        "parallelism.fsdp_reshard_after_forward": Key(str, ("default", "always", "never")),
-        "parallelism.pipeline_parallel_schedule": Key(str, ("1F1B", "Interleaved1F1B", "ZBVZeroBubble", "DualPipeV")),
-        "training.dtype": Key(str, ("bfloat16", "float32")),
-        "training.mixed_precision_param": Key(str, ("bfloat16", "float32")),
-        "training.mixed_precision_reduce": Key(str, ("float32",)),
-        "activation_checkpoint.mode": Key(str, ("none", "selective", "full")),
-        "activation_checkpoint.selective_ac_option": Key(str, ("op",)),
-        "optimizer.name": Key(str, ("Adam", "AdamW")),
-        "quantize.linear.float8.recipe_name": Key(str, ("tensorwise", "rowwise", "rowwise_with_gw_hp")),
+        "parallelism.fsdp_reshard_after_forward": Key(str, choices=("default", "always", "never")),
+        "parallelism.pipeline_parallel_schedule": Key(str, choices=("1F1B", "Interleaved1F1B", "ZBVZeroBubble", "DualPipeV")),
+        "training.dtype": Key(str, choices=("bfloat16", "float32")),
+        "training.mixed_precision_param": Key(str, choices=("bfloat16", "float32")),
+        "training.mixed_precision_reduce": Key(str, choices=("float32",)),
+        "activation_checkpoint.mode": Key(str, choices=("none", "selective", "full")),
+        "activation_checkpoint.selective_ac_option": Key(str, choices=("op",)),
+        "optimizer.name": Key(str, choices=("Adam", "AdamW")),
+        "quantize.linear.float8.recipe_name": Key(str, choices=("tensorwise", "rowwise", "rowwise_with_gw_hp")),
     }
 )  # fmt: skip
 

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.export._degrees import Degrees
+from planner.export._keys import Key, keys
 from planner.export._keys_torchtitan import KEYS, Flavor
-from planner.export._tables import Key, comment, keys
+from planner.export._tables import comment
 from planner.export.registry import Request
 
 LATER = "0.3.0"

@@ -1,11 +1,11 @@
-"""What the tables of torchtitan, nanotron and MaxText have in common: a key's type and choices, and comments that no name can end."""
+"""What torchtitan, nanotron and MaxText have in common: a model by its shape, jobs that none takes, comments that no name can end."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import MISSING, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 from planner.architecture import Model
 from planner.specs import Job
@@ -13,27 +13,6 @@ from planner.specs import Job
 APART = ("name", "sources", "published_parameters", "published_active", "max_positions", "mtp_layers")
 SIZES = {"layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab"}
 EXPERTS = {"experts", "experts_per_token", "expert_ffn"}
-
-
-class Key(NamedTuple):
-    """What a framework takes for a key: a type, and the words it allows (none named: any)."""
-
-    type: type
-    choices: tuple[str, ...] = ()
-
-
-def keys(type_: type, *names: str) -> dict[str, Key]:
-    """Keys of one type."""
-    return {name: Key(type_) for name in names}
-
-
-def dotted(values: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value by its full name."""
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            yield from dotted(value, f"{before}{name}.")
-        else:
-            yield f"{before}{name}", value
 
 
 def shape(model: Model) -> dict[str, Any]:

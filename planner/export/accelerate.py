@@ -6,13 +6,12 @@ import json
 from typing import Any
 
 from planner.export._degrees import degrees
-from planner.export._files import MODEL, fsdp_notes, fsdp_settings, kept_apart, never, sharded_by_fsdp, yaml_file
+from planner.export._files import MODEL, OPTIMIZERS, fsdp_notes, fsdp_settings, kept_apart, never, sharded_by_fsdp, yaml_file
 from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "accelerate.yaml"
 BESIDE = "trainer_args.json"
 TITLE = "accelerate"
-OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw-8bit": "adamw_torch_8bit"}
 HOW = (
     "start with `accelerate launch --config_file accelerate.yaml`; the degrees are there alone, batch and optimizer in trainer_args.json "
     "alone: without the Trainer, give them to your own loader and Accelerator"

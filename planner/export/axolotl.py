@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from planner.export._degrees import degrees
-from planner.export._files import fsdp_notes, fsdp_settings, kept_apart, never, sharded_by_fsdp, yaml_file
+from planner.export._files import OPTIMIZERS, fsdp_notes, fsdp_settings, kept_apart, never, sharded_by_fsdp, yaml_file
 from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "axolotl.yaml"
@@ -13,7 +13,6 @@ TITLE = "axolotl"
 BASE_MODEL = "PUT-YOUR-MODEL-HERE"
 DATASET = "PUT-YOUR-DATASET-HERE"
 PLUGIN = "axolotl.integrations.expert_parallel.ExpertParallelPlugin"
-OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw-8bit": "adamw_torch_8bit"}  # bitsandbytes' 8 bits fail under FSDP2
 ATTENTIONS = {"flash-1": "flash_attention_2", "flash-2": "flash_attention_2", "flash-3": "flash_attention_3"}
 MODEL = (
     f"base_model and the data set are placeholders ({BASE_MODEL}, {DATASET}): put the Hugging Face id of the model planned for; "

@@ -7,8 +7,8 @@ import re
 import yaml
 
 from planner.export._degrees import degrees
-from planner.export.registry import Exported, Request, Target, register
-from planner.export.slurm import NO_COMMAND, comments, plain, refusals, slug
+from planner.export.registry import Exported, Request, Target, plain, register
+from planner.export.slurm import NO_COMMAND, comments, refusals, slug
 
 MAIN = "task.yaml"
 # What SkyPilot calls a GPU, by the preset's name, for those of its documentation.

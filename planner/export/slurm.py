@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from planner.export import registry
 from planner.export._degrees import Degrees, degrees
-from planner.export.registry import Exported, Request, Target, register
+from planner.export.registry import Exported, Request, Target, plain, register
 
 MAIN = "train.sbatch"
 TRAINER = "megatron-lm"  # the target whose script the job runs
@@ -95,11 +95,6 @@ srun bash -c 'export NODE_RANK="$SLURM_NODEID"; exec "$@"' node "${{COMMAND[@]}}
 def comments(lines: Iterable[str]) -> str:
     """Lines as comments, each on one line whatever it holds."""
     return "\n".join(f"# {text}" for line in lines if (text := plain(line))) or "#"
-
-
-def plain(text: str) -> str:
-    """A text on one line, without what a terminal or a parser would act upon."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 def slug(name: str) -> str:

@@ -6,16 +6,15 @@ Keys: deepspeed/runtime/config.py, deepspeed/runtime/zero/config.py; accelerate/
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import yaml
 
 from planner.errors import FileError
-from planner.imports.imported import Imported
+from planner.export._files import OPTIMIZERS
+from planner.imports.imported import Imported, count, table
 
-BESIDE = "trainer_args.json"  # beside an accelerate configuration: the Trainer's arguments, as its export writes them
 DEEPSPEED = frozenset({
     "train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "zero_optimization", "bf16", "fp16", "data_types",
     "tensor_parallel", "expert_parallel", "activation_checkpointing", "optimizer", "scheduler", "gradient_clipping", "steps_per_print",
@@ -32,30 +31,30 @@ ACCELERATE = frozenset({
 def read_deepspeed(text: str, where: str) -> Imported:
     """A DeepSpeed configuration; FileError for what is damaged, "auto" where a number is needed, or impossible."""
     config = _object(text, where)
-    zero = _table(config, "zero_optimization")
+    zero = table(config, "zero_optimization")
     stage = zero.get("stage", 0)
     if isinstance(stage, bool) or stage not in (0, 1, 2, 3):
         raise FileError(f"key 'zero_optimization.stage' must be 0, 1, 2 or 3, not {stage!r}", where=where)
-    plan: dict[str, Any] = {"zero": stage, "micro_batch": _count(config, "train_micro_batch_size_per_gpu", where)}
-    plan["tp"] = _count(_table(config, "tensor_parallel"), "autotp_size", where)
-    experts = _table(config, "expert_parallel")
+    plan: dict[str, Any] = {"zero": stage, "micro_batch": count(config, "train_micro_batch_size_per_gpu", where)}
+    plan["tp"] = count(table(config, "tensor_parallel"), "autotp_size", where)
+    experts = table(config, "expert_parallel")
     if experts.get("enabled"):
-        plan |= {"ep": _count(experts, "autoep_size", where), "etp": _count(experts, "expert_tensor_parallel_size", where)}
-    job: dict[str, Any] = {"precision": "fp16" if _table(config, "fp16").get("enabled") else "bf16"}
-    steps = _count(config, "gradient_accumulation_steps", where)
+        plan |= {"ep": count(experts, "autoep_size", where), "etp": count(experts, "expert_tensor_parallel_size", where)}
+    job: dict[str, Any] = {"precision": "fp16" if table(config, "fp16").get("enabled") else "bf16"}
+    steps = count(config, "gradient_accumulation_steps", where)
     gpus = 0
     if "train_batch_size" in config:
-        job["global_batch"] = _count(config, "train_batch_size", where)
+        job["global_batch"] = count(config, "train_batch_size", where)
         plan["dp"] = job["global_batch"] // (plan["micro_batch"] * steps)
         if plan["dp"] * plan["micro_batch"] * steps != job["global_batch"] or not plan["dp"]:
             raise FileError("train_batch_size must be train_micro_batch_size_per_gpu x gradient_accumulation_steps x ranks", where=where)
         gpus = plan["dp"] * plan["tp"]
-        shard = _count(zero, "zero_hpz_partition_size", where)
+        shard = count(zero, "zero_hpz_partition_size", where)
         if stage == 3 and 1 < shard < plan["dp"] and plan["dp"] % shard == 0:
             plan |= {"dp_shard": shard, "dp_replicate": plan["dp"] // shard}
-    if _table(zero, "offload_optimizer").get("device") == "cpu":
+    if table(zero, "offload_optimizer").get("device") == "cpu":
         job["offload_optimizer"] = True
-    if _table(config, "data_types").get("grad_accum_dtype") in ("bf16", "fp16"):
+    if table(config, "data_types").get("grad_accum_dtype") in ("bf16", "fp16"):
         job["gradient_bytes"] = "2"
     plan["sequence_parallel"] = 0
     plan["recompute"] = "full" if "activation_checkpointing" in config else "none"  # of which layers the model's code says
@@ -70,9 +69,9 @@ def read_accelerate(text: str, where: str) -> Imported:
         raise FileError(f"is not valid YAML: {' '.join(str(error).split())}", where=where) from None
     if not isinstance(config, dict):
         raise FileError("must hold keys and values, as `accelerate config` writes them", where=where)
-    fsdp, parallel = _table(config, "fsdp_config"), _table(config, "parallelism_config")
-    gpus, machines = _count(config, "num_processes", where), _count(config, "num_machines", where)
-    sizes = {axis: _count(parallel, f"parallelism_config_{axis}_size", where) for axis in ("tp", "cp", "dp_replicate", "dp_shard")}
+    fsdp, parallel = table(config, "fsdp_config"), table(config, "parallelism_config")
+    gpus, machines = count(config, "num_processes", where), count(config, "num_machines", where)
+    sizes = {axis: count(parallel, f"parallelism_config_{axis}_size", where) for axis in ("tp", "cp", "dp_replicate", "dp_shard")}
     plan: dict[str, Any] = {"tp": sizes["tp"], "cp": sizes["cp"], "dp": gpus // (sizes["tp"] * sizes["cp"])}
     sharded = str(config.get("distributed_type", "")).upper() == "FSDP" or sizes["dp_shard"] > 1
     reshard = fsdp.get("fsdp_reshard_after_forward", True)
@@ -92,12 +91,12 @@ def read_accelerate(text: str, where: str) -> Imported:
 def with_trainer(found: Imported, text: str, where: str) -> Imported:
     """An accelerate configuration with what the Trainer's arguments beside it tell: micro-batch, accumulation, recompute without FSDP."""
     told = _object(text, where)
-    micro, steps = _count(told, "per_device_train_batch_size", where), _count(told, "gradient_accumulation_steps", where)
+    micro, steps = count(told, "per_device_train_batch_size", where), count(told, "gradient_accumulation_steps", where)
     plan = dict(found.plan) | {"micro_batch": micro}
     if told.get("gradient_checkpointing") is True:
         plan["recompute"] = "full"
     job = dict(found.job) | {"global_batch": micro * steps * plan["dp"]}
-    if told.get("optim") == "adamw_torch_8bit":
+    if told.get("optim") == OPTIMIZERS["adamw-8bit"]:
         job["optimizer"] = "adamw-8bit"
     return replace(found, plan=plan, job=job)
 
@@ -111,18 +110,3 @@ def _object(text: str, where: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise FileError("must hold one JSON object", where=where)
     return found
-
-
-def _table(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = config.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def _count(table: Mapping[str, Any], key: str, where: str) -> int:
-    """A count, 1 where it is absent or null; FileError for what is none ("auto" among them)."""
-    value = table.get(key)
-    if value is None:
-        return 1
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise FileError(f"key '{key}' must be a whole number of at least 1, not {value!r}", where=where)
-    return value

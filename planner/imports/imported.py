@@ -11,7 +11,7 @@ from planner import presets
 from planner.architecture import Model
 from planner.errors import FieldError, FileError
 from planner.fields import Value
-from planner.inputs import Inputs, resolve
+from planner.inputs import BELONGS, Inputs, resolve
 from planner.plan import Plan, from_named
 from planner.planfile import Document
 from planner.space import AXES, Bounds, Space
@@ -74,8 +74,7 @@ def inputs_of(found: Imported, where: str, model: str = "") -> Inputs:
     return Inputs().with_all(values)
 
 
-FORM = ("layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "gated", "tied", "experts", "experts_per_token", "expert_ffn",
-        "shared_ffn", "dense_layers", "mtp_layers", "kv_rank")  # fmt: skip
+FORM = BELONGS["model"]  # the fields of the model's form
 
 
 def document_of(found: Imported, inputs: Inputs) -> Document:
@@ -110,3 +109,19 @@ def _sharding(told: Mapping[str, Any]) -> dict[str, int]:
         return {"dp_shard": 1, "dp_replicate": dp}
     replicas = int(told.get("dp_replicate", 0)) or (dp // int(told["dp_shard"]) if told.get("dp_shard") else 1)
     return {"dp_shard": max(1, dp // replicas), "dp_replicate": replicas}
+
+
+def table(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A table within a configuration, empty where there is none."""
+    found = config.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def count(values: Mapping[str, Any], key: str, where: str, default: int = 1) -> int:
+    """A count, the default where it is absent or null; FileError for what is none ("auto" among them)."""
+    value = values.get(key)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise FileError(f"key '{key}' must be a whole number of at least 1, not {value!r}", where=where)
+    return value

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from planner import wholefile
 from planner.errors import FileError
+from planner.export.accelerate import BESIDE
 from planner.imports import huggingface, megatron, torchtitan
 from planner.imports.imported import Imported
 
@@ -17,7 +18,7 @@ KINDS = "a Megatron-LM command line or script, a torchtitan TOML, a DeepSpeed JS
 def read(path: str | Path) -> Imported:
     """What a file came to; FileError in one sentence where it cannot be read or is of no kind that is."""
     found = read_text(_text(path), str(path))
-    beside = Path(path).parent / huggingface.BESIDE
+    beside = Path(path).parent / BESIDE
     if found.framework == "accelerate" and beside.is_file():
         return huggingface.with_trainer(found, _text(beside), str(beside))
     return found
@@ -26,15 +27,9 @@ def read(path: str | Path) -> Imported:
 def _text(path: str | Path) -> str:
     """The text of a file."""
     try:
-        with open(path, "rb") as stream:
-            content = stream.read(LARGEST + 1)
-        text = content.decode("utf-8")
-    except (OSError, ValueError) as error:
-        said = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else wholefile.reason(error)
-        raise FileError(f"cannot be read: {said}", where=str(path)) from None
-    if len(content) > LARGEST:
-        raise FileError("is larger than 1 MiB, which no configuration is", where=str(path))
-    return text
+        return wholefile.content(path, LARGEST, "is larger than 1 MiB, which no configuration is").decode("utf-8")
+    except UnicodeDecodeError:
+        raise FileError("cannot be read: it is not UTF-8 text", where=str(path)) from None
 
 
 def read_text(text: str, where: str) -> Imported:

@@ -12,9 +12,11 @@ from typing import Any
 from planner import presets
 from planner.errors import FileError
 from planner.export._keys_torchtitan import FLAVORS
-from planner.imports.imported import SIZES, Imported
+from planner.export.torchtitan import OWN
+from planner.export.torchtitan import SCHEDULES as WRITTEN
+from planner.imports.imported import SIZES, Imported, count, table
 
-SCHEDULES = {"1F1B": "1f1b", "Interleaved1F1B": "1f1b", "ZBVZeroBubble": "zb-v", "DualPipeV": "dualpipev"}
+SCHEDULES = {name: schedule for schedule, name in WRITTEN.items()} | {"Interleaved1F1B": "1f1b"}
 DEGREES = {
     "tensor_parallel_degree": "tp", "pipeline_parallel_degree": "pp", "context_parallel_degree": "cp", "expert_parallel_degree": "ep",
     "expert_tensor_parallel_degree": "etp", "data_parallel_replicate_degree": "dp_replicate",
@@ -55,8 +57,8 @@ def read(text: str, where: str) -> Imported:
         tables = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise FileError(f"is not valid TOML: {error}", where=where) from None
-    parallel, training = _table(tables, "parallelism"), _table(tables, "training")
-    plan: dict[str, Any] = {axis: _count(parallel, key, where) for key, axis in DEGREES.items() if key in parallel}
+    parallel, training = table(tables, "parallelism"), table(tables, "training")
+    plan: dict[str, Any] = {axis: count(parallel, key, where) for key, axis in DEGREES.items() if key in parallel}
     shard = parallel.get("data_parallel_shard_degree", -1)
     if not isinstance(shard, int) or isinstance(shard, bool) or not (shard == -1 or shard >= 1):
         raise FileError(f"key 'parallelism.data_parallel_shard_degree' must be -1 or at least 1, not {shard!r}", where=where)
@@ -69,52 +71,40 @@ def read(text: str, where: str) -> Imported:
     plan["zero"] = 0 if not sharded else 2 if keep == "never" or (keep == "default" and pipelined) else 3
     sizes = _sizes(tables)
     plan |= _schedule(parallel, int(sizes.get("layers", 0)), where)
-    local = _count(training, "local_batch_size", where, 8)
-    plan["micro_batch"] = _count(parallel, "pipeline_parallel_microbatch_size", where, 1) if pipelined else local
+    local = count(training, "local_batch_size", where, 8)
+    plan["micro_batch"] = count(parallel, "pipeline_parallel_microbatch_size", where, 1) if pipelined else local
     plan["sequence_parallel"] = int(plan.get("tp", 1) > 1)
-    mode = _table(tables, "activation_checkpoint").get("mode", "selective")
+    mode = table(tables, "activation_checkpoint").get("mode", "selective")
     plan["recompute"] = mode if mode in ("none", "selective", "full") else "selective"
-    job: dict[str, Any] = {"sequence": _count(training, "seq_len", where, 2048)}
+    job: dict[str, Any] = {"sequence": count(training, "seq_len", where, 2048)}
     if training.get("global_batch_size", -1) != -1:
-        job["global_batch"] = _count(training, "global_batch_size", where)
+        job["global_batch"] = count(training, "global_batch_size", where)
     elif shard > 0:
         job["global_batch"] = local * plan["dp"]
     if training.get("enable_cpu_offload") is True:
         job["offload_optimizer"] = True
     if parallel.get("pipeline_parallel_expert_parallel_overlap") is True and plan.get("schedule") == "dualpipev":
         job["overlap_experts"] = True
-    if any("float8" in str(name) for name in _table(tables, "model").get("converters", ())):
+    if any("float8" in str(name) for name in table(tables, "model").get("converters", ())):
         job["precision"] = "fp8"
     left = [f"[{name}]" for name in tables if name not in READ and name not in SILENT]
-    left += [f"[{name}] {key}" for name, keys in READ.items() for key in _table(tables, name) if key not in keys]
+    left += [f"[{name}] {key}" for name, keys in READ.items() for key in table(tables, name) if key not in keys]
     if not sizes:
-        model = _table(tables, "model")
+        model = table(tables, "model")
         left.append(f"[model] name {model.get('name')!r}, flavor {model.get('flavor')!r}: no preset; name one with --model")
     return Imported("torchtitan", "torchtitan", sizes, job, plan, rest * plan["dp"] if shard > 0 else 0, 0, left)
 
 
 def _sizes(tables: Mapping[str, Any]) -> Mapping[str, Any]:
     """The shape of a registered flavor; of tmplan's own, that of the preset its export names; empty where neither is known."""
-    model, told = _table(tables, "model"), str(_table(tables, "job").get("description", ""))
+    model, told = table(tables, "model"), str(table(tables, "job").get("description", ""))
     for known in FLAVORS:
         if known.flavor and (known.model, known.flavor) == (model.get("name"), model.get("flavor")):
             return known.shape
     name = told.removeprefix("tmplan: ")
-    if model.get("flavor") == "tmplan" and name in presets.names("models"):
+    if model.get("flavor") == OWN and name in presets.names("models"):
         return {key: getattr(presets.model(name), key) for key in SIZES}
     return {}
-
-
-def _table(tables: Mapping[str, Any], name: str) -> dict[str, Any]:
-    found = tables.get(name, {})
-    return found if isinstance(found, dict) else {}
-
-
-def _count(table: Mapping[str, Any], key: str, where: str, default: int = 1) -> int:
-    value = table.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise FileError(f"key '{key}' must be a whole number of at least 1, not {value!r}", where=where)
-    return value
 
 
 def _schedule(parallel: Mapping[str, Any], layers: int, where: str) -> dict[str, Any]:
@@ -128,5 +118,5 @@ def _schedule(parallel: Mapping[str, Any], layers: int, where: str) -> dict[str,
     if isinstance(parts, list) and parts:
         vpp = max(1, len(parts) // pp)
     elif layers and "pipeline_parallel_layers_per_stage" in parallel:
-        vpp = max(1, -(-(layers + 2) // _count(parallel, "pipeline_parallel_layers_per_stage", where)) // pp)  # with embedding and head
+        vpp = max(1, -(-(layers + 2) // count(parallel, "pipeline_parallel_layers_per_stage", where)) // pp)  # with embedding and head
     return {"schedule": SCHEDULES[name], "vpp": vpp}

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from planner.export._degrees import degrees
-from planner.export._files import paths
+from planner.export._keys import paths
 from planner.export._keys_accelerate import KEYS, TRAINER_KEYS
 from planner.export.registry import CannotExport, Request, export
 from planner.plan import Plan

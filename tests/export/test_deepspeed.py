@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from planner.export._degrees import degrees
-from planner.export._files import paths
+from planner.export._keys import paths
 from planner.export._keys_deepspeed import KEYS
 from planner.export.registry import CannotExport, Request, export
 from planner.plan import Plan

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from planner.export import _keys_maxtext, _keys_nanotron
-from planner.export._tables import Key, dotted
+from planner.export._keys import Key, paths
 from planner.export.registry import CannotExport, Exported, Request, export
 from planner.plan import Plan
 from planner.search import search
@@ -47,9 +47,9 @@ def model_with(given: Request, **changes: Any) -> Request:
 def read(stack: str, made: Exported) -> dict[str, Any]:
     """The file read back; every key is the framework's, of its type and choices."""
     table: dict[str, Any] = yaml.safe_load(made.files[MAIN[stack]])
-    for name, value in dotted(table):
+    for name, value in paths(table):
         key = TABLES[stack][name]
-        assert type(value) is key.type and (not key.choices or value in key.choices), name
+        assert type(value) is key.kind and (not key.choices or value in key.choices), name
     return table
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from planner.architecture import Model
+from planner.export._keys import paths
 from planner.export._keys_torchtitan import FLAVORS, KEYS
 from planner.export._keys_torchtitan_later import PARALLELISM, TRAINING
-from planner.export._tables import APART, dotted, shape
+from planner.export._tables import APART, shape
 from planner.export.registry import CannotExport, Exported, Request, export
 from planner.export.torchtitan import arguments, modules
 from planner.plan import Plan
@@ -65,14 +66,14 @@ def called(made: Exported, name: str) -> dict[str, Any]:
 
 def check(made: Exported) -> None:
     """Every key is torchtitan's, of its type and choices, and the module compiles."""
-    for name, value in dotted(toml_of(made)):
+    for name, value in paths(toml_of(made)):
         key = KEYS[name]
-        assert type(value) is key.type and (not key.choices or value in key.choices), name
+        assert type(value) is key.kind and (not key.choices or value in key.choices), name
     if "train.py" in made.files:
         compile(made.files["train.py"], "train.py", "exec")
         for table, name in ((PARALLELISM, "ParallelismConfig"), (TRAINING, "TrainingConfig")):
             for key_name, value in called(made, name).items():
-                assert type(value) is table[key_name].type and (not table[key_name].choices or value in table[key_name].choices)
+                assert type(value) is table[key_name].kind and (not table[key_name].choices or value in table[key_name].choices)
 
 
 def stages(made: Exported, layers: int) -> list[int]:
