@@ -22,7 +22,7 @@ def test_points_stand_where_their_numbers_say() -> None:
     found = text(scatter([(4, 40), (1, 10), (2, 20)], 40, 10, [("C", "bad"), ("A", "figure"), ("B", "good")], x=Axis("x"), y=Axis("y")))
     assert found[0] == "y by x"
     assert found[1].endswith("C") and len(found[1]) == 40
-    assert found[7][found[7].index("┤") + 1] == "A"
+    assert found[7].strip().lstrip("│") == "A"
     assert sum(line.count("B") for line in found) == 1
 
 
@@ -37,6 +37,7 @@ def test_a_logarithmic_axis_spaces_doublings_evenly() -> None:
 
 def test_a_logarithmic_axis_within_one_power_still_has_numbers() -> None:
     """Values that no power of the base lies between are marked by round numbers."""
+    found = text(plot([Series([(1, 70), (2, 100)])], 40, 12, y=Axis("t", log=2)))
     labels = [line.partition("┤")[0].strip() for line in found if "┤" in line]
     assert len(labels) >= 2
 
