@@ -1,4 +1,4 @@
-"""The one table of keys. Dispatch, the hints line, the help screen and the palette all read it.
+"""The one table of keys. Dispatch, the hints line, the help screen and the palette all read it, through `active`.
 
 Only keys that every terminal and tmux deliver over plain SSH: no alt, no ctrl or shift chords that arrive as something else.
 """
@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NAMES = {
-    "question_mark": "?", "slash": "/", "asterisk": "*", "exclamation_mark": "!", "escape": "esc", "pageup": "pgup",
-    "pagedown": "pgdn", "up": "↑", "down": "↓", "left": "←", "right": "→",
-}  # fmt: skip
+from tui.keynames import shown
+
 FORM, PLANS, DETAIL = "form", "plans", "detail"
 CONTEXTS = {FORM: "in the three input panes", PLANS: "in the plans", DETAIL: "in the detail", "": "everywhere"}
 ALL = (FORM, PLANS, DETAIL)
@@ -20,7 +18,8 @@ ALL = (FORM, PLANS, DETAIL)
 class Binding:
     """Keys for one action of the program (its method `action_<name>`), in the panes where they hold.
 
-    `hint` places it on the hints line, the least first; 0 keeps it out of there.
+    `hint` places it on the hints line, the least first; 0 keeps it out of there. `name` is what a person's own keys call it
+    (`tui.keymap`) where that is not its label.
     """
 
     action: str
@@ -30,11 +29,17 @@ class Binding:
     contexts: tuple[str, ...] = ALL
     hint: int = 0
     argument: str = ""
+    name: str = ""
+
+    @property
+    def id(self) -> str:
+        """What a person's own keys call it: no two are called the same."""
+        return self.name or self.label.replace(" ", "-")
 
     @property
     def shown(self) -> str:
         """The keys as a person reads them."""
-        return " ".join(NAMES.get(key, key) for key in self.keys)
+        return " ".join(map(shown, self.keys)) or "-"
 
 
 BINDINGS: tuple[Binding, ...] = (
@@ -75,6 +80,19 @@ BINDINGS: tuple[Binding, ...] = (
 )
 
 
+_held: list[tuple[Binding, ...]] = [BINDINGS]
+
+
+def active() -> tuple[Binding, ...]:
+    """The bindings with the keys they have now: those above, or a person's own."""
+    return _held[0]
+
+
+def use(bindings: tuple[Binding, ...] = BINDINGS) -> None:
+    """Give the bindings other keys (`tui.keymap` makes and checks them): dispatch, hints, help and palette follow."""
+    _held[0] = bindings
+
+
 def lookup(context: str, key: str) -> Binding | None:
     """What a key does in a pane, None where it does nothing."""
-    return next((b for b in BINDINGS if key in b.keys and context in b.contexts), None)
+    return next((b for b in active() if key in b.keys and context in b.contexts), None)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from tui.bindings import BINDINGS, CONTEXTS, DETAIL, FORM, PLANS, Binding
+from textual.events import Key
+
+from tui.bindings import CONTEXTS, DETAIL, FORM, PLANS, Binding, active
 from tui.lines import Line
-from tui.overlay import LEAVE, Overlay
+from tui.overlay import Overlay
 
 WRITING = (
     ("Fields", (
@@ -36,7 +38,7 @@ def groups() -> Iterable[tuple[str, list[Binding]]]:
     for context in ("", FORM, PLANS, DETAIL):
         found = [
             b
-            for b in BINDINGS
+            for b in active()
             if (set(b.contexts) == {FORM, PLANS, DETAIL} if not context else context in b.contexts and len(b.contexts) < 3)
         ]
         if found:
@@ -46,10 +48,12 @@ def groups() -> Iterable[tuple[str, list[Binding]]]:
 class Help(Overlay):
     """The help over the panes."""
 
-    leave = (*LEAVE, "question_mark")
-
     def __init__(self) -> None:
         super().__init__("help")
+
+    def take(self, event: Key) -> bool:
+        """Use a key; whether it is over: the key that opened it closes it too."""
+        return super().take(event) or any(event.key in b.keys for b in active() if b.action == "help")
 
     def content(self, width: int) -> list[Line]:
         return [

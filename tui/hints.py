@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tui.bindings import BINDINGS
+from tui.bindings import active
 from tui.lines import Run
 
 
 def hints(context: str, width: int) -> list[Run]:
     """Keys and what they do, by the rank the registry gives them; help and quit are never the ones dropped."""
-    found = sorted((b for b in BINDINGS if b.hint and context in b.contexts), key=lambda b: b.hint)
+    found = sorted((b for b in active() if b.hint and b.keys and context in b.contexts), key=lambda b: b.hint)
     texts = [(b.shown.split()[0], b.label) for b in found]
     while len(texts) > 2 and sum(len(key) + len(label) + 3 for key, label in texts) > width:
         del texts[-3]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import re
+from dataclasses import replace
 
 import pytest
 
 from tui.actions import Tmplan
-from tui.bindings import ALL, BINDINGS, Binding, lookup
+from tui.bindings import ALL, BINDINGS, PLANS, Binding, active, lookup, use
 from tui.help import content
 from tui.hints import hints
 
@@ -35,6 +37,29 @@ def test_no_key_means_two_things_in_one_place() -> None:
         keys = [key for binding in BINDINGS if context in binding.contexts for key in binding.keys]
         assert len(keys) == len(set(keys))
         assert all(lookup(context, key) for key in keys)
+
+
+def test_no_two_bindings_are_called_the_same() -> None:
+    """What a person's own keys call a binding is one word, and means that one alone."""
+    called = [binding.id for binding in BINDINGS]
+    assert len(called) == len(set(called))
+    assert all(re.fullmatch("[a-z][a-z0-9-]*", name) for name in called)
+
+
+def test_other_keys_show_everywhere() -> None:
+    """Bindings put in use are those dispatched, hinted and told in the help; taken out again, the registry's own are."""
+    moved = tuple(replace(b, keys=("semicolon",)) if b.id == "filter" else b for b in BINDINGS)
+    try:
+        use(moved)
+        found = lookup(PLANS, "semicolon")
+        assert found is not None and found.action == "filter" and lookup(PLANS, "slash") is None
+        assert "; filter" in "".join(text for text, _ in hints(PLANS, 200))
+        assert any(keys == ";" for keys, _, _ in content())
+        use(tuple(replace(b, keys=()) if b.id == "filter" else b for b in BINDINGS))
+        assert "filter" not in "".join(text for text, _ in hints(PLANS, 200))
+    finally:
+        use()
+    assert active() is BINDINGS
 
 
 def test_keys_arrive_over_plain_ssh_and_tmux() -> None:
