@@ -1,0 +1,46 @@
+"""What the tests of pages look at: a plan of a small job, and lines as text that must fit their width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import pytest
+
+from planner.inputs import EXAMPLE, Inputs, resolve
+from planner.plan import Plan
+from planner.planfile import Document
+from planner.search import Result, search
+from tui.chart import plain
+from tui.lines import Line, fit
+from tui.pages.subject import Subject
+from tui.themes import ROLES
+
+WIDTHS = (56, 80, 190)
+PIPED = Plan(tp=2, pp=4, dp=2, dp_shard=2, zero=1, sequence_parallel=1)  # of the small job
+SMALL: dict[str, object] = {"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096}
+
+
+@cache
+def searched(inputs: Inputs) -> Result:
+    return search(resolve(inputs))
+
+
+def subject(plan: Plan | None = None, argument: str = "", pins: Sequence[Plan] = (), **changes: object) -> Subject:
+    """A subject of Llama 3.1 8B on 16 H100, with changes; the best plan unless told which."""
+    inputs = EXAMPLE.with_all(SMALL | changes)  # type: ignore[arg-type]
+    result = searched(inputs)
+    rows = result.order if len(result.order) else result.rejected_order
+    chosen = plan if plan is not None else result.plan(int(rows[0]))
+    return Subject(Document(inputs), result.job, chosen, result, tuple(pins), argument)
+
+
+def text(lines: Sequence[Line], width: int) -> str:
+    """The lines as text; each must keep to its width, in runs of roles that there are."""
+    for line in lines:
+        told = "".join(part for part, _ in line)
+        assert {role for _, role in line} <= set(ROLES)
+        if len(told) > width:
+            pytest.fail(f"a line of {len(told)} cells in a width of {width}: {told}")
+        assert fit(line, width)
+    return plain(lines)

@@ -1,0 +1,75 @@
+"""The pages of memory and of time: bars that say by length, letter and sign what the numbers say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from planner.evaluate import evaluate, stages
+from planner.plan import Plan
+from tests.planner.jobs import every_schedule, mixture
+from tests.tui.pages.subjects import PIPED, WIDTHS, subject, text
+from tui.pages import memory, step
+from tui.pages.writing import named, stacked
+
+
+def test_a_stacked_bar_is_as_long_as_its_parts_and_each_begins_with_its_letter() -> None:
+    """Parts of 3, 1 and 4 units take 3, 1 and 4 cells; what rounds to no cell is left out and shifts nothing."""
+    assert stacked([("A", 3.0), ("B", 1.0), ("C", 4.0)], 1.0) == "A██BC▓▓▓"
+    assert stacked([("A", 3.0), ("B", 0.2), ("C", 3.8)], 1.0) == "A██C▓▓▓"
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_of_memory(width: int, golden: Callable[[str, str], None]) -> None:
+    """Each stage is a bar against the limit, the fullest is told by purpose."""
+    golden(f"page-memory-{width}.txt", text(memory.draw(memory.work(subject(PIPED)), width), width))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_of_the_step(width: int, golden: Callable[[str, str], None]) -> None:
+    """The step is a bar, and every part of it stands where it does in the whole."""
+    golden(f"page-step-{width}.txt", text(step.draw(step.work(subject(PIPED)), width), width))
+
+
+def test_too_much_memory_is_told_by_a_sign_a_word_and_a_bar_beyond_the_stroke() -> None:
+    """Stages over the limit have an exclamation mark and a bar that crosses the limit, and a sentence says by how much."""
+    found = memory.work(subject(Plan(dp=16, dp_shard=16, zero=1, micro_batch=4)))
+    lines = text(memory.draw(found, 80), 80)
+    device = found.stages[0]["device"]
+    assert device > found.limit
+    assert f"{(device - found.limit) / 2**30:.1f} GiB more than the limit" in lines
+    row = next(line for line in lines.splitlines() if "!" in line and "┃" in line)
+    assert len(row) > row.index("┃") + 1
+
+
+def test_every_part_there_is_has_a_letter_of_its_own() -> None:
+    """Memory and time of a mixture of experts too have no part that the pages do not know, and no two share a letter."""
+    job = every_schedule(mixture())
+    plan = Plan(tp=2, pp=2, dp=4, ep=4, sequence_parallel=1, zero=1, dp_shard=4)
+    held = set(stages(job, plan)[0]) - {"stage", "layers", "in_flight", "device"}
+    assert held <= set(memory.PURPOSES)
+    assert set(evaluate(job, plan).time_parts) <= set(step.PARTS)
+    assert len({letter for letter, _ in memory.PURPOSES.values()}) == len(memory.PURPOSES)
+    assert len({letter for letter, _ in step.PARTS.values()}) == len(step.PARTS)
+
+
+def test_the_bar_of_the_step_is_as_long_as_the_page_and_the_parts_sum_to_it() -> None:
+    """The bar fills the width; the shares of the parts come to the whole."""
+    lines = text(step.draw(step.work(subject(PIPED)), 80), 80).splitlines()
+    bar = next(line for line in lines if line.startswith(" C█"))
+    assert len(bar) == 78
+    shares = [
+        float(line.split("%")[0].split()[-1])
+        for line in lines
+        if line[1:2].isalpha() and line[2:3] == " " and " s " in line and "%" in line
+    ]
+    assert sum(shares[:9]) == pytest.approx(100, abs=0.5)
+
+
+def test_a_plan_is_named_by_what_it_does() -> None:
+    """Degrees of one and choices of none are not said."""
+    job = subject().job
+    assert named(job, Plan()) == "one GPU, micro-batch 1"
+    assert named(job, PIPED) == "tp 2, pp 4, dp 2, ZeRO-1, sp, micro-batch 1"
+    assert named(job, Plan(dp=2, recompute=3, recompute_layers=2)) == "dp 2, micro-batch 1, recompute first 2"

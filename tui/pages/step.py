@@ -1,0 +1,90 @@
+"""The page of a step's time: its parts one behind the other as one bar, each with its number, and what compute hides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planner.columns import write_figure, write_percent
+from planner.evaluate import evaluate
+from tui.pages.writing import SHADES, cut, heading, named, one, seconds, sentence, stacked
+
+if TYPE_CHECKING:
+    from planner.costs import Estimate
+    from planner.plan import Plan
+    from planner.specs import Job
+    from tui.lines import Line
+    from tui.pages.subject import Subject
+
+PARTS = {  # in the order of the bar: the letter, and what it is
+    "compute": ("C", "kernels of the slowest stage, every micro-batch"),
+    "recompute": ("R", "what recomputation repeats"),
+    "host": ("H", "the host: launches that kernels wait for, once a step"),
+    "tp": ("T", "tensor-parallel traffic that nothing hides"),
+    "cp": ("X", "context-parallel traffic that nothing hides"),
+    "ep": ("E", "the experts' all-to-all that nothing hides"),
+    "pp": ("P", "sends between stages that nothing hides"),
+    "dp": ("D", "gradients and weights of data parallelism that nothing hides"),
+    "bubble": ("B", "the pipeline fills and drains"),
+    "optimizer": ("O", "the optimizer's own step"),
+    "straggler": ("S", "waiting for the slowest of all ranks"),
+}
+TRAFFIC = ("tp", "cp", "ep", "pp", "dp")
+HEAD = 32  # cells before the bars of the parts
+WHAT, TOLD = 120, 62  # cells from which there is room for what a part is, and what that takes
+
+
+@dataclass(frozen=True)
+class Time:
+    """What the page shows: the numbers of one plan."""
+
+    job: Job
+    plan: Plan
+    estimate: Estimate
+
+
+def work(subject: Subject) -> Time:
+    """The plan under the cursor in full."""
+    return Time(subject.job, subject.plan, evaluate(subject.job, subject.plan))
+
+
+def draw(found: Time, width: int) -> list[Line]:
+    """The step as one bar, its parts where they stand in it, and hidden communication beside them."""
+    estimate = found.estimate
+    step = one(estimate.step)
+    parts = {name: one(estimate.time_parts.get(name, 0.0)) for name in PARTS}
+    low, high = (write_figure(step * edge) for edge in (estimate.step_band.low, estimate.step_band.high))
+    lines: list[Line] = [heading("the step by part"), *sentence(named(found.job, found.plan), width, "dim"), []]
+    lines += sentence(f"A step takes {write_figure(step)} s (80 % band {low} to {high}).", width, "strong")
+    lines.append([(" " + stacked([(PARTS[name][0], value) for name, value in parts.items()], (width - 3) / step), "figure")])
+    lines += [[], *placed(parts, step, width), []]
+    hidden = {name: one(value) for name, value in estimate.hidden.items() if one(value) > 0}
+    exposed = sum(parts[name] for name in TRAFFIC)
+    lines += sentence(f"Communication that nothing hides is {write_figure(exposed)} s, {write_percent(exposed / step)} of the step.", width)
+    if hidden:
+        lines.append(heading("hidden behind compute, no part of the step"))
+        room = (width - HEAD - 2) / max(step, *hidden.values())
+        for name, value in hidden.items():
+            whole = value + parts.get(name, 0.0)
+            told = f"   {name:<10}{seconds(value):>8} s {write_percent(value / whole):>7}  "
+            lines.append([(told, "dim"), ("░" * round(value * room) or "▏", "dim")])
+        lines += sentence("The share is of that dimension's traffic, hidden and not.", width, "dim", 3)
+    return lines
+
+
+def placed(parts: dict[str, float], step: float, width: int) -> list[Line]:
+    """A line for each part that takes time: letter, name, seconds, share, and its bar where it stands in the step."""
+    lines: list[Line] = []
+    explained = TOLD if width >= WHAT else 0
+    room, before, shade = width - HEAD - explained - 2, 0.0, 0
+    for name, value in parts.items():
+        letter, what = PARTS[name]
+        if value <= 0:
+            continue
+        start, end = round(before / step * room), round((before + value) / step * room)
+        bar = " " * start + (SHADES[shade % len(SHADES)] * (end - start) if end > start else "▏")
+        head = f" {letter} {name:<10}{seconds(value):>8} s {write_percent(value / step):>7}  "
+        tail = [(cut(what, TOLD - 2), "dim")] if explained else []
+        lines.append([(head, "text"), (bar.ljust(room + 1) if tail else bar, "figure"), *tail])
+        before, shade = before + value, shade + (end > start)
+    return lines
