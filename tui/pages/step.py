@@ -76,7 +76,7 @@ def placed(parts: dict[str, float], step: float, width: int) -> list[Line]:
     """A line for each part that takes time: letter, name, seconds, share, and its bar where it stands in the step."""
     lines: list[Line] = []
     explained = TOLD if width >= WHAT else 0
-    room, before, shade = width - HEAD - explained - 2, 0.0, 0
+    room, before, shade = width - HEAD - explained - 3, 0.0, 0
     for name, value in parts.items():
         letter, what = PARTS[name]
         if value <= 0:
@@ -85,6 +85,6 @@ def placed(parts: dict[str, float], step: float, width: int) -> list[Line]:
         bar = " " * start + (SHADES[shade % len(SHADES)] * (end - start) if end > start else "▏")
         head = f" {letter} {name:<10}{seconds(value):>8} s {write_percent(value / step):>7}  "
         tail = [(cut(what, TOLD - 2), "dim")] if explained else []
-        lines.append([(head, "text"), (bar.ljust(room + 1) if tail else bar, "figure"), *tail])
+        lines.append([(head, "text"), (bar.ljust(room + 2) if tail else bar, "figure"), *tail])
         before, shade = before + value, shade + (end > start)
     return lines

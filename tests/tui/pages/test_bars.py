@@ -59,12 +59,9 @@ def test_the_bar_of_the_step_is_as_long_as_the_page_and_the_parts_sum_to_it() ->
     lines = text(step.draw(step.work(subject(PIPED)), 80), 80).splitlines()
     bar = next(line for line in lines if line.startswith(" C█"))
     assert len(bar) == 78
-    shares = [
-        float(line.split("%")[0].split()[-1])
-        for line in lines
-        if line[1:2].isalpha() and line[2:3] == " " and " s " in line and "%" in line
-    ]
-    assert sum(shares[:9]) == pytest.approx(100, abs=0.5)
+    parts = [line.split() for line in lines if line[3:13].strip() in step.PARTS and line[1] != " "]
+    shares = [float(words[4].rstrip("%")) for words in parts]
+    assert sum(shares) == pytest.approx(100, abs=0.5)
 
 
 def test_a_plan_is_named_by_what_it_does() -> None:
