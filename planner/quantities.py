@@ -246,6 +246,26 @@ model_flops          | F   | FLOP   | model FLOPs a step
 mfu                  | MFU |        | model FLOPs utilisation
 tokens_per_second_per_gpu | tok |   | tokens a second and GPU
 host_bytes           | M_h | B      | host memory a node
+kv_rank              | d_c |        | width of the latents of keys and values
+rope_dim             | d_r |        | of a key, the part that carries positions
+sliding_window       | n_w |        | tokens that a local layer looks back
+global_layers        | L_g |        | layers that look back to the start
+weight_width         | w_b | B      | a weight as served
+cache_width          | c_b | B      | a number in the cache
+overhead_share       | σ_o |        | memory of a forward pass over the weights
+context              | n_c |        | tokens of each sequence served
+batch                | b_s |        | sequences served at once
+limit_bytes          | M_o | B      | memory of a GPU that may be used
+serving_weights      | P_t |        | parameters on a rank that serves
+inference_weights    | W_i | B      | weights as served
+cached_width         | w_c |        | numbers cached for a token in a layer
+cached_tokens        | n_k |        | tokens cached for a sequence, over all layers
+cache_bytes          | K_c | B      | cache of keys and values
+inference_overhead   | W_o | B      | working memory of a forward pass
+inference_bytes      | M_i | B      | memory of a GPU that serves
+cache_room           | K_r | B      | memory left to the cache
+longest_context      | n_l |        | most tokens in each sequence that fit
+largest_batch        | b_l |        | most sequences at once that fit
 """)
 
 

@@ -36,6 +36,11 @@ SOURCES: dict[str, Source] = {
         "Lepikhin et al. 2020", "GShard: Scaling Giant Models with Conditional Computation and Automatic Sharding", "arXiv 2006.16668"
     ),
     "deepseek24": Source("DeepSeek-AI 2024", "DeepSeek-V3 Technical Report", "arXiv 2412.19437"),
+    "insights25": Source(
+        "DeepSeek-AI 2025",
+        "Insights into DeepSeek-V3: Scaling Challenges and Reflections on Hardware for AI Architectures",
+        "arXiv 2505.09343",
+    ),
     "deepep25": Source("DeepEP", "deepseek-ai/DeepEP, the code", "github.com/deepseek-ai/DeepEP"),
     "llama3": Source("Llama 3 2024", "The Llama 3 Herd of Models", "arXiv 2407.21783"),
     "thakur05": Source(

@@ -20,8 +20,8 @@ README = (ROOT / "README.md").read_text()
 def test_the_session_in_the_readme_is_real(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command of the README's session prints what stands below it, to the letter."""
     monkeypatch.chdir(tmp_path)
-    session = README.split("```console\n")[1].split("\n```")[0]
-    turns = re.split(r"^\$ tmplan ", session, flags=re.MULTILINE)[1:]
+    sessions = [block.split("\n```")[0] for block in README.split("```console\n")[1:]]
+    turns = [turn for session in sessions for turn in re.split(r"^\$ tmplan ", session, flags=re.MULTILINE)[1:]]
     assert len(turns) >= 3
     for turn in turns:
         command, _, expected = turn.partition("\n")

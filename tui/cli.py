@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from planner.planfile import Document
 
 LISTS = ("models", "gpus", "clusters", "stacks")
-COMMANDS = ("open", "plan", "explain", "export", "import", "ranks", "estimate", "validate", "calibrate", "refit", *LISTS)
+COMMANDS = ("open", "plan", "explain", "export", "import", "ranks", "estimate", "validate", "calibrate", "refit", "fit", *LISTS)
 DONE, NO_PLAN, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 

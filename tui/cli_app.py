@@ -211,6 +211,29 @@ def refit(
     return refit(runs, rounds=rounds, shipped=shipped, ablate=ablate, leave_out=leave_out, tables=kernels, write=write)
 
 
+@app.command("fit", epilog="Exit codes: 0 done, 1 nothing fits (stdout still has the table), 2 an input was refused, 130 interrupted.")
+def fit(
+    file: opt.File = None, model: opt.ServedModel = None, gpu: opt.ServedGpu = None, memory_gib: opt.ServedMemory = None,
+    headroom: opt.Headroom = None, tp: opt.ServedTp = None, dtype: opt.Dtype = None, cache_dtype: opt.CacheDtype = "bf16",
+    context: opt.Contexts = None, batch: opt.Batch = 1, overhead: opt.Overhead = 20.0, largest: opt.Largest = False,
+    explain: opt.Explained = False, format: opt.FitFormat = "table",
+) -> Answer:  # fmt: skip
+    """Print whether a model can be served: memory on each GPU by dtype of the weights and context, and the most that fits.
+
+    The cache of keys and values counts GQA, latent attention and windows. docs/json.md documents the JSON.
+
+    Example: tmplan fit --model llama-3.1-70b --gpu h100-sxm --dtype fp8 --context 32k
+    """
+    from tui.cli_fit import fit, tokens
+    from tui.cli_inputs import start
+
+    given = {"model": model, "gpu": gpu, "memory_gib": memory_gib, "headroom": headroom}
+    document = start(file, {key: text for key, text in given.items() if text is not None})
+    serving = {"cache_dtype": cache_dtype, "batch": batch, "overhead_share": overhead / 100} | ({"dtype": dtype} if dtype else {})
+    asked = tuple(tokens(text) for text in context or ())
+    return fit(document, serving=serving, contexts=asked, tp=tp, explain=explain, largest=largest, format=format)
+
+
 def _listing(kind: str) -> None:
     """Declare the command that lists one kind of preset."""
 

@@ -44,6 +44,29 @@ SaveRead = Annotated[
     str | None, typer.Option("--save", metavar="PLANFILE", help="write what was read to a plan file, its plan pinned", show_default=False)
 ]
 Depth = Annotated[int | None, typer.Option(min=1, metavar="N", help="how deep to print the tree", show_default=False)]
+ServedModel = Annotated[str | None, typer.Option("--model", metavar="PRESET", help="model: a preset or a file", show_default=False)]
+ServedGpu = Annotated[str | None, typer.Option("--gpu", metavar="PRESET", help="accelerator", show_default=False)]
+ServedMemory = Annotated[
+    str | None, typer.Option("--memory-gib", metavar="GiB", help="memory of a GPU as the driver offers it", show_default=False)
+]
+Headroom = Annotated[str | None, typer.Option("--headroom", metavar="%", help="share of the memory to leave free", show_default=False)]
+ServedTp = Annotated[
+    int | None, typer.Option("--tp", min=1, metavar="N", help="GPUs that share each layer; none: the fewest that fit", show_default=False)
+]
+Dtype = Annotated[
+    str | None, typer.Option(metavar="TYPE", help="of the weights: int4, int8, fp8, fp16, bf16, fp32; none: a line for each size",
+                             show_default=False)
+]  # fmt: skip
+CacheDtype = Annotated[str, typer.Option(metavar="TYPE", help="of keys and values in the cache: int4, int8, fp8, fp16, bf16, fp32")]
+Contexts = Annotated[
+    list[str] | None, typer.Option(metavar="TOKENS", help="tokens in each sequence: 8k (repeatable; the first is asked for)",
+                                   show_default=False)
+]  # fmt: skip
+Batch = Annotated[int, typer.Option(min=1, metavar="N", help="sequences served at once")]
+Overhead = Annotated[float, typer.Option(min=0, max=1000, metavar="%", help="memory of a forward pass over the weights")]
+Largest = Annotated[bool, typer.Option("--largest", help="list the presets that fit instead, the largest first")]
+Explained = Annotated[bool, typer.Option("--explain", help="print where the numbers come from too")]
+FitFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print it")]
 
 
 def with_inputs(command: Callable[..., Answer]) -> Callable[..., Answer]:

@@ -1,0 +1,114 @@
+"""`tmplan fit`: whether a model can be served on a GPU, and what is the most that can."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from planner import inference
+from planner.checks import choice
+from planner.columns import write_parameters
+from planner.errors import FieldError
+from planner.inference import Fit, Serving
+from planner.inputs import resolve
+from planner.parameters import total_parameters
+from planner.planfile import Document
+from planner.specs import GIB, Job
+from tui.aligned import aligned
+from tui.cli import DONE, NO_PLAN, Answer, narrate
+from tui.pages import fit as page
+
+SCHEMA = 1  # of the JSON; docs/json.md
+WIDTH = 100
+TOKENS = 8192  # the context that is asked for where none is named
+
+
+def fit(
+    document: Document, *, serving: dict[str, Any], contexts: tuple[int, ...], tp: int | None, explain: bool, largest: bool, format: str
+) -> Answer:
+    """The table of a model on a GPU, or with `largest` the presets that fit it.
+
+    serving: the fields of Serving that were given; without `tp` the fewest GPUs that fit are taken.
+    """
+    choice("format", format, ("table", "json"))
+    job = resolve(document.inputs)
+    asked = Serving(**serving, context=contexts[0] if contexts else TOKENS, tp=tp or 1)
+    if largest:
+        return listed(job, asked, document.version, format)
+    if tp is None:
+        fewest = inference.smallest_tp(job.model, inference.room_of(job), asked)
+        asked = replace(asked, tp=fewest or inference.degrees(job.model)[-1])
+        narrate(f"tmplan: TP {asked.tp}, {'the fewest GPUs that hold it' if fewest else 'the most its heads allow, and not enough'}")
+    dtypes = (asked.dtype,) if "dtype" in serving else page.DTYPES
+    found = page.found(job, asked, dtypes, contexts or page.CONTEXTS)
+    code = DONE if found.fits else NO_PLAN
+    if format == "json":
+        return Answer(json.dumps(as_json(found, document.version), indent=2, allow_nan=False) + "\n", code)
+    lines = page.draw(found, WIDTH)
+    if not explain:
+        lines = lines[: len(lines) - len(list(page.explained(found, WIDTH))) - 1]
+    return Answer("\n".join("".join(text for text, _ in line).removeprefix(" ").rstrip() for line in lines) + "\n", code)
+
+
+def cell(fit: Fit) -> dict[str, Any]:
+    """One fit as plain values."""
+    return {
+        "context": fit.serving.context, "weights_gib": fit.weights / GIB, "overhead_gib": fit.overhead / GIB,
+        "cache_gib": fit.cache / GIB, "context_gib": fit.room.context_bytes / GIB, "memory_gib": fit.memory / GIB, "fits": fit.fits,
+        "longest_context": int(fit.longest), "trained_context": fit.model.max_positions, "largest_batch": int(fit.batch),
+    }  # fmt: skip
+
+
+def as_json(found: page.Found, version: str) -> dict[str, Any]:
+    """The table as one object."""
+    s = found.serving
+    weights = [
+        {
+            "dtype": row.asked.serving.dtype, "fewest_gpus": row.fewest, "largest_preset": row.largest and row.largest.model.name,
+            "asked": cell(row.asked), "contexts": [cell(one) for one in row.cells],
+        }
+        for row in found.rows
+    ]  # fmt: skip
+    return {
+        "schema": SCHEMA, "version": version, "model": found.model.name, "gpu": found.gpu, "tp": s.tp, "batch": s.batch,
+        "cache_dtype": s.cache_dtype, "overhead": s.overhead_share, "memory_limit_gib": found.room.limit_bytes / GIB, "weights": weights,
+        "steps": {name: step.as_dict() for name, step in found.steps.items()},
+    }  # fmt: skip
+
+
+def listed(job: Job, asked: Serving, version: str, format: str) -> Answer:
+    """The presets that fit in some dtype, the largest first, with the longest context that fits and that they were trained for."""
+    room, known = inference.room_of(job), page.models()
+    by_dtype = {
+        dtype: {fit.model.name: fit for fit in inference.largest_first(known, room, replace(asked, dtype=dtype))} for dtype in page.DTYPES
+    }
+    names = [model.name for model in sorted(known, key=total_parameters, reverse=True) if any(model.name in f for f in by_dtype.values())]
+    code = DONE if names else NO_PLAN
+    if format == "json":
+        records = [{"name": name} | {dtype: (fits[name].usable if name in fits else None) for dtype, fits in by_dtype.items()}
+                   for name in names]  # fmt: skip
+        head = {"schema": SCHEMA, "version": version, "gpu": job.cluster.gpu.name, "tp": asked.tp, "batch": asked.batch}
+        data = head | {"cache_dtype": asked.cache_dtype, "context": asked.context, "models": records}
+        return Answer(json.dumps(data, indent=2, allow_nan=False) + "\n", code)
+    sizes = {model.name: write_parameters(total_parameters(model)) for model in known}
+    batch = "one sequence" if asked.batch == 1 else f"{asked.batch:,} sequences"
+    narrate(
+        f"tmplan: presets that fit {asked.tp} {job.cluster.gpu.name} with {batch} of {asked.context:,} tokens or as many as they were "
+        "trained for, and the longest context that fits of those they were trained for, by dtype of the weights"
+    )
+    if not names:
+        return Answer(code=code)
+    lines = [["model", "size", *page.DTYPES]]
+    lines += [[name, sizes[name], *(f"{f[name].usable:,}" if name in f else "-" for f in by_dtype.values())] for name in names]
+    return Answer("".join(f"{line}\n" for line in aligned(lines, left=(0,))), code)
+
+
+def tokens(text: str) -> int:
+    """A context from what was typed: 8192, 8k, 128k."""
+    from planner.inputs import parse
+
+    try:
+        return int(parse("sequence", text))
+    except FieldError as error:
+        raise FieldError("context", str(error).replace("sequence", "context", 1)) from error

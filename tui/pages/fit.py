@@ -1,0 +1,171 @@
+"""Serving the model: memory on each GPU by weights and context, the longest context, the fewest GPUs, and the largest preset that fits."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from planner import inference, presets
+from planner.columns import write_gib, write_size
+from planner.errors import TmplanError
+from planner.inference import Fit, Room, Serving
+from planner.specs import GIB
+from tui.aligned import aligned
+
+if TYPE_CHECKING:
+    from planner.architecture import Model
+    from planner.formula import Step
+    from planner.specs import Job
+    from tui.lines import Line
+    from tui.pages.subject import Subject
+
+DTYPES = ("int4", "int8", "bf16", "fp32")
+CONTEXTS = (4096, 8192, 32_768, 131_072)
+BROAD = 66  # cells from which the weights have a column of their own
+
+
+@dataclass(frozen=True)
+class Row:
+    """One dtype of the weights: a fit for each context, and at the context asked for; the fewest GPUs that hold that."""
+
+    cells: tuple[Fit, ...]
+    asked: Fit
+    fewest: int | None
+    largest: Fit | None  # preset on the same GPUs
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is drawn: a model on the GPUs of a job."""
+
+    model: Model
+    gpu: str
+    node: int  # GPUs in one
+    serving: Serving
+    room: Room
+    rows: tuple[Row, ...]
+    steps: dict[str, Step]  # of the row of `serving`
+
+    @property
+    def fits(self) -> bool:
+        """Whether anything of the table fits."""
+        return any(cell.fits for row in self.rows for cell in (*row.cells, row.asked))
+
+
+def found(job: Job, serving: Serving, dtypes: Sequence[str] = DTYPES, contexts: Sequence[int] = CONTEXTS) -> Found:
+    """The table of a job's model on its GPU; FieldError for a tensor-parallel degree that its heads cannot be divided by."""
+    model, room = job.model, inference.room_of(job)
+    inference.check_tp(model, serving.tp)
+    known, rows = models(), []
+    for dtype in dtypes:
+        own = replace(serving, dtype=dtype)
+        cells = tuple(inference.fit(model, room, replace(own, context=context)) for context in contexts)
+        largest = next(inference.largest_first(known, room, own), None)
+        rows.append(Row(cells, inference.fit(model, room, own), inference.smallest_tp(model, room, own), largest))
+    steps = inference.explain(model, room, serving)
+    return Found(model, job.cluster.gpu.name, job.cluster.gpus_per_node, serving, room, tuple(rows), steps)
+
+
+def models() -> list[Model]:
+    """Every model there is a preset for; one that cannot be read is left out."""
+    read = []
+    for name in presets.names("models"):
+        try:
+            read.append(replace(presets.model(name), name=name))
+        except TmplanError:
+            continue
+    return read
+
+
+def work(subject: Subject) -> Found:
+    """The table for the model and GPU of the document, at the plan's tensor parallelism where the heads allow it."""
+    job, tp = subject.job, int(subject.plan.tp)
+    tp = tp if tp in inference.degrees(job.model) else 1
+    return found(job, Serving(context=min(job.sequence, job.model.max_positions), tp=tp))
+
+
+def draw(found: Found, width: int) -> list[Line]:
+    """All lines: what is served on what, the table, what it says, the largest presets, and the tree of the memory."""
+    lines: list[Line] = [[(f" {text}", "strong")] for text in textwrap.wrap(heading(found), width - 2)]
+    lines += [[], *table(found, width), []]
+    lines += [[(f" {text}", "text")] for sentence in sentences(found) for text in textwrap.wrap(sentence, width - 2)]
+    lines += [[], *presets_that_fit(found, width)]
+    return [*lines, [], *explained(found, width)]
+
+
+def heading(found: Found) -> str:
+    """What is served on what."""
+    s = found.serving
+    group = f"{s.tp:,} {found.gpu}, TP {s.tp}" if s.tp > 1 else f"one {found.gpu}"
+    batch = f"{s.batch:,} sequences at once" if s.batch > 1 else "one sequence at a time"
+    return f"serving {found.model.name} ({write_size(found.model)}) on {group}: {batch}, cache in {s.cache_dtype}"
+
+
+def table(found: Found, width: int) -> Iterator[Line]:
+    """Memory of one GPU, a line for each dtype of the weights and a column for each context."""
+    broad = width >= BROAD
+    head = ["weights", *(["GiB"] if broad else []), *(written(cell.serving.context) for cell in found.rows[0].cells), "longest", "TP"]
+    lines = [head]
+    for row in found.rows:
+        cells = [write_gib(cell.memory / GIB) + (" " if cell.fits else "!") for cell in row.cells]
+        size = [write_gib(row.asked.weights / GIB)] if broad else []
+        fewest = "-" if row.fewest is None else f"{row.fewest}"
+        lines.append([row.asked.serving.dtype, *size, *cells, f"{row.asked.longest:,.0f}" if row.asked.longest else "-", fewest])
+    first, *rest = aligned(lines, left=(0,))
+    yield [(f" {first}", "dim")]
+    yield from ([(f" {line}", "text")] for line in rest)
+
+
+def written(context: int) -> str:
+    """Tokens as people say them: 4k, 131,000."""
+    return f"{context // 1024:,}k" if context % 1024 == 0 else f"{context:,}"
+
+
+def sentences(found: Found) -> Iterator[str]:
+    """What the table says, and what it is made of."""
+    s, model = found.serving, found.model
+    limit, rest = found.room.limit_bytes / GIB, found.room.context_bytes / GIB
+    yield (
+        f"GiB on each GPU: weights, {s.overhead_share:.0%} of them for the forward pass, the cache, and {write_gib(rest)} for context and "
+        f"libraries. ! marks more than the {write_gib(limit)} that may be used."
+    )
+    one = inference.fit(model, found.room, replace(s, context=1, batch=1)).cache / 1024
+    where = "on every GPU, for latents are not divided" if model.kv_rank else "on each GPU"
+    windows = f" until the {model.sliding_window:,} of a window, fewer from there" if model.global_layers < model.layers else ""
+    yield f"The cache takes {one:,.4g} KiB a token {where}{windows}."
+    each = "the sequence" if s.batch == 1 else f"each of {s.batch:,} sequences"
+    yield f"longest: tokens that fit in {each}; the preset says {model.max_positions:,} positions at most."
+    wide = [row.fewest for row in found.rows if row.fewest and row.fewest > found.node]
+    nodes = f"; more than {found.node} are several nodes" if wide else ""
+    yield f"TP: the fewest GPUs that hold {s.context:,} tokens{nodes}."
+    for row in found.rows:
+        if row.asked.fits and row.asked.batch > 1:
+            yield f"{row.asked.serving.dtype}: at most {row.asked.batch:,.0f} sequences of {s.context:,} tokens at once."
+
+
+def presets_that_fit(found: Found, width: int) -> Iterator[Line]:
+    """The largest preset on the same GPUs, by dtype: with the context asked for, or the longest it was trained for."""
+    s = found.serving
+    on = f"{s.tp} such GPUs" if s.tp > 1 else "one such GPU"
+    yield [(f" largest preset on {on}, up to {s.context:,} tokens", "title")]
+    lines = []
+    for row in found.rows:
+        best = row.largest
+        name, size = (best.model.name, write_size(best.model)) if best else ("none fits", "")
+        lines.append([row.asked.serving.dtype, name, size])
+    yield from ([(f" {line}"[:width], "text")] for line in aligned(lines, left=(0, 1, 2)))
+
+
+def explained(found: Found, width: int) -> Iterator[Line]:
+    """The trees of the numbers at the dtype and context asked for."""
+    from tui.cli_explain import drawn
+
+    s = found.serving
+    yield [(f" where the numbers come from: {s.dtype}, {s.context:,} tokens", "title")]
+    for name, step in found.steps.items():
+        for line in drawn(step, None if name == "memory" else 1):  # the others rest on the same numbers
+            lead = " " * (len(line) - len(line.lstrip(" │├└─")))
+            shown = textwrap.wrap(line, width - 2, subsequent_indent=f"{lead}  ", break_long_words=False, break_on_hyphens=False)
+            yield from ([(f" {text}", "text" if part == 0 else "dim")] for part, text in enumerate(shown))
