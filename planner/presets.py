@@ -93,10 +93,15 @@ GEMM_KEYS = {
 }  # fmt: skip
 
 
+def config_folder() -> Path:
+    """Where a user's own presets, themes and settings lie: the platform's place for them, or what TMPLAN_CONFIG names."""
+    named = os.environ.get("TMPLAN_CONFIG")
+    return Path(named) if named else platformdirs.user_config_path("tmplan")
+
+
 def user_folder() -> Path:
-    """Where a user's own presets lie: <kind>/<name>.toml below it. TMPLAN_CONFIG moves the configuration it is part of."""
-    config = os.environ.get("TMPLAN_CONFIG")
-    return (Path(config) if config else platformdirs.user_config_path("tmplan")) / "presets"
+    """Where a user's own presets lie: <kind>/<name>.toml below it."""
+    return config_folder() / "presets"
 
 
 def names(kind: str) -> tuple[str, ...]:

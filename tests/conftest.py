@@ -1,8 +1,9 @@
-"""What every test may use: golden files, compared or (with --update-golden) written anew."""
+"""What every test may use: golden files, compared or (with --update-golden) written anew. No test sees a developer's own settings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ GOLDEN = Path(__file__).parent / "golden"
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The switch that writes golden files instead of comparing them."""
     parser.addoption("--update-golden", action="store_true", help="write tests/golden anew; read the diff before committing it")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nobodys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty config folder, and no environment that chooses colours: whoever runs the tests, they see the same."""
+    before = {name: os.environ.pop(name, None) for name in ("NO_COLOR", "TMPLAN_THEME", "TMPLAN_CONFIG")}
+    os.environ["TMPLAN_CONFIG"] = str(tmp_path_factory.mktemp("config"))
+    yield
+    del os.environ["TMPLAN_CONFIG"]
+    os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
 @pytest.fixture

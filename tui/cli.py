@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from planner.planfile import Document
 
 LISTS = ("models", "gpus", "clusters", "stacks")
-COMMANDS = ("open", "plan", "explain", "export", "import", "ranks", "estimate", "validate", "calibrate", "refit", "fit", *LISTS)
+OWN = ("themes", "config")  # about what is a person's own
+COMMANDS = ("open", "plan", "explain", "export", "import", "ranks", "estimate", "validate", "calibrate", "refit", "fit", *LISTS, *OWN)
 DONE, NO_PLAN, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 

@@ -247,3 +247,25 @@ def _listing(kind: str) -> None:
 
 for _kind in LISTS:
     _listing(_kind)
+
+
+@app.command("themes")
+def themes(format: opt.ListFormat = "table") -> Answer:
+    """List the themes there are, your own among them: one TOML file each, in themes/ under the config folder.
+
+    Example: TMPLAN_THEME=paper tmplan
+    """
+    from tui.cli_config import list_themes
+
+    return list_themes(format)
+
+
+@app.command("config")
+def config(init: Annotated[bool, typer.Option("--init", help="write the config file, unless it is there")] = False) -> Answer:
+    """Print the config file with every setting, your own as they stand, and say on stderr what is wrong with it.
+
+    Example: tmplan config --init
+    """
+    from tui.cli_config import settings
+
+    return settings(init)

@@ -1,23 +1,25 @@
-"""Themes: one TOML file a theme, shipped in `themes/`, read into a Textual theme and the styles lines are drawn in."""
+"""Themes: one TOML file a theme (`tui.themefiles` finds it), read into a Textual theme and the styles lines are drawn in."""
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any
 
+from rich.errors import StyleSyntaxError
 from rich.style import Style
-from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
-from planner.errors import FileError
+from planner.errors import FileError, TmplanError
+from tui import themefiles
+from tui.themefiles import DEFAULT
+from tui.themefiles import preferred as preferred
 
-DEFAULT, PLAIN = "dark", "ansi"
+HUES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 COLOURS = ("background", "foreground", "faint", "accent", "select", "good", "bad", "memory", "figure", "rule")
+TERMINAL = ("ansi_default", *(f"ansi_{bright}{name}" for bright in ("", "bright_") for name in HUES))  # the terminal's own sixteen
 STYLES = ("bold", "dim", "reverse", "underline", "on")
 ROLES: Mapping[str, str] = {  # how a role is drawn unless the theme says otherwise; a bare colour is the foreground
     "text": "foreground",
@@ -54,49 +56,46 @@ class Look:
     roles: Mapping[str, Style] = field(repr=False)
 
 
-def shipped() -> tuple[str, ...]:
-    """The names of the themes that come with tmplan."""
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in files("themes").iterdir() if entry.name.endswith(".toml")))
-
-
 def load(name: str) -> Look:
-    """A theme by its name; FileError if there is none or its file is wrong."""
-    if name not in shipped():
-        raise FileError(f"no theme is called '{name}'; known: {', '.join(shipped())}")
-    return parse(name, files("themes").joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"{name}.toml")
+    """A theme by its name; UnknownName if there is none, FileError if its file is wrong."""
+    return parse(name, *themefiles.read(name))
 
 
-def preferred(environment: Mapping[str, str] = os.environ) -> str:
-    """The theme to start with: colourless where NO_COLOR is set, else TMPLAN_THEME, else the default."""
-    return PLAIN if "NO_COLOR" in environment else environment.get("TMPLAN_THEME", DEFAULT)
+def chosen(name: str) -> tuple[Look, str]:
+    """A theme by its name; where it cannot be had the default one, and the sentence that says why."""
+    try:
+        return load(name), ""
+    except TmplanError as error:
+        return parse(DEFAULT, *themefiles.read_shipped(DEFAULT)), f"{error}; the theme is '{DEFAULT}'"
 
 
 def parse(name: str, text: str, where: str) -> Look:
     """A theme from its TOML; FileError names the file, and the line or key that is wrong."""
     try:
         told: dict[str, Any] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise FileError(f"is not valid TOML: {error}", where=where) from None
     for key in told:
         if key not in ("title", "dark", "colours", "roles"):
             raise FileError(f"unknown key '{key}'; a theme has title, dark, colours, roles", where=where)
+    title, dark = told.get("title", name), told.get("dark", True)
+    if not isinstance(title, str) or not isinstance(dark, bool):
+        wrong = "title must be text in quotes" if not isinstance(title, str) else f"dark must be true or false, not {dark!r}"
+        raise FileError(wrong, where=where)
     colours = _table(told, "colours", where)
     if set(colours) != set(COLOURS):
         odd = sorted(set(COLOURS) ^ set(colours))[0]
         verb = "lacks" if odd in COLOURS else "has an unknown"
         raise FileError(f"colours {verb} '{odd}'; it must have {', '.join(COLOURS)}", where=where)
     for key, colour in colours.items():
-        try:
-            Color.parse(colour)
-        except ColorParseError:
-            wrong = f"colours.{key}: '{colour}' is no colour; write #rrggbb, or ansi_red for the terminal's own"
-            raise FileError(wrong, where=where) from None
+        if not re.fullmatch("#[0-9a-fA-F]{6}", colour) and colour not in TERMINAL:
+            raise FileError(f"colours.{key}: '{colour}' is no colour; write #rrggbb, or ansi_red for the terminal's own", where=where)
     roles = _table(told, "roles", where)
     for role in roles:
         if role not in ROLES:
             raise FileError(f"unknown role '{role}'; known: {', '.join(ROLES)}", where=where)
     styles = {role: _style(words, colours, f"{where}: roles.{role}") for role, words in {**ROLES, **roles}.items()}
-    return Look(name, str(told.get("title", name)), _theme(name, bool(told.get("dark", True)), colours), styles)
+    return Look(name, title, _theme(name, dark, colours), styles)
 
 
 def _table(told: Mapping[str, Any], key: str, where: str) -> dict[str, str]:
@@ -113,13 +112,18 @@ def _style(words: str, colours: Mapping[str, str], where: str) -> Style:
         if word not in STYLES and word not in colours:
             raise FileError(f"'{word}' is neither a colour of the theme nor one of {', '.join(STYLES)}", where=where)
         spelled.append(_rich(colours[word]) if word in colours else word)
-    style = Style.parse(" ".join(spelled))
+    try:
+        style = Style.parse(" ".join(spelled))
+    except StyleSyntaxError:
+        raise FileError(
+            f"'{words}' is no style; write a colour, `on` and the one behind it, and {', '.join(STYLES[:4])}", where=where
+        ) from None
     return style if style.bgcolor else style + Style(bgcolor=_rich(colours["background"]))
 
 
 def _rich(colour: str) -> str:
     """A colour as Rich writes it: the terminal's own by name, others in hex."""
-    return colour.removeprefix("ansi_") if colour.startswith("ansi_") else Color.parse(colour).hex6.lower()
+    return colour.removeprefix("ansi_") if colour.startswith("ansi_") else colour.lower()
 
 
 def _theme(name: str, dark: bool, colours: Mapping[str, str]) -> Theme:

@@ -1,0 +1,69 @@
+"""The config file: `config.toml` in the config folder, with a theme and keys of one's own. Nothing here needs Textual.
+
+A wrong file never keeps the program from starting: what is wrong stands at its default, and the sentence is kept to be shown.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from planner.errors import TmplanError
+from planner.keys import read_toml
+from planner.presets import config_folder
+from tui import themefiles
+from tui.bindings import BINDINGS, Binding
+from tui.keymap import keymap
+
+KNOWN = ("theme", "keys")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a person has set, environment included: the name of a theme there is, bindings to use, a sentence for each fault."""
+
+    theme: str = themefiles.DEFAULT
+    keys: tuple[Binding, ...] = BINDINGS
+    faults: tuple[str, ...] = ()
+
+
+def path() -> Path:
+    """Where the config file lies, whether or not there is one."""
+    return config_folder() / "config.toml"
+
+
+def load(environment: Mapping[str, str] = os.environ) -> Config:
+    """The settings: those of the file, and NO_COLOR and TMPLAN_THEME before them. Nothing is raised."""
+    where = path()
+    told: Mapping[str, object] = {}
+    faults: list[str] = []
+    try:
+        told = read_toml(where) if where.exists() else {}
+    except (TmplanError, OSError) as error:
+        faults.append(f"{error}; the settings are the defaults")
+    faults += [f"{where}: unknown key '{key}'; known: {', '.join(KNOWN)}" for key in told if key not in KNOWN]
+    theme, wrong = _theme(told.get("theme", themefiles.DEFAULT), environment, where)
+    faults += wrong
+    wishes = told.get("keys", {})
+    if not isinstance(wishes, dict):
+        faults.append(f'{where}: keys must be a table, such as [keys] and below it filter = "f", not {wishes!r}')
+        wishes = {}
+    keys, refused = keymap(wishes) if wishes else (BINDINGS, ())
+    return Config(theme, keys, (*faults, *(f"{where}: {sentence}" for sentence in refused)))
+
+
+def _theme(named: object, environment: Mapping[str, str], where: Path) -> tuple[str, list[str]]:
+    """The theme to use, of those there are, and why it is not the one named."""
+    if not isinstance(named, str):
+        return themefiles.preferred(environment), [f"{where}: theme must be the name of a theme in quotes, not {named!r}"]
+    asked = themefiles.preferred(environment, named)
+    if asked == themefiles.DEFAULT or asked in themefiles.names():
+        return asked, []
+    by = "TMPLAN_THEME" if environment.get("TMPLAN_THEME") == asked else str(where)
+    try:
+        themefiles.read(asked)
+    except TmplanError as error:
+        return themefiles.DEFAULT, [f"{by}: {error}; `tmplan themes` lists them, the theme is '{themefiles.DEFAULT}'"]
+    return asked, []
