@@ -82,6 +82,12 @@ class _Trace:
         """The step of a result that a formula returned while tracing."""
         return self.by_id[id(result)][1]
 
+    def held(self, step: Step) -> Any:
+        """The value of a step traced elsewhere: formulas that are given it have that step as a child."""
+        value = np.array([step.value])
+        self.by_id[id(value)] = (value, step)
+        return value
+
 
 _active: ContextVar[_Trace | None] = ContextVar("tmplan_trace", default=None)
 

@@ -173,7 +173,7 @@ def _cluster(inputs: Inputs, values: Mapping[str, Value]) -> Cluster:
     shape = _shape(inputs)
     given = _overrides("cluster", values)
     gpus = int(given.pop("gpus", None) or (shape.gpus if shape else default(inputs, "gpus")))
-    node = int(given.pop("gpus_per_node", None) or (shape.gpus_per_node if shape else default(inputs, "gpus_per_node")))
+    node = int(given.pop("gpus_per_node", None) or _usual_node(inputs, shape))
     if gpus > node and gpus % node:
         below = gpus // node * node
         raise FieldError("gpus", f"{gpus:,} GPUs do not fill nodes of {node:,}; use {below:,} or {below + node:,}")
@@ -185,6 +185,17 @@ def _cluster(inputs: Inputs, values: Mapping[str, Value]) -> Cluster:
         found |= {"link_domain": shape.link_domain, "link_bytes_s": shape.link_bytes_s or gpu.link_bytes_s}
         found |= {"pace": shape.pace, "host_pace": shape.host_pace, "calibrated_runs": shape.calibrated_runs}
     return Cluster(shape.name if shape else gpu.name, gpu, gpus, min(node, gpus), **(found | given))
+
+
+def node_size(inputs: Inputs) -> int:
+    """GPUs in one node of these inputs, of which a small cluster fills a part alone; FieldError where that cannot be told."""
+    value = inputs.values.get("gpus_per_node")
+    return int(_usual_node(inputs, _shape(inputs)) if value is None else check(BY_KEY["gpus_per_node"], value))
+
+
+def _usual_node(inputs: Inputs, shape: ClusterPreset | None) -> Value:
+    """GPUs in one node where nobody says."""
+    return shape.gpus_per_node if shape else default(inputs, "gpus_per_node")
 
 
 def _domain(gpu: Gpu, node: int) -> int:

@@ -12,10 +12,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from planner.errors import FieldError, UnknownName
 from planner.specs import LARGEST_GPUS, RECOMPUTES, SCHEDULES
+
+if TYPE_CHECKING:
+    from planner.plan import Plan
 
 AXES = (
     "tp", "pp", "vpp", "schedule", "cp", "dp", "ep", "etp", "dp_replicate", "zero", "sequence_parallel", "micro_batch", "recompute",
@@ -109,6 +112,12 @@ class Space:
     def text(self, axis: str) -> str:
         """The bounds of one axis as parse_bounds reads them."""
         return write_bounds(axis, self[axis])
+
+
+def exactly(plan: Plan) -> Space:
+    """The space of one plan alone. Replicas of what is not sharded follow from dp: a bound on them speaks of sharded plans."""
+    axes = [axis for axis in AXES if axis != "dp_replicate" or int(plan.zero)]
+    return Space({axis: Bounds((int(getattr(plan, axis)),)) for axis in axes})
 
 
 def known(axis: str) -> str:

@@ -217,6 +217,14 @@ def _round_values(low: float, high: float, most: int) -> list[float]:
     return [first * step + i * step for i in range(most + 1) if first * step + i * step <= high + 1e-9 * step]
 
 
+def short(value: float) -> str:
+    """A large number in three digits and a letter for its thousands: 8, 512, 21.6k, 2.67M, 1T."""
+    for power, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= power * 0.9995:
+            return f"{value / power:.3g}{letter}" if abs(value) < 999.5 * power else f"{value / power:,.0f}{letter}"
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
+
+
 def plain(lines: Sequence[Line]) -> str:
     """The lines as text, a line end behind each, nothing at their right."""
     return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)

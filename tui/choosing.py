@@ -11,7 +11,7 @@ from planner.inputs import resolve
 from planner.plan import Plan
 from planner.planfile import Document
 from planner.search import Estimate, Result
-from planner.space import AXES, Bounds, Space, write_bounds
+from planner.space import exactly, write_bounds
 from planner.specs import Job
 from tui.axes import idle
 from tui.cli import DONE, NO_PLAN, narrate
@@ -61,11 +61,6 @@ def tell_misfit(chosen: Chosen) -> None:
     record = chosen.record
     if not record["fits"]:
         narrate(f"this plan does not fit: it needs {record['memory_gib']:.2f} GiB of {record['memory_limit_gib']:.2f} GiB")
-
-
-def exactly(plan: Plan) -> Space:
-    """The space of one plan alone."""
-    return Space({axis: Bounds((int(getattr(plan, axis)),)) for axis in AXES})
 
 
 def headline(job: Job, plan: Plan, record: Mapping[str, Any]) -> str:

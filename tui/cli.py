@@ -22,7 +22,22 @@ if TYPE_CHECKING:
 
 LISTS = ("models", "gpus", "clusters", "stacks")
 OWN = ("themes", "config")  # about what is a person's own
-COMMANDS = ("open", "plan", "explain", "export", "import", "ranks", "estimate", "validate", "calibrate", "refit", "fit", *LISTS, *OWN)
+COMMANDS = (
+    "open",
+    "plan",
+    "explain",
+    "export",
+    "import",
+    "ranks",
+    "scale",
+    "estimate",
+    "validate",
+    "calibrate",
+    "refit",
+    "fit",
+    *LISTS,
+    *OWN,
+)
 DONE, NO_PLAN, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 

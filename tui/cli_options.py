@@ -43,6 +43,16 @@ TableFormat = Annotated[str, typer.Option("--format", metavar="table|json", help
 SaveRead = Annotated[
     str | None, typer.Option("--save", metavar="PLANFILE", help="write what was read to a plan file, its plan pinned", show_default=False)
 ]
+FromSize = Annotated[int | None, typer.Option("--from", metavar="GPUS", help="the smallest size (8, or whole nodes)", show_default=False)]
+ToSize = Annotated[int | None, typer.Option("--to", metavar="GPUS", help="the largest size (4 times --gpus)", show_default=False)]
+Sizes = Annotated[str | None, typer.Option(metavar="GPUS,GPUS", help="just these sizes: 8,24,48", show_default=False)]
+Weak = Annotated[bool, typer.Option("--weak", help="the global batch grows with the GPUs, from --global-batch at --gpus")]
+Tokens = Annotated[str, typer.Option(metavar="TOKENS", help="tokens to train on: 15T, 300B, 1e12")]
+Price = Annotated[float, typer.Option(metavar="MONEY", help="price of a GPU-hour; 0: no cost")]
+ScaleFormat = Annotated[str, typer.Option("--format", metavar="table|csv|json", help="how to print the sizes")]
+ExplainSize = Annotated[
+    int | None, typer.Option("--explain", min=1, metavar="GPUS", help="print where every number of one size comes from", show_default=False)
+]
 Depth = Annotated[int | None, typer.Option(min=1, metavar="N", help="how deep to print the tree", show_default=False)]
 ServedModel = Annotated[str | None, typer.Option("--model", metavar="PRESET", help="model: a preset or a file", show_default=False)]
 ServedGpu = Annotated[str | None, typer.Option("--gpu", metavar="PRESET", help="accelerator", show_default=False)]

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import FieldError, UnknownName
-from planner.space import AXES, FREE, NAMES, RANGE, Bounds, Space, parse_bounds, write_bounds
+from planner.search import search
+from planner.space import AXES, FREE, NAMES, RANGE, Bounds, Space, exactly, parse_bounds, write_bounds
+from tests.planner.jobs import small
 
 
 @st.composite
@@ -97,3 +99,15 @@ def test_spaces_with_the_same_bounds_are_one_key_of_a_cache() -> None:
 def test_bounds_that_leave_nothing_are_refused() -> None:
     with pytest.raises(FieldError, match=r"no tp is both 8 and <=4"):
         Space().with_("tp", "8").meet("tp", parse_bounds("tp", "<=4"))
+
+
+@pytest.mark.parametrize("bounds", [{"zero": "0", "pp": "1"}, {"zero": "3", "dp_replicate": "2"}, {"recompute": "first"}])
+def test_the_space_of_one_plan_holds_that_plan_alone(bounds: dict[str, str]) -> None:
+    """Whatever is sharded or recomputed, a search of that space finds the plan and no other."""
+    space, job = Space(), small()
+    for axis, text in bounds.items():
+        space = space.with_(axis, text)
+    found = search(job, space)
+    plan = found.plan(int(found.order[0] if len(found.order) else found.rejected_order[0]))
+    assert list(search(job, exactly(plan)).plans(np.arange(1)).rows()) == [plan]
+    assert len(search(job, exactly(plan))) == 1

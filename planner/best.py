@@ -1,0 +1,132 @@
+"""The best plan of a job with its numbers, or why there is none; the parts of a step in words, and which of them one plan pays more for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from planner.advice import Nearest
+from planner.costs import Estimate
+from planner.plan import NAMED, Plan
+from planner.search import Result, search, why_refused
+from planner.space import AXES, Space
+from planner.specs import Job
+
+Cancel = Callable[[], bool] | None
+WORDS: Mapping[str, str] = {  # the parts of a step, as a sentence names them
+    "compute": "compute", "recompute": "recomputation", "host": "the host's launches", "tp": "tensor-parallel traffic",
+    "cp": "context-parallel traffic", "ep": "the experts' all-to-all", "bubble": "the pipeline bubble", "pp": "pipeline sends",
+    "dp": "data-parallel traffic", "optimizer": "the optimizer step", "straggler": "waiting for the slowest rank",
+}  # fmt: skip
+FOLLOWS = ("dp", "dp_replicate", "recompute_layers")  # axes that change with the number of GPUs, or with recompute, as a matter of course
+
+
+@dataclass(frozen=True)
+class Found:
+    """A plan of a job, and its numbers (an Estimate of one row)."""
+
+    job: Job
+    plan: Plan
+    estimate: Estimate
+
+    @property
+    def step(self) -> float:
+        """Seconds a step."""
+        return float(self.estimate.step[0])
+
+    @property
+    def rate(self) -> float:
+        """Tokens a second on each GPU."""
+        return float(self.estimate.tokens_per_second_per_gpu[0])
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens a second on all GPUs."""
+        return self.rate * self.job.cluster.gpus
+
+    @property
+    def mfu(self) -> float:
+        """Model FLOP utilisation, a share."""
+        return float(self.estimate.mfu[0])
+
+    @property
+    def fits(self) -> bool:
+        """Whether it fits the device, and the host where it offloads."""
+        return bool(self.estimate.fits[0])
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Seconds of the step by part; they sum to it."""
+        return {name: float(value[0]) for name, value in self.estimate.time_parts.items()}
+
+    def a_token(self) -> dict[str, float]:
+        """GPU-seconds that each part takes a token: what it costs, whatever the number of GPUs and the batch."""
+        each = self.job.cluster.gpus / (float(self.job.global_batch) * self.job.sequence)
+        return {name: seconds * each for name, seconds in self.parts.items()}
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """Why there is no plan, in a sentence."""
+
+    why: str
+
+
+def best(job: Job, space: Space, cancelled: Cancel = None) -> Found | Nothing:
+    """The fastest plan that fits, or why there is none; Cancelled as search."""
+    result = search(job, space, cancelled=cancelled)
+    return first(result) or Nothing(why_none(result, cancelled))
+
+
+def first(result: Result) -> Found | None:
+    """The fastest plan that fits, of a search that has been done; None where nothing does."""
+    if not len(result.order):
+        return None
+    estimate = result.estimate(result.order[:1])
+    return Found(result.job, estimate.plan.one(0), estimate)
+
+
+def why_none(result: Result, cancelled: Cancel = None) -> str:
+    """Why no plan fits: how far the nearest is from it, which bound stands in the way, or which rule refused most."""
+    if len(result):
+        row = int(result.rejected_order[0])
+        needs = float(result.memory_bytes[row])
+        return Nearest(result.plan(row), needs, needs - result.job.memory_limit, ()).sentence
+    job, space = result.job, result.space
+    for axis in space.bounds:
+        if len(search(job, space.with_(axis, None), cancelled=cancelled)):
+            return f"No plan is valid: {axis} cannot be {space.text(axis)} with {job.cluster.gpus:,} GPUs."
+    if space.bounds and len(search(job, cancelled=cancelled)):
+        return f"No plan is valid: the bounds on {', '.join(space.bounds)} cannot hold together with {job.cluster.gpus:,} GPUs."
+    refused = why_refused(result.counts)
+    return f"No plan is valid. The rule that refused most: {refused[0][0]}." if refused else "No plan is valid."
+
+
+def changed(before: Plan, after: Plan) -> list[str]:
+    """What differs between two plans, axis by axis: `tp 4 -> 8`. What follows from the number of GPUs is not told."""
+    told = []
+    for axis in AXES:
+        old, new = int(getattr(before, axis)), int(getattr(after, axis))
+        if old != new and axis not in FOLLOWS:
+            told.append(f"{axis.replace('_', '-')} {named(axis, old)} -> {named(axis, new)}")
+    return told
+
+
+def named(axis: str, value: int) -> str:
+    """One value of an axis as a person writes it."""
+    if axis == "sequence_parallel":
+        return "yes" if value else "no"
+    return NAMED[axis][value] if axis in NAMED else str(value)
+
+
+def grown(before: Found, after: Found) -> str:
+    """The part of the step that costs more GPU time a token than before, the one that grew most, in a clause; empty where none did."""
+    old, new = before.a_token(), after.a_token()
+    growth = {name: cost - old.get(name, 0.0) for name, cost in new.items()}
+    name = max(growth, key=lambda key: growth[key])
+    if growth[name] <= 0:
+        return ""
+    was, now = before.parts.get(name, 0.0) / before.step, after.parts[name] / after.step
+    if now > was:
+        return f"{WORDS[name]} grew from {was:.1%} to {now:.1%} of the step"
+    return f"{WORDS[name]} takes {new[name] / old[name]:.2f} times the GPU time a token"

@@ -1,0 +1,141 @@
+"""The ladder of sizes: each size is a search of its own, and what keeps more GPUs from training faster is said."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner.best import WORDS, changed
+from planner.errors import FieldError
+from planner.inputs import EXAMPLE, Inputs, resolve
+from planner.plan import Plan
+from planner.scale import PAYS, explain, gain, ladder, sizes
+from planner.search import Cancelled, search
+from planner.space import Space
+
+EIGHT = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 64, "global_batch": 64, "sequence": 4096})
+MIXTURE = EXAMPLE.with_all({"model": "mixtral-8x7b", "gpus": 64, "global_batch": 64, "sequence": 4096})
+
+
+@st.composite
+def inputs(draw: st.DrawFn) -> Inputs:
+    """Small jobs on several GPUs, links, batches and stacks."""
+    return EXAMPLE.with_all({
+        "model": draw(st.sampled_from(["llama-3.2-1b", "llama-3.1-8b", "qwen2.5-7b"])),
+        "gpu": draw(st.sampled_from(["h100-sxm", "a100-80gb-sxm", "rtx-4090"])),
+        "gpus": 16,
+        "stack": draw(st.sampled_from(["megatron-core", "torchtitan", "deepspeed"])),
+        "global_batch": draw(st.sampled_from([8, 24, 64, 256])),
+        "sequence": draw(st.sampled_from([1024, 4096])),
+        "nic_gbit_s": draw(st.sampled_from([1.0, 25.0, 400.0])),
+    })  # fmt: skip
+
+
+@settings(max_examples=12, deadline=None)
+@given(inputs(), st.booleans())
+def test_doubling_never_trains_slower_unless_it_is_said_what_stopped_it(given_: Inputs, weak: bool) -> None:
+    """From each size to twice the size, time to train on the same tokens falls, or a sentence names both sizes and the part that grew."""
+    found = ladder(given_, Space(), [8, 16, 32, 64, 128], weak=weak)
+    rates = dict(found.fitted)
+    said = found.slower()
+    for a, b in pairwise(rates):
+        falls = rates[b].tokens_per_second < rates[a].tokens_per_second
+        naming = [sentence for sentence in said if sentence.startswith(f"{b:,} GPUs train slower than {a:,},")]
+        assert len(naming) == falls
+        assert not naming or any(part in naming[0] for part in WORDS.values())
+
+
+def test_some_doubling_trains_slower_and_is_explained() -> None:
+    """Beyond one node of a slow network more GPUs train slower: the sentence says by how much and names the traffic that grew."""
+    slow = EIGHT.with_all({"nic_gbit_s": 1.0, "global_batch": 8, "gpus": 8})
+    found = ladder(slow, Space().with_("tp", "1").with_("pp", "1").with_("cp", "1"), [8, 16])
+    assert not found.slower()  # 16 GPUs cannot share 8 sequences: nothing to compare
+    assert found.rungs[1].found is None
+    wider = ladder(slow.with_("global_batch", 16), Space().with_("tp", "1").with_("pp", "1").with_("cp", "1"), [8, 16])
+    assert len(wider.slower()) == 1 and WORDS["dp"] in wider.slower()[0] and "one micro-batch" in wider.slower()[0]
+    assert "8 GPUs" in wider.verdict()
+
+
+@pytest.mark.parametrize("base", [EIGHT, MIXTURE], ids=["dense", "mixture"])
+def test_each_size_is_the_search_of_that_size(base: Inputs) -> None:
+    """Step, plan and figures of a size are those of a search with that many GPUs set."""
+    space = Space().with_("tp", "<=4")
+    for rung in ladder(base, space, [16, 64]).rungs:
+        result = search(resolve(base.with_("gpus", rung.gpus)), space)
+        assert rung.found is not None
+        assert rung.found.step == pytest.approx(float(result.step_seconds[result.order[0]]), rel=1e-12)
+        assert rung.found.plan == result.plan(int(result.order[0]))
+
+
+def test_a_pinned_axis_stays_pinned_and_where_it_cannot_hold_is_said() -> None:
+    """Every plan keeps dp at 16; sizes below that name the axis."""
+    found = ladder(EIGHT, Space().with_("dp", "16"), [8, 16, 32, 64])
+    assert all(best.plan.dp == 16 for _, best in found.fitted) and len(found.fitted) == 3
+    assert found.rungs[0].why == "No plan is valid: dp cannot be 16 with 8 GPUs."
+
+
+def test_sizes_that_cannot_be_say_why() -> None:
+    """A size that fills no whole nodes, one at which nothing fits, and a batch that does not divide each have their sentence."""
+    odd, small, _ = ladder(EIGHT, Space(), [12, 1, 64]).rungs[1], ladder(EXAMPLE, Space(), [8]).rungs[0], None
+    assert "do not fill nodes of 8" in odd.why
+    assert small.why.startswith("Nothing fits: the nearest plan needs")
+    weak = ladder(EIGHT.with_("global_batch", 65), Space(), [8, 64], weak=True)
+    assert weak.rungs[0].why == "The batch would be 8.125 sequences, no whole number."
+
+
+def test_weak_scaling_keeps_the_tokens_of_each_gpu() -> None:
+    """The batch grows with the GPUs from that of the document, so that a step takes about as long at every size."""
+    found = ladder(EIGHT, Space(), [8, 16, 64, 128], weak=True)
+    assert [rung.global_batch for rung in found.rungs] == [8, 16, 64, 128]
+    steps = [best.step for _, best in found.fitted]
+    assert max(steps) < 1.3 * min(steps)
+
+
+def test_the_verdict_names_the_first_size_that_does_not_pay() -> None:
+    """Up to the size named each enlargement brought at least half of what it could; the next did not."""
+    found = ladder(EIGHT, Space(), sizes(EIGHT, 8, 2048))
+    gains = [(a[0], gain(a, b)) for a, b in pairwise(found.fitted)]
+    first = next(size for size, gained in gains if gained < PAYS)
+    assert found.verdict().startswith(f"Scaling stops paying at {first:,} GPUs: twice the GPUs")
+
+
+def test_the_trees_give_the_ladders_numbers() -> None:
+    """Each number of a size has a tree with a source, whose root is the number, down to the formulas of the step."""
+    found = ladder(EIGHT, Space(), [8, 64])
+    best = found.fitted[1][1]
+    trees = explain(found, best, 1e12, 2.5)
+    days = 1e12 / best.tokens_per_second
+    expected = {"step": best.step, "mfu": best.mfu, "tokens_per_second": best.tokens_per_second, "efficiency": found.efficiency(best),
+                "train_seconds": days, "gpu_hours": days * 64 / 3600, "cost": days * 64 / 3600 * 2.5}  # fmt: skip
+    assert {name: tree.value for name, tree in trees.items()} == pytest.approx(expected, rel=1e-9)
+    assert trees["cost"].find("gemm_seconds") is not None and trees["efficiency"].find("smallest_rate") is not None
+    assert all(tree.source for tree in trees.values())
+
+
+def test_the_sizes_are_doublings_with_the_ends_and_the_documents_own() -> None:
+    """From 8, or whole nodes of at least 8 GPUs, or 1 for what is smaller; refused where there is none."""
+    assert sizes(EIGHT.with_("gpus", 48), None, 100) == [8, 16, 32, 48, 64, 100]
+    assert sizes(EIGHT) == [8, 16, 32, 64, 128, 256]
+    assert sizes(EIGHT.with_all({"gpus": 72, "gpus_per_node": 72})) == [72, 144, 288]
+    assert sizes(EIGHT.with_all({"gpus": 64, "gpus_per_node": 4}), None, 16) == [8, 16]
+    assert sizes(EIGHT, None, 4) == [1, 2, 4]
+    with pytest.raises(FieldError, match="no more than to"):
+        sizes(EIGHT, 64, 8)
+    with pytest.raises(FieldError, match="between 1 and"):
+        sizes(EIGHT, 0)
+
+
+def test_a_ladder_can_be_stopped() -> None:
+    """It ends with Cancelled once asked to."""
+    with pytest.raises(Cancelled):
+        ladder(EIGHT, Space(), [8], cancelled=lambda: True)
+
+
+def test_a_change_of_layout_is_told_axis_by_axis() -> None:
+    """Axes by name, choices by theirs; dp follows from the GPUs and is not told."""
+    before = Plan(tp=4, pp=8, dp=2, recompute=2)
+    after = Plan(tp=8, pp=8, dp=4, sequence_parallel=1, zero=1)
+    assert changed(before, after) == ["tp 4 -> 8", "zero 0 -> 1", "sequence-parallel no -> yes", "recompute full -> none"]
