@@ -269,11 +269,11 @@ largest_batch        | b_l |        | most sequences at once that fit
 tokens_per_second    | tok_W |      | tokens a second on all GPUs
 smallest_rate        | tok_0 |      | tokens a second and GPU at the smallest size that fits
 scaling_efficiency   | η_W |        | tokens a second and GPU over those of the smallest size
-train_tokens         | T_all |      | tokens to train on
-train_seconds        | t_all | s    | time to train on them, without interruptions
-gpu_hours            | GPUh |       | GPU-hours to train on them
-gpu_hour_price       | USD_h |      | price of a GPU-hour
-train_cost           | USD |        | what it costs to train on them
+target_tokens        | T_all |      | tokens to train on
+uninterrupted_seconds | t_all | s    | time to train on them, without interruptions
+uninterrupted_hours  | GPUh |       | GPU-hours to train on them
+hourly_price         | USD_h |      | price of a GPU-hour
+uninterrupted_cost   | USD |        | what it costs to train on them
 """)
 
 

@@ -43,21 +43,21 @@ def scaling_efficiency(tokens_per_second_per_gpu: Any, smallest_rate: Any) -> An
 
 
 @formula("T_all / tok_W", "math101", "Compute Requirements")
-def train_seconds(train_tokens: Any, tokens_per_second: Any) -> Any:
+def uninterrupted_seconds(target_tokens: Any, tokens_per_second: Any) -> Any:
     """Time to train on so many tokens, without interruptions; seconds."""
-    return train_tokens / tokens_per_second
+    return target_tokens / tokens_per_second
 
 
 @formula("W · t_all / 3600", "tmplan", "GPUs times hours")
-def gpu_hours(gpus: Any, train_seconds: Any) -> Any:
+def uninterrupted_hours(gpus: Any, uninterrupted_seconds: Any) -> Any:
     """GPU-hours to train on so many tokens, without interruptions."""
-    return train_seconds * gpus / 3600.0
+    return uninterrupted_seconds * gpus / 3600.0
 
 
 @formula("GPUh · USD_h", "tmplan", "GPU-hours at a price")
-def train_cost(gpu_hours: Any, gpu_hour_price: Any) -> Any:
+def uninterrupted_cost(uninterrupted_hours: Any, hourly_price: Any) -> Any:
     """What it costs to train on so many tokens, in the money the price is in."""
-    return gpu_hours * gpu_hour_price
+    return uninterrupted_hours * hourly_price
 
 
 @dataclass(frozen=True)
@@ -198,8 +198,8 @@ def explain(ladder: Ladder, found: Found, tokens: float, price: float = 0.0) -> 
         rate, base = trace.held(trees["tokens_per_second_per_gpu"]), trace.held(below)
         gpus = found.job.cluster.gpus
         speed = tokens_per_second(gpus, rate)
-        seconds = train_seconds(tokens, speed)
-        hours = gpu_hours(gpus, seconds)
+        seconds = uninterrupted_seconds(tokens, speed)
+        hours = uninterrupted_hours(gpus, seconds)
         made = {"tokens_per_second": speed, "efficiency": scaling_efficiency(rate, smallest_rate(base)), "train_seconds": seconds,
-                "gpu_hours": hours} | ({"cost": train_cost(hours, price)} if price else {})  # fmt: skip
+                "gpu_hours": hours} | ({"cost": uninterrupted_cost(hours, price)} if price else {})  # fmt: skip
         return {"step": trees["step"], "mfu": trees["mfu"], **{name: trace.of(value) for name, value in made.items()}}

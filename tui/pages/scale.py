@@ -18,7 +18,7 @@ from planner.columns import (
     write_schedule,
     write_sharding,
 )
-from planner.scale import Ladder, Rung, gpu_hours, ladder, sizes, tokens_per_second, train_cost, train_seconds
+from planner.scale import Ladder, Rung, ladder, sizes, tokens_per_second, uninterrupted_cost, uninterrupted_hours, uninterrupted_seconds
 from planner.specs import SCHEDULES
 from tui.aligned import aligned
 from tui.chart import Axis, Series, plot, short
@@ -43,15 +43,15 @@ class Scaling:
 
     def seconds(self, found: Found) -> float:
         """Time to train on the tokens."""
-        return float(train_seconds(self.tokens, tokens_per_second(found.job.cluster.gpus, found.rate)))
+        return float(uninterrupted_seconds(self.tokens, tokens_per_second(found.job.cluster.gpus, found.rate)))
 
     def hours(self, found: Found) -> float:
         """GPU-hours to train on them."""
-        return float(gpu_hours(found.job.cluster.gpus, self.seconds(found)))
+        return float(uninterrupted_hours(found.job.cluster.gpus, self.seconds(found)))
 
     def cost(self, found: Found) -> float:
         """What they cost at the price."""
-        return float(train_cost(self.hours(found), self.price))
+        return float(uninterrupted_cost(self.hours(found), self.price))
 
 
 def work(subject: Subject) -> Scaling:
