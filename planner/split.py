@@ -166,8 +166,18 @@ def recomputed_dense(recomputed_layers: Any, recomputed_sparse: Any) -> Any:
     return recomputed_layers - recomputed_sparse
 
 
+def round_size(pp: Any, micro_batches: Any) -> Any:
+    """Micro-batches that an interleaved schedule takes through one virtual stage before it turns to the next; count.
+
+    p of them, Megatron-LM's whole groups of p (megatron/core/pipeline_parallel/schedules.py); where they are no multiple of p, torch
+    makes m // p equal rounds of more (torch 2.13.0 distributed/pipelining/schedules.py, ScheduleInterleaved1F1B).
+    """
+    return micro_batches // np.maximum(1, micro_batches // pp)
+
+
 @formula(
-    "min(m, p - i) with 1F1B; min(m · v, 2 · (p - i - 1) + (v - 1) · p + 1) / v interleaved; otherwise min(m, p), 2 · p - 1 or p + ½",
+    "min(m, p - i) with 1F1B; min(m · v, 2 · (p - i - 1) + (v - 1) · m / max(m // p, 1) + 1) / v interleaved; otherwise min(m, p), "
+    "2 · p - 1 or p + ½",
     "korthikanti22",
     "Section 4.2.3; narayanan21 Figure 4; zerobubble23 Sections 2 and 6; DualPipe's README: PP + 1 chunks, two on each of PP / 2 ranks",
 )
@@ -177,7 +187,7 @@ def in_flight(plan: Plan, stage: Any, micro_batches: Any, ahead: Any = 0) -> Any
     `ahead`: chunks more, where one micro-batch's forward pass runs beside another's backward pass.
     """
     plain = np.minimum(micro_batches, plan.pp - stage + ahead)
-    chunks = 2 * (plan.pp - stage - 1) + (plan.vpp - 1) * plan.pp + 1 + ahead
+    chunks = 2 * (plan.pp - stage - 1) + (plan.vpp - 1) * round_size(plan.pp, micro_batches) + 1 + ahead
     own = np.where(plan.vpp > 1, np.minimum(micro_batches * plan.vpp, chunks) / plan.vpp, plain)
     if not np.any(plan.schedule):
         return own

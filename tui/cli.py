@@ -29,6 +29,7 @@ COMMANDS = (
     "export",
     "import",
     "ranks",
+    "timeline",
     "scale",
     "estimate",
     "validate",

@@ -146,6 +146,24 @@ def scale(
                  format=format, of=explain, depth=depth)  # fmt: skip
 
 
+@app.command("timeline", epilog=EXIT_CODES)
+@with_inputs
+def timeline(
+    given: dict[str, Any], file: opt.File = None, format: opt.PassFormat = "text", width: opt.Width = 80, wanted: opt.Wanted = None,
+    pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
+) -> Answer:  # fmt: skip
+    """Draw the pipeline of a plan as it runs, every pass of every rank: the plan pinned, else that of the plan file, else the best.
+
+    Example: tmplan timeline --plan tp=8,pp=16,vpp=8 --width 160
+    """
+    from tui.cli_inputs import start
+    from tui.cli_timeline import schedule
+
+    document = start(file, given, [*(pin or ()), *([wanted] if wanted else ())], most, least)
+    pinned = bool(pin or most or least or wanted or any(axis in given for axis in AXES))
+    return schedule(document, pinned=pinned, format=format, width=width)
+
+
 @app.command("import", epilog=EXIT_CODES)
 @with_inputs
 def import_(

@@ -1,0 +1,122 @@
+"""Timelines of any pipeline: whatever passes take, they run once each, one at a time, after what they need, and hold what is counted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner import shard, split
+from planner.evaluate import evaluate
+from planner.passes import BACKWARD, FORWARD, INPUTS, WEIGHTS, order, virtual_stage
+from planner.plan import Plan
+from planner.search import Result
+from planner.space import Space
+from planner.timeline import Rank, durations, run, timeline
+from tests.properties.strategies import SETTINGS, any_job, one, searched
+
+SHAPES = [(0, 1), (0, 2), (0, 3), (1, 1), (2, 1), (3, 2), (4, 2)]  # schedule, virtual stages a rank
+PIPELINES = Space().with_("pp", ">=2")
+
+
+@st.composite
+def runs(draw: st.DrawFn) -> tuple[Plan, int, tuple[Rank, ...]]:
+    """A pipeline of a few ranks, its micro-batches, and its passes as they run, each stage taking what it takes."""
+    schedule, v = draw(st.sampled_from(SHAPES))
+    p = draw(st.integers(2, 7))
+    m = draw(st.integers(1, 20))
+    if v > 1 and not schedule:  # as torch takes them: equal rounds
+        m = draw(st.sampled_from([n for n in range(1, 25) if n % max(1, n // p) == 0]))
+    if schedule == 4:
+        m += 2 * p
+    plan = Plan(pp=p, vpp=v, schedule=schedule)
+    halves = np.array(draw(st.lists(st.tuples(*[st.floats(0.0, 3.0)] * 3), min_size=p * v, max_size=p * v))).T
+    took = np.stack([halves[0], halves[1] + halves[2], halves[1], halves[2]])
+    group = int(split.round_size(p, m))
+    return plan, m, run(plan, [order(plan, rank, m, group) for rank in range(p)], took)
+
+
+def moments(plan: Plan, ranks: tuple[Rank, ...], kinds: tuple[int, ...], which: str) -> dict[tuple[int, int], float]:
+    """When passes of some kinds begin or end, by virtual stage and micro-batch."""
+    return {
+        (virtual_stage(plan, number, int(rank.chunk[i])), int(rank.micro_batch[i])): float(getattr(rank, which)[i])
+        for number, rank in enumerate(ranks)
+        for i in range(len(rank))
+        if rank.kind[i] in kinds
+    }
+
+
+@SETTINGS
+@given(runs())
+def test_passes_run_once_each_and_one_at_a_time(found: tuple[Plan, int, tuple[Rank, ...]]) -> None:
+    """Every micro-batch passes every stage once forward and once backward, as a whole or in halves; no two passes of a rank overlap."""
+    plan, m, ranks = found
+    every = [(chunk, j) for chunk in range(plan.vpp) for j in range(m)]
+    for rank in ranks:
+        named = [
+            list(zip(rank.chunk[at].tolist(), rank.micro_batch[at].tolist(), strict=True)) for at in (rank.kind == k for k in range(4))
+        ]
+        assert sorted(named[FORWARD]) == every
+        assert sorted(named[BACKWARD] + named[INPUTS]) == every
+        assert sorted(named[INPUTS]) == sorted(named[WEIGHTS])
+        assert (rank.start[1:] >= rank.end[:-1] - 1e-12).all() and (rank.end >= rank.start).all()
+
+
+@SETTINGS
+@given(runs())
+def test_no_pass_begins_before_what_it_needs(found: tuple[Plan, int, tuple[Rank, ...]]) -> None:
+    """Forward passes follow the stage before, backward passes their own forward pass and the stage behind, weights their inputs."""
+    plan, _, ranks = found
+    last = plan.pp * plan.vpp - 1
+    starts, ends = (moments(plan, ranks, (FORWARD,), which) for which in ("start", "end"))
+    back, gone = (moments(plan, ranks, (BACKWARD, INPUTS), which) for which in ("start", "end"))
+    inputs = moments(plan, ranks, (INPUTS,), "end")
+    for at, begin in moments(plan, ranks, (WEIGHTS,), "start").items():
+        assert begin >= inputs[at] - 1e-12
+    for stage, j in starts:
+        assert stage == 0 or starts[stage, j] >= ends[stage - 1, j] - 1e-12
+        assert back[stage, j] >= ends[stage, j] - 1e-12
+        assert stage == last or back[stage, j] >= gone[stage + 1, j] - 1e-12
+
+
+@SETTINGS
+@given(runs())
+def test_no_rank_holds_more_than_the_memory_model_counts(found: tuple[Plan, int, tuple[Rank, ...]]) -> None:
+    """Micro-batches in flight on each rank are at most those that memory is counted for; with enough micro-batches exactly those."""
+    plan, m, ranks = found
+    counted = split.in_flight(plan.column(), np.arange(plan.pp)[:, None], m)[:, 0]
+    held = np.array([rank.held(plan.vpp) for rank in ranks])
+    assert (held <= counted + 1e-12).all()
+    if m >= 2 * plan.pp and (plan.schedule or m % plan.pp == 0):
+        assert held == pytest.approx(counted)
+
+
+@SETTINGS
+@given(runs())
+def test_no_step_is_shorter_than_its_work(found: tuple[Plan, int, tuple[Rank, ...]]) -> None:
+    """A rank is at its passes for no less than they take together, and every rank does the work of all its micro-batches."""
+    for rank in found[2]:
+        assert rank.end[-1] - rank.start[0] >= (rank.end - rank.start).sum() - 1e-9
+
+
+@st.composite
+def piped(draw: st.DrawFn) -> Result:
+    """Plans with a pipeline."""
+    return searched(draw(any_job()), PIPELINES)
+
+
+@SETTINGS
+@given(piped(), st.data())
+def test_ranks_are_busy_for_as_long_as_the_time_model_says(result: Result, data: st.DataObject) -> None:
+    """The slowest rank's passes take what the time model counts for a micro-batch: compute, host, exposed traffic and recomputation."""
+    job, plan = result.job, one(result, data)
+    took = durations(job, plan)
+    assert (took >= 0).all() and took[BACKWARD] == pytest.approx(took[INPUTS] + took[WEIGHTS])
+    parts = evaluate(job, plan).time_parts
+    own = sum(parts[name][0] for name in ("compute", "tp", "cp", "ep", "recompute") if name in parts)
+    shown = timeline(job, plan)
+    steady = shown.slowest * float(shard.micro_batches(job, plan.column())[0])
+    host = parts["host"][0] - job.cluster.host_pace * job.stack.step_fixed_s
+    assert steady == pytest.approx(own + host, rel=1e-9)
+    assert shown.bubble >= -1e-9 * shown.seconds

@@ -1,0 +1,186 @@
+"""The page of the pipeline: its schedule as it runs, a row for each rank, the whole and then close enough to read the micro-batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from planner.columns import schedule_code, write_figure, write_percent, write_schedule
+from planner.evaluate import evaluate
+from planner.passes import BACKWARD, FORWARD, INPUTS, KINDS, WEIGHTS
+from planner.split import ZB_H2
+from planner.timeline import Rank, Timeline, timeline
+from tui.pages import step
+from tui.pages.writing import heading, named, one, seconds, sentence
+
+if TYPE_CHECKING:
+    from planner.plan import Plan
+    from planner.specs import Job
+    from tui.lines import Line
+    from tui.pages.subject import Subject
+
+FILL = {FORWARD: "░", BACKWARD: "█", INPUTS: "▓", WEIGHTS: "▒"}
+IDLE = "·"
+NAMES = {FORWARD: "forward", BACKWARD: "backward", INPUTS: "gradients of inputs", WEIGHTS: "gradients of weights"}
+FIRST, LAST = 3, 2  # close-ups of the beginning and of the end, and one between them, where there are more
+SAMPLES = 8  # times a cell of the whole is looked at
+APART = 0.05  # share by which two bubbles differ before it is said why
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the page shows: the passes, or of a plan without a pipeline the parts of its step."""
+
+    job: Job
+    plan: Plan
+    timeline: Timeline | None
+    time: step.Time
+
+
+def work(subject: Subject) -> Found:
+    """The passes of the plan under the cursor."""
+    job, plan = subject.job, subject.plan
+    time = step.Time(job, plan, evaluate(job, plan))
+    return Found(job, plan, timeline(job, plan, cancelled=subject.cancelled) if plan.pp > 1 else None, time)
+
+
+def draw(found: Found, width: int) -> list[Line]:
+    """Sentences on the bubble, the whole step on one screen, close-ups of its beginning and its end."""
+    shown = found.timeline
+    if shown is None:
+        told = "This plan has no pipeline (pp is 1): every rank runs its micro-batches one after the other, and nothing waits for a stage."
+        return [heading("the pipeline"), *sentence(told, width), [], *step.draw(found.time, width)]
+    ranks = sorted({int(kind) for rank in shown.ranks for kind in np.unique(rank.kind)})
+    lines: list[Line] = [heading(f"the pipeline: {title(shown)}"), *sentence(named(found.job, found.plan), width, "dim"), []]
+    lines += bubbles(found, shown, width)
+    lines += sentence("  ".join(f"{FILL[kind]} {NAMES[kind]}" for kind in ranks) + f"  {IDLE} idle", width)
+    lines += sentence(legend(shown), width, "dim")
+    room = width - margin(shown) - 1
+    cell = readable(shown)
+    panels = max(1, int(np.ceil(shown.seconds / (room * cell) - 1e-9)))
+    cell = shown.seconds / (panels * room)
+    if panels > 1:
+        lines += [[], heading("the whole"), *whole(shown, room)]
+    before = -1
+    for panel in [at for at in range(panels) if at < FIRST or at >= panels - LAST or at == panels // 2]:
+        if panel > before + 1:
+            left_out = f" ~~ cut: {write_figure((before + 1) * room * cell)} to {write_figure(panel * room * cell)} s goes on alike "
+            lines += [[], [(left_out.ljust(width - 1, "~"), "rule")]]
+        lines += [[], *close_up(shown, panel * room * cell, cell, room)]
+        before = panel
+    return lines
+
+
+def title(shown: Timeline) -> str:
+    """The schedule, its ranks and its micro-batches in a few words."""
+    plan, name = shown.plan, write_schedule(schedule_code(shown.plan))
+    chunks = f", {plan.vpp} virtual stages each" if plan.vpp > 1 else ""
+    return f"{name}, {plan.pp} ranks{chunks}, {shown.micro_batches:,} micro-batch{'es' * (shown.micro_batches > 1)}"
+
+
+def bubbles(found: Found, shown: Timeline, width: int) -> list[Line]:
+    """The bubble as drawn beside the time model's, and why they differ where they do."""
+    step_seconds = one(found.time.estimate.step)
+    drawn, model = shown.bubble, shown.model_bubble
+    said = (
+        f"Passes as the framework issues them, sends taking no time. The bubble drawn is {seconds(drawn)} s "
+        f"({write_percent(drawn / step_seconds)} of a step), that of the time model {seconds(model)} s."
+    )
+    if shown.drawn < shown.micro_batches:
+        said += f" Drawn are {shown.drawn:,} of {shown.micro_batches:,} micro-batches; those between run alike."
+    if abs(drawn - model) > APART * max(drawn, model):
+        said += f" {why_apart(shown)}"
+    return sentence(said, width)
+
+
+def why_apart(shown: Timeline) -> str:
+    """Why the bubble drawn is not the time model's."""
+    busy = [float((rank.end - rank.start).sum()) for rank in shown.ranks]
+    reasons = []
+    if max(busy) > 1.001 * min(busy):
+        idle = max(busy) / min(busy) - 1
+        reasons.append(
+            f"ranks are not alike (the busiest works {write_percent(idle)} longer than the least), so some wait less than it says"
+        )
+    if shown.plan.schedule and WEIGHTS in shown.ranks[0].kind:
+        found = "; of ZB-H2 it takes the schedule found automatically" if shown.plan.schedule == ZB_H2 else ""
+        reasons.append(f"its formula is the papers', of passes that fit each other{found}")
+    return f"The time model adds up the stages: {'; and '.join(reasons)}." if reasons else "The time model adds up the stages."
+
+
+def legend(shown: Timeline) -> str:
+    """What the marks of a pass mean."""
+    number = "the number of its micro-batch" + (", its last digits where there are more" if shown.drawn > 1000 else "")
+    chunk = "a letter for the virtual stage (a: the rank's first) and " if shown.plan.vpp > 1 else ""
+    return f"A pass begins with {chunk}{number}."
+
+
+def margin(shown: Timeline) -> int:
+    """Cells of the name of a rank before its row."""
+    return len(str(len(shown.ranks) - 1)) + 2
+
+
+def digits(shown: Timeline) -> int:
+    """Digits of a micro-batch's number that are drawn."""
+    return min(3, len(str(shown.drawn - 1)))
+
+
+def readable(shown: Timeline) -> float:
+    """Seconds of a cell with which a forward pass holds its name and one cell of its shade."""
+    first = shown.ranks[len(shown.ranks) // 2]
+    took = (first.end - first.start)[first.kind == FORWARD]
+    needed = digits(shown) + (shown.plan.vpp > 1) + 1
+    return max(float(np.median(took)) / needed, shown.seconds / 1e6)
+
+
+def whole(shown: Timeline, room: int) -> Iterator[Line]:
+    """A row for each rank over the whole time: of each cell what most of it goes to."""
+    at = (np.arange(room * SAMPLES) + 0.5) * (shown.seconds / (room * SAMPLES))
+    marks = np.array([*(FILL[kind] for kind in range(len(KINDS))), IDLE])
+    for number, rank in enumerate(shown.ranks):
+        index = np.searchsorted(rank.start, at, side="right") - 1
+        running = (index >= 0) & (at < rank.end[np.maximum(index, 0)])
+        kinds = np.where(running, rank.kind[np.maximum(index, 0)], len(KINDS)).reshape(room, SAMPLES)
+        most = np.stack([(kinds == kind).sum(axis=1) for kind in range(len(KINDS) + 1)]).argmax(axis=0)
+        yield [(f"{number:>{margin(shown) - 1}} ", "dim"), ("".join(marks[most]), "figure")]
+    yield scale(shown, 0.0, shown.seconds, room)
+
+
+def close_up(shown: Timeline, start: float, cell: float, room: int) -> Iterator[Line]:
+    """A row for each rank over a part of the time, each pass with its name."""
+    end = min(start + room * cell, shown.seconds)
+    yield heading(f"{write_figure(start)} to {write_figure(end)} s")
+    for number, rank in enumerate(shown.ranks):
+        yield [(f"{number:>{margin(shown) - 1}} ", "dim"), (row(shown, rank, start, cell, round((end - start) / cell)), "figure")]
+    yield scale(shown, start, end, round((end - start) / cell))
+
+
+def row(shown: Timeline, rank: Rank, start: float, cell: float, cells: int) -> str:
+    """The passes of one rank in a window of so many cells; a cell a pass barely touches goes to its neighbour."""
+    drawn = [IDLE] * cells
+    first = int(np.searchsorted(rank.end, start, side="right"))
+    last = int(np.searchsorted(rank.start, start + cells * cell, side="left"))
+    lefts = np.rint((rank.start[first:last] - start) / cell).astype(int).tolist()
+    rights = np.rint((rank.end[first:last] - start) / cell).astype(int).tolist()
+    for i, (left, right) in enumerate(zip(lefts, rights, strict=True), first):
+        text = mark(shown, rank, i, right - left)
+        drawn[max(left, 0) : min(right, cells)] = text[max(0, -left) : max(0, min(right, cells) - left)]
+    return "".join(drawn)
+
+
+def mark(shown: Timeline, rank: Rank, i: int, cells: int) -> str:
+    """A pass of so many cells: its name and its shade, the shade alone where there is no room for both."""
+    fill, wide = FILL[int(rank.kind[i])], digits(shown)
+    name = f"{int(rank.micro_batch[i]) % 10**wide}"
+    if shown.plan.vpp > 1:
+        name = chr(ord("a") + int(rank.chunk[i]) % 26) + name
+    return name + fill * (cells - len(name)) if cells > len(name) else fill * cells
+
+
+def scale(shown: Timeline, start: float, end: float, cells: int) -> Line:
+    """The time at both ends of a row."""
+    left, right = write_figure(start), f"{write_figure(end)} s"
+    return [(" " * margin(shown) + left + f"{right:>{max(len(right) + 1, cells - len(left))}}", "rule")]
