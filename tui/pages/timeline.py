@@ -133,7 +133,7 @@ def readable(shown: Timeline) -> float:
     first = shown.ranks[len(shown.ranks) // 2]
     took = (first.end - first.start)[first.kind == FORWARD]
     needed = digits(shown) + (shown.plan.vpp > 1) + 1
-    return max(float(np.median(took)) / needed, shown.seconds / 1e6)
+    return float(max(np.median(took) / needed, shown.seconds / 1e6))
 
 
 def whole(shown: Timeline, room: int) -> Iterator[Line]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import pytest
@@ -26,9 +26,11 @@ def searched(inputs: Inputs) -> Result:
     return search(resolve(inputs))
 
 
-def subject(plan: Plan | None = None, argument: str = "", pins: Sequence[Plan] = (), **changes: object) -> Subject:
+def subject(
+    plan: Plan | None = None, changes: Mapping[str, object] | None = None, *, argument: str = "", pins: Sequence[Plan] = ()
+) -> Subject:
     """A subject of Llama 3.1 8B on 16 H100, with changes; the best plan unless told which."""
-    inputs = EXAMPLE.with_all(SMALL | changes)  # type: ignore[arg-type]
+    inputs = EXAMPLE.with_all(SMALL | dict(changes or {}))  # type: ignore[arg-type]
     result = searched(inputs)
     rows = result.order if len(result.order) else result.rejected_order
     chosen = plan if plan is not None else result.plan(int(rows[0]))

@@ -16,24 +16,24 @@ from tui.cli import run
 from tui.pages import timeline
 from tui.pages.subject import Subject
 
-SHALLOW = {"global_batch": 16}
+SHALLOW: dict[str, object] = {"global_batch": 16}
 
 
-def of(plan: Plan, **changes: object) -> Subject:
-    made = subject(plan, **changes)
+def of(plan: Plan, changes: dict[str, object] | None = None) -> Subject:
+    made = subject(plan, changes)
     return replace(made, job=every_schedule(made.job))
 
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_of_1f1b(width: int, golden: Callable[[str, str], None]) -> None:
     """The whole in one picture where the width holds it, in close-ups where it does not."""
-    golden(f"page-timeline-{width}.txt", text(timeline.draw(timeline.work(of(Plan(pp=4, dp=4), **SHALLOW)), width), width))
+    golden(f"page-timeline-{width}.txt", text(timeline.draw(timeline.work(of(Plan(pp=4, dp=4), SHALLOW)), width), width))
 
 
 @pytest.mark.parametrize(("name", "schedule", "v"), [("interleaved", 0, 2), ("zb-h1", 1, 1), ("zb-v", 3, 2), ("dualpipev", 4, 2)])
 def test_pages_of_the_other_schedules(name: str, schedule: int, v: int, golden: Callable[[str, str], None]) -> None:
     """Virtual stages by letter, halves of a backward pass by shade."""
-    found = timeline.work(of(Plan(pp=4, dp=2, tp=2, vpp=v, schedule=schedule, micro_batch=2, sequence_parallel=1), global_batch=32))
+    found = timeline.work(of(Plan(pp=4, dp=2, tp=2, vpp=v, schedule=schedule, micro_batch=2, sequence_parallel=1), {"global_batch": 32}))
     golden(f"page-timeline-{name}.txt", text(timeline.draw(found, 110), 110))
 
 
@@ -45,7 +45,7 @@ def test_without_a_pipeline_the_parts_of_the_step_are_shown() -> None:
 
 def test_every_micro_batch_is_on_every_row_once_forward_and_once_backward() -> None:
     """Wide enough for all of it, each row names each micro-batch twice."""
-    lines = text(timeline.draw(timeline.work(of(Plan(pp=4, dp=4), **SHALLOW)), 190), 190).splitlines()
+    lines = text(timeline.draw(timeline.work(of(Plan(pp=4, dp=4), SHALLOW)), 190), 190).splitlines()
     rows = [line[3:] for line in lines if re.match(r" \d [0-9░█·]+$", line)]
     assert len(rows) == 4
     for row in rows:
@@ -65,7 +65,7 @@ def test_the_command_draws_the_same_and_its_json_has_every_pass(capsys: pytest.C
     plan = ["--model", "llama-3.1-8b", "--gpus", "16", "--sequence", "4096", "--global-batch", "16", "--plan",
             "pp=4,dp=4,tp=1,vpp=1,cp=1,zero=0,micro_batch=1,recompute=none"]  # fmt: skip
     assert run(["timeline", *plan, "--width", "110"]) == 0
-    assert capsys.readouterr().out == text(timeline.draw(timeline.work(of(Plan(pp=4, dp=4), **SHALLOW)), 110), 110)
+    assert capsys.readouterr().out == text(timeline.draw(timeline.work(of(Plan(pp=4, dp=4), SHALLOW)), 110), 110)
     assert run(["timeline", *plan, "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["plan"]["pp"] == 4 and found["micro_batches"] == found["drawn"] == 4
