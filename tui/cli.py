@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from planner.planfile import Document
 
 LISTS = ("models", "gpus", "clusters", "stacks")
-OWN = ("themes", "config")  # about what is a person's own
+OWN = ("themes", "config", "completion")  # about what is a person's own
 COMMANDS = (
     "open",
     "plan",
@@ -83,6 +83,10 @@ def dispatch(argv: list[str]) -> Answer:
         from tui.cli_presets import list_presets  # without Typer, whose parsing takes longer than the list
 
         return list_presets(argv[0], argv[2] if len(argv) == 3 else "table")
+    if argv[:2] == ["completion", "names"] and len(argv) == 3:
+        from planner import presets  # without Typer: a shell waits for it
+
+        return Answer("\n".join(presets.names(argv[2])))
     from tui.cli_app import call
 
     if argv[0] in COMMANDS or argv[0] in ("--help", "--version"):

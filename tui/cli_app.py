@@ -306,3 +306,17 @@ def config(init: Annotated[bool, typer.Option("--init", help="write the config f
     from tui.cli_config import settings
 
     return settings(init)
+
+
+@app.command("completion")
+def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="the shell")]) -> Answer:
+    """Print the script that lets a shell complete commands, options and names of presets.
+
+    Keep it in a file and source that where the shell starts, or, for bash and fish, put it where they look: tmplan in
+    ~/.local/share/bash-completion/completions, tmplan.fish in ~/.config/fish/completions. Print it again after an upgrade.
+
+    Example: tmplan completion bash
+    """
+    from tui.completion import completion
+
+    return completion(shell)
