@@ -16,7 +16,7 @@ EXIT_CODES = "Exit codes: 0 done, 1 no plan fits or is valid (stdout still has w
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Plan distributed LLM training in the terminal. `tmplan [FILE] [OPTIONS]` opens the program; the options are those of `open`.",
-    epilog=f"stdout is data, stderr is narration. {EXIT_CODES}",
+    epilog=f"stdout is data, stderr is narration. {EXIT_CODES} `tmplan COMMAND --help` has an example. docs/commands.md has it all.",
 )  # fmt: skip
 
 
@@ -53,7 +53,12 @@ def top(version: Annotated[bool, typer.Option("--version", is_eager=True, callba
 @app.command("open")
 @with_inputs
 def open_(given: dict[str, Any], file: opt.File = None, pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None) -> Answer:
-    """Open the program on a plan file, or on the example (Llama 3.1 405B on 16,384 H100), with what the options set."""
+    """Open the program on a plan file, or on the example (Llama 3.1 405B on 16,384 H100), with what the options set.
+
+    Example: tmplan --model llama-3.1-8b --gpu h100-sxm --gpus 8
+
+    Example: tmplan plan.toml
+    """
     from pathlib import Path
 
     from tui.cli import open_program
@@ -69,7 +74,12 @@ def plan(
     save: opt.Save = None, all: opt.Every = False, sort: opt.Sort = None, pin: opt.Pin = None, most: opt.Most = None,
     least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Print the plans, fastest first: the ranking of the program, without a screen. docs/json.md documents the JSON."""
+    """Print the plans, fastest first: the ranking of the program, without a screen. docs/json.md documents the JSON.
+
+    Example: tmplan plan --model mixtral-8x7b --gpus 64 --ep 8 --top 5
+
+    Example: tmplan plan plan.toml --max pp=8 --sort memory_gib --format csv
+    """
     from tui.cli_inputs import start
     from tui.cli_plan import ranking
 
@@ -82,7 +92,10 @@ def explain(
     given: dict[str, Any], file: opt.File = None, wanted: opt.Wanted = None, of: opt.Of = None, format: opt.TreeFormat = "text",
     depth: opt.Depth = None, pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Print where every number of one plan comes from: the plan pinned, else that of the plan file, else the best."""
+    """Print where every number of one plan comes from: the plan pinned, else that of the plan file, else the best.
+
+    Example: tmplan explain plan.toml --of memory --depth 3
+    """
     from tui.cli_explain import tree
     from tui.cli_inputs import start
 
@@ -279,7 +292,7 @@ def _listing(kind: str) -> None:
 
         return list_presets(kind, format)
 
-    app.command(kind, help=f"List the {kind} there are presets for, your own among them.")(listing)
+    app.command(kind, help=f"List the {kind} there are presets for, your own among them.\n\nExample: tmplan {kind} --format json")(listing)
 
 
 for _kind in LISTS:
@@ -290,7 +303,7 @@ for _kind in LISTS:
 def themes(format: opt.ListFormat = "table") -> Answer:
     """List the themes there are, your own among them: one TOML file each, in themes/ under the config folder.
 
-    Example: TMPLAN_THEME=paper tmplan
+    Example: tmplan themes
     """
     from tui.cli_config import list_themes
 
