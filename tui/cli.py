@@ -30,6 +30,7 @@ COMMANDS = (
     "import",
     "ranks",
     "timeline",
+    "pareto",
     "scale",
     "estimate",
     "validate",

@@ -177,6 +177,22 @@ def timeline(
     return schedule(document, pinned=pinned, format=format, width=width)
 
 
+@app.command("pareto", epilog=EXIT_CODES)
+@with_inputs
+def pareto(
+    given: dict[str, Any], file: opt.File = None, format: opt.FrontFormat = "text", width: opt.Width = 80, pin: opt.Pin = None,
+    most: opt.Most = None, least: opt.Least = None,
+) -> Answer:  # fmt: skip
+    """Draw and list the plans that no other plan beats in both memory and step time: what less memory would cost.
+
+    Example: tmplan pareto --model llama-3.1-8b --gpus 16 --global-batch 64
+    """
+    from tui.cli_inputs import start
+    from tui.cli_pareto import front
+
+    return front(start(file, given, pin, most, least), format=format, width=width)
+
+
 @app.command("import", epilog=EXIT_CODES)
 @with_inputs
 def import_(

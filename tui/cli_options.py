@@ -39,6 +39,7 @@ Force = Annotated[bool, typer.Option("--force", help="overwrite files that are t
 Targets = Annotated[bool, typer.Option("--list", help="list what a plan can be written for")]
 MapFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the ranks")]
 PassFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the passes")]
+FrontFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the plans")]
 Width = Annotated[int, typer.Option("--width", min=56, max=1000, metavar="N", help="cells of a line of the picture")]
 Foreign = Annotated[str, typer.Argument(metavar="FILE", help="a script, command line or configuration of another framework")]
 TableFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the two plans")]

@@ -1,0 +1,51 @@
+"""The page of memory against time: marks by letter, a line for the limit, and the list beneath."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from tests.tui.pages.subjects import WIDTHS, subject, text
+from tui.cli import run
+from tui.pages import pareto
+
+SMALL = ["--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_page_of_memory_against_time(width: int, golden: Callable[[str, str], None]) -> None:
+    """The front of a small job."""
+    golden(f"page-pareto-{width}.txt", text(pareto.draw(pareto.work(subject()), width), width))
+
+
+def test_plans_over_the_limit_are_marked_by_sign_and_letter() -> None:
+    """A plan of the front that does not fit is an x in the chart and has an exclamation mark in the list; those that fit are an o."""
+    lines = text(pareto.draw(pareto.work(subject()), 80), 80)
+    assert "3 of these do not fit" in " ".join(lines.split())
+    assert lines.count("!  ") == 3
+    assert "│x" in lines and "@" in lines and "limit 76.5 GiB" in lines
+
+
+def test_without_a_valid_plan_there_is_a_sentence() -> None:
+    """A batch that nothing divides leaves nothing to draw."""
+    from planner.search import search
+    from planner.space import Space
+
+    made = subject()
+    assert "nothing to draw" in text(pareto.draw(pareto.found(search(made.job, Space().with_("tp", "3")), None), 80), 80)
+
+
+def test_the_command_prints_the_page_without_a_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    """`tmplan pareto` draws the chart and the list; its JSON has the same plans, in the same order."""
+    assert run(["pareto", *SMALL]) == 0
+    printed = capsys.readouterr().out
+    listed = [line.split()[0] for line in printed.split("plan\n")[1].splitlines()]
+    assert run(["pareto", *SMALL, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [f"{plan['step_seconds']:.3f}" for plan in found["plans"]] == listed
+    memory = [plan["memory_gib"] for plan in found["plans"]]
+    assert memory == sorted(memory, reverse=True) and found["evaluated"] > len(memory)
+    assert run(["pareto", *SMALL, "--pin", "tp=3"]) == 1
+    assert "no plan is valid" in capsys.readouterr().err
