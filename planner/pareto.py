@@ -19,7 +19,8 @@ def front(memory: Column, step: Column) -> Column:
     least[:1] = True
     np.less(held[1:], np.minimum.accumulate(held)[:-1], out=least[1:])
     found = rows[least]
-    beaten = np.append(step[found[1:]] == step[found[:-1]], False)  # as fast as the next, which needs less
+    beaten = np.zeros(len(found), bool)
+    beaten[:-1] = step[found[1:]] == step[found[:-1]]  # as fast as the next, which needs less
     return found[~beaten]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +26,7 @@ def test_the_front_is_what_comparing_all_pairs_finds(pairs: list[tuple[int, int]
     ]
     found = front(memory, step).tolist()
     assert sorted(found) == sorted(expected)
-    assert all(step[a] < step[b] and memory[a] > memory[b] for a, b in zip(found, found[1:], strict=False))
+    assert all(step[a] < step[b] and memory[a] > memory[b] for a, b in pairwise(found))
 
 
 def test_no_rows_have_an_empty_front() -> None:
