@@ -1,0 +1,84 @@
+"""The manual: the pages made from the registries are those in docs/, and what they say of commands, files and environment is so."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from planner.columns import COLUMNS
+from tui.bindings import BINDINGS
+from tui.cli import COMMANDS
+from tui.commandline import commands
+from tui.filter import column_of
+from tui.keymap import keymap
+from tui.manual.__main__ import PAGES, main
+from tui.manual.commands import ENVIRONMENT, plans
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_as_the_program_has_it_today(name: str) -> None:
+    """The file in docs/ is what its registry gives."""
+    same = (DOCS / name).read_text(encoding="utf-8") == PAGES[name]()
+    assert same, f"docs/{name} is behind the program; `python -m tui.manual` writes it anew, and git shows what changed"
+
+
+def test_pages_are_written_whole(tmp_path: Path) -> None:
+    """`python -m tui.manual FOLDER` writes each page there."""
+    main(tmp_path)
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == {name: made() for name, made in PAGES.items()}
+
+
+def test_every_command_and_option_is_in_the_manual() -> None:
+    """Each command has its part, with each option in its synopsis or among those of the job."""
+    parts = dict(zip(COMMANDS, [""] * len(COMMANDS), strict=True)) | {
+        part.partition("\n")[0]: part for part in (DOCS / "commands.md").read_text().split("\n## ")
+    }
+    job = parts["Options of the job"]
+    for command in commands():
+        part = parts[command.name] + (job if plans(command) else "")
+        assert all(name in part for parameter in command.parameters for name in parameter.names), command.name
+
+
+def test_every_variable_that_is_read_is_in_the_manual() -> None:
+    """Each environment variable of tmplan's own that the source names is told, and each that is told is named there."""
+    sources = "".join(
+        path.read_text() for folder in ("planner", "tui") for path in (ROOT / folder).rglob("*.py") if "manual" not in path.parts
+    )
+    told = {name for name, _ in ENVIRONMENT if name.startswith("TMPLAN")}
+    assert set(re.findall(r"\bTMPLAN_[A-Z]+\b", sources)) == told
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in DOCS.glob("*.md")))
+def test_links_lead_somewhere(name: str) -> None:
+    """Each link to another page, or to a heading of this one, has its target."""
+    text = (DOCS / name).read_text()
+    titles = [line.lstrip("# ").lower() for line in text.splitlines() if line.startswith("#")]
+    headings = {"#" + re.sub(r"[^a-z0-9 -]", "", title).replace(" ", "-") for title in titles}
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert target in headings or target.startswith("http") or (DOCS / target).exists(), target
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_tables_are_whole(name: str) -> None:
+    """Each row of a table has as many cells as its head."""
+    width = 0
+    for line in (DOCS / name).read_text().splitlines():
+        cells = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+        assert not cells or not width or cells == width, line
+        width = cells
+
+
+def test_names_of_the_manual_are_those_the_program_takes() -> None:
+    """Names of keys.md may stand in a config file, and keys of columns.md in a filter."""
+    keys = (DOCS / "keys.md").read_text()
+    assert all(f"| `{binding.id}` |" in keys for binding in BINDINGS)
+    example = tomllib.loads(keys.split("```toml")[1].split("```")[0])
+    assert keymap(example["keys"]).faults == ()
+    named = re.findall(r"^\| `([a-z_0-9/]+)` \|", (DOCS / "columns.md").read_text(), re.MULTILINE)
+    assert [column_of(key).key for key in named] == [column.key for column in COLUMNS]

@@ -1,0 +1,27 @@
+"""`python -m tui.manual [FOLDER]`: write the pages that are made from the registries, by default into this repository's docs/."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from planner import wholefile
+from tui.manual.commands import commands_page
+from tui.manual.keys import keys_page
+from tui.manual.registries import columns_page, fields_page, nomenclature_page, rules_page, themes_page
+
+PAGES: Mapping[str, Callable[[], str]] = {
+    "commands.md": commands_page, "keys.md": keys_page, "columns.md": columns_page, "fields.md": fields_page, "rules.md": rules_page,
+    "nomenclature.md": nomenclature_page, "themes.md": themes_page,
+}  # fmt: skip
+
+
+def main(folder: Path) -> None:
+    """Write every page into a folder, each whole."""
+    for name, made in PAGES.items():
+        wholefile.write(folder / name, made())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[2] / "docs")
