@@ -32,6 +32,7 @@ COMMANDS = (
     "timeline",
     "pareto",
     "scale",
+    "sensitivity",
     "estimate",
     "validate",
     "calibrate",

@@ -145,7 +145,8 @@ def ranks(
 def scale(
     given: dict[str, Any], file: opt.File = None, least: opt.FromSize = None, most: opt.ToSize = None, sizes: opt.Sizes = None,
     weak: opt.Weak = False, tokens: opt.Tokens = "1T", price: opt.Price = 0.0, format: opt.ScaleFormat = "table",
-    explain: opt.ExplainSize = None, depth: opt.Depth = None, pin: opt.Pin = None, max: opt.Most = None, min: opt.Least = None,
+    width: opt.Width = 80, explain: opt.ExplainSize = None, depth: opt.Depth = None, pin: opt.Pin = None, max: opt.Most = None,
+    min: opt.Least = None,
 ) -> Answer:  # fmt: skip
     """Print the best plan at each of a ladder of sizes: step, tokens/s, MFU, efficiency, time and GPU-hours to train; where the layout
     changes, and why more GPUs stop paying. Bounds on axes hold at every size.
@@ -156,7 +157,7 @@ def scale(
     from tui.cli_scale import scale
 
     return scale(start(file, given, pin, max, min), least=least, most=most, chosen=sizes, weak=weak, tokens=tokens, price=price,
-                 format=format, of=explain, depth=depth)  # fmt: skip
+                 format=format, width=width, of=explain, depth=depth)  # fmt: skip
 
 
 @app.command("timeline", epilog=EXIT_CODES)
@@ -191,6 +192,27 @@ def pareto(
     from tui.cli_pareto import front
 
     return front(start(file, given, pin, most, least), format=format, width=width)
+
+
+@app.command("sensitivity", epilog=EXIT_CODES)
+@with_inputs
+def sensitivity(
+    given: dict[str, Any], file: opt.File = None, by: opt.By = None, format: opt.ChangeFormat = "table", width: opt.Width = 80,
+    explain: opt.ExplainInput = None, depth: opt.Depth = None, wanted: opt.Wanted = None, pin: opt.Pin = None,
+    most: opt.Most = None, least: opt.Least = None,
+) -> Answer:  # fmt: skip
+    """Print what each input would bring, ranked: peak rate, HBM, memory size, links, node size, batch, sequence, each changed in turn and
+    worked out anew, for one plan (the pinned, else the plan file's, else the best) and for the best plan then.
+
+    Example: tmplan sensitivity plan.toml --by 2 --explain peak
+    """
+    from tui.cli_inputs import start
+    from tui.cli_sensitivity import sensitivities
+
+    document = start(file, given, pin, most, least)
+    named = start(file, given, [*(pin or ()), wanted], most, least) if wanted else document
+    pinned = bool(pin or most or least or wanted or any(axis in given for axis in AXES))
+    return sensitivities(document, named, pinned=pinned, by=by, format=format, width=width, of=explain, depth=depth)
 
 
 @app.command("import", epilog=EXIT_CODES)

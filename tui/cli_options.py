@@ -53,6 +53,12 @@ Weak = Annotated[bool, typer.Option("--weak", help="the global batch grows with 
 Tokens = Annotated[str, typer.Option(metavar="TOKENS", help="tokens to train on: 15T, 300B, 1e12")]
 Price = Annotated[float, typer.Option(metavar="MONEY", help="price of a GPU-hour; 0: no cost")]
 ScaleFormat = Annotated[str, typer.Option("--format", metavar="table|csv|json", help="how to print the sizes")]
+By = Annotated[list[float] | None, typer.Option(metavar="FACTOR", help="by how much: 2, 1.1, 0.5 (repeatable; 2 and 1.1)")]
+ChangeFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv", help="how to print the changes")]
+ExplainInput = Annotated[
+    str | None,
+    typer.Option("--explain", metavar="INPUT", help="print where the gains of one input come from: peak, nic", show_default=False),
+]
 ExplainSize = Annotated[
     int | None, typer.Option("--explain", min=1, metavar="GPUS", help="print where every number of one size comes from", show_default=False)
 ]

@@ -21,13 +21,12 @@ from tui.cli_plan import job_values, reporting
 from tui.pages.scale import Scaling, draw
 
 SCHEMA = 1  # of the JSON; docs/json.md
-WIDTH = 100
 LETTERS = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12}
 
 
 def scale(
     document: Document, *, least: int | None, most: int | None, chosen: str | None, weak: bool, tokens: str, price: float, format: str,
-    of: int | None, depth: int | None,
+    width: int, of: int | None, depth: int | None,
 ) -> Answer:  # fmt: skip
     """The ladder as a table with a chart, CSV or JSON; or the trees of the numbers of one size."""
     choice("format", format, ("table", "csv", "json"))
@@ -42,7 +41,7 @@ def scale(
     code = DONE if found.fitted else NO_PLAN
     if format == "json":
         return Answer(json.dumps(as_json(scaling, document), indent=2, allow_nan=False) + "\n", code)
-    return Answer(as_csv(scaling) if format == "csv" else plain(draw(scaling, WIDTH)), code)
+    return Answer(as_csv(scaling) if format == "csv" else plain(draw(scaling, width)), code)
 
 
 def listed(text: str) -> list[int]:

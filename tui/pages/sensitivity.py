@@ -1,0 +1,96 @@
+"""Sensitivity: what each input of the job would bring, ranked, for the plan under the cursor and for the best plan then."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from planner.best import Found, changed, first
+from planner.columns import write_figure
+from planner.sensitivity import FACTORS, Change, Sensitivity, sensitivity, span
+from tui.chart import Bar, bars
+from tui.pages.scale import layout, told
+
+if TYPE_CHECKING:
+    from tui.lines import Line
+    from tui.pages.subject import Subject
+
+ROOMY = 96  # cells from which values and steps stand beside the bars
+MANY = 300_000  # plans evaluated beyond which a page takes one factor alone
+
+
+def work(subject: Subject) -> Sensitivity:
+    """The plan under the cursor with every input doubled, and a tenth more where that does not take long; Cancelled as search."""
+    factors = FACTORS if subject.result.counts.evaluated <= MANY else FACTORS[:1]
+    document = subject.document
+    now = first(subject.result)
+    return sensitivity(document.inputs, document.space, subject.plan, factors=factors, now=now, cancelled=subject.cancelled)
+
+
+def draw(found: Sensitivity, width: int) -> list[Line]:
+    """A ranked chart for each factor, and what would help most."""
+    lines = told(f"this plan  {layout(found.this)}", width, "text", " " * 11)
+    lines += told(f"step {write_figure(found.this.step)} s{'' if found.this.fits else ', does not fit'}{_against(found)}", width)
+    for factor in found.factors():
+        lines += [[], *_ranked(found, factor, width), []]
+        lines += told(found.verdict(factor), width, "strong")
+    return lines
+
+
+def _against(found: Sensitivity) -> str:
+    """How far the best plan is from this one."""
+    if found.best is None:
+        return "; nothing fits as it is"
+    if found.best.plan == found.this.plan:
+        return ", the best plan"
+    return f"; the best plan takes {write_figure(found.best.step)} s: {', '.join(changed(found.this.plan, found.best.plan))}"
+
+
+def times(factor: float) -> str:
+    """A factor in words: twice, half, 10% more."""
+    words = {2.0: "twice each input", 0.5: "half of each input"}
+    return words.get(factor, f"{factor:g} times each input" if factor > 2 else f"each input {factor - 1:+.0%}")
+
+
+def _ranked(found: Sensitivity, factor: float, width: int) -> Iterator[Line]:
+    """The bars of one factor, and notes on what could not be changed by just that, or does not fit."""
+    changes, roomy = found.of(factor), width >= ROOMY
+    yield [(f"{times(factor)}: tokens/s", "title")]
+    yield [(f"{'this plan':>{width - (20 if roomy else 10)}}{'best then':>{20 if roomy else 10}}", "dim")]
+    names = [c.input.label for c in changes]
+    labels = [f"{name:<14} {span(c)}" if roomy else name for name, c in zip(names, changes, strict=True)]
+    texts = [_cells(found, c, roomy) for c in changes]
+    values = [found.matters(c) for c in changes]
+    yield from bars(
+        [Bar(label, value if _shown(c) else math.nan, text) for c, label, value, text in zip(changes, labels, values, texts, strict=True)],
+        width,
+    )
+    stepped = [c for c in changes if not math.isclose(c.after / c.before, factor, rel_tol=1e-9)]
+    if stepped:
+        yield from told(f"to the next value allowed: {'; '.join(f'{c.input.label} {span(c)}' for c in stepped)}", width, "dim")
+    if any(c.this and not c.this.fits for c in changes):
+        yield from told("! this plan does not fit then", width, "dim")
+    for who, whys in (("this plan", [c.this_why for c in changes]), ("best plan", [c.best_why for c in changes])):
+        for why in dict.fromkeys(filter(None, whys)):
+            of = ", ".join(c.input.label for c, told_of in zip(changes, whys, strict=True) if told_of == why)
+            yield from told(f"- {who} ({of}): {why}", width, "dim", "  ")
+
+
+def _shown(change: Change) -> bool:
+    """Whether there is anything to draw of a change."""
+    return bool(change.best or change.this)
+
+
+def _cells(found: Sensitivity, change: Change, roomy: bool) -> str:
+    """What a change brings to this plan and to the best, with their steps where there is room; ! where this plan does not fit then."""
+    out = ""
+    for gain, made in zip(found.gains(change), (change.this, change.best), strict=True):
+        text = f"{gain:+.1%}" if gain is not None else "fits" if made else "-"
+        mark = "!" if made and not made.fits else ""
+        out += f"{mark + text:>10}" + (f"{_step(made):>10}" if roomy else "")
+    return out
+
+
+def _step(found: Found | None) -> str:
+    return f"{write_figure(found.step)} s" if found else ""
