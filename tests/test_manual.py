@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from planner.columns import COLUMNS
+from tui import themefiles
 from tui.bindings import BINDINGS
 from tui.cli import COMMANDS
 from tui.commandline import commands
@@ -82,3 +83,14 @@ def test_names_of_the_manual_are_those_the_program_takes() -> None:
     assert keymap(example["keys"]).faults == ()
     named = re.findall(r"^\| `([a-z_0-9/]+)` \|", (DOCS / "columns.md").read_text(), re.MULTILINE)
     assert [column_of(key).key for key in named] == [column.key for column in COLUMNS]
+
+
+def test_the_readme_links_to_pages_there_are_and_counts_the_themes() -> None:
+    """Each page the README points to exists, each page of the manual is pointed to, and themes are as many as it says."""
+    readme = (ROOT / "README.md").read_text()
+    linked = set(re.findall(r"\(docs/([a-z]+\.md)\)", readme))
+    assert set(PAGES) <= linked
+    assert all((DOCS / name).exists() for name in linked)
+    count = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")[len(themefiles.shipped())]
+    assert f"{count.capitalize()} themes" in readme
+    assert f"{count.capitalize()} themes" in (ROOT / "CHANGELOG.md").read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,18 +18,20 @@ if TYPE_CHECKING:
 SETTINGS = {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0", "TEXTUAL_DISABLE_KITTY_KEY": "1"}
 
 
-def check_terminal() -> None:
+def check_terminal(path: Path | None = None) -> None:
     """Refuse, in a sentence that names the way out, where nothing can be drawn."""
+    instead = f"`{shlex.join(['tmplan', 'plan', *([str(path)] if path else [])])}`"
     if not all(stream and stream.isatty() for stream in (sys.stdin, sys.stdout, sys.__stderr__)):  # Textual draws on stderr
-        raise TmplanError("the program needs a terminal; `tmplan plan` prints the same ranking without one")
-
-    if os.environ.get("TERM", "") in ("", "dumb"):
-        raise TmplanError("this terminal (TERM=dumb) cannot show the program; run `tmplan plan` for the same plans as text")
+        raise TmplanError(f"the program needs a terminal; {instead} with the same options prints the same ranking without one")
+    kind = os.environ.get("TERM", "")
+    if kind in ("", "dumb", "unknown"):
+        said = f"TERM={kind}" if kind else "TERM is not set"
+        raise TmplanError(f"this terminal ({said}) cannot show the program; {instead} with the same options prints the same plans as text")
 
 
 def run(document: Document, path: Path | None) -> None:
     """Open the program on a document, from a file or not, and return when it is left. TmplanError where there is no terminal."""
-    check_terminal()
+    check_terminal(path)
     os.environ.update(SETTINGS)
     from tui.planning import Planner, Question
 

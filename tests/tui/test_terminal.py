@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.tui.terminal import Terminal
+from tui.cli import run
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
 SMALL = ("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "16")
@@ -80,13 +83,36 @@ def test_a_closed_terminal_ends_the_program() -> None:
         assert it.wait() != 0
 
 
-@pytest.mark.parametrize("environment", [{"TERM": "dumb"}, {"TERM": ""}])
-def test_a_terminal_that_draws_nothing_is_told_where_to_go(environment: dict[str, str]) -> None:
-    """TERM=dumb gets one sentence that names `tmplan plan`, and exit code 2."""
-    with Terminal(*SMALL, environment=environment) as it:
+@pytest.mark.parametrize(
+    ("kind", "says"), [("dumb", "(TERM=dumb)"), ("unknown", "(TERM=unknown)"), ("", "(TERM is not set)"), (None, "(TERM is not set)")]
+)
+def test_a_terminal_that_draws_nothing_is_told_where_to_go(kind: str | None, says: str) -> None:
+    """Where TERM is dumb, unknown, empty or unset one sentence names `tmplan plan`; no escape sequence, and exit code 2."""
+    it = Terminal(*SMALL, environment={"TERM": kind or ""})
+    if kind is None:
+        del it.environment["TERM"]
+    with it:
         assert it.wait() == 2
-        assert b"tmplan plan" in it.sent
-        assert b"\x1b[" not in it.sent
+        sent = " ".join(it.sent.decode().split())
+        assert (
+            sent
+            == f"tmplan: this terminal {says} cannot show the program; `tmplan plan` with the same options prints the same plans as text"
+        )
+
+
+@pytest.mark.parametrize("redirected", ["stdin", "stdout"])
+def test_without_a_terminal_the_way_out_is_named(redirected: str, tmp_path: Path) -> None:
+    """Piped in or out, the program refuses with the command to use for the same file, and exit code 2."""
+    assert run(["plan", *SMALL, "--top", "1", "--save", str(tmp_path / "a plan.toml")]) == 0
+    done = subprocess.run(
+        [sys.executable, "-c", "from tui.cli import main; main()", "a plan.toml"], capture_output=True, text=True, cwd=tmp_path,
+        stdin=subprocess.DEVNULL if redirected == "stdin" else None, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        "tmplan: the program needs a terminal; `tmplan plan 'a plan.toml'` with the same options prints the same ranking without one\n"
+    )
 
 
 def test_no_color_sends_no_colour() -> None:
