@@ -22,9 +22,7 @@ def settings(init: bool) -> Answer:
     if init:
         return _init(where)
     found, now = config.load({}), config.load()
-    from tui import themes
-
-    faults = tuple(filter(None, dict.fromkeys((*found.faults, *now.faults, themes.chosen(now.theme)[1]))))
+    faults = tuple(dict.fromkeys((*found.faults, *now.faults)))
     for fault in faults:
         narrate(f"tmplan: {fault}")
     if now.theme != found.theme:

@@ -13,7 +13,7 @@ from pathlib import Path
 from planner.errors import TmplanError
 from planner.keys import read_toml
 from planner.presets import config_folder
-from tui import themefiles
+from tui import themefiles, themetable
 from tui.bindings import BINDINGS, Binding
 from tui.keymap import keymap
 
@@ -48,7 +48,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     faults += wrong
     wishes = told.get("keys", {})
     if not isinstance(wishes, dict):
-        faults.append(f'{where}: keys must be a table, such as [keys] and below it filter = "f", not {wishes!r}')
+        faults.append(f'{where}: keys must be a table, such as [keys] and below it filter = "ctrl+f", not {wishes!r}')
         wishes = {}
     keys, refused = keymap(wishes) if wishes else (BINDINGS, ())
     return Config(theme, keys, (*faults, *(f"{where}: {sentence}" for sentence in refused)))
@@ -59,11 +59,14 @@ def _theme(named: object, environment: Mapping[str, str], where: Path) -> tuple[
     if not isinstance(named, str):
         return themefiles.preferred(environment), [f"{where}: theme must be the name of a theme in quotes, not {named!r}"]
     asked = themefiles.preferred(environment, named)
-    if asked == themefiles.DEFAULT or asked in themefiles.names():
-        return asked, []
     by = "TMPLAN_THEME" if environment.get("TMPLAN_THEME") == asked else str(where)
+    own = themefiles.own()
     try:
-        themefiles.read(asked)
+        if asked in own:
+            themetable.read(asked, *themefiles.read(asked))
+        elif asked != themefiles.DEFAULT:
+            themefiles.read(asked)
     except TmplanError as error:
-        return themefiles.DEFAULT, [f"{by}: {error}; `tmplan themes` lists them, the theme is '{themefiles.DEFAULT}'"]
+        instead = next((name for name in (themefiles.DEFAULT, themefiles.PLAIN) if name not in own), themefiles.DEFAULT)
+        return instead, [f"{by}: {error}; `tmplan themes` lists them, the theme is '{instead}'"]
     return asked, []

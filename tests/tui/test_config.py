@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tui import config, themefiles
+from tui import config, themefiles, themes
 from tui.bindings import BINDINGS
 from tui.cli import run
 
@@ -38,10 +38,10 @@ def test_without_a_file_all_is_default(folder: Path) -> None:
 def test_theme_and_keys_are_read(folder: Path) -> None:
     """A theme, shipped or of one's own, and keys."""
     (folder / "themes").mkdir()
-    (folder / "themes" / "mine.toml").write_text("title = 'Mine'")
-    found = write(folder, 'theme = "mine"\n[keys]\nfilter = "f"\n')
+    (folder / "themes" / "mine.toml").write_text(themefiles.read("paper")[0])
+    found = write(folder, 'theme = "mine"\n[keys]\nfilter = "ctrl+f"\n')
     assert (found.theme, found.faults) == ("mine", ())
-    assert next(binding.keys for binding in found.keys if binding.id == "filter") == ("f",)
+    assert next(binding.keys for binding in found.keys if binding.id == "filter") == ("ctrl+f",)
 
 
 def test_the_environment_comes_before_the_file(folder: Path) -> None:
@@ -75,6 +75,17 @@ def test_what_is_wrong_is_a_sentence_and_stands_at_its_default(text: str, says: 
     assert (found.theme, found.keys) == (themefiles.DEFAULT, BINDINGS)
 
 
+@pytest.mark.parametrize("name", ["mine", "dark"])
+def test_a_theme_that_cannot_be_drawn_is_not_chosen(name: str, folder: Path) -> None:
+    """A theme of one's own with a fault is told of, and what is chosen instead can be drawn, even if the default's name is its own."""
+    (folder / "themes").mkdir()
+    (folder / "themes" / f"{name}.toml").write_text(themefiles.read("paper")[0] + '\n[roles]\ncursor = "foreground on"')
+    found = write(folder, f'theme = "{name}"')
+    assert f"{name}.toml: roles.cursor: 'foreground on' is no style" in found.faults[0]
+    assert found.faults[0].endswith(f"the theme is '{found.theme}'")
+    assert themes.load(found.theme).title
+
+
 def test_a_folder_in_place_of_the_file_is_a_sentence(folder: Path) -> None:
     """What cannot be read is told, and the program starts."""
     (folder / "config.toml").mkdir()
@@ -82,7 +93,10 @@ def test_a_folder_in_place_of_the_file_is_a_sentence(folder: Path) -> None:
 
 
 def test_reading_it_loads_no_screen(folder: Path) -> None:
-    """Neither Textual, Rich, Typer nor numpy is imported: the program reads the settings before it draws."""
+    """Neither Textual, Rich, Typer nor numpy is imported, a theme of one's own checked: the program reads settings before it draws."""
+    (folder / "themes").mkdir()
+    (folder / "themes" / "mine.toml").write_text("dark = 3")
+    write(folder, 'theme = "mine"')
     code = "import sys, tui.config; tui.config.load(); print([m for m in ('textual', 'rich', 'typer', 'numpy') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
@@ -111,10 +125,10 @@ def test_every_line_of_the_template_is_a_setting(folder: Path) -> None:
 
 def test_config_prints_what_is_set_and_what_is_wrong(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """stdout is a config file with the settings in use; stderr says what is wrong, and the exit code that something is."""
-    write(folder, 'theme = "paper"\n[keys]\nfilter = "f"\nsort = "ctrl+z"\n')
+    write(folder, 'theme = "paper"\n[keys]\nfilter = "ctrl+f"\nsort = "ctrl+z"\n')
     assert run(["config"]) == 2
     said = capsys.readouterr()
-    assert tomllib.loads(said.out) == {"theme": "paper", "keys": {"filter": "f"}}
+    assert tomllib.loads(said.out) == {"theme": "paper", "keys": {"filter": "ctrl+f"}}
     assert "keys.sort: 'ctrl+z' cannot be used" in said.err
     (folder / "config.toml").write_text(said.out)
     assert run(["config"]) == 0

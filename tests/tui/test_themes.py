@@ -6,11 +6,13 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.color import ColorSystem
 
 from planner.errors import FileError, UnknownName
 from tests.tui.colours import EYES, contrast, difference
-from tui import themefiles, themes
+from tui import config, themefiles, themes, themetable
 
 GOOD = "\n".join(["[colours]", *(f'{name} = "#123456"' for name in themes.COLOURS)])
 SHIPPED = themefiles.shipped()
@@ -110,6 +112,9 @@ def test_no_color_gets_the_theme_without_colours_of_its_own() -> None:
         (GOOD + '\n[roles]\ncurser = "foreground"', "unknown role 'curser'"),
         (GOOD + '\n[roles]\ncursor = "foreground on blau"', "'blau' is neither"),
         (GOOD + '\n[roles]\ncursor = "foreground on"', "'foreground on' is no style"),
+        (GOOD + '\n[roles]\ncursor = "foreground bad"', "'foreground bad' is no style"),
+        (GOOD + '\n[roles]\ncursor = "on good on bad"', "'on good on bad' is no style"),
+        (GOOD + '\n[roles]\ncursor = "on bold good"', "'on bold good' is no style"),
         (GOOD + "\n[roles]\ncursor = 3", "must be a table of texts"),
         ("colours = 3", "must be a table of texts"),
     ],
@@ -120,23 +125,36 @@ def test_a_wrong_theme_is_refused_and_the_default_takes_its_place(text: str, say
     with pytest.raises(FileError, match=says) as refusal:
         themes.load("mine")
     assert str(refusal.value).startswith(str(mine / "mine.toml"))
-    look, fault = themes.chosen("mine")
-    assert look == themes.load(themefiles.DEFAULT)
-    assert fault == f"{refusal.value}; the theme is 'dark'"
+    found = config.load({"TMPLAN_THEME": "mine"})
+    assert found.theme == themefiles.DEFAULT
+    assert found.faults == (f"TMPLAN_THEME: {refusal.value}; `tmplan themes` lists them, the theme is 'dark'",)
 
 
 def test_an_own_theme_is_read_and_counts_before_a_shipped_one(mine: Path) -> None:
-    """A theme in the config folder is found by its name; even a broken one that is called as the default stops nothing."""
+    """A theme in the config folder is found by its name, and takes the place of a shipped one."""
     (mine / "night.toml").write_text(GOOD)
-    assert themes.chosen("night")[1] == ""
+    assert themes.load("night").title == "night"
     assert set(themefiles.names()) == {*SHIPPED, "night"}
+    (mine / "dark.toml").write_text(f"title = 'My dark'\n{GOOD}")
+    assert themes.load("dark").title == "My dark"
     (mine / "dark.toml").write_bytes(b"\xff")
-    look, fault = themes.chosen("dark")
-    assert look.title == "Dark"
-    assert "is not UTF-8 text" in fault
+    with pytest.raises(FileError, match="is not UTF-8 text"):
+        themes.load("dark")
 
 
 def test_an_unknown_theme_is_refused() -> None:
     """The sentence names the nearest there is."""
     with pytest.raises(UnknownName, match=r"no theme is called 'lihgt'; did you mean light\?"):
         themes.load("lihgt")
+
+
+@given(st.lists(st.sampled_from([*themetable.COLOURS[:3], *themetable.STYLES, "on", "blau"]), max_size=5).map(" ".join))
+def test_whatever_is_read_can_be_drawn(words: str) -> None:
+    """A role's words are refused in a sentence, or make a style with a background."""
+    text = f'{GOOD}\n[roles]\ncursor = "{words}"'
+    try:
+        themetable.read("mine", text, "mine.toml")
+    except FileError as refusal:
+        assert str(refusal).startswith("mine.toml: roles.cursor: ")
+    else:
+        assert themes.parse("mine", text, "mine.toml").roles["cursor"].bgcolor

@@ -13,9 +13,9 @@ def page(title: str, *parts: str) -> str:
     return "\n\n".join([f"# {title}", NOTICE, *(part.strip("\n") for part in parts if part)]) + "\n"
 
 
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
     """A table; a bar within a cell does not end it."""
-    lines = [head, ["---"] * len(head), *rows]
+    lines: list[Iterable[str]] = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(' '.join(cell.split()).replace('|', PIPE) for cell in line)} |" for line in lines)
 
 

@@ -13,7 +13,7 @@ from planner.quantities import QUANTITIES
 from planner.rules import RULES, SENTENCES
 from planner.sources import SOURCES
 from planner.space import AXES
-from tui import themefiles, themes
+from tui import themefiles, themes, themetable
 from tui.axes import about
 from tui.manual.markdown import block, code, page, plain, table
 
@@ -114,9 +114,9 @@ def themes_page() -> str:
         " another way, roles. A colour is `#rrggbb`, or one of the terminal's own: `ansi_default`, `ansi_red`, `ansi_bright_red` and so on."
         " One called as a shipped theme takes its place; one that is wrong is told in a sentence, and the default is shown.",
         block(themefiles.read_shipped("paper")[0].splitlines(), "toml"),
-        f"The colours: {', '.join(map(code, themes.COLOURS))}. A role is a colour, `on` and another behind it, and"
-        f" {', '.join(map(code, themes.STYLES[:4]))}:",
-        table(("role", "drawn as, unless `[roles]` says otherwise"), ((code(role), code(words)) for role, words in themes.ROLES.items())),
+        f"The colours: {', '.join(map(code, themetable.COLOURS))}. A role is a colour, `on` and another behind it, and"
+        f" {', '.join(map(code, themetable.STYLES))}:",
+        table(("role", "drawn as, unless `[roles]` says otherwise"), (map(code, row) for row in themetable.ROLES.items())),
     )  # fmt: skip
 
 
