@@ -273,6 +273,8 @@ target_tokens        | T_all |      | tokens to train on
 uninterrupted_seconds | t_all | s    | time to train on them, without interruptions
 uninterrupted_hours  | GPUh |       | GPU-hours to train on them
 hourly_price         | USD_h |      | price of a GPU-hour
+other_seconds        | t_other | s  | one optimizer step on the other cluster
+speed_up             | S_up |       | how many times as fast the other cluster trains
 changed_rate         | tok_c |      | tokens a second and GPU with one input changed
 rate_gain            | Δ_tok |      | what a change brings in tokens a second
 uninterrupted_cost   | USD |        | what it costs to train on them

@@ -33,6 +33,7 @@ COMMANDS = (
     "pareto",
     "scale",
     "sensitivity",
+    "versus",
     "estimate",
     "validate",
     "calibrate",

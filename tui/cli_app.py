@@ -215,6 +215,22 @@ def sensitivity(
     return sensitivities(document, named, pinned=pinned, by=by, format=format, width=width, of=explain, depth=depth)
 
 
+@app.command("versus", epilog=EXIT_CODES)
+@with_inputs
+def versus(
+    given: dict[str, Any], file: opt.File = None, against: opt.Against = "", format: opt.TableFormat = "table", width: opt.Width = 80,
+    explain: opt.ExplainBoth = False, depth: opt.Depth = None, pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
+) -> Answer:  # fmt: skip
+    """Print the same job on two clusters side by side, the best plan of each, the step by part, and what makes the difference.
+
+    Example: tmplan versus --against dgx-b200,gpus=8192
+    """
+    from tui.cli_inputs import start
+    from tui.cli_versus import compared
+
+    return compared(start(file, given, pin, most, least), against, format=format, width=width, trees=explain, depth=depth)
+
+
 @app.command("import", epilog=EXIT_CODES)
 @with_inputs
 def import_(

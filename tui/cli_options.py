@@ -53,6 +53,10 @@ Weak = Annotated[bool, typer.Option("--weak", help="the global batch grows with 
 Tokens = Annotated[str, typer.Option(metavar="TOKENS", help="tokens to train on: 15T, 300B, 1e12")]
 Price = Annotated[float, typer.Option(metavar="MONEY", help="price of a GPU-hour; 0: no cost")]
 ScaleFormat = Annotated[str, typer.Option("--format", metavar="table|csv|json", help="how to print the sizes")]
+Against = Annotated[
+    str, typer.Option(metavar="CLUSTER,KEY=VALUE", help="the other cluster: a preset of a cluster or GPU, or a file, and what to set on it")
+]
+ExplainBoth = Annotated[bool, typer.Option("--explain", help="print where the steps of both come from")]
 By = Annotated[list[float] | None, typer.Option(metavar="FACTOR", help="by how much: 2, 1.1, 0.5 (repeatable; 2 and 1.1)")]
 ChangeFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv", help="how to print the changes")]
 ExplainInput = Annotated[
