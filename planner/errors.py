@@ -30,7 +30,8 @@ class UnknownName(FieldError):
         near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
         known_ = f"{', '.join(names[:4])} and {len(names) - 4} more" if len(names) > 5 else ", ".join(names)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {known_}"
-        super().__init__(key, f"no {key} is called '{name}'; {hint}", where=where)
+        shown = name if name.isprintable() else repr(name)[1:-1]  # a sentence goes to a terminal
+        super().__init__(key, f"no {key} is called '{shown[:60]}'; {hint}", where=where)
 
 
 class FileError(TmplanError):

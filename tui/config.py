@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from planner.errors import TmplanError
+from planner.fields import quoted
 from planner.keys import read_toml
 from planner.presets import config_folder
 from tui import themefiles, themetable
@@ -40,15 +41,15 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     told: Mapping[str, object] = {}
     faults: list[str] = []
     try:
-        told = read_toml(where) if where.exists() else {}
+        told = read_toml(where) if where.is_file() or where.is_dir() else {}  # never waits for a pipe
     except (TmplanError, OSError) as error:
         faults.append(f"{error}; the settings are the defaults")
-    faults += [f"{where}: unknown key '{key}'; known: {', '.join(KNOWN)}" for key in told if key not in KNOWN]
+    faults += [f"{where}: unknown key {quoted(key)}; known: {', '.join(KNOWN)}" for key in told if key not in KNOWN]
     theme, wrong = _theme(told.get("theme", themefiles.DEFAULT), environment, where)
     faults += wrong
     wishes = told.get("keys", {})
     if not isinstance(wishes, dict):
-        faults.append(f'{where}: keys must be a table, such as [keys] and below it filter = "ctrl+f", not {wishes!r}')
+        faults.append(f'{where}: keys must be a table, such as [keys] and below it filter = "ctrl+f", not {quoted(wishes)}')
         wishes = {}
     keys, refused = keymap(wishes) if wishes else (BINDINGS, ())
     return Config(theme, keys, (*faults, *(f"{where}: {sentence}" for sentence in refused)))
@@ -57,7 +58,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
 def _theme(named: object, environment: Mapping[str, str], where: Path) -> tuple[str, list[str]]:
     """The theme to use, of those there are, and why it is not the one named."""
     if not isinstance(named, str):
-        return themefiles.preferred(environment), [f"{where}: theme must be the name of a theme in quotes, not {named!r}"]
+        return themefiles.preferred(environment), [f"{where}: theme must be the name of a theme in quotes, not {quoted(named)}"]
     asked = themefiles.preferred(environment, named)
     by = "TMPLAN_THEME" if environment.get("TMPLAN_THEME") == asked else str(where)
     own = themefiles.own()

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from planner.fields import quoted
 from tui.bindings import ALL, BINDINGS, CONTEXTS, Binding
 from tui.keynames import CHARACTERS, PLAIN, read, shown
 
@@ -92,7 +93,7 @@ def refusal(key: str) -> str:
 
 def _unknown(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    return f"keys.{name}: nothing is called so; " + (
+    return f"keys.{name if name.isprintable() else quoted(name)}: nothing is called so; " + (
         f"did you mean '{near[0]}'?" if near else "docs/keys.md and `tmplan config` list the names"
     )
 
@@ -101,12 +102,12 @@ def _keys(binding: Binding, wish: object) -> tuple[str, ...] | str:
     """The keys a wish names, or the sentence why not."""
     listed = [wish] if isinstance(wish, str) else wish
     if not isinstance(listed, Sequence) or not all(isinstance(text, str) for text in listed):
-        return f"must be a key in quotes or a list of them, not {wish!r}"
+        return f"must be a key in quotes or a list of them, not {quoted(wish)}"
     keys = list(dict.fromkeys(read(text) for text in listed if text))
     always = ALWAYS.get(binding.action, ())
     for text, key in ((text, read(text)) for text in listed if text):
         if key not in always and (why := refusal(key)):
-            return f"'{text[:40]}' cannot be used: {why}"
+            return f"{quoted(text)} cannot be used: {why}"
     if binding.action in NEEDED and not keys:
         return f"{binding.label} needs a key; name one"
     return (*keys, *(key for key in always if key not in keys))

@@ -26,8 +26,11 @@ def folder() -> Path:
 
 
 def own() -> tuple[str, ...]:
-    """The names of a person's own themes."""
-    return tuple(sorted(file.stem for file in folder().glob("*.toml")))
+    """The names of a person's own themes; none where the folder cannot be looked into."""
+    try:
+        return tuple(sorted(file.stem for file in folder().glob("*.toml")))
+    except OSError:
+        return ()
 
 
 def names() -> tuple[str, ...]:

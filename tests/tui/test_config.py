@@ -92,6 +92,24 @@ def test_a_folder_in_place_of_the_file_is_a_sentence(folder: Path) -> None:
     assert "config.toml: cannot be read" in config.load({}).faults[0]
 
 
+@pytest.mark.parametrize("named", ["/dev/null", "x" * 5000])
+def test_a_config_folder_that_cannot_be_is_no_folder(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where TMPLAN_CONFIG names what is no folder, or no name at all, the settings are the defaults."""
+    monkeypatch.setenv("TMPLAN_CONFIG", named)
+    found = config.load({})
+    assert (found.theme, found.keys) == ("dark", BINDINGS)
+    assert "no theme is called 'night'" in config.load({"TMPLAN_THEME": "night"}).faults[-1]
+
+
+def test_what_is_said_holds_no_control_characters(folder: Path) -> None:
+    """Whatever stands in the file, a sentence about it is one printable line of bounded length."""
+    found = write(
+        folder, '"a\\u001b[2J" = 1\ntheme = "\\u001b]0;x"\n[keys]\n"\\u001b" = "x"\nfilter = "\\u0007"\nsort = [' + "9, " * 500 + "]"
+    )
+    assert len(found.faults) == 5
+    assert all(fault.isprintable() and len(fault) < len(str(folder)) + 200 for fault in found.faults)
+
+
 def test_reading_it_loads_no_screen(folder: Path) -> None:
     """Neither Textual, Rich, Typer nor numpy is imported, a theme of one's own checked: the program reads settings before it draws."""
     (folder / "themes").mkdir()
