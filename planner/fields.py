@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from planner import presets
+from planner import presets, training
 from planner.architecture import Model
 from planner.errors import FieldError, FileError, UnknownName
 from planner.specs import ATTENTIONS, GIB, LARGEST_GPUS, OPTIMIZERS, PRECISIONS, Gpu, Stack
 
 Value = int | float | str | bool
 Spec = Gpu | Model | Stack | presets.ClusterPreset
-SUFFIXES = {"k": 2**10, "m": 2**20}  # 8k tokens are 8,192, as in every paper
+SUFFIXES = {"k": 2**10, "m": 2**20, "b": 10**9, "t": 10**12}  # 8k tokens are 8,192, as in every paper, and 15t are 15e12
 YES, NO = ("yes", "y", "true", "on", "1"), ("no", "n", "false", "off", "0")
 
 
@@ -31,12 +31,12 @@ class Field:
     """
 
     key: str
-    group: str  # cluster, model, batch
+    group: str  # cluster, model, batch; run: of the training as a whole, which no plan depends on
     label: str
     kind: str  # preset, int, float, choice, bool
     help: str
     unit: str = ""
-    spec: str = ""  # gpu, cluster, model, job
+    spec: str = ""  # gpu, cluster, model, job, run
     attribute: str = ""
     scale: float = 1.0
     least: float = 1
@@ -68,6 +68,13 @@ def _size(key: str, label: str, most: float, help: str) -> Field:
 def _count(key: str, label: str, most: float, help: str, beside: str = "experts") -> Field:
     """A size that may be none; most are those of a mixture of experts."""
     return Field(key, "model", label, "int", help, "", "model", key, 1.0, 0, most, beside=beside)
+
+
+def _run(
+    key: str, label: str, unit: str, attribute: str, scale: float, least: float, most: float, help: str, default: float | None = None
+) -> Field:
+    """A number of the training as a whole; without a default it may be left open."""
+    return Field(key, "run", label, "float", help, unit, "run", attribute, scale, least, most, default=default, optional=default is None)
 
 
 FIELDS: tuple[Field, ...] = (
@@ -125,8 +132,29 @@ FIELDS: tuple[Field, ...] = (
           "capacity", 1.0, 0, 100, default=0.0, beside="experts"),
     Field("overlap_experts", "batch", "Overlap A2A", "bool", "hide the experts' all-to-all behind another micro-batch, where stack and "
           "plan allow", "", "job", "overlap_experts", default=False, beside="experts"),
+    Field("train_tokens", "run", "Tokens", "int", "tokens to train on, such as 15.6t; empty: tokens a parameter", "tokens", "run",
+          "train_tokens", most=10**18, optional=True),
+    _run("tokens_per_parameter", "Tokens a param", "", "tokens_per_parameter", 1.0, 1e-3, 1e6, "tokens to train on for each parameter "
+         "that a token visits; 20: Chinchilla", training.CHINCHILLA),
+    _run("price_gpu_hour", "GPU-hour", "$", "price_gpu_hour", 1.0, 0, 1e6, "price of a GPU for an hour; empty: not told"),
+    _run("deadline_days", "Deadline", "days", "deadline_s", 86400.0, 1e-3, 1e5, "days in which training must end, for the smallest "
+         "cluster that does; empty: none"),
+    _run("board_w", "Board", "W", "power_w", 1.0, 1, 1e6, "power of a GPU's board; empty: the preset's"),
+    _run("pue", "PUE", "", "pue", 1.0, 1, 10, "energy of the whole building over that of the boards", training.PUE),
+    _run("co2_g_kwh", "CO2", "g/kWh", "co2_g_kwh", 1.0, 0, 1e4, "CO2 of a kilowatt-hour of the grid; empty: not told"),
+    Field("served_tokens", "run", "Served", "int", "tokens to serve over the model's life, such as 2t; 0: none", "tokens", "run",
+          "served_tokens", least=0, most=10**18, default=0),
+    _run("gpu_mtbf_hours", "MTBF of a GPU", "h", "gpu_mtbf_s", 3600.0, 1e-3, 1e9, "hours between two failures that one GPU causes, host "
+         "and network with it", float(training.GPU_MTBF_HOURS)),
+    _run("restart_minutes", "Restart", "min", "restart_s", 60.0, 0, 1e5, "minutes from a failure to training again",
+         training.RESTART_MINUTES),
+    _run("storage_gb_s", "Storage", "GB/s", "storage_bytes_s", 1e9, 1e-3, 1e8, "rate at which the whole job writes a checkpoint; empty: "
+         "its share of what Llama 3 had"),
+    _run("checkpoint_minutes", "Checkpoint", "min", "checkpoint_s", 60.0, 1e-3, 1e6, "minutes between checkpoints; empty: the best "
+         "interval"),
 )  # fmt: skip
 BY_KEY = {f.key: f for f in FIELDS}
+JOB_GROUPS = ("cluster", "model", "batch")  # the groups that make a job
 
 
 def field_of(key: str) -> Field:
@@ -176,6 +204,7 @@ def _number(f: Field, text: str) -> int | float:
         if re.fullmatch(r"[+-]?[0-9_]+", bare):
             return int(bare) * times if f.kind == "int" else float(bare)
         value = float(bare) * times
+        value = float(round(value)) if math.isfinite(value) and math.isclose(value, round(value), rel_tol=1e-15) else value  # 15.6t
     except ValueError:
         raise FieldError(f.key, f"{f.key} {_wanted(f)}, not {quoted(text)}") from None
     return int(value) if f.kind == "int" and math.isfinite(value) and value == int(value) else value

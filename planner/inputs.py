@@ -11,13 +11,14 @@ from planner.errors import FieldError, TmplanError
 from planner.fields import BY_KEY, FIELDS, Field, Spec, Value, check, field_of, load, parse, text
 from planner.presets import ClusterPreset
 from planner.specs import STATE_BYTES, Cluster, Gpu, Job, Stack
+from planner.training import Run, resolved
 
 __all__ = ["BY_KEY", "EXAMPLE", "FIELDS", "Field", "Inputs", "Recorded", "Value", "field_of", "parse", "resolve", "shown", "text", "used"]
 
 GPU_FIGURES = ("link_domain", "link_gb_s", "nic_gbit_s", "memory_gib", "hbm_gb_s", "tflops_bf16", "tflops_fp8", "pcie_gb_s")
 BELONGS = {  # a preset chosen anew drops what was set on top of the former
-    "cluster": ("gpu", "gpus", "gpus_per_node", "host_memory_gib", *GPU_FIGURES),
-    "gpu": GPU_FIGURES,
+    "cluster": ("gpu", "gpus", "gpus_per_node", "host_memory_gib", *GPU_FIGURES, "board_w"),
+    "gpu": (*GPU_FIGURES, "board_w"),
     "model": tuple(f.key for f in FIELDS if f.spec == "model"),
     "stack": ("gradient_bytes", "attention"),
 }
@@ -95,6 +96,13 @@ def resolve(inputs: Inputs) -> Job:
         job["sequence"] = min(job["sequence"], model.max_positions)
     job |= {key: _base(BY_KEY[key], values.get(key, value)) for key, value in _following(stack, job["optimizer"]).items()}
     return Job(model, cluster, stack, **job)
+
+
+def run_of(inputs: Inputs, job: Job) -> Run:
+    """What training this job as a whole rests on; FieldError says which field stands in the way."""
+    fields = [f for f in FIELDS if f.spec == "run"]
+    given = {f.key: inputs.values.get(f.key, default(inputs, f.key) if f.key in DEFAULTS else "") for f in fields}
+    return resolved(job, {f.attribute: _base(f, check(f, given[f.key])) for f in fields if given[f.key] != ""})
 
 
 def stack_of(inputs: Inputs) -> Stack:
@@ -252,18 +260,19 @@ def shown(inputs: Inputs) -> dict[str, tuple[Value, bool]]:
     bare = {key: value for key, value in inputs.values.items() if _try(lambda k=key, v=value: check(BY_KEY[k], v)) is not None}
     stack = _try(lambda: stack_of(inputs))
     model = _try(lambda: _model(inputs, bare)) or _try(lambda: _load(inputs, "model", _name(inputs, "model")))
-    specs = {"model": model, "gpu": _try(lambda: _gpu(inputs, bare)), "cluster": _try(lambda: _cluster(inputs, bare))}
+    specs: dict[str, Any] = {"model": model, "gpu": _try(lambda: _gpu(inputs, bare)), "cluster": _try(lambda: _cluster(inputs, bare))}
     job = _try(lambda: resolve(inputs))
+    specs |= {"job": job, "run": _try(lambda: run_of(inputs, job)) if job else None}
     following = _following(stack, str(bare.get("optimizer", default(inputs, "optimizer")))) if stack else {}
     found: dict[str, tuple[Value, bool]] = {}
     for f in FIELDS:
         value: Any = ""
-        spec = specs.get(f.spec, job if f.spec == "job" else None)
+        spec = specs.get(f.spec)
         if f.key in inputs.values:
             value = inputs.values[f.key]
         elif f.kind == "preset":
             value = _name(inputs, f.key)
-        elif spec is not None:
+        elif spec is not None and getattr(spec, f.attribute) is not None:
             value = _unit(f, getattr(spec, f.attribute))
         elif f.key in following:
             value = str(following[f.key])

@@ -9,7 +9,7 @@ class Quantity(NamedTuple):
     """What a symbol stands for."""
 
     symbol: str
-    unit: str  # B, s, FLOP, FLOP/s, B/s, or empty for counts and ratios
+    unit: str  # B, s, FLOP, FLOP/s, B/s, W, Wh, g, t (tonnes), $ (money), or empty for counts and ratios
     meaning: str
 
 
@@ -278,6 +278,51 @@ speed_up             | S_up |       | how many times as fast the other cluster t
 changed_rate         | tok_c |      | tokens a second and GPU with one input changed
 rate_gain            | Δ_tok |      | what a change brings in tokens a second
 uninterrupted_cost   | USD |        | what it costs to train on them
+visited_parameters   | P   |        | parameters that a token visits
+saved_parameters     | P_c |        | parameters in a checkpoint
+train_tokens         | D_t |        | tokens to train on
+tokens_per_parameter | r_t |        | tokens a parameter
+forward_flops        | C_f | FLOP   | forward passes of the whole training
+backward_flops       | C_b | FLOP   | backward passes of the whole training
+train_flops          | C   | FLOP   | training by the rule of six
+exact_flops          | C_e | FLOP   | training with attention, without embeddings
+train_steps          | n_s |        | steps to train
+train_seconds        | T_n | s      | time to train without a failure
+elapsed_seconds      | T_e | s      | time to train, failures and checkpoints with it
+gpu_hours            | H   |        | GPU-hours
+price_gpu_hour       | p_h | $      | price of a GPU-hour
+cost                 | K   | $      | cost of the GPU-hours
+power_w              | W_b | W      | power of a GPU's board
+pue                  | PUE |        | energy of the building over that of the boards
+energy_wh            | Q   | Wh     | energy of the boards and the building around them
+co2_g_kwh            | I_c | g      | CO2 a kWh
+co2_tonnes           | G_c | t      | CO2 of that energy
+achieved_flops       | R_a | FLOP/s | model FLOPs a second on each GPU
+flops_floor          | R_f | FLOP/s | rate below which something is wrong
+gpu_mtbf_s           | θ   | s      | time between two failures of one GPU
+mtbf_seconds         | θ_W | s      | time between two failures of the cluster
+restart_s            | t_re | s     | time from a failure to training again
+storage_bytes_s      | B_s | B/s    | rate at which the job writes a checkpoint
+saved_bytes          | S_c | B      | size of a checkpoint
+save_seconds         | δ   | s      | time to write a checkpoint
+young_seconds        | τ_y | s      | time between checkpoints, to first order
+daly_seconds         | τ_d | s      | time between checkpoints that loses least
+interval_seconds     | τ_c | s      | training between two checkpoints
+goodput              | γ   |        | share of the time that trains
+saving_share         | γ_s |        | share of the time that writes checkpoints
+restart_share        | γ_r |        | share of the time that restarts
+redone_share         | γ_l |        | share of the time that repeats what a failure lost
+failures             | n_f |        | failures to expect while training
+law_floor            | L_0 |        | loss that no model goes below
+law_a                | A_L |        | weight of the model's size in the loss
+law_alpha            | α   |        | power of the model's size
+law_b                | B_L |        | weight of the tokens in the loss
+law_beta             | β_L |        | power of the tokens
+estimated_loss       | L_x |        | loss that the law expects
+other_parameters     | P_o |        | parameters of another model
+same_loss_tokens     | D_o |        | tokens with which another model comes to the same loss
+served_tokens        | D_v |        | tokens served over the model's life
+lifetime_flops       | C_l | FLOP   | training and serving together
 """)
 
 
@@ -285,13 +330,21 @@ def write(value: float, unit: str) -> str:
     """A value in a unit a person reads: 79.65 GiB, 12.3 ms, 989 TFLOP/s, 16,384."""
     if unit == "B":
         return _scaled(value, "B", 1024.0, ("", "Ki", "Mi", "Gi", "Ti", "Pi"))
+    if unit == "s" and value >= 7200:
+        return f"{value / 86400:,.4g} days" if value >= 2 * 86400 else f"{value / 3600:.3g} hours"
+    if unit == "s" and value >= 600:
+        return f"{value / 60:.3g} min"
     if unit == "s":
         return f"{value:.3g} s" if value >= 1 or value == 0 else f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
+    if unit == "$":
+        return f"${value:,.2f}"
+    if unit == "t":
+        return f"{value:,.4g} t"
     if unit:
-        return _scaled(value, unit, 1000.0, ("", "K", "M", "G", "T", "P", "E", "Z", "Y"))
+        return _scaled(value, unit, 1000.0, ("", "k" if unit in ("W", "Wh", "g") else "K", "M", "G", "T", "P", "E", "Z", "Y"))
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
-    return f"{value:,.4g}"
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:,.4g}"
 
 
 def _scaled(value: float, unit: str, step: float, prefixes: tuple[str, ...]) -> str:

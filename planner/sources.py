@@ -54,5 +54,17 @@ SOURCES: dict[str, Source] = {
     "calib": Source(
         "kernel measurements", "GEMM and NCCL latencies shipped with aiconfigurator (Apache-2.0)", "aiconfigurator_core 0.12.0"
     ),
+    "hoffmann22": Source("Hoffmann et al. 2022", "Training Compute-Optimal Large Language Models (Chinchilla)", "arXiv 2203.15556"),
+    "besiroglu24": Source("Besiroglu et al. 2024", "Chinchilla Scaling: A replication attempt", "arXiv 2404.10102"),
+    "sardana23": Source(
+        "Sardana et al. 2023", "Beyond Chinchilla-Optimal: Accounting for Inference in Language Model Scaling Laws", "arXiv 2401.00448"
+    ),
+    "young74": Source("Young 1974", "A First Order Approximation to the Optimum Checkpoint Interval", "Communications of the ACM 17(9)"),
+    "daly06": Source(
+        "Daly 2006",
+        "A Higher Order Estimate of the Optimum Checkpoint Interval for Restart Dumps",
+        "Future Generation Computer Systems 22(3)",
+    ),
+    "patterson21": Source("Patterson et al. 2021", "Carbon Emissions and Large Neural Network Training", "arXiv 2104.10350"),
     "tmplan": Source("tmplan", "this program's own model; see docs/architecture.md", "planner/"),
 }

@@ -61,6 +61,7 @@ class Gpu:
     flash3_fraction: float = 0.0  # the same of kernels written for this very GPU (FlashAttention-3, cuDNN); 0: as flash_fraction
     flops_fp4: float = 0.0  # 0: none
     narrow_fraction: float = 0.9  # of the nominal gain of 8 or 4 bits over 16 that products reach
+    board_w: float = 0.0  # power of its board at most, as sold; 0: not told
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ class Gpu:
             "flops_bf16": (1e9, 1e20), "flops_fp8": (0, 1e20), "flops_fp4": (0, 1e20), "memory_bytes": (GIB / 4, 2**50),
             "hbm_bytes_s": (1e8, 1e16),
             "link_bytes_s": (1e6, 1e15), "link_domain": (1, 65_536), "nic_bytes_s": (1e5, 1e15), "pcie_bytes_s": (1e6, 1e15),
-            "flash_fraction": (0.01, 1.0), "narrow_fraction": (0.1, 1.3), "flash3_fraction": (0, 1.0),
+            "flash_fraction": (0.01, 1.0), "narrow_fraction": (0.1, 1.3), "flash3_fraction": (0, 1.0), "board_w": (0, 1e6),
         })  # fmt: skip
 
 

@@ -39,6 +39,7 @@ COMMANDS = (
     "calibrate",
     "refit",
     "fit",
+    "budget",
     *LISTS,
     *OWN,
 )

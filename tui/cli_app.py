@@ -10,7 +10,7 @@ import typer.main
 from planner.space import AXES
 from tui import cli_options as opt
 from tui.cli import LISTS, Answer
-from tui.cli_options import with_inputs
+from tui.cli_options import with_inputs, with_run
 
 EXIT_CODES = "Exit codes: 0 done, 1 no plan fits or is valid (stdout still has what was found), 2 an input was refused, 130 interrupted."
 app = typer.Typer(
@@ -229,6 +229,25 @@ def versus(
     from tui.cli_versus import compared
 
     return compared(start(file, given, pin, most, least), against, format=format, width=width, trees=explain, depth=depth)
+
+
+@app.command("budget", epilog=EXIT_CODES)
+@with_run
+def budget(
+    given: dict[str, Any], file: opt.File = None, wanted: opt.Wanted = None, flops: opt.Flops = None, money: opt.Money = None,
+    explain: opt.Trees = False, format: opt.BudgetFormat = "table", width: opt.Width = 100,
+    pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
+) -> Answer:  # fmt: skip
+    """Print what training comes to: FLOP, time, GPU-hours, energy, cost, CO2, failures; of the plan pinned, the plan file's, or the best.
+
+    Example: tmplan budget --model llama-3.1-8b --gpus 64 --global-batch 512 --train-tokens 1t --price-gpu-hour 2.5 --deadline-days 10
+    """
+    from tui.cli_budget import budget
+    from tui.cli_inputs import start
+
+    pinned = bool(pin or most or least or wanted or any(axis in given for axis in AXES))
+    document = start(file, given, [*(pin or ()), *([wanted] if wanted else ())], most, least)
+    return budget(document, pinned=pinned, flops=flops, money=money, explain=explain, format=format, width=width)
 
 
 @app.command("import", epilog=EXIT_CODES)

@@ -43,9 +43,17 @@ def chosen(trees: Mapping[str, Step], of: Sequence[str]) -> dict[str, Step]:
     return {name: step for name, step in trees.items() if not of or name in of}
 
 
-def drawn(step: Step, depth: int | None, lead: str = "", branch: str = "") -> Iterator[str]:
-    """The lines of a tree: value and meaning, below it the notation, the notation with numbers put in, and the source."""
+def drawn(step: Step, depth: int | None, lead: str = "", branch: str = "", seen: set[int] | None = None) -> Iterator[str]:
+    """The lines of a tree: value and meaning, below it the notation, the notation with numbers put in, and the source.
+
+    seen: steps (their ids) that were told already and are not told again, where a caller holds them.
+    """
+    if seen is not None and id(step) in seen:
+        yield f"{lead}{branch}{step.symbol} = {step.text}  {step.meaning}{' (told above)' if step.children else ''}"
+        return
     yield f"{lead}{branch}{step.symbol} = {step.text}  {step.meaning}"
+    if seen is not None:
+        seen.add(id(step))
     inner = lead + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
     children = step.children if depth is None or depth > 1 else ()
     bar = "│  " if children else "   "
@@ -55,7 +63,7 @@ def drawn(step: Step, depth: int | None, lead: str = "", branch: str = "") -> It
     if step.source:
         yield f"{inner}{bar}[{step.source}]"
     for i, child in enumerate(children):
-        yield from drawn(child, None if depth is None else depth - 1, inner, "└─ " if i == len(children) - 1 else "├─ ")
+        yield from drawn(child, None if depth is None else depth - 1, inner, "└─ " if i == len(children) - 1 else "├─ ", seen)
 
 
 def pruned(step: dict[str, Any], depth: int | None) -> dict[str, Any]:

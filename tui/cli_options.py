@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
 import typer
 
-from planner.inputs import FIELDS
+from planner.fields import FIELDS, JOB_GROUPS
 from planner.space import AXES
 from tui.axes import AXIS_HELP, metavar
 from tui.cli import Answer
@@ -66,6 +66,10 @@ ExplainInput = Annotated[
 ExplainSize = Annotated[
     int | None, typer.Option("--explain", min=1, metavar="GPUS", help="print where every number of one size comes from", show_default=False)
 ]
+Flops = Annotated[float | None, typer.Option(metavar="FLOP", help="what so many FLOP train, such as 3.8e25", show_default=False)]
+Money = Annotated[float | None, typer.Option(metavar="$", help="what so much money trains at this plan's rate", show_default=False)]
+Trees = Annotated[bool, typer.Option("--explain", help="print where every number comes from too")]
+BudgetFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv", help="how to print the numbers")]
 Depth = Annotated[int | None, typer.Option(min=1, metavar="N", help="how deep to print the tree", show_default=False)]
 ServedModel = Annotated[str | None, typer.Option("--model", metavar="PRESET", help="model: a preset or a file", show_default=False)]
 ServedGpu = Annotated[str | None, typer.Option("--gpu", metavar="PRESET", help="accelerator", show_default=False)]
@@ -92,17 +96,18 @@ Explained = Annotated[bool, typer.Option("--explain", help="print where the numb
 FitFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print it")]
 
 
-def with_inputs(command: Callable[..., Answer]) -> Callable[..., Answer]:
-    """Give a command an option for each field of the registry and each axis; it receives what was given as the mapping `given`."""
+def with_inputs(command: Callable[..., Answer], groups: Collection[str] = JOB_GROUPS) -> Callable[..., Answer]:
+    """Give a command an option for each field of these groups and each axis; it receives what was given as the mapping `given`."""
+    chosen = [f for f in FIELDS if f.group in groups]
     own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.name != "given"]
 
     @functools.wraps(command)
     def run(**values: Any) -> Answer:
-        given = {key: values.pop(key) for key in (*(f.key for f in FIELDS), *AXES)}
+        given = {key: values.pop(key) for key in (*(f.key for f in chosen), *AXES)}
         return command(**values, given={key: value for key, value in given.items() if value is not None})
 
     fields = [_axis_option(axis) for axis in AXES]
-    for f in FIELDS:
+    for f in chosen:
         help = f.help + (f" ({', '.join(f.choices)})" if f.choices else "")
         kind: Any = bool | None if f.kind == "bool" else str | None
         name = f"--{f.key.replace('_', '-')}"
@@ -113,6 +118,11 @@ def with_inputs(command: Callable[..., Answer]) -> Callable[..., Answer]:
     run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {p.name: p.annotation for p in parameters}
     return run
+
+
+def with_run(command: Callable[..., Answer]) -> Callable[..., Answer]:
+    """The same with the fields of the training as a whole too: tokens, price, power, failures."""
+    return with_inputs(command, (*JOB_GROUPS, "run"))
 
 
 def _axis_option(axis: str) -> inspect.Parameter:

@@ -15,6 +15,7 @@ from planner.band import band
 from planner.checks import choice
 from planner.columns import BY_KEY, columns_for, find, predictions, records, write_size
 from planner.errors import FieldError
+from planner.fields import JOB_GROUPS
 from planner.inputs import BY_KEY as BY_FIELD
 from planner.inputs import Inputs, Value, resolve, shown
 from planner.order import ordered
@@ -141,8 +142,9 @@ def as_json(document: Document, result: search.Result, estimate: search.Estimate
 
 
 def job_values(inputs: Inputs) -> dict[str, Value]:
-    """What every field stands at, in its own unit, by its key."""
-    return {key: int(value) if BY_FIELD[key].numbered else value for key, (value, _) in shown(inputs).items()}
+    """What every field of the job stands at, in its own unit, by its key."""
+    found = {key: value for key, (value, _) in shown(inputs).items() if BY_FIELD[key].group in JOB_GROUPS}
+    return {key: int(value) if BY_FIELD[key].numbered else value for key, value in found.items()}
 
 
 def as_csv(estimate: search.Estimate) -> str:

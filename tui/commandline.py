@@ -9,7 +9,7 @@ from typing import Any
 
 import typer.main
 
-from planner.fields import BY_KEY
+from planner.fields import BY_KEY, JOB_GROUPS
 from planner.space import AXES, NAMES, RANGE
 
 FILES = ("FILE", "PLANFILE", "PATH", "FOLDER", "RUNS", "PREDICTIONS", "MEASURED")  # what stands for a file or a folder
@@ -31,8 +31,8 @@ class Parameter:
 
     @property
     def of_the_job(self) -> bool:
-        """Whether it sets a field or bounds an axis: every command that plans has these."""
-        return not self.argument and (self.key in BY_KEY or self.key in AXES)
+        """Whether it sets a field of a job or bounds an axis: every command that plans has these."""
+        return not self.argument and (self.key in AXES or (self.key in BY_KEY and BY_KEY[self.key].group in JOB_GROUPS))
 
     @property
     def written(self) -> str:

@@ -26,6 +26,7 @@ TEXT = """
     products projection qkv read recompute recomputed repeats rest scores selective sequence SGD sliding slower softmax stages states
     sum tensor the then to token twice two under up weights what windows with within written ZeRO between
     parallelism F1B repeated kept dropout node wherever gathered are hop weight fill these without capacity
+    experts exp interval layers lookups one parameters prediction routed sqrt told too visited where least master step those while whole
 """
 WORDS = frozenset(SYMBOL.findall(TEXT))
 

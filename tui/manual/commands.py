@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from planner.fields import FIELDS
+from planner.fields import FIELDS, JOB_GROUPS
 from planner.space import AXES
 from tui.commandline import Command, Parameter, commands
 from tui.manual.markdown import block, code, page, plain, table
@@ -84,8 +84,8 @@ def section(command: Command) -> Iterator[str]:
 
 
 def plans(command: Command) -> bool:
-    """Whether a command has an option for every field and axis."""
-    return {f.key for f in FIELDS} | set(AXES) <= {parameter.key for parameter in command.parameters}
+    """Whether a command has an option for every field of a job and every axis."""
+    return {f.key for f in FIELDS if f.group in JOB_GROUPS} | set(AXES) <= {parameter.key for parameter in command.parameters}
 
 
 def synopsis(command: Command, own: Sequence[Parameter]) -> list[str]:

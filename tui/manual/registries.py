@@ -18,7 +18,7 @@ from tui.axes import about
 from tui.manual.markdown import block, code, page, plain, table
 
 FORMS = ("*       free", "8       just that", "1,2,4   one of these", "<=16    at most", ">=2     at least", "2..8    from 2 to 8")
-GROUPS = {"cluster": "Cluster", "model": "Model", "batch": "Parallelism and batch"}
+GROUPS = {"cluster": "Cluster", "model": "Model", "batch": "Parallelism and batch", "run": "Training as a whole"}
 
 
 def fields_page() -> str:
@@ -28,7 +28,7 @@ def fields_page() -> str:
         "Fields and axes",
         "What a person can set: the fields of a job, as the forms, the options of the command line and plan files name them, and the axes"
         " of the search. A field not set is that of its preset where it has one. Whole numbers may be written 8192, 8_192, 8,192 or 8k"
-        " (k is 1,024, m is 1,048,576).",
+        " (k is 1,024, m is 1,048,576; b is a billion, t a trillion).",
         *(part for group, title in GROUPS.items() for part in (
             f"## {title}", table(head, (_field(f) for f in FIELDS if f.group == group)))),
         "## Axes of the search",

@@ -1,15 +1,17 @@
-"""What pages write alike: a sentence broken into lines, a heading, a plan in a few words, a bar of several parts."""
+"""What pages write alike: sentences, headings, rows of numbers, trees, a plan in a few words, a bar of several parts."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from planner.columns import recompute_code, schedule_code, sharding_code, write_figure, write_recompute, write_schedule, write_sharding
 
 if TYPE_CHECKING:
+    from planner.formula import Step
     from planner.plan import Plan
     from planner.specs import Job
     from tui.lines import Line
@@ -26,6 +28,40 @@ def sentence(text: str, width: int, role: str = "text", indent: int = 1) -> list
     """A sentence broken at spaces, set in by so many cells."""
     left = " " * indent
     return [[(line, role)] for line in textwrap.wrap(text, max(20, width - 1), initial_indent=left, subsequent_indent=left)]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A number with its unit, what it is, and a note on it."""
+
+    label: str
+    value: str
+    note: str = ""
+    role: str = "figure"
+
+
+def rows(given: Sequence[Row], width: int, label: int = 17, value: int = 17) -> Iterator[Line]:
+    """A line for each row; its note stands beside it where there is room for one, below it otherwise."""
+    beside = width - label - value - 6
+    for row in given:
+        head: list[tuple[str, str]] = [(f"  {row.label:<{label}} ", "text"), (f"{row.value:>{value}}", row.role)]
+        below = beside < 30
+        notes = textwrap.wrap(row.note, width - 7 if below else beside, break_on_hyphens=False)
+        first = [] if below or not notes else [(f"  {notes[0]}", "dim")]
+        yield [*head, *first]
+        yield from ([(" " * (6 if below else label + value + 5) + note, "dim")] for note in notes[len(first) :])
+
+
+def trees(steps: Mapping[str, Step], width: int) -> Iterator[Line]:
+    """Where numbers come from: the tree of each, broken into lines; a number told above is not told again."""
+    from tui.cli_explain import drawn
+
+    seen: set[int] = set()
+    for step in steps.values():
+        for line in drawn(step, None, seen=seen):
+            lead = " " * (len(line) - len(line.lstrip(" │├└─")))
+            shown = textwrap.wrap(line, width - 2, subsequent_indent=f"{lead}  ", break_long_words=False, break_on_hyphens=False)
+            yield from ([(f" {text}", "text" if part == 0 else "dim")] for part, text in enumerate(shown))
 
 
 def named(job: Job, plan: Plan) -> str:

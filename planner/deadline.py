@@ -1,0 +1,181 @@
+"""The smallest cluster whose best plan trains in time, and what twice the GPUs do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from planner.best import Cancel, Found, Nothing, best, first, grown
+from planner.budget import Budget, budget, train_steps
+from planner.compute import narrow_gain
+from planner.errors import FieldError
+from planner.inputs import Inputs, node_size, resolve, run_of
+from planner.parameters import attention_matrices, mlp_work
+from planner.plan import Plan
+from planner.search import Cancelled, search
+from planner.space import Space
+from planner.specs import Job
+
+PRIMES = (2, 3, 5, 7)  # node counts with another prime factor divide hardly any batch or model
+LARGEST = 262_144  # GPUs; larger clusters are not tried
+
+
+@dataclass(frozen=True)
+class Best:
+    """The fastest plan that fits on so many GPUs, and what training with it comes to."""
+
+    found: Found
+    budget: Budget
+
+    @property
+    def gpus(self) -> int:
+        """GPUs in all."""
+        return self.found.job.cluster.gpus
+
+    @property
+    def plan(self) -> Plan:
+        """The plan."""
+        return self.found.plan
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The smallest cluster in time, None where none is; the candidates, how many of them were searched, how many a bound ruled out."""
+
+    deadline_s: float
+    best: Best | None
+    candidates: tuple[int, ...]
+    searched: int
+    ruled_out: int
+    nearest: Best | None  # the fastest of those searched, where none is in time
+
+
+def on(inputs: Inputs, gpus: int) -> Inputs:
+    """The same inputs on so many GPUs."""
+    return inputs.with_("gpus", gpus)
+
+
+def candidates(inputs: Inputs) -> tuple[int, ...]:
+    """GPU counts that are tried, ascending: whole nodes, their number without a prime factor beyond 7, up to LARGEST GPUs."""
+    node = node_size(inputs)
+    return tuple(node * count for count in range(1, LARGEST // node + 1) if smooth(count))
+
+
+def smooth(count: int) -> bool:
+    """Whether a number has no prime factor beyond the last of PRIMES."""
+    for prime in PRIMES:
+        while count % prime == 0:
+            count //= prime
+    return count == 1
+
+
+def least_step(job: Job) -> float:
+    """Seconds that no step of a job goes below: its matrix products at the rate large ones near, on every GPU alike.
+
+    The time model gives a product that rate at best, and adds to it; attention, traffic and bubbles are left out.
+    """
+    model, gemm = job.model, job.cluster.gpu.gemm
+    gain = max(narrow_gain(job.cluster.gpu, p) for p in ("bf16", job.precision))
+    kept = min(1.0, job.capacity) if job.capacity else 1.0  # a capacity below 1 drops tokens before their experts
+    products = model.layers * attention_matrices(model) + kept * mlp_work(model)
+    flops = 6.0 * products * job.global_batch * job.sequence
+    return job.cluster.pace * flops / (job.cluster.gpus * gemm.training * gemm.flops_s * gain)
+
+
+def best_on(inputs: Inputs, space: Space, cancelled: Cancel = None) -> Best | None:
+    """The fastest plan that fits these inputs, None where there is none or failures leave it no time to train; Cancelled as search."""
+    job = resolve(inputs)
+    return trained(inputs, first(search(job, space, cancelled=cancelled)))
+
+
+def trained(inputs: Inputs, found: Found | None) -> Best | None:
+    """A plan with what training comes to; None where there is no plan, or failures leave no time to train."""
+    try:
+        return Best(found, budget(found.job, run_of(inputs, found.job), found.step)) if found else None
+    except FieldError:
+        return None
+
+
+def scan(
+    inputs: Inputs,
+    space: Space,
+    deadline_s: float,
+    counts: tuple[int, ...],
+    progress: Callable[[int], None] | None = None,
+    cancelled: Cancel = None,
+) -> Iterator[tuple[Best | None, bool]]:
+    """Each count in turn: the best plan where there is one, and whether it was searched or ruled out by a bound."""
+    for gpus in counts:
+        if cancelled and cancelled():
+            raise Cancelled
+        here = on(inputs, gpus)
+        job = resolve(here)
+        tokens = float(run_of(here, job).train_tokens)
+        if train_steps(tokens, float(job.global_batch), float(job.sequence)) * least_step(job) > deadline_s:
+            yield None, False
+            continue
+        if progress:
+            progress(gpus)
+        yield best_on(here, space, cancelled), True
+
+
+def smallest(
+    inputs: Inputs,
+    space: Space,
+    deadline_s: float,
+    *,
+    progress: Callable[[int], None] | None = None,
+    cancelled: Cancel = None,
+) -> Answer:
+    """The smallest candidate whose best plan trains within so many seconds, failures counted; Cancelled as search.
+
+    Counts too small even for the rate of large matrix products are ruled out without a search; the others are searched upwards, for
+    time does not always fall with GPUs. progress is called with the GPUs about to be searched.
+    """
+    counts = candidates(inputs)
+    tried = ruled_out = 0
+    nearest: Best | None = None
+    for here, searched in scan(inputs, space, deadline_s, counts, progress, cancelled):
+        tried, ruled_out = tried + searched, ruled_out + (not searched)
+        if here is None:
+            continue
+        if here.budget.elapsed_seconds <= deadline_s:
+            return Answer(deadline_s, here, counts, tried, ruled_out, None)
+        if nearest is None or here.budget.elapsed_seconds < nearest.budget.elapsed_seconds:
+            nearest = here
+    return Answer(deadline_s, None, counts, tried, ruled_out, nearest)
+
+
+@dataclass(frozen=True)
+class Doubled:
+    """What twice the GPUs do: their best plan, how many times faster it trains, and what stopped it where that is not so."""
+
+    gpus: int
+    best: Best | None
+    speedup: float
+    stopped: str
+
+
+def doubled(inputs: Inputs, space: Space, here: Best, cancelled: Cancel = None) -> Doubled:
+    """What the best plan on twice the GPUs comes to beside a plan on these; Cancelled as search."""
+    gpus = 2 * here.gpus
+    there = on(inputs, gpus)
+    try:
+        found = best(resolve(there), space, cancelled)
+    except FieldError as error:  # twice the GPUs do not fill whole nodes, or are beyond what the field takes
+        return Doubled(gpus, None, 0.0, str(error))
+    if isinstance(found, Nothing):
+        return Doubled(gpus, None, 0.0, found.why)
+    twice = trained(there, found)
+    if twice is None:
+        return Doubled(gpus, None, 0.0, "Failures leave no time to train.")
+    speedup = here.budget.elapsed_seconds / twice.budget.elapsed_seconds
+    return Doubled(gpus, twice, speedup, stopped(here, twice) if speedup < 1.0 else "")
+
+
+def stopped(here: Best, twice: Best) -> str:
+    """What makes more GPUs train no faster: failures, or the part of the step that grew, in a clause."""
+    if twice.budget.train_seconds < here.budget.train_seconds:
+        ours, theirs = here.budget.goodput.goodput, twice.budget.goodput.goodput
+        return f"failures leave {theirs:.0%} of the time to train, where it was {ours:.0%}"
+    return grown(here.found, twice.found) or "nothing takes longer, but nothing is left to divide"

@@ -1,0 +1,226 @@
+"""What training comes to: FLOP, its rate, time, GPU-hours, energy, cost and CO2; twice the GPUs; a deadline; serving; and the trees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from planner import lifetime
+from planner.best import Found as Chosen
+from planner.budget import budget, explain
+from planner.columns import write_parameters, write_size
+from planner.deadline import LARGEST, PRIMES, Answer, Best, Doubled, doubled, smallest
+from planner.formula import Step
+from planner.inputs import Inputs, run_of
+from planner.lifetime import Serving
+from planner.quantities import write
+from planner.sanity import Sanity, sanity
+from planner.scalinglaws import LAWS
+from planner.space import Space
+from planner.specs import Job
+from planner.training import Run
+from tui.aligned import aligned
+from tui.pages.writing import Row, heading, named, rows, sentence, trees
+
+if TYPE_CHECKING:
+    from planner.plan import Plan
+    from tui.lines import Line
+    from tui.pages.subject import Subject
+
+DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is drawn: the plan's budget and rate, twice the GPUs, the deadline's answer, serving by each law, and the trees."""
+
+    job: Job
+    run: Run
+    here: Best
+    sanity: Sanity
+    doubled: Doubled
+    deadline: Answer | None
+    serving: tuple[Serving, ...]
+    steps: dict[str, Step]
+
+
+def found(
+    inputs: Inputs,
+    space: Space,
+    job: Job,
+    plan: Plan,
+    *,
+    progress: Callable[[int], None] | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> Found:
+    """All there is to say of one plan's training; Cancelled as search, FieldError where failures leave no time to train.
+
+    progress is called with the GPUs of each cluster that the deadline has searched.
+    """
+    from planner.evaluate import evaluate
+
+    run, estimate = run_of(inputs, job), evaluate(job, plan)
+    known = budget(job, run, float(estimate.step[0]))
+    here = Best(Chosen(job, plan, estimate), known)
+    answer = smallest(inputs, space, run.deadline_s, progress=progress, cancelled=cancelled) if run.deadline_s is not None else None
+    laws = LAWS if run.served_tokens and not job.model.experts else ()
+    served = tuple(lifetime.serving(law, known.parameters, known.tokens, run.served_tokens) for law in laws)
+    steps = explain(job, run, known.step_seconds)
+    if served:
+        steps["lifetime"] = lifetime.explain(LAWS[0], known.parameters, known.tokens, run.served_tokens)
+    twice = doubled(inputs, space, here, cancelled)
+    return Found(job, run, here, sanity(here.found, known.achieved_flops), twice, answer, served, steps)
+
+
+def work(subject: Subject) -> Found:
+    """The budget of the plan under the cursor."""
+    document = subject.document
+    return found(document.inputs, document.space, subject.job, subject.plan, cancelled=subject.cancelled)
+
+
+def draw(found: Found, width: int) -> list[Line]:
+    """All lines: the head, the parts that apply, and the trees of the numbers."""
+    lines: list[Line] = [*told(found, width)]
+    return [*lines, [], heading("where the numbers come from"), *trees(found.steps, width)]
+
+
+def told(found: Found, width: int) -> Iterator[Line]:
+    """What the page says, without the trees."""
+    job, known = found.job, found.here.budget
+    ratio = f"{known.tokens / known.parameters:,.4g} a parameter{' that a token visits' if job.model.experts else ''}"
+    yield from sentence(
+        f"{job.model.name} ({write_size(job.model)}), {write_tokens(known.tokens)} tokens, {ratio}, on {job.cluster.gpus:,} "
+        f"{job.cluster.gpu.name}: {named(job, found.here.plan)}", width, "strong",
+    )  # fmt: skip
+    for part in (compute, money, more, in_time, served):
+        lines = list(part(found, width))
+        if lines:
+            yield []
+            yield from lines
+
+
+def write_tokens(count: float) -> str:
+    """A number of tokens as people say it: 300B, 15.6T."""
+    return f"{count / 1e12:,.4g}T" if count >= 1e12 else f"{count / 1e9:,.4g}B" if count >= 1e9 else f"{count / 1e6:,.4g}M"
+
+
+def compute(found: Found, width: int) -> Iterator[Line]:
+    """FLOP of the training, and the rate they are done at."""
+    known, judged, job = found.here.budget, found.sanity, found.job
+    of_experts = ", of experts those visited" if job.model.experts else ""
+    yield heading("compute")
+    yield from rows(
+        (
+            Row("6 P D", f"{known.flops:.3e} FLOP", f"forward 2 P D {known.forward_flops:.3e}, backward 4 P D {known.backward_flops:.3e}"),
+            Row("exactly", f"{known.exact_flops:.3e} FLOP", f"with attention, without lookups{of_experts}"),
+            Row("rate", f"{judged.achieved / 1e12:,.1f} TFLOP/s", f"a GPU, {100 * judged.achieved / judged.peak:.1f} % of its "
+                f"{judged.peak / 1e12:,.0f}"),
+        ),
+        width,
+    )  # fmt: skip
+    yield from sentence(f"{'! ' if judged.wrong else ''}{judged.sentence}", width, "bad" if judged.wrong else "good", 2)
+
+
+def money(found: Found, width: int) -> Iterator[Line]:
+    """Time, GPU-hours, energy, cost and CO2."""
+    known, run, job, band = found.here.budget, found.run, found.job, found.here.found.estimate.step_band
+    low, high = (known.elapsed_seconds * edge / DAY for edge in (band.low, band.high))
+    yield heading("time and money")
+    given = [
+        Row("training", write(known.train_seconds, "s"), f"{known.steps:,.0f} steps of {known.step_seconds:.4g} s"),
+        Row("goodput", f"{100 * known.goodput.goodput:.1f} %", f"{known.goodput.failures:,.0f} failures, checkpoints, restarts"),
+        Row("elapsed", write(known.elapsed_seconds, "s"), f"80 % of runs like it {low:,.4g} to {high:,.4g} days"),
+        Row("GPU-hours", f"{known.gpu_hours:,.0f}", f"{job.cluster.gpus:,} GPUs held all the time"),
+    ]
+    if known.energy_wh is None:
+        given.append(Row("energy", "not told", "set board_w: the preset does not tell the GPU's power", "dim"))
+    else:
+        given.append(Row("energy", write(known.energy_wh, "Wh"), f"{run.power_w:,.6g} W a board, PUE {run.pue:g}"))
+    if known.cost is not None:
+        given.append(Row("cost", f"${known.cost:,.2f}", f"${run.price_gpu_hour:,.6g} a GPU-hour"))
+    else:
+        given.append(Row("cost", "not told", "set price_gpu_hour", "dim"))
+    if known.co2_tonnes is not None:
+        given.append(Row("CO2", f"{known.co2_tonnes:,.5g} t", f"{run.co2_g_kwh:,.6g} g a kWh"))
+    elif known.energy_wh is not None:
+        given.append(Row("CO2", "not told", "set co2_g_kwh, the intensity of the grid", "dim"))
+    yield from rows(given, width)
+
+
+def more(found: Found, width: int) -> Iterator[Line]:
+    """What twice the GPUs do."""
+    twice = found.doubled
+    yield heading(f"twice the GPUs: {twice.gpus:,}")
+    if twice.best is None:
+        yield from sentence(f"none: {twice.stopped}", width, "dim", 2)
+        return
+    known = twice.best.budget
+    price = f", ${known.cost:,.2f}" if known.cost is not None else ""
+    said = f"{write(known.elapsed_seconds, 's')}, {twice.speedup:.2f} times as fast{price}: {named(found.job, twice.best.plan)}"
+    yield from sentence(said, width, "text", 2)
+    if twice.stopped:
+        yield from sentence(f"! no faster: {twice.stopped}", width, "bad", 2)
+
+
+def in_time(found: Found, width: int) -> Iterator[Line]:
+    """The smallest cluster that trains by the deadline."""
+    answer = found.deadline
+    if answer is None:
+        return
+    yield heading(f"in {answer.deadline_s / DAY:,.6g} days")
+    if answer.best is not None:
+        known = answer.best.budget
+        price = f", ${known.cost:,.2f}" if known.cost is not None else ""
+        said = f"{answer.best.gpus:,} GPUs: {write(known.elapsed_seconds, 's')}{price}: {named(found.job, answer.best.plan)}"
+        yield from sentence(said, width, "good", 2)
+    else:
+        near = answer.nearest
+        said = f"; the fastest of them, {near.gpus:,} GPUs, takes {write(near.budget.elapsed_seconds, 's')}" if near else ""
+        yield from sentence(f"! no cluster tried trains in time{said}", width, "bad", 2)
+    yield from sentence(
+        f"tried: whole nodes, their number without a prime factor beyond {PRIMES[-1]}, up to {LARGEST:,} GPUs; {answer.searched:,} "
+        f"searched, {answer.ruled_out:,} too small for any plan", width, "dim", 2,
+    )  # fmt: skip
+
+
+def served(found: Found, width: int) -> Iterator[Line]:
+    """Training and serving together, and smaller models of the same estimated loss."""
+    if not found.run.served_tokens:
+        return
+    known, tokens = found.here.budget, float(found.run.served_tokens)
+    serving = 2.0 * known.parameters * tokens
+    yield heading(f"serving {write_tokens(tokens)} tokens")
+    total = known.flops + serving
+    yield from rows(
+        (
+            Row("2 P a token", f"{serving:.3e} FLOP", f"{100 * serving / total:.1f} % of the model's life"),
+            Row("with training", f"{total:.3e} FLOP"),
+        ),
+        width,
+    )
+    if found.job.model.experts:
+        yield from sentence("published laws are of dense models: no smaller mixture of experts of the same loss is told", width, "dim", 2)
+    for law in found.serving:
+        yield []
+        yield from by_law(law, width)
+    if found.serving:
+        yield from sentence("laws differ: they were fitted to models of one family, far smaller than today's", width, "dim", 2)
+
+
+def by_law(found: Serving, width: int) -> Iterator[Line]:
+    """What one law says: models of the same loss, by size, and the cheapest."""
+    best = found.best
+    yield [(f"  {found.law.name}: estimated loss {found.loss:.4f}", "title")]
+    sizes = sorted({*found.sizes, best}, key=lambda size: -size.parameters)
+    lines = [("P", "tokens", "training", "with serving", "")]
+    for size in sizes:
+        mark = "cheapest" if size is best else "as planned" if size.parameters == found.planned.parameters else ""
+        figures = f"{size.train_flops:.3e}", f"{size.lifetime_flops:.3e}"
+        lines.append((write_parameters(size.parameters), write_tokens(size.tokens), *figures, mark))
+    first, *rest = aligned(lines, left=(4,))
+    yield [(f"  {first}", "dim")]
+    yield from ([(f"  {line}", "good" if "cheapest" in line else "text")] for line in rest)
+    kind = "smaller" if best.parameters < found.planned.parameters else "larger"
+    said = f"a {kind} model of {write_parameters(best.parameters)} on {write_tokens(best.tokens)} tokens saves {100 * found.saved:.1f} %"
+    yield from sentence(said, width, "text", 2)

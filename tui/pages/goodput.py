@@ -1,0 +1,120 @@
+"""What failures and checkpoints leave of the time: the checkpoint, its best interval, the share that trains, and larger clusters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from planner.budget import Budget, budget, explain
+from planner.errors import FieldError
+from planner.formula import Step
+from planner.goodput import Goodput, goodput_of
+from planner.inputs import run_of
+from planner.quantities import write
+from planner.specs import Job
+from planner.training import Run
+from tui.aligned import aligned
+from tui.pages.writing import Row, heading, one, rows, sentence, trees
+
+if TYPE_CHECKING:
+    from tui.lines import Line
+    from tui.pages.subject import Subject
+
+TIMES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)  # as many GPUs as there are, for the table by size
+SHOWN = ("saving", "restarting", "redone", "failures")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is drawn: the plan's budget, and what is left of the time on clusters of other sizes; None where nothing is."""
+
+    job: Job
+    run: Run
+    budget: Budget
+    sizes: tuple[tuple[int, Goodput | None], ...]
+    steps: dict[str, Step]
+
+
+def found(job: Job, run: Run, step_seconds: float) -> Found:
+    """The goodput of a job whose steps take so long; FieldError where failures leave next to no time to train."""
+    known = budget(job, run, step_seconds)
+    trees = {name: step for name, step in explain(job, run, step_seconds).items() if name in SHOWN}
+    return Found(job, run, known, tuple(sizes(job, run, known)), trees)
+
+
+def sizes(job: Job, run: Run, known: Budget) -> Iterator[tuple[int, Goodput | None]]:
+    """What is left on other numbers of GPUs, all else alike: storage grows with them where nobody told it."""
+    for times in TIMES:
+        gpus = job.cluster.gpus * times
+        if gpus >= 1 and gpus == int(gpus):
+            there = replace(job, cluster=replace(job.cluster, gpus=int(gpus)))
+            try:
+                yield int(gpus), goodput_of(there, replace(run, storage_bytes_s=run.storage_bytes_s * (times if run.shared else 1)),
+                                            known.step_seconds / times, known.train_seconds / times)  # fmt: skip
+            except FieldError:
+                yield int(gpus), None
+
+
+def work(subject: Subject) -> Found:
+    """The goodput of the plan under the cursor."""
+    from planner.evaluate import evaluate
+
+    step = one(evaluate(subject.job, subject.plan).step)
+    return found(subject.job, run_of(subject.document.inputs, subject.job), step)
+
+
+def draw(found: Found, width: int) -> list[Line]:
+    """All lines: what fails, what is saved, what is left, other sizes of the cluster, and the trees of the numbers."""
+    lines = [*told(found, width), [], *by_size(found, width)]
+    return [*lines, [], heading("where the numbers come from"), *trees(found.steps, width)]
+
+
+def told(found: Found, width: int) -> Iterator[Line]:
+    """Failures, checkpoints, and what they leave of the time."""
+    good, run, known = found.budget.goodput, found.run, found.budget
+    each = f"one GPU's {run.gpu_mtbf_s / 3600:,.6g} h over {found.job.cluster.gpus:,}"
+    yield heading("failures and checkpoints")
+    steps = max(1, round(good.interval_seconds / known.step_seconds))
+    best = "the best (Daly)" if run.checkpoint_s is None else f"the best (Daly): {write(good.daly_seconds, 's')}"
+    if run.checkpoint_s is None and good.interval_seconds > good.daly_seconds:
+        best = f"one step; the best (Daly) would be {write(good.daly_seconds, 's')}"
+    yield from rows(
+        (
+            Row("failures", f"{good.failures:,.1f}", f"one every {write(good.mtbf_seconds, 's')}: {each}"),
+            Row("checkpoint", write(good.saved_bytes, "B"), "weights, master weights, optimizer states"),
+            Row("writing it", write(good.save_seconds, "s"), f"at {write(run.storage_bytes_s, 'B/s')}, training waits"),
+            Row("interval", write(good.interval_seconds, "s"), f"{steps:,} steps; {best}; first order (Young): "
+                f"{write(good.young_seconds, 's')}"),
+            Row("restart", write(run.restart_s, "s"), "from a failure to training again"),
+        ),
+        width,
+    )  # fmt: skip
+    yield []
+    yield heading("what is left of the time")
+    yield from rows(
+        (
+            Row("training", f"{100 * good.goodput:.2f} %", "goodput, the effective training time"),
+            Row("checkpoints", f"{100 * good.saving:.2f} %"),
+            Row("restarts", f"{100 * good.restarting:.2f} %"),
+            Row("done again", f"{100 * good.redone:.2f} %", "lost between the last checkpoint and a failure"),
+        ),
+        width,
+    )
+
+
+def by_size(found: Found, width: int) -> Iterator[Line]:
+    """A line for each size of the cluster: time between failures, best interval, share that trains."""
+    yield heading("by size of the cluster")
+    lines = [("GPUs", "a failure every", "interval", "training")]
+    for gpus, good in found.sizes:
+        mark = "*" if gpus == found.job.cluster.gpus else ""
+        cells = ("-", "-", "none") if good is None else (
+            write(good.mtbf_seconds, "s"), write(good.interval_seconds, "s"), f"{100 * good.goodput:.1f} %"
+        )  # fmt: skip
+        lines.append((f"{mark}{gpus:,}", *cells))
+    first, *rest = aligned(lines)
+    yield [(f"  {first}", "dim")]
+    yield from ([(f"  {line}", "text")] for line in rest)
+    storage = "storage grows with the GPUs, " if found.run.shared else ""
+    yield from sentence(f"* this cluster; {storage}steps are taken to shorten as GPUs are added", width, "dim", 2)
