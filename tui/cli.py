@@ -31,6 +31,7 @@ COMMANDS = (
     "ranks",
     "timeline",
     "pareto",
+    "compare",
     "scale",
     "sensitivity",
     "versus",

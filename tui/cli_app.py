@@ -104,6 +104,20 @@ def explain(
     return tree(document, pinned=pinned, of=of or (), format=format, depth=depth)
 
 
+@app.command("compare", epilog=EXIT_CODES)
+@with_inputs
+def compare(
+    given: dict[str, Any], files: opt.Files = None, plans: opt.Plans = None, format: opt.CompareFormat = "text", width: opt.Width = 80,
+) -> Answer:  # fmt: skip
+    """Print plans side by side, term by term, and why each differs from the first: plan files, and the best within the axes of each --plan.
+
+    Example: tmplan compare today.toml better.toml, or tmplan compare --plan tp=8 --plan tp=4,cp=4 --width 120
+    """
+    from tui.cli_compare import compare
+
+    return compare(files or (), plans or (), given, format=format, width=width)
+
+
 @app.command("export", epilog=EXIT_CODES)
 @with_inputs
 def export(

@@ -39,6 +39,11 @@ Force = Annotated[bool, typer.Option("--force", help="overwrite files that are t
 Targets = Annotated[bool, typer.Option("--list", help="list what a plan can be written for")]
 MapFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the ranks")]
 PassFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the passes")]
+Files = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="plan files", show_default=False)]
+Plans = Annotated[
+    list[str] | None, typer.Option("--plan", metavar="AXES", help="the best plan with these: tp=8,pp=16 (repeatable)", show_default=False)
+]
+CompareFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the plans")]
 FrontFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the plans")]
 Width = Annotated[int, typer.Option("--width", min=56, max=1000, metavar="N", help="cells of a line of the picture")]
 Foreign = Annotated[str, typer.Argument(metavar="FILE", help="a script, command line or configuration of another framework")]

@@ -1,0 +1,63 @@
+"""`tmplan compare`: plans side by side, and why they differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from planner.checks import choice
+from planner.columns import records
+from planner.compare import Entry, difference, entry, why_larger, why_slower
+from planner.errors import FieldError
+from planner.specs import GIB
+from tui.chart import plain
+from tui.choosing import choose
+from tui.cli import DONE, NO_PLAN, Answer, narrate
+from tui.cli_inputs import start, version
+from tui.pages.compare import LETTERS, draw
+
+SCHEMA = 1  # of the JSON; docs/json.md
+
+
+def compare(files: Sequence[str], plans: Sequence[str], given: Mapping[str, str | bool], *, format: str, width: int) -> Answer:
+    """The plans of some plan files, and the best within some pins (of the first file's job, or of what the options say)."""
+    choice("format", format, ("text", "json"))
+    asked: list[tuple[str, str | None, list[str]]] = [(file, file, []) for file in files]
+    asked += [(text, files[0] if files else None, [text]) for text in plans]
+    if len(asked) < 2:
+        raise FieldError("plan", "compare takes two plans or more: plan files, or --plan tp=8,pp=16 once for each")
+    if len(asked) > len(LETTERS):
+        raise FieldError("plan", f"compare takes {len(LETTERS)} plans at most, not {len(asked)}")
+    found: list[Entry] = []
+    for letter, (name, file, pins) in zip(LETTERS, asked, strict=False):
+        chosen = choose(start(file, given, pins), pinned=bool(pins), nearest=True)
+        if chosen is None:
+            narrate(f"so there is nothing to compare: no plan is {name}")
+            return Answer(code=NO_PLAN)
+        narrate(f"{letter} is {name}{'' if chosen.record['fits'] else ', which does not fit'}")
+        found.append(entry(letter, chosen.job, chosen.plan))
+    code = DONE if any(each.fits for each in found) else NO_PLAN
+    if format == "json":
+        return Answer(json.dumps(as_json(found, [name for name, _, _ in asked]), indent=2, allow_nan=False) + "\n", code)
+    return Answer(plain(draw(found, width)), code)
+
+
+def as_json(found: Sequence[Entry], names: Sequence[str]) -> dict[str, Any]:
+    """Every plan, and what each has more than the first."""
+    return {
+        "schema": SCHEMA,
+        "version": version(),
+        "plans": [{"name": name} | records(each.estimate)[0] for name, each in zip(names, found, strict=True)],
+        "differences": [
+            {
+                "name": name,
+                "step_seconds": each.step - found[0].step,
+                "memory_gib": (each.memory - found[0].memory) / GIB,
+                "time_parts_seconds": difference(found[0], each, "time"),
+                "memory_parts_gib": {part: value / GIB for part, value in difference(found[0], each, "memory").items()},
+                "why": [why_slower(found[0], each), why_larger(found[0], each)],
+            }
+            for name, each in zip(names[1:], found[1:], strict=True)
+        ],
+    }
