@@ -75,7 +75,7 @@ def _parameters(command: Any) -> Iterator[Parameter]:
         metavar = "" if switch else str(given.metavar or "TEXT")
         yield Parameter(
             key, (metavar,) if argument else names, metavar, str(given.help or ""),
-            "" if given.default is None or switch or not given.show_default else str(given.default),
+            str(given.default) if isinstance(given.default, str | int | float) and given.show_default and not switch else "",
             argument, bool(given.required), bool(getattr(given, "multiple", False)), () if switch else _values(key, metavar),
         )  # fmt: skip
 
