@@ -63,7 +63,7 @@ def _command(name: str, command: Any) -> Command:
     paragraphs = [" ".join(paragraph.split()) for paragraph in (command.help or "").split("\n\n")]
     told = [paragraph.removeprefix("Example: ") for paragraph in paragraphs if paragraph.startswith("Example: ")]
     about = " ".join(paragraph for paragraph in paragraphs if not paragraph.startswith("Example: "))
-    examples = tuple(line for text in told for line in text.split(", then "))
+    examples = tuple(line for text in told for line in re.split(", (?:then|or) (?=tmplan )", text))
     return Command(name, about, examples, command.epilog or "", tuple(_parameters(command)))
 
 

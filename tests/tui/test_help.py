@@ -57,10 +57,11 @@ def test_every_example_is_understood(name: str, example: str) -> None:
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the files that examples name: a plan file, and what another framework trains with."""
+    """A folder with the files that examples name: plan files, and what another framework trains with."""
     folder = tmp_path_factory.mktemp("desk")
     job = ["--model", "llama-3.1-8b", "--gpus", "64", "--global-batch", "128"]
-    assert run(["plan", *job, "--top", "1", "--save", str(folder / "plan.toml")]) == 0
+    for name, pinned in (("plan.toml", "tp=1"), ("today.toml", "tp=4"), ("better.toml", "tp=2")):
+        assert run(["plan", *job, "--pin", pinned, "--top", "1", "--save", str(folder / name)]) == 0
     assert run(["export", str(folder / "plan.toml"), "--to", "megatron-lm", "--out", str(folder / "job")]) == 0
     next((folder / "job").glob("*.sh")).rename(folder / "pretrain.sh")
     return folder
