@@ -269,15 +269,10 @@ largest_batch        | b_l |        | most sequences at once that fit
 tokens_per_second    | tok_W |      | tokens a second on all GPUs
 smallest_rate        | tok_0 |      | tokens a second and GPU at the smallest size that fits
 scaling_efficiency   | η_W |        | tokens a second and GPU over those of the smallest size
-target_tokens        | T_all |      | tokens to train on
-uninterrupted_seconds | t_all | s    | time to train on them, without interruptions
-uninterrupted_hours  | GPUh |       | GPU-hours to train on them
-hourly_price         | USD_h |      | price of a GPU-hour
 other_seconds        | t_other | s  | one optimizer step on the other cluster
 speed_up             | S_up |       | how many times as fast the other cluster trains
 changed_rate         | tok_c |      | tokens a second and GPU with one input changed
 rate_gain            | Δ_tok |      | what a change brings in tokens a second
-uninterrupted_cost   | USD |        | what it costs to train on them
 visited_parameters   | P   |        | parameters that a token visits
 saved_parameters     | P_c |        | parameters in a checkpoint
 train_tokens         | D_t |        | tokens to train on

@@ -12,10 +12,13 @@ from itertools import pairwise
 from typing import Any
 
 from planner.best import Cancel, Found, Nothing, best, changed, grown
-from planner.errors import FieldError, TmplanError
+from planner.budget import Budget
+from planner.budget import explain as explain_budget
+from planner.deadline import Best, stopped, trained
+from planner.errors import FieldError
 from planner.evaluate import explain as explain_plan
 from planner.formula import Step, formula, tracing
-from planner.inputs import Inputs, node_size, resolve
+from planner.inputs import Inputs, node_size, resolve, run_of
 from planner.space import Space
 from planner.specs import LARGEST_GPUS
 
@@ -42,31 +45,17 @@ def scaling_efficiency(tokens_per_second_per_gpu: Any, smallest_rate: Any) -> An
     return tokens_per_second_per_gpu / smallest_rate
 
 
-@formula("T_all / tok_W", "math101", "Compute Requirements")
-def uninterrupted_seconds(target_tokens: Any, tokens_per_second: Any) -> Any:
-    """Time to train on so many tokens, without interruptions; seconds."""
-    return target_tokens / tokens_per_second
-
-
-@formula("W · t_all / 3600", "tmplan", "GPUs times hours")
-def uninterrupted_hours(gpus: Any, uninterrupted_seconds: Any) -> Any:
-    """GPU-hours to train on so many tokens, without interruptions."""
-    return uninterrupted_seconds * gpus / 3600.0
-
-
-@formula("GPUh · USD_h", "tmplan", "GPU-hours at a price")
-def uninterrupted_cost(uninterrupted_hours: Any, hourly_price: Any) -> Any:
-    """What it costs to train on so many tokens, in the money the price is in."""
-    return uninterrupted_hours * hourly_price
-
-
 @dataclass(frozen=True)
 class Rung:
-    """One size: its GPUs, the sequences of a step (perhaps no whole number, in weak scaling), the best plan or why there is none."""
+    """One size: its GPUs, the sequences of a step (perhaps no whole number, in weak scaling), the best plan or why there is none.
+
+    `budget` is what training with the plan comes to; None, and `why`, where failures leave no time to train.
+    """
 
     gpus: int
     global_batch: float
-    found: Found | None
+    found: Found | None = None
+    budget: Budget | None = None
     why: str = ""
 
 
@@ -82,6 +71,11 @@ class Ladder:
         """The sizes at which a plan fits: GPUs, and the best plan."""
         return [(rung.gpus, rung.found) for rung in self.rungs if rung.found]
 
+    @property
+    def trained(self) -> list[Best]:
+        """The best plans that have time to train, with what training comes to."""
+        return [Best(rung.found, rung.budget) for rung in self.rungs if rung.found and rung.budget]
+
     def efficiency(self, found: Found) -> float:
         """Tokens a second and GPU over those of the smallest size that fits."""
         return float(scaling_efficiency(found.rate, smallest_rate(self.fitted[0][1].rate)))
@@ -92,44 +86,54 @@ class Ladder:
         return [change for change in told if change[2]]
 
     def slower(self) -> list[str]:
-        """A sentence for each size at which fewer tokens are trained a second than at the size before, with what stopped it."""
+        """A sentence for each size that takes longer to train than the size before, with what stopped it."""
         return [
-            f"{b:,} GPUs train slower than {a:,}, by {1 - after.tokens_per_second / before.tokens_per_second:.1%}: {reason(before, after)}."
-            for (a, before), (b, after) in pairwise(self.fitted)
-            if after.tokens_per_second < before.tokens_per_second
+            f"{b.gpus:,} GPUs take {1 / faster(a, b) - 1:.1%} longer to train than {a.gpus:,}: {stopped(a, b)}{spent(a, b)}."
+            for a, b in pairwise(self.trained)
+            if faster(a, b) < 1
         ]
 
     def verdict(self) -> str:
         """Where scaling stops paying and why, in a sentence or two."""
-        if not self.fitted:
-            return f"No plan fits at any of these sizes. {self.rungs[-1].gpus:,} GPUs: {self.rungs[-1].why}"
-        last = self.fitted[-1][0]
+        if not self.trained:
+            return f"No plan fits and trains at any of these sizes. {self.rungs[-1].gpus:,} GPUs: {self.rungs[-1].why}"
+        last = self.trained[-1].gpus
         beyond = next((f" At {rung.gpus:,} GPUs: {rung.why}" for rung in self.rungs if rung.gpus > last), "")
-        if len(self.fitted) == 1:
-            return f"A plan fits at {last:,} GPUs alone.{beyond}"
-        pair = next((pair for pair in pairwise(self.fitted) if gain(*pair) < PAYS), None)
-        (a, before), (b, after) = pair or self.fitted[-2:]
-        times = "twice" if b == 2 * a else f"{b / a:.3g} times"
-        brings = f"{times} the GPUs ({b:,}) train {after.tokens_per_second / before.tokens_per_second:.2f} times as fast"
-        because = reason(before, after)
-        if pair:
-            return f"Scaling stops paying at {a:,} GPUs: {brings}, for {because}."
-        lost = f"; most of what is lost: {because}" if gain((a, before), (b, after)) < LOSSLESS else ""
-        return f"Scaling still pays at {b:,} GPUs: from {a:,}, {brings}{lost}.{beyond}"
+        if len(self.trained) == 1:
+            return f"A plan fits and trains at {last:,} GPU{'s' * (last > 1)} alone.{beyond}"
+        a, b = next((pair for pair in pairwise(self.trained) if gain(*pair) < PAYS), self.trained[-2:])
+        times = "twice" if b.gpus == 2 * a.gpus else f"{b.gpus / a.gpus:.3g} times"
+        brings = f"{times} the GPUs ({b.gpus:,}) train {faster(a, b):.2f} times as fast"
+        if gain(a, b) < PAYS:
+            return f"Scaling stops paying at {a.gpus:,} GPUs: {brings}, for {reason(a, b)}."
+        lost = f"; most of what is lost: {reason(a, b)}" if gain(a, b) < LOSSLESS else ""
+        return f"Scaling still pays at {b.gpus:,} GPUs: from {a.gpus:,}, {brings}{lost}.{beyond}"
 
 
-def gain(before: tuple[int, Found], after: tuple[int, Found]) -> float:
+def faster(before: Best, after: Best) -> float:
+    """How many times as fast the same tokens are trained, failures and checkpoints counted."""
+    return before.budget.elapsed_seconds / after.budget.elapsed_seconds
+
+
+def gain(before: Best, after: Best) -> float:
     """What more GPUs brought, of what they could: 1 where speed grows as they do, 0 where it does not grow, negative where it falls."""
-    return (after[1].tokens_per_second / before[1].tokens_per_second - 1) / (after[0] / before[0] - 1)
+    return (faster(before, after) - 1) / (after.gpus / before.gpus - 1)
 
 
-def reason(before: Found, after: Found) -> str:
-    """What makes more GPUs less than that much faster, in a clause."""
-    clause = grown(before, after) or "nothing takes longer, but nothing is left to divide"
-    plan, job = after.plan, after.job
-    if before.job.global_batch == job.global_batch == plan.dp * plan.micro_batch:
-        clause += f", and the batch of {job.global_batch:,} sequences leaves each replica one micro-batch"
-    return clause
+def reason(before: Best, after: Best) -> str:
+    """What makes more GPUs less than that much faster, in a clause: failures, or the part of the step that grew most."""
+    ours, theirs = before.budget.goodput.goodput, after.budget.goodput.goodput
+    if ours / theirs > before.found.rate / after.found.rate:
+        return f"failures and checkpoints leave {theirs:.1%} of the time to train, where it was {ours:.1%}"
+    return (grown(before.found, after.found) or "nothing takes longer, but nothing is left to divide") + spent(before, after)
+
+
+def spent(before: Best, after: Best) -> str:
+    """That the batch cannot be divided further, where that is so, as a clause to add."""
+    plan, job = after.plan, after.found.job
+    if before.found.job.global_batch == job.global_batch == plan.dp * plan.micro_batch:
+        return f", and the batch of {job.global_batch:,} sequences leaves each replica one micro-batch"
+    return ""
 
 
 def sizes(inputs: Inputs, least: int | None = None, most: int | None = None) -> list[int]:
@@ -180,26 +184,30 @@ def ladder(
 def _rung(inputs: Inputs, space: Space, size: int, batch: float, cancelled: Cancel) -> Rung:
     """One size of a ladder."""
     if batch != int(batch):
-        return Rung(size, batch, None, f"The batch would be {batch:.4g} sequences, no whole number.")
+        return Rung(size, batch, why=f"The batch would be {batch:.4g} sequences, no whole number.")
+    there = inputs.with_all({"gpus": size, "global_batch": int(batch)})
     try:
-        job = resolve(inputs.with_all({"gpus": size, "global_batch": int(batch)}))
-    except TmplanError as error:
-        return Rung(size, batch, None, f"{error}.")
-    found = best(job, space, cancelled)
-    return Rung(size, batch, None, found.why) if isinstance(found, Nothing) else Rung(size, batch, found)
+        found = best(resolve(there), space, cancelled)
+    except FieldError as error:
+        return Rung(size, batch, why=f"{error}.")
+    if isinstance(found, Nothing):
+        return Rung(size, batch, why=found.why)
+    trains = trained(there, found)
+    return Rung(size, batch, found, trains.budget) if trains else Rung(size, batch, found, why="Failures leave no time to train.")
 
 
-def explain(ladder: Ladder, found: Found, tokens: float, price: float = 0.0) -> dict[str, Step]:
-    """The tree of every number of one size: step, mfu, tokens a second, efficiency, time to train, GPU-hours, and cost at a price."""
+def explain(ladder: Ladder, inputs: Inputs, rung: Rung) -> dict[str, Step]:
+    """The tree of every number of one size at which a plan fits: step, mfu, tokens a second, efficiency, GPU-hours, cost at a price."""
+    found = rung.found
+    assert found is not None
     trees = explain_plan(found.job, found.plan)
     smallest = ladder.fitted[0][1]
     below = explain_plan(smallest.job, smallest.plan)["tokens_per_second_per_gpu"]
     with tracing() as trace:
         rate, base = trace.held(trees["tokens_per_second_per_gpu"]), trace.held(below)
-        gpus = found.job.cluster.gpus
-        speed = tokens_per_second(gpus, rate)
-        seconds = uninterrupted_seconds(tokens, speed)
-        hours = uninterrupted_hours(gpus, seconds)
-        made = {"tokens_per_second": speed, "efficiency": scaling_efficiency(rate, smallest_rate(base)), "train_seconds": seconds,
-                "gpu_hours": hours} | ({"cost": uninterrupted_cost(hours, price)} if price else {})  # fmt: skip
-        return {"step": trees["step"], "mfu": trees["mfu"], **{name: trace.of(value) for name, value in made.items()}}
+        made = {"tokens_per_second": tokens_per_second(rung.gpus, rate), "efficiency": scaling_efficiency(rate, smallest_rate(base))}
+        told = {name: trees[name] for name in ("step", "mfu")} | {name: trace.of(value) for name, value in made.items()}
+    if rung.budget:
+        costs = explain_budget(found.job, run_of(inputs.with_("gpus", rung.gpus), found.job), trees["step"])
+        told |= {name: costs[name] for name in ("gpu_hours", "cost") if name in costs}
+    return told

@@ -155,23 +155,22 @@ def ranks(
 
 
 @app.command("scale", epilog=EXIT_CODES)
-@with_inputs
+@with_run
 def scale(
     given: dict[str, Any], file: opt.File = None, least: opt.FromSize = None, most: opt.ToSize = None, sizes: opt.Sizes = None,
-    weak: opt.Weak = False, tokens: opt.Tokens = "1T", price: opt.Price = 0.0, format: opt.ScaleFormat = "table",
-    width: opt.Width = 80, explain: opt.ExplainSize = None, depth: opt.Depth = None, pin: opt.Pin = None, max: opt.Most = None,
-    min: opt.Least = None,
+    weak: opt.Weak = False, format: opt.ScaleFormat = "table", width: opt.Width = 80, explain: opt.ExplainSize = None,
+    depth: opt.Depth = None, pin: opt.Pin = None, max: opt.Most = None, min: opt.Least = None,
 ) -> Answer:  # fmt: skip
     """Print the best plan at each of a ladder of sizes: step, tokens/s, MFU, efficiency, time and GPU-hours to train; where the layout
     changes, and why more GPUs stop paying. Bounds on axes hold at every size.
 
-    Example: tmplan scale --model llama-3.1-8b --gpu h100-sxm --gpus 64 --global-batch 512 --to 4096 --tokens 15T
+    Example: tmplan scale --model llama-3.1-8b --gpu h100-sxm --gpus 64 --global-batch 512 --to 4096 --train-tokens 15t
     """
     from tui.cli_inputs import start
     from tui.cli_scale import scale
 
-    return scale(start(file, given, pin, max, min), least=least, most=most, chosen=sizes, weak=weak, tokens=tokens, price=price,
-                 format=format, width=width, of=explain, depth=depth)  # fmt: skip
+    return scale(start(file, given, pin, max, min), least=least, most=most, chosen=sizes, weak=weak, format=format, width=width,
+                 of=explain, depth=depth)  # fmt: skip
 
 
 @app.command("timeline", epilog=EXIT_CODES)

@@ -55,8 +55,6 @@ FromSize = Annotated[int | None, typer.Option("--from", metavar="GPUS", help="th
 ToSize = Annotated[int | None, typer.Option("--to", metavar="GPUS", help="the largest size (4 times --gpus)", show_default=False)]
 Sizes = Annotated[str | None, typer.Option(metavar="GPUS,GPUS", help="just these sizes: 8,24,48", show_default=False)]
 Weak = Annotated[bool, typer.Option("--weak", help="the global batch grows with the GPUs, from --global-batch at --gpus")]
-Tokens = Annotated[str, typer.Option(metavar="TOKENS", help="tokens to train on: 15T, 300B, 1e12")]
-Price = Annotated[float, typer.Option(metavar="MONEY", help="price of a GPU-hour; 0: no cost")]
 ScaleFormat = Annotated[str, typer.Option("--format", metavar="table|csv|json", help="how to print the sizes")]
 Against = Annotated[
     str, typer.Option(metavar="CLUSTER,KEY=VALUE", help="the other cluster: a preset of a cluster or GPU, or a file, and what to set on it")

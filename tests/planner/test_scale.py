@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.best import WORDS, changed
+from planner.budget import budget
 from planner.errors import FieldError
-from planner.inputs import EXAMPLE, Inputs, resolve
+from planner.inputs import EXAMPLE, Inputs, resolve, run_of
 from planner.plan import Plan
 from planner.scale import PAYS, explain, gain, ladder, sizes
 from planner.search import Cancelled, search
@@ -35,28 +36,30 @@ def inputs(draw: st.DrawFn) -> Inputs:
 
 
 @settings(max_examples=12, deadline=None)
-@given(inputs(), st.booleans())
-def test_doubling_never_trains_slower_unless_it_is_said_what_stopped_it(given_: Inputs, weak: bool) -> None:
-    """From each size to twice the size, time to train on the same tokens falls, or a sentence names both sizes and the part that grew."""
-    found = ladder(given_, Space(), [8, 16, 32, 64, 128], weak=weak)
-    rates = dict(found.fitted)
+@given(inputs(), st.booleans(), st.sampled_from([50_000.0, 200.0]))
+def test_doubling_never_takes_longer_unless_it_is_said_what_stopped_it(given_: Inputs, weak: bool, mtbf: float) -> None:
+    """From each size to twice the size, time to train on the same tokens falls, or a sentence names both sizes and what stopped it: a part
+    of the step that grew, or failures."""
+    found = ladder(given_.with_("gpu_mtbf_hours", mtbf), Space(), [8, 16, 32, 64, 128], weak=weak)
     said = found.slower()
-    for a, b in pairwise(rates):
-        falls = rates[b].tokens_per_second < rates[a].tokens_per_second
-        naming = [sentence for sentence in said if sentence.startswith(f"{b:,} GPUs train slower than {a:,},")]
-        assert len(naming) == falls
-        assert not naming or any(part in naming[0] for part in WORDS.values())
+    longer = [(a, b) for a, b in pairwise(found.trained) if b.budget.elapsed_seconds > a.budget.elapsed_seconds]
+    assert len(said) == len(longer)
+    for (a, b), sentence in zip(longer, said, strict=True):
+        assert sentence.startswith(f"{b.gpus:,} GPUs take ") and f"longer to train than {a.gpus:,}: " in sentence
+        assert any(part in sentence for part in (*WORDS.values(), "failures leave"))
 
 
-def test_some_doubling_trains_slower_and_is_explained() -> None:
-    """Beyond one node of a slow network more GPUs train slower: the sentence says by how much and names the traffic that grew."""
-    slow = EIGHT.with_all({"nic_gbit_s": 1.0, "global_batch": 8, "gpus": 8})
-    found = ladder(slow, Space().with_("tp", "1").with_("pp", "1").with_("cp", "1"), [8, 16])
-    assert not found.slower()  # 16 GPUs cannot share 8 sequences: nothing to compare
-    assert found.rungs[1].found is None
-    wider = ladder(slow.with_("global_batch", 16), Space().with_("tp", "1").with_("pp", "1").with_("cp", "1"), [8, 16])
-    assert len(wider.slower()) == 1 and WORDS["dp"] in wider.slower()[0] and "one micro-batch" in wider.slower()[0]
-    assert "8 GPUs" in wider.verdict()
+def test_a_doubling_that_takes_longer_is_explained() -> None:
+    """Beyond one node of a slow network more GPUs take longer: the sentence names the traffic that grew and the batch that is used up;
+    where it is failures that stop them, it names those."""
+    flat = Space().with_("tp", "1").with_("pp", "1").with_("cp", "1")
+    slow = EIGHT.with_all({"nic_gbit_s": 1.0, "global_batch": 16, "gpus": 8})
+    found = ladder(slow, flat, [8, 16, 32])
+    assert len(found.slower()) == 1 and WORDS["dp"] in found.slower()[0] and "one micro-batch" in found.slower()[0]
+    assert found.verdict().startswith("Scaling stops paying at 8 GPUs") and "tp cannot be 1 with 32 GPUs" in found.rungs[2].why
+    frail = ladder(EIGHT.with_all({"gpu_mtbf_hours": 40.0, "restart_minutes": 30.0}), Space(), [8, 16, 64, 128, 1024])
+    assert any("failures leave" in sentence for sentence in frail.slower()) and "failures and checkpoints leave" in frail.verdict()
+    assert frail.rungs[-1].found is not None and frail.rungs[-1].why == "Failures leave no time to train."
 
 
 @pytest.mark.parametrize("base", [EIGHT, MIXTURE], ids=["dense", "mixture"])
@@ -97,19 +100,29 @@ def test_weak_scaling_keeps_the_tokens_of_each_gpu() -> None:
 def test_the_verdict_names_the_first_size_that_does_not_pay() -> None:
     """Up to the size named each enlargement brought at least half of what it could; the next did not."""
     found = ladder(EIGHT, Space(), sizes(EIGHT, 8, 2048))
-    gains = [(a[0], gain(a, b)) for a, b in pairwise(found.fitted)]
+    gains = [(a.gpus, gain(a, b)) for a, b in pairwise(found.trained)]
     first = next(size for size, gained in gains if gained < PAYS)
     assert found.verdict().startswith(f"Scaling stops paying at {first:,} GPUs: twice the GPUs")
 
 
+def test_time_and_cost_are_those_of_the_budget() -> None:
+    """What training comes to at a size is the budget of its plan, with the run as told at that size."""
+    told = EIGHT.with_all({"train_tokens": 10**12, "price_gpu_hour": 2.5})
+    rung = ladder(told, Space(), [8, 64]).rungs[1]
+    job = resolve(told)
+    assert rung.found is not None and rung.budget == budget(job, run_of(told, job), rung.found.step)
+    assert rung.budget.cost == pytest.approx(2.5 * rung.budget.gpu_hours)
+
+
 def test_the_trees_give_the_ladders_numbers() -> None:
     """Each number of a size has a tree with a source, whose root is the number, down to the formulas of the step."""
-    found = ladder(EIGHT, Space(), [8, 64])
-    best = found.fitted[1][1]
-    trees = explain(found, best, 1e12, 2.5)
-    days = 1e12 / best.tokens_per_second
-    expected = {"step": best.step, "mfu": best.mfu, "tokens_per_second": best.tokens_per_second, "efficiency": found.efficiency(best),
-                "train_seconds": days, "gpu_hours": days * 64 / 3600, "cost": days * 64 / 3600 * 2.5}  # fmt: skip
+    told = EIGHT.with_("price_gpu_hour", 2.5)
+    found = ladder(told, Space(), [8, 64])
+    rung = found.rungs[1]
+    assert rung.found is not None and rung.budget is not None
+    trees = explain(found, told, rung)
+    expected = {"step": rung.found.step, "mfu": rung.found.mfu, "tokens_per_second": rung.found.tokens_per_second,
+                "efficiency": found.efficiency(rung.found), "gpu_hours": rung.budget.gpu_hours, "cost": rung.budget.cost}  # fmt: skip
     assert {name: tree.value for name, tree in trees.items()} == pytest.approx(expected, rel=1e-9)
     assert trees["cost"].find("gemm_seconds") is not None and trees["efficiency"].find("smallest_rate") is not None
     assert all(tree.source for tree in trees.values())

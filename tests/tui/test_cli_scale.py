@@ -14,7 +14,7 @@ from planner.scale import ladder
 from planner.space import Space
 from tui.chart import plain
 from tui.cli import run
-from tui.pages.scale import Scaling, draw
+from tui.pages.scale import draw
 
 JOB = ["--model", "llama-3.1-8b", "--gpus", "64", "--global-batch", "64", "--sequence", "4096"]
 INPUTS = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 64, "global_batch": 64, "sequence": 4096})
@@ -28,7 +28,7 @@ def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str,
 
 def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """Step, tokens a second, GPU-hours and cost of each size are one number in table, CSV and JSON."""
-    more = ("--to", "256", "--tokens", "300B", "--price", "2")
+    more = ("--to", "256", "--train-tokens", "300B", "--price-gpu-hour", "2")
     data = json.loads(said(capsys, *more, "--format", "json")[1])
     rows = list(csv.DictReader(io.StringIO(said(capsys, *more, "--format", "csv")[1])))
     code, table, _ = said(capsys, *more)
@@ -36,7 +36,7 @@ def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     assert [size["gpus"] for size in data["sizes"]] == [int(row["gpus"]) for row in rows] == [8, 16, 32, 64, 128, 256]
     for size, row in zip(data["sizes"], rows, strict=True):
         assert float(row["step_seconds"]) == size["plan"]["step_seconds"] and float(row["cost"]) == size["cost"]
-        hours = size["train_seconds"] * size["gpus"] / 3600
+        hours = size["elapsed_seconds"] * size["gpus"] / 3600
         assert size["cost"] == pytest.approx(2 * size["gpu_hours"]) and size["gpu_hours"] == pytest.approx(hours)
         line = next(line for line in table.splitlines() if line.split()[:1] == [str(size["gpus"])])
         assert line.split()[1] == f"{size['plan']['step_seconds']:.3f}" and line.split()[2] == f"{size['tokens_per_second']:,.0f}"
@@ -47,7 +47,7 @@ def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("weak", [False, True])
 def test_the_page_is_readable_at_any_width(width: int, weak: bool) -> None:
     """No line is cut, few runs a line, and the ideal differs from what is reached by its mark."""
-    lines = draw(Scaling(ladder(INPUTS, Space(), [1, 8, 12, 64, 512, 4096], weak=weak), 15e12, 2.5), width)
+    lines = draw(ladder(INPUTS.with_("price_gpu_hour", 2.5), Space(), [1, 8, 12, 64, 512, 4096], weak=weak), width)
     text = plain(lines)
     assert max(map(len, text.splitlines())) <= width
     assert max(len(line) for line in lines) <= 7
@@ -57,13 +57,13 @@ def test_the_page_is_readable_at_any_width(width: int, weak: bool) -> None:
 def test_a_ladder_nothing_of_which_fits_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, and why at each size."""
     code, table, _ = said(capsys, "--model", "llama-3.1-405b", "--sizes", "8,16")
-    assert code == 1 and table.count("Nothing fits") == 3 and "No plan fits at any of these sizes" in table
+    assert code == 1 and table.count("Nothing fits") == 3 and "No plan fits and trains at any of these sizes" in table
 
 
 def test_where_a_number_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
     """--explain prints the trees of one size, in the ladder or not; of one at which nothing fits, why."""
     code, text, _ = said(capsys, "--sizes", "8", "--explain", "16", "--depth", "2")
-    assert code == 0 and "GPU-hours to train on them" in text and "tok_0 = " in text
+    assert code == 0 and "[Transformer Math 101" in text and "tok_0 = " in text
     data = json.loads(said(capsys, "--sizes", "8", "--explain", "16", "--depth", "1", "--format", "json")[1])
     assert data["gpus"] == 16 and data["steps"]["gpu_hours"]["value"] == pytest.approx(data["gpu_hours"])
     code, text, error = said(capsys, "--sizes", "8", "--explain", "12")
@@ -72,9 +72,8 @@ def test_where_a_number_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
-    [(["--tokens", "many"], "tokens must be a number of tokens such as 15T, 300B or 1e12, not 'many'"),
-     (["--tokens", "0"], "tokens must be a number of tokens"), (["--price", "-1"], "price must be what a GPU costs an hour"),
-     (["--price", "nan"], "price must be what a GPU costs an hour"), (["--sizes", "8,x"], "sizes takes numbers of GPUs"),
+    [(["--train-tokens", "many"], "train_tokens must be a whole number"), (["--price-gpu-hour", "-1"], "price_gpu_hour must be a number"),
+     (["--sizes", "8,x"], "sizes takes numbers of GPUs"),
      (["--from", "64", "--to", "8"], "from must be no more than to"), (["--to", "0"], "to must lie between 1 and 10,000,000 GPUs"),
      (["--format", "svg"], "format must be one of table, csv, json"), (["--sizes", ""], "sizes takes numbers of GPUs")],
 )  # fmt: skip

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.best import Found
@@ -18,7 +17,7 @@ from planner.columns import (
     write_schedule,
     write_sharding,
 )
-from planner.scale import Ladder, Rung, ladder, sizes, tokens_per_second, uninterrupted_cost, uninterrupted_hours, uninterrupted_seconds
+from planner.scale import Ladder, Rung, ladder, sizes
 from planner.specs import SCHEDULES
 from tui.aligned import aligned
 from tui.chart import Axis, Series, plot, short
@@ -27,50 +26,27 @@ if TYPE_CHECKING:
     from tui.lines import Line
     from tui.pages.subject import Subject
 
-TOKENS = 1e12  # to train on, where nobody says
 DAY = 86_400.0
 CHART = 13  # lines
 ROOMY = 72  # cells from which GPU-hours have a column
 
 
-@dataclass(frozen=True)
-class Scaling:
-    """A ladder of sizes, the tokens to train on, and the price of a GPU-hour (0: none)."""
-
-    ladder: Ladder
-    tokens: float = TOKENS
-    price: float = 0.0
-
-    def seconds(self, found: Found) -> float:
-        """Time to train on the tokens."""
-        return float(uninterrupted_seconds(self.tokens, tokens_per_second(found.job.cluster.gpus, found.rate)))
-
-    def hours(self, found: Found) -> float:
-        """GPU-hours to train on them."""
-        return float(uninterrupted_hours(found.job.cluster.gpus, self.seconds(found)))
-
-    def cost(self, found: Found) -> float:
-        """What they cost at the price."""
-        return float(uninterrupted_cost(self.hours(found), self.price))
-
-
-def work(subject: Subject) -> Scaling:
+def work(subject: Subject) -> Ladder:
     """Strong scaling of the document within its bounds, or weak scaling where the argument says `weak`; Cancelled as search."""
     document = subject.document
     weak = "weak" in subject.argument.split()
-    return Scaling(ladder(document.inputs, document.space, sizes(document.inputs), weak=weak, cancelled=subject.cancelled))
+    return ladder(document.inputs, document.space, sizes(document.inputs), weak=weak, cancelled=subject.cancelled)
 
 
-def draw(found: Scaling, width: int) -> list[Line]:
+def draw(found: Ladder, width: int) -> list[Line]:
     """The table, the chart and what is to be said of them."""
     lines = [*_table(found, width), []]
-    steps = found.ladder
-    if len(steps.fitted) > 1:
-        lines += [*_chart(steps, width), []]
-    lines += told(steps.verdict(), width, "strong")
-    for sentence in steps.slower():
+    if len(found.fitted) > 1:
+        lines += [*_chart(found, width), []]
+    lines += told(found.verdict(), width, "strong")
+    for sentence in found.slower():
         lines += told(f"! {sentence}", width, "bad")
-    return [*lines, *_layouts(steps, width)]
+    return [*lines, *_layouts(found, width)]
 
 
 def told(sentence: str, width: int, role: str = "text", indent: str = "") -> list[Line]:
@@ -78,36 +54,43 @@ def told(sentence: str, width: int, role: str = "text", indent: str = "") -> lis
     return [[(line, role)] for line in textwrap.wrap(sentence, max(20, width), subsequent_indent=indent)]
 
 
-def _table(found: Scaling, width: int) -> Iterator[Line]:
+def _table(found: Ladder, width: int) -> Iterator[Line]:
     """A line a size, and below it what its figures mean."""
-    steps = found.ladder
-    each = "batch grows with the GPUs" if steps.weak else f"a batch of {steps.rungs[0].global_batch:,.0f} sequences at every size"
-    yield [(f"{'weak' if steps.weak else 'strong'} scaling: {each}", "title")]
-    head = ["GPUs", *(["Batch"] if steps.weak else []), "Step s", "tokens/s", "MFU", "Eff", "Days", *(["GPU-h"] if width >= ROOMY else [])]
-    head += ["Cost"] if found.price and width >= ROOMY else []
-    rows = [_cells(found, rung, width) for rung in steps.rungs]
-    filled = [row or [f"{rung.gpus:,}", *[""] * (len(head) - 1)] for row, rung in zip(rows, steps.rungs, strict=True)]
+    batch, least = found.rungs[0].global_batch, found.rungs[0].gpus
+    each = f"{batch / least:.4g} sequences a GPU and step" if found.weak else f"a batch of {batch:,.0f} sequences at every size"
+    yield [(f"{'weak' if found.weak else 'strong'} scaling: {each}", "title")]
+    costs = [best.budget.cost for best in found.trained]
+    shown = (width >= ROOMY, width >= ROOMY and None not in costs)
+    head = ["GPUs", *(["Batch"] if found.weak else []), "Step s", "tokens/s", "MFU", "Eff", "Days"]
+    head += [name for name, wanted in zip(("GPU-h", "Cost"), shown, strict=True) if wanted]
+    rows = [_cells(found, rung)[: len(head)] for rung in found.rungs]
+    filled = [row or [f"{rung.gpus:,}", *[""] * (len(head) - 1)] for row, rung in zip(rows, found.rungs, strict=True)]
     head_line, *body = aligned([head, *filled])
     yield [(head_line, "dim")]
-    for row, rung, line in zip(rows, steps.rungs, body, strict=True):
+    for row, rung, line in zip(rows, found.rungs, body, strict=True):
         yield from ([[(line, "text")]] if row else told(f"{line}  {rung.why}", width, "dim", " " * (len(line) + 2)))
-    if steps.fitted:
-        price = f", at {found.price:g} a GPU-hour" if found.price else ""
-        note = f"Eff: tokens/s a GPU over those of {steps.fitted[0][0]:,} GPUs. Days: {short(found.tokens)} tokens without interruptions"
-        yield from told(f"{note}{price}.", width, "dim")
+    if found.fitted:
+        yield from told(f"Eff: tokens/s a GPU over those at {found.fitted[0][0]:,} GPUs. {_days(found)}", width, "dim")
 
 
-def _cells(found: Scaling, rung: Rung, width: int) -> list[str]:
+def _days(found: Ladder) -> str:
+    """What the days are of."""
+    if not found.trained:
+        return ""
+    run = found.trained[0].budget
+    return f"Days: {short(run.tokens)} tokens, failures and checkpoints counted, as in tmplan budget."
+
+
+def _cells(found: Ladder, rung: Rung) -> list[str]:
     """The figures of one size; none where no plan fits."""
-    best = rung.found
+    best, budget = rung.found, rung.budget
     if best is None:
         return []
-    figures = [f"{rung.gpus:,}", *([f"{rung.global_batch:,.0f}"] if found.ladder.weak else []), write_figure(best.step)]
-    figures += [f"{best.tokens_per_second:,.0f}", write_percent(best.mfu), f"{found.ladder.efficiency(best):.0%}"]
-    figures.append(write_figure(found.seconds(best) / DAY))
-    if width >= ROOMY:
-        figures += [short(found.hours(best)), *([short(found.cost(best))] if found.price else [])]
-    return figures
+    figures = [f"{rung.gpus:,}", *([f"{rung.global_batch:,.0f}"] if found.weak else []), write_figure(best.step)]
+    figures += [f"{best.tokens_per_second:,.0f}", write_percent(best.mfu), f"{found.efficiency(best):.0%}"]
+    if budget is None:
+        return [*figures, "never", "-", "-"]
+    return [*figures, write_figure(budget.elapsed_seconds / DAY), short(budget.gpu_hours), short(budget.cost or 0.0)]
 
 
 def _chart(steps: Ladder, width: int) -> Sequence[Line]:
