@@ -411,8 +411,7 @@ def config(init: Annotated[bool, typer.Option("--init", help="write the config f
 def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="the shell")]) -> Answer:
     """Print the script that lets a shell complete commands, options and names of presets.
 
-    Keep it in a file and source that where the shell starts, or, for bash and fish, put it where they look: tmplan in
-    ~/.local/share/bash-completion/completions, tmplan.fish in ~/.config/fish/completions. Print it again after an upgrade.
+    Write it to a file that your shell reads when it starts, and print it again after an upgrade.
 
     Example: tmplan completion bash
     """
