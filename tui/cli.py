@@ -26,6 +26,7 @@ COMMANDS = (
     "open",
     "plan",
     "explain",
+    "why-not",
     "export",
     "import",
     "ranks",

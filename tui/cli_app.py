@@ -104,6 +104,23 @@ def explain(
     return tree(document, pinned=pinned, of=of or (), format=format, depth=depth)
 
 
+@app.command("why-not", epilog=EXIT_CODES)
+@with_inputs
+def why_not(
+    given: dict[str, Any], plan: opt.Typed, file: opt.File = None, format: opt.WhyFormat = "text", width: opt.Width = 80,
+    pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
+) -> Answer:  # fmt: skip
+    """Print what stands against a plan: every rule it breaks; or that it does not fit, and by what; or where it ranks, and what costs it.
+    Axes left out are free: what is told is of the best plan with those named.
+
+    Example: tmplan why-not tp=16,pp=8 --model llama-3.1-70b --gpus 512
+    """
+    from tui.cli_inputs import start
+    from tui.cli_whynot import answer
+
+    return answer(start(file, given, pin, most, least), plan, format=format, width=width)
+
+
 @app.command("compare", epilog=EXIT_CODES)
 @with_inputs
 def compare(

@@ -43,6 +43,8 @@ Files = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="pl
 Plans = Annotated[
     list[str] | None, typer.Option("--plan", metavar="AXES", help="the best plan with these: tp=8,pp=16 (repeatable)", show_default=False)
 ]
+Typed = Annotated[str, typer.Argument(metavar="AXES", help="the plan: tp=16,pp=8,...; axes left out are free")]
+WhyFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the answer")]
 CompareFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the plans")]
 FrontFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the plans")]
 Width = Annotated[int, typer.Option("--width", min=56, max=1000, metavar="N", help="cells of a line of the picture")]

@@ -1,0 +1,50 @@
+"""`tmplan why-not`: the rules a plan breaks, or where it ranks and which term costs it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from planner.checks import choice
+from planner.columns import records
+from planner.inputs import resolve
+from planner.planfile import Document
+from planner.whynot import WhyNot, why_not
+from tui.chart import plain
+from tui.cli import DONE, NO_PLAN, Answer
+from tui.cli_plan import searched
+from tui.pages.whynot import Found, asked, draw
+
+SCHEMA = 1  # of the JSON; docs/json.md
+
+
+def answer(document: Document, typed: str, *, format: str, width: int) -> Answer:
+    """What stands against a plan beside the search within the bounds, in sentences, or as JSON."""
+    choice("format", format, ("text", "json"))
+    space = asked(typed)
+    found = why_not(searched(resolve(document.inputs), document), space)
+    code = DONE if found.plan and found.plan.fits else NO_PLAN
+    if format == "json":
+        return Answer(json.dumps(as_json(found, document.version), indent=2, allow_nan=False) + "\n", code)
+    return Answer(plain(draw(Found(typed, found), width)), code)
+
+
+def as_json(found: WhyNot, version: str) -> dict[str, Any]:
+    """The answer as plain data."""
+    return {
+        "schema": SCHEMA,
+        "version": version,
+        "asked": {axis: found.asked.text(axis) for axis in found.asked.bounds},
+        "valid": found.valid,
+        "fits": bool(found.plan and found.plan.fits),
+        "broken": [{"rule": rule.sentence, "values": rule.values, "source": rule.source} for rule in found.broken],
+        "refused": dict(found.refusing),
+        "outside": list(found.outside),
+        "plans": found.plans,
+        "fitting": found.fit,
+        "rank": found.place or None,
+        "ranked": found.among,
+        "plan": records(found.plan.estimate)[0] if found.plan else None,
+        "best": records(found.best.estimate)[0] if found.best else None,
+        "why": list(found.sentences),
+    }

@@ -1,0 +1,75 @@
+"""The page of a plan that someone types: the rules it breaks, or where it ranks and which term costs it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from planner.errors import TmplanError
+from planner.space import Space, parse_bounds
+from planner.whynot import WhyNot, why_not
+from tui.cli_inputs import pairs
+from tui.pages.compare import table
+from tui.pages.writing import named, sentence
+
+if TYPE_CHECKING:
+    from tui.lines import Line
+    from tui.pages.subject import Subject
+
+EXAMPLE = "tp=8,pp=16,micro_batch=1"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was typed, and what stands against it, or why it cannot be read."""
+
+    typed: str
+    answer: WhyNot | None
+    refused: str = ""
+
+
+def asked(text: str) -> Space:
+    """The axes that were typed, `tp=16,pp=8` or with spaces between; FieldError says what cannot be read."""
+    space = Space()
+    for axis, values in pairs("plan", re.sub(r"\s+(?=[a-zA-Z_]+\s*=)", ",", re.sub(r",\s+", ",", text.strip()))):
+        space = space.meet(axis, parse_bounds(axis, values))
+    return space
+
+
+def work(subject: Subject) -> Found:
+    """What stands against the plan that was typed (`subject.argument`)."""
+    typed = subject.argument.strip()
+    if not typed:
+        return Found("", None, f"Type a plan, such as {EXAMPLE}; axes that are left out are free.")
+    try:
+        return Found(typed, why_not(subject.result, asked(typed), cancelled=subject.cancelled))
+    except TmplanError as error:
+        return Found(typed, None, f"{error}.")
+
+
+def draw(found: Found, width: int) -> list[Line]:
+    """The answer in sentences, and beside the best plan term by term where there is one."""
+    lines = sentence(f"why not {found.typed}", width, "title")
+    answer = found.answer
+    if answer is None:
+        return lines + sentence(found.refused, width)
+    role = "bad" if not answer.plan or not answer.plan.fits else "text"
+    if answer.broken:
+        count = len(answer.broken)
+        lines += sentence(f"It breaks {f'{count} rules' if count > 1 else 'a rule'}:", width, "bad")
+        for rule in answer.broken:
+            lines += [*sentence(f"✗ {rule.told}", width, "text", 3), *sentence(f"[{rule.source}]", width, "dim", 5)]
+    for said in answer.sentences[len(answer.broken) :]:
+        lines += sentence(said, width, role)
+        role = "text"
+    if answer.plan is None:
+        return lines
+    lines += [
+        [],
+        *sentence(f"{'This plan' if answer.plans == 1 else 'The best of these'}: {named(answer.plan.job, answer.plan.plan)}", width),
+    ]
+    if answer.best is not None and answer.best.plan != answer.plan.plan:
+        lines += sentence(f"The best plan: {named(answer.best.job, answer.best.plan)}", width)
+        lines += [[], *table(replace(answer.best, name="best"), [replace(answer.plan, name="this")])]
+    return lines
