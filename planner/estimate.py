@@ -8,20 +8,30 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from planner import experts, memory, mixed, schedule, shard, split, traffic
+from planner import adapters, experts, memory, mixed, schedule, shard, split, traffic
 from planner.costs import Pipeline, Sharding, Totals
 from planner.plan import Plan
 from planner.specs import Job
 from planner.stagecosts import Layers, edges
 
 
+class Frozen(NamedTuple):
+    """Frozen weights of a rank on each stage, before they are sharded; bytes."""
+
+    weights: Any
+    experts: Any  # None for a dense model
+
+
 class Static(NamedTuple):
-    """Model states of a rank on each stage: bytes by purpose, optimizer states wherever they live, parameters, and of these the experts."""
+    """Model states of a rank on each stage: bytes by purpose, optimizer states wherever they live; parameters that are trained, and of
+    routed experts (None where there are none that are trained); what is frozen (None where nothing is).
+    """
 
     parts: dict[str, Any]
     states: Any
     weights: Any
-    experts: Any  # None for a dense model
+    experts: Any
+    frozen: Frozen | None = None
 
 
 def static(job: Job, plan: Plan, stage: Any, layers: Layers) -> Static:
@@ -34,6 +44,8 @@ def static(job: Job, plan: Plan, stage: Any, layers: Layers) -> Static:
         around, each = shard.around_weights(job, plan), shard.expert_weights(job, plan)
         weights = shard.mixed_weights(job, plan, stage, layers.dense, layers.sparse, layer, around, embedding, head)
         largest, own = mixed.largest_layer(layer, around, each), shard.stage_experts(layers.sparse, each)
+    if job.frozen:
+        return adapted(job, plan, stage, layers, weights, largest, own)
     states = memory.optimizer_bytes(job, plan, weights, size)
     parts = {
         "parameters": memory.parameter_bytes(job, plan, weights, size),
@@ -49,6 +61,25 @@ def static(job: Job, plan: Plan, stage: Any, layers: Layers) -> Static:
     return Static(parts, states, weights, own)
 
 
+def adapted(job: Job, plan: Plan, stage: Any, layers: Layers, weights: Any, largest: Any, own: Any) -> Static:
+    """Model states of a rank on each stage where adapters are trained on frozen weights: of the stage, its largest layer, its experts."""
+    size, narrow, adapter = shard.shard_size(plan), adapters.quantized_weights(job, plan), adapters.adapter_weights(job, plan)
+    count = layers.all if layers.sparse is None else layers.dense + layers.sparse
+    trained, held = adapters.stage_adapters(count, adapter), adapters.frozen_bytes(weights, count, narrow)
+    states = memory.optimizer_bytes(job, plan, trained, size)
+    layer, edges = adapters.layer_frozen(largest, narrow), (shard.embedding_weights(job, plan), shard.head_weights(job, plan))
+    parts = {
+        "parameters": adapters.frozen_parameters(job, plan, held, size, memory.parameter_bytes(job, plan, trained, size)),
+        "gradients": memory.gradient_memory(job, plan, trained, size),
+        "optimizer": memory.resident_optimizer(job, states),
+        "gathered": adapters.frozen_gathered(job, plan, stage, layer, adapter, *edges),
+        "workspace": memory.workspaces(job),
+    }
+    if own is not None:
+        parts["experts"] = experts.expert_states(job, plan, own, shard.expert_shard_size(plan))
+    return Static(parts, states, trained, None, Frozen(held, own if own is None else memory.WEIGHT_BYTES * own))
+
+
 def sharding(job: Job, plan: Plan) -> Sharding:
     """What each plan's sharding costs."""
     place = edges(job, plan)
@@ -56,12 +87,16 @@ def sharding(job: Job, plan: Plan) -> Sharding:
     heaviest: tuple[Any, ...] = (shard.heaviest_weights(held.weights),)
     if held.experts is not None:
         heaviest += (shard.heaviest_experts(held.experts),)
+    each = traffic.reduce_each(job, plan, *heaviest)
+    if held.frozen is not None:
+        sparse = held.frozen.experts if held.frozen.experts is None else split.largest(held.frozen.experts)
+        each = adapters.adapted_each(each, adapters.frozen_each(job, plan, adapters.heaviest_frozen(held.frozen.weights), sparse))
     return Sharding(
-        static_bytes=memory.static_bytes(*held.parts.values(), *(() if held.experts is not None else (0.0,))),
+        static_bytes=memory.static_bytes(*held.parts.values(), *(() if "experts" in held.parts else (0.0,))),
         host_bytes=traffic.host_bytes(job, split.largest(held.states)),
         reduce_once=traffic.reduce_once(job, plan, *heaviest),
         gather_once=traffic.gather_once(job, plan, *heaviest),
-        reduce_each=traffic.reduce_each(job, plan, *heaviest),
+        reduce_each=each,
         optimizer_seconds=traffic.optimizer_seconds(job, plan, *heaviest),
     )
 

@@ -58,7 +58,7 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
         slowest=at(stage, slowest),
         host=totals.host,
         tokens_per_second_per_gpu=schedule.tokens_per_second_per_gpu(job, totals.step),
-        mfu=schedule.mfu(job, schedule.model_flops(job), totals.step),
+        mfu=schedule.mfu(job, schedule.needed_flops(job), totals.step),
         step_band=band(job),
         memory_band=band(job, "memory"),
     )
@@ -108,7 +108,7 @@ def explain(job: Job, plan: Plan) -> dict[str, Step]:
     with tracing(row=stage.index(int(numbers.slowest[0]))) as trace:
         step = est.combined(job, stagecosts.pipeline(job, columns, stagecosts.edge_cost(job, columns)), est.sharding(job, columns)).step
         trees["step"] = trace.of(step)
-        trees["mfu"] = trace.of(schedule.mfu(job, schedule.model_flops(job), step))
+        trees["mfu"] = trace.of(schedule.mfu(job, schedule.needed_flops(job), step))
         trees["tokens_per_second_per_gpu"] = trace.of(schedule.tokens_per_second_per_gpu(job, step))
     for name, value in (("memory", numbers.memory[0]), ("step", numbers.step[0])):
         if not np.isclose(trees[name].value, value, rtol=1e-12):

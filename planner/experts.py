@@ -253,9 +253,9 @@ def stage_ep(sparse_stage_layers: Any, ep_layer: Any) -> Any:
 def expert_states(job: Job, plan: Plan, stage_experts: Any, expert_shard_size: Any) -> Any:
     """Weights, gradients and optimizer states of the routed experts on a rank, as far as they are on the device; bytes."""
     trained = 0.0 if job.frozen else 1.0
-    split = ~kept_whole(job, plan)
-    size = expert_shard_size
-    weights = WEIGHT_BYTES * np.where((plan.zero >= 3) & split, 0.0 if job.stack.master_is_parameter else 1.0 / size, 1.0)
+    split, size = ~kept_whole(job, plan), expert_shard_size
+    sharded = 0.0 if job.stack.master_is_parameter and not job.frozen else 1.0 / size
+    weights = WEIGHT_BYTES * np.where((plan.zero >= 3) & split, sharded, 1.0)
     several = plan.tp * plan.cp * plan.dp > plan.ep * plan.etp
     kept = job.gradient_bytes / np.where((plan.zero >= 2) & split, size, 1) + job.stack.bucket_gradient_bytes * several
     states = 0.0 if job.offload_optimizer else optimizer_width(job) / np.where(plan.zero >= 1, size, 1)

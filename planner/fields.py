@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from planner import presets, training
 from planner.architecture import Model
 from planner.errors import FieldError, FileError, UnknownName
+from planner.lora import TARGETS, TUNINGS
 from planner.specs import ATTENTIONS, GIB, LARGEST_GPUS, OPTIMIZERS, PRECISIONS, Gpu, Stack
 
 Value = int | float | str | bool
@@ -26,8 +27,8 @@ class Field:
     """One field. `spec` and `attribute` name what it sets, `scale` turns its unit into base units.
 
     `default` is what it stands at when neither the user nor a preset says; None where a preset or a rule decides.
-    `optional` fields take an empty text, which means: as the preset has it. `beside` names the field without which, while it is 0, this
-    one says nothing: forms leave it out then.
+    `optional` fields take an empty text, which means: as the preset has it. `beside` names the field without which, while it is 0 or
+    full, this one says nothing: forms leave it out then.
     """
 
     key: str
@@ -118,6 +119,12 @@ FIELDS: tuple[Field, ...] = (
     Field("global_batch", "batch", "Global batch", "int", "sequences in a step", "sequences", "job", "global_batch", default=2048),
     Field("precision", "batch", "Precision", "choice", "compute type", "", "job", "precision", choices=PRECISIONS, default="bf16"),
     Field("optimizer", "batch", "Optimizer", "choice", "optimizer", "", "job", "optimizer", choices=OPTIMIZERS, default="adamw"),
+    Field("tuning", "batch", "Tuning", "choice", "what is trained: all weights; adapters on frozen ones; or on ones in 4 bits", "", "job",
+          "tuning", choices=TUNINGS, default="full"),
+    Field("lora_rank", "batch", "LoRA rank", "int", "inner width of the adapters", "", "job", "lora_rank", 1.0, 1, 65_536, default=16,
+          beside="tuning"),
+    Field("lora_targets", "batch", "LoRA on", "choice", "matrices with adapters: of attention, its queries and values, or all", "", "job",
+          "lora_targets", choices=TARGETS, default="attention", beside="tuning"),
     Field("gradient_bytes", "batch", "Gradients", "choice", "bytes of a gradient as kept; empty: the stack's", "bytes", "job",
           "gradient_bytes", choices=("2", "4"), optional=True),
     Field("state_bytes", "batch", "States", "choice", "bytes of each optimizer state; empty: the optimizer's", "bytes", "job",

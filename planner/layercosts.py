@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from planner import compute, experts, memory, shard, traffic
+from planner import adapters, compute, experts, memory, shard, traffic
 from planner.costs import Kinds, LayerCost
 from planner.plan import Plan, distinct
 from planner.specs import Job
@@ -27,10 +27,9 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     attention_forward = compute.attention_forward(job, plan, t, flops)
     attention_backward = compute.attention_backward(job, plan, t, attention_forward)
     elementwise = compute.elementwise_forward(job, plan, t)
-    forward = compute.layer_forward(job, compute.linear_forward(job, plan, t), attention_forward, elementwise)
-    backward = compute.layer_backward(
-        job, compute.linear_backward(job, plan, t), attention_backward, compute.elementwise_backward(job, plan, t, weights)
-    )
+    linear_forward, linear_backward = linear(job, plan, t)
+    forward = compute.layer_forward(job, linear_forward, attention_forward, elementwise)
+    backward = compute.layer_backward(job, linear_backward, attention_backward, compute.elementwise_backward(job, plan, t, weights))
     tp_forward = traffic.tp_forward(job, plan, traffic.tp_message(job, t))
     cp_forward = traffic.cp_forward(job, plan, t)
     cp_layer = traffic.cp_layer(job, cp_forward, attention_forward, attention_backward)
@@ -66,6 +65,15 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
         head_seconds=compute.head_seconds(job, plan, t),
         embedding_seconds=compute.embedding_seconds(job, t),
     )
+
+
+def linear(job: Job, plan: Plan, tokens: Any) -> tuple[Any, Any]:
+    """A layer's matrix products forward and backward, those of adapters with them; seconds."""
+    forward, backward = compute.linear_forward(job, plan, tokens), compute.linear_backward(job, plan, tokens)
+    if not job.frozen:
+        return forward, backward
+    own = adapters.adapter_backward(job, plan, tokens, adapters.adapter_weights(job, plan))
+    return adapters.adapted_forward(forward, adapters.adapter_forward(job, plan, tokens)), adapters.adapted_backward(backward, own)
 
 
 def sparse_cost(job: Job, plan: Plan) -> LayerCost:

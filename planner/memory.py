@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from planner.formula import formula
+from planner.lora import adapted
 from planner.plan import Plan
 from planner.shard import padded_vocab
 from planner.specs import Job
@@ -48,7 +49,7 @@ def parameter_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -
 def gradient_memory(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
     """Gradients a rank keeps, and buckets of 16-bit gradients beside them where the stack has those; bytes."""
     kept = job.gradient_bytes / np.where((plan.zero >= 2) & ~kept_whole(job, plan), shard_size, 1)
-    return (0.0 if job.frozen else 1.0) * stage_weights * (kept + job.stack.bucket_gradient_bytes * (plan.dp > 1))
+    return stage_weights * (kept + job.stack.bucket_gradient_bytes * (plan.dp > 1))
 
 
 @formula(
@@ -58,7 +59,7 @@ def gradient_memory(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -
 )
 def optimizer_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
     """Master weights and optimizer states of a rank, wherever they live; bytes."""
-    return (0.0 if job.frozen else 1.0) * optimizer_width(job) * stage_weights / np.where(plan.zero >= 1, shard_size, 1)
+    return optimizer_width(job) * stage_weights / np.where(plan.zero >= 1, shard_size, 1)
 
 
 @formula("2 · max(2 · P_l, P_e, P_h) + g_r · max(P_l, P_e, P_h) under ZeRO-3", "fsdp23", "Section 3.3: two units are gathered at a time")
@@ -83,6 +84,7 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Any]:
     keys = -(-model.kv_heads // plan.tp) * model.head_dim
     norms = 1 if model.parallel_block else model.norms_per_layer
     kept = 1.0 if job.stack.narrow_kept and job.precision in ("fp8", "fp4") else 2.0  # bytes of a matrix product's input
+    inputs, second = trained_inputs(job)
     flash = job.attention.startswith("flash")  # keeps the log-sum-exp, fp32
     scores = 4.0 * heads if flash else (5.0 if model.dropout else 2.0) * heads * job.sequence
     if model.kv_rank:  # latents before and behind their norms; queries, keys and values drawn out of them, keys with positions copied in
@@ -93,15 +95,24 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Any]:
         qkv = 2.0 * (heads * model.head_dim + 2 * keys) + (2.0 * (heads * model.head_dim + keys) if model.qk_norm != "none" else 0.0)
     return {
         "norm_in": (2.0 + job.stack.norm_kept) * norms * model.hidden / region,
-        "linear_in": kept * min(2, model.norms_per_layer) * model.hidden / region,
+        "linear_in": kept * inputs * model.hidden / region,
         **latent,
         "qkv": qkv,
         "scores": scores,
         "attention_out": 2.0 * heads * model.value_dim,
         "dropout_masks": (2.0 if model.dropout else 0.0) * model.hidden / region,
         "mlp_hidden": 2.0 * (2 if model.gated else 1) * model.ffn / plan.tp,
-        "act_out": kept * (1 + (job.stack.gate_kept if model.gated else 0.0)) * model.ffn / plan.tp,
+        "act_out": kept * (second + (job.stack.gate_kept if model.gated else 0.0)) * model.ffn / plan.tp,
+        **({"adapters": 2.0 * job.lora_rank * len(adapted(model, job.lora_targets))} if job.frozen else {}),
     }
+
+
+def trained_inputs(job: Job) -> tuple[int, int]:
+    """Of a layer's inputs of matrix products, those that gradients of weights need: of attention and the MLP (two where each norm makes
+    its own), and of the MLP's second product (1 or 0). Frozen matrices need theirs only if they have adapters.
+    """
+    apart = min(2, job.model.norms_per_layer)
+    return (1, 0) if job.frozen and job.lora_targets != "all" else (apart, 1)
 
 
 @formula("T · (norms + inputs + qkv + scores + attention + masks + MLP), bytes per token", "korthikanti22", "Equations 2 and 4")

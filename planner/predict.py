@@ -42,7 +42,7 @@ def batches(items: Sequence[Configured | None]) -> list[Batch]:
     for i, item in enumerate(items):
         if item is not None:
             job = item.job
-            batch = (job.sequence, job.global_batch, job.precision, job.attention, job.frozen, job.state_bytes)
+            batch = (job.sequence, job.global_batch, job.precision, job.attention, job.tuning, job.state_bytes)
             routing = (job.imbalance, job.capacity, job.overlap_experts)
             key = (id(job.stack), job.model, job.cluster, *batch, *routing)
             found.setdefault(key, []).append(i)

@@ -246,6 +246,24 @@ model_flops          | F   | FLOP   | model FLOPs a step
 mfu                  | MFU |        | model FLOPs utilisation
 tokens_per_second_per_gpu | tok |   | tokens a second and GPU
 host_bytes           | M_h | B      | host memory a node
+lora_rank            | r   |        | inner width of an adapter
+adapter_weights      | P_ad |       | parameters of a layer's adapters on a rank
+stage_adapters       | P_ai |       | parameters of adapters of a stage on a rank
+frozen_weights       | P_f |        | parameters that are frozen, on a rank
+quantized_weights    | P_q |        | of a layer's weights on a rank, those kept in 4 bits
+layer_frozen         | W_fl | B     | frozen weights of the largest layer on a rank
+frozen_bytes         | W_fr | B     | frozen weights of a stage on a rank, before sharding
+heaviest_frozen      | W_fm | B     | frozen weights on a rank of the heaviest stage
+frozen_experts       | W_fx | B     | frozen weights of routed experts on a rank of the heaviest stage
+frozen_parameters    | W_fp | B     | frozen weights and adapters
+frozen_gathered      | F_fp | B     | gathered frozen layers of ZeRO-3, and the matrix at work
+adapter_forward      | t_ma | s     | a layer's adapters, forward
+adapter_backward     | t_na | s     | a layer's adapters, backward
+adapted_forward      | t_mb | s     | a layer's matrix products and adapters, forward
+adapted_backward     | t_nb | s     | a layer's matrix products and adapters, backward
+frozen_each          | t_fe | s     | frozen weights gathered, a micro-batch
+adapted_each         | t_2a | s     | traffic of adapters and frozen weights, a micro-batch
+adapter_flops        | F_ad | FLOP  | FLOPs that adapters need a step
 kv_rank              | d_c |        | width of the latents of keys and values
 rope_dim             | d_r |        | of a key, the part that carries positions
 sliding_window       | n_w |        | tokens that a local layer looks back

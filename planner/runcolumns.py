@@ -53,7 +53,7 @@ COLUMNS: tuple[RunColumn, ...] = (
     RunColumn("schedule", "1f1b, 1f1b-interleaved, zb-1p, zb-2p, zb-v or dualpipev", "1f1b"),
     RunColumn("dtype", "bf16, fp16, fp8 or fp4", "bf16"),
     RunColumn("attention", "flash-1, flash-2, flash-3, flash (version not told), fused-softmax or unfused", "the stack's"),
-    RunColumn("finetune", "lora or qlora: the weights are frozen; anything else changes nothing", "every weight is trained"),
+    RunColumn("finetune", "lora or qlora: adapters of rank 16 on queries and values; all else changes nothing", "every weight is trained"),
     RunColumn("nccl_all_reduce_gb_s", "bus bandwidth of an all-reduce over all ranks, measured in that job", "from the network's rate"),
     RunColumn("nccl_all_gather_gb_s", "the same of an all-gather", "that of the all-reduce"),
     RunColumn("note", "what else is known, in words; some are understood, see below", NONE),

@@ -61,9 +61,13 @@ def configured(row: Row) -> Configured:
     cluster = _cluster(row, gpu, assumed)
     attention = _attention(row, stack, assumed)
     precision = told(row, "dtype") or assume(assumed, "dtype", "bf16")
+    tuning = _tuning(row)
+    targets = "attention" if model.kv_rank else "query-value"  # NeMo's recipes adapt linear_qkv alone for speed (performance_mode)
+    if tuning != "full":
+        assume(assumed, "finetune", f"{tuning} of rank 16 on {targets}")
     job = Job(
         model, cluster, stack, whole(row, "seq"), whole(row, "global_batch"), precision=precision, attention=attention,
-        gradient_bytes=_gradient_bytes(stack, precision), state_bytes=2 if narrow else 4, frozen=_adapted(row),
+        gradient_bytes=_gradient_bytes(stack, precision), state_bytes=2 if narrow else 4, tuning=tuning, lora_targets=targets,
         **(runmoe.routing(told(row, "note")) if model.experts else {}),
     )  # fmt: skip
     plan = _plan(row, job, assumed)
@@ -75,9 +79,10 @@ def _gradient_bytes(stack: Stack, precision: str) -> int:
     return 2 if precision == "fp16" and not stack.master_is_parameter else stack.gradient_bytes
 
 
-def _adapted(row: Row) -> bool:
-    """Whether adapters are trained, not the model; `--q-lora-rank` is a width of latent attention and none of an adapter's."""
-    return told(row, "finetune").lower() in ("lora", "qlora") and "lora-rank=" not in told(row, "note")
+def _tuning(row: Row) -> str:
+    """What is trained: adapters, or the model; `--q-lora-rank` is a width of latent attention and none of an adapter's."""
+    tuning = told(row, "finetune").lower()
+    return tuning if tuning in ("lora", "qlora") and "lora-rank=" not in told(row, "note") else "full"
 
 
 @lru_cache(maxsize=64)

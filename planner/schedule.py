@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from planner.architecture import Model
 from planner.collectives import hop_seconds
 from planner.compute import attended
 from planner.formula import formula
+from planner.lora import adapter_parameters
 from planner.parameters import attention_matrices, mlp_work
 from planner.plan import Plan
 from planner.specs import Job
@@ -149,12 +151,29 @@ def model_flops(job: Job) -> float:
 
     Of routed experts those a token visits; layers and heads of multi-token prediction with the rest.
     """
-    model = job.model
-    layers = model.layers + model.mtp_layers
-    heads = model.vocab * model.hidden * (1 + model.mtp_layers)
-    matrices = layers * attention_matrices(model) + mlp_work(model) + heads + 2 * model.mtp_layers * model.hidden**2
+    model, layers = job.model, job.model.layers + job.model.mtp_layers
     attention = 6.0 * layers * model.heads * (model.key_dim + model.value_dim) * 2 * attended(model, job.sequence)
-    return float(job.global_batch) * job.sequence * (6.0 * matrices + attention)
+    return float(job.global_batch) * job.sequence * (6.0 * matrices(model) + attention)
+
+
+def matrices(model: Model) -> int:
+    """Weights that multiply a token: of all layers and heads, of routed experts those it visits; count."""
+    layers, ahead = model.layers + model.mtp_layers, model.mtp_layers
+    heads = model.vocab * model.hidden * (1 + ahead)
+    return layers * attention_matrices(model) + mlp_work(model) + heads + 2 * ahead * model.hidden**2
+
+
+@formula("(4 · matrices + 6 · P_ad · L + 6 · L · a · (e_k + e_v) · s) · B · s", "lora21", "Section 4.2: frozen weights have no gradients")
+def adapter_flops(job: Job, model_flops: Any) -> float:
+    """FLOPs that training adapters needs for a step: frozen matrices forward and for the gradients of inputs, adapters for both; FLOP."""
+    own: float = job.model.layers * adapter_parameters(job.model, job.lora_targets, job.lora_rank)
+    return float(model_flops) + float(job.global_batch) * job.sequence * (6.0 * own - 2.0 * matrices(job.model))
+
+
+def needed_flops(job: Job) -> float:
+    """FLOPs that the job needs for a step, whatever it trains; FLOP."""
+    whole = model_flops(job)
+    return adapter_flops(job, whole) if job.frozen else whole
 
 
 @formula("F / (t_step · W · R)", "palm22", "Appendix B")

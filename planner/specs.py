@@ -13,6 +13,7 @@ from planner.architecture import Model
 from planner.checks import checked, choice
 from planner.constants import CONSTANTS, Constants
 from planner.errors import FieldError
+from planner.lora import TARGETS, TUNINGS, check_adapters
 
 GIB = float(2**30)
 PRECISIONS = ("bf16", "fp16", "fp8", "fp4")
@@ -185,6 +186,7 @@ class Stack:
         0.3  # of what 8 or 4 bits gain in one product, the share that such kernels gain: experts' tokens are cast, padded
     )
     permute_traffic: float = 1.0  # traffic of permuting tokens over one read and one write a copy
+    tunings: tuple[str, ...] = ("full",)  # what it trains: all weights (full), adapters on frozen ones (lora), on ones in 4 bits (qlora)
     usual_expert_tensor: str = "one"  # where a measured run does not tell: one, or tp
     # what its users choose where a measured run does not tell
     usual_zero: int = 1
@@ -213,6 +215,8 @@ class Stack:
         choice("usual_expert_tensor", self.usual_expert_tensor, ("one", "tp"))
         for schedule in self.schedules:
             choice("schedules", schedule, SCHEDULES)
+        for tuning in self.tunings:
+            choice("tunings", tuning, TUNINGS)
         choice("attention", self.attention, ATTENTIONS)
         shares = (
             "activation_overhead",
@@ -247,7 +251,9 @@ class Job:
     imbalance: float = 1.0  # tokens on the rank whose experts get the most, over the mean
     capacity: float = 0.0  # of each expert, over its mean share of the tokens: more are dropped, fewer padded; 0: dropless
     overlap_experts: bool = False  # hide the experts' all-to-all behind another micro-batch, where stack and plan allow it
-    frozen: bool = False  # the weights are: adapters of negligible size are trained (LoRA)
+    tuning: str = "full"  # every weight is trained; or adapters on frozen weights (lora), or on weights in 4 bits (qlora)
+    lora_rank: int = 16  # inner width of the adapters
+    lora_targets: str = "attention"  # the matrices that have them: all of attention, query-value alone, or all of a layer
     constants: Constants = CONSTANTS
 
     def __post_init__(self) -> None:
@@ -255,9 +261,11 @@ class Job:
             self,
             {
                 "sequence": (1, 2**34), "global_batch": (1, 2**34), "gradient_bytes": (2, 4), "state_bytes": (1, 4), "headroom": (0, 0.95),
-                "imbalance": (1, 100), "capacity": (0, 100),
+                "imbalance": (1, 100), "capacity": (0, 100), "lora_rank": (1, 65_536),
             },
         )  # fmt: skip
+        choice("tuning", self.tuning, TUNINGS)
+        choice("lora_targets", self.lora_targets, TARGETS)
         choice("precision", self.precision, PRECISIONS)
         choice("optimizer", self.optimizer, OPTIMIZERS)
         choice("attention", self.attention, ATTENTIONS)
@@ -270,6 +278,17 @@ class Job:
             raise FieldError(
                 "sequence", f"sequence {self.sequence:,} is beyond the {self.model.max_positions:,} learned positions of {self.model.name}"
             )
+
+        if self.tuning not in self.stack.tunings:
+            trained = " or ".join(self.stack.tunings)
+            raise FieldError("tuning", f"{self.stack.title} is planned with tuning {trained}, not {self.tuning}; set tuning to {trained}")
+        if self.frozen:
+            check_adapters(self.model, self.tuning, self.lora_targets, self.precision)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the model's own weights are: adapters are trained in their place."""
+        return self.tuning != "full"
 
     @cached_property
     def around_experts(self) -> Job:

@@ -85,11 +85,6 @@ def pp_seconds(job: Job, plan: Plan, tokens: Any, micro_batches: Any) -> Any:
     return np.where(plan.pp > 1, 2.0 * hop * count, 0.0)
 
 
-def reduced_bytes(job: Job) -> float:
-    """Bytes of gradient sent for each parameter; none where the weights are frozen."""
-    return 0.0 if job.frozen else float(job.stack.gradient_reduce_bytes)
-
-
 def buckets(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
     """Messages that gradients or weights are sent in; count."""
     whole = job.stack.bucket_parameters
@@ -125,7 +120,7 @@ def _parts(plan: Plan, heaviest_weights: Any, heaviest_experts: Any) -> list[tup
 
 def _replicas(job: Job, group: Group, weights: Any) -> Any:
     """All-reduce of the sharded gradients between the replicas of HSDP (or of a partly sharded optimizer)."""
-    message = reduced_bytes(job) * weights / group.shard
+    message = float(job.stack.gradient_reduce_bytes) * weights / group.shard
     return all_reduce_seconds(job, group.replicas, group.stride * group.shard, message)
 
 
@@ -139,7 +134,7 @@ def reduce_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: A
     """Gradient traffic once a step, ZeRO 0 and 1 (and whatever a pipeline syncs once); seconds."""
     total = _tied(job, plan)
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
-        gradients, sent = reduced_bytes(job) * weights, buckets(job, plan, weights)
+        gradients, sent = float(job.stack.gradient_reduce_bytes) * weights, buckets(job, plan, weights)
         whole = all_reduce_seconds(job, group.whole, group.stride, gradients, sent)
         scatter = gather_seconds(job, group.shard, group.stride, gradients, sent) + _replicas(job, group, weights)
         total = total + np.select([plan.zero == 0, _synced(job, plan)], [whole, scatter], 0.0)
@@ -158,9 +153,9 @@ def gather_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: A
 
 def _tied(job: Job, plan: Plan) -> Any:
     """Gradients of a tied embedding, added between the first and the last stage (Megatron-LM, finalize_model_grads)."""
-    if not job.model.tied:
+    if not job.model.tied or job.frozen:
         return 0.0
-    message = reduced_bytes(job) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp
+    message = float(job.stack.gradient_reduce_bytes) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp
     stride = plan.tp * plan.cp * plan.dp * np.maximum(plan.pp - 1, 1)
     return np.where((plan.pp > 1) & ~in_v(plan), all_reduce_seconds(job, 2, stride, message), 0.0)
 
@@ -179,7 +174,7 @@ def reduce_each(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: A
     times = np.where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
     total: Any = 0.0
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
-        scatter = gather_seconds(job, group.shard, group.stride, reduced_bytes(job) * weights, units)
+        scatter = gather_seconds(job, group.shard, group.stride, float(job.stack.gradient_reduce_bytes) * weights, units)
         gather = gather_seconds(job, group.shard, group.stride, WEIGHT_BYTES * weights, units)
         total = total + scatter + _replicas(job, group, weights) + times * gather
     return np.where((plan.zero >= 2) & ~kept_whole(job, plan), total, 0.0)
@@ -212,7 +207,7 @@ def dp_seconds(
 def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
     """The optimizer's step on one rank; seconds."""
     shares = [w / np.where(plan.zero >= 1, group.shard, 1) for group, w in _parts(plan, heaviest_weights, heaviest_experts)]
-    owned = (0.0 if job.frozen else 1.0) * sum(shares)
+    owned: Any = sum(shares)
     if job.offload_optimizer:
         sent = (job.gradient_bytes + WEIGHT_BYTES) * owned / job.cluster.gpu.pcie_bytes_s
         return sent + owned * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S

@@ -18,6 +18,7 @@ from planner.space import AXES
 from planner.specs import GIB, Gpu, Stack
 from tui import axes
 
+NOTHING = ("", "0", "full")  # what a field reads beside which others say nothing
 Texts = Mapping[str, tuple[str, bool]]  # what every line of the forms reads, and whether a person set it
 
 
@@ -82,8 +83,8 @@ def listed(document: Document, texts: Texts) -> dict[str, tuple[Entry, ...]]:
 
 def _counts(texts: Texts, f: Field) -> bool:
     """Whether a field says something: the one it stands beside is not 0, or it is a size that the model has."""
-    own = f.spec == "model" and texts[f.key][0] not in ("", "0")
-    return own or texts[f.beside][0] not in ("", "0")
+    own = f.spec == "model" and texts[f.key][0] not in NOTHING
+    return own or texts[f.beside][0] not in NOTHING
 
 
 def _idle(document: Document, texts: Texts) -> frozenset[str]:

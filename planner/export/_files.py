@@ -58,6 +58,16 @@ def sharded_by_fsdp(request: Request, title: str) -> Iterator[str]:
         yield f"{job.cluster.gpus:,} GPUs do not fill whole nodes of {d.gpus_per_node}: take a multiple, or set gpus_per_node"
 
 
+def adapter_notes(request: Request) -> Iterator[str]:
+    """What a script must do where adapters are trained."""
+    job = request.job
+    where = {"all": "all linear layers", "attention": "the matrices of attention", "query-value": "queries and values"}[job.lora_targets]
+    if job.frozen:
+        yield f"your script must freeze the weights and add the adapters: rank {job.lora_rank} on {where}"
+    if job.tuning == "qlora":
+        yield "your script must load the frozen weights in 4 bits: NF4 with double quantization, stored as bf16 under FSDP"
+
+
 def kept_apart(request: Request, d: Degrees) -> Iterator[str]:
     """Notes on what changes speed or memory alone, whatever the target."""
     job = request.job

@@ -30,7 +30,7 @@ def comment(lines: Iterable[str]) -> str:
 def not_as_given(job: Job, framework: str) -> list[str]:
     """Reasons against a job that none of these frameworks would train as it is given."""
     pairs = (
-        (job.frozen, f"{framework} trains whole models here, without adapters on frozen weights; set frozen to no"),
+        (job.frozen, f"{framework} trains whole models here, without adapters on frozen weights; set tuning to full"),
         (job.model.dropout, f"tmplan cannot turn dropout on in {framework}; take a model without dropout"),
         (job.model.mtp_layers > 0, f"multi-token prediction cannot be written for {framework}; set mtp_layers to 0"),
         (job.optimizer == "adamw-8bit", f"{framework} has no 8-bit AdamW; use adamw"),

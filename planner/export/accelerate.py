@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from planner.export._degrees import degrees
-from planner.export._files import MODEL, OPTIMIZERS, fsdp_notes, fsdp_settings, kept_apart, never, sharded_by_fsdp, yaml_file
+from planner.export._files import MODEL, OPTIMIZERS, adapter_notes, fsdp_notes, fsdp_settings, kept_apart, never, sharded_by_fsdp, yaml_file
 from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "accelerate.yaml"
@@ -91,9 +91,7 @@ def notes(request: Request) -> list[str]:
         found.append("on each machine give its own --machine_rank, and everywhere --main_process_ip and --main_process_port of the first")
     if d.cp > 1:
         found.append(RING)
-    if job.frozen:
-        found.append("your script must freeze the weights and add the adapters")
-    return [*found, *fsdp_notes(request, d), *kept_apart(request, d)]
+    return [*found, *adapter_notes(request), *fsdp_notes(request, d), *kept_apart(request, d)]
 
 
 def write(request: Request) -> Exported:

@@ -7,6 +7,7 @@ from typing import Any
 from planner.export._degrees import degrees
 from planner.export._files import OPTIMIZERS, fsdp_notes, fsdp_settings, kept_apart, never, sharded_by_fsdp, yaml_file
 from planner.export.registry import Exported, Request, Target, register
+from planner.specs import Job
 
 MAIN = "axolotl.yaml"
 TITLE = "axolotl"
@@ -21,7 +22,10 @@ MODEL = (
 RING = "axolotl's context parallelism needs ring-flash-attn and FlashAttention-2"
 DEEP_EP = "expert parallelism needs deep_ep installed"
 EIGHT_BITS = "fp8 is torchao's, and gains with torch_compile alone"
-LORA = "rank, alpha and target modules of the adapters are placeholders: the plan takes adapters of negligible size"
+LORA = "lora_alpha is a placeholder, and target modules are named as Llama, Qwen and DeepSeek name them: another model has other names"
+# Of attention, as transformers names them: models/llama/modeling_llama.py, models/deepseek_v3/modeling_deepseek_v3.py.
+PLAIN = {"query-value": ["q_proj", "v_proj"], "attention": ["q_proj", "k_proj", "v_proj", "o_proj"]}
+LATENT = ["kv_a_proj_with_mqa", "kv_b_proj", "o_proj"]
 RATE = "tmplan plans no learning rate and no number of steps: the rate in the file is a placeholder; put your own"
 
 
@@ -71,14 +75,27 @@ def config(request: Request) -> dict[str, Any]:
     }
     if job.precision == "fp8":
         values |= {"fp8": True, "torch_compile": True}
-    if job.frozen:
-        values |= {"adapter": "lora", "lora_r": 16, "lora_alpha": 32, "lora_target_linear": True}
+    values |= adapter(job)
     if d.ep > 1:
         values |= {"plugins": [PLUGIN], "expert_parallel_size": d.ep, "expert_parallel_fallback_on_unsupported": False}
     if d.zero:
         values["fsdp_version"] = 2
         values["fsdp_config"] = fsdp_settings(request, "offload_params")
     return values
+
+
+def adapter(job: Job) -> dict[str, Any]:
+    """The adapters, and the weights in 4 bits under them: NF4 with double quantization unless bnb_config_kwargs says otherwise."""
+    if not job.frozen:
+        return {}
+    values: dict[str, Any] = {"adapter": job.tuning, "lora_r": job.lora_rank, "lora_alpha": 2 * job.lora_rank}
+    if job.lora_targets == "all":
+        values["lora_target_linear"] = True
+    elif job.model.kv_rank:
+        values["lora_target_modules"] = [*(["q_a_proj", "q_b_proj"] if job.model.q_rank else ["q_proj"]), *LATENT]
+    else:
+        values["lora_target_modules"] = PLAIN[job.lora_targets]
+    return values | ({"load_in_4bit": True} if job.tuning == "qlora" else {})
 
 
 def notes(request: Request) -> list[str]:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from planner.export._degrees import degrees
-from planner.export._files import MODEL, PLACEHOLDERS, kept_apart, never
+from planner.export._files import MODEL, PLACEHOLDERS, adapter_notes, kept_apart, never
 from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "ds_config.json"
@@ -114,9 +114,7 @@ def notes(request: Request) -> list[str]:
         found.append(GROUPS)
     if d.ep > 1:
         found.append(PRESETS)
-    if job.frozen:
-        found.append("your script must freeze the weights and add the adapters")
-    return [*found, *kept_apart(request, d)]
+    return [*found, *adapter_notes(request), *kept_apart(request, d)]
 
 
 def write(request: Request) -> Exported:

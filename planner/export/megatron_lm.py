@@ -228,7 +228,7 @@ def refusals(request: Request) -> list[str]:
         (job.offload_optimizer and d.zero >= 2, "the optimizer is offloaded under ZeRO-1, not under Megatron-FSDP: set zero to 1"),
         (job.precision == "fp16" and d.ep > 1, "expert parallelism has no fp16: use bf16"),
         (job.precision == "fp4" and not job.cluster.gpu.arch.startswith("blackwell"), "NVFP4 needs a Blackwell GPU: use bf16 or fp8"),
-        (job.frozen, "adapters on frozen weights (LoRA) are not pretraining: plan without frozen"),
+        (job.frozen, "Megatron trains every weight here, no adapters on frozen ones (LoRA): set tuning to full"),
         (int(plan.zero) and d.dp * d.cp == 1, "sharding needs more than one data or context parallel rank: set zero to 0"),
     )  # fmt: skip
     return [*facts.architecture_refusals(model), *(sentence for wrong, sentence in said if wrong)]

@@ -20,7 +20,7 @@ MODELS = ("llama-3.2-1b", "llama-3.1-8b", "qwen2.5-7b", "gemma-2-2b", "qwen3-30b
 
 def asked(plan: Plan, changes: dict[str, object]) -> Request:
     """A request for a plan of the embedded example with some fields of its job changed, whether inputs name them or not."""
-    given = {key: changes[key] for key in ("gradient_bytes", "state_bytes", "frozen") if key in changes}
+    given = {key: changes[key] for key in ("gradient_bytes", "state_bytes") if key in changes}
     made = request(plan, **{key: value for key, value in changes.items() if key not in given})
     return replace(made, job=replace(made.job, **given))  # type: ignore[arg-type]
 

@@ -23,7 +23,8 @@ GOLDEN = {
     "hybrid-tensor": asked(Plan(tp=4, dp=4, dp_shard=2, dp_replicate=2, zero=2, sequence_parallel=1, recompute=1), SMALL),
     "context": asked(Plan(cp=4, dp=4, dp_shard=4, zero=3, recompute=2), SMALL | {"offload_optimizer": True}),
     "experts": asked(Plan(dp=16, dp_shard=16, ep=8, zero=3), MIXTURE),
-    "replicas": asked(Plan(dp=16), SMALL | {"optimizer": "adamw-8bit", "state_bytes": 1, "frozen": True}),
+    "qlora": asked(PLAIN, SMALL | {"stack": "pytorch-fsdp", "tuning": "qlora", "lora_rank": 64, "lora_targets": "all"}),
+    "replicas": asked(Plan(dp=16), SMALL | {"optimizer": "adamw-8bit", "state_bytes": 1, "tuning": "lora"}),
 }
 REFUSED = {
     "pipeline": (Plan(pp=2, dp=8, dp_shard=8, zero=3), SMALL),

@@ -242,7 +242,7 @@ REFUSED: dict[str, tuple[Callable[[], Request], str]] = {
     "narrow": (lambda: small(plan={"zero": 0}, state_bytes="2"), "set zero to 1"),
     "offload": (lambda: small(plan={"zero": 2, "pp": 1, "dp": 8, "dp_shard": 8}, offload_optimizer=True), "not under Megatron-FSDP"),
     "fp16": (lambda: small(SPARSE, {"ep": 2}, precision="fp16"), "no fp16"),
-    "frozen": (lambda: Request(replace(small().job, frozen=True), small().plan), "without frozen"),
+    "frozen": (lambda: Request(replace(small().job, tuning="lora"), small().plan), "set tuning to full"),
     "batch": (lambda: small(global_batch=66), "must divide the global batch"),
 }  # fmt: skip
 
@@ -295,7 +295,8 @@ def test_every_field_was_decided() -> None:
     }  # fmt: skip
     job = {
         "model", "cluster", "stack", "sequence", "global_batch", "precision", "optimizer", "gradient_bytes", "state_bytes", "attention",
-        "offload_optimizer", "headroom", "imbalance", "capacity", "overlap_experts", "frozen",
+        "offload_optimizer", "headroom", "imbalance", "capacity", "overlap_experts", "tuning",
+        "lora_rank", "lora_targets",
     }  # fmt: skip
     assert {f.name for f in fields(Model)} == model | of_prediction
     assert {f.name for f in fields(Job)} == job | {"constants"}

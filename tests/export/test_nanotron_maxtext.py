@@ -39,6 +39,11 @@ def job_with(given: Request, **changes: Any) -> Request:
     return replace(given, job=replace(given.job, **changes))
 
 
+def adapting(given: Request) -> Request:
+    """The same on a stack that trains adapters, training those."""
+    return job_with(given, stack=replace(given.job.stack, tunings=("full", "lora")), tuning="lora")
+
+
 def model_with(given: Request, **changes: Any) -> Request:
     """The same with fields of its model changed."""
     return job_with(given, model=replace(given.job.model, **changes))
@@ -143,7 +148,7 @@ def test_capacity_drops_tokens() -> None:
 
 
 REFUSED: list[tuple[str, Callable[[], Request], str]] = [
-    ("nanotron", lambda: job_with(asked("nanotron", NANO), frozen=True), "frozen"),
+    ("nanotron", lambda: adapting(asked("nanotron", NANO)), "set tuning to full"),
     ("nanotron", lambda: job_with(asked("nanotron", NANO), precision="fp8"), "not fp8"),
     ("nanotron", lambda: job_with(asked("nanotron", NANO), gradient_bytes=2), "gradient_bytes to 4"),
     ("nanotron", lambda: job_with(asked("nanotron", NANO), offload_optimizer=True), "offload"),
@@ -164,7 +169,7 @@ REFUSED: list[tuple[str, Callable[[], Request], str]] = [
     ("nanotron", lambda: asked("nanotron", NANO.with_(zero=2)), "ZeRO-1"),
     ("nanotron", lambda: asked("nanotron", NANO.with_(dp_replicate=2)), "dp_replicate to 1"),
     ("nanotron", lambda: asked("nanotron", NANO.with_(recompute=3, recompute_layers=1)), "every layer or none"),
-    ("maxtext", lambda: job_with(asked("maxtext", MAX), frozen=True), "frozen"),
+    ("maxtext", lambda: adapting(asked("maxtext", MAX)), "set tuning to full"),
     ("maxtext", lambda: job_with(asked("maxtext", MAX), precision="fp16"), "fp16"),
     ("maxtext", lambda: job_with(asked("maxtext", FLAT), precision="fp8"), "gradient accumulation"),
     ("maxtext", lambda: job_with(asked("maxtext", MAX), optimizer="sgd", state_bytes=1), "state_bytes to 4"),

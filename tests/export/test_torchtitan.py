@@ -32,7 +32,8 @@ DECIDED = {  # what becomes of each field of a job
     "model": "written", "cluster": "written", "stack": "read by tmplan alone", "sequence": "written", "global_batch": "written",
     "precision": "written or refused", "optimizer": "written or refused", "gradient_bytes": "noted", "state_bytes": "noted",
     "attention": "noted", "offload_optimizer": "written", "headroom": "read by tmplan alone", "imbalance": "read by tmplan alone",
-    "capacity": "refused", "overlap_experts": "written", "frozen": "refused", "constants": "read by tmplan alone",
+    "capacity": "refused", "overlap_experts": "written", "tuning": "refused", "lora_rank": "refused",
+    "lora_targets": "refused", "constants": "read by tmplan alone",
 }  # fmt: skip
 
 
@@ -189,7 +190,7 @@ def test_every_field_of_a_job_is_decided() -> None:
 
 
 REFUSED: list[tuple[Callable[[], Request], str]] = [
-    (lambda: job_with(titan(SHARDED), frozen=True), "frozen"),
+    (lambda: job_with(titan(SHARDED), tuning="lora"), "set tuning to full"),
     (lambda: job_with(titan(SHARDED), precision="fp16"), "no fp16"),
     (lambda: job_with(titan(SHARDED), optimizer="sgd"), "use adamw"),
     (lambda: job_with(titan(SHARDED), optimizer="adamw-8bit"), "8-bit"),

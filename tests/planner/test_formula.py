@@ -25,6 +25,7 @@ TEXT = """
     less link log2 masks matrices max min MLP nodes norms nothing of offloaded or otherwise over pace parts pass PCIe per positions
     products projection qkv read recompute recomputed repeats rest scores selective sequence SGD sliding slower softmax stages states
     sum tensor the then to token twice two under up weights what windows with within written ZeRO between
+    rows columns adapted both all QLoRA adapters each weight one matrix
     parallelism F1B repeated kept dropout node wherever gathered are hop weight fill these without capacity
     experts exp interval layers lookups one parameters prediction routed sqrt told too visited where least master step those while whole
 """

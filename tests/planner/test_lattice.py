@@ -123,6 +123,7 @@ REFUSED: dict[str, tuple[Job, Plan]] = {
     "first_layers": (small(), Plan(pp=4, recompute=3, recompute_layers=8)),
     "zero_known": (BARE, Plan(dp=2, zero=4)),
     "zero_alone": (small(), Plan(zero=1)),
+    "quantized": (replace(small(stack="deepspeed"), tuning="qlora"), Plan(tp=2)),
     "zero_pipeline": (small(), Plan(pp=2, dp=8, zero=3)),
     "hsdp_stack": (POOR, Plan(dp=4, zero=3, dp_shard=2, dp_replicate=2)),
     "hsdp_zero": (small(), Plan(dp=4, zero=1, dp_shard=2, dp_replicate=2)),

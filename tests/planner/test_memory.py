@@ -117,12 +117,6 @@ def test_nanotron_splits_layers_by_their_work_and_counts_the_head() -> None:
     assert split.stage_layers(job, Plan(pp=8, dp=2).column(), stage)[:, 0].tolist() == [3, 2, 3, 2, 3, 2, 1, 0]
 
 
-def test_adapters_need_neither_gradients_nor_optimizer_states_of_frozen_weights() -> None:
-    """With frozen weights (LoRA) the weights are all that is kept of a model's states."""
-    parts = evaluate(replace(small(), frozen=True), Plan(tp=2, dp=8)).memory_parts
-    assert parts["gradients"][0] == parts["optimizer"][0] == 0 < parts["parameters"][0]
-
-
 def test_what_a_stack_does_not_fuse_it_keeps() -> None:
     """An unfused SwiGLU keeps 2 f more a token, an unfused norm its bytes a hidden unit, fp8 half of the products' inputs."""
     job, plan = bare(small()), Plan(dp=16)
