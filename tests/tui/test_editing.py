@@ -112,7 +112,7 @@ def test_every_field_is_reached_by_tab(model: str, stack: str) -> None:
             await it.pilot.press("tab")
         assert it.app.pane == "plans"
         of_adapters = {f.key for f in FIELDS if f.beside == "tuning"}  # every weight is trained
-    every = [entry.key for form in FORMS for entry in ENTRIES[form] if entry.key not in of_adapters]
+        every = [entry.key for form in FORMS for entry in ENTRIES[form] if entry.key not in of_adapters]
         of_experts = {f.key for f in FIELDS if f.beside} | {"ep", "etp", "schedule"}
         assert seen == (every if model.startswith("deepseek") else [key for key in every if key not in of_experts])
 
