@@ -9,7 +9,7 @@ from planner.formula import Step, formula, scalar, tracing
 from planner.goodput import Goodput, goodput_of
 from planner.parameters import active_parameters
 from planner.sanity import flops_floor
-from planner.schedule import model_flops
+from planner.schedule import needed_flops
 from planner.specs import Job
 from planner.training import Run
 
@@ -32,6 +32,12 @@ def backward_flops(visited_parameters: float, train_tokens: float) -> float:
     return 4.0 * visited_parameters * train_tokens
 
 
+@formula("2 · P · D_t", "lora21", "Section 4.2: frozen weights have no gradients")
+def frozen_backward(visited_parameters: float, train_tokens: float) -> float:
+    """Backward passes of the whole training where the model's weights are frozen; the adapters' own work is left out; FLOP."""
+    return 2.0 * visited_parameters * train_tokens
+
+
 @formula("C_f + C_b", "math101", "Compute Requirements: C = 6 P D")
 def train_flops(forward_flops: float, backward_flops: float) -> float:
     """Training by the rule of six; FLOP."""
@@ -39,9 +45,9 @@ def train_flops(forward_flops: float, backward_flops: float) -> float:
 
 
 @formula("F / (B · s) · D_t", "palm22", "Appendix B: attention counted, lookups not, of experts those a token visits")
-def exact_flops(model_flops: float, global_batch: float, sequence: float, train_tokens: float) -> float:
+def exact_flops(needed_flops: float, global_batch: float, sequence: float, train_tokens: float) -> float:
     """Training as the model's products have it; FLOP."""
-    return model_flops / (global_batch * sequence) * train_tokens
+    return needed_flops / (global_batch * sequence) * train_tokens
 
 
 @formula("D_t / (B · s), the last one whole", "tmplan", "every step takes the whole batch")
@@ -87,9 +93,9 @@ def co2_tonnes(energy_wh: float, co2_g_kwh: float) -> float:
 
 
 @formula("F / (t_step · W)", "palm22", "Appendix B")
-def achieved_flops(model_flops: float, step_seconds: float, gpus: float) -> float:
+def achieved_flops(needed_flops: float, step_seconds: float, gpus: float) -> float:
     """Model FLOPs a second on each GPU; FLOP/s."""
-    return model_flops / (step_seconds * gpus)
+    return needed_flops / (step_seconds * gpus)
 
 
 @dataclass(frozen=True)
@@ -118,8 +124,8 @@ def budget(job: Job, run: Run, step_seconds: float) -> Budget:
     """What training this job with steps of so many seconds comes to; FieldError where failures leave no time to train."""
     tokens, batch, sequence = float(run.train_tokens), float(job.global_batch), float(job.sequence)
     parameters = visited_parameters(job)
-    forward, backward = forward_flops(parameters, tokens), backward_flops(parameters, tokens)
-    step_flops = model_flops(job)
+    forward, backward = forward_flops(parameters, tokens), (frozen_backward if job.frozen else backward_flops)(parameters, tokens)
+    step_flops = needed_flops(job)
     steps = train_steps(tokens, batch, sequence)
     net = train_seconds(steps, step_seconds)
     good = goodput_of(job, run, scalar(step_seconds), net)

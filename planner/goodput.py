@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from planner.errors import FieldError
 from planner.formula import formula
+from planner.lora import adapter_parameters
 from planner.memory import WEIGHT_BYTES, optimizer_width
 from planner.parameters import mtp_parameters, total_parameters
 from planner.specs import Job
@@ -19,6 +20,12 @@ LEAST = 1e-3  # share of the time below which a job is told to make no progress
 def saved_parameters(job: Job) -> float:
     """Parameters in a checkpoint."""
     return float(total_parameters(job.model) + mtp_parameters(job.model))
+
+
+@formula("L · r · (rows + columns) of the adapted matrices", "lora21", "Section 4.2: a checkpoint holds the adapters alone")
+def saved_adapters(job: Job) -> float:
+    """Parameters in a checkpoint of adapters."""
+    return float(job.model.layers * adapter_parameters(job.model, job.lora_targets, job.lora_rank))
 
 
 @formula("(2 + g_m + u · states) · P_c, without the 2 where the master is the weight", "math101", "Model weights and optimizer states")
@@ -119,7 +126,7 @@ class Goodput:
 
 def goodput_of(job: Job, run: Run, step_seconds: float, train_seconds: float) -> Goodput:
     """What failures and checkpoints leave of the time of a job whose steps take so long; FieldError where next to nothing is left."""
-    size = saved_bytes(job, saved_parameters(job))
+    size = saved_bytes(job, (saved_adapters if job.frozen else saved_parameters)(job))
     save, mtbf = save_seconds(size, run.storage_bytes_s), mtbf_seconds(run.gpu_mtbf_s, float(job.cluster.gpus))
     young = young_seconds(save, mtbf)
     daly = daly_seconds(young, save, mtbf)

@@ -9,7 +9,7 @@ import numpy as np
 
 from planner.band import band
 from planner.columns import Column
-from planner.schedule import mfu, model_flops, tokens_per_second_per_gpu
+from planner.schedule import mfu, needed_flops, tokens_per_second_per_gpu
 from planner.search import Result
 
 
@@ -37,7 +37,7 @@ def figures(result: Result, rows: Any) -> Any:
         fits=result.fits[rows],
         host=result.host_bytes(rows),
         tokens_per_second_per_gpu=tokens_per_second_per_gpu(job, step),
-        mfu=mfu(job, model_flops(job), step),
+        mfu=mfu(job, needed_flops(job), step),
         step_band=band(job),
         memory_band=band(job, "memory"),
     )

@@ -293,10 +293,12 @@ changed_rate         | tok_c |      | tokens a second and GPU with one input cha
 rate_gain            | Δ_tok |      | what a change brings in tokens a second
 visited_parameters   | P   |        | parameters that a token visits
 saved_parameters     | P_c |        | parameters in a checkpoint
+saved_adapters       | P_ca |       | parameters in a checkpoint of adapters
 train_tokens         | D_t |        | tokens to train on
 tokens_per_parameter | r_t |        | tokens a parameter
 forward_flops        | C_f | FLOP   | forward passes of the whole training
 backward_flops       | C_b | FLOP   | backward passes of the whole training
+frozen_backward      | C_bf | FLOP  | backward passes of the whole training, weights frozen
 train_flops          | C   | FLOP   | training by the rule of six
 exact_flops          | C_e | FLOP   | training with attention, without embeddings
 train_steps          | n_s |        | steps to train

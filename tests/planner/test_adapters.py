@@ -8,11 +8,16 @@ import pytest
 
 from planner import lora, parameters, presets
 from planner.architecture import Model
+from planner.budget import budget
 from planner.errors import FieldError
 from planner.evaluate import evaluate, explain
+from planner.inputs import EXAMPLE, run_of
 from planner.memory import activation_terms
+from planner.order import figures
 from planner.plan import Plan
 from planner.schedule import model_flops, needed_flops
+from planner.search import search
+from planner.space import Space
 from planner.specs import Job
 from tests.planner.jobs import bare, example, mixture, small
 
@@ -186,3 +191,20 @@ def test_the_trees_of_adapters_give_the_tables_numbers(job: Job) -> None:
     assert trees["mfu"].value == pytest.approx(numbers.mfu[0], rel=1e-12)
     assert all(trees["memory"].find(name) for name in ("frozen_parameters", "stage_adapters", "frozen_bytes"))
     assert all(trees["step"].find(name) for name in ("adapter_forward", "adapter_backward", "adapted_each"))
+
+
+def test_budget_and_checkpoint_count_adapters_alone() -> None:
+    """Training comes to 4 P D for 6; a checkpoint holds the adapters and their states, a thousandth of the model's."""
+    run = run_of(EXAMPLE, small())
+    whole, tuned = (budget(job, run, 1.0) for job in (small(), replace(small(), tuning="lora")))
+    assert tuned.flops / whole.flops == pytest.approx(4 / 6)
+    assert tuned.exact_flops < whole.exact_flops
+    assert tuned.goodput.saved_bytes < whole.goodput.saved_bytes / 500
+
+
+def test_a_ranking_by_utilisation_counts_as_the_table_does() -> None:
+    """The utilisation that plans are ordered by is the one they are shown with."""
+    job = replace(small(), tuning="lora")
+    result = search(job, Space())
+    rows = result.order[:5]
+    assert figures(result, rows).mfu == pytest.approx(result.estimate(rows).mfu, rel=1e-9)

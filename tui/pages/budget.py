@@ -109,10 +109,12 @@ def compute(found: Found, width: int) -> Iterator[Line]:
     """FLOP of the training, and the rate they are done at."""
     known, judged, job = found.here.budget, found.sanity, found.job
     of_experts = ", of experts those visited" if job.model.experts else ""
+    back = 2 if job.frozen else 4  # frozen weights have no gradients
     yield heading("compute")
     yield from rows(
         (
-            Row("6 P D", f"{known.flops:.3e} FLOP", f"forward 2 P D {known.forward_flops:.3e}, backward 4 P D {known.backward_flops:.3e}"),
+            Row(f"{2 + back} P D", f"{known.flops:.3e} FLOP",
+                f"forward 2 P D {known.forward_flops:.3e}, backward {back} P D {known.backward_flops:.3e}"),
             Row("exactly", f"{known.exact_flops:.3e} FLOP", f"with attention, without lookups{of_experts}"),
             Row("rate", f"{judged.achieved / 1e12:,.1f} TFLOP/s", f"a GPU, {100 * judged.achieved / judged.peak:.1f} % of its "
                 f"{judged.peak / 1e12:,.0f}"),
