@@ -7,16 +7,16 @@ value that is allowed. A larger memory changes what fits and no plan's step, so 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from planner.best import Cancel, Found, Nothing, best, changed
+from planner.changes import INPUTS, Input, candidates, made, values_of
 from planner.errors import FieldError, TmplanError, UnknownName
 from planner.evaluate import explain as explain_plan
-from planner.fields import BY_KEY
 from planner.formula import Step, formula, tracing
-from planner.inputs import Inputs, node_size, resolve, shown
+from planner.inputs import Inputs, resolve
 from planner.plan import Plan
 from planner.rules import SENTENCES
 from planner.search import search
@@ -25,36 +25,6 @@ from planner.specs import Job
 
 FACTORS = (2.0, 1.1)
 SLIGHT = 0.01  # of the tokens a second: less is said to be nothing
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input: its name, what it is called, the fields that change together, and what it is to the job.
-
-    kind: rate (any number), count (doubled or halved), batch and sequence (to the next allowed value). A scale-up domain that is the node
-    grows with it.
-    """
-
-    key: str
-    label: str
-    fields: tuple[str, ...]
-    kind: str = "rate"
-    offload: bool = False  # counts where the optimizer's states are offloaded alone
-
-
-INPUTS = (
-    Input("peak", "peak rate", ("tflops_bf16", "tflops_fp8")),
-    Input("hbm", "HBM bandwidth", ("hbm_gb_s",)),
-    Input("memory", "memory size", ("memory_gib",)),
-    Input("link", "scale-up link", ("link_gb_s",)),
-    Input("nic", "NIC", ("nic_gbit_s",)),
-    Input("node", "node size", ("gpus_per_node", "link_domain"), "count"),
-    Input("domain", "link domain", ("link_domain",), "count"),
-    Input("batch", "global batch", ("global_batch",), "batch"),
-    Input("sequence", "sequence", ("sequence",), "sequence"),
-    Input("pcie", "PCIe", ("pcie_gb_s",), offload=True),
-    Input("host", "host memory", ("host_memory_gib",), offload=True),
-)
 
 
 @formula("tok", "tmplan", "with the input changed")
@@ -89,7 +59,7 @@ class Change:
     @property
     def unit(self) -> str:
         """The unit of the values."""
-        return BY_KEY[self.input.fields[0]].unit or ("GPUs" if self.input.kind == "count" else "")
+        return self.input.unit
 
 
 @dataclass(frozen=True)
@@ -199,72 +169,33 @@ def as_is(job: Job, plan: Plan) -> tuple[Found | None, str]:
 
 def _change(inputs: Inputs, space: Space, plan: Plan, one: Input, factor: float, cancelled: Cancel) -> Change | None:
     """One input changed by a factor; None where the job has none of it, or nothing changes."""
-    job = resolve(inputs)
-    values = {key: float(value) for key in one.fields if isinstance(value := shown(inputs)[key][0], int | float) and value}
+    job, values = resolve(inputs), values_of(inputs, one)
     if not values or (one.offload and not job.offload_optimizer):
         return None
-    if one.key == "node":
-        values["gpus_per_node"] = float(node_size(inputs))
-        if values["link_domain"] != values["gpus_per_node"]:
-            del values["link_domain"]
     before = values[one.fields[0]]
+    valid: tuple[float, Job] | None = None  # the first value that makes a job
     refused = ""
-    for after in _candidates(one, before, factor, plan):
+    for after in candidates(one, before, factor, plan):
         try:
-            made = _made(inputs, one, values, after / before)
+            there = made(inputs, one, values, after / before)
         except TmplanError as error:
-            refused = refused or f"{error}"
+            refused = refused or str(error)
             continue
-        if made == job:
+        if there == job:
             return None
-        this, why = as_is(made, plan)
+        this, why = as_is(there, plan)
         if this is not None:
-            return _with_best(Change(one, factor, before, after, this, None), made, space, cancelled)
-        refused = refused or why
-    after = next(_candidates(one, before, factor, plan))
-    change = Change(one, factor, before, after, None, None, f"not valid then: {refused}", refused)
-    try:
-        return _with_best(replace(change, best_why=""), _made(inputs, one, values, after / before), space, cancelled)
-    except TmplanError:
-        return change
+            return _with_best(Change(one, factor, before, after, this, None), there, space, cancelled)
+        valid, refused = valid or (after, there), refused or why
+    after = valid[0] if valid else next(candidates(one, before, factor, plan))
+    change = Change(one, factor, before, after, None, None, f"not valid then: {refused}", "" if valid else refused)
+    return _with_best(change, valid[1], space, cancelled) if valid else change
 
 
 def _with_best(change: Change, job: Job, space: Space, cancelled: Cancel) -> Change:
     """The same with the best plan of the changed job."""
     found = best(job, space, cancelled)
     return replace(change, best_why=found.why) if isinstance(found, Nothing) else replace(change, best=found)
-
-
-def _candidates(one: Input, before: float, factor: float, plan: Plan) -> Iterator[float]:
-    """Values to try, the one that was asked for first where it is allowed: the first with which the plan stays valid is taken."""
-    wanted = before * factor
-    if one.kind == "rate":
-        yield wanted
-    elif one.kind == "count":
-        yield before * 2 if factor > 1 else max(1.0, before // 2)
-    else:
-        if wanted == int(wanted):
-            yield wanted
-        if one.kind == "batch":
-            units = [plan.dp * plan.micro_batch, plan.dp * plan.micro_batch * plan.pp]
-        else:
-            power = int(before) & -int(before)  # the largest power of two in it
-            units = [max(1, min(power, 2 ** max(0, int(before).bit_length() - 4))), 2 * plan.cp * plan.tp]
-        for unit in units:
-            rounded = float((math.ceil if factor > 1 else math.floor)(wanted / unit) * unit)
-            if rounded >= 1 and rounded != before:
-                yield rounded
-        yield before * 2 if factor > 1 else max(1.0, before // 2)
-
-
-def _made(inputs: Inputs, one: Input, values: dict[str, float], factor: float) -> Job:
-    """The job with one input changed; errors of its fields."""
-    new = {key: round(value * factor) if BY_KEY[key].kind == "int" else value * factor for key, value in values.items()}
-    job = resolve(inputs.with_all(new))
-    if one.key == "peak" and job.cluster.gpu.flops_fp4:  # a rate that no field has
-        gpu = replace(job.cluster.gpu, flops_fp4=job.cluster.gpu.flops_fp4 * factor)
-        job = replace(job, cluster=replace(job.cluster, gpu=gpu))
-    return job
 
 
 def explain(found: Sensitivity, key: str, factor: float) -> dict[str, Step]:

@@ -7,12 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.best import Found, best
+from planner.changes import INPUTS
 from planner.errors import FieldError, UnknownName
 from planner.evaluate import evaluate
 from planner.inputs import EXAMPLE, Inputs, resolve, shown
 from planner.plan import Plan
 from planner.search import Cancelled, search
-from planner.sensitivity import INPUTS, Change, Sensitivity, explain, sensitivity
+from planner.sensitivity import Change, Sensitivity, explain, sensitivity
 from planner.space import Space
 
 EIGHT = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 64, "global_batch": 64, "sequence": 4096})
