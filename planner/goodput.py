@@ -6,14 +6,14 @@ import math
 from dataclasses import dataclass
 
 from planner.errors import FieldError
-from planner.formula import formula
+from planner.formula import formula, scalar
 from planner.lora import adapter_parameters
 from planner.memory import WEIGHT_BYTES, optimizer_width
 from planner.parameters import mtp_parameters, total_parameters
 from planner.specs import Job
 from planner.training import Run
 
-LEAST = 1e-3  # share of the time below which a job is told to make no progress
+LEAST = 1e-9  # share of the time below which a job is told to make no progress
 
 
 @formula("all parameters, routed experts and layers of prediction too", "tmplan", "each once, however many ranks hold it")
@@ -67,10 +67,10 @@ def daly_seconds(young_seconds: float, save_seconds: float, mtbf_seconds: float)
     return young_seconds * (1.0 + math.sqrt(share) / 3.0 + share / 9.0) - save_seconds
 
 
-@formula("the interval told, else τ_d, one step at least", "tmplan", "checkpoints lie between steps")
-def interval_seconds(daly_seconds: float, step_seconds: float, checkpoint_s: float | None) -> float:
+@formula("the interval told, else τ_d; t_step at least, T_n at most", "tmplan", "checkpoints lie between steps, one at the end")
+def interval_seconds(daly_seconds: float, step_seconds: float, train_seconds: float, checkpoint_s: float | None) -> float:
     """Training between two checkpoints; seconds."""
-    return max(daly_seconds if checkpoint_s is None else checkpoint_s, step_seconds)
+    return min(max(daly_seconds if checkpoint_s is None else checkpoint_s, step_seconds), train_seconds)
 
 
 @formula("τ_c / (θ_W · exp(t_re / θ_W) · (exp((τ_c + δ) / θ_W) - 1))", "daly06", "complete model: failures come at random, at any time")
@@ -130,7 +130,7 @@ def goodput_of(job: Job, run: Run, step_seconds: float, train_seconds: float) ->
     save, mtbf = save_seconds(size, run.storage_bytes_s), mtbf_seconds(run.gpu_mtbf_s, float(job.cluster.gpus))
     young = young_seconds(save, mtbf)
     daly = daly_seconds(young, save, mtbf)
-    interval = interval_seconds(daly, step_seconds, run.checkpoint_s)
+    interval = interval_seconds(daly, step_seconds, scalar(train_seconds), run.checkpoint_s)
     share = goodput(interval, save, run.restart_s, mtbf)
     if share < LEAST:
         raise FieldError(

@@ -26,6 +26,12 @@ def lifetime_flops(other_parameters: Any, same_loss_tokens: Any, served_tokens: 
     return 6.0 * other_parameters * same_loss_tokens + 2.0 * other_parameters * served_tokens
 
 
+@formula("2 · P · D_v", "sardana23", "Equation 2: inference")
+def serving_flops(visited_parameters: float, served_tokens: float) -> float:
+    """Serving so many tokens; FLOP."""
+    return 2.0 * visited_parameters * served_tokens
+
+
 @dataclass(frozen=True)
 class Size:
     """A model of the same estimated loss: its parameters and tokens, and the FLOP of training and serving it."""
@@ -69,9 +75,15 @@ def serving(law: Law, parameters: float, tokens: float, served_tokens: float) ->
     return Serving(law, loss, size(law, loss, parameters, served_tokens), best, shown)
 
 
-def explain(law: Law, parameters: float, tokens: float, served_tokens: float) -> Step:
+def explain(found: Serving, served_tokens: float) -> Step:
     """The tree of what the cheapest model of the same loss comes to over its life."""
-    best = serving(law, parameters, tokens, served_tokens).best.parameters
+    planned, best = found.planned, found.best.parameters
     with tracing() as trace:
-        loss = estimated_loss(law, parameters, tokens)
-        return trace.of(lifetime_flops(best, same_loss_tokens(law, loss, best), float(served_tokens)))
+        loss = estimated_loss(found.law, planned.parameters, planned.tokens)
+        return trace.of(lifetime_flops(best, same_loss_tokens(found.law, loss, best), float(served_tokens)))
+
+
+def explain_serving(parameters: float, served_tokens: float) -> Step:
+    """The tree of what serving takes."""
+    with tracing() as trace:
+        return trace.of(serving_flops(parameters, float(served_tokens)))

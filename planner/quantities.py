@@ -338,6 +338,12 @@ other_parameters     | P_o |        | parameters of another model
 same_loss_tokens     | D_o |        | tokens with which another model comes to the same loss
 served_tokens        | D_v |        | tokens served over the model's life
 lifetime_flops       | C_l | FLOP   | training and serving together
+serving_flops        | C_v | FLOP   | serving
+money                | K_b | $      | money to spend
+spent_flops          | C_a | FLOP   | FLOP to spend
+optimal_parameters   | P_b |        | parameters of the least loss for the FLOP
+ratio_parameters     | P_r |        | parameters at so many tokens a parameter
+bought_tokens        | D_b |        | tokens for the FLOP
 """)
 
 

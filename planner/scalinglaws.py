@@ -41,14 +41,34 @@ def least_parameters(law: Law, loss: float) -> float:
     return float((law.law_a / (loss - law.law_floor)) ** (1.0 / law.law_alpha))
 
 
-def optimum(law: Law, flops: float) -> tuple[float, float]:
-    """Parameters and tokens of the least loss for so many FLOP of training, C = 6 P D; Hoffmann et al. 2022, Equation 4."""
+@formula(
+    "(α · A_L / (β_L · B_L))^(1 / (α + β_L)) · (C_a / 6)^(β_L / (α + β_L))", "hoffmann22", "Equation 4, the coefficients of the law named"
+)
+def optimal_parameters(law: Law, spent_flops: float) -> float:
+    """Parameters of the least loss for so many FLOP of training."""
     scale = (law.law_alpha * law.law_a / (law.law_beta * law.law_b)) ** (1.0 / (law.law_alpha + law.law_beta))
-    parameters = scale * (flops / 6.0) ** (law.law_beta / (law.law_alpha + law.law_beta))
-    return parameters, flops / 6.0 / parameters
+    return float(scale * (spent_flops / 6.0) ** (law.law_beta / (law.law_alpha + law.law_beta)))
+
+
+@formula("sqrt(C_a / (6 · r_t))", "hoffmann22", "C = 6 P D with D = 20 P, or another ratio")
+def ratio_parameters(spent_flops: float, tokens_per_parameter: float) -> float:
+    """Parameters of so many FLOP of training at so many tokens a parameter."""
+    return math.sqrt(spent_flops / (6.0 * tokens_per_parameter))
+
+
+@formula("C_a / (6 · P_o)", "math101", "C = 6 P D")
+def bought_tokens(spent_flops: float, other_parameters: float) -> float:
+    """Tokens on which so many FLOP train a model."""
+    return spent_flops / (6.0 * other_parameters)
+
+
+def optimum(law: Law, flops: float) -> tuple[float, float]:
+    """Parameters and tokens of the least loss for so many FLOP of training."""
+    parameters = optimal_parameters(law, flops)
+    return parameters, bought_tokens(flops, parameters)
 
 
 def by_ratio(flops: float, tokens_per_parameter: float) -> tuple[float, float]:
-    """Parameters and tokens of so many FLOP, C = 6 P D, at so many tokens a parameter; Hoffmann et al. 2022 have 20."""
-    parameters = math.sqrt(flops / (6.0 * tokens_per_parameter))
-    return parameters, tokens_per_parameter * parameters
+    """Parameters and tokens of so many FLOP at so many tokens a parameter; Hoffmann et al. 2022 have 20."""
+    parameters = ratio_parameters(flops, tokens_per_parameter)
+    return parameters, bought_tokens(flops, parameters)

@@ -5,30 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from planner import evaluate
-from planner.budget import affordable_flops
+from planner import evaluate, reverse
 from planner.budget import explain as budget_trees
 from planner.checks import choice, real
-from planner.columns import write_parameters
 from planner.deadline import Best, Doubled
-from planner.errors import FieldError
 from planner.formula import Step
 from planner.inputs import BY_KEY, shown
 from planner.lifetime import Serving, Size
 from planner.planfile import Document
-from planner.scalinglaws import LAWS, Law, by_ratio, estimated_loss, optimum
-from planner.training import CHINCHILLA
-from tui.aligned import aligned
+from planner.reverse import Spent
 from tui.choosing import choose, tell_misfit
 from tui.cli import NO_PLAN, Answer
 from tui.cli_plan import job_values, reporting
 from tui.pages import budget as page
 from tui.pages import goodput as time_page
+from tui.pages import spending
 
 SCHEMA = 1  # of the JSON; docs/json.md
 
@@ -49,88 +44,44 @@ def budget(document: Document, *, pinned: bool, flops: float | None, money: floa
     tell_misfit(chosen)
     searching = reporting("GPUs reached, in search of the smallest cluster,")
     found = page.found(document.inputs, document.space, chosen.job, chosen.plan, progress=searching)
-    bought = list(reverse(found, flops, money))
+    spent = [reverse.by_flops(flops, found.run)] if flops is not None else []
+    spent += [reverse.by_money(money, found.run, found.here.budget)] if money is not None else []
     if format == "table":
         lines = list(page.told(found, width))
         times = time_page.found(found.job, found.run, found.here.budget.step_seconds)
         lines += [[], *time_page.told(times, width), [], *time_page.by_size(times, width)]
+        for one in spent:
+            lines += [[], *spending.bought(one, width)]
         text = "".join(f"{''.join(part for part, _ in line).removeprefix(' ').rstrip()}\n" for line in lines)
-        text += "".join(f"\n{line}\n" if i == 0 else f"{line}\n" for i, line in enumerate(buys(bought)))
         if explain:
-            text += "\n" + "".join(f"{line.rstrip()}\n" for line in explained(found))
+            text += "\n" + "".join(f"{line.rstrip()}\n" for line in explained(trees(found, spent)))
         return Answer(text, chosen.code)
-    data = as_json(document, found, bought)
+    data = as_json(document, found, spent)
     if format == "csv":
         return Answer(as_csv(data), chosen.code)
     if explain:
-        data["steps"] = {name: step.as_dict() for name, step in trees(found).items()}
+        data["steps"] = {name: step.as_dict() for name, step in trees(found, spent).items()}
     return Answer(json.dumps(data, indent=2, allow_nan=False) + "\n", chosen.code)
 
 
-def explained(found: page.Found) -> Iterator[str]:
-    """The trees of the numbers, as `tmplan explain` prints them."""
+def explained(steps: Mapping[str, Step]) -> Iterator[str]:
+    """The trees of numbers, as `tmplan explain` prints them, none told twice."""
     from tui.cli_explain import drawn
 
     seen: set[int] = set()
-    for i, step in enumerate(trees(found).values()):
+    for i, step in enumerate(steps.values()):
         if i:
             yield ""
         yield from drawn(step, None, seen=seen)
 
 
-def trees(found: page.Found) -> dict[str, Step]:
-    """The trees of the page, with that of the step in them."""
-    return found.steps | budget_trees(found.job, found.run, evaluate.explain(found.job, found.here.plan)["step"])
+def trees(found: page.Found, spent: Sequence[Spent]) -> dict[str, Step]:
+    """The trees of the page, with that of the step in them, and those of what budgets buy."""
+    bought = {f"{one.given}: {name}": step for one in spent for name, step in one.steps.items()}
+    return found.steps | bought | budget_trees(found.job, found.run, evaluate.explain(found.job, found.here.plan)["step"])
 
 
-def reverse(found: page.Found, flops: float | None, money: float | None) -> Iterator[dict[str, Any]]:
-    """What so many FLOP, or so much money, train: parameters and tokens by the rule and by each law, with the loss each law expects."""
-    known, run = found.here.budget, found.run
-    budgets = []
-    if flops is not None:
-        budgets.append(("flops", flops, flops))
-    if money is not None:
-        if not run.price_gpu_hour:
-            raise FieldError("money", "money needs the price of a GPU-hour; set --price-gpu-hour, such as 2.5")
-        budgets.append(("money", money, affordable_flops(known, found.job, run.price_gpu_hour, money)))
-    for kind, given, spent in budgets:
-        yield {"given": kind, "amount": given, "flops": spent, "models": [*models(spent, run.tokens_per_parameter)]}
-
-
-def models(flops: float, ratio: float) -> Iterator[dict[str, Any]]:
-    """Parameters and tokens of so many FLOP: at tokens a parameter, and at the least loss by each law."""
-    ratios = (CHINCHILLA,) if math.isclose(ratio, CHINCHILLA, rel_tol=1e-9) else (ratio, CHINCHILLA)
-    for one in ratios:
-        yield model(f"{one:,.4g} tokens a parameter", *by_ratio(flops, one))
-    for law in LAWS:
-        yield model(f"least loss, {law.name}", *optimum(law, flops))
-
-
-def model(by: str, parameters: float, tokens: float) -> dict[str, Any]:
-    """One model and its tokens, with the loss that each law expects."""
-    losses = {law.source: loss(law, parameters, tokens) for law in LAWS}
-    return {"by": by, "parameters": parameters, "tokens": tokens, "tokens_per_parameter": tokens / parameters, "losses": losses}
-
-
-def loss(law: Law, parameters: float, tokens: float) -> float:
-    """The loss a law expects; nats a token."""
-    return float(estimated_loss(law, parameters, tokens))
-
-
-def buys(bought: list[dict[str, Any]]) -> Iterator[str]:
-    """The lines of what a budget buys."""
-    for one in bought:
-        paid = f"${one['amount']:,.2f}, at this plan's rate " if one["given"] == "money" else ""
-        yield f"what {paid}{one['flops']:.3e} FLOP train, 6 P D"
-        lines = [("", "P", "tokens", "a parameter", *(f"loss, {law.name.split()[0]}" for law in LAWS))]
-        for m in one["models"]:
-            losses = (f"{value:.4f}" for value in m["losses"].values())
-            numbers = write_parameters(m["parameters"]), page.write_tokens(m["tokens"]), f"{m['tokens_per_parameter']:,.4g}"
-            lines.append((m["by"], *numbers, *losses))
-        yield from (f"  {line}" for line in aligned(lines, left=(0,)))
-
-
-def as_json(document: Document, found: page.Found, bought: list[dict[str, Any]]) -> dict[str, Any]:
+def as_json(document: Document, found: page.Found, spent: Sequence[Spent]) -> dict[str, Any]:
     """The budget as one object; docs/json.md says what each key means."""
     known, judged = found.here.budget, found.sanity
     own = {key: value for key, (value, _) in shown(document.inputs).items() if BY_KEY[key].group == "run"}
@@ -143,7 +94,7 @@ def as_json(document: Document, found: page.Found, bought: list[dict[str, Any]])
         "doubled": twice(found.doubled),
         "deadline": in_time(found),
         "serving": [served(one) for one in found.serving],
-        "buys": bought,
+        "buys": [buys(one) for one in spent],
     }  # fmt: skip
 
 
@@ -169,6 +120,12 @@ def in_time(found: page.Found) -> dict[str, Any] | None:
         "days": answer.deadline_s / page.DAY, "gpus": best.gpus if best else None, "plan": best.plan.named() if best else None,
         "budget": numbers(best) if best else None, "searched": answer.searched, "ruled_out": answer.ruled_out,
     }  # fmt: skip
+
+
+def buys(spent: Spent) -> dict[str, Any]:
+    """What one budget trains."""
+    models = [asdict(model) | {"tokens_per_parameter": model.tokens / model.parameters} for model in spent.models]
+    return {"given": spent.given, "amount": spent.amount, "flops": spent.flops, "models": models}
 
 
 def served(found: Serving) -> dict[str, Any]:

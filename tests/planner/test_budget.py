@@ -134,7 +134,7 @@ def test_money_buys_the_flop_it_pays_for() -> None:
     known = of(inputs, 6.3)
     assert known.cost is not None
     done = known.steps * 2048 * 8192 * known.exact_flops / known.tokens
-    assert b.affordable_flops(known, resolve(inputs), 3.0, known.cost) == pytest.approx(done)
+    assert b.spent_flops(known.cost, 3.0, known.achieved_flops, known.goodput.goodput) == pytest.approx(done)
 
 
 def test_what_is_left_open_follows_the_job() -> None:

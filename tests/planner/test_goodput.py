@@ -89,11 +89,12 @@ def test_more_failures_slower_storage_and_longer_restarts_never_help(gpus: int, 
 
 
 def test_an_interval_told_is_kept_and_never_less_than_a_step() -> None:
-    """A person's interval stands; one shorter than a step is a step."""
+    """A person's interval stands; one shorter than a step is a step, one longer than the training saves at its end."""
     job = example()
     run = run_of(EXAMPLE, job)
     assert g.goodput_of(job, replace(run, checkpoint_s=1800.0), 6.4, 1e6).interval_seconds == 1800
     assert g.goodput_of(job, replace(run, checkpoint_s=1.0), 6.4, 1e6).interval_seconds == 6.4
+    assert g.goodput_of(job, replace(run, checkpoint_s=1e6), 6.4, 640.0).interval_seconds == 640
 
 
 def test_a_cluster_that_never_gets_ahead_is_refused_with_what_would_help() -> None:

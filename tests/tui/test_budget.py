@@ -11,11 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from planner import planfile
+from planner import planfile, reverse
+from planner.budget import budget
 from planner.fields import FIELDS
-from planner.inputs import EXAMPLE, Inputs, resolve
+from planner.inputs import EXAMPLE, Inputs, resolve, run_of
 from planner.planfile import Document
+from planner.scalinglaws import LAWS
 from planner.search import search
 from planner.space import Space, parse_bounds
 from tui.cli import run
@@ -85,6 +89,24 @@ def test_a_budget_of_flop_or_money_gives_a_model_and_its_tokens(capsys: pytest.C
     assert code == 2 and "--price-gpu-hour" in err
     _, out, _ = said(capsys, *SMALL, "--money", "1e6", "--price-gpu-hour", "2")
     assert "$1,000,000.00" in out and "at this plan's rate" in out
+    _, out, _ = said(capsys, *SMALL, "--money", "1e6", "--price-gpu-hour", "2", "--width", "56", "--explain")
+    assert max(map(len, out.partition("\nC =")[0].splitlines())) <= 56
+    assert "K_b / p_h" in out and "t_step" in out and "linear" not in out.partition("\nC =")[0]
+
+
+@given(st.floats(1e18, 1e27), st.floats(0.01, 1e4), st.integers(10**6, 10**15))
+def test_every_model_that_a_budget_trains_takes_the_flop(flops: float, price: float, tokens: int) -> None:
+    """6 P D of each model is the budget; money is FLOP at a rate; of a law's own model no other of the budget has less loss by that law."""
+    job = resolve(INPUTS)
+    told = run_of(INPUTS.with_all({"price_gpu_hour": price, "train_tokens": tokens}), job)
+    known = budget(job, told, 6.0)
+    for spent in (reverse.by_flops(flops, told), reverse.by_money(flops / 1e16, told, known)):
+        for model in spent.models:
+            assert 6 * model.parameters * model.tokens == pytest.approx(spent.flops)
+            assert spent.steps[model.by].value == model.tokens
+        for law in LAWS:
+            own = next(model for model in spent.models if model.by == law.name)
+            assert own.losses[law.source] <= min(model.losses[law.source] for model in spent.models) + 1e-9
 
 
 @pytest.mark.parametrize(

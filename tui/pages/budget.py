@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING
 from planner import lifetime
 from planner.best import Found as Chosen
 from planner.budget import budget, explain
-from planner.columns import write_parameters, write_size
+from planner.columns import write_size
 from planner.deadline import LARGEST, PRIMES, Answer, Best, Doubled, doubled, smallest
 from planner.formula import Step
 from planner.inputs import Inputs, run_of
-from planner.lifetime import Serving
+from planner.lifetime import Serving, serving_flops
 from planner.quantities import write
 from planner.sanity import Sanity, sanity
 from planner.scalinglaws import LAWS
 from planner.space import Space
 from planner.specs import Job
 from planner.training import Run
-from tui.aligned import aligned
-from tui.pages.writing import Row, heading, named, rows, sentence, trees
+from tui.pages import spending
+from tui.pages.spending import write_tokens
+from tui.pages.writing import Row, counted, heading, named, rows, sentence, trees
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -67,8 +68,9 @@ def found(
     laws = LAWS if run.served_tokens and not job.model.experts else ()
     served = tuple(lifetime.serving(law, known.parameters, known.tokens, run.served_tokens) for law in laws)
     steps = explain(job, run, known.step_seconds)
-    if served:
-        steps["lifetime"] = lifetime.explain(LAWS[0], known.parameters, known.tokens, run.served_tokens)
+    if run.served_tokens:
+        steps["serving"] = lifetime.explain_serving(known.parameters, run.served_tokens)
+    steps |= {f"lifetime, {one.law.name}": lifetime.explain(one, run.served_tokens) for one in served}
     twice = doubled(inputs, space, here, cancelled)
     return Found(job, run, here, sanity(here.found, known.achieved_flops), twice, answer, served, steps)
 
@@ -100,11 +102,6 @@ def told(found: Found, width: int) -> Iterator[Line]:
             yield from lines
 
 
-def write_tokens(count: float) -> str:
-    """A number of tokens as people say it: 300B, 15.6T."""
-    return f"{count / 1e12:,.4g}T" if count >= 1e12 else f"{count / 1e9:,.4g}B" if count >= 1e9 else f"{count / 1e6:,.4g}M"
-
-
 def compute(found: Found, width: int) -> Iterator[Line]:
     """FLOP of the training, and the rate they are done at."""
     known, judged, job = found.here.budget, found.sanity, found.job
@@ -127,13 +124,17 @@ def compute(found: Found, width: int) -> Iterator[Line]:
 def money(found: Found, width: int) -> Iterator[Line]:
     """Time, GPU-hours, energy, cost and CO2."""
     known, run, job, band = found.here.budget, found.run, found.job, found.here.found.estimate.step_band
-    low, high = (known.elapsed_seconds * edge / DAY for edge in (band.low, band.high))
+    low, high = (write(known.elapsed_seconds * edge, "s") for edge in (band.low, band.high))
     yield heading("time and money")
     given = [
-        Row("training", write(known.train_seconds, "s"), f"{known.steps:,.0f} steps of {known.step_seconds:.4g} s"),
-        Row("goodput", f"{100 * known.goodput.goodput:.1f} %", f"{known.goodput.failures:,.0f} failures, checkpoints, restarts"),
-        Row("elapsed", write(known.elapsed_seconds, "s"), f"80 % of runs like it {low:,.4g} to {high:,.4g} days"),
-        Row("GPU-hours", f"{known.gpu_hours:,.0f}", f"{job.cluster.gpus:,} GPUs held all the time"),
+        Row("training", write(known.train_seconds, "s"), f"{counted(known.steps, 'step')} of {known.step_seconds:.4g} s"),
+        Row("goodput", f"{100 * known.goodput.goodput:.1f} %", f"{counted(known.goodput.failures, 'failure')}, checkpoints, restarts"),
+        Row("elapsed", write(known.elapsed_seconds, "s"), f"80 % of runs like it {low} to {high}"),
+        Row(
+            "GPU-hours",
+            f"{known.gpu_hours:,.{0 if known.gpu_hours >= 1000 else 2}f}",
+            f"{counted(job.cluster.gpus, 'GPU')} held all the time",
+        ),
     ]
     if known.energy_wh is None:
         given.append(Row("energy", "not told", "set board_w: the preset does not tell the GPU's power", "dim"))
@@ -187,42 +188,7 @@ def in_time(found: Found, width: int) -> Iterator[Line]:
 
 
 def served(found: Found, width: int) -> Iterator[Line]:
-    """Training and serving together, and smaller models of the same estimated loss."""
-    if not found.run.served_tokens:
-        return
-    known, tokens = found.here.budget, float(found.run.served_tokens)
-    serving = 2.0 * known.parameters * tokens
-    yield heading(f"serving {write_tokens(tokens)} tokens")
-    total = known.flops + serving
-    yield from rows(
-        (
-            Row("2 P a token", f"{serving:.3e} FLOP", f"{100 * serving / total:.1f} % of the model's life"),
-            Row("with training", f"{total:.3e} FLOP"),
-        ),
-        width,
-    )
-    if found.job.model.experts:
-        yield from sentence("published laws are of dense models: no smaller mixture of experts of the same loss is told", width, "dim", 2)
-    for law in found.serving:
-        yield []
-        yield from by_law(law, width)
-    if found.serving:
-        yield from sentence("laws differ: they were fitted to models of one family, far smaller than today's", width, "dim", 2)
-
-
-def by_law(found: Serving, width: int) -> Iterator[Line]:
-    """What one law says: models of the same loss, by size, and the cheapest."""
-    best = found.best
-    yield [(f"  {found.law.name}: estimated loss {found.loss:.4f}", "title")]
-    sizes = sorted({*found.sizes, best}, key=lambda size: -size.parameters)
-    lines = [("P", "tokens", "training", "with serving", "")]
-    for size in sizes:
-        mark = "cheapest" if size is best else "as planned" if size.parameters == found.planned.parameters else ""
-        figures = f"{size.train_flops:.3e}", f"{size.lifetime_flops:.3e}"
-        lines.append((write_parameters(size.parameters), write_tokens(size.tokens), *figures, mark))
-    first, *rest = aligned(lines, left=(4,))
-    yield [(f"  {first}", "dim")]
-    yield from ([(f"  {line}", "good" if "cheapest" in line else "text")] for line in rest)
-    kind = "smaller" if best.parameters < found.planned.parameters else "larger"
-    said = f"a {kind} model of {write_parameters(best.parameters)} on {write_tokens(best.tokens)} tokens saves {100 * found.saved:.1f} %"
-    yield from sentence(said, width, "text", 2)
+    """Training and serving together, and models of the same estimated loss, where there is anything to serve."""
+    if found.run.served_tokens:
+        tokens, known = float(found.run.served_tokens), found.here.budget
+        yield from spending.served(known, tokens, serving_flops(known.parameters, tokens), found.serving, width)

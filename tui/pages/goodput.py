@@ -15,7 +15,7 @@ from planner.quantities import write
 from planner.specs import Job
 from planner.training import Run
 from tui.aligned import aligned
-from tui.pages.writing import Row, heading, one, rows, sentence, trees
+from tui.pages.writing import Row, counted, heading, one, rows, sentence, trees
 
 if TYPE_CHECKING:
     from tui.lines import Line
@@ -77,14 +77,15 @@ def told(found: Found, width: int) -> Iterator[Line]:
     yield heading("failures and checkpoints")
     steps = max(1, round(good.interval_seconds / known.step_seconds))
     best = "the best (Daly)" if run.checkpoint_s is None else f"the best (Daly): {write(good.daly_seconds, 's')}"
-    if run.checkpoint_s is None and good.interval_seconds > good.daly_seconds:
-        best = f"one step; the best (Daly) would be {write(good.daly_seconds, 's')}"
+    if run.checkpoint_s is None and good.interval_seconds != good.daly_seconds:
+        which = "one step" if good.interval_seconds > good.daly_seconds else "once, at the end"
+        best = f"{which}; the best (Daly) would be {write(good.daly_seconds, 's')}"
     yield from rows(
         (
             Row("failures", f"{good.failures:,.1f}", f"one every {write(good.mtbf_seconds, 's')}: {each}"),
             Row("checkpoint", write(good.saved_bytes, "B"), "weights, master weights, optimizer states"),
             Row("writing it", write(good.save_seconds, "s"), f"at {write(run.storage_bytes_s, 'B/s')}, training waits"),
-            Row("interval", write(good.interval_seconds, "s"), f"{steps:,} steps; {best}; first order (Young): "
+            Row("interval", write(good.interval_seconds, "s"), f"{counted(steps, 'step')}; {best}; first order (Young): "
                 f"{write(good.young_seconds, 's')}"),
             Row("restart", write(run.restart_s, "s"), "from a failure to training again"),
         ),

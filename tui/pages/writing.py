@@ -95,6 +95,11 @@ def stacked(parts: Sequence[tuple[str, float]], cells_a_unit: float) -> str:
     return drawn
 
 
+def counted(count: float, what: str) -> str:
+    """A number of things: 1 step, 2,048 GPUs."""
+    return f"{count:,.0f} {what}{'s' * (round(count) != 1)}"
+
+
 def cut(text: str, width: int) -> str:
     """The text, an ellipsis at its end where it is longer than its room."""
     return text if len(text) <= width else text[: width - 1] + "…"
