@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner import budget as b
+from planner.errors import FieldError
 from planner.evaluate import evaluate
 from planner.inputs import EXAMPLE, Inputs, parse, resolve, run_of
 from planner.parameters import active_parameters
@@ -135,6 +136,24 @@ def test_money_buys_the_flop_it_pays_for() -> None:
     assert known.cost is not None
     done = known.steps * 2048 * 8192 * known.exact_flops / known.tokens
     assert b.spent_flops(known.cost, 3.0, known.achieved_flops, known.goodput.goodput) == pytest.approx(done)
+
+
+def test_another_gpu_brings_its_own_power() -> None:
+    """The power told of one GPU's board is dropped with it; tokens and price stay when GPU and model change."""
+    told = EXAMPLE.with_all({"board_w": 500.0, "price_gpu_hour": 2.0, "train_tokens": 10**12})
+    other = told.with_("gpu", "a100-80gb-sxm").with_("model", "llama-3.1-70b")
+    run = run_of(other, resolve(other))
+    assert (run.power_w, run.price_gpu_hour, run.train_tokens) == (400, 2, 10**12)
+    assert run_of(told, resolve(told)).power_w == 500
+
+
+@pytest.mark.parametrize(("text", "tokens"), [("15.6t", 15_600_000_000_000), ("300B", 300_000_000_000), ("3e11", 3 * 10**11), ("8k", 8192)])
+def test_tokens_are_written_as_people_say_them(text: str, tokens: int) -> None:
+    """b is a billion and t a trillion; what is no whole number stays refused."""
+    assert parse("train_tokens", text) == tokens
+    for wrong in ("8.3k", "0.0000000001b"):
+        with pytest.raises(FieldError):
+            parse("train_tokens", wrong)
 
 
 def test_what_is_left_open_follows_the_job() -> None:

@@ -27,7 +27,8 @@ TEXT = """
     sum tensor the then to token twice two under up weights what windows with within written ZeRO between
     rows columns adapted both all QLoRA adapters each weight one matrix
     parallelism F1B repeated kept dropout node wherever gathered are hop weight fill these without capacity
-    experts exp interval layers lookups one parameters prediction routed sqrt told too visited where least master step those while whole most
+    experts exp interval layers lookups one parameters prediction routed sqrt told too visited where least master step
+    those while whole most
 """
 WORDS = frozenset(SYMBOL.findall(TEXT))
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 from planner.budget import Budget, budget, explain
 from planner.errors import FieldError
 from planner.formula import Step
-from planner.goodput import Goodput, goodput_of
+from planner.goodput import Goodput, goodput, goodput_of
 from planner.inputs import run_of
 from planner.quantities import write
 from planner.specs import Job
 from planner.training import Run
 from tui.aligned import aligned
+from tui.chart import Axis, Series, plot
 from tui.pages.writing import Row, counted, heading, one, rows, sentence, trees
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tui.pages.subject import Subject
 
 TIMES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)  # as many GPUs as there are, for the table by size
+CHART = 10  # lines of the chart
 SHOWN = ("saving", "restarting", "redone", "failures")
 
 
@@ -66,7 +68,7 @@ def work(subject: Subject) -> Found:
 
 def draw(found: Found, width: int) -> list[Line]:
     """All lines: what fails, what is saved, what is left, other sizes of the cluster, and the trees of the numbers."""
-    lines = [*told(found, width), [], *by_size(found, width)]
+    lines = [*told(found, width), [], *by_interval(found, width), [], *by_size(found, width)]
     return [*lines, [], heading("where the numbers come from"), *trees(found.steps, width)]
 
 
@@ -102,6 +104,19 @@ def told(found: Found, width: int) -> Iterator[Line]:
         ),
         width,
     )
+
+
+def by_interval(found: Found, width: int) -> Iterator[Line]:
+    """The share that trains over the time between checkpoints, with the one taken and the best marked."""
+    good, restart = found.budget.goodput, found.run.restart_s
+    middle = good.daly_seconds
+    at = [middle * 10 ** (i / 20) for i in range(-30, 31)]
+    line = [(seconds / 60, 100 * goodput(seconds, good.save_seconds, restart, good.mtbf_seconds)) for seconds in at]
+    series = [Series(line, "·", "dim", "·"), Series([(middle / 60, max(share for _, share in line))], "b", "good")]
+    series.append(Series([(good.interval_seconds / 60, 100 * good.goodput)], "●"))
+    yield from sentence("share that trains, %, by interval (b: best, ●: taken)", width, "title")
+    write_minutes = Axis("minutes between checkpoints", lambda minutes: f"{minutes:.2g}" if minutes < 100 else f"{minutes:,.0f}", 10)
+    yield from plot(series, width, CHART, x=write_minutes, y=Axis("", lambda share: f"{share:.3g}"))
 
 
 def by_size(found: Found, width: int) -> Iterator[Line]:
