@@ -78,7 +78,7 @@ def least_step(job: Job) -> float:
     gain = max(narrow_gain(job.cluster.gpu, p) for p in ("bf16", job.precision))
     kept = min(1.0, job.capacity) if job.capacity else 1.0  # a capacity below 1 drops tokens before their experts
     products = model.layers * attention_matrices(model) + kept * mlp_work(model)
-    flops = 6.0 * products * job.global_batch * job.sequence
+    flops = (4.0 if job.frozen else 6.0) * products * job.global_batch * job.sequence  # frozen weights have no gradients
     return job.cluster.pace * flops / (job.cluster.gpus * gemm.training * gemm.flops_s * gain)
 
 

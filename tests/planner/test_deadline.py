@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 
 from planner import deadline as d
 from planner.best import WORDS
-from planner.inputs import EXAMPLE, Inputs
+from planner.inputs import EXAMPLE, Inputs, resolve
 from planner.search import Cancelled, search
 from planner.space import Space, parse_bounds
 from planner.specs import Job
@@ -53,6 +55,14 @@ def test_no_step_is_shorter_than_the_bound(job: Job) -> None:
     result = search(job)
     if len(result):
         assert result.step_seconds.min() >= d.least_step(job)
+
+
+@pytest.mark.parametrize(("tuning", "stack"), [("lora", "nemo"), ("qlora", "pytorch-fsdp")])
+def test_the_bound_counts_no_gradients_of_frozen_weights(tuning: str, stack: str) -> None:
+    """Adapters on frozen weights take two thirds of the products, and no plan less than the bound."""
+    job = resolve(SMALL.with_all({"gpus": 8, "tuning": tuning, "stack": stack}))
+    assert d.least_step(job) == pytest.approx(2 / 3 * d.least_step(replace(job, tuning="full")))
+    assert search(job).step_seconds.min() >= d.least_step(job)
 
 
 def test_a_deadline_nothing_meets_is_answered_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,7 +65,7 @@ def found(
     known = budget(job, run, float(estimate.step[0]))
     here = Best(Chosen(job, plan, estimate), known)
     answer = smallest(inputs, space, run.deadline_s, progress=progress, cancelled=cancelled) if run.deadline_s is not None else None
-    laws = LAWS if run.served_tokens and not job.model.experts else ()
+    laws = LAWS if run.served_tokens and not job.model.experts and not job.frozen else ()
     served = tuple(lifetime.serving(law, known.parameters, known.tokens, run.served_tokens) for law in laws)
     steps = explain(job, run, known.step_seconds)
     if run.served_tokens:

@@ -43,7 +43,7 @@ def served(known: Budget, tokens: float, serving: float, by: tuple[Serving, ...]
     said = (
         "laws differ: both rest on models of at most 16B parameters, and promise too much of very many tokens a parameter (Sardana 2023)"
         if by
-        else "published laws are of dense models: no smaller mixture of experts of the same loss is told"
+        else "published laws are of dense models trained from the start: no smaller model of the same loss is told"
     )
     yield from sentence(said, width, "dim", 2)
 
