@@ -179,12 +179,13 @@ def bars(rows: Sequence[Bar], width: int) -> list[Line]:
     values = [r.value for r in rows if math.isfinite(r.value)]
     most, least = max([*values, 0.0]), max([*(-v for v in values), 0.0])
     span = most + least or 1.0
-    behind = min(room - 1, math.ceil(least / span * room)) if least else 0
+    behind = min(room - 1, max(1, math.ceil(least / span * room))) if least else 0
     ahead = room - behind
-    unit = min(behind / least if least else math.inf, ahead / most if most else math.inf)
+    longest = max(most, least)
+    reach = min(behind * (longest / least) if least else math.inf, ahead * (longest / most) if most else math.inf)  # cells of the longest
     lines: list[Line] = []
     for row in rows:
-        size = abs(row.value) * unit if math.isfinite(row.value) and row.value else 0.0
+        size = abs(row.value) / longest * reach if math.isfinite(row.value) and row.value else 0.0
         hatched = "░" * max(1, round(size)) if row.value < 0 else ""
         bar = f"{hatched:>{behind}}│{_block(size) if row.value >= 0 else ''}"
         lines.append([(f"{row.label:<{left}} ", "text"), (bar.ljust(room + 1), row.role), (f"  {row.text:>{right}}", "text")])
@@ -208,7 +209,7 @@ def _limits(places: Sequence[float], axis: Axis) -> tuple[float, float]:
 
 def _round_values(low: float, high: float, most: int) -> list[float]:
     """Round numbers from low to high, so many at most (or two): multiples of 1, 2 or 5 times a power of ten."""
-    if not high > low:
+    if not high - low > 1e-300:
         return [low]
     least = (high - low) / max(1, most - 1)
     power = 10.0 ** math.floor(math.log10(least))

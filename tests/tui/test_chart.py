@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from itertools import pairwise
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tui.chart import Axis, Bar, Series, bars, plain, plot, scatter
@@ -49,6 +49,7 @@ def test_what_cannot_be_placed_is_left_out() -> None:
     assert text(plot([], 40, 10)) == ["nothing to draw"]
 
 
+@example([(0.0, 0.0), (2e-309, 2e-309)], 40, 10, 0)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=6), st.integers(30, 190), st.integers(6, 40), st.sampled_from([0, 2]))
 def test_a_plot_keeps_to_its_room(points: list[tuple[float, float]], width: int, height: int, log: int) -> None:
     """No line is wider than asked for and there are as many as asked for; a line has few changes of style."""
@@ -68,6 +69,8 @@ def test_bars_are_to_one_scale_and_name_their_sign_without_colour() -> None:
 
 
 @given(st.lists(NUMBERS, max_size=8), st.integers(40, 190))
+@example([2.2e-309], 40)
+@example([-2.2e-309, 1e12], 40)
 def test_bars_keep_to_their_room(values: list[float], width: int) -> None:
     """No bar is wider than the room it was given."""
     found = text(bars([Bar(f"input {i}", v, f"{v:+.1e}") for i, v in enumerate(values)], width))
