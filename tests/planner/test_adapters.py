@@ -19,6 +19,7 @@ from planner.schedule import model_flops, needed_flops
 from planner.search import search
 from planner.space import Space
 from planner.specs import Job
+from planner.traffic import reduce_once
 from tests.planner.jobs import bare, example, mixture, small
 
 NAMES = presets.names("models")
@@ -151,6 +152,18 @@ def test_qlora_pays_for_bringing_weights_into_16_bits() -> None:
     assert plain.step[0] < narrow.step[0] < 1.2 * plain.step[0]
     saved = plain.memory_parts["parameters"][0] - narrow.memory_parts["parameters"][0]
     assert saved == pytest.approx((2 - lora.NF4_BYTES) * linear, rel=1e-9)
+    once = linear * (2 + lora.NF4_BYTES) / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
+    batches = job.global_batch / 16
+    later = narrow.time_parts["compute"][0] - plain.time_parts["compute"][0]
+    assert later == pytest.approx(2 * once * batches, rel=1e-6)  # forward and backward
+
+
+def test_a_frozen_tied_embedding_is_not_added_between_stages() -> None:
+    """The first and the last stage of a pipeline sum the gradients of an embedding they share, unless it is frozen."""
+    job = small(model="llama-3.2-1b", nic_gbit_s=10, link_gb_s=10)
+    plan = Plan(pp=2, dp=1, tp=8, sequence_parallel=1)
+    whole, tuned = (reduce_once(one, plan.column(), 1e6)[0] for one in (job, replace(job, tuning="lora")))
+    assert job.model.tied and tuned == 0 < whole
 
 
 def test_experts_stay_whole_and_frozen() -> None:

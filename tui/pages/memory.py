@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tui.pages.subject import Subject
 
 PURPOSES = {  # in the order of the bar: the letter, and what it is
-    "parameters": ("P", "weights in 16 bits"),
+    "parameters": ("P", "weights"),
     "gradients": ("G", "gradients"),
     "optimizer": ("O", "master weights and optimizer states"),
     "experts": ("E", "weights, gradients and states of routed experts"),
