@@ -21,7 +21,7 @@ from tui.pages import fit as page
 
 SCHEMA = 1  # of the JSON; docs/json.md
 WIDTH = 100
-TOKENS = 8192  # the context that is asked for where none is named
+TOKENS = 8192  # the context that is asked for where none is named, or the longest that a model was trained for
 
 
 def fit(
@@ -33,7 +33,8 @@ def fit(
     """
     choice("format", format, ("table", "json"))
     job = resolve(document.inputs)
-    asked = Serving(**serving, context=contexts[0] if contexts else TOKENS, tp=tp or 1)
+    usual = TOKENS if largest else min(TOKENS, job.model.max_positions)
+    asked = Serving(**serving, context=contexts[0] if contexts else usual, tp=tp or 1)
     if largest:
         return listed(job, asked, document.version, format)
     if tp is None:
@@ -41,7 +42,7 @@ def fit(
         asked = replace(asked, tp=fewest or inference.degrees(job.model)[-1])
         narrate(f"tmplan: TP {asked.tp}, {'the fewest GPUs that hold it' if fewest else 'the most its heads allow, and not enough'}")
     dtypes = (asked.dtype,) if "dtype" in serving else page.DTYPES
-    found = page.found(job, asked, dtypes, contexts or page.CONTEXTS)
+    found = page.found(job, asked, dtypes, contexts)
     code = DONE if found.fits else NO_PLAN
     if format == "json":
         return Answer(json.dumps(as_json(found, document.version), indent=2, allow_nan=False) + "\n", code)

@@ -82,6 +82,14 @@ def test_what_cannot_be_is_refused_in_a_sentence(words: list[str], told: str, ca
     assert code == 2 and not out and told in err and err.count("\n") == 1
 
 
+def test_a_context_beyond_what_a_model_was_trained_for_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    """GPT-3's 2,048 positions are the one column where none is named; more is worked out if asked for, and said."""
+    _, out, _ = said(capsys, "--model", "gpt3-175b")
+    assert out.splitlines()[2].split() == ["weights", "GiB", "2k", "longest", "TP"] and "not trained" not in out
+    _, out, _ = said(capsys, "--model", "gpt3-175b", "--context", "4k")
+    assert "! gpt3-175b was not trained for more than 2,048 tokens." in out
+
+
 def test_explain_prints_the_formulas(capsys: pytest.CaptureFixture[str]) -> None:
     """Each with its source; without the option the tree is not printed."""
     _, out, _ = said(capsys, "--model", "llama-3.1-8b", "--explain")

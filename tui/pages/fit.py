@@ -54,10 +54,14 @@ class Found:
         return any(cell.fits for row in self.rows for cell in (*row.cells, row.asked))
 
 
-def found(job: Job, serving: Serving, dtypes: Sequence[str] = DTYPES, contexts: Sequence[int] = CONTEXTS) -> Found:
-    """The table of a job's model on its GPU; FieldError for a tensor-parallel degree that its heads cannot be divided by."""
+def found(job: Job, serving: Serving, dtypes: Sequence[str] = DTYPES, contexts: Sequence[int] = ()) -> Found:
+    """The table of a job's model on its GPU; FieldError for a tensor-parallel degree that its heads cannot be divided by.
+
+    contexts: its columns; where none are told, those of CONTEXTS that the model was trained for, or the longest it was.
+    """
     model, room = job.model, inference.room_of(job)
     inference.check_tp(model, serving.tp)
+    contexts = contexts or [n for n in CONTEXTS if n <= model.max_positions] or [model.max_positions]
     known, rows = models(), []
     for dtype in dtypes:
         own = replace(serving, dtype=dtype)
@@ -137,6 +141,8 @@ def sentences(found: Found) -> Iterator[str]:
     yield f"The cache takes {one:,.4g} KiB a token {where}{windows}."
     each = "the sequence" if s.batch == 1 else f"each of {s.batch:,} sequences"
     yield f"longest: tokens that fit in {each}; the preset says {model.max_positions:,} positions at most."
+    if max(cell.serving.context for cell in found.rows[0].cells) > model.max_positions:
+        yield f"! {model.name} was not trained for more than {model.max_positions:,} tokens."
     wide = [row.fewest for row in found.rows if row.fewest and row.fewest > found.node]
     nodes = f"; more than {found.node} are several nodes" if wide else ""
     yield f"TP: the fewest GPUs that hold {s.context:,} tokens{nodes}."
