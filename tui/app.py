@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError
+from tui import bindings, config
+from tui.session import Session, State, take
 
 if TYPE_CHECKING:
     from planner.planfile import Document
@@ -29,23 +31,52 @@ def check_terminal(path: Path | None = None) -> None:
         raise TmplanError(f"this terminal ({said}) cannot show the program; {instead} with the same options prints the same plans as text")
 
 
-def run(document: Document, path: Path | None) -> None:
-    """Open the program on a document, from a file or not, and return when it is left. TmplanError where there is no terminal."""
+def run(document: Document | None, path: Path | None, *, fresh: bool = False) -> None:
+    """Open the program and return when it is left: on a document, from a file or not, else where the last session ended, or on the example.
+
+    `fresh` leaves the last session aside. TmplanError where there is no terminal.
+    """
     check_terminal(path)
     os.environ.update(SETTINGS)
     from tui.planning import Planner, Question
 
+    settings = config.load()
+    bindings.use(settings.keys)
+    session = take()
+    state = opened(session, document, path, fresh=fresh)
+    now = state.history.now.document
     planner = Planner()
-    question = Question(document.inputs, document.space)
+    question = Question(now.inputs, now.space, state.view)
     generation = planner.ask(question)
     with contextlib.suppress(KeyboardInterrupt):  # ctrl+c before the keyboard is Textual's
         from tui.actions import Tmplan
 
-        program = Tmplan(document, path, planner=planner)
+        program = Tmplan(now, planner=planner, state=state, session=session, theme=settings.theme, notices=settings.faults)
         program.expect(question, generation)
         program.run(mouse=False)
         planner.stop()
+        session.close()
         if program._exception is not None:  # a fault of the program: Textual would print every local variable
             raise program._exception
         if program.return_code:
             sys.exit(program.return_code)
+
+
+def opened(session: Session, document: Document | None, path: Path | None, *, fresh: bool) -> State:
+    """The state to begin with. What was open before stays in the history of a document opened now: an undo brings it back."""
+    from planner.inputs import EXAMPLE
+    from planner.planfile import Document
+    from tui.history import History, Kept, Moment
+    from tui.rows import View
+
+    if fresh:
+        session.set_aside()
+    state = session.read()
+    if state is None:
+        return State(History([Moment.of(document or Document(EXAMPLE), path)]))
+    if document is not None:
+        kept = Kept(document)
+        state.history.push(Moment(kept, path, kept if path else None, f"opened {path.name}" if path else "started anew"))
+        state.chosen, state.view = document.plan, View()
+        state.refused.clear()
+    return state

@@ -103,16 +103,11 @@ def dispatch(argv: list[str]) -> Answer:
     return call(["open", *argv])
 
 
-def open_program(document: Document | None, path: Path | None = None) -> Answer:
-    """Open the terminal program on a document, or on the example."""
-    if document is None:
-        from planner.inputs import EXAMPLE
-        from planner.planfile import Document
-
-        document = Document(EXAMPLE)
+def open_program(document: Document | None, path: Path | None = None, *, fresh: bool = False) -> Answer:
+    """Open the terminal program on a document, or where the last session ended."""
     from tui.app import run as run_program
 
-    run_program(document, path)
+    run_program(document, path, fresh=fresh)
     return Answer()
 
 

@@ -52,8 +52,11 @@ def top(version: Annotated[bool, typer.Option("--version", is_eager=True, callba
 
 @app.command("open")
 @with_inputs
-def open_(given: dict[str, Any], file: opt.File = None, pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None) -> Answer:
-    """Open the program on a plan file, or on the example (Llama 3.1 405B on 16,384 H100), with what the options set.
+def open_(
+    given: dict[str, Any], file: opt.File = None, fresh: opt.Fresh = False, pin: opt.Pin = None, most: opt.Most = None,
+    least: opt.Least = None,
+) -> Answer:  # fmt: skip
+    """Open the program: on a plan file, on the example with what the options set, or, with neither, where the last session ended.
 
     Example: tmplan --model llama-3.1-8b --gpu h100-sxm --gpus 8
 
@@ -64,7 +67,9 @@ def open_(given: dict[str, Any], file: opt.File = None, pin: opt.Pin = None, mos
     from tui.cli import open_program
     from tui.cli_inputs import start
 
-    return open_program(start(file, given, pin, most, least), Path(file) if file else None)
+    asked = file or given or pin or most or least
+    document = start(file, given, pin, most, least) if asked else None
+    return open_program(document, Path(file) if file else None, fresh=fresh)
 
 
 @app.command("plan", epilog=EXIT_CODES)

@@ -15,6 +15,7 @@ from tui.axes import AXIS_HELP, metavar
 from tui.cli import Answer
 
 File = Annotated[str | None, typer.Argument(metavar="FILE", help="a plan file to start from", show_default=False)]
+Fresh = Annotated[bool, typer.Option("--fresh", help="leave the last session aside, and begin a new one")]
 Pin = Annotated[list[str] | None, typer.Option(metavar="AXIS=VALUES", help="pin axes as their own options do: tp=8,ep=1,2 (repeatable)")]
 Most = Annotated[list[str] | None, typer.Option("--max", metavar="AXIS=N", help="an axis at most: pp=16 (repeatable)")]
 Least = Annotated[list[str] | None, typer.Option("--min", metavar="AXIS=N", help="an axis at least: dp=4 (repeatable)")]

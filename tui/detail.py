@@ -22,7 +22,8 @@ from planner.columns import (
 from planner.specs import GIB, Job
 from tui.axes import idle
 from tui.layout import PANES
-from tui.lines import Line, LinePane, Run, fit, rule, wrap
+from tui.lines import Line, Run, fit, rule, wrap
+from tui.pagepane import PagePane
 
 if TYPE_CHECKING:
     from planner.costs import Estimate
@@ -54,15 +55,16 @@ def sentence(job: Job, plan: Plan) -> tuple[str, str]:
     )
 
 
-class Detail(LinePane):
-    """A scrolled view of one plan."""
+class Detail(PagePane):
+    """A scrolled view of one plan, or the page that is open in its place."""
+
+    digit = str(PANES.index("detail") + 1)
 
     def __init__(self) -> None:
-        super().__init__(id="detail")
+        super().__init__("detail")
         self.job: Job | None = None
         self.plan: Plan | None = None
         self.estimate: Estimate | None = None
-        self.top = 0
         self.cheap = True  # only the bars are in view: cheap enough to follow the cursor at once
         self._stages: list[dict[str, Any]] | None = None
         self._trees: dict[str, Step] | None = None
@@ -75,22 +77,23 @@ class Detail(LinePane):
         self.estimate = None
         self.redraw()
 
-    @property
-    def body(self) -> int:
-        """Rows of content there is room for."""
-        return max(1, self.size.height - self.titled)
-
     def move(self, by: int) -> None:
         """Scroll by lines, never beyond the last page."""
+        if self.page:
+            super().move(by)
+            return
         top = max(0, self.top + by)
         count = sum(1 for _ in islice(self._content(self.size.width), top + self.body))
         self.top = max(0, min(top, count - self.body))
         self.redraw()
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
+        if self.page:
+            yield from super().draw(width, height)
+            return
         if self.titled:
             note = self.job.cluster.calibration if self.job else ""
-            yield rule(str(PANES.index("detail") + 1), "detail", note, self.current, width)
+            yield rule(self.digit, "detail", note, self.current, width)
         yield from islice(self._content(width), self.top, self.top + height)
 
     def _content(self, width: int) -> Iterator[Line]:

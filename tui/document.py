@@ -13,9 +13,10 @@ from planner.columns import write_size
 from planner.errors import TmplanError
 from planner.fields import load
 from planner.inputs import FIELDS, Field, model_of, parse, shown, stack_of, text
+from planner.plan import Plan
 from planner.planfile import Document
-from planner.space import AXES
-from planner.specs import GIB, Gpu, Stack
+from planner.space import AXES, Bounds, Space
+from planner.specs import GIB, RECOMPUTES, Gpu, Job, Stack
 from tui import axes
 
 NOTHING = ("", "0", "full")  # what a field reads beside which others say nothing
@@ -64,6 +65,15 @@ def free(document: Document, key: str) -> Document:
     if BY_KEY[key].kind == "axis":
         return replace(document, space=document.space.with_(key, None))
     return replace(document, inputs=document.inputs.with_(key, None))
+
+
+def adopted(document: Document, job: Job, plan: Plan) -> Document:
+    """The document with every axis bounded to a plan's value; axes that say nothing of the job or the plan stay free."""
+    silent = axes.idle(job.model.experts > 0, job.stack) | ({"dp_replicate"} if not plan.zero else set())
+    bounds = {axis: Bounds((int(getattr(plan, axis)),)) for axis in AXES if axis not in silent}
+    if RECOMPUTES[plan.recompute] != "first":
+        bounds.pop("recompute_layers", None)
+    return replace(document, space=Space(bounds), plan=plan)
 
 
 def texts(document: Document) -> Texts:

@@ -48,20 +48,6 @@ class Exporting(Keyboard):
             return None
         return (answer.job, plan) if plan is not None else None
 
-    def show_ranks(self) -> None:
-        """Lay the ranks of the plan under the cursor over the panes."""
-        current = self.current_plan()
-        if current is None:
-            self.foot.say("there is no plan here to lay out on ranks; wait for the plans, or change what is asked", "bad")
-            return
-        from planner.rankmap import rank_map
-
-        try:
-            self.ranks.show(rank_map(*current))
-        except TmplanError as error:
-            self.foot.say(str(error), "bad")
-        self.arrange()
-
     def ask_target(self) -> None:
         """Ask what to write the plan under the cursor for, then where to."""
         current = self.current_plan()

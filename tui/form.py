@@ -28,6 +28,7 @@ class Form(LinePane):
         self.at = 0
         self.top = 0
         self.edit: LineEdit | None = None
+        self.labels: dict[str, str] = {}  # the letter at each field while a jump is being made
 
     @property
     def entry(self) -> Entry:
@@ -48,6 +49,11 @@ class Form(LinePane):
         keys = [entry.key for entry in self.entries]
         self.at = keys.index(key) if key in keys else min(self.at, len(keys) - 1)
         self.redraw()
+
+    def in_view(self) -> list[str]:
+        """The fields in view, from the top."""
+        room = self.size.height - self.titled
+        return [entry.key for entry in self.entries[self.top : self.top + room]]
 
     def move(self, by: int) -> bool:
         """Move the cursor; whether it could."""
@@ -98,8 +104,10 @@ class Form(LinePane):
         fault = entry.key in self.refused or entry.key in self.wrong
         text = self.refused[entry.key][0] if entry.key in self.refused else _written(entry, text)
         mark = "✗" if fault else "•" if by_hand else " "
-        label = f"{'▸' if here else ' '}{mark}{entry.label:<{LABEL}.{LABEL}} "
+        label = f"{self.labels.get(entry.key) or ('▸' if here else ' ')}{mark}{entry.label:<{LABEL}.{LABEL}} "
         room = width - cell_len(label)
+        if self.labels:
+            return [(label[:1], "key"), (label[1:], "dim"), (text, "text")]
         if here and self.edit:
             return [(label, "strong"), *self.edit.runs(room)]
         unit = f" {entry.unit}" if entry.unit and text else ""

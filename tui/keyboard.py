@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from textual import events
 
 from tui import document as edits
-from tui.bindings import FORM, lookup
+from tui.bindings import FORM, Binding, lookup
 from tui.overlay import Overlay
+from tui.paging import Paging
 from tui.picker import Picker
-from tui.program import Program
 from tui.prompt import Prompt
+from tui.welcome import Welcome
 
 
-class Keyboard(Program):
+class Keyboard(Paging):
     """The program with keys: prompts first, then what lies over the panes, then an open editor, then the bindings."""
+
+    def start(self) -> None:
+        self.jumps: dict[str, tuple[str, str]] = {}  # the letters of a jump being made: the pane and the field or place each goes to
+        super().start()
 
     async def on_key(self, event: events.Key) -> None:
         event.stop()
@@ -24,14 +27,32 @@ class Keyboard(Program):
             self.leave()
         elif self.foot.prompt:
             self._take_prompt(self.foot.prompt, event)
-        elif over := next((over for over in self.overs if over.open), None):
+        elif over := self.topmost:
             self._take_over(over, event)
+        elif self.jumps:
+            self.jump(event.character or event.key)
         elif not (self.context == FORM and self.active_form.edit and self._take_editor(event)):
             if self.foot.message:
                 self.foot.say("")
             binding = lookup(self.context, event.key)
             if binding:
-                getattr(self, f"action_{binding.action}")(*([binding.argument] if binding.argument else []))
+                self.perform(binding)
+
+    @property
+    def topmost(self) -> Picker | Overlay | Welcome | None:
+        """What lies over the panes, if anything; the first lines of all give way to any key."""
+        if self.welcome.open:
+            self.welcome.open = False
+            self.arrange()
+        return next((over for over in self.overs if over.open), None)
+
+    def perform(self, binding: Binding) -> None:
+        """Do what a binding says."""
+        getattr(self, f"action_{binding.action}")(*([binding.argument] if binding.argument else []))
+
+    def jump(self, key: str) -> None:
+        """A letter of a jump was pressed (tui.viewing)."""
+        raise NotImplementedError
 
     def _take_prompt(self, prompt: Prompt, event: events.Key) -> None:
         over = prompt.take(event)
@@ -39,7 +60,7 @@ class Keyboard(Program):
             self.foot.prompt = None
         self.foot.redraw()
 
-    def _take_over(self, over: Picker | Overlay, event: events.Key) -> None:
+    def _take_over(self, over: Picker | Overlay | Welcome, event: events.Key) -> None:
         if over.take(event):
             over.open = False
             self.arrange()
@@ -55,16 +76,6 @@ class Keyboard(Program):
         else:
             self.active_form.take(event)
         return True
-
-    def pick(self, title: str, choices: list[tuple[str, str]], done: Callable[[str], None], *, at: str = "", freely: bool = False) -> None:
-        """Ask by a list over the panes."""
-        self.picker.ask(title, choices, done, at=at, freely=freely)
-        self.arrange()
-
-    def ask(self, prompt: Prompt) -> None:
-        """Ask in the message line."""
-        self.foot.prompt = prompt
-        self.foot.redraw()
 
     def on_paste(self, event: events.Paste) -> None:
         """Pasted text goes where typed text would."""

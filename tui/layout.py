@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from textual.geometry import Region
 
@@ -21,44 +22,70 @@ def shape(width: int, height: int) -> str:
     return "narrow" if width < NORMAL else "normal" if width < WIDE else "wide"
 
 
-def places(width: int, height: int, pane: str, form: str, needs: Mapping[str, int]) -> dict[str, Region]:
-    """The region of everything shown, by name. `pane` has the keyboard, `form` had it last among the forms.
-
-    `needs` are the rows a form would like, its title among them. What is not named is not shown.
+@dataclass(frozen=True)
+class Wish:
+    """What is wanted of the room. `pane` has the keyboard, `form` had it last among the forms; `needs` are the rows a form would like,
+    its title among them. `zoomed`: the pane alone. `tall`: the detail takes the place of the plans. `aside`: plans are compared too.
     """
+
+    pane: str
+    form: str
+    needs: Mapping[str, int]
+    zoomed: bool = False
+    tall: bool = False
+    aside: bool = True
+
+
+def places(width: int, height: int, wish: Wish) -> dict[str, Region]:
+    """The region of everything shown, by name. What is not named is not shown."""
     kind = shape(width, height)
     if kind == "small":
         return {"small": Region(0, 0, width, height)}
     found = {"status": Region(0, 0, width, 1), "foot": Region(0, height - FOOT, width, FOOT)}
     if kind == "narrow":
-        return found | {"tabs": Region(0, 1, width, 1), pane: Region(0, 2, width, height - FOOT - 2)}
+        return found | {"tabs": Region(0, 1, width, 1), wish.pane: Region(0, 2, width, height - FOOT - 2)}
     rows = height - FOOT - 1
+    if wish.zoomed:
+        return found | {wish.pane: Region(0, 1, width, rows)}
     left = 34 if kind == "normal" else 38
     y = 1
-    for name, tall in heights(rows, form, needs).items():
+    for name, tall in heights(rows, wish.form, wish.needs).items():
         found[name] = Region(0, y, left, tall)
         y += tall
-    x = left + 1
-    if kind == "wide":
-        detail = max(62, (width - x) * 2 // 5)
-        found["plans"] = Region(x, 1, width - x - detail - 1, rows)
-        found["detail"] = Region(width - detail, 1, detail, rows)
-    else:
-        low = max(9, rows * 3 // 8)
-        found["plans"] = Region(x, 1, width - x, rows - low)
-        found["detail"] = Region(x, 1 + rows - low, width - x, low)
-    return found
+    return found | (_right if kind == "normal" else _columns)(Region(left + 1, 1, width - left - 1, rows), wish)
+
+
+def _right(room: Region, wish: Wish) -> dict[str, Region]:
+    """Plans over the detail, or the detail alone."""
+    if wish.tall:
+        return {"detail": room}
+    low = max(9, room.height * 3 // 8)
+    plans, detail = room.split_horizontal(room.height - low)
+    return {"plans": plans, "detail": detail}
+
+
+def _columns(room: Region, wish: Wish) -> dict[str, Region]:
+    """Plans, and beside them the detail over the comparison."""
+    plans, right = room.split_vertical(room.width - max(62, room.width * 2 // 5) - 1)
+    right = Region(right.x + 1, right.y, right.width - 1, right.height)
+    if wish.tall or not wish.aside or room.height < 40:
+        return {"plans": plans, "detail": right}
+    detail, aside = right.split_horizontal(room.height * 3 // 5)
+    return {"plans": plans, "detail": detail, "compare": aside}
 
 
 def heights(rows: int, form: str, needs: Mapping[str, int]) -> dict[str, int]:
     """Rows of each form: all they need if there is room, else the one in use first and the others share the rest."""
-    if sum(needs[name] for name in FORMS) <= rows:
-        spare = rows - sum(needs[name] for name in FORMS)
-        return {name: needs[name] + (spare if name == FORMS[-1] else 0) for name in FORMS}
-    others = [name for name in FORMS if name != form]
+    if sum(needs.values()) <= rows:
+        spare = rows - sum(needs.values())
+        return {name: need + (spare if name == FORMS[-1] else 0) for name, need in needs.items()}
+    others = [name for name in needs if name != form]
     least = 2 if rows < 24 else 4
     mine = max(least, min(needs[form], rows - least * len(others)))
-    rest = rows - mine
-    first = round(rest * needs[others[0]] / (needs[others[0]] + needs[others[1]]))
-    first = min(max(first, least), rest - least)
-    return {name: {form: mine, others[0]: first, others[1]: rest - first}[name] for name in FORMS}
+    left, wanted = rows - mine, sum(needs[name] for name in others)
+    found = {form: mine}
+    for i, name in enumerate(others, 1):
+        share = left if i == len(others) else round(left * needs[name] / wanted)
+        found[name] = min(max(share, least), left - least * (len(others) - i))
+        left, wanted = left - found[name], wanted - needs[name]
+    return {name: found[name] for name in needs}

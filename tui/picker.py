@@ -29,6 +29,7 @@ class Picker(LinePane):
         self.title = ""
         self.choices: Sequence[Choice] = ()
         self.done: Callable[[str], None] = lambda name: None
+        self.toggle: Callable[[str], Sequence[Choice]] | None = None
         self.freely = False
         self.edit = LineEdit()
         self.at = 0
@@ -37,9 +38,14 @@ class Picker(LinePane):
 
     def ask(self, title: str, choices: Sequence[Choice], done: Callable[[str], None], *, at: str = "", freely: bool = False) -> None:
         """Open on these choices, with the cursor on one of them."""
-        self.title, self.choices, self.done, self.freely = title, choices, done, freely
+        self.title, self.choices, self.done, self.freely, self.toggle = title, choices, done, freely, None
         self.edit, self.top, self.open = LineEdit(), 0, True
         self.at = next((i for i, (name, _) in enumerate(choices) if name == at), 0)
+
+    def choose(self, title: str, choices: Sequence[Choice], toggle: Callable[[str], Sequence[Choice]]) -> None:
+        """Open on choices of which several can be taken: enter stays, and `toggle` gives the list as it is then."""
+        self.ask(title, choices, lambda name: None)
+        self.toggle = toggle
 
     def take(self, event: Key) -> bool:
         """Use a key; whether the picker is over."""
@@ -50,6 +56,10 @@ class Picker(LinePane):
             return True
         if event.key == "enter":
             if not found and not (self.freely and self.edit.text.strip()):
+                return False
+            if self.toggle:
+                self.choices = self.toggle(found[self.at][0])
+                self.redraw()
                 return False
             self.done(found[self.at][0] if found else self.edit.text.strip())
             return True

@@ -61,7 +61,7 @@ class Planner:
         self._wake = threading.Event()
         self._sink: Callable[[Answer], None] | None = None
         self._parked: list[Answer] = []
-        self._last: tuple[Inputs, Space, Any] | None = None  # a change of view alone needs no new search
+        self._last: tuple[Job, Space, Any] | None = None  # a change of view, or of what a run costs, needs no new search
         self._asked = 0.0
         self.generation = 0
 
@@ -124,7 +124,7 @@ class Planner:
 
     def _result(self, job: Job, question: Question, cancelled: Callable[[], bool]) -> Any:
         last = self._last
-        if last is not None and last[:2] == (question.inputs, question.space):
+        if last is not None and last[:2] == (job, question.space):
             return last[2]
         search = self._search
         if search is None:
@@ -133,7 +133,7 @@ class Planner:
             search = real
         result = search(job, question.space, cancelled=cancelled)
         if not cancelled():
-            self._last = (question.inputs, question.space, result)
+            self._last = (job, question.space, result)
         return result
 
     def _send(self, answer: Answer) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.columns import BY_KEY, Column, write_gib
 from planner.specs import GIB
+from tui.before import HEADINGS, WIDTHS, Before
 from tui.layout import PANES
 from tui.lines import Line, LinePane, Run, rule, wrap
 from tui.rows import FASTEST, View
@@ -34,8 +35,16 @@ class Table(LinePane):
         self.at = 0
         self.top = 0
         self.first = 0  # the first column shown, when not all have room
+        self.before: Before | None = None  # what the plans came to at an earlier edit, shown beside
+        self.pins: tuple[Plan, ...] = ()
+        self.wanted: tuple[str, ...] = ()  # columns chosen by hand; none: as many as there is room for
+        self.labels: dict[int, str] = {}  # the letter at each place while a jump is being made
         self.chosen: Plan | None = None  # the plan a person put the cursor on; None: the cursor keeps to the first row
         self._texts: dict[int, dict[str, str]] = {}
+        self._then: dict[int, tuple[str, str, str]] = {}
+        self._then_of: Before | None = None
+        self._ranked: Any = None  # the steps of all plans that fit, the fastest first
+        self._keys_of: tuple[tuple[str, ...], str] = ((), "")
 
     @property
     def plan(self) -> Plan | None:
@@ -50,7 +59,7 @@ class Table(LinePane):
     def show(self, result: Result, rows: Any, view: View) -> None:
         """Show other rows, with the cursor on the plan it was on if that is still there."""
         if result is not self.result:
-            self._texts = {}
+            self._texts, self._then, self._ranked = {}, {}, None
         self.result, self.rows, self.view, self.stale = result, rows, view, False
         self.at = self._place(self.chosen)
         self.redraw()
@@ -82,6 +91,10 @@ class Table(LinePane):
         self.note, self.stale = note, stale
         self.redraw()
 
+    def in_view(self) -> list[int]:
+        """The places in view, from the top."""
+        return list(range(self.top, min(self.top + self.body, len(self.rows))))
+
     def move(self, by: int) -> None:
         """Move the cursor by rows; crossing an edge scrolls by a third of the page, so that held keys send little."""
         if not len(self.rows):
@@ -104,8 +117,11 @@ class Table(LinePane):
         """The columns for this width."""
         if self.result is None:
             return ()
+        if self.wanted:
+            return self.wanted
         unfit = self.view.unfit or self.view.column == "over_gib"
-        return keys_within(self.result.job, width, sort=self.view.column, unfit=unfit)
+        beside = sum(WIDTHS) + len(WIDTHS) if self.before else 0
+        return keys_within(self.result.job, width, sort=self.view.column, unfit=unfit, beside=beside)
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         body = height - self.titled - 1
@@ -120,14 +136,15 @@ class Table(LinePane):
             return
         columns = [BY_KEY[key] for key in self.keys(width)][self.first :]
         yield self._heading(columns)
-        shown = [int(row) for row in self.rows[self.top : self.top + body]]
-        self._write(shown)
-        for i, row in enumerate(shown, self.top):
-            yield self._line(columns, row, i == self.at, width)
+        self._write([int(row) for row in self.rows[self.top : self.top + body]])
+        for place in range(self.top, min(self.top + body, len(self.rows))):
+            yield self._line(columns, place, width)
 
     def _title(self) -> str:
         if self.view.unfit or self.stale:
             return "plans that do not fit" if self.view.unfit else "plans before the refused change"
+        if self.before:
+            return "plans, beside what they were before"
         plain = self.view.column == FASTEST and not self.view.reverse and not self.view.filter
         alike = self.result.alike if self.result and plain else 0
         return f"plans, the first {alike:,} too close to tell apart" if alike > 1 else "plans"
@@ -144,27 +161,59 @@ class Table(LinePane):
                 runs += [(f"{column.heading}{'↑' if up else '↓'}".rjust(column.width + 1), "head-on")]
             else:
                 runs += [(" " + column.title, "head")]
+        if self.before:
+            runs += [("".join(f" {heading:>{wide}}" for heading, wide in zip(HEADINGS, WIDTHS, strict=True)), "head-on")]
         return runs
 
     def _write(self, rows: list[int]) -> None:
         """Write the texts of rows not written yet: one estimate for all of them."""
+        self._recall(rows)
+        if self._keys_of != (self.wanted, self.view.column):
+            self._texts, self._keys_of = {}, (self.wanted, self.view.column)
         missing = [row for row in rows if row not in self._texts]
         if not missing or self.result is None:
             return
         import numpy as np
 
         estimate = self.result.estimate(np.array(missing))
-        written = {key: (BY_KEY[key], BY_KEY[key].values(estimate)) for key in (*table_keys(self.result.job), *MORE, "over_gib")}
+        keys = dict.fromkeys((*table_keys(self.result.job), *MORE, "over_gib", *self.wanted, self.view.column))
+        written = {key: (BY_KEY[key], BY_KEY[key].values(estimate)) for key in keys}
         for i, row in enumerate(missing):
             self._texts[row] = {key: column.text(values[i]) for key, (column, values) in written.items()}
 
-    def _line(self, columns: list[Column], row: int, here: bool, width: int) -> list[Run]:
-        texts = self._texts[row]
-        if here:
-            return [("▸" + " ".join(texts[c.key] for c in columns).ljust(width - 1), "cursor" if self.current else "cursor-off")]
+    def _recall(self, rows: list[int]) -> None:
+        """What the rows were before, worked out for those not known yet."""
+        if self._then_of is not self.before:
+            self._then, self._then_of = {}, self.before
+        missing = [row for row in rows if row not in self._then]
+        if self.before is None or self.result is None or not missing:
+            return
+        import numpy as np
+
+        result, told = self.result, self.before.tell(self.result.plans(np.array(missing)))
+        if self._ranked is None:
+            self._ranked = result.step_seconds[result.order]
+        now = np.searchsorted(self._ranked, result.step_seconds[missing]) + 1
+        ranks = np.where(result.fits[missing], now, 0).tolist()
+        self._then |= {row: then.texts(rank) for row, rank, then in zip(missing, ranks, told, strict=True)}
+
+    def _line(self, columns: list[Column], place: int, width: int) -> list[Run]:
+        row = int(self.rows[place])
+        texts, then = self._texts[row], self._then.get(row, ())
+        was = "".join(f" {text:>{wide}}" for text, wide in zip(then, WIDTHS, strict=False))
+        here = place == self.at
+        mark = self.labels.get(place) or ("▸" if here else "◆" if self._pinned(row) else " ")
+        if here and not self.labels:
+            line = mark + " ".join(texts[c.key] for c in columns) + was
+            return [(line.ljust(width), "cursor" if self.current else "cursor-off")]
         fits = bool(self.result.fits[row]) if self.result else True
         runs: list[Run] = []
-        for column in columns:
+        for i, column in enumerate(columns):
             role = ("memory" if fits else "bad") if column.key in MEMORY else "figure" if column.key in FIGURES else "text"
-            runs.append((" " + texts[column.key], role))
-        return runs
+            if i == 0 and mark != " ":
+                runs.append((mark, "key"))
+            runs.append((("" if i == 0 and mark != " " else " ") + texts[column.key], role))
+        return [*runs, (was, "dim")] if was else runs
+
+    def _pinned(self, row: int) -> bool:
+        return bool(self.pins) and self.result is not None and self.result.plan(row) in self.pins

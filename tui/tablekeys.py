@@ -15,6 +15,7 @@ TABLE = (
 MORE = ("dp_shard", "dp_replicate", "recompute_layers")  # behind them, where there is room
 # Left out one by one where there is little room: what other columns tell as well comes first.
 SPARED = ("sequence_parallel", "memory_fill", "tokens_per_second_per_gpu", "vpp", "etp", "mfu")
+BESIDE = ("dp", "schedule", "sharding")  # given way to what stands beside the table
 LEAST = 80  # cells that a table is made for; on a narrower screen it scrolls
 
 
@@ -24,16 +25,18 @@ def table_keys(job: Job) -> tuple[str, ...]:
     return tuple(key for key in TABLE if key not in silent)
 
 
-def keys_within(job: Job, width: int, *, sort: str = "", unfit: bool = False) -> tuple[str, ...]:
+def keys_within(job: Job, width: int, *, sort: str = "", unfit: bool = False, beside: int = 0) -> tuple[str, ...]:
     """The columns of a job's table that have room in so many cells, the one it is sorted by among them.
 
-    For plans that do not fit, how full the GPU is gives way to how much is too much.
+    For plans that do not fit, how full the GPU is gives way to how much is too much; `beside` are the cells that something else takes,
+    for which more columns give way.
     """
+    width -= beside
     keys = tuple("over_gib" if unfit and key == "memory_fill" else key for key in table_keys(job))
     if width_of(keys + MORE) <= width:
         return keys + MORE
-    for spared in SPARED:
-        if width_of(keys) <= max(width, LEAST):
+    for spared in (*SPARED, *(BESIDE if beside else ())):
+        if width_of(keys) <= max(width, LEAST - beside):
             break
         keys = tuple(key for key in keys if key != spared or key == sort)
     return keys

@@ -53,6 +53,15 @@ class Driver:
             await asyncio.sleep(0.01)
         raise AssertionError("the planner has not answered in ten seconds")
 
+    async def paged(self) -> None:
+        """Wait until every page in view has been worked out."""
+        for _ in range(1000):
+            await self.pilot.pause()
+            if not (self.app.detail.working or self.app.aside.working):
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("a page has not been worked out in ten seconds")
+
     def text(self) -> str:
         """The screen as plain text."""
         strips: list[Any] = self.app.screen._compositor.render_strips()
@@ -69,7 +78,8 @@ class Driver:
 
 
 NAMES = {" ": "space", "*": "asterisk", "=": "equals_sign", "<": "less_than_sign", ">": "greater_than_sign", ".": "full_stop", "/": "slash",
-         "-": "minus", "_": "underscore", "!": "exclamation_mark", ",": "comma", "?": "question_mark", "%": "percent_sign"}  # fmt: skip
+         "-": "minus", "_": "underscore", "!": "exclamation_mark", ",": "comma", "?": "question_mark", "%": "percent_sign",
+         "+": "plus", ":": "colon", "[": "left_square_bracket", "]": "right_square_bracket"}  # fmt: skip
 
 
 def drive(

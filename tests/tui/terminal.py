@@ -10,6 +10,7 @@ import select
 import signal
 import struct
 import sys
+import tempfile
 import termios
 import time
 from types import TracebackType
@@ -27,7 +28,9 @@ class Terminal:
         self.arguments, self.columns, self.rows = arguments, columns, rows
         drop = ("NO_COLOR", "COLUMNS", "LINES", "TMPLAN_THEME")
         self.environment = {k: v for k, v in os.environ.items() if k not in drop}
-        self.environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"} | (environment or {})
+        self.environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
+        self.state = tempfile.TemporaryDirectory(prefix="tmplan-state-")  # a session of its own
+        self.environment |= {"TMPLAN_STATE": self.state.name} | (environment or {})
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
         self.sent = b""
@@ -45,6 +48,7 @@ class Terminal:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
         os.close(self.handle)
+        self.state.cleanup()
 
     def read(self, seconds: float) -> bytes:
         """What the program sends within a time; empty once it has ended."""

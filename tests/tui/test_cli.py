@@ -311,7 +311,7 @@ def test_the_version_is_one_line() -> None:
 def test_a_first_argument_that_is_no_command_opens_the_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened: list[Any] = []
 
-    def open_program(document: Any, path: Path | None = None) -> cli.Answer:
+    def open_program(document: Any, path: Path | None = None, *, fresh: bool = False) -> cli.Answer:
         opened.append((document, path))
         return cli.Answer()
 

@@ -360,18 +360,19 @@ def umask() -> Any:
     os.umask(before)
 
 
-def test_m_lays_the_plan_out_on_ranks_and_nodes() -> None:
-    """The picture is that of `tmplan ranks` for the plan under the cursor; m or esc closes it, and it scrolls."""
+def test_r_lays_the_plan_out_on_ranks_and_nodes() -> None:
+    """The picture is that of `tmplan ranks` for the plan under the cursor; r or esc closes it, and it scrolls."""
 
     async def play(it: Driver) -> None:
-        await it.press("m")
-        shown = "\n".join(it.app.ranks.lines())
+        await it.press("r")
+        await it.paged()
+        shown = "\n".join(it.app.detail.lines())
         assert "16 ranks on 2 nodes of 8" in shown
         assert "leave a node" in shown
         assert "node 1" in shown
-        await it.press("end", "home", "m")
-        assert not it.app.ranks.open
-        await it.press("m", "escape")
-        assert not it.app.ranks.open
+        await it.press("end", "home", "r")
+        assert not it.app.detail.page
+        await it.press("r", "escape")
+        assert not it.app.detail.page
 
     drive(play)

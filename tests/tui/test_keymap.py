@@ -91,12 +91,12 @@ def test_a_key_that_does_not_arrive_is_refused_with_the_reason(key: str, why: st
 
 def test_wishes_are_met() -> None:
     """One key, several, none; a key freed by one wish is another's to take; ctrl+c quits whatever else does."""
-    wishes = {"filter": "f", "down": ["n", "down"], "sort": "/", "export": [], "ranks": "", "quit": "x"}
+    wishes = {"filter": "v", "down": ["J", "down"], "sort": "/", "export": [], "ranks": "", "quit": "X"}
     found = keymap(wishes)
     assert found.faults == ()
     keys = {binding.id: binding.keys for binding in found.bindings}
-    assert (keys["filter"], keys["down"], keys["sort"], keys["export"], keys["ranks"]) == (("f",), ("n", "down"), ("slash",), (), ())
-    assert keys["quit"] == ("x", "ctrl+c")
+    assert (keys["filter"], keys["down"], keys["sort"], keys["export"], keys["ranks"]) == (("v",), ("J", "down"), ("slash",), (), ())
+    assert keys["quit"] == ("X", "ctrl+c")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_wishes_are_met() -> None:
         ({"zzz": "f"}, "keys.zzz: nothing is called so; docs/keys.md"),
         ({"filter": "s"}, "keys.filter: 's' is already the key of 'sort' everywhere"),
         ({"edit": "s"}, "keys.edit: 's' is already the key of 'sort' in the three input panes"),
-        ({"filter": "f", "sort": "f"}, "keys.sort: 'f' is already the key of 'filter' everywhere"),
+        ({"filter": "v", "sort": "v"}, "keys.sort: 'v' is already the key of 'filter' everywhere"),
         ({"help": []}, "keys.help: help needs a key"),
         ({"quit": ""}, "keys.quit: quit needs a key"),
         ({"filter": 3}, "keys.filter: must be a key in quotes or a list of them, not 3"),
@@ -123,7 +123,7 @@ def test_a_wish_that_cannot_be_met_is_a_sentence(wishes: dict[str, object], says
 
 def test_one_key_may_mean_two_things_in_two_panes() -> None:
     """Enter edits in the forms and explains in the plans; so may any key."""
-    found = keymap({"edit": "v", "export": "v"})
+    found = keymap({"edit": "v", "fewer-columns": "v"})
     assert found.faults == ()
 
 

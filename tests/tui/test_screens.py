@@ -10,7 +10,7 @@ from planner.inputs import EXAMPLE
 from planner.planfile import Document
 from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.fake import fake_search, made_up
-from tui.layout import FORMS, LEAST_HEIGHT, LEAST_WIDTH, PANES, places
+from tui.layout import FORMS, LEAST_HEIGHT, LEAST_WIDTH, PANES, Wish, places
 
 __all__ = ["made_up"]
 Golden = Callable[[str, str], None]
@@ -76,7 +76,8 @@ def test_panes_neither_overlap_nor_leave_the_screen() -> None:
         for height in range(LEAST_HEIGHT, 90, 3):
             for pane in PANES:
                 form = pane if pane in FORMS else "batch"
-                regions = list(places(width, height, pane, form, needs).values())
+                zoomed, tall = width % 2 == 0, height % 2 == 0
+                regions = list(places(width, height, Wish(pane, form, needs, zoomed, tall)).values())
                 assert all(r.x >= 0 and r.y >= 0 and r.right <= width and r.bottom <= height and r.area for r in regions)
                 assert not any(a.overlaps(b) for i, a in enumerate(regions) for b in regions[:i])
 

@@ -1,0 +1,105 @@
+"""Which values a field or an axis may take next, everything else as it is: what `-` and `+` step through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from planner import presets
+from planner.errors import TmplanError
+from planner.fields import BY_KEY, Field, Value
+from planner.inputs import Inputs, model_of, resolve, shown
+from planner.lattice import grow
+from planner.space import Bounds, Space, known
+from planner.specs import Job
+
+TRIES = 4096  # candidates looked at before a step is given up
+
+
+def axis_values(job: Job, space: Space, axis: str) -> tuple[int, ...]:
+    """The values of an axis that some valid plan has within the other bounds, ascending; a plan need not fit."""
+    known(axis)
+    freed = space.with_(axis, Bounds(None, 1) if axis == "recompute_layers" else None)
+    lattice = grow(job, freed, hopeless=True)
+    if axis not in ("zero", "dp_replicate"):
+        return tuple(int(value) for value in np.unique(getattr(lattice.pipeline, axis)))
+    edge = np.zeros(len(lattice.shardings) + 1, np.int64)  # +1 where the shardings of some pipeline row begin, -1 behind them
+    np.add.at(edge, lattice.first, 1)
+    np.add.at(edge, lattice.first + lattice.count, -1)
+    return tuple(int(value) for value in np.unique(getattr(lattice.shardings, axis)[np.cumsum(edge)[:-1] > 0]))
+
+
+def step_axis(values: tuple[int, ...], bounds: Bounds, by: int) -> int | None:
+    """The legal value before or after bounds; of a free axis the first or the last. None where there is none further."""
+    inside = [value for value in values if bounds.allows(value)] or list(bounds.only or ())
+    if bounds.free or not inside:
+        return (values[0] if by > 0 else values[-1]) if values else None
+    beyond = [v for v in values if v > max(inside)] if by > 0 else [v for v in values if v < min(inside)][::-1]
+    return beyond[0] if beyond else None
+
+
+def step_field(inputs: Inputs, key: str, by: int) -> Value | None:
+    """The nearest value below or above that the job can take; of names the one before or after. None where there is none further."""
+    f, now = BY_KEY[key], shown(inputs)[key][0]
+    for value in candidates(inputs, f, now, by):
+        try:
+            resolve(inputs.with_(key, value))
+        except TmplanError:
+            continue
+        return value
+    return None
+
+
+def candidates(inputs: Inputs, f: Field, now: Value, by: int) -> Iterator[Value]:
+    """Values to try from the present one on, the nearest first."""
+    if f.kind == "bool":
+        yield from (not now,) if (by > 0) != bool(now) else ()
+        return
+    if f.kind in ("preset", "choice"):
+        yield from _names(f, str(now), by)
+        return
+    if not isinstance(now, int | float):
+        return
+    for value in _numbers(inputs, f, now, by):
+        if not f.least <= value <= f.most:
+            return
+        yield value
+
+
+def _names(f: Field, now: str, by: int) -> Iterator[str]:
+    """Names before or after the present one; from what is no name of the list, its ends."""
+    names = list(presets.names(f.preset_kind) if f.kind == "preset" else f.choices)
+    at = names.index(now) if now in names else -1 if by > 0 else len(names)
+    yield from names[at + 1 :] if by > 0 else names[:at][::-1] if at >= 0 else ()
+
+
+def _numbers(inputs: Inputs, f: Field, now: int | float, by: int) -> Iterator[int | float]:
+    """Numbers from the present one on: divisors for heads, doublings for counts of GPUs and tokens, 1-2-5 steps for figures."""
+    if f.key in ("heads", "kv_heads", "hidden", "ffn", "expert_ffn", "shared_ffn"):
+        step = _grain(inputs, f.key)
+        yield from (int(now) // step * step + by * step * i for i in range(0 if by < 0 and now % step else 1, TRIES))
+    elif f.kind == "int" and f.most > 10_000:
+        power = 2 ** (int(max(now, 1)).bit_length() - 1)  # the largest power of two not above
+        first = power * 2 if by > 0 else power if now > power else power // 2
+        yield from (first * 2 ** (by * i) if by > 0 else first // 2**i for i in range(64) if by > 0 or first // 2**i > 0)
+    elif f.kind == "int":
+        yield from (int(now) + by * i for i in range(1, TRIES))
+    else:
+        yield from _figures(float(now), by)
+
+
+def _grain(inputs: Inputs, key: str) -> int:
+    """By how much a size of a model moves: a head's width for the hidden size, 128 for the MLP's middle, one for counts."""
+    if key == "hidden":
+        return max(1, model_of(inputs).heads)
+    return 128 if key in ("ffn", "expert_ffn", "shared_ffn") else 1
+
+
+def _figures(now: float, by: int) -> Iterator[float]:
+    """The next of 1, 2, 5, 10 ... times a power of ten; from nothing, 1."""
+    if now <= 0:
+        yield from (1.0,) if by > 0 else ()
+        return
+    steps = [0.0, *(float(f"{m}e{e}") for e in range(-3, 10) for m in (1, 2, 5))]
+    yield from (s for s in steps if s > now * (1 + 1e-9)) if by > 0 else (s for s in reversed(steps) if s < now * (1 - 1e-9))

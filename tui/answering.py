@@ -1,0 +1,204 @@
+"""Answering: edits go to the planner, answers go on the screen; an older answer never lands on a newer question."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+from textual.message import Message
+from textual.timer import Timer
+
+from planner.columns import BY_KEY
+from planner.errors import FieldError, TmplanError
+from planner.planfile import Document
+from tui import document as edits
+from tui.before import Before
+from tui.detail import Detail
+from tui.history import Kept
+from tui.panes import Panes
+from tui.planning import Answer, Question
+from tui.rows import FASTEST, View
+from tui.status import Status
+
+REST = 2.0  # seconds after the last edit at which the session is written, however the program may end
+
+
+class Answered(Message):
+    """An answer has come from a planning thread."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__()
+        self.answer = answer
+
+
+class Answering(Panes):
+    """The program with plans."""
+
+    back = 0  # the table compares with the moment so many edits back; 0: with none
+
+    def start(self) -> None:
+        """Show the document, and ask for its plans unless they were asked for before the program stood (tui.app)."""
+        self.befores: dict[int, Before] = {}  # by the id of the moment's document, the latest
+        self._resting: Timer | None = None
+        self.show_document()
+        self.planner.attach(self._receive)
+        if self.question is None:
+            self.plan()
+
+    # ── edits ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def edit(self, change: Callable[[Document], Document], key: str, typed: str = "") -> None:
+        """Replace the document by a changed one and plan it; a change refused marks its field and keeps what was typed."""
+        form = next(self.forms[group] for group, entries in edits.ENTRIES.items() if any(entry.key == key for entry in entries))
+        old = edits.texts(self.document)[key][0]
+        try:
+            changed = change(self.document)
+        except TmplanError as error:
+            form.refused[key] = (typed, str(error))
+        else:
+            form.refused.pop(key, None)
+            self.replace(changed, f"{edits.BY_KEY[key].label} {old or '(none)'} → {edits.texts(changed)[key][0] or '(none)'}")
+        self.show_document()
+
+    def replace(self, document: Document, label: str) -> None:
+        """Another document, as an edit that can be undone, and its plans."""
+        now = self.history.now
+        if document != now.document:
+            self.history.push(replace(now, kept=Kept(document), label=label))
+            self.back = 1
+            self.changed()
+
+    def changed(self) -> None:
+        """Another moment of the history is at hand: plan it, and keep the session soon."""
+        self.plan()
+        if self.session and self.session.kept:
+            if self._resting is not None:
+                self._resting.stop()
+            self._resting = self.set_timer(REST, self.keep_aside)
+
+    def keep_aside(self) -> None:
+        """Write the session on a thread: a slow disk never holds the keyboard."""
+        session, state = self.session, self.state()
+        if session:
+            state.history = type(state.history)(state.history.moments, state.history.at)
+            threading.Thread(target=session.write, args=(state,), daemon=True).start()
+
+    # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def plan(self) -> None:
+        """Ask for the plans of the present document in the present view."""
+        self.question = Question(self.document.inputs, self.document.space, self.view)
+        self.generation = self.planner.ask(self.question)
+
+    def expect(self, question: Question, generation: int) -> None:
+        """The planner was asked before the program stood (tui.app)."""
+        self.question, self.generation = question, generation
+
+    def look_at(self, view: View) -> None:
+        """Show the plans in another way."""
+        if view != self.view:
+            self.view = view
+            self.plan()
+
+    def _receive(self, answer: Answer) -> None:
+        self.post_message(Answered(answer))
+
+    def on_answered(self, message: Answered) -> None:
+        """Put an answer on the screen, if it is one to the newest question."""
+        answer = message.answer
+        if answer.generation != self.generation:
+            return
+        fresh = self.answer is None or answer.result is not self.answer.result
+        self.heard, error = answer, answer.error
+        self._wrong = {error.key: str(error)} if isinstance(error, FieldError) else {}
+        if error is not None:
+            self.refuse(error, answer)
+        else:
+            self.answer = answer
+            self.table.tell(self._note(answer))
+            if answer.result is not None:
+                self.remember(answer)
+                if not answer.advice:
+                    self.table.before = self.before()
+                    self.table.show(answer.result, answer.rows, answer.question.view)
+                self.say_change(answer, fresh)
+        self.show_document()
+        self.show_detail()
+
+    def refuse(self, error: TmplanError, answer: Answer) -> None:
+        """The job, or the view, cannot be: say so, and keep the last plans, marked as such."""
+        self.table.tell([(str(error), "bad")], stale=True)
+        known = isinstance(error, FieldError) and error.key in edits.BY_KEY
+        if not known or self.active_form.entry.key != getattr(error, "key", ""):
+            self.foot.say(str(error), "bad")
+
+    def _note(self, answer: Answer) -> list[tuple[str, str]]:
+        """What stands in the table when it has no rows."""
+        if answer.advice:
+            return list(answer.advice)
+        if answer.thinking:
+            return [("Nothing fits; working out what is nearest, and what would help …", "dim")]
+        shown = "no plan passes the filter" if self.view.filter else "every plan fits" if self.view.unfit else "no plans"
+        return [(f"{shown}; {'/ changes the filter' if self.view.filter else '! shows the others'}", "dim")]
+
+    # ── what was before ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def remember(self, answer: Answer) -> None:
+        """Keep what the plans of this moment come to, to compare later moments with; the last few moments are enough."""
+        assert answer.result is not None
+        key = id(self.history.now.kept)
+        self.befores.pop(key, None)
+        self.befores[key] = Before.of(answer.result)
+        for old in list(self.befores)[:-16]:
+            del self.befores[old]
+
+    def before(self) -> Before | None:
+        """What the table compares with."""
+        moment = self.history.before(self.back) if self.back else None
+        return self.befores.get(id(moment.kept)) if moment else None
+
+    def say_change(self, answer: Answer, fresh: bool) -> None:
+        """In the message line: that the plan under the cursor is lost, and what the edit came to."""
+        before, lost = self.before() if fresh else None, self.table.lost()
+        told = f"{self.history.now.label}: {before.summary(answer.result)}" if before and answer.result else ""
+        if told or lost:
+            self.foot.say("; ".join(filter(None, (told, lost))))
+
+    # ── showing ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def show_document(self) -> None:
+        """Fields, status and foot, as the document and the last answer have them."""
+        texts, size = edits.texts(self.document), edits.size(self.document)
+        before = [len(form.entries) for form in self.forms.values()]
+        for group, entries in edits.listed(self.document, texts).items():
+            if group in self.forms:
+                self.forms[group].show(entries, texts, self._wrong, size if group == "model" else "")
+        if self._placed and before != [len(form.entries) for form in self.forms.values()]:
+            self.arrange()
+        self.tabs.tell(self.answer.job.cluster.calibration if self.answer and self.answer.job else "", size)
+        self.show_status()
+        self.show_foot()
+
+    def show_status(self) -> None:
+        """The top line."""
+        answer, result = self.answer, self.answer.result if self.answer else None
+        counts = f"{result.counts.fit:,} fit / {result.counts.evaluated:,} plans" if result else "planning …"
+        job = answer.job if answer else None
+        about = f"{job.model.name} · {job.cluster.gpus:,} x {job.cluster.gpu.name}" if job else ""
+        column = "fastest first" if self.view.column == FASTEST and not self.view.reverse else f"by {BY_KEY[self.view.column].heading}"
+        self.status.show(Status(self.path.name if self.path else "", self.unsaved, counts, about, column, self.view.filter))
+
+    def cursor_moved(self) -> None:
+        """The table's cursor is on another plan: show its detail, once it rests if more than the bars are in view."""
+        if self._settling is not None:
+            self._settling.stop()
+        if self.detail.cheap and not self.shows("compare"):
+            self.show_detail()
+            return
+        self._settling = self.set_timer(self.settle, self.show_detail)
+
+    def show_detail(self) -> None:
+        """The detail of the plan under the cursor."""
+        if isinstance(self.detail, Detail):
+            self.detail.show(self.answer.job if self.answer else None, self.subject)

@@ -1,0 +1,76 @@
+"""PagePane: a page (tui.pages) as a scrolled pane; the page of the moment, or that it is being worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from tui.lines import Line, LinePane, rule, wrap
+
+Drawing = Callable[[Any, int], Sequence[Line]]
+
+
+class PagePane(LinePane):
+    """Lines of a page, scrolled. `title` is the page's name; the lines are made once for each width."""
+
+    digit = ""  # the digit of the pane, where it has one
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id=id)
+        self.page = ""
+        self.top = 0
+        self.working = False
+        self._drawing: Drawing | None = None
+        self._found: Any = None
+        self._made: tuple[int, Sequence[Line]] | None = None
+        self._told: tuple[str, str] = ("", "dim")
+
+    @property
+    def body(self) -> int:
+        """Rows of content there is room for."""
+        return max(1, self.size.height - self.titled)
+
+    def turn(self, page: str) -> None:
+        """Show another page, from its top; nothing of it is there yet."""
+        if page != self.page:
+            self.page, self.top = page, 0
+            self._drawing, self._found, self._made, self._told = None, None, None, ("", "dim")
+
+    def wait(self) -> None:
+        """The page is being worked out; what stood there stays until it is."""
+        self.working = True
+        self.redraw()
+
+    def put(self, drawing: Drawing, found: Any) -> None:
+        """What the page came to."""
+        self._drawing, self._found, self._made, self._told, self.working = drawing, found, None, ("", "dim"), False
+        self.redraw()
+
+    def tell(self, sentence: str, role: str = "dim") -> None:
+        """A sentence in place of the page."""
+        self._drawing, self._found, self._made, self._told, self.working = None, None, None, (sentence, role), False
+        self.redraw()
+
+    def move(self, by: int) -> None:
+        """Scroll by lines, never beyond the last page."""
+        self.top = max(0, min(self.top + by, len(self.content(self.size.width)) - self.body))
+        self.redraw()
+
+    def content(self, width: int) -> Sequence[Line]:
+        """Every line."""
+        if self._drawing is None:
+            sentence, role = self._told
+            mark = "✗ " if role == "bad" and sentence else ""
+            return [[(f" {line}", role)] for line in wrap(mark + sentence, max(8, width - 2))]
+        if self._made is None or self._made[0] != width:
+            self._made = (width, self._drawing(self._found, width))
+        return self._made[1]
+
+    def draw(self, width: int, height: int) -> Iterable[Line]:
+        lines = self.content(width)
+        room = height - self.titled
+        self.top = max(0, min(self.top, len(lines) - room))
+        if self.titled:
+            more = f"{self.top + 1}-{min(self.top + room, len(lines))} of {len(lines)}" if len(lines) > room else ""
+            yield rule(self.digit, self.page or str(self.id), "working …" if self.working else more, self.current, width)
+        yield from lines[self.top : self.top + room]
