@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,12 +10,14 @@ from planner.best import Cancel, Found, Nothing, best, first, grown
 from planner.budget import Budget, budget, train_steps
 from planner.compute import narrow_gain
 from planner.errors import FieldError
+from planner.goodput import mtbf_seconds, restart_share
 from planner.inputs import Inputs, node_size, resolve, run_of
 from planner.parameters import attention_matrices, mlp_work
 from planner.plan import Plan
 from planner.search import Cancelled, search
 from planner.space import Space
 from planner.specs import Job
+from planner.training import Run
 
 PRIMES = (2, 3, 5, 7)  # node counts with another prime factor divide hardly any batch or model
 LARGEST = 262_144  # GPUs; larger clusters are not tried
@@ -82,6 +85,15 @@ def least_step(job: Job) -> float:
     return job.cluster.pace * flops / (job.cluster.gpus * gemm.training * gemm.flops_s * gain)
 
 
+def least_elapsed(job: Job, run: Run) -> float:
+    """Seconds that no training of a job goes below: its steps at their bound, and the share of the time that restarts take whatever the
+    checkpoints.
+    """
+    steps = train_steps(float(run.train_tokens), float(job.global_batch), float(job.sequence))
+    restarting = restart_share(run.restart_s, mtbf_seconds(run.gpu_mtbf_s, float(job.cluster.gpus)))
+    return steps * least_step(job) / (1.0 - restarting) if restarting < 1.0 else math.inf
+
+
 def best_on(inputs: Inputs, space: Space, cancelled: Cancel = None) -> Best | None:
     """The fastest plan that fits these inputs, None where there is none or failures leave it no time to train; Cancelled as search."""
     job = resolve(inputs)
@@ -110,8 +122,7 @@ def scan(
             raise Cancelled
         here = on(inputs, gpus)
         job = resolve(here)
-        tokens = float(run_of(here, job).train_tokens)
-        if train_steps(tokens, float(job.global_batch), float(job.sequence)) * least_step(job) > deadline_s:
+        if least_elapsed(job, run_of(here, job)) > deadline_s:
             yield None, False
             continue
         if progress:

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from planner import deadline as d
 from planner.best import WORDS
-from planner.inputs import EXAMPLE, Inputs, resolve
+from planner.budget import budget
+from planner.errors import FieldError
+from planner.inputs import EXAMPLE, Inputs, resolve, run_of
 from planner.search import Cancelled, search
 from planner.space import Space, parse_bounds
 from planner.specs import Job
@@ -55,6 +58,22 @@ def test_no_step_is_shorter_than_the_bound(job: Job) -> None:
     result = search(job)
     if len(result):
         assert result.step_seconds.min() >= d.least_step(job)
+
+
+@given(st.sampled_from([8, 64, 640]), st.floats(0.1, 1e5), st.floats(0, 1e4), st.floats(0.001, 1e3), st.none() | st.floats(1, 1e5))
+def test_no_training_is_shorter_than_its_bound(
+    gpus: int, hours: float, restart: float, storage: float, checkpoint: float | None
+) -> None:  # fmt: skip
+    """Failures, restarts and checkpoints of any kind leave no training shorter than the bound that rules clusters out."""
+    inputs = SMALL.with_all({"gpus": gpus, "gpu_mtbf_hours": hours, "restart_minutes": restart, "storage_gb_s": storage})
+    inputs = inputs.with_("checkpoint_minutes", checkpoint)
+    job = resolve(inputs)
+    run = run_of(inputs, job)
+    try:
+        elapsed = budget(job, run, d.least_step(job)).elapsed_seconds
+    except FieldError:
+        return
+    assert elapsed >= d.least_elapsed(job, run) * (1 - 1e-9)
 
 
 @pytest.mark.parametrize(("tuning", "stack"), [("lora", "nemo"), ("qlora", "pytorch-fsdp")])
