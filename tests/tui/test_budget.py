@@ -137,7 +137,7 @@ def test_a_plan_file_keeps_what_was_told_and_old_ones_still_read(tmp_path: Path,
     planfile.write(path, Document(TOLD))
     assert planfile.read(path).inputs.values == TOLD.values
     code, out, _ = said(capsys, str(path))
-    assert code == 0 and "$2.5 a GPU-hour" in out and "in 2 days" in out
+    assert code == 0 and "$2.50 a GPU-hour" in out and "in 2 days" in out
     ours = {f.key for f in FIELDS if f.group == "run"}
     kept = [line for line in path.read_text().splitlines() if line.split(" = ")[0] not in {*ours, "board_w"}]
     path.write_text("\n".join(kept))

@@ -140,8 +140,9 @@ def money(found: Found, width: int) -> Iterator[Line]:
         given.append(Row("energy", "not told", "set board_w: the preset does not tell the GPU's power", "dim"))
     else:
         given.append(Row("energy", write(known.energy_wh, "Wh"), f"{run.power_w:,.6g} W a board, PUE {run.pue:g}"))
-    if known.cost is not None:
-        given.append(Row("cost", f"${known.cost:,.2f}", f"${run.price_gpu_hour:,.6g} a GPU-hour"))
+    if known.cost is not None and run.price_gpu_hour is not None:
+        cents = run.price_gpu_hour == round(run.price_gpu_hour, 2)
+        given.append(Row("cost", f"${known.cost:,.2f}", f"${run.price_gpu_hour:,.{2 if cents else 6}f} a GPU-hour"))
     else:
         given.append(Row("cost", "not told", "set price_gpu_hour", "dim"))
     if known.co2_tonnes is not None:

@@ -84,7 +84,7 @@ def told(found: Found, width: int) -> Iterator[Line]:
         best = f"{which}; the best (Daly) would be {write(good.daly_seconds, 's')}"
     yield from rows(
         (
-            Row("failures", f"{good.failures:,.1f}", f"one every {write(good.mtbf_seconds, 's')}: {each}"),
+            Row("failures", f"{good.failures:,.1f}" if good.failures >= 1 else f"{good.failures:.2g}", f"one every {write(good.mtbf_seconds, 's')}: {each}"),
             Row("checkpoint", write(good.saved_bytes, "B"), "weights, master weights, optimizer states"),
             Row("writing it", write(good.save_seconds, "s"), f"at {write(run.storage_bytes_s, 'B/s')}, training waits"),
             Row("interval", write(good.interval_seconds, "s"), f"{counted(steps, 'step')}; {best}; first order (Young): "

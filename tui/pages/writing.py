@@ -96,8 +96,8 @@ def stacked(parts: Sequence[tuple[str, float]], cells_a_unit: float) -> str:
 
 
 def counted(count: float, what: str) -> str:
-    """A number of things: 1 step, 2,048 GPUs."""
-    return f"{count:,.0f} {what}{'s' * (round(count) != 1)}"
+    """A number of things: 1 step, 2,048 GPUs, 0.088 failures."""
+    return f"{count:,.0f} {what}{'s' * (count != 1)}" if count >= 10 or count == round(count) else f"{count:.2g} {what}s"
 
 
 def cut(text: str, width: int) -> str:
