@@ -245,6 +245,32 @@ step_seconds         | t_step | s   | one optimizer step
 model_flops          | F   | FLOP   | model FLOPs a step
 mfu                  | MFU |        | model FLOPs utilisation
 tokens_per_second_per_gpu | tok |   | tokens a second and GPU
+compute_part         | t_yc | s     | compute of a step
+recompute_part       | t_yq | s     | recomputation of a step
+host_part            | t_yh | s     | the host's share of a step
+tp_part              | t_yt | s     | exposed tensor-parallel traffic of a step
+cp_part              | t_yk | s     | exposed context-parallel traffic of a step
+ep_part              | t_yx | s     | exposed all-to-all of a step
+hidden_tp            | t_ht | s     | tensor-parallel traffic of a step that compute hides
+hidden_cp            | t_hc | s     | context-parallel traffic of a step that compute hides
+hidden_dp            | t_hd | s     | data-parallel traffic of a step that compute hides
+hidden_ep            | t_hx | s     | all-to-all of a step that compute hides
+slack_bytes          | M_σ | B      | what the allocator holds beyond live tensors
+context_memory       | M_x | B      | context and communicators
+workspace_memory     | M_w | B      | workspaces of libraries
+memory_bytes         | M_g | B      | memory that the driver offers
+usable_memory        | η_u |        | share of it that fragments leave
+headroom             | η_m |        | share of that kept free
+memory_fill          | M_f |        | device memory over its limit
+over_bytes           | M_v | B      | device memory beyond the limit
+memory_low           | M_0 | B      | device memory that 10 of 100 measured runs like it stay below
+memory_high          | M_1 | B      | device memory that 10 of 100 measured runs like it go beyond
+step_low             | t_s0 | s     | a step that 10 of 100 measured runs like it stay below
+step_high            | t_s1 | s     | a step that 10 of 100 measured runs like it go beyond
+memory_band_low      | b_0 |        | measured over estimated memory that 10 of 100 runs stay below
+memory_band_high     | b_1 |        | measured over estimated memory that 10 of 100 runs go beyond
+step_band_low        | q_0 |        | measured over estimated step that 10 of 100 runs stay below
+step_band_high       | q_1 |        | measured over estimated step that 10 of 100 runs go beyond
 host_bytes           | M_h | B      | host memory a node
 lora_rank            | r   |        | inner width of an adapter
 adapter_weights      | P_ad |       | parameters of a layer's adapters on a rank

@@ -22,8 +22,9 @@ from planner.columns import (
 from planner.specs import GIB, Job
 from tui.axes import idle
 from tui.layout import PANES
-from tui.lines import Line, Run, fit, rule, wrap
+from tui.lines import Line, Run, fit, rule
 from tui.pagepane import PagePane
+from tui.steptree import tree
 
 if TYPE_CHECKING:
     from planner.costs import Estimate
@@ -164,26 +165,6 @@ class Detail(PagePane):
         seen: set[int] = set()
         for step in self._trees.values():
             yield from tree(step, width, 0, seen)
-
-
-def tree(step: Step, width: int, depth: int = 0, seen: set[int] | None = None) -> Iterator[Line]:
-    """The lines of a tree of steps: what a number is and comes to, then its notation with the numbers put in, and its source."""
-    seen = set() if seen is None else seen
-    indent = " " * (1 + 2 * min(depth, 12))
-    told_above = id(step) in seen
-    mark = "▾" if step.children and not told_above else "·"
-    above = ("  (told above)" if step.children else "", "dim") if told_above else ("", "dim")
-    yield [(f"{indent}{mark} ", "dim"), (f"{step.meaning} ", "text"), (f"{step.symbol} = {step.text}", "figure"), above]
-    if told_above:
-        return
-    seen.add(id(step))
-    told = step.notation if step.substituted in ("", step.notation) else f"{step.notation} = {step.substituted}"
-    source = f"  [{step.source}]" if step.source else ""
-    if told:
-        for line in wrap(f"= {told}{source}", max(20, width - len(indent) - 4)):
-            yield [(f"{indent}    {line}", "dim")]
-    for child in step.children:
-        yield from tree(child, width, depth + 1, seen)
 
 
 def _part(name: str, value: float, share: float, role: str, text: str, width: int) -> list[Run]:
