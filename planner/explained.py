@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from planner import estimate as est
-from planner import layercosts, schedule, stagecosts
+from planner import layercosts, memory, schedule, stagecosts
 from planner.columns import COLUMNS, PARTS
 from planner.costs import Estimate
-from planner.errors import TmplanError, UnknownName
+from planner.errors import FieldError, TmplanError, UnknownName
 from planner.evaluate import evaluate
 from planner.formula import Step, formula, tracing
 from planner.plan import FIELDS, Plan
@@ -97,7 +97,7 @@ def context_memory(job: Job) -> Any:
     return np.full(1, job.stack.context_bytes)
 
 
-@formula("X_w, and that of grouped products with experts", "tmplan", "the stack's file")
+@formula("X_w, with experts those of products also", "tmplan", "the stack's file")
 def workspace_memory(job: Job, given: float) -> Any:
     """Workspaces of libraries; bytes."""
     return np.full(1, given)
@@ -170,10 +170,10 @@ def _memory(job: Job, columns: Plan, numbers: Estimate) -> Iterator[tuple[str, A
     stage, layers, _ = place
     c = stagecosts.stage_cost(job, columns, place, cost)
     p, s = stagecosts.pipeline(job, columns, c), est.sharding(job, columns)
-    allocated = est.memory.allocated_bytes(s.static_bytes, p.live_bytes)
-    device, limit = est.memory.device_bytes(job, allocated), limit_bytes(job)
+    allocated = memory.allocated_bytes(s.static_bytes, p.live_bytes)
+    device, limit = memory.device_bytes(job, allocated), limit_bytes(job)
     parts = est.static(job, columns, stage, layers).parts | stagecosts.rest_parts(job, columns, stage, layers, cost)
-    parts |= {"activations": stagecosts.activations(job, columns, c), "workspace": workspace_memory(job, est.memory.workspaces(job))}
+    parts |= {"activations": stagecosts.activations(job, columns, c), "workspace": workspace_memory(job, memory.workspaces(job))}
     yield from {f"memory_{part}_gib": value for part, value in parts.items()}.items()
     yield "memory_slack_gib", slack_bytes(job, allocated)
     yield "memory_context_gib", context_memory(job)
@@ -211,7 +211,7 @@ def _time(job: Job, columns: Plan, numbers: Estimate) -> Iterator[tuple[str, Any
     yield "step_seconds", step
     yield "step_low_seconds", step_low(step, numbers.step_band.low)
     yield "step_high_seconds", step_high(step, numbers.step_band.high)
-    yield "mfu", schedule.mfu(job, schedule.model_flops(job), step)
+    yield "mfu", schedule.mfu(job, schedule.needed_flops(job), step)
     yield "tokens_per_second_per_gpu", schedule.tokens_per_second_per_gpu(job, step)
 
 
@@ -236,5 +236,7 @@ def named(trees: Mapping[str, Step], name: str) -> str:
             if f"{group}{asked}{suffix}" in trees:
                 return f"{group}{asked}{suffix}"
     if asked in OTHERS:
-        raise UnknownName("computed number", name, trees)
+        raise FieldError(
+            "number", f"{asked} is a choice of the plan or said of other numbers, not computed; ask for {', '.join(HEADLINES)}, mfu ..."
+        )
     raise UnknownName("number", name, trees)

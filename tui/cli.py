@@ -26,6 +26,7 @@ COMMANDS = (
     "open",
     "plan",
     "explain",
+    "symbols",
     "why-not",
     "export",
     "import",

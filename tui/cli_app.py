@@ -109,6 +109,17 @@ def explain(
     return tree(document, pinned=pinned, of=of or (), format=format, depth=depth)
 
 
+@app.command("symbols", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
+def symbols(word: opt.Word = "", format: opt.SymbolFormat = "text", width: opt.Width = 80) -> Answer:
+    """Print what every symbol of `explain` stands for, its unit, its formula, and the works that formulas come from.
+
+    Example: tmplan symbols bubble
+    """
+    from tui.cli_symbols import listed
+
+    return listed(word, format=format, width=width)
+
+
 @app.command("why-not", epilog=EXIT_CODES)
 @with_inputs
 def why_not(

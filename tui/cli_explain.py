@@ -9,8 +9,11 @@ from typing import Any
 from planner import search
 from planner.checks import choice
 from planner.errors import UnknownName
+from planner.explained import HEADLINES, explained, named
 from planner.formula import Step
+from planner.plan import Plan
 from planner.planfile import Document
+from planner.specs import Job
 from tui.choosing import choose, headline, tell_misfit
 from tui.cli import NO_PLAN, Answer
 from tui.cli_plan import SCHEMA, job_values
@@ -23,7 +26,7 @@ def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, de
     if found is None:
         return Answer(code=NO_PLAN)
     job, plan, record = found.job, found.plan, found.record
-    trees = chosen(search.explain(job, plan), of)
+    trees = asked(job, plan, of) if of else search.explain(job, plan)
     tell_misfit(found)
     if format == "json":
         data = {"schema": SCHEMA, "version": document.version, "job": job_values(document.inputs), "plan": record}
@@ -33,6 +36,13 @@ def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, de
     for step in trees.values():
         lines += ["", *drawn(step, depth)]
     return Answer("\n".join(lines) + "\n", found.code)
+
+
+def asked(job: Job, plan: Plan, of: Sequence[str]) -> dict[str, Step]:
+    """The trees of some numbers: the headline ones by the names they have here, others by the keys of their columns."""
+    every = explained(job, plan)
+    keys = {name: named(every, name) for name in of}
+    return {name if name in HEADLINES else key: every[key] for name, key in keys.items()}
 
 
 def chosen(trees: Mapping[str, Step], of: Sequence[str]) -> dict[str, Step]:

@@ -29,7 +29,10 @@ Sort = Annotated[str | None, typer.Option(metavar="COLUMN", help="order by a col
 Wanted = Annotated[
     str | None, typer.Option("--plan", metavar="AXES", help="the plan: tp=8,pp=16,ep=8,...; axes left out are free", show_default=False)
 ]
-Of = Annotated[list[str] | None, typer.Option("--of", metavar="NUMBER", help="only the tree of memory, step, mfu ... (repeatable)")]
+Of = Annotated[
+    list[str] | None,
+    typer.Option("--of", metavar="NUMBER", help="the tree of memory, step, mfu, memory_activations, time_tp ... (repeatable)"),
+]
 Runs = Annotated[str, typer.Argument(metavar="RUNS", help="runs as CSV or JSON lines; docs/runs.md has their columns")]
 Out = Annotated[str | None, typer.Option(metavar="FILE", help="write the predictions to a file", show_default=False)]
 To = Annotated[str | None, typer.Option(metavar="NAME", help="what to write it for; --list names them", show_default=False)]
@@ -46,6 +49,8 @@ Plans = Annotated[
 ]
 Typed = Annotated[str, typer.Argument(metavar="AXES", help="the plan: tp=16,pp=8,...; axes left out are free")]
 WhyFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the answer")]
+Word = Annotated[str, typer.Argument(metavar="[WORD]", help="only those whose symbol, name, meaning or source has it")]
+SymbolFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the symbols")]
 CompareFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the plans")]
 FrontFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the plans")]
 Width = Annotated[int, typer.Option("--width", min=56, max=1000, metavar="N", help="cells of a line of the picture")]

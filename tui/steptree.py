@@ -18,7 +18,13 @@ def tree(step: Step, width: int, depth: int = 0, seen: set[int] | None = None) -
     told_above = id(step) in seen
     mark = "▾" if step.children and not told_above else "·"
     above = ("  (told above)" if step.children else "", "dim") if told_above else ("", "dim")
-    yield [(f"{indent}{mark} ", "dim"), (f"{step.meaning} ", "text"), (f"{step.symbol} = {step.text}", "figure"), above]
+    figure = f"{step.symbol} = {step.text}"
+    if len(indent) + 3 + len(step.meaning) + len(figure) + len(above[0]) > width:  # the number is not to be what is cut off
+        for i, line in enumerate(textwrap.wrap(step.meaning, max(20, width - len(indent) - 4))):
+            yield [(f"{indent}{mark if i == 0 else ' '} ", "dim"), (line, "text")]
+        yield [(f"{indent}  {figure}", "figure"), above]
+    else:
+        yield [(f"{indent}{mark} ", "dim"), (f"{step.meaning} ", "text"), (figure, "figure"), above]
     if told_above:
         return
     seen.add(id(step))

@@ -28,7 +28,7 @@ TEXT = """
     rows columns adapted both all QLoRA adapters each weight one matrix
     parallelism F1B repeated kept dropout node wherever gathered are hop weight fill these without capacity
     experts exp interval layers lookups one parameters prediction routed sqrt told too visited where least master step
-    those while whole most
+    those while whole most kinds
 """
 WORDS = frozenset(SYMBOL.findall(TEXT))
 
