@@ -76,6 +76,7 @@ def told(found: Found, width: int) -> Iterator[Line]:
     """Failures, checkpoints, and what they leave of the time."""
     good, run, known = found.budget.goodput, found.run, found.budget
     each = f"one GPU's {run.gpu_mtbf_s / 3600:,.6g} h over {found.job.cluster.gpus:,}"
+    expected = f"{good.failures:,.1f}" if good.failures >= 1 else f"{good.failures:.2g}"
     yield heading("failures and checkpoints")
     steps = max(1, round(good.interval_seconds / known.step_seconds))
     best = "the best (Daly)" if run.checkpoint_s is None else f"the best (Daly): {write(good.daly_seconds, 's')}"
@@ -84,7 +85,7 @@ def told(found: Found, width: int) -> Iterator[Line]:
         best = f"{which}; the best (Daly) would be {write(good.daly_seconds, 's')}"
     yield from rows(
         (
-            Row("failures", f"{good.failures:,.1f}" if good.failures >= 1 else f"{good.failures:.2g}", f"one every {write(good.mtbf_seconds, 's')}: {each}"),
+            Row("failures", expected, f"one every {write(good.mtbf_seconds, 's')}: {each}"),
             Row("checkpoint", write(good.saved_bytes, "B"), "weights, master weights, optimizer states"),
             Row("writing it", write(good.save_seconds, "s"), f"at {write(run.storage_bytes_s, 'B/s')}, training waits"),
             Row("interval", write(good.interval_seconds, "s"), f"{counted(steps, 'step')}; {best}; first order (Young): "
