@@ -22,7 +22,6 @@ from tui.choosing import choose, tell_misfit
 from tui.cli import NO_PLAN, Answer
 from tui.cli_plan import job_values, reporting
 from tui.pages import budget as page
-from tui.pages import goodput as time_page
 from tui.pages import spending
 
 SCHEMA = 1  # of the JSON; docs/json.md
@@ -48,8 +47,6 @@ def budget(document: Document, *, pinned: bool, flops: float | None, money: floa
     spent += [reverse.by_money(money, found.run, found.here.budget)] if money is not None else []
     if format == "table":
         lines = list(page.told(found, width))
-        times = time_page.found(found.job, found.run, found.here.budget.step_seconds)
-        lines += [[], *time_page.told(times, width), [], *time_page.by_size(times, width)]
         for one in spent:
             lines += [[], *spending.bought(one, width)]
         text = "".join(f"{''.join(part for part, _ in line).removeprefix(' ').rstrip()}\n" for line in lines)

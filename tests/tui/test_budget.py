@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from planner import planfile, reverse
 from planner.budget import budget
+from planner.deadline import smallest
 from planner.fields import FIELDS
 from planner.inputs import EXAMPLE, Inputs, resolve, run_of
 from planner.planfile import Document
 from planner.scalinglaws import LAWS
-from planner.search import search
+from planner.search import Cancelled, search
 from planner.space import Space, parse_bounds
 from tui.cli import run
 from tui.pages import budget as page
@@ -180,10 +181,28 @@ def test_a_rate_below_the_floor_is_marked() -> None:
     assert "the largest term beyond the ideal is" in text
 
 
-def test_a_page_can_be_stopped() -> None:
-    """The search for the smallest cluster looks at `cancelled`."""
-    from planner.search import Cancelled
+def test_the_deadline_is_searched_once_for_all_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another plan under the cursor asks for no new search; another deadline, or other bounds, do."""
+    about, searches = subject(TOLD), []
 
+    def counted(*args: object, **kwargs: object) -> object:
+        searches.append(args)
+        return smallest(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(page, "smallest", counted)
+    monkeypatch.setattr(page, "_kept", [])
+    other = about.result.plan(int(about.result.order[1]))
+    for inputs, space, plan in (
+        (TOLD, Space(), about.plan), (TOLD, Space(), other), (TOLD.with_("deadline_days", 3.0), Space(), other),
+        (TOLD, Space({"tp": parse_bounds("tp", "8")}), other),
+    ):  # fmt: skip
+        page.found(inputs, space, about.job, plan)
+    assert len(searches) == 3
+
+
+def test_a_page_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for the smallest cluster looks at `cancelled`."""
+    monkeypatch.setattr(page, "_kept", [])
     about = subject(TOLD)
     with pytest.raises(Cancelled):
         page.work(Subject(about.document, about.job, about.plan, about.result, cancelled=lambda: True))

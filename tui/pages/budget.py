@@ -20,7 +20,7 @@ from planner.scalinglaws import LAWS
 from planner.space import Space
 from planner.specs import Job
 from planner.training import Run
-from tui.pages import spending
+from tui.pages import goodput, spending
 from tui.pages.spending import write_tokens
 from tui.pages.writing import Row, counted, heading, named, rows, sentence, trees
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tui.pages.subject import Subject
 
 DAY = 86400.0
+_kept: list[tuple[tuple[Inputs, Job, Space], Answer]] = []
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Found:
     doubled: Doubled
     deadline: Answer | None
     serving: tuple[Serving, ...]
+    times: goodput.Found
     steps: dict[str, Step]
 
 
@@ -64,7 +66,7 @@ def found(
     run, estimate = run_of(inputs, job), evaluate(job, plan)
     known = budget(job, run, float(estimate.step[0]))
     here = Best(Chosen(job, plan, estimate), known)
-    answer = smallest(inputs, space, run.deadline_s, progress=progress, cancelled=cancelled) if run.deadline_s is not None else None
+    answer = answered(inputs, job, space, run.deadline_s, progress, cancelled) if run.deadline_s is not None else None
     laws = LAWS if run.served_tokens and not job.model.experts and not job.frozen else ()
     served = tuple(lifetime.serving(law, known.parameters, known.tokens, run.served_tokens) for law in laws)
     steps = explain(job, run, known.step_seconds)
@@ -72,7 +74,25 @@ def found(
         steps["serving"] = lifetime.explain_serving(known.parameters, run.served_tokens)
     steps |= {f"lifetime, {one.law.name}": lifetime.explain(one, run.served_tokens) for one in served}
     twice = doubled(inputs, space, here, cancelled)
-    return Found(job, run, here, sanity(here.found, known.achieved_flops), twice, answer, served, steps)
+    times = goodput.found(job, run, known.step_seconds)
+    return Found(job, run, here, sanity(here.found, known.achieved_flops), twice, answer, served, times, steps)
+
+
+def answered(
+    inputs: Inputs,
+    job: Job,
+    space: Space,
+    deadline_s: float,
+    progress: Callable[[int], None] | None,
+    cancelled: Callable[[], bool] | None,
+) -> Answer:
+    """The smallest cluster in time; the last answer is kept, for no other plan under the cursor changes it."""
+    for asked, answer in _kept:
+        if asked == (inputs, job, space):
+            return answer
+    answer = smallest(inputs, space, deadline_s, progress=progress, cancelled=cancelled)
+    _kept[:] = [((inputs, job, space), answer)]
+    return answer
 
 
 def work(subject: Subject) -> Found:
@@ -83,19 +103,19 @@ def work(subject: Subject) -> Found:
 
 def draw(found: Found, width: int) -> list[Line]:
     """All lines: the head, the parts that apply, and the trees of the numbers."""
-    lines: list[Line] = [*told(found, width)]
+    lines: list[Line] = [*told(found, width), [], *goodput.by_interval(found.times, width)]
     return [*lines, [], heading("where the numbers come from"), *trees(found.steps, width)]
 
 
 def told(found: Found, width: int) -> Iterator[Line]:
-    """What the page says, without the trees."""
+    """What the page says, without its chart and the trees."""
     job, known = found.job, found.here.budget
     ratio = f"{known.tokens / known.parameters:,.4g} a parameter{' that a token visits' if job.model.experts else ''}"
     yield from sentence(
         f"{job.model.name} ({write_size(job.model)}), {write_tokens(known.tokens)} tokens, {ratio}, on {job.cluster.gpus:,} "
         f"{job.cluster.gpu.name}: {named(job, found.here.plan)}", width, "strong",
     )  # fmt: skip
-    for part in (compute, money, more, in_time, served):
+    for part in (compute, money, more, in_time, served, failures):
         lines = list(part(found, width))
         if lines:
             yield []
@@ -165,6 +185,13 @@ def more(found: Found, width: int) -> Iterator[Line]:
     yield from sentence(said, width, "text", 2)
     if twice.stopped:
         yield from sentence(f"! no faster: {twice.stopped}", width, "bad", 2)
+
+
+def failures(found: Found, width: int) -> Iterator[Line]:
+    """Failures and checkpoints, what they leave of the time, here and on clusters of other sizes."""
+    yield from goodput.told(found.times, width)
+    yield []
+    yield from goodput.by_size(found.times, width)
 
 
 def in_time(found: Found, width: int) -> Iterator[Line]:
