@@ -66,7 +66,8 @@ def draw(found: Found, width: int) -> list[Line]:
         lines += sentence("None has it; look for another word, or for the symbol itself.", width)
     for name, quantity in found.quantities.items():
         lines += entry(quantity, found.formulas.get(name), width)
-    return [*lines, [], heading("works"), *bibliography(list(found.sources.values()), width)]
+    works = [[], heading("works"), *bibliography(list(found.sources.values()), width)] if found.sources else []
+    return [*lines, *works]
 
 
 def entry(quantity: Quantity, declared: Declared | None, width: int) -> list[Line]:
