@@ -10,6 +10,7 @@ from planner.checks import choice
 from planner.columns import records
 from planner.compare import Entry, difference, entry, why_larger, why_slower
 from planner.errors import FieldError
+from planner.space import AXES
 from planner.specs import GIB
 from tui.chart import plain
 from tui.choosing import choose
@@ -30,8 +31,9 @@ def compare(files: Sequence[str], plans: Sequence[str], given: Mapping[str, str 
     if len(asked) > len(LETTERS):
         raise FieldError("plan", f"compare takes {len(LETTERS)} plans at most, not {len(asked)}")
     found: list[Entry] = []
+    bounded = any(axis in given for axis in AXES)  # of a plan file too then the best within is meant
     for letter, (name, file, pins) in zip(LETTERS, asked, strict=False):
-        chosen = choose(start(file, given, pins), pinned=bool(pins), nearest=True)
+        chosen = choose(start(file, given, pins), pinned=bool(pins) or bounded, nearest=True)
         if chosen is None:
             narrate(f"so there is nothing to compare: no plan is {name}")
             return Answer(code=NO_PLAN)

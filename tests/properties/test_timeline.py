@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import shard, split
+from planner import experts, shard, split
 from planner.evaluate import evaluate
 from planner.passes import BACKWARD, FORWARD, INPUTS, WEIGHTS, order, virtual_stage
 from planner.plan import Plan
@@ -120,3 +120,7 @@ def test_ranks_are_busy_for_as_long_as_the_time_model_says(result: Result, data:
     host = parts["host"][0] - job.cluster.host_pace * job.stack.step_fixed_s
     assert steady == pytest.approx(own + host, rel=1e-9)
     assert shown.bubble >= -1e-9 * shown.seconds
+    column, stage = plan.column(), np.arange(plan.pp)[:, None]
+    counted = split.in_flight(column, stage, shown.micro_batches, experts.ahead(job, column) if job.model.experts else 0)
+    held = [rank.held(int(plan.vpp)) for rank in shown.ranks]
+    assert (held <= np.broadcast_to(counted, stage.shape)[:, 0] + 1e-9).all()

@@ -50,6 +50,8 @@ def test_the_command_takes_files_and_plans(tmp_path: Path, capsys: pytest.Captur
     assert apart["step_seconds"] == pytest.approx(found["plans"][1]["step_seconds"] - found["plans"][0]["step_seconds"])
     assert sum(apart["memory_parts_gib"].values()) == pytest.approx(apart["memory_gib"])
     assert " ".join(printed.out.split()).count(apart["why"][0]) == 1
+    assert run(["compare", file, "--plan", "tp=4", "--pp", "2", "--format", "json"]) == 0  # an axis bounds every plan compared
+    assert [plan["pp"] for plan in json.loads(capsys.readouterr().out)["plans"]] == [2, 2]
 
 
 def test_one_plan_is_refused_and_an_impossible_one_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
