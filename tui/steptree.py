@@ -29,7 +29,7 @@ def tree(step: Step, width: int, depth: int = 0, seen: set[int] | None = None) -
         return
     seen.add(id(step))
     told = step.notation if step.substituted in ("", step.notation) else f"{step.notation} = {step.substituted}"
-    source = f"  [{step.source}]" if step.source else ""
+    source = f" [{step.source}]" if step.source else ""
     if told:
         for line in textwrap.wrap(f"= {told}{source}", max(20, width - len(indent) - 4)):
             yield [(f"{indent}    {line}", "dim")]
