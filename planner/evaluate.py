@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from planner import estimate as est
-from planner import layercosts, schedule, stagecosts
+from planner import layercosts, parts, schedule, stagecosts
 from planner.band import band
-from planner.costs import Estimate, Kinds, LayerCost, StageCost
+from planner.costs import Estimate, Kinds, StageCost
 from planner.errors import TmplanError
 from planner.formula import Step, tracing
 from planner.plan import Plan
@@ -34,17 +33,14 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
         return np.take_along_axis(np.broadcast_to(values, stage.shape), rows[None], 0)[0]
 
     purposes = {k: at(v, fullest) for k, v in memory_parts(job, plan, place, c, cost).items()}
-    purposes["slack"] = job.stack.allocator_slack * sum(purposes.values())
-    purposes["context"] = np.full(len(plan), job.stack.context_bytes)
+    purposes["slack"] = parts.slack_bytes(job, sum(purposes.values()))
+    purposes["context"] = parts.context_memory(job) + np.zeros(len(plan))
     tail = est.time_tail(job, p, s)
-    time_parts = {k: p.micro_batches * at(v, slowest) for k, v in per_stage.items()} | tail
-    time_parts["straggler"] = est.step_of(job, p, tail)[1]
-    time_parts["host"] = time_parts["host"] + time_parts.pop("fixed")
-    hidden = hidden_parts(job, [(at(n, slowest) * p.micro_batches, c) for n, c in zip(kinds[1:], cost, strict=True) if c is not None])
-    hidden["dp"] = s.reduce_once + s.gather_once + p.micro_batches * s.reduce_each - tail["dp"]
-    if cost.sparse:
-        whole = (cost.sparse.ep_forward + cost.sparse.ep_backward) * at(kinds.sparse, slowest) * p.micro_batches
-        hidden["ep"] = np.maximum(0.0, whole - time_parts["ep"])
+    waiting, fixed = est.step_of(job, p, tail)[1], tail.pop("fixed")
+    own = parts.of_step(p.micro_batches, {k: at(v, slowest) for k, v in per_stage.items()}, fixed)
+    time_parts = own | tail | {"straggler": waiting}
+    layers = at(kinds.dense, slowest), None if kinds.sparse is None else at(kinds.sparse, slowest)
+    hidden = parts.hidden(job, p.micro_batches, layers, cost, s, time_parts)
     return Estimate(
         plan=plan,
         memory=totals.memory,
@@ -62,15 +58,6 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
         step_band=band(job),
         memory_band=band(job, "memory"),
     )
-
-
-def hidden_parts(job: Job, layers: Sequence[tuple[Any, LayerCost]]) -> dict[str, Any]:
-    """Tensor and context parallel traffic that compute hides, of so many layers of each kind; seconds."""
-    share = max(0.0, 1 - job.stack.tp_exposed)
-    return {
-        "tp": sum(share * 2 * c.tp_forward * count for count, c in layers),
-        "cp": sum(np.maximum(0.0, 3 * c.cp_forward - c.cp_layer) * count for count, c in layers),
-    }
 
 
 def memory_parts(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost, cost: Kinds) -> dict[str, Any]:

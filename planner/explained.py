@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from planner import estimate as est
-from planner import layercosts, memory, schedule, stagecosts
+from planner import layercosts, memory, parts, schedule, stagecosts
 from planner.columns import COLUMNS, PARTS
 from planner.costs import Estimate
 from planner.errors import FieldError, TmplanError, UnknownName
@@ -23,84 +23,6 @@ from planner.split import edge_stages
 
 HEADLINES: Mapping[str, str] = {"memory": "memory_gib", "step": "step_seconds"}  # what explain has always called them
 OTHERS = ("sharding", "fits", "dp_shard", *FIELDS)  # columns that are chosen, or said of numbers that are explained
-
-
-@formula("m · C_i", "narayanan21", "Section 2.2: the slowest stage, every micro-batch")
-def compute_part(micro_batches: Any, stage_compute: Any) -> Any:
-    """Compute of a step; seconds."""
-    return micro_batches * stage_compute
-
-
-@formula("m · Q_i", "korthikanti22", "Section 5: the slowest stage, every micro-batch")
-def recompute_part(micro_batches: Any, stage_repeat: Any) -> Any:
-    """What a step repeats; seconds."""
-    return micro_batches * stage_repeat
-
-
-@formula("m · H_i + t_x", "tmplan", "the slowest stage, every micro-batch; and once a step")
-def host_part(micro_batches: Any, stage_host: Any, fixed_seconds: Any) -> Any:
-    """The host's share of a step; seconds."""
-    return micro_batches * stage_host + fixed_seconds
-
-
-@formula("m · T_i", "korthikanti22", "Section 4.2.2: the slowest stage, every micro-batch")
-def tp_part(micro_batches: Any, stage_tp: Any) -> Any:
-    """Tensor-parallel traffic of a step that nothing hides; seconds."""
-    return micro_batches * stage_tp
-
-
-@formula("m · K_i", "ring23", "Section 3: the slowest stage, every micro-batch")
-def cp_part(micro_batches: Any, stage_cp: Any) -> Any:
-    """Context-parallel traffic of a step that nothing hides; seconds."""
-    return micro_batches * stage_cp
-
-
-@formula("m · X_i", "gshard20", "Section 3.2: the slowest stage, every micro-batch")
-def ep_part(micro_batches: Any, stage_ep: Any) -> Any:
-    """The experts' all-to-all of a step that nothing hides; seconds."""
-    return micro_batches * stage_ep
-
-
-@formula("m · 2 · max(1 - x_t, 0) · t_t · ℓ_i, with experts over layers of both kinds", "korthikanti22", "Section 4.2.2")
-def hidden_tp(job: Job, micro_batches: Any, stage_layers: Any, tp_forward: Any, sparse: Any = 0.0) -> Any:
-    """Tensor-parallel traffic of a step that compute hides; seconds. sparse: traffic of sparse layers, forward, on the stage."""
-    return max(0.0, 1 - job.stack.tp_exposed) * 2 * (stage_layers * tp_forward + sparse) * micro_batches
-
-
-@formula("m · ℓ_i · max(3 · t_c - x_l, 0), with experts over layers of both kinds", "ring23", "Section 3")
-def hidden_cp(micro_batches: Any, stage_layers: Any, cp_forward: Any, cp_layer: Any, sparse: Any = 0.0) -> Any:
-    """Context-parallel traffic of a step that compute hides; seconds. sparse: that of sparse layers on the stage."""
-    return micro_batches * (stage_layers * np.maximum(0.0, 3 * cp_forward - cp_layer) + sparse)
-
-
-@formula("t_1 + t_3 + m · t_2 - t_v", "fsdp23", "Section 3.3: what is not exposed")
-def hidden_dp(reduce_once: Any, gather_once: Any, reduce_each: Any, micro_batches: Any, dp_seconds: Any) -> Any:
-    """Data-parallel traffic of a step that compute hides; seconds."""
-    return reduce_once + gather_once + micro_batches * reduce_each - dp_seconds
-
-
-@formula("max(m · ℓ_x · (t_xe + t_xg) - t_yx, 0)", "deepseek24", "Section 3.2.1")
-def hidden_ep(micro_batches: Any, sparse_stage_layers: Any, ep_forward: Any, ep_backward: Any, ep_part: Any) -> Any:
-    """The experts' all-to-all of a step that compute hides; seconds."""
-    return np.maximum(0.0, micro_batches * sparse_stage_layers * (ep_forward + ep_backward) - ep_part)
-
-
-@formula("σ_a · M", "tmplan", "what a caching allocator holds beyond; the stack's file")
-def slack_bytes(job: Job, allocated_bytes: Any) -> Any:
-    """What the allocator holds beyond live tensors; bytes."""
-    return job.stack.allocator_slack * allocated_bytes
-
-
-@formula("X", "tmplan", "the stack's file")
-def context_memory(job: Job) -> Any:
-    """Context and communicators; bytes."""
-    return np.full(1, job.stack.context_bytes)
-
-
-@formula("X_w, with experts those of products also", "tmplan", "the stack's file")
-def workspace_memory(job: Job, given: float) -> Any:
-    """Workspaces of libraries; bytes."""
-    return np.full(1, given)
 
 
 @formula("η_u · (1 - η_m) · M_g", "tmplan", "what fragments leave of what the driver offers")
@@ -172,11 +94,14 @@ def _memory(job: Job, columns: Plan, numbers: Estimate) -> Iterator[tuple[str, A
     p, s = stagecosts.pipeline(job, columns, c), est.sharding(job, columns)
     allocated = memory.allocated_bytes(s.static_bytes, p.live_bytes)
     device, limit = memory.device_bytes(job, allocated), limit_bytes(job)
-    parts = est.static(job, columns, stage, layers).parts | stagecosts.rest_parts(job, columns, stage, layers, cost)
-    parts |= {"activations": stagecosts.activations(job, columns, c), "workspace": workspace_memory(job, memory.workspaces(job))}
-    yield from {f"memory_{part}_gib": value for part, value in parts.items()}.items()
-    yield "memory_slack_gib", slack_bytes(job, allocated)
-    yield "memory_context_gib", context_memory(job)
+    held = est.static(job, columns, stage, layers).parts | stagecosts.rest_parts(job, columns, stage, layers, cost)
+    held |= {
+        "activations": stagecosts.activations(job, columns, c),
+        "workspace": parts.workspace_memory(job, memory.workspaces(job)),
+        "slack": parts.slack_bytes(job, allocated),
+        "context": parts.context_memory(job),
+    }
+    yield from {f"memory_{part}_gib": value for part, value in held.items()}.items()
     yield "memory_gib", device
     yield "memory_low_gib", memory_low(device, numbers.memory_band.low)
     yield "memory_high_gib", memory_high(device, numbers.memory_band.high)
@@ -192,22 +117,15 @@ def _time(job: Job, columns: Plan, numbers: Estimate) -> Iterator[tuple[str, Any
     stage, layers, _ = place
     c = stagecosts.stage_cost(job, columns, place, cost)
     p, s = stagecosts.pipeline(job, columns, c), est.sharding(job, columns)
-    m, dense, sparse = p.micro_batches, cost.dense, cost.sparse
-    work, tail = stagecosts.work_parts(job, columns, stage, layers, cost), est.time_tail(job, p, s)
+    m, tail = p.micro_batches, est.time_tail(job, p, s)
+    work = stagecosts.work_parts(job, columns, stage, layers, cost) | {"recompute": stagecosts.repeats(job, columns, c)}
     step, waiting = est.step_of(job, p, tail)
-    each = {"compute": compute_part, "tp": tp_part, "cp": cp_part, "ep": ep_part}
-    parts = {name: each[name](m, work[name]) for name in each if name in work}
-    parts |= {"host": host_part(m, work["host"], tail["fixed"]), "recompute": recompute_part(m, stagecosts.repeats(job, columns, c))}
-    parts |= {name: tail[name] for name in ("bubble", "pp", "dp", "optimizer")} | {"straggler": waiting}
-    yield from {f"time_{part}_seconds": value for part, value in parts.items()}.items()
-    of_sparse = (
-        (layers.sparse * sparse.tp_forward, layers.sparse * np.maximum(0.0, 3 * sparse.cp_forward - sparse.cp_layer)) if sparse else ()
+    found = (
+        parts.of_step(m, work, tail["fixed"]) | {name: tail[name] for name in ("bubble", "pp", "dp", "optimizer")} | {"straggler": waiting}
     )
-    yield "hidden_tp_seconds", hidden_tp(job, m, layers.dense, dense.tp_forward, *of_sparse[:1])
-    yield "hidden_cp_seconds", hidden_cp(m, layers.dense, dense.cp_forward, dense.cp_layer, *of_sparse[1:])
-    yield "hidden_dp_seconds", hidden_dp(s.reduce_once, s.gather_once, s.reduce_each, m, tail["dp"])
-    if sparse:
-        yield "hidden_ep_seconds", hidden_ep(m, layers.sparse, sparse.ep_forward, sparse.ep_backward, parts["ep"])
+    yield from {f"time_{part}_seconds": value for part, value in found.items()}.items()
+    hidden = parts.hidden(job, m, (layers.dense, layers.sparse), cost, s, found)
+    yield from {f"hidden_{part}_seconds": value for part, value in hidden.items()}.items()
     yield "step_seconds", step
     yield "step_low_seconds", step_low(step, numbers.step_band.low)
     yield "step_high_seconds", step_high(step, numbers.step_band.high)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+import sys
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pytest
 
+import tui.pages
 from planner import evaluate as real
 from planner.band import Band
 from planner.costs import Estimate
@@ -98,7 +102,12 @@ def fake_search(job: Job, space: Space, **_: Any) -> Any:
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The detail pane reads made-up numbers too."""
-    monkeypatch.setattr(real, "evaluate", fake_evaluate)
-    monkeypatch.setattr(real, "stages", fake_stages)
-    monkeypatch.setattr(real, "explain", fake_explain)
+    """The detail pane and the pages read made-up numbers too, whichever module of theirs holds the function, whoever loaded it first."""
+    for page in pkgutil.iter_modules(tui.pages.__path__):
+        importlib.import_module(f"tui.pages.{page.name}")
+    made = {real.evaluate: fake_evaluate, real.stages: fake_stages, real.explain: fake_explain}
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("planner.", "tui.")):
+            for known, fake in made.items():
+                if getattr(module, known.__name__, None) is known:
+                    monkeypatch.setattr(module, known.__name__, fake)
