@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from tui.keynames import shown
 
 FORM, PLANS, DETAIL = "form", "plans", "detail"
-CONTEXTS = {FORM: "in the three input panes", PLANS: "in the plans", DETAIL: "in the detail", "": "everywhere"}
+CONTEXTS = {FORM: "in the input panes", PLANS: "in the plans", DETAIL: "in the detail", "": "everywhere"}
 ALL = (FORM, PLANS, DETAIL)
 
 
@@ -48,6 +48,7 @@ BINDINGS: tuple[Binding, ...] = (
     Binding("pane", ("3",), "batch", "go to parallelism and batch", argument="batch"),
     Binding("pane", ("4",), "plans", "go to the plans", argument="plans"),
     Binding("pane", ("5",), "detail", "go to the detail of the plan under the cursor", argument="detail"),
+    Binding("pane", ("6",), "run", "go to the training run: tokens, price, deadline, failures", argument="run"),
     Binding("next", ("tab",), "next", "next field; behind the last one, the next pane", (FORM,), argument="1"),
     Binding("next", ("shift+tab",), "previous", "the field or pane before", (FORM,), argument="-1"),
     Binding("step_pane", ("tab",), "next pane", "next pane", (PLANS, DETAIL), argument="1"),
@@ -94,6 +95,8 @@ BINDINGS: tuple[Binding, ...] = (
     Binding("turn", ("i",), "what helps", "which input would change the step most", argument="sensitivity", name="sensitivity"),
     Binding("turn", ("L",), "scale", "the best plan from 8 GPUs to all, and why scaling stops paying", argument="scale"),
     Binding("turn", ("b",), "budget", "what training costs: time, GPU-hours, energy, money, failures", argument="budget"),
+    Binding("turn", ("B",), "goodput", "what failures and checkpoints leave of the time", argument="goodput"),
+    Binding("versus", ("V",), "versus", "the same job on another cluster beside this one"),
     Binding("turn", ("F",), "serve", "which dtypes and contexts of the model fit when it is served", argument="fit", name="fit"),
     Binding("turn", ("N",), "symbols", "every symbol and the works they come from", argument="nomenclature"),
     # files

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from planner.architecture import Model
 from planner.columns import write_size
 from planner.errors import TmplanError
-from planner.fields import load
+from planner.fields import JOB_GROUPS, load
 from planner.inputs import FIELDS, Field, model_of, parse, shown, stack_of, text
 from planner.plan import Plan
 from planner.planfile import Document
@@ -47,7 +47,7 @@ def _axis(axis: str) -> Entry:
 
 ENTRIES: dict[str, tuple[Entry, ...]] = {
     group: tuple(_entry(f) for f in FIELDS if f.group == group) + (tuple(map(_axis, AXES)) if group == "batch" else ())
-    for group in ("cluster", "model", "batch")
+    for group in (*JOB_GROUPS, "run")
 }
 BY_KEY = {entry.key: entry for entries in ENTRIES.values() for entry in entries}
 

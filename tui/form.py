@@ -121,4 +121,6 @@ def _written(entry: Entry, text: str) -> str:
     """A whole number with its thousands apart; a figure cut to six digits."""
     if entry.kind == "float" and text:
         return f"{float(text):,.6g}"
-    return f"{int(text):,}" if entry.kind == "int" and text.isdecimal() else text
+    if entry.kind != "int" or not text.isdecimal():
+        return text
+    return f"{int(text) / 1e12:.6g}T" if int(text) >= 10**11 else f"{int(text):,}"

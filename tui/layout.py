@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from textual.geometry import Region
 
-FORMS = ("cluster", "model", "batch")
-PANES = (*FORMS, "plans", "detail")  # in the order of their digits, 1 to 5
-TITLES = {"cluster": "cluster", "model": "model", "batch": "parallelism and batch", "plans": "plans", "detail": "detail"}
+FORMS = ("cluster", "model", "batch", "run")
+PANES = ("cluster", "model", "batch", "plans", "detail", "run")  # in the order of their digits, 1 to 6
+FOLDED = "run"  # a form that is its title alone while another is in use and there is no room for all
+TITLES = {"cluster": "cluster", "model": "model", "batch": "parallelism and batch", "plans": "plans", "detail": "detail",
+          "run": "training run"}  # fmt: skip
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 NORMAL, WIDE = 100, 160  # columns from which two, and three, columns of panes stand side by side
 FOOT = 2  # message line and hints line
@@ -78,7 +80,9 @@ def heights(rows: int, form: str, needs: Mapping[str, int]) -> dict[str, int]:
     """Rows of each form: all they need if there is room, else the one in use first and the others share the rest."""
     if sum(needs.values()) <= rows:
         spare = rows - sum(needs.values())
-        return {name: need + (spare if name == FORMS[-1] else 0) for name, need in needs.items()}
+        return {name: need + (spare if name == list(needs)[-1] else 0) for name, need in needs.items()}
+    if form != FOLDED and FOLDED in needs:
+        return heights(rows - 1, form, {name: need for name, need in needs.items() if name != FOLDED}) | {FOLDED: 1}
     others = [name for name in needs if name != form]
     least = 2 if rows < 24 else 4
     mine = max(least, min(needs[form], rows - least * len(others)))

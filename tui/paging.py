@@ -42,6 +42,7 @@ class Paging(Answering):
     """The program with pages."""
 
     def start(self) -> None:
+        self.lent = False  # the detail shows a page for the sake of the form at hand, and nobody asked for it
         self.turns = {"detail": Turn(), "compare": Turn()}
         self.aside.turn("compare")
         super().start()
@@ -53,7 +54,7 @@ class Paging(Answering):
 
     def open_page(self, name: str, argument: str = "") -> None:
         """Show a page in the detail, in the room of the plans too where there is little."""
-        self.turns["detail"].argument = argument
+        self.turns["detail"].argument, self.lent = argument, False
         self.detail.turn(name)
         self.tall = True
         self.table.focus_on(False)
@@ -64,6 +65,7 @@ class Paging(Answering):
 
     def close_page(self) -> None:
         """The detail as ever."""
+        self.lent = False
         if self.detail.page:
             self.turns["detail"].number += 1
             self.turns["detail"].about = None
@@ -71,6 +73,11 @@ class Paging(Answering):
         self.tall = False
 
     def arrived(self, pane: str) -> None:
+        if pane == "run" and not self.detail.page and self.shows("detail"):
+            self.lent = True
+            self.detail.turn("budget")  # what the fields of this pane are about
+        elif pane != "run" and self.lent and pane != "detail":
+            self.close_page()
         if pane == "detail" or self.shows("detail"):
             self.show_detail()
 

@@ -103,6 +103,17 @@ class Viewing(WhatIf):
 
         self.ask(Prompt("why not", done, LineEdit(), "a plan, like tp=16 pp=8 recompute=full; axes left out are free"))
 
+    def action_versus(self) -> None:
+        """Ask for another cluster, and show the best plan there beside the best one here."""
+
+        def done(text: str) -> str | None:
+            if not text:
+                return "type a GPU or cluster, like b200-sxm or aws-p5,gpus=1024"
+            self.open_page("versus", text)
+            return None
+
+        self.ask(Prompt("versus", done, LineEdit(), "a GPU or cluster preset or file, and what else differs: b200-sxm,gpus=8192"))
+
     def action_explain(self) -> None:
         """Choose a number of the plan, and see where it comes from."""
         from planner.evaluate import explain

@@ -13,6 +13,7 @@ from textual.pilot import Pilot
 from planner.inputs import EXAMPLE
 from planner.planfile import Document
 from tui.actions import Tmplan
+from tui.layout import PANES
 from tui.planning import Planner
 
 SMALL = Document(EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096}))
@@ -37,7 +38,7 @@ class Driver:
     async def field(self, key: str, text: str) -> None:
         """Go to a field and type a value into it."""
         name = next(name for name, form in self.app.forms.items() if any(entry.key == key for entry in form.entries))
-        await self.press(str(["cluster", "model", "batch"].index(name) + 1))
+        await self.press(str(PANES.index(name) + 1))
         self.app.forms[name].go(key)
         self.app.forms[name].begin()
         await self.type(text)

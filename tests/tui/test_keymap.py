@@ -105,7 +105,7 @@ def test_wishes_are_met() -> None:
         ({"fliter": "f"}, "keys.fliter: nothing is called so; did you mean 'filter'?"),
         ({"zzz": "f"}, "keys.zzz: nothing is called so; docs/keys.md"),
         ({"filter": "s"}, "keys.filter: 's' is already the key of 'sort' everywhere"),
-        ({"edit": "s"}, "keys.edit: 's' is already the key of 'sort' in the three input panes"),
+        ({"edit": "s"}, "keys.edit: 's' is already the key of 'sort' in the input panes"),
         ({"filter": "v", "sort": "v"}, "keys.sort: 'v' is already the key of 'filter' everywhere"),
         ({"help": []}, "keys.help: help needs a key"),
         ({"quit": ""}, "keys.quit: quit needs a key"),
