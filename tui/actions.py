@@ -81,7 +81,7 @@ class Tmplan(Files):
 
     def action_paint(self) -> None:
         """Paint the whole screen, whatever line noise did to it."""
-        self.screen.refresh()
+        self.repaint()
 
     def action_leave(self) -> None:
         """Quit; where no session keeps them, plans that were not written are asked about."""

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 from rich.cells import cell_len
-from rich.color import ColorSystem
+from rich.color import Color, ColorSystem
+from rich.color_triplet import ColorTriplet
 from rich.segment import Segment
 from rich.style import Style
 
+CUBE = (0, 95, 135, 175, 215, 255)  # the levels of each colour in xterm's cube
 Codes = tuple[str, str, str]  # attributes, foreground, background, each as the inside of an escape sequence
 Piece = tuple[int, int, str, Style | None]  # row, column, text, style
 
@@ -71,14 +73,34 @@ def _codes(style: Style | None, system: ColorSystem | None) -> Codes:
         attributes = style.without_color.render("x", color_system=ColorSystem.STANDARD) if style else "x"
         return (attributes.partition("x")[0][2:-1], "", "")
     attributes = style.without_color.render("x", color_system=system).partition("x")[0]
-    front = style.color.downgrade(system).get_ansi_codes() if style.color and not style.color.is_default else ()
-    back = style.bgcolor.downgrade(system).get_ansi_codes(foreground=False) if style.bgcolor and not style.bgcolor.is_default else ()
-    return (attributes[2:-1], ";".join(front), ";".join(back))
+    return (attributes[2:-1], _colour(style.color, system, True), _colour(style.bgcolor, system, False))
+
+
+def _colour(colour: Color | None, system: ColorSystem, foreground: bool) -> str:
+    """The codes of a colour; one that the 256 colours of xterm hold exactly goes by its number, half as long as red, green and blue."""
+    if colour is None or colour.is_default:
+        return ""
+    told = colour.downgrade(system)
+    if told.triplet is not None and (number := _number(told.triplet)):
+        return f"{38 if foreground else 48};5;{number}"
+    return ";".join(told.get_ansi_codes(foreground=foreground))
+
+
+def _number(triplet: ColorTriplet) -> int:
+    """The number of a colour of xterm's cube (16 to 231) or greys (232 to 255), which terminals do not redefine; 0 for any other."""
+    if all(part in CUBE for part in triplet):
+        red, green, blue = (CUBE.index(part) for part in triplet)
+        return 16 + 36 * red + 6 * green + blue
+    grey, rest = divmod(triplet.red - 8, 10)
+    return 232 + grey if triplet.red == triplet.green == triplet.blue and not rest and 0 <= grey < 24 else 0
 
 
 @lru_cache(4096)
 def _change(old: Codes | None, new: Codes) -> str:
-    """The sequence from one style to another: colours alone where the attributes stay and no colour goes back to the default."""
+    """The sequence from one style to another: what differs, unless a colour goes back to the default or an attribute but bold does."""
+    if old is not None and {old[0], new[0]} == {"", "1"} and not (old[1] and not new[1]) and not (old[2] and not new[2]):
+        bold = "1" if new[0] else "22"
+        return f"\x1b[{';'.join([bold, *(b for a, b in zip(old[1:], new[1:], strict=True) if a != b)])}m"
     if old is None or old[0] != new[0] or (old[1] and not new[1]) or (old[2] and not new[2]):
         return f"\x1b[{';'.join(('0', *filter(None, new)))}m"
     return f"\x1b[{';'.join(b for a, b in zip(old[1:], new[1:], strict=True) if a != b)}m"

@@ -145,7 +145,7 @@ class Files(Viewing):
         except OSError as error:
             self.foot.say(f"{words[0]} cannot be run: {wholefile.reason(error)}; set EDITOR to an editor that is there", "bad")
             return
-        self.screen.refresh()
+        self.repaint()
         self.read_edited(text, before if not kept else "", code, str(path))
 
     def read_edited(self, text: str, before: str, code: int, path: str) -> None:

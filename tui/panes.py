@@ -44,6 +44,11 @@ class Panes(Program):
     def on_resize(self, event: events.Resize) -> None:
         self.screen.set_class(shape(*event.size) == "narrow", "narrow")
 
+    def repaint(self) -> None:
+        """Paint everything, whatever the terminal may show now."""
+        if isinstance(self.screen, QuietScreen):
+            self.screen.paint()
+
     def arrange(self) -> None:
         """Lay out again after the pane or what is open changed, if that moves anything."""
         screen = self.screen

@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui.encode import Piece, by_style, encode, pieces
+from tui.shown import Shown
 
 Places = Callable[[int, int], dict[str, Region]]
 
@@ -35,43 +36,57 @@ class Desk(Layout):
 
 
 class SpansUpdate(ChopsUpdate):
-    """A partial update cut at both ends of each changed span; Textual's own begins at the widget's edge."""
+    """A partial update: of the changed spans, the cells that differ from what the terminal shows."""
 
-    width = 0
+    shown: Shown
 
     def render_segments(self, console: Console) -> str:
         found: list[Piece] = []
         for y, x1, x2 in self.spans:
             for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
                 if strip is not None and x < x2 and end > x1:
-                    found += pieces(y, max(x, x1), strip.crop(max(0, x1 - x), min(end, x2) - x))
-        return encode(by_style(found), console._color_system, self.width)
+                    start = max(x, x1)
+                    found += self.shown.differing(y, start, strip.crop(start - x, min(end, x2) - x))
+        system, width = console._color_system, self.shown.width
+        return min(encode(by_style(found), system, width), encode(found, system, width), key=len)
 
 
 class WholeUpdate(LayoutUpdate):
     """A paint of the whole screen, from the top."""
 
+    shown: Shown
+
     def render_segments(self, console: Console) -> str:
         found: list[Piece] = []
         for y, strips in enumerate(self.strips, self.region.y):
-            found += pieces(y, self.region.x, chain.from_iterable(strips))
+            line = list(chain.from_iterable(strips))
+            self.shown.put(y, self.region.x, line)
+            found += pieces(y, self.region.x, line)
         return encode(found, console._color_system, self.region.width)
 
 
 class ThriftyCompositor(Compositor):
-    """A compositor that sends few bytes (tui.encode)."""
+    """A compositor that sends few bytes (tui.encode), and none for what the terminal shows already (tui.shown)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shown = Shown()
 
     def render_partial_update(self) -> ChopsUpdate | None:
         update = super().render_partial_update()
         if update is None:
             return None
         spans = SpansUpdate(update.chops, update.spans, update.chop_ends)
-        spans.width = self.size.width
+        self.shown.fit(*self.size)
+        spans.shown = self.shown
         return spans
 
     def render_full_update(self, simplify: bool = False) -> LayoutUpdate:
         update = super().render_full_update(simplify)
-        return WholeUpdate(update.strips, update.region)
+        self.shown.fit(*self.size)
+        whole = WholeUpdate(update.strips, update.region)
+        whole.shown = self.shown
+        return whole
 
 
 class QuietScreen(Screen[None]):
@@ -83,12 +98,17 @@ class QuietScreen(Screen[None]):
 
     def __init__(self, places: Places) -> None:
         super().__init__()
-        self._compositor = ThriftyCompositor()
+        self._compositor = self._thrifty = ThriftyCompositor()
         self._desk = Desk(places)
 
     @property
     def layout(self) -> Layout:
         return self._desk
+
+    def paint(self) -> None:
+        """Paint everything, whatever the terminal may show now."""
+        self._thrifty.shown.forget()
+        self.refresh()
 
     def arrange_anew(self) -> None:
         """Lay the panes out again; only the regions that changed are painted."""

@@ -203,16 +203,15 @@ class Table(LinePane):
         was = "".join(f" {text:>{wide}}" for text, wide in zip(then, WIDTHS, strict=False))
         here = place == self.at
         mark = self.labels.get(place) or ("▸" if here else "◆" if self._pinned(row) else " ")
-        if here and not self.labels:
-            line = mark + " ".join(texts[c.key] for c in columns) + was
-            return [(line.ljust(width), "cursor" if self.current else "cursor-off")]
+        marked = ("cursor" if self.current else "cursor-off") if here and not self.labels else ""
         fits = bool(self.result.fits[row]) if self.result else True
         runs: list[Run] = []
         for i, column in enumerate(columns):
             role = ("memory" if fits else "bad") if column.key in MEMORY else "figure" if column.key in FIGURES else "text"
+            marked = marked if role == "text" else ""  # the cursor lies on the plan; its figures keep their colours, and are not sent again
             if i == 0 and mark != " ":
-                runs.append((mark, "key"))
-            runs.append((("" if i == 0 and mark != " " else " ") + texts[column.key], role))
+                runs.append((mark, marked or "key"))
+            runs.append((("" if i == 0 and mark != " " else " ") + texts[column.key], marked or role))
         return [*runs, (was, "dim")] if was else runs
 
     def _pinned(self, row: int) -> bool:

@@ -70,9 +70,9 @@ def test_equal_lines_cost_nothing() -> None:
 
 def test_neighbours_of_one_style_share_its_sequence() -> None:
     """A style is sent once for all the runs that have it, and a colour that stays is not sent again."""
-    style, other = Style.parse("#00ff00 on #101010"), Style.parse("#ff0000 on #101010")
+    style, other = Style.parse("#01fe02 on #101010"), Style.parse("#fe0102 on #101010")
     sent = encode(by_style([(0, 0, "a", style), (1, 0, "b", other), (2, 0, "c", style)]), ColorSystem.TRUECOLOR, WIDTH)
-    assert sent.count("38;2;0;255;0") == 1
+    assert sent.count("38;2;1;254;2") == 1
     assert sent.count("48;2;16;16;16") == 1
 
 
