@@ -61,7 +61,8 @@ BINDINGS: tuple[Binding, ...] = (
     Binding("edge", ("G", "end"), "last", "to the last line", argument="1"),
     Binding("jump", ("f",), "jump", "a letter at every field and plan in view; the letter goes there"),
     Binding("zoom", ("z",), "zoom", "this pane alone on the screen, or all of them again"),
-    Binding("plans", ("escape",), "back", "cancel, close a page, or go back to the plans"),
+    Binding("plans", ("escape",), "back", "close the page, and go back to the plans", (DETAIL,), hint=1),
+    Binding("plans", ("escape",), "to plans", "cancel, or go back to the plans", (FORM, PLANS)),
     # what if
     Binding("edit", ("enter",), "edit", "edit the field, or choose its preset from a list", (FORM,), hint=1),
     Binding("step", ("minus",), "less", "the previous legal value of the field", (FORM,), hint=2, argument="-1"),

@@ -116,15 +116,14 @@ class Viewing(WhatIf):
 
     def action_explain(self) -> None:
         """Choose a number of the plan, and see where it comes from."""
-        from planner.evaluate import explain
+        from planner.explained import explained
 
         current = self.current_plan()
         if current is None:
             self.foot.say("there is no plan here to explain; wait for the plans, or change what is asked", "bad")
             return
-        self.pick(
-            "explain", [(name, step.meaning) for name, step in explain(*current).items()], lambda name: self.open_page("explain", name)
-        )
+        choices = [(name, f"{step.text}  {step.meaning}") for name, step in explained(*current).items()]
+        self.pick("explain", choices, lambda name: self.open_page("explain", name))
 
     def action_plans(self) -> None:
         """Back to the plans, all panes on the screen; a page is closed."""

@@ -102,15 +102,19 @@ def test_leaving_a_field_takes_over_what_was_typed() -> None:
 
 @pytest.mark.parametrize(("model", "stack"), [("llama-3.1-8b", "megatron-core"), ("deepseek-v2-lite-16b", "torchtitan")])
 def test_every_field_is_reached_by_tab(model: str, stack: str) -> None:
-    """Tab walks through every field of the three panes, and on to the plans and the detail; of those that say something none is missing."""
+    """Tab walks through every field of the panes, past the plans and the detail, and round again; of those that say something none is missing."""
 
     async def play(it: Driver) -> None:
         await it.press("1", "g")
         seen = []
-        while it.app.pane in FORMS:
-            seen.append(it.app.active_form.entry.key)
-            await it.pilot.press("tab")
-        assert it.app.pane == "plans"
+        for pane, after in (("cluster", "plans"), ("run", "cluster")):
+            while it.app.pane != after:
+                if it.app.pane in FORMS:
+                    seen.append(it.app.active_form.entry.key)
+                await it.pilot.press("tab")
+            if pane == "cluster":
+                await it.pilot.press("tab", "tab")
+                assert it.app.pane == "run"
         of_adapters = {f.key for f in FIELDS if f.beside == "tuning"}  # every weight is trained
         every = [entry.key for form in FORMS for entry in ENTRIES[form] if entry.key not in of_adapters]
         of_experts = {f.key for f in FIELDS if f.beside} | {"ep", "etp", "schedule"}
