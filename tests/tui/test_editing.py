@@ -102,7 +102,7 @@ def test_leaving_a_field_takes_over_what_was_typed() -> None:
 
 @pytest.mark.parametrize(("model", "stack"), [("llama-3.1-8b", "megatron-core"), ("deepseek-v2-lite-16b", "torchtitan")])
 def test_every_field_is_reached_by_tab(model: str, stack: str) -> None:
-    """Tab walks through every field of the panes, past the plans and the detail, and round again; of those that say something none is missing."""
+    """Tab walks through every field of the panes, past plans and detail and round again: none that says something is missing."""
 
     async def play(it: Driver) -> None:
         await it.press("1", "g")
