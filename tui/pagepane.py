@@ -59,7 +59,7 @@ class PagePane(LinePane):
     def content(self, width: int) -> Sequence[Line]:
         """Every line."""
         if self._drawing is None:
-            sentence, role = self._told
+            sentence, role = ("working …", "dim") if self.working else self._told
             mark = "✗ " if role == "bad" and sentence else ""
             return [[(f" {line}", role)] for line in wrap(mark + sentence, max(8, width - 2))]
         if self._made is None or self._made[0] != width:
