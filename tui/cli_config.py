@@ -11,7 +11,8 @@ from planner.checks import choice
 from planner.errors import FileError, TmplanError
 from tui import config, themefiles
 from tui.aligned import aligned
-from tui.bindings import ALL, BINDINGS, CONTEXTS, Binding
+from tui.bindings import BINDINGS, Binding
+from tui.bindings import where as held
 from tui.cli import DONE, REFUSED, Answer, narrate
 from tui.keynames import shown
 
@@ -60,7 +61,7 @@ def template(found: config.Config, where: str) -> str:
     usual = {binding.id: binding.keys for binding in BINDINGS}
     for binding in found.keys:
         free = "# " if binding.keys == usual[binding.id] else ""
-        lines.append(f"{free + _setting(binding):<44}# {binding.help}{_where(binding)}")
+        lines.append(f"{free + _setting(binding):<44}# {binding.help}{held(binding)}")
     return "\n".join(lines) + "\n"
 
 
@@ -75,10 +76,6 @@ NAMED = {"up": "up", "down": "down", "left": "left", "right": "right"}  # words,
 def _quoted(text: str) -> str:
     """A text as TOML writes it."""
     return json.dumps(text)
-
-
-def _where(binding: Binding) -> str:
-    return "" if set(binding.contexts) == set(ALL) else f" ({', '.join(CONTEXTS[context] for context in binding.contexts)})"
 
 
 def list_themes(format: str) -> Answer:

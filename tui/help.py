@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from itertools import zip_longest
 
 from textual.events import Key
 
-from tui.bindings import CONTEXTS, DETAIL, FORM, PLANS, Binding, active
-from tui.lines import Line
+from tui.bindings import active, sections, where
+from tui.lines import Line, fit, wrap
 from tui.overlay import Overlay
 
+COLUMN = 68  # cells from which the help stands in two columns
 WRITING = (
     ("Fields", (
         ("8192  8_192  8k", "a number; k is 1,024, m is 1,048,576"),
@@ -33,20 +34,10 @@ WRITING = (
 )  # fmt: skip
 
 
-def groups() -> Iterable[tuple[str, list[Binding]]]:
-    """The bindings by where they hold, those that hold everywhere first."""
-    for context in ("", FORM, PLANS, DETAIL):
-        found = [
-            b
-            for b in active()
-            if (set(b.contexts) == {FORM, PLANS, DETAIL} if not context else context in b.contexts and len(b.contexts) < 3)
-        ]
-        if found:
-            yield CONTEXTS[context], found
-
-
 class Help(Overlay):
     """The help over the panes."""
+
+    wide = 160
 
     def __init__(self) -> None:
         super().__init__("help")
@@ -56,17 +47,27 @@ class Help(Overlay):
         return super().take(event) or any(event.key in b.keys for b in active() if b.action == "help")
 
     def content(self, width: int) -> list[Line]:
-        return [
-            [(f" {keys:<21} " if text else f" {keys}", role), (text[: max(0, width - 23)] if text else "", "text")]
-            for keys, text, role in content()
-        ]
+        if width < COLUMN * 2:
+            return [line for block in blocks(width) for line in (*block, [])][:-1]
+        room = width // 2
+        left: list[Line] = []
+        right: list[Line] = []
+        for block in blocks(room):
+            (left if len(left) <= len(right) else right).extend((*block, []))
+        return [[*fit(a, room), *b] for a, b in zip_longest(left, right, fillvalue=())][:-1]
 
 
-def content() -> list[tuple[str, str, str]]:
-    """Every line of the help: keys, what they do, role of the keys."""
-    lines: list[tuple[str, str, str]] = []
-    for where, bindings in groups():
-        lines += [(where.capitalize(), "", "title"), *((b.shown, b.help, "key") for b in bindings), ("", "", "text")]
-    for title, rows in WRITING:
-        lines += [(title, "", "title"), *((sample, meaning, "key") for sample, meaning in rows), ("", "", "text")]
-    return lines[:-1]
+def blocks(width: int) -> list[list[Line]]:
+    """The help in blocks with a title each: keys and what they do, then how things are written."""
+    found = [_block(title, [(b.shown, b.help + where(b)) for b in bindings], width) for title, bindings in sections()]
+    return found + [_block(title, list(rows), width) for title, rows in WRITING]
+
+
+def _block(title: str, rows: list[tuple[str, str]], width: int) -> list[Line]:
+    keys = max(len(key) for key, _ in rows)
+    lines: list[Line] = [[(f" {title}", "title")]]
+    for key, text in rows:
+        first, *rest = wrap(text, max(20, width - keys - 5))
+        lines.append([(f"   {key:<{keys}} ", "key"), (f" {first}", "text")])
+        lines += [[(" " * (keys + 5) + line, "text")] for line in rest]
+    return lines

@@ -60,10 +60,9 @@ class Program(App[None], inherit_bindings=False):
         session: Session | None = None,
         notices: tuple[str, ...] = (),
     ) -> None:
-        self.look = themes.load(theme or themes.preferred())  # before App takes NO_COLOR out of the environment
-        super().__init__(ansi_color=self.look.theme.ansi or None)
-        self.register_theme(self.look.theme)
-        self.theme = self.look.theme.name
+        look = themes.load(theme or themes.preferred())  # before App takes NO_COLOR out of the environment
+        super().__init__(ansi_color=look.theme.ansi or None)
+        self.wear(look)
         state = state or State(History([Moment.of(document, path)]))
         self.history, self.pins, self.view, self.session = state.history, state.pins, state.view, session
         self.notices = [*notices, *([session.fault] if session and session.fault else [])]  # said once the program stands
@@ -86,6 +85,13 @@ class Program(App[None], inherit_bindings=False):
         self._settling: Timer | None = None
         self._wrong: dict[str, str] = {}
         self._placed: dict[str, Region] = {}
+
+    def wear(self, look: themes.Look) -> None:
+        """Have this theme from now on."""
+        self.look, LinePane.roles = look, look.roles
+        self.register_theme(look.theme)
+        self.ansi_color = look.theme.ansi or None
+        self.theme = look.theme.name
 
     @property
     def document(self) -> Document:
@@ -122,7 +128,6 @@ class Program(App[None], inherit_bindings=False):
         return [self.status, self.tabs, *self.forms.values(), *panes, self.foot, self.small, *self.overs]
 
     def on_mount(self) -> None:
-        LinePane.roles = self.look.roles
         for number in (signal.SIGTERM, signal.SIGHUP):
             with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread, as in some tests
                 asyncio.get_running_loop().add_signal_handler(number, self.leave, 128 + number)

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from planner.columns import COLUMNS
 from planner.errors import TmplanError
-from tui.bindings import CONTEXTS, Binding, active
+from tui import themefiles, themes
+from tui.bindings import active, where
 from tui.editor import LineEdit
 from tui.filter import parse_filter
 from tui.prompt import Prompt
@@ -66,6 +67,21 @@ class Viewing(WhatIf):
         self.ask(
             Prompt("filter", done, LineEdit.of(self.view.filter), "like mem<72 tp=8 recompute=full fits; empty shows all; ? tells more")
         )
+
+    def action_theme(self) -> None:
+        """Choose a theme for now; config.toml keeps one."""
+        from tui import config
+
+        def done(name: str) -> None:
+            try:
+                self.wear(themes.load(name))
+            except TmplanError as error:
+                self.foot.say(str(error), "bad")
+                return
+            self.repaint()
+            self.foot.say(f'theme {name} for now; theme = "{name}" in {config.path()} keeps it')
+
+        self.pick("theme", [(name, _title(name)) for name in themefiles.names()], done, at=self.look.name)
 
     # ── pins ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -186,7 +202,7 @@ class Viewing(WhatIf):
     def action_palette(self) -> None:
         """Every command by name, searched by typing."""
         found = {binding.id: binding for binding in active() if binding.action not in ("palette", "move")}
-        choices = [(name, f"{binding.shown:<8} {binding.help}{_where(binding)}") for name, binding in found.items()]
+        choices = [(name, f"{binding.shown:<8} {binding.help}{where(binding)}") for name, binding in found.items()]
 
         def done(name: str) -> None:
             binding = found[name]
@@ -197,8 +213,12 @@ class Viewing(WhatIf):
         self.pick("command", choices, done)
 
 
-def _where(binding: Binding) -> str:
-    return f" ({CONTEXTS[binding.contexts[0]]})" if len(binding.contexts) == 1 else ""
+def _title(theme: str) -> str:
+    """What a theme is called; of one that cannot be read, why."""
+    try:
+        return themes.load(theme).title
+    except TmplanError as error:
+        return f"✗ {error}"
 
 
 def column_choices() -> list[tuple[str, str]]:

@@ -12,6 +12,7 @@ from rich.color import ColorSystem
 
 from planner.errors import FileError, UnknownName
 from tests.tui.colours import EYES, contrast, difference
+from tests.tui.driving import Driver, drive
 from tui import config, themefiles, themes, themetable
 
 GOOD = "\n".join(["[colours]", *(f'{name} = "#123456"' for name in themes.COLOURS)])
@@ -158,3 +159,19 @@ def test_whatever_is_read_can_be_drawn(words: str) -> None:
         assert str(refusal).startswith("mine.toml: roles.cursor: ")
     else:
         assert themes.parse("mine", text, "mine.toml").roles["cursor"].bgcolor
+
+
+def test_a_theme_is_put_on_while_the_program_runs() -> None:
+    """T lists the themes; the one chosen is worn at once, and the message line says what keeps it."""
+
+    async def play(it: Driver) -> None:
+        await it.press("T")
+        await it.type("ansi")
+        assert it.app.look.name == "ansi"
+        assert it.app.native_ansi_color
+        assert 'theme = "ansi"' in it.text()
+        await it.press("T")
+        await it.type("light")
+        assert not it.app.native_ansi_color
+
+    drive(play)

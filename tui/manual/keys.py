@@ -1,10 +1,10 @@
-"""docs/keys.md: every key by where it holds, its name, and how to give it another."""
+"""docs/keys.md: every key by subject, its name, and how to give it another."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from tui.bindings import ALL, BINDINGS, CONTEXTS, Binding
+from tui.bindings import SECTIONS, Binding, where
 from tui.keymap import CONTROL, FUNCTION, refusal
 from tui.keynames import shown
 from tui.manual.markdown import block, code, page, plain, table
@@ -20,8 +20,8 @@ def keys_page() -> str:
     """The page, from the registry's own keys."""
     return page(
         "Keys",
-        "Every key of the program, by where it holds. All of them arrive over plain SSH, in every terminal and through tmux.",
-        *(part for where, bindings in grouped() for part in (f"## {where[0].upper()}{where[1:]}", _table(bindings))),
+        "Every key of the program, by subject. All of them arrive over plain SSH, in every terminal and through tmux.",
+        *(part for title, bindings in SECTIONS for part in (f"## {title}", _table(bindings))),
         "## Keys of your own",
         "The table `[keys]` of `config.toml` (`tmplan config --init` begins it) gives a name above another key, or a list of them; an empty"
         " list takes all away. The hints line, the help and the palette show what you chose.",
@@ -34,17 +34,10 @@ def keys_page() -> str:
     )
 
 
-def grouped() -> Iterator[tuple[str, list[Binding]]]:
-    """The bindings by the panes in which they hold, those of all panes first."""
-    held = sorted({binding.contexts for binding in BINDINGS}, key=lambda contexts: (-len(contexts), [ALL.index(c) for c in contexts]))
-    for contexts in held:
-        where = CONTEXTS[""] if set(contexts) == set(ALL) else " and ".join(CONTEXTS[context] for context in contexts)
-        yield where, [binding for binding in BINDINGS if binding.contexts == contexts]
-
-
-def _table(bindings: list[Binding]) -> str:
+def _table(bindings: Iterable[Binding]) -> str:
     return table(("key", "name", "does"), (
-        (" ".join(code(shown(key)) for key in binding.keys), code(binding.id), plain(binding.help)) for binding in bindings))  # fmt: skip
+        (" ".join(code(shown(key)) for key in binding.keys), code(binding.id), plain(binding.help + where(binding)))
+        for binding in bindings))  # fmt: skip
 
 
 def _refused() -> Iterator[tuple[str, str]]:
