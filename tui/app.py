@@ -58,8 +58,15 @@ def run(document: Document | None, path: Path | None, *, fresh: bool = False) ->
         session.close()
         if program._exception is not None:  # a fault of the program: Textual would print every local variable
             raise program._exception
-        if program.return_code:
-            sys.exit(program.return_code)
+        end(program.return_code or 0)
+
+
+def end(code: int) -> None:
+    """End the process at once: a planning thread cannot be killed, and Python would first free a million plans piece by piece."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
 
 
 def opened(session: Session, document: Document | None, path: Path | None, *, fresh: bool) -> State:

@@ -54,7 +54,8 @@ class Help(Overlay):
         right: list[Line] = []
         for block in blocks(room):
             (left if len(left) <= len(right) else right).extend((*block, []))
-        return [[*fit(a, room), *b] for a, b in zip_longest(left, right, fillvalue=())][:-1]
+        both: list[Line] = [[*fit(a, room), *b] for a, b in zip_longest(left, right, fillvalue=())]
+        return both[:-1]
 
 
 def blocks(width: int) -> list[list[Line]]:
