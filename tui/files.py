@@ -165,7 +165,8 @@ class Files(Viewing):
         self.show_document()
 
     def action_picture(self) -> None:
-        """Ask for a path and write the screen there as SVG."""
+        """Ask for a path and write the screen there as SVG, as it was before it was asked."""
+        picture = self.export_screenshot(title="tmplan")
 
         def done(text: str) -> str | None:
             if not text:
@@ -174,7 +175,7 @@ class Files(Viewing):
             try:
                 if path.exists():
                     return f"{path} exists; type another path"
-                wholefile.write(path, self.export_screenshot(title="tmplan"))
+                wholefile.write(path, picture)
             except (TmplanError, OSError, ValueError) as error:
                 return str(error)
             self.foot.say(f"wrote {path}", "good")

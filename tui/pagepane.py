@@ -7,6 +7,7 @@ from typing import Any
 
 from tui.lines import Line, LinePane, rule, wrap
 
+TITLES = {"whynot": "why not", "nomenclature": "symbols", "fit": "serving", "step": "step by part"}  # of pages called otherwise
 Drawing = Callable[[Any, int], Sequence[Line]]
 
 
@@ -72,5 +73,5 @@ class PagePane(LinePane):
         self.top = max(0, min(self.top, len(lines) - room))
         if self.titled:
             more = f"{self.top + 1}-{min(self.top + room, len(lines))} of {len(lines)}" if len(lines) > room else ""
-            yield rule(self.digit, self.page or str(self.id), "working …" if self.working else more, self.current, width)
+            yield rule(self.digit, TITLES.get(self.page, self.page or str(self.id)), "working …" if self.working else more, self.current, width)
         yield from lines[self.top : self.top + room]

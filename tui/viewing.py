@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from planner.columns import COLUMNS
@@ -112,23 +113,34 @@ class Viewing(WhatIf):
         """Ask for a plan: the rules it breaks, or where it ranks and what costs it."""
 
         def done(text: str) -> str | None:
+            from tui.pages.whynot import asked
+
             if not text:
                 return "type a plan, like tp=16 pp=8"
-            self.open_page("whynot", text.replace(" ", ",") if "," not in text else text)
-            return None
+            return self.page_on(text, "whynot", asked)
 
         self.ask(Prompt("why not", done, LineEdit(), "a plan, like tp=16 pp=8 recompute=full; axes left out are free"))
+
+    def page_on(self, text: str, page: str, read: Callable[[str], object]) -> str | None:
+        """Open a page on what was typed; a sentence, with which the text stays to be mended, where it cannot be read."""
+        try:
+            read(text)
+        except TmplanError as error:
+            return str(error)
+        self.open_page(page, text)
+        return None
 
     def action_versus(self) -> None:
         """Ask for another cluster, and show the best plan there beside the best one here."""
 
         def done(text: str) -> str | None:
-            if not text:
-                return "type a GPU or cluster, like b200-sxm or aws-p5,gpus=1024"
-            self.open_page("versus", text)
-            return None
+            from planner.versus import against
 
-        self.ask(Prompt("versus", done, LineEdit(), "a GPU or cluster preset or file, and what else differs: b200-sxm,gpus=8192"))
+            if not text:
+                return "type a GPU or cluster, like b200 or aws-p5,gpus=1024"
+            return self.page_on(text, "versus", lambda typed: against(self.document.inputs, typed))
+
+        self.ask(Prompt("versus", done, LineEdit(), "a GPU or cluster preset or file, and what else differs: b200,gpus=8192"))
 
     def action_explain(self) -> None:
         """Choose a number of the plan, and see where it comes from."""
