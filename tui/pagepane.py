@@ -73,5 +73,6 @@ class PagePane(LinePane):
         self.top = max(0, min(self.top, len(lines) - room))
         if self.titled:
             more = f"{self.top + 1}-{min(self.top + room, len(lines))} of {len(lines)}" if len(lines) > room else ""
-            yield rule(self.digit, TITLES.get(self.page, self.page or str(self.id)), "working …" if self.working else more, self.current, width)
+            title = TITLES.get(self.page, self.page or str(self.id))
+            yield rule(self.digit, title, "working …" if self.working else more, self.current, width)
         yield from lines[self.top : self.top + room]

@@ -21,11 +21,16 @@ KEYS = {"down": "\x1b[B", "up": "\x1b[A", "pgdn": "\x1b[6~", "enter": "\r", "tab
 PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*[a-zA-Z]|\x1b\[\?[0-9;]*\$p")  # kitty keys and mode queries, which pyte does not know
 
 
+PROGRAM = "from tui.cli import main; main()"
+
+
 class Terminal:
     """The program of this repository in a terminal of a given size; answers what Textual asks terminals."""
 
-    def __init__(self, *arguments: str, columns: int = 120, rows: int = 40, environment: dict[str, str] | None = None) -> None:
-        self.arguments, self.columns, self.rows = arguments, columns, rows
+    def __init__(
+        self, *arguments: str, columns: int = 120, rows: int = 40, environment: dict[str, str] | None = None, program: str = PROGRAM
+    ) -> None:
+        self.arguments, self.columns, self.rows, self.program = arguments, columns, rows, program
         drop = ("NO_COLOR", "COLUMNS", "LINES", "TMPLAN_THEME")
         self.environment = {k: v for k, v in os.environ.items() if k not in drop}
         self.environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
@@ -40,7 +45,7 @@ class Terminal:
         self.pid, self.handle = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", self.rows, self.columns, 0, 0))
-            os.execve(sys.executable, [sys.executable, "-c", "from tui.cli import main; main()", *self.arguments], self.environment)
+            os.execve(sys.executable, [sys.executable, "-c", self.program, *self.arguments], self.environment)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
