@@ -1,24 +1,21 @@
-"""The best plan of a job with its numbers, or why there is none; the parts of a step in words, and which of them one plan pays more for."""
+"""A plan of a job with its numbers, the best one or why there is none; and which part of a step one plan pays more for than another."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+
+import numpy as np
 
 from planner.advice import Nearest
 from planner.costs import Estimate
-from planner.plan import NAMED, Plan
+from planner.plan import Plan
 from planner.search import Result, search, why_refused
-from planner.space import AXES, Space
+from planner.space import Space
 from planner.specs import Job
+from planner.words import STEP
 
 Cancel = Callable[[], bool] | None
-WORDS: Mapping[str, str] = {  # the parts of a step, as a sentence names them
-    "compute": "compute", "recompute": "recomputation", "host": "the host's launches", "tp": "tensor-parallel traffic",
-    "cp": "context-parallel traffic", "ep": "the experts' all-to-all", "bubble": "the pipeline bubble", "pp": "pipeline sends",
-    "dp": "data-parallel traffic", "optimizer": "the optimizer step", "straggler": "waiting for the slowest rank",
-}  # fmt: skip
-FOLLOWS = ("dp", "dp_replicate", "recompute_layers")  # axes that change with the number of GPUs, or with recompute, as a matter of course
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,11 @@ class Found:
     def step(self) -> float:
         """Seconds a step."""
         return float(self.estimate.step[0])
+
+    @property
+    def memory(self) -> float:
+        """Bytes on the fullest device."""
+        return float(self.estimate.memory[0])
 
     @property
     def rate(self) -> float:
@@ -57,12 +59,18 @@ class Found:
     @property
     def parts(self) -> dict[str, float]:
         """Seconds of the step by part; they sum to it."""
-        return {name: float(value[0]) for name, value in self.estimate.time_parts.items()}
+        return parts(self.estimate, "time")
 
     def a_token(self) -> dict[str, float]:
         """GPU-seconds that each part takes a token: what it costs, whatever the number of GPUs and the batch."""
         each = self.job.cluster.gpus / (float(self.job.global_batch) * self.job.sequence)
         return {name: seconds * each for name, seconds in self.parts.items()}
+
+
+def parts(estimate: Estimate, kind: str) -> dict[str, float]:
+    """The parts of `time` in seconds, of `memory` at the fullest stage in bytes, or `hidden` communication in seconds, by name."""
+    columns = {"time": estimate.time_parts, "memory": estimate.memory_parts, "hidden": estimate.hidden}[kind]
+    return {name: float(np.max(value)) for name, value in columns.items()}
 
 
 @dataclass(frozen=True)
@@ -102,23 +110,6 @@ def why_none(result: Result, cancelled: Cancel = None) -> str:
     return f"No plan is valid. The rule that refused most: {refused[0][0]}." if refused else "No plan is valid."
 
 
-def changed(before: Plan, after: Plan) -> list[str]:
-    """What differs between two plans, axis by axis: `tp 4 -> 8`. What follows from the number of GPUs is not told."""
-    told = []
-    for axis in AXES:
-        old, new = int(getattr(before, axis)), int(getattr(after, axis))
-        if old != new and axis not in FOLLOWS:
-            told.append(f"{axis.replace('_', '-')} {named(axis, old)} -> {named(axis, new)}")
-    return told
-
-
-def named(axis: str, value: int) -> str:
-    """One value of an axis as a person writes it."""
-    if axis == "sequence_parallel":
-        return "yes" if value else "no"
-    return NAMED[axis][value] if axis in NAMED else str(value)
-
-
 def grown(before: Found, after: Found) -> str:
     """The part of the step that costs more GPU time a token than before, the one that grew most, in a clause; empty where none did."""
     old, new = before.a_token(), after.a_token()
@@ -128,5 +119,5 @@ def grown(before: Found, after: Found) -> str:
         return ""
     was, now = before.parts.get(name, 0.0) / before.step, after.parts[name] / after.step
     if now > was:
-        return f"{WORDS[name]} grew from {was:.1%} to {now:.1%} of the step"
-    return f"{WORDS[name]} takes {new[name] / old[name]:.2f} times the GPU time a token"
+        return f"{STEP[name]} grew from {was:.1%} to {now:.1%} of the step"
+    return f"{STEP[name]} takes {new[name] / old[name]:.2f} times the GPU time a token"

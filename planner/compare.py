@@ -12,75 +12,24 @@ from math import gcd
 
 import numpy as np
 
-from planner.best import WORDS
-from planner.columns import (
-    recompute_code,
-    schedule_code,
-    sharding_code,
-    write_figure,
-    write_gib,
-    write_recompute,
-    write_schedule,
-    write_sharding,
-)
-from planner.costs import Estimate
+from planner.best import Found, parts
+from planner.columns import write_figure, write_gib
 from planner.evaluate import evaluate
 from planner.plan import Plan
 from planner.specs import GIB, Job
-
-PURPOSES: Mapping[str, str] = {  # the parts of memory, as a sentence names them
-    "parameters": "weights", "gradients": "gradients", "optimizer": "optimizer states", "gathered": "gathered layers of FSDP",
-    "workspace": "workspaces of kernels", "experts": "states of routed experts", "activations": "activations",
-    "working": "the layer at hand", "logits": "logits and loss", "buffers": "communication buffers", "slack": "allocator slack",
-    "context": "context",
-}  # fmt: skip
-TRAFFIC = ("tp", "cp", "ep", "pp", "dp")
-EXPOSED: Mapping[str, str] = {
-    name: words.replace("experts'", "experts' exposed") if name == "ep" else f"exposed {words}" if name in TRAFFIC else words
-    for name, words in WORDS.items()
-}
-CHOICES: Mapping[str, tuple[str, ...]] = {  # what is carried over together: fields of a plan that make sense together alone
-    "tp": ("tp",), "pipeline": ("pp", "vpp", "schedule"), "cp": ("cp",), "dp": ("dp",), "ep": ("ep",), "etp": ("etp",),
-    "sharding": ("zero", "dp_replicate"), "sequence_parallel": ("sequence_parallel",), "micro_batch": ("micro_batch",),
-    "recompute": ("recompute", "recompute_layers"),
-}  # fmt: skip
-ALONE = [choice for choice, own in CHOICES.items() if own == (choice,) and choice != "sequence_parallel"]  # a name and a number
+from planner.words import CHOICES, EXPOSED, MEMORY, TRAFFIC, instead
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One of the plans compared: what it is called, its job, and its numbers (an Estimate of one row)."""
+class Entry(Found):
+    """One of the plans compared, with its numbers: what it is called."""
 
     name: str
-    job: Job
-    plan: Plan
-    estimate: Estimate
-
-    @property
-    def step(self) -> float:
-        """Seconds a step."""
-        return float(self.estimate.step[0])
-
-    @property
-    def memory(self) -> float:
-        """Bytes on the fullest device."""
-        return float(self.estimate.memory[0])
-
-    @property
-    def fits(self) -> bool:
-        """Whether it fits the device, and the host where it offloads."""
-        return bool(self.estimate.fits[0])
 
 
 def entry(name: str, job: Job, plan: Plan) -> Entry:
     """A plan with its numbers."""
-    return Entry(name, job, plan, evaluate(job, plan))
-
-
-def parts(estimate: Estimate, kind: str) -> dict[str, float]:
-    """The parts of `time` in seconds, of `memory` at the fullest stage in bytes, or `hidden` communication in seconds, by name."""
-    columns = {"time": estimate.time_parts, "memory": estimate.memory_parts, "hidden": estimate.hidden}[kind]
-    return {name: float(np.max(value)) for name, value in columns.items()}
+    return Entry(job, plan, evaluate(job, plan), name)
 
 
 def difference(first: Entry, other: Entry, kind: str) -> dict[str, float]:
@@ -109,7 +58,7 @@ def why_larger(first: Entry, other: Entry) -> str:
         return f"{other.name} needs as much memory as {first.name}{fit}."
     words = "more" if whole > 0 else "less"
     said = f"{other.name} needs {write_gib(abs(whole) / GIB)} GiB {words} than {first.name}{fit}"
-    return f"{said}{mostly(first, other, 'memory', apart, PURPOSES)}"
+    return f"{said}{mostly(first, other, 'memory', apart, MEMORY)}"
 
 
 def mostly(first: Entry, other: Entry, kind: str, apart: Mapping[str, float], words: Mapping[str, str]) -> str:
@@ -171,7 +120,7 @@ def carried(plan: Plan, source: Plan, choice: str) -> Plan:
 
 def because(first: Entry, other: Entry, choices: Sequence[str], part: str) -> str:
     """Choices in words: what they are and were, and what bears on the part: micro-batches on a rank, links that groups reach."""
-    said = " and ".join(instead(first.plan, other.plan, choice) for choice in choices)
+    said = " and ".join("the jobs differ" if choice == "job" else instead(first.plan, other.plan, choice) for choice in choices)
     old, new = batches(first), batches(other)
     if old != new and {"dp", "micro_batch", "job"} & set(choices):
         said += f", {new:,} micro-batch{'es' * (new > 1)} on a rank instead of {old:,}"
@@ -180,16 +129,6 @@ def because(first: Entry, other: Entry, choices: Sequence[str], part: str) -> st
         domain = other.job.cluster.link_domain if reaches[1] else first.job.cluster.link_domain
         said += f", and {part} groups {'now reach' if reaches[1] else 'no longer reach'} beyond the {domain} GPUs of a fast link"
     return said
-
-
-def instead(old: Plan, new: Plan, choice: str) -> str:
-    """What a plan chose instead of what another did."""
-    if choice == "job":
-        return "the jobs differ"
-    was = written(old, choice)
-    if choice in (*ALONE, "recompute"):
-        was = was.partition(" ")[2]
-    return f"{written(new, choice)} instead of {was}"
 
 
 def batches(one: Entry) -> int:
@@ -203,17 +142,3 @@ def far(one: Entry, kind: str) -> bool:
     span = {"tp": plan.tp, "cp": plan.tp * plan.cp, "dp": plan.tp * plan.cp * plan.dp, "ep": plan.etp * plan.ep}
     whole = one.job.cluster.gpus
     return bool(span.get(kind, whole) > one.job.cluster.link_domain and getattr(plan, kind, 1) > 1)
-
-
-def written(plan: Plan, choice: str) -> str:
-    """One choice of a plan in words."""
-    if choice == "pipeline":
-        name = f" {write_schedule(schedule_code(plan))}" if plan.schedule else ""
-        return f"pp {plan.pp}{f' x vpp {plan.vpp}' if plan.vpp > 1 else ''}{name}"
-    if choice == "sharding":
-        return "no sharding" if not plan.zero else write_sharding(sharding_code(plan))
-    if choice == "sequence_parallel":
-        return "sequence parallelism" if plan.sequence_parallel else "no sequence parallelism"
-    if choice == "recompute":
-        return f"recompute {write_recompute(recompute_code(plan))}"
-    return f"{choice.replace('_', '-')} {getattr(plan, choice)}"

@@ -181,12 +181,12 @@ def doubled(inputs: Inputs, space: Space, here: Best, cancelled: Cancel = None) 
     if twice is None:
         return Doubled(gpus, None, 0.0, "Failures leave no time to train.")
     speedup = here.budget.elapsed_seconds / twice.budget.elapsed_seconds
-    return Doubled(gpus, twice, speedup, stopped(here, twice) if speedup < 1.0 else "")
+    return Doubled(gpus, twice, speedup, held_back(here, twice) if speedup < 1.0 else "")
 
 
-def stopped(here: Best, twice: Best) -> str:
-    """What makes more GPUs train no faster: failures, or the part of the step that grew, in a clause."""
-    if twice.budget.train_seconds < here.budget.train_seconds:
-        ours, theirs = here.budget.goodput.goodput, twice.budget.goodput.goodput
-        return f"failures leave {theirs:.0%} of the time to train, where it was {ours:.0%}"
-    return grown(here.found, twice.found) or "nothing takes longer, but nothing is left to divide"
+def held_back(before: Best, after: Best) -> str:
+    """What makes more GPUs less than that much faster, in a clause: failures, or the part of the step that grew most."""
+    ours, theirs = before.budget.goodput.goodput, after.budget.goodput.goodput
+    if ours / theirs > before.found.rate / after.found.rate:
+        return f"failures and checkpoints leave {theirs:.1%} of the time to train, where it was {ours:.1%}"
+    return grown(before.found, after.found) or "nothing takes longer, but nothing is left to divide"

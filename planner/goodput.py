@@ -13,7 +13,7 @@ from planner.parameters import mtp_parameters, total_parameters
 from planner.specs import Job
 from planner.training import Run
 
-LEAST = 1e-9  # share of the time below which a job is told to make no progress
+LEAST = 1e-3  # of the time that training and saving take without failures, below which a job is told to make no progress
 
 
 @formula("all parameters, routed experts and layers of prediction too", "tmplan", "each once, however many ranks hold it")
@@ -132,7 +132,7 @@ def goodput_of(job: Job, run: Run, step_seconds: float, train_seconds: float) ->
     daly = daly_seconds(young, save, mtbf)
     interval = interval_seconds(daly, step_seconds, scalar(train_seconds), run.checkpoint_s)
     share = goodput(interval, save, run.restart_s, mtbf)
-    if share < LEAST:
+    if share * (interval + save) < LEAST * interval:
         raise FieldError(
             "gpu_mtbf_hours",
             f"training would make no progress: a failure every {mtbf:,.3g} s, a checkpoint of {save:,.3g} s every {interval:,.3g} s and "

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from planner.best import WORDS, Found
+from planner.best import Found
 from planner.formula import formula
+from planner.words import STEP
 
 # Transformer Math 101, "Engineering Takeaways for Compute Costs": below 115 TFLOP/s an A100, of 312, model or hardware are set up wrongly.
 FLOOR_SHARE = 115 / 312
@@ -37,7 +38,7 @@ class Sanity:
     def sentence(self) -> str:
         """What to think of the rate."""
         share, seconds = self.term_seconds / self.step_seconds, f"{self.term_seconds:.3g} s of {self.step_seconds:.3g} s a step"
-        largest = f"the largest term beyond the ideal is {WORDS.get(self.term, 'kernels below the peak')}: {seconds}, {100 * share:.0f} %"
+        largest = f"the largest term beyond the ideal is {STEP.get(self.term, 'kernels below the peak')}: {seconds}, {100 * share:.0f} %"
         if self.wrong:
             return f"below {self.floor / 1e12:.0f} TFLOP/s a GPU something is wrong; {largest}"
         return f"above the {self.floor / 1e12:.0f} TFLOP/s a GPU below which something is wrong; {largest}"

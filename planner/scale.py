@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from planner.best import Cancel, Found, Nothing, best, changed, grown
+from planner.best import Cancel, Found, Nothing, best
 from planner.budget import Budget
 from planner.budget import explain as explain_budget
-from planner.deadline import Best, stopped, trained
+from planner.deadline import Best, held_back, trained
 from planner.errors import FieldError
 from planner.evaluate import explain as explain_plan
 from planner.formula import Step, formula, tracing
 from planner.inputs import Inputs, node_size, resolve, run_of
 from planner.space import Space
 from planner.specs import LARGEST_GPUS
+from planner.words import changed
 
 PAYS = 0.5  # of what so many more GPUs could bring; below it they are said not to pay: twice the GPUs give less than 1.5 times the tokens
 LOSSLESS = 0.99  # of what they could bring; above it nothing is said of what is lost
@@ -88,7 +89,7 @@ class Ladder:
     def slower(self) -> list[str]:
         """A sentence for each size that takes longer to train than the size before, with what stopped it."""
         return [
-            f"{b.gpus:,} GPUs take {1 / faster(a, b) - 1:.1%} longer to train than {a.gpus:,}: {stopped(a, b)}{spent(a, b)}."
+            f"{b.gpus:,} GPUs take {1 / faster(a, b) - 1:.1%} longer to train than {a.gpus:,}: {reason(a, b)}."
             for a, b in pairwise(self.trained)
             if faster(a, b) < 1
         ]
@@ -121,19 +122,11 @@ def gain(before: Best, after: Best) -> float:
 
 
 def reason(before: Best, after: Best) -> str:
-    """What makes more GPUs less than that much faster, in a clause: failures, or the part of the step that grew most."""
-    ours, theirs = before.budget.goodput.goodput, after.budget.goodput.goodput
-    if ours / theirs > before.found.rate / after.found.rate:
-        return f"failures and checkpoints leave {theirs:.1%} of the time to train, where it was {ours:.1%}"
-    return (grown(before.found, after.found) or "nothing takes longer, but nothing is left to divide") + spent(before, after)
-
-
-def spent(before: Best, after: Best) -> str:
-    """That the batch cannot be divided further, where that is so, as a clause to add."""
+    """What holds more GPUs back, in a clause, and whether the batch cannot be divided further."""
     plan, job = after.plan, after.found.job
-    if before.found.job.global_batch == job.global_batch == plan.dp * plan.micro_batch:
-        return f", and the batch of {job.global_batch:,} sequences leaves each replica one micro-batch"
-    return ""
+    spent = before.found.job.global_batch == job.global_batch == plan.dp * plan.micro_batch
+    more = f", and the batch of {job.global_batch:,} sequences leaves each replica one micro-batch" if spent else ""
+    return held_back(before, after) + more
 
 
 def sizes(inputs: Inputs, least: int | None = None, most: int | None = None) -> list[int]:

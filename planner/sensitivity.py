@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from planner.best import Cancel, Found, Nothing, best, changed
+from planner.best import Cancel, Found, Nothing, best
 from planner.changes import INPUTS, Input, candidates, made, values_of
 from planner.errors import FieldError, TmplanError, UnknownName
 from planner.evaluate import explain as explain_plan
@@ -22,6 +22,7 @@ from planner.rules import SENTENCES
 from planner.search import search
 from planner.space import Space, exactly
 from planner.specs import Job
+from planner.words import changed
 
 FACTORS = (2.0, 1.1)
 SLIGHT = 0.01  # of the tokens a second: less is said to be nothing

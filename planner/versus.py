@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from planner import planfile, presets
-from planner.best import WORDS, Cancel, Found, Nothing, best
+from planner.best import Cancel, Found, Nothing, best
 from planner.columns import write_figure
 from planner.errors import FieldError, UnknownName
 from planner.evaluate import explain as explain_plan
@@ -19,6 +19,7 @@ from planner.inputs import Inputs, Recorded, Value, resolve
 from planner.keys import read_toml
 from planner.space import Space
 from planner.specs import GIB, Cluster, Job
+from planner.words import STEP
 
 CLUSTER = tuple(f.key for f in FIELDS if f.group == "cluster")
 FORM = "PRESET or FILE, then what to set on it: dgx-b200,gpus=1024,nic_gbit_s=800"
@@ -102,7 +103,7 @@ class Pair:
         if self.both is None:
             return []
         ours, theirs = (found.parts for found in self.both)
-        rows = [(name, ours.get(name, 0.0), theirs.get(name, 0.0)) for name in WORDS if ours.get(name) or theirs.get(name)]
+        rows = [(name, ours.get(name, 0.0), theirs.get(name, 0.0)) for name in STEP if ours.get(name) or theirs.get(name)]
         return sorted(rows, key=lambda row: -abs(row[2] - row[1]))
 
     def gain(self) -> float:
@@ -135,7 +136,7 @@ class Pair:
         sign = 1 if there_is_faster else -1
         name, ours, theirs = max(self.parts(), key=lambda row: sign * (row[1] - row[2]))
         part = sign * (ours - theirs)
-        clause = f"Between them lie {saved:.3g} s; {WORDS[name]} alone makes {part:.3g}"
+        clause = f"Between them lie {saved:.3g} s; {STEP[name]} alone makes {part:.3g}"
         if name in IN_ALL:
             what, of = IN_ALL[name]
             fast, slow = (self.there, self.here) if there_is_faster else (self.here, self.there)

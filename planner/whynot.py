@@ -11,14 +11,16 @@ from itertools import product
 
 import numpy as np
 
+from planner.best import parts
 from planner.columns import write_figure, write_gib
-from planner.compare import PURPOSES, Entry, entry, parts, why_larger, why_slower
+from planner.compare import Entry, entry, why_larger, why_slower
 from planner.lattice import divisors
 from planner.plan import FIELDS, FROM_ZERO, Column, Plan
 from planner.rules import ARGS, RULES, SENTENCES
 from planner.search import Result, search
 from planner.space import Space, write_bounds
 from planner.specs import GIB, SCHEDULES, Job
+from planner.words import MEMORY
 
 Columns = dict[str, Column]
 DEGREES = ("tp", "cp", "pp", "dp")
@@ -196,7 +198,7 @@ def _memory(found: WhyNot, own: Entry) -> Iterator[str]:
     yield (
         f"{valid}, {none}: pipeline stage {int(e.stage[0])} needs {write_gib(own.memory / GIB)} GiB, "
         f"{write_gib((own.memory - limit) / GIB)} GiB more than the limit of {write_gib(limit / GIB)} GiB, "
-        f"{write_gib(purposes[most] / GIB)} GiB of it {PURPOSES[most]}."
+        f"{write_gib(purposes[most] / GIB)} GiB of it {MEMORY[most]}."
     )
     if found.best:
         told = why_larger(found.best, own)

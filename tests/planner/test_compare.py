@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.compare import CHOICES, causes, difference, effects, entry, far, why_larger, why_slower
-from planner.plan import FIELDS, Plan
+from planner.compare import causes, difference, effects, entry, far, why_larger, why_slower
+from planner.plan import Plan
 from planner.search import Result
 from tests.planner.jobs import example, small
 from tests.properties.strategies import SETTINGS, any_job, one, searched
@@ -59,11 +59,6 @@ def test_jobs_may_differ() -> None:
     """A plan of a larger batch takes longer because the jobs differ."""
     a, b = entry("A", small(), BASE), entry("B", small(global_batch=256), BASE)
     assert why_slower(a, b).endswith("the jobs differ, 128 micro-batches on a rank instead of 32.")
-
-
-def test_every_field_of_a_plan_belongs_to_a_choice() -> None:
-    """What may differ between plans can be carried over; dp_shard follows from the others."""
-    assert {f for fields in CHOICES.values() for f in fields} == set(FIELDS) - {"dp_shard"}
 
 
 @st.composite

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner import deadline as d
-from planner.best import WORDS
 from planner.budget import budget
 from planner.errors import FieldError
 from planner.inputs import EXAMPLE, Inputs, resolve, run_of
 from planner.search import Cancelled, search
 from planner.space import Space, parse_bounds
 from planner.specs import Job
+from planner.words import STEP
 from tests.properties.strategies import SETTINGS, any_job
 
 DAY = 86400.0
@@ -119,7 +119,7 @@ def test_twice_the_gpus_train_no_slower_or_it_is_said_why(changes: dict[str, int
     faster = twice.best is not None and twice.best.budget.elapsed_seconds <= here.budget.elapsed_seconds
     assert faster or twice.stopped
     if twice.best is not None and not faster:
-        assert any(word in twice.stopped for word in (*WORDS.values(), "failures", "nothing takes longer"))
+        assert any(word in twice.stopped for word in (*STEP.values(), "failures", "nothing takes longer"))
 
 
 def test_a_cluster_that_does_not_fill_nodes_is_no_error() -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from planner import planfile
-from planner.best import WORDS, Found, Nothing
+from planner.best import Found, Nothing
 from planner.errors import FieldError, TmplanError, UnknownName
 from planner.inputs import EXAMPLE, resolve
 from planner.planfile import Document
 from planner.search import search
 from planner.space import Space
 from planner.versus import against, explain, versus
+from planner.words import STEP
 
 EIGHT = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 64, "global_batch": 128, "sequence": 4096})
 
@@ -38,7 +39,7 @@ def test_the_reason_is_the_part_that_differs_most() -> None:
     """A slower network is told by the traffic that crosses it and by how much slower it is; twice the GPUs by compute."""
     slow = versus(EIGHT, Space().with_("tp", "1").with_("pp", "1"), against(EIGHT, "nic_gbit_s=10"))
     part = max(slow.parts(), key=lambda row: row[2] - row[1])[0]
-    assert part == "dp" and f"{WORDS['dp']} alone makes" in slow.verdict() and "40 times the network bandwidth" in slow.verdict()
+    assert part == "dp" and f"{STEP['dp']} alone makes" in slow.verdict() and "40 times the network bandwidth" in slow.verdict()
     wide = versus(EIGHT, Space(), against(EIGHT, "gpus=128"))
     assert (
         "compute alone makes" in wide.verdict() and "2 times the peak rate" in wide.verdict() and "A GPU of h100-sxm x128" in wide.verdict()

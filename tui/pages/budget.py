@@ -20,9 +20,10 @@ from planner.scalinglaws import LAWS
 from planner.space import Space
 from planner.specs import Job
 from planner.training import Run
+from planner.words import in_words
 from tui.pages import goodput, spending
 from tui.pages.spending import write_tokens
-from tui.pages.writing import Row, counted, heading, named, rows, sentence, trees
+from tui.pages.writing import Row, counted, heading, rows, sentence, trees
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -113,7 +114,7 @@ def told(found: Found, width: int) -> Iterator[Line]:
     ratio = f"{known.tokens / known.parameters:,.4g} a parameter{' that a token visits' if job.model.experts else ''}"
     yield from sentence(
         f"{job.model.name} ({write_size(job.model)}), {write_tokens(known.tokens)} tokens, {ratio}, on {job.cluster.gpus:,} "
-        f"{job.cluster.gpu.name}: {named(job, found.here.plan)}", width, "strong",
+        f"{job.cluster.gpu.name}: {in_words(found.here.plan)}", width, "strong",
     )  # fmt: skip
     for part in (compute, money, more, in_time, served, failures):
         lines = list(part(found, width))
@@ -181,7 +182,7 @@ def more(found: Found, width: int) -> Iterator[Line]:
         return
     known = twice.best.budget
     price = f", ${known.cost:,.2f}" if known.cost is not None else ""
-    said = f"{write(known.elapsed_seconds, 's')}, {twice.speedup:.2f} times as fast{price}: {named(found.job, twice.best.plan)}"
+    said = f"{write(known.elapsed_seconds, 's')}, {twice.speedup:.2f} times as fast{price}: {in_words(twice.best.plan)}"
     yield from sentence(said, width, "text", 2)
     if twice.stopped:
         yield from sentence(f"! no faster: {twice.stopped}", width, "bad", 2)
@@ -203,7 +204,7 @@ def in_time(found: Found, width: int) -> Iterator[Line]:
     if answer.best is not None:
         known = answer.best.budget
         price = f", ${known.cost:,.2f}" if known.cost is not None else ""
-        said = f"{answer.best.gpus:,} GPUs: {write(known.elapsed_seconds, 's')}{price}: {named(found.job, answer.best.plan)}"
+        said = f"{answer.best.gpus:,} GPUs: {write(known.elapsed_seconds, 's')}{price}: {in_words(answer.best.plan)}"
         yield from sentence(said, width, "good", 2)
     else:
         near = answer.nearest

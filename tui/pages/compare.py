@@ -5,21 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from planner.columns import (
-    recompute_code,
-    schedule_code,
-    sharding_code,
-    write_figure,
-    write_gib,
-    write_percent,
-    write_recompute,
-    write_schedule,
-    write_sharding,
-    write_yes,
-)
-from planner.compare import Entry, difference, entry, parts, why_larger, why_slower
+from planner.best import parts
+from planner.columns import write_figure, write_gib, write_percent, write_yes
+from planner.compare import Entry, difference, entry, why_larger, why_slower
 from planner.specs import GIB
-from tui.pages.writing import heading, named, one, sentence
+from planner.words import in_words, recompute, schedule, sharding
+from tui.pages.writing import heading, one, sentence
 
 if TYPE_CHECKING:
     from tui.lines import Line
@@ -43,7 +34,7 @@ def draw(found: Sequence[Entry], width: int) -> list[Line]:
     """What each plan is, why each differs from the first, and the table; as many plans beside the first as the width holds at a time."""
     lines: list[Line] = [heading("plans side by side")]
     for each in found:
-        lines += sentence(f"{each.name}  {named(each.job, each.plan)}", width)
+        lines += sentence(f"{each.name}  {in_words(each.plan)}", width)
     if len(found) < 2:
         return lines + sentence("Nothing to compare it with: pin a plan, or move to another.", width)
     first, others = found[0], found[1:]
@@ -102,10 +93,10 @@ def choices(found: Sequence[Entry]) -> Iterator[tuple[str, list[str]]]:
     plans = [each.plan for each in found]
     for axis in DEGREES:
         yield axis.replace("_", "-"), [str(getattr(plan, axis)) for plan in plans]
-    yield "schedule", [write_schedule(schedule_code(plan)) if plan.pp > 1 else "-" for plan in plans]
-    yield "sharding", [write_sharding(sharding_code(plan)) if plan.zero else "-" for plan in plans]
+    yield "schedule", [schedule(plan) if plan.pp > 1 else "-" for plan in plans]
+    yield "sharding", [sharding(plan) if plan.zero else "-" for plan in plans]
     yield "sequence parallel", [write_yes(plan.sequence_parallel) for plan in plans]
-    yield "recompute", [write_recompute(recompute_code(plan)) if plan.recompute else "-" for plan in plans]
+    yield "recompute", [recompute(plan) if plan.recompute else "-" for plan in plans]
 
 
 def part_rows(first: Entry, others: Sequence[Entry], kind: str, unit: str, scale: float) -> Iterator[Line]:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from planner.errors import TmplanError
 from planner.explained import explained, named
 from planner.sources import SOURCES, Source
+from planner.words import in_words
 from tui.pages.writing import heading, sentence
-from tui.pages.writing import named as plan_named
 from tui.steptree import tree
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def work(subject: Subject) -> Found:
 
 def draw(found: Found, width: int) -> list[Line]:
     """The trees, what stands in one told there alone; the works they cite; the other numbers that can be asked for."""
-    lines: list[Line] = [heading("where the numbers come from"), *sentence(plan_named(found.job, found.plan), width, "dim")]
+    lines: list[Line] = [heading("where the numbers come from"), *sentence(in_words(found.plan), width, "dim")]
     if found.refused:
         lines += [[], *sentence(found.refused, width, "bad")]
     seen: set[int] = set()

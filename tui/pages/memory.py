@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from planner.columns import write_gib, write_percent
 from planner.evaluate import stages
 from planner.specs import GIB
-from tui.pages.writing import cut, heading, named, sentence, stacked
+from planner.words import in_words
+from tui.pages.writing import cut, heading, sentence, stacked
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -57,7 +58,7 @@ def draw(found: Memory, width: int) -> list[Line]:
     unit = (room - 1) / most
     lines: list[Line] = [
         heading("memory by purpose and stage, against the device"),
-        *sentence(named(found.job, found.plan), width, "dim"),
+        *sentence(in_words(found.plan), width, "dim"),
         [],
     ]
     held = [(part, letter) for part, (letter, _) in PURPOSES.items() if any(stage.get(part) for stage in found.stages)]

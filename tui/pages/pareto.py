@@ -12,8 +12,9 @@ from planner.columns import write_figure, write_gib, write_percent
 from planner.evaluate import evaluate
 from planner.pareto import pareto
 from planner.specs import GIB
+from planner.words import in_words
 from tui.chart import Axis, Series, plot
-from tui.pages.writing import cut, heading, named, one, sentence
+from tui.pages.writing import cut, heading, one, sentence
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -100,4 +101,4 @@ def listed(found: Found, width: int) -> Iterator[Line]:
         slower = float(e.step[row]) / best - 1
         step, apart = write_figure(float(e.step[row])), write_percent(slower) if slower else "-"
         told, fit = f" {step:>8} {apart:>7} {write_gib(float(e.memory[row]) / GIB):>6}", bool(e.fits[row])
-        yield [(cut(f"{told}{' ' if fit else '!'}  {named(found.job, e.plan.one(row))}", width - 1), "text" if fit else "bad")]
+        yield [(cut(f"{told}{' ' if fit else '!'}  {in_words(e.plan.one(row))}", width - 1), "text" if fit else "bad")]

@@ -6,19 +6,9 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from planner.best import Found
-from planner.columns import (
-    recompute_code,
-    schedule_code,
-    sharding_code,
-    write_figure,
-    write_percent,
-    write_recompute,
-    write_schedule,
-    write_sharding,
-)
+from planner.columns import write_figure, write_percent
 from planner.scale import Ladder, Rung, ladder, sizes
-from planner.specs import SCHEDULES
+from planner.words import in_words
 from tui.aligned import aligned
 from tui.chart import Axis, Series, plot, short
 
@@ -111,17 +101,6 @@ def _layouts(steps: Ladder, width: int) -> Iterator[Line]:
     yield []
     yield [("layout", "title")]
     wide = len(f"{steps.fitted[-1][0]:,}")
-    yield from told(f"{gpus:>{wide},}  {layout(best)}", width, "text", " " * (wide + 2))
+    yield from told(f"{gpus:>{wide},}  {in_words(best.plan)}", width, "text", " " * (wide + 2))
     for _, after, changes in steps.changes():
         yield from told(f"{after:>{wide},}  {', '.join(changes)}", width, "text", " " * (wide + 2))
-
-
-def layout(best: Found) -> str:
-    """A plan in one line of words, without what stands at one or says nothing."""
-    plan = best.plan
-    words = [f"{axis} {getattr(plan, axis)}" for axis in ("tp", "pp", "vpp", "cp", "dp", "ep", "etp") if getattr(plan, axis) > 1]
-    if best.job.stack.schedules != SCHEDULES[:1] and plan.pp > 1:
-        words.append(write_schedule(schedule_code(plan)))
-    words += [write_sharding(sharding_code(plan))] if plan.zero else []
-    words += [f"micro-batch {plan.micro_batch}", f"recompute {write_recompute(recompute_code(plan))}"]
-    return ", ".join(words)

@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from planner.best import Found, changed, first
+from planner.best import Found, first
 from planner.columns import write_figure
 from planner.sensitivity import FACTORS, Change, Sensitivity, sensitivity, span
+from planner.words import changed, in_words
 from tui.chart import Bar, bars
-from tui.pages.scale import layout, told
+from tui.pages.scale import told
 
 if TYPE_CHECKING:
     from tui.lines import Line
@@ -30,7 +31,7 @@ def work(subject: Subject) -> Sensitivity:
 
 def draw(found: Sensitivity, width: int) -> list[Line]:
     """A ranked chart for each factor, and what would help most."""
-    lines = told(f"this plan  {layout(found.this)}", width, "text", " " * 11)
+    lines = told(f"this plan  {in_words(found.this.plan)}", width, "text", " " * 11)
     lines += told(f"step {write_figure(found.this.step)} s{'' if found.this.fits else ', does not fit'}{_against(found)}", width)
     for factor in found.factors():
         lines += [[], *_ranked(found, factor, width), []]

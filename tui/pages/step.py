@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from planner.columns import write_figure, write_percent
 from planner.evaluate import evaluate
-from tui.pages.writing import SHADES, cut, heading, named, one, seconds, sentence, stacked
+from planner.words import TRAFFIC, in_words
+from tui.pages.writing import SHADES, cut, heading, one, seconds, sentence, stacked
 
 if TYPE_CHECKING:
     from planner.costs import Estimate
@@ -29,7 +30,6 @@ PARTS = {  # in the order of the bar: the letter, and what it is
     "optimizer": ("O", "the optimizer's own step"),
     "straggler": ("S", "waiting for the slowest of all ranks"),
 }
-TRAFFIC = ("tp", "cp", "ep", "pp", "dp")
 HEAD = 32  # cells before the bars of the parts
 WHAT, TOLD = 120, 62  # cells from which there is room for what a part is, and what that takes
 
@@ -54,7 +54,7 @@ def draw(found: Time, width: int) -> list[Line]:
     step = one(estimate.step)
     parts = {name: one(estimate.time_parts.get(name, 0.0)) for name in PARTS}
     low, high = (write_figure(step * edge) for edge in (estimate.step_band.low, estimate.step_band.high))
-    lines: list[Line] = [heading("the step by part"), *sentence(named(found.job, found.plan), width, "dim"), []]
+    lines: list[Line] = [heading("the step by part"), *sentence(in_words(found.plan), width, "dim"), []]
     lines += sentence(f"A step takes {write_figure(step)} s (80 % band {low} to {high}).", width, "strong")
     lines.append([(" " + stacked([(PARTS[name][0], value) for name, value in parts.items()], (width - 3) / step), "figure")])
     lines += [[], *placed(parts, step, width), []]

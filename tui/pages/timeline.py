@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.columns import schedule_code, write_figure, write_percent, write_schedule
+from planner.columns import write_figure, write_percent
 from planner.evaluate import evaluate
 from planner.passes import BACKWARD, FORWARD, INPUTS, KINDS, WEIGHTS
 from planner.split import ZB_H2
 from planner.timeline import Rank, Timeline, timeline
+from planner.words import in_words, schedule
 from tui.pages import step
-from tui.pages.writing import heading, named, one, seconds, sentence
+from tui.pages.writing import heading, one, seconds, sentence
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -54,7 +55,7 @@ def draw(found: Found, width: int) -> list[Line]:
         told = "This plan has no pipeline (pp is 1): every rank runs its micro-batches one after the other, and nothing waits for a stage."
         return [heading("the pipeline"), *sentence(told, width), [], *step.draw(found.time, width)]
     ranks = sorted({int(kind) for rank in shown.ranks for kind in np.unique(rank.kind)})
-    lines: list[Line] = [heading(f"the pipeline: {title(shown)}"), *sentence(named(found.job, found.plan), width, "dim"), []]
+    lines: list[Line] = [heading(f"the pipeline: {title(shown)}"), *sentence(in_words(found.plan), width, "dim"), []]
     lines += bubbles(found, shown, width)
     lines += sentence("  ".join(f"{FILL[kind]} {NAMES[kind]}" for kind in ranks) + f"  {IDLE} idle", width)
     lines += sentence(legend(shown), width, "dim")
@@ -76,7 +77,7 @@ def draw(found: Found, width: int) -> list[Line]:
 
 def title(shown: Timeline) -> str:
     """The schedule, its ranks and its micro-batches in a few words."""
-    plan, name = shown.plan, write_schedule(schedule_code(shown.plan))
+    plan, name = shown.plan, schedule(shown.plan)
     chunks = f", {plan.vpp} virtual stages each" if plan.vpp > 1 else ""
     return f"{name}, {plan.pp} ranks{chunks}, {shown.micro_batches:,} micro-batch{'es' * (shown.micro_batches > 1)}"
 

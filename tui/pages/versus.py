@@ -9,8 +9,9 @@ from planner.columns import write_figure, write_gib, write_percent
 from planner.errors import FieldError
 from planner.specs import GIB
 from planner.versus import FORM, Pair, against, versus
+from planner.words import in_words
 from tui.aligned import aligned
-from tui.pages.scale import layout, told
+from tui.pages.scale import told
 
 if TYPE_CHECKING:
     from tui.lines import Line
@@ -46,7 +47,7 @@ def draw(pair: Pair, width: int) -> list[Line]:
     lines: list[Line] = [[(line, "title" if i in heads else "text")] for i, line in enumerate(cells)]
     lines.append([])
     for name, found in zip(names, (pair.ours, pair.theirs), strict=True):
-        lines += told(f"{name}: {layout(found) if isinstance(found, Found) else found.why}", width, "text", "  ")
+        lines += told(f"{name}: {in_words(found.plan) if isinstance(found, Found) else found.why}", width, "text", "  ")
     return [*lines, [], *told(pair.verdict(), width, "strong")] if pair.both else lines
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from planner.errors import TmplanError
 from planner.space import Space, parse_bounds
 from planner.whynot import WhyNot, why_not
+from planner.words import in_words
 from tui.cli_inputs import pairs
 from tui.pages.compare import table
-from tui.pages.writing import named, sentence
+from tui.pages.writing import sentence
 
 if TYPE_CHECKING:
     from tui.lines import Line
@@ -67,9 +68,9 @@ def draw(found: Found, width: int) -> list[Line]:
         return lines
     lines += [
         [],
-        *sentence(f"{'This plan' if answer.plans == 1 else 'The best of these'}: {named(answer.plan.job, answer.plan.plan)}", width),
+        *sentence(f"{'This plan' if answer.plans == 1 else 'The best of these'}: {in_words(answer.plan.plan)}", width),
     ]
     if answer.best is not None and answer.best.plan != answer.plan.plan:
-        lines += sentence(f"The best plan: {named(answer.best.job, answer.best.plan)}", width)
+        lines += sentence(f"The best plan: {in_words(answer.best.plan)}", width)
         lines += [[], *table(replace(answer.best, name="best"), [replace(answer.plan, name="this")])]
     return lines

@@ -8,12 +8,10 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from planner.columns import recompute_code, schedule_code, sharding_code, write_figure, write_recompute, write_schedule, write_sharding
+from planner.columns import write_figure
 
 if TYPE_CHECKING:
     from planner.formula import Step
-    from planner.plan import Plan
-    from planner.specs import Job
     from tui.lines import Line
 
 SHADES = "█▒▓░"  # neighbours in a bar differ by shade as well as by letter
@@ -62,22 +60,6 @@ def trees(steps: Mapping[str, Step], width: int) -> Iterator[Line]:
             lead = " " * (len(line) - len(line.lstrip(" │├└─")))
             shown = textwrap.wrap(line, width - 2, subsequent_indent=f"{lead}  ", break_long_words=False, break_on_hyphens=False)
             yield from ([(f" {text}", "text" if part == 0 else "dim")] for part, text in enumerate(shown))
-
-
-def named(job: Job, plan: Plan) -> str:
-    """One plan in a few words: its degrees above one, sharding, micro-batch, recomputation."""
-    degrees = [f"{axis} {getattr(plan, axis)}" for axis in ("tp", "pp", "vpp", "cp", "dp", "ep", "etp") if getattr(plan, axis) > 1]
-    said = [*degrees] or ["one GPU"]
-    if plan.schedule:
-        said.append(write_schedule(schedule_code(plan)))
-    if plan.zero:
-        said.append(write_sharding(sharding_code(plan)))
-    if plan.sequence_parallel:
-        said.append("sp")
-    said.append(f"micro-batch {plan.micro_batch}")
-    if plan.recompute:
-        said.append(f"recompute {write_recompute(recompute_code(plan))}")
-    return ", ".join(said)
 
 
 def stacked(parts: Sequence[tuple[str, float]], cells_a_unit: float) -> str:

@@ -11,7 +11,7 @@ from planner.plan import Plan
 from tests.planner.jobs import every_schedule, mixture
 from tests.tui.pages.subjects import PIPED, WIDTHS, subject, text
 from tui.pages import memory, step
-from tui.pages.writing import named, stacked
+from tui.pages.writing import stacked
 
 
 def test_a_stacked_bar_is_as_long_as_its_parts_and_each_begins_with_its_letter() -> None:
@@ -62,11 +62,3 @@ def test_the_bar_of_the_step_is_as_long_as_the_page_and_the_parts_sum_to_it() ->
     parts = [line.split() for line in lines if line[3:13].strip() in step.PARTS and line[1] != " "]
     shares = [float(words[4].rstrip("%")) for words in parts]
     assert sum(shares) == pytest.approx(100, abs=0.5)
-
-
-def test_a_plan_is_named_by_what_it_does() -> None:
-    """Degrees of one and choices of none are not said."""
-    job = subject().job
-    assert named(job, Plan()) == "one GPU, micro-batch 1"
-    assert named(job, PIPED) == "tp 2, pp 4, dp 2, ZeRO-1, sp, micro-batch 1"
-    assert named(job, Plan(dp=2, recompute=3, recompute_layers=2)) == "dp 2, micro-batch 1, recompute first 2"
