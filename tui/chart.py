@@ -224,8 +224,3 @@ def short(value: float) -> str:
         if abs(value) >= power * 0.9995:
             return f"{value / power:.3g}{letter}" if abs(value) < 999.5 * power else f"{value / power:,.0f}{letter}"
     return f"{value:.3g}" if abs(value) < 999.5 else f"{value:.0f}"
-
-
-def plain(lines: Sequence[Line]) -> str:
-    """The lines as text, a line end behind each, nothing at their right."""
-    return "".join("".join(text for text, _ in line).rstrip() + "\n" for line in lines)

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
+from planner.best import Found
 from planner.columns import BY_KEY, records
 from planner.inputs import resolve
-from planner.plan import Plan
 from planner.planfile import Document
 from planner.search import Estimate, Result
 from planner.space import exactly, write_bounds
-from planner.specs import Job
+from planner.specs import GIB
 from tui.axes import idle
 from tui.cli import DONE, NO_PLAN, narrate
 from tui.cli_plan import advised, searched
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """One plan of a job, and its numbers."""
-
-    job: Job
-    plan: Plan
-    record: Mapping[str, Any]  # its numbers, as records() gives them
-
-    @property
-    def code(self) -> int:
-        """The exit code of a command that has done what was asked with it."""
-        return DONE if self.record["fits"] else NO_PLAN
+def code(found: Found) -> int:
+    """The exit code of a command that has done what was asked with a plan."""
+    return DONE if found.fits else NO_PLAN
 
 
-def choose(document: Document, *, pinned: bool, nearest: bool = False) -> Chosen | None:
+def choose(document: Document, *, pinned: bool, nearest: bool = False) -> Found | None:
     """The best plan within the pins, else the plan file's own, else the best of the job; None, and why on stderr, where there is none.
 
     A plan that someone named is taken even where it does not fit; where nobody named one, only if `nearest` is asked for.
@@ -46,8 +35,7 @@ def choose(document: Document, *, pinned: bool, nearest: bool = False) -> Chosen
         for sentence in advised(result):
             narrate(sentence)
         return None
-    record = records(estimate)[0]
-    return Chosen(job, estimate.plan.one(0), record)
+    return Found(job, estimate.plan.one(0), estimate)
 
 
 def first(result: Result) -> Estimate | None:
@@ -56,16 +44,28 @@ def first(result: Result) -> Estimate | None:
     return result.estimate(rows[:1]) if len(rows) else None
 
 
-def tell_misfit(chosen: Chosen) -> None:
+def tell_misfit(found: Found) -> None:
     """On stderr, that a plan does not fit, if so."""
-    record = chosen.record
-    if not record["fits"]:
-        narrate(f"this plan does not fit: it needs {record['memory_gib']:.2f} GiB of {record['memory_limit_gib']:.2f} GiB")
+    if not found.fits:
+        narrate(f"this plan does not fit: it needs {found.memory / GIB:.2f} GiB of {found.estimate.memory_limit / GIB:.2f} GiB")
 
 
-def headline(job: Job, plan: Plan, record: Mapping[str, Any]) -> str:
+def named(document: Document, *, pinned: bool) -> Found | None:
+    """The plan to write or to draw; which one it is, where no plan file says so, on stderr, and whether it does not fit."""
+    found = choose(document, pinned=pinned)
+    if found is None:
+        return None
+    if document.plan is None or pinned:
+        said = "the best plan within the bounds" if pinned else "no plan was given, so the best"
+        narrate(f"{said}: {headline(found)}")
+    tell_misfit(found)
+    return found
+
+
+def headline(found: Found) -> str:
     """The plan and its numbers in one line, as --plan takes it; axes that say nothing of the job are left out."""
-    silent = idle(job.model.experts > 0, job.stack)
-    degrees = ",".join(f"{axis}={write_bounds(axis, bounds)}" for axis, bounds in exactly(plan).bounds.items() if axis not in silent)
+    silent = idle(found.job.model.experts > 0, found.job.stack)
+    degrees = ",".join(f"{axis}={write_bounds(axis, bounds)}" for axis, bounds in exactly(found.plan).bounds.items() if axis not in silent)
+    record = records(found.estimate)[0]
     figures = ("memory_gib", "memory_limit_gib", "step_seconds", "tokens_per_second_per_gpu", "mfu")
     return f"{degrees}  " + ", ".join(f"{key} {BY_KEY[key].write(record[key])}" for key in figures)

@@ -385,7 +385,7 @@ def fit(
     file: opt.File = None, model: opt.ServedModel = None, gpu: opt.ServedGpu = None, memory_gib: opt.ServedMemory = None,
     headroom: opt.Headroom = None, tp: opt.ServedTp = None, dtype: opt.Dtype = None, cache_dtype: opt.CacheDtype = "bf16",
     context: opt.Contexts = None, batch: opt.Batch = 1, overhead: opt.Overhead = 20.0, largest: opt.Largest = False,
-    explain: opt.Explained = False, format: opt.FitFormat = "table",
+    explain: opt.Explained = False, format: opt.FitFormat = "table", width: opt.Width = 100,
 ) -> Answer:  # fmt: skip
     """Print whether a model can be served: memory on each GPU by dtype of the weights and context, and the most that fits.
 
@@ -400,7 +400,7 @@ def fit(
     document = start(file, {key: text for key, text in given.items() if text is not None})
     serving = {"cache_dtype": cache_dtype, "batch": batch, "overhead_share": overhead / 100} | ({"dtype": dtype} if dtype else {})
     asked = tuple(tokens(text) for text in context or ())
-    return fit(document, serving=serving, contexts=asked, tp=tp, explain=explain, largest=largest, format=format)
+    return fit(document, serving=serving, contexts=asked, tp=tp, explain=explain, largest=largest, format=format, width=width)
 
 
 def _listing(kind: str) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,13 +15,13 @@ from planner.inputs import BY_KEY, shown
 from planner.lifetime import Serving, Size
 from planner.planfile import Document
 from planner.reverse import Spent
-from tui.choosing import choose, tell_misfit
+from tui.choosing import choose, code, tell_misfit
 from tui.cli import NO_PLAN, Answer
 from tui.cli_plan import job_values, reporting
+from tui.data import as_csv, as_json, as_steps, printed
 from tui.pages import budget as page
 from tui.pages import spending
-
-SCHEMA = 1  # of the JSON; docs/json.md
+from tui.steptree import printed_trees
 
 
 def budget(document: Document, *, pinned: bool, flops: float | None, money: float | None, explain: bool, format: str, width: int) -> Answer:
@@ -49,27 +46,11 @@ def budget(document: Document, *, pinned: bool, flops: float | None, money: floa
         lines = list(page.told(found, width))
         for one in spent:
             lines += [[], *spending.bought(one, width)]
-        text = "".join(f"{''.join(part for part, _ in line).removeprefix(' ').rstrip()}\n" for line in lines)
-        if explain:
-            text += "\n" + "".join(f"{line.rstrip()}\n" for line in explained(trees(found, spent)))
-        return Answer(text, chosen.code)
-    data = as_json(document, found, spent)
+        return Answer(printed(lines) + (f"\n{printed_trees(trees(found, spent))}" if explain else ""), code(chosen))
+    told = contract(document, found, spent)
     if format == "csv":
-        return Answer(as_csv(data), chosen.code)
-    if explain:
-        data["steps"] = {name: step.as_dict() for name, step in trees(found, spent).items()}
-    return Answer(json.dumps(data, indent=2, allow_nan=False) + "\n", chosen.code)
-
-
-def explained(steps: Mapping[str, Step]) -> Iterator[str]:
-    """The trees of numbers, as `tmplan explain` prints them, none told twice."""
-    from tui.cli_explain import drawn
-
-    seen: set[int] = set()
-    for i, step in enumerate(steps.values()):
-        if i:
-            yield ""
-        yield from drawn(step, None, seen=seen)
+        return Answer(as_csv(("key", "value"), flat(told)), code(chosen))
+    return as_json(told | ({"steps": as_steps(trees(found, spent))} if explain else {}), code(chosen))
 
 
 def trees(found: page.Found, spent: Sequence[Spent]) -> dict[str, Step]:
@@ -78,12 +59,12 @@ def trees(found: page.Found, spent: Sequence[Spent]) -> dict[str, Step]:
     return found.steps | bought | budget_trees(found.job, found.run, evaluate.explain(found.job, found.here.plan)["step"])
 
 
-def as_json(document: Document, found: page.Found, spent: Sequence[Spent]) -> dict[str, Any]:
+def contract(document: Document, found: page.Found, spent: Sequence[Spent]) -> dict[str, Any]:
     """The budget as one object; docs/json.md says what each key means."""
     known, judged = found.here.budget, found.sanity
     own = {key: value for key, (value, _) in shown(document.inputs).items() if BY_KEY[key].group == "run"}
     return {
-        "schema": SCHEMA, "version": document.version, "job": job_values(document.inputs), "run": own, "plan": found.here.plan.named(),
+        "job": job_values(document.inputs), "run": own, "plan": found.here.plan.named(),
         "budget": numbers(found.here),
         "goodput": asdict(known.goodput),
         "sanity": {"achieved_flops": judged.achieved, "peak_flops": judged.peak, "floor_flops": judged.floor, "wrong": judged.wrong,
@@ -137,19 +118,10 @@ def served(found: Serving) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_csv(data: dict[str, Any]) -> str:
-    """One line a number: its key, parts joined by dots, and its value; lists and trees are left to JSON."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("key", "value"))
-    writer.writerows(flat(data))
-    return out.getvalue()
-
-
 def flat(data: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Every number of nested objects, by the path to it."""
+    """Every number of nested objects, by the path to it, parts joined by dots; lists and trees are left to JSON."""
     for key, value in data.items():
         if isinstance(value, dict):
             yield from flat(value, f"{before}{key}.")
         elif not isinstance(value, list):
-            yield f"{before}{key}", "" if value is None else str(value).lower() if isinstance(value, bool) else value
+            yield f"{before}{key}", value

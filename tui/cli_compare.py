@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,13 +11,11 @@ from planner.compare import Entry, difference, entry, why_larger, why_slower
 from planner.errors import FieldError
 from planner.space import AXES
 from planner.specs import GIB
-from tui.chart import plain
 from tui.choosing import choose
 from tui.cli import DONE, NO_PLAN, Answer, narrate
-from tui.cli_inputs import start, version
+from tui.cli_inputs import start
+from tui.data import as_json, printed
 from tui.pages.compare import LETTERS, draw
-
-SCHEMA = 1  # of the JSON; docs/json.md
 
 
 def compare(files: Sequence[str], plans: Sequence[str], given: Mapping[str, str | bool], *, format: str, width: int) -> Answer:
@@ -37,19 +34,17 @@ def compare(files: Sequence[str], plans: Sequence[str], given: Mapping[str, str 
         if chosen is None:
             narrate(f"so there is nothing to compare: no plan is {name}")
             return Answer(code=NO_PLAN)
-        narrate(f"{letter} is {name}{'' if chosen.record['fits'] else ', which does not fit'}")
+        narrate(f"{letter} is {name}{'' if chosen.fits else ', which does not fit'}")
         found.append(entry(letter, chosen.job, chosen.plan))
     code = DONE if any(each.fits for each in found) else NO_PLAN
     if format == "json":
-        return Answer(json.dumps(as_json(found, [name for name, _, _ in asked]), indent=2, allow_nan=False) + "\n", code)
-    return Answer(plain(draw(found, width)), code)
+        return as_json(record(found, [name for name, _, _ in asked]), code)
+    return Answer(printed(draw(found, width)), code)
 
 
-def as_json(found: Sequence[Entry], names: Sequence[str]) -> dict[str, Any]:
+def record(found: Sequence[Entry], names: Sequence[str]) -> dict[str, Any]:
     """Every plan, and what each has more than the first."""
     return {
-        "schema": SCHEMA,
-        "version": version(),
         "plans": [{"name": name} | records(each.estimate)[0] for name, each in zip(names, found, strict=True)],
         "differences": [
             {

@@ -7,20 +7,8 @@ from planner.export import registry
 from planner.planfile import Document
 from tui import exporting
 from tui.aligned import aligned
-from tui.choosing import Chosen, choose, headline, tell_misfit
+from tui.choosing import code, named
 from tui.cli import NO_PLAN, Answer, narrate
-
-
-def named(document: Document, *, pinned: bool) -> Chosen | None:
-    """The plan to write or to draw; which one it is, where no plan file says so, on stderr, and whether it does not fit."""
-    chosen = choose(document, pinned=pinned)
-    if chosen is None:
-        return None
-    if document.plan is None or pinned:
-        said = "the best plan within the bounds" if pinned else "no plan was given, so the best"
-        narrate(f"{said}: {headline(chosen.job, chosen.plan, chosen.record)}")
-    tell_misfit(chosen)
-    return chosen
 
 
 def export(document: Document, *, pinned: bool, to: str | None, out: str | None, force: bool) -> Answer:
@@ -37,13 +25,13 @@ def export(document: Document, *, pinned: bool, to: str | None, out: str | None,
             names = ", ".join(exported.files)
             raise FieldError("out", f"{target.title} takes {len(exported.files)} files ({names}): name a folder for them with --out FOLDER")
         _tell(exported.notes)
-        return Answer(next(iter(exported.files.values())), chosen.code)
+        return Answer(next(iter(exported.files.values())), code(chosen))
     files = exporting.placed(exported, str(out))
     exporting.write(files, force=force)
     _tell(exported.notes)
     for path in files:
         narrate(f"wrote {path}")
-    return Answer(code=chosen.code)
+    return Answer(code=code(chosen))
 
 
 def _tell(notes: tuple[str, ...]) -> None:

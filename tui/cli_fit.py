@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import Any
 
@@ -17,16 +16,17 @@ from planner.planfile import Document
 from planner.specs import GIB, Job
 from tui.aligned import aligned
 from tui.cli import DONE, NO_PLAN, Answer, narrate
+from tui.data import as_json, printed
 from tui.pages import fit as page
+from tui.steptree import printed_trees
 
-SCHEMA = 1  # of the JSON; docs/json.md
-WIDTH = 100
 TOKENS = 8192  # the context that is asked for where none is named, or the longest that a model was trained for
 
 
 def fit(
-    document: Document, *, serving: dict[str, Any], contexts: tuple[int, ...], tp: int | None, explain: bool, largest: bool, format: str
-) -> Answer:
+    document: Document, *, serving: dict[str, Any], contexts: tuple[int, ...], tp: int | None, explain: bool, largest: bool, format: str,
+    width: int,
+) -> Answer:  # fmt: skip
     """The table of a model on a GPU, or with `largest` the presets that fit it.
 
     serving: the fields of Serving that were given; without `tp` the fewest GPUs that fit are taken.
@@ -36,7 +36,7 @@ def fit(
     usual = TOKENS if largest else min(TOKENS, job.model.max_positions)
     asked = Serving(**serving, context=contexts[0] if contexts else usual, tp=tp or 1)
     if largest:
-        return listed(job, asked, document.version, format)
+        return listed(job, asked, format)
     if tp is None:
         fewest = inference.smallest_tp(job.model, inference.room_of(job), asked)
         asked = replace(asked, tp=fewest or inference.degrees(job.model)[-1])
@@ -45,11 +45,8 @@ def fit(
     found = page.found(job, asked, dtypes, contexts)
     code = DONE if found.fits else NO_PLAN
     if format == "json":
-        return Answer(json.dumps(as_json(found, document.version), indent=2, allow_nan=False) + "\n", code)
-    lines = page.draw(found, WIDTH)
-    if not explain:
-        lines = lines[: len(lines) - len(list(page.explained(found, WIDTH))) - 1]
-    return Answer("\n".join("".join(text for text, _ in line).removeprefix(" ").rstrip() for line in lines) + "\n", code)
+        return as_json(contract(found), code)
+    return Answer(printed(page.told(found, width)) + (f"\n{printed_trees(found.steps)}" if explain else ""), code)
 
 
 def cell(fit: Fit) -> dict[str, Any]:
@@ -61,7 +58,7 @@ def cell(fit: Fit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_json(found: page.Found, version: str) -> dict[str, Any]:
+def contract(found: page.Found) -> dict[str, Any]:
     """The table as one object."""
     s = found.serving
     weights = [
@@ -72,13 +69,13 @@ def as_json(found: page.Found, version: str) -> dict[str, Any]:
         for row in found.rows
     ]  # fmt: skip
     return {
-        "schema": SCHEMA, "version": version, "model": found.model.name, "gpu": found.gpu, "tp": s.tp, "batch": s.batch,
+        "model": found.model.name, "gpu": found.gpu, "tp": s.tp, "batch": s.batch,
         "cache_dtype": s.cache_dtype, "overhead": s.overhead_share, "memory_limit_gib": found.room.limit_bytes / GIB, "weights": weights,
         "steps": {name: step.as_dict() for name, step in found.steps.items()},
     }  # fmt: skip
 
 
-def listed(job: Job, asked: Serving, version: str, format: str) -> Answer:
+def listed(job: Job, asked: Serving, format: str) -> Answer:
     """The presets that fit in some dtype, the largest first, with the longest context that fits and that they were trained for."""
     room, known = inference.room_of(job), page.models()
     by_dtype = {
@@ -89,9 +86,8 @@ def listed(job: Job, asked: Serving, version: str, format: str) -> Answer:
     if format == "json":
         records = [{"name": name} | {dtype: (fits[name].usable if name in fits else None) for dtype, fits in by_dtype.items()}
                    for name in names]  # fmt: skip
-        head = {"schema": SCHEMA, "version": version, "gpu": job.cluster.gpu.name, "tp": asked.tp, "batch": asked.batch}
-        data = head | {"cache_dtype": asked.cache_dtype, "context": asked.context, "models": records}
-        return Answer(json.dumps(data, indent=2, allow_nan=False) + "\n", code)
+        head = {"gpu": job.cluster.gpu.name, "tp": asked.tp, "batch": asked.batch, "cache_dtype": asked.cache_dtype}
+        return as_json(head | {"context": asked.context, "models": records}, code)
     sizes = {model.name: write_parameters(total_parameters(model)) for model in known}
     batch = "one sequence" if asked.batch == 1 else f"{asked.batch:,} sequences"
     narrate(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,7 +19,8 @@ from tui.aligned import aligned
 from tui.choosing import first
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_inputs import bounded, values_of, version
-from tui.cli_plan import SCHEMA, advised, job_values, searched, told_apart
+from tui.cli_plan import advised, job_values, searched, told_apart
+from tui.data import as_json
 from tui.tablekeys import table_keys
 
 ASSUMED = ("model", "gpu", "gpus", "sequence", "global_batch")  # what is said on stderr where the file does not tell it
@@ -50,10 +50,9 @@ def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: s
     code = DONE if "today" in rows and best.counts.fit else NO_PLAN
     if format == "table":
         return Answer(as_table(job, rows), code)
-    data = {"schema": SCHEMA, "version": version(), "framework": found.framework, "job": job_values(document.inputs),
-            "not_understood": list(found.not_understood)}  # fmt: skip
     plans = {name: records(rows[name])[0] if name in rows else None for name in SPELL}
-    return Answer(json.dumps(data | {"plans": plans}, indent=2, allow_nan=False) + "\n", code)
+    told = {"framework": found.framework, "job": job_values(document.inputs), "not_understood": list(found.not_understood)}
+    return as_json(told | {"plans": plans}, code)
 
 
 def document_for(found: Imported, given: Mapping[str, str | bool], where: str) -> planfile.Document:

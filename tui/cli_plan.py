@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -23,9 +20,9 @@ from planner.planfile import Document
 from planner.specs import Job
 from tui.aligned import aligned
 from tui.cli import DONE, NO_PLAN, Answer, narrate
+from tui.data import as_csv, as_json
 from tui.tablekeys import table_keys
 
-SCHEMA = 1  # of the JSON; docs/json.md
 PATIENCE = 1.0  # seconds of silence before a search says how far it is
 
 
@@ -47,11 +44,11 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
         narrate(sentence)
     if save:
         saved(save, document, result, rows)
+    code = DONE if result.counts.fit else NO_PLAN
     if format == "json":
-        text = json.dumps(as_json(document, result, estimate, advice), indent=2, allow_nan=False) + "\n"
-    else:
-        text = as_csv(estimate) if format == "csv" else {"table": as_table, "markdown": as_markdown}[format](job, estimate, every)
-    return Answer(text, DONE if result.counts.fit else NO_PLAN)
+        return as_json(contract(document, result, estimate, advice), code)
+    text = csv_of(estimate) if format == "csv" else {"table": as_table, "markdown": as_markdown}[format](job, estimate, every)
+    return Answer(text, code)
 
 
 def searched(job: Job, document: Document) -> search.Result:
@@ -121,12 +118,10 @@ def saved(path: str, document: Document, result: search.Result, rows: Any) -> No
     narrate(f"saved the first plan in {path}")
 
 
-def as_json(document: Document, result: search.Result, estimate: search.Estimate, advice: list[str]) -> dict[str, Any]:
+def contract(document: Document, result: search.Result, estimate: search.Estimate, advice: list[str]) -> dict[str, Any]:
     """The JSON contract, schema 1; docs/json.md says what each key means."""
     counts = result.counts
     return {
-        "schema": SCHEMA,
-        "version": document.version,
         "job": job_values(document.inputs),
         "space": {axis: document.space.text(axis) for axis in document.space.bounds},
         "counts": {
@@ -147,15 +142,11 @@ def job_values(inputs: Inputs) -> dict[str, Value]:
     return {key: int(value) if BY_FIELD[key].numbered else value for key, value in found.items()}
 
 
-def as_csv(estimate: search.Estimate) -> str:
-    """One line a plan, a column for every number, the keys on the first line."""
+def csv_of(estimate: search.Estimate) -> str:
+    """One line a plan, a column for every number."""
     columns = columns_for(estimate)
-    values = [[str(v).lower() if isinstance(v, bool) else v for v in map(c.plain, c.values(estimate))] for c in columns]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow([c.key for c in columns])
-    writer.writerows(zip(*values, strict=True))
-    return out.getvalue()
+    values = [list(map(c.plain, c.values(estimate))) for c in columns]
+    return as_csv([c.key for c in columns], zip(*values, strict=True))
 
 
 def cells_of(job: Job, estimate: search.Estimate, every: bool) -> list[list[str]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,10 @@ import numpy as np
 from planner.checks import choice
 from planner.planfile import Document
 from planner.rankmap import LINKS, Groups, RankMap, rank_map
+from tui.choosing import code, named
 from tui.cli import NO_PLAN, Answer
-from tui.cli_export import named
+from tui.data import as_json
 from tui.rankpicture import drawn
-
-SCHEMA = 1  # of the JSON; docs/json.md
 
 
 def ranks(document: Document, *, pinned: bool, format: str) -> Answer:
@@ -25,14 +23,14 @@ def ranks(document: Document, *, pinned: bool, format: str) -> Answer:
         return Answer(code=NO_PLAN)
     layout = rank_map(chosen.job, chosen.plan)
     if format == "json":
-        return Answer(json.dumps(as_json(layout, document.version), allow_nan=False) + "\n", chosen.code)
-    return Answer("\n".join(drawn(layout)) + "\n", chosen.code)
+        return as_json(record(layout), code(chosen), indent=None)
+    return Answer("\n".join(drawn(layout)) + "\n", code(chosen))
 
 
-def as_json(layout: RankMap, version: str) -> dict[str, Any]:
+def record(layout: RankMap) -> dict[str, Any]:
     """Every group, and the node of every rank."""
     return {
-        "schema": SCHEMA, "version": version, "plan": layout.plan.named(), "world": layout.world, "nodes": layout.nodes,
+        "plan": layout.plan.named(), "world": layout.world, "nodes": layout.nodes,
         "gpus_per_node": layout.per_node, "link_domain": layout.job.cluster.link_domain,
         "node_of_rank": layout.node_of(np.arange(layout.world)).tolist(),
         "groups": {groups.kind: as_record(groups) for groups in layout.all_groups()},

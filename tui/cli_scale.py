@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import re
 from typing import Any
 
@@ -15,13 +12,11 @@ from planner.fields import quoted
 from planner.inputs import resolve, run_of
 from planner.planfile import Document
 from planner.scale import Ladder, Rung, explain, ladder, sizes
-from tui.chart import plain
 from tui.cli import DONE, NO_PLAN, Answer, narrate
-from tui.cli_explain import drawn, pruned
 from tui.cli_plan import job_values, reporting
+from tui.data import as_csv, as_json, as_steps, printed
 from tui.pages.scale import draw
-
-SCHEMA = 1  # of the JSON; docs/json.md
+from tui.steptree import printed_trees
 
 
 def scale(
@@ -37,8 +32,8 @@ def scale(
         return explained(found, of, format, depth, document)
     code = DONE if found.fitted else NO_PLAN
     if format == "json":
-        return Answer(json.dumps(as_json(found, document), indent=2, allow_nan=False) + "\n", code)
-    return Answer(as_csv(found) if format == "csv" else plain(draw(found, width)), code)
+        return as_json(contract(found, document), code)
+    return Answer(table(found) if format == "csv" else printed(draw(found, width)), code)
 
 
 def listed(text: str) -> list[int]:
@@ -57,11 +52,8 @@ def explained(found: Ladder, gpus: int, format: str, depth: int | None, document
         return Answer(code=NO_PLAN)
     trees = explain(found, document.inputs, rung)
     if format == "json":
-        steps = {name: pruned(step.as_dict(), depth) for name, step in trees.items()}
-        data = {"schema": SCHEMA, "version": document.version, "job": job_values(document.inputs), **record(found, rung), "steps": steps}
-        return Answer(json.dumps(data, indent=2, allow_nan=False) + "\n")
-    lines = [line for step in trees.values() for line in ("", *drawn(step, depth))]
-    return Answer("\n".join(lines[1:]) + "\n")
+        return as_json({"job": job_values(document.inputs), **record(found, rung), "steps": as_steps(trees, depth)})
+    return Answer(printed_trees(trees, depth))
 
 
 def record(found: Ladder, rung: Rung) -> dict[str, Any]:
@@ -81,10 +73,10 @@ def record(found: Ladder, rung: Rung) -> dict[str, Any]:
     }
 
 
-def as_json(found: Ladder, document: Document) -> dict[str, Any]:
+def contract(found: Ladder, document: Document) -> dict[str, Any]:
     """The JSON contract; docs/json.md says what each key means."""
     return {
-        "schema": SCHEMA, "version": document.version, "job": job_values(document.inputs),
+        "job": job_values(document.inputs),
         "space": {axis: document.space.text(axis) for axis in document.space.bounds},
         "scaling": "weak" if found.weak else "strong", "tokens": found.trained[0].budget.tokens if found.trained else None,
         "sizes": [record(found, rung) for rung in found.rungs],
@@ -93,18 +85,12 @@ def as_json(found: Ladder, document: Document) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_csv(found: Ladder) -> str:
-    """A line a size, its numbers and those of its plan; empty where there are none."""
-    rows = [record(found, rung) for rung in found.rungs]
-    flat = [{key: value for key, value in row.items() if key != "plan"} | plain_values(row["plan"] or {}) for row in rows]
-    heads = list(dict.fromkeys(key for row in flat for key in row))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows([["" if row.get(head) is None else row[head] for head in heads] for row in flat])
-    return out.getvalue()
-
-
-def plain_values(plan: dict[str, Any]) -> dict[str, Any]:
-    """The values of a plan that a cell holds: its parts are left to `tmplan plan`."""
-    return {key: str(value).lower() if isinstance(value, bool) else value for key, value in plan.items() if not isinstance(value, dict)}
+def table(found: Ladder) -> str:
+    """A line a size as CSV, its numbers and those of its plan; the parts are left to `tmplan plan`."""
+    rows = []
+    for rung in found.rungs:
+        numbers = record(found, rung)
+        plan = numbers.pop("plan") or {}
+        rows.append(numbers | {key: value for key, value in plan.items() if not isinstance(value, dict)})
+    heads = list(dict.fromkeys(key for row in rows for key in row))
+    return as_csv(heads, [[row.get(head) for head in heads] for row in rows])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,14 +9,12 @@ from planner.checks import choice
 from planner.columns import records
 from planner.planfile import Document
 from planner.sensitivity import FACTORS, Change, Sensitivity, explain, sensitivity
-from tui.chart import plain
-from tui.choosing import choose, tell_misfit
+from tui.choosing import choose, code, tell_misfit
 from tui.cli import NO_PLAN, Answer
-from tui.cli_explain import drawn, pruned
 from tui.cli_plan import job_values, reporting
+from tui.data import as_csv, as_json, as_steps, printed
 from tui.pages.sensitivity import draw
-
-SCHEMA = 1  # of the JSON; docs/json.md
+from tui.steptree import printed_trees
 
 
 def sensitivities(
@@ -42,22 +37,18 @@ def sensitivities(
     found = sensitivity(document.inputs, document.space, chosen.plan, factors=factors, progress=reporting("changes evaluated"))
     tell_misfit(chosen)
     if of:
-        return explained(found, of, factors[0], format, depth, chosen.code)
+        return explained(found, of, factors[0], format, depth, code(chosen))
     if format == "json":
-        return Answer(json.dumps(as_json(found, document), indent=2, allow_nan=False) + "\n", chosen.code)
-    return Answer(as_csv(found) if format == "csv" else plain(draw(found, width)), chosen.code)
+        return as_json(contract(found, document), code(chosen))
+    return Answer(table(found) if format == "csv" else printed(draw(found, width)), code(chosen))
 
 
 def explained(found: Sensitivity, key: str, factor: float, format: str, depth: int | None, code: int) -> Answer:
     """Where the gains of one input come from."""
     trees = explain(found, key, factor)
     if format == "json":
-        steps = {name: pruned(step.as_dict(), depth) for name, step in trees.items()}
-        return Answer(
-            json.dumps({"schema": SCHEMA, "input": key, "factor": factor, "steps": steps}, indent=2, allow_nan=False) + "\n", code
-        )
-    lines = [line for name, step in trees.items() for line in ("", name.replace("_", " "), *drawn(step, depth))]
-    return Answer("\n".join(lines[1:]) + "\n", code)
+        return as_json({"input": key, "factor": factor, "steps": as_steps(trees, depth)}, code)
+    return Answer(printed_trees(trees, depth, named=True), code)
 
 
 def record(found: Sensitivity, change: Change) -> dict[str, Any]:
@@ -79,7 +70,7 @@ def record(found: Sensitivity, change: Change) -> dict[str, Any]:
     }
 
 
-def as_json(found: Sensitivity, document: Document) -> dict[str, Any]:
+def contract(found: Sensitivity, document: Document) -> dict[str, Any]:
     """The JSON contract; docs/json.md says what each key means."""
     changes = [
         record(found, change) | {"best_plan": records(change.best.estimate)[0] if change.best else None}
@@ -87,21 +78,13 @@ def as_json(found: Sensitivity, document: Document) -> dict[str, Any]:
         for change in found.of(factor)
     ]
     return {
-        "schema": SCHEMA, "version": document.version, "job": job_values(document.inputs), "plan": records(found.this.estimate)[0],
+        "job": job_values(document.inputs), "plan": records(found.this.estimate)[0],
         "best": records(found.best.estimate)[0] if found.best else None, "changes": changes,
         "verdicts": [{"factor": factor, "verdict": found.verdict(factor)} for factor in found.factors()],
     }  # fmt: skip
 
 
-def as_csv(found: Sensitivity) -> str:
-    """A line a change, ranked within its factor."""
+def table(found: Sensitivity) -> str:
+    """A line a change, ranked within its factor, as CSV."""
     rows = [record(found, change) for factor in found.factors() for change in found.of(factor)]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(rows[0])
-    writer.writerows([[_cell(value) for value in row.values()] for row in rows])
-    return out.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else value
+    return as_csv(list(rows[0]), [list(row.values()) for row in rows])

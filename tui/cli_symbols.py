@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 from planner.checks import choice
-from tui.chart import plain
 from tui.cli import Answer
-from tui.cli_inputs import version
+from tui.data import as_json, printed
 from tui.pages.nomenclature import draw, symbols
-
-SCHEMA = 1  # of the JSON; docs/json.md
 
 
 def listed(text: str, *, format: str, width: int) -> Answer:
@@ -18,10 +13,8 @@ def listed(text: str, *, format: str, width: int) -> Answer:
     choice("format", format, ("text", "json"))
     found = symbols(text)
     if format == "text":
-        return Answer(plain(draw(found, width)))
+        return Answer(printed(draw(found, width)))
     data = {
-        "schema": SCHEMA,
-        "version": version(),
         "symbols": [
             {"name": name, "symbol": q.symbol, "unit": q.unit, "meaning": q.meaning}
             | {key: getattr(found.formulas[name], key) if name in found.formulas else None for key in ("notation", "source")}
@@ -29,4 +22,4 @@ def listed(text: str, *, format: str, width: int) -> Answer:
         ],
         "sources": [{"key": key} | source._asdict() for key, source in found.sources.items()],
     }
-    return Answer(json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    return as_json(data)

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from planner.checks import choice
-from planner.evaluate import evaluate
 from planner.passes import KINDS
 from planner.planfile import Document
 from planner.timeline import Timeline, timeline
-from tui.chart import plain
+from tui.choosing import code, named
 from tui.cli import NO_PLAN, Answer
-from tui.cli_export import named
+from tui.data import as_json, printed
 from tui.pages.step import Time
 from tui.pages.timeline import Found, draw
-
-SCHEMA = 1  # of the JSON; docs/json.md
 
 
 def schedule(document: Document, *, pinned: bool, format: str, width: int) -> Answer:
@@ -27,15 +23,15 @@ def schedule(document: Document, *, pinned: bool, format: str, width: int) -> An
         return Answer(code=NO_PLAN)
     job, plan = chosen.job, chosen.plan
     if format == "json":
-        return Answer(json.dumps(as_json(timeline(job, plan), document.version), allow_nan=False) + "\n", chosen.code)
-    found = Found(job, plan, timeline(job, plan) if plan.pp > 1 else None, Time(job, plan, evaluate(job, plan)))
-    return Answer(plain(draw(found, width)), chosen.code)
+        return as_json(record(timeline(job, plan)), code(chosen), indent=None)
+    found = Found(job, plan, timeline(job, plan) if plan.pp > 1 else None, Time(job, plan, chosen.estimate))
+    return Answer(printed(draw(found, width)), code(chosen))
 
 
-def as_json(shown: Timeline, version: str) -> dict[str, Any]:
+def record(shown: Timeline) -> dict[str, Any]:
     """Every pass of every rank, in the order they run."""
     return {
-        "schema": SCHEMA, "version": version, "plan": shown.plan.named(), "micro_batches": shown.micro_batches, "drawn": shown.drawn,
+        "plan": shown.plan.named(), "micro_batches": shown.micro_batches, "drawn": shown.drawn,
         "seconds": shown.seconds, "bubble_seconds": shown.bubble, "model_bubble_seconds": shown.model_bubble,
         "slowest_seconds": shown.slowest,
         "ranks": [

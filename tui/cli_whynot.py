@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from planner.checks import choice
@@ -10,12 +9,10 @@ from planner.columns import records
 from planner.inputs import resolve
 from planner.planfile import Document
 from planner.whynot import WhyNot, why_not
-from tui.chart import plain
 from tui.cli import DONE, NO_PLAN, Answer
 from tui.cli_plan import searched
+from tui.data import as_json, printed
 from tui.pages.whynot import Found, asked, draw
-
-SCHEMA = 1  # of the JSON; docs/json.md
 
 
 def answer(document: Document, typed: str, *, format: str, width: int) -> Answer:
@@ -25,15 +22,13 @@ def answer(document: Document, typed: str, *, format: str, width: int) -> Answer
     found = why_not(searched(resolve(document.inputs), document), space)
     code = DONE if found.plan and found.plan.fits else NO_PLAN
     if format == "json":
-        return Answer(json.dumps(as_json(found, document.version), indent=2, allow_nan=False) + "\n", code)
-    return Answer(plain(draw(Found(typed, found), width)), code)
+        return as_json(record(found), code)
+    return Answer(printed(draw(Found(typed, found), width)), code)
 
 
-def as_json(found: WhyNot, version: str) -> dict[str, Any]:
+def record(found: WhyNot) -> dict[str, Any]:
     """The answer as plain data."""
     return {
-        "schema": SCHEMA,
-        "version": version,
         "asked": {axis: found.asked.text(axis) for axis in found.asked.bounds},
         "valid": found.valid,
         "fits": bool(found.plan and found.plan.fits),

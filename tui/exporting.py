@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from planner import wholefile
-from planner.columns import records
 from planner.errors import FieldError, FileError, TmplanError
 from planner.export.registry import Exported, Request, plain
 from planner.plan import Plan
@@ -28,10 +27,11 @@ class Exists(FileError):
 
 def request(job: Job, plan: Plan, version: str) -> Request:
     """A plan to export, with the lines that say what it is and what is predicted of it."""
+    from planner.best import Found
     from planner.evaluate import evaluate
     from tui.choosing import headline
 
-    degrees, _, figures = headline(job, plan, records(evaluate(job, plan))[0]).partition("  ")
+    degrees, _, figures = headline(Found(job, plan, evaluate(job, plan))).partition("  ")
     what = f"{job.model.name} on {job.cluster.gpus:,} {job.cluster.gpu.name}, {job.stack.name}"
     batch = f"sequence {job.sequence:,}, global batch {job.global_batch:,}, {job.precision}"
     lines = (f"tmplan {version}: {what}; {batch}", f"plan: {degrees}", f"predicted: {figures}")

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tui.chart import Axis, Bar, Series, bars, plain, plot, scatter
+from tui.chart import Axis, Bar, Series, bars, plot, scatter
+from tui.lines import Line
 
 NUMBERS = st.floats(min_value=-1e12, max_value=1e12) | st.just(math.nan) | st.just(math.inf)
 
 
-def text(lines: object) -> list[str]:
-    return plain(lines).splitlines()  # type: ignore[arg-type]
+def text(lines: Sequence[Line]) -> list[str]:
+    return ["".join(part for part, _ in line).rstrip() for line in lines]
 
 
 def test_points_stand_where_their_numbers_say() -> None:

@@ -12,8 +12,8 @@ from planner.inputs import EXAMPLE
 from planner.planfile import Document
 from planner.scale import ladder
 from planner.space import Space
-from tui.chart import plain
 from tui.cli import run
+from tui.data import printed
 from tui.pages.scale import draw
 
 JOB = ["--model", "llama-3.1-8b", "--gpus", "64", "--global-batch", "64", "--sequence", "4096"]
@@ -48,7 +48,7 @@ def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_page_is_readable_at_any_width(width: int, weak: bool) -> None:
     """No line is cut, few runs a line, and the ideal differs from what is reached by its mark."""
     lines = draw(ladder(INPUTS.with_("price_gpu_hour", 2.5), Space(), [1, 8, 12, 64, 512, 4096], weak=weak), width)
-    text = plain(lines)
+    text = printed(lines)
     assert max(map(len, text.splitlines())) <= width
     assert max(len(line) for line in lines) <= 7
     assert "●" in text and "·" in text and "do not fill nodes of 8" in " ".join(text.split())

@@ -12,8 +12,8 @@ from planner.inputs import EXAMPLE
 from planner.plan import Plan
 from planner.sensitivity import sensitivity
 from planner.space import Space
-from tui.chart import plain
 from tui.cli import run
+from tui.data import printed
 from tui.pages.sensitivity import draw, times
 
 JOB = ["--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]
@@ -47,7 +47,7 @@ def test_the_page_is_readable_at_any_width(width: int, factor: float) -> None:
     """No line is wider, few runs a line, and gains and losses differ without colour."""
     found = sensitivity(INPUTS, Space(), Plan(tp=2, pp=2, dp=4, dp_shard=4, zero=1), factors=[factor])
     lines = draw(found, width)
-    text = plain(lines)
+    text = printed(lines)
     assert max(map(len, text.splitlines())) <= width and max(len(line) for line in lines) <= 4
     assert ("█" in text) == (factor > 1) or "░" in text
 

@@ -9,8 +9,8 @@ import pytest
 from planner.inputs import EXAMPLE
 from planner.space import Space
 from planner.versus import against, versus
-from tui.chart import plain
 from tui.cli import run
+from tui.data import printed
 from tui.pages.versus import draw
 
 JOB = ["--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]
@@ -41,7 +41,7 @@ def test_table_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_page_is_readable_at_any_width(width: int, other: str) -> None:
     """No line is wider; one style a line."""
     lines = draw(versus(INPUTS, Space(), against(INPUTS, other)), width)
-    assert max(map(len, plain(lines).splitlines())) <= width and max(map(len, lines)) <= 1
+    assert max(map(len, printed(lines).splitlines())) <= width and max(map(len, lines)) <= 1
 
 
 def test_a_side_without_a_plan(capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,7 +23,8 @@ from planner.training import Run
 from planner.words import in_words
 from tui.pages import goodput, spending
 from tui.pages.spending import write_tokens
-from tui.pages.writing import Row, counted, heading, rows, sentence, trees
+from tui.pages.writing import Row, counted, heading, rows, sentence
+from tui.steptree import trees
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -105,7 +106,7 @@ def work(subject: Subject) -> Found:
 def draw(found: Found, width: int) -> list[Line]:
     """All lines: the head, the parts that apply, and the trees of the numbers."""
     lines: list[Line] = [*told(found, width), [], *goodput.by_interval(found.times, width)]
-    return [*lines, [], heading("where the numbers come from"), *trees(found.steps, width)]
+    return [*lines, [], heading("where the numbers come from"), *trees(found.steps.values(), width)]
 
 
 def told(found: Found, width: int) -> Iterator[Line]:

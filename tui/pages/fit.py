@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -13,6 +12,9 @@ from planner.errors import TmplanError
 from planner.inference import Fit, Room, Serving
 from planner.specs import GIB
 from tui.aligned import aligned
+from tui.pages import writing
+from tui.pages.writing import sentence
+from tui.steptree import trees
 
 if TYPE_CHECKING:
     from planner.architecture import Model
@@ -91,12 +93,22 @@ def work(subject: Subject) -> Found:
 
 
 def draw(found: Found, width: int) -> list[Line]:
-    """All lines: what is served on what, the table, what it says, the largest presets, and the tree of the memory."""
-    lines: list[Line] = [[(f" {text}", "strong")] for text in textwrap.wrap(heading(found), width - 2)]
-    lines += [[], *table(found, width), []]
-    lines += [[(f" {text}", "text")] for sentence in sentences(found) for text in textwrap.wrap(sentence, width - 2)]
-    lines += [[], *presets_that_fit(found, width)]
-    return [*lines, [], *explained(found, width)]
+    """All lines: what is told, and the trees of the numbers at the dtype and context asked for."""
+    s = found.serving
+    head = writing.heading(f"where the numbers come from: {s.dtype}, {s.context:,} tokens")
+    return [*told(found, width), [], head, *trees(found.steps.values(), width)]
+
+
+def told(found: Found, width: int) -> Iterator[Line]:
+    """What is served on what, the table, what it says, the largest presets."""
+    yield from sentence(heading(found), width, "strong")
+    yield []
+    yield from table(found, width)
+    yield []
+    for text in sentences(found):
+        yield from sentence(text, width)
+    yield []
+    yield from presets_that_fit(found, width)
 
 
 def heading(found: Found) -> str:
@@ -117,9 +129,7 @@ def table(found: Found, width: int) -> Iterator[Line]:
         size = [write_gib(row.asked.weights / GIB)] if broad else []
         fewest = "-" if row.fewest is None else f"{row.fewest}"
         lines.append([row.asked.serving.dtype, *size, *cells, f"{row.asked.longest:,.0f}" if row.asked.longest else "-", fewest])
-    first, *rest = aligned(lines, left=(0,))
-    yield [(f" {first}", "dim")]
-    yield from ([(f" {line}", "text")] for line in rest)
+    yield from writing.table(lines, (0,), 1)
 
 
 def written(context: int) -> str:
@@ -162,16 +172,3 @@ def presets_that_fit(found: Found, width: int) -> Iterator[Line]:
         name, size = (best.model.name, write_size(best.model)) if best else ("none fits", "")
         lines.append([row.asked.serving.dtype, name, size])
     yield from ([(f" {line}"[:width], "text")] for line in aligned(lines, left=(0, 1, 2)))
-
-
-def explained(found: Found, width: int) -> Iterator[Line]:
-    """The trees of the numbers at the dtype and context asked for."""
-    from tui.cli_explain import drawn
-
-    s = found.serving
-    yield [(f" where the numbers come from: {s.dtype}, {s.context:,} tokens", "title")]
-    for name, step in found.steps.items():
-        for line in drawn(step, None if name == "memory" else 1):  # the others rest on the same numbers
-            lead = " " * (len(line) - len(line.lstrip(" │├└─")))
-            shown = textwrap.wrap(line, width - 2, subsequent_indent=f"{lead}  ", break_long_words=False, break_on_hyphens=False)
-            yield from ([(f" {text}", "text" if part == 0 else "dim")] for part, text in enumerate(shown))

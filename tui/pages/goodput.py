@@ -14,9 +14,9 @@ from planner.inputs import run_of
 from planner.quantities import write
 from planner.specs import Job
 from planner.training import Run
-from tui.aligned import aligned
 from tui.chart import Axis, Series, plot
-from tui.pages.writing import Row, counted, heading, one, rows, sentence, trees
+from tui.pages.writing import Row, counted, heading, one, rows, sentence, set_in, table
+from tui.steptree import trees
 
 if TYPE_CHECKING:
     from tui.lines import Line
@@ -41,8 +41,8 @@ class Found:
 def found(job: Job, run: Run, step_seconds: float) -> Found:
     """The goodput of a job whose steps take so long; FieldError where failures leave next to no time to train."""
     known = budget(job, run, step_seconds)
-    trees = {name: step for name, step in explain(job, run, step_seconds).items() if name in SHOWN}
-    return Found(job, run, known, tuple(sizes(job, run, known)), trees)
+    steps = {name: step for name, step in explain(job, run, known.step_seconds).items() if name in SHOWN}
+    return Found(job, run, known, tuple(sizes(job, run, known)), steps)
 
 
 def sizes(job: Job, run: Run, known: Budget) -> Iterator[tuple[int, Goodput | None]]:
@@ -69,7 +69,7 @@ def work(subject: Subject) -> Found:
 def draw(found: Found, width: int) -> list[Line]:
     """All lines: what fails, what is saved, what is left, other sizes of the cluster, and the trees of the numbers."""
     lines = [*told(found, width), [], *by_interval(found, width), [], *by_size(found, width)]
-    return [*lines, [], heading("where the numbers come from"), *trees(found.steps, width)]
+    return [*lines, [], heading("where the numbers come from"), *trees(found.steps.values(), width)]
 
 
 def told(found: Found, width: int) -> Iterator[Line]:
@@ -117,7 +117,7 @@ def by_interval(found: Found, width: int) -> Iterator[Line]:
     series.append(Series([(good.interval_seconds / 60, 100 * good.goodput)], "●"))
     yield from sentence("share that trains, %, by interval (b: best, ●: taken)", width, "title")
     write_minutes = Axis("minutes between checkpoints", lambda minutes: f"{minutes:.2g}" if minutes < 100 else f"{minutes:,.0f}", 10)
-    yield from plot(series, width, CHART, x=write_minutes, y=Axis("", lambda share: f"{share:.3g}"))
+    yield from set_in(plot(series, width - 2, CHART, x=write_minutes, y=Axis("", lambda share: f"{share:.3g}")))
 
 
 def by_size(found: Found, width: int) -> Iterator[Line]:
@@ -130,8 +130,6 @@ def by_size(found: Found, width: int) -> Iterator[Line]:
             write(good.mtbf_seconds, "s"), write(good.interval_seconds, "s"), f"{100 * good.goodput:.1f} %"
         )  # fmt: skip
         lines.append((f"{mark}{gpus:,}", *cells))
-    first, *rest = aligned(lines)
-    yield [(f"  {first}", "dim")]
-    yield from ([(f"  {line}", "text")] for line in rest)
+    yield from table(lines)
     storage = "storage grows with the GPUs, " if found.run.shared else ""
     yield from sentence(f"* this cluster; {storage}steps are taken to shorten as GPUs are added", width, "dim", 2)

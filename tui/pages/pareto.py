@@ -14,7 +14,7 @@ from planner.pareto import pareto
 from planner.specs import GIB
 from planner.words import in_words
 from tui.chart import Axis, Series, plot
-from tui.pages.writing import cut, heading, one, sentence
+from tui.pages.writing import cut, heading, one, sentence, set_in
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -88,7 +88,7 @@ def chart(found: Found, width: int) -> list[Line]:
     if found.here and found.here[0] <= right and found.here[1] <= high * 1.05:
         series.append(Series([found.here], "@", "strong"))
     across = Axis("step, s", log=2 if right / left > WIDE else 0)
-    return plot(series, width - 1, HEIGHT, x=across, y=Axis("GiB", write_gib, log=2 if high / low > WIDE else 0))
+    return [*set_in(plot(series, width - 2, HEIGHT, x=across, y=Axis("GiB", write_gib, log=2 if high / low > WIDE else 0)))]
 
 
 def listed(found: Found, width: int) -> Iterator[Line]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from planner.scale import Ladder, Rung, ladder, sizes
 from planner.words import in_words
 from tui.aligned import aligned
 from tui.chart import Axis, Series, plot, short
+from tui.pages.writing import heading, sentence, set_in
 
 if TYPE_CHECKING:
     from tui.lines import Line
@@ -30,25 +30,20 @@ def work(subject: Subject) -> Ladder:
 
 def draw(found: Ladder, width: int) -> list[Line]:
     """The table, the chart and what is to be said of them."""
-    lines = [*_table(found, width), []]
+    lines: list[Line] = [*_table(found, width), []]
     if len(found.fitted) > 1:
-        lines += [*_chart(found, width), []]
-    lines += told(found.verdict(), width, "strong")
-    for sentence in found.slower():
-        lines += told(f"! {sentence}", width, "bad")
+        lines += [*set_in(_chart(found, width - 2)), []]
+    lines += sentence(found.verdict(), width, "strong")
+    for slower in found.slower():
+        lines += sentence(f"! {slower}", width, "bad")
     return [*lines, *_layouts(found, width)]
-
-
-def told(sentence: str, width: int, role: str = "text", indent: str = "") -> list[Line]:
-    """A sentence over as many lines as it takes."""
-    return [[(line, role)] for line in textwrap.wrap(sentence, max(20, width), subsequent_indent=indent)]
 
 
 def _table(found: Ladder, width: int) -> Iterator[Line]:
     """A line a size, and below it what its figures mean."""
     batch, least = found.rungs[0].global_batch, found.rungs[0].gpus
     each = f"{batch / least:.4g} sequences a GPU and step" if found.weak else f"a batch of {batch:,.0f} sequences at every size"
-    yield [(f"{'weak' if found.weak else 'strong'} scaling: {each}", "title")]
+    yield heading(f"{'weak' if found.weak else 'strong'} scaling: {each}")
     costs = [best.budget.cost for best in found.trained]
     shown = (width >= ROOMY, width >= ROOMY and None not in costs)
     head = ["GPUs", *(["Batch"] if found.weak else []), "Step s", "tokens/s", "MFU", "Eff", "Days"]
@@ -56,11 +51,11 @@ def _table(found: Ladder, width: int) -> Iterator[Line]:
     rows = [_cells(found, rung)[: len(head)] for rung in found.rungs]
     filled = [row or [f"{rung.gpus:,}", *[""] * (len(head) - 1)] for row, rung in zip(rows, found.rungs, strict=True)]
     head_line, *body = aligned([head, *filled])
-    yield [(head_line, "dim")]
+    yield [(f" {head_line}", "dim")]
     for row, rung, line in zip(rows, found.rungs, body, strict=True):
-        yield from ([[(line, "text")]] if row else told(f"{line}  {rung.why}", width, "dim", " " * (len(line) + 2)))
+        yield from ([[(f" {line}", "text")]] if row else sentence(f"{line}  {rung.why}", width, "dim", hang=len(line) + 2))
     if found.fitted:
-        yield from told(f"Eff: tokens/s a GPU over those at {found.fitted[0][0]:,} GPUs. {_days(found)}", width, "dim")
+        yield from sentence(f"Eff: tokens/s a GPU over those at {found.fitted[0][0]:,} GPUs. {_days(found)}", width, "dim")
 
 
 def _days(found: Ladder) -> str:
@@ -99,8 +94,8 @@ def _layouts(steps: Ladder, width: int) -> Iterator[Line]:
         return
     gpus, best = steps.fitted[0]
     yield []
-    yield [("layout", "title")]
+    yield heading("layout")
     wide = len(f"{steps.fitted[-1][0]:,}")
-    yield from told(f"{gpus:>{wide},}  {in_words(best.plan)}", width, "text", " " * (wide + 2))
+    yield from sentence(f"{gpus:>{wide},}  {in_words(best.plan)}", width, hang=wide + 2)
     for _, after, changes in steps.changes():
-        yield from told(f"{after:>{wide},}  {', '.join(changes)}", width, "text", " " * (wide + 2))
+        yield from sentence(f"{after:>{wide},}  {', '.join(changes)}", width, hang=wide + 2)

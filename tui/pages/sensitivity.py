@@ -11,7 +11,7 @@ from planner.columns import write_figure
 from planner.sensitivity import FACTORS, Change, Sensitivity, sensitivity, span
 from planner.words import changed, in_words
 from tui.chart import Bar, bars
-from tui.pages.scale import told
+from tui.pages.writing import heading, sentence, set_in
 
 if TYPE_CHECKING:
     from tui.lines import Line
@@ -31,11 +31,11 @@ def work(subject: Subject) -> Sensitivity:
 
 def draw(found: Sensitivity, width: int) -> list[Line]:
     """A ranked chart for each factor, and what would help most."""
-    lines = told(f"this plan  {in_words(found.this.plan)}", width, "text", " " * 11)
-    lines += told(f"step {write_figure(found.this.step)} s{'' if found.this.fits else ', does not fit'}{_against(found)}", width)
+    lines = sentence(f"this plan  {in_words(found.this.plan)}", width, hang=11)
+    lines += sentence(f"step {write_figure(found.this.step)} s{'' if found.this.fits else ', does not fit'}{_against(found)}", width)
     for factor in found.factors():
         lines += [[], *_ranked(found, factor, width), []]
-        lines += told(found.verdict(factor), width, "strong")
+        lines += sentence(found.verdict(factor), width, "strong")
     return lines
 
 
@@ -57,30 +57,22 @@ def times(factor: float) -> str:
 def _ranked(found: Sensitivity, factor: float, width: int) -> Iterator[Line]:
     """The bars of one factor, and notes on what could not be changed by just that, or does not fit."""
     changes, roomy = found.of(factor), width >= ROOMY
-    yield [(f"{times(factor)}: tokens/s", "title")]
-    yield [(f"{'this plan':>{width - (20 if roomy else 10)}}{'best then':>{20 if roomy else 10}}", "dim")]
+    yield heading(f"{times(factor)}: tokens/s")
+    yield [(f"{'this plan':>{width - 1 - (20 if roomy else 10)}}{'best then':>{20 if roomy else 10}}", "dim")]
     names = [c.input.label for c in changes]
     labels = [f"{name:<14} {span(c)}" if roomy else name for name, c in zip(names, changes, strict=True)]
     texts = [_cells(found, c, roomy) for c in changes]
-    values = [found.matters(c) for c in changes]
-    yield from bars(
-        [Bar(label, value if _shown(c) else math.nan, text) for c, label, value, text in zip(changes, labels, values, texts, strict=True)],
-        width,
-    )
+    values = [found.matters(c) if c.best or c.this else math.nan for c in changes]
+    yield from set_in(bars([Bar(*row) for row in zip(labels, values, texts, strict=True)], width - 2))
     stepped = [c for c in changes if not math.isclose(c.after / c.before, factor, rel_tol=1e-9)]
     if stepped:
-        yield from told(f"to the next value allowed: {'; '.join(f'{c.input.label} {span(c)}' for c in stepped)}", width, "dim")
+        yield from sentence(f"to the next value allowed: {'; '.join(f'{c.input.label} {span(c)}' for c in stepped)}", width, "dim")
     if any(c.this and not c.this.fits for c in changes):
-        yield from told("! this plan does not fit then", width, "dim")
+        yield from sentence("! this plan does not fit then", width, "dim")
     for who, whys in (("this plan", [c.this_why for c in changes]), ("best plan", [c.best_why for c in changes])):
         for why in dict.fromkeys(filter(None, whys)):
             of = ", ".join(c.input.label for c, told_of in zip(changes, whys, strict=True) if told_of == why)
-            yield from told(f"- {who} ({of}): {why}", width, "dim", "  ")
-
-
-def _shown(change: Change) -> bool:
-    """Whether there is anything to draw of a change."""
-    return bool(change.best or change.this)
+            yield from sentence(f"- {who} ({of}): {why}", width, "dim", hang=2)
 
 
 def _cells(found: Sensitivity, change: Change, roomy: bool) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planner.columns import write_parameters
 from planner.scalinglaws import LAWS
 from tui.aligned import aligned
-from tui.pages.writing import Row, heading, rows, sentence
+from tui.pages.writing import Row, heading, rows, sentence, table
 
 if TYPE_CHECKING:
     from planner.budget import Budget
@@ -76,7 +76,5 @@ def bought(spent: Spent, width: int) -> Iterator[Line]:
     for model in spent.models:
         figures = write_parameters(model.parameters), write_tokens(model.tokens), f"{model.tokens / model.parameters:,.4g}"
         lines.append([model.by, *figures, *(f"{loss:.4f}" for loss in model.losses.values() if broad)])
-    first, *rest = aligned(lines, left=(0,))
-    yield [(f"  {first}", "dim")]
-    yield from ([(f"  {line}", "text")] for line in rest)
+    yield from table(lines, (0,))
     yield from sentence("those of a law have the least loss that it expects for so many FLOP", width, "dim", 2)

@@ -11,7 +11,7 @@ from planner.specs import GIB
 from planner.versus import FORM, Pair, against, versus
 from planner.words import in_words
 from tui.aligned import aligned
-from tui.pages.scale import told
+from tui.pages.writing import sentence
 
 if TYPE_CHECKING:
     from tui.lines import Line
@@ -33,7 +33,7 @@ def work(subject: Subject) -> Pair:
 def draw(pair: Pair, width: int) -> list[Line]:
     """Figures of the clusters that differ, of the plans, and of the step by part, side by side."""
     names = pair.names()
-    room = max(9, (width - LABEL - RATIO - 6) // 2)
+    room = max(9, (width - LABEL - RATIO - 8) // 2)
     short = [name if len(name) <= room else job.cluster.name[:room] for name, job in zip(names, (pair.here, pair.there), strict=True)]
     rows: list[tuple[str, ...]] = [("", *short, "")]
     for figure, ours, theirs in pair.figures():
@@ -44,11 +44,11 @@ def draw(pair: Pair, width: int) -> list[Line]:
             heads.add(len(rows))
             rows += [(title, "", "", ""), *more]
     cells = aligned(rows, left=(0,))
-    lines: list[Line] = [[(line, "title" if i in heads else "text")] for i, line in enumerate(cells)]
+    lines: list[Line] = [[(f" {line}", "title" if i in heads else "text")] for i, line in enumerate(cells)]
     lines.append([])
     for name, found in zip(names, (pair.ours, pair.theirs), strict=True):
-        lines += told(f"{name}: {in_words(found.plan) if isinstance(found, Found) else found.why}", width, "text", "  ")
-    return [*lines, [], *told(pair.verdict(), width, "strong")] if pair.both else lines
+        lines += sentence(f"{name}: {in_words(found.plan) if isinstance(found, Found) else found.why}", width, hang=2)
+    return [*lines, [], *sentence(pair.verdict(), width, "strong")] if pair.both else lines
 
 
 def _plans(pair: Pair) -> list[tuple[str, ...]]:

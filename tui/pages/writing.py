@@ -1,17 +1,17 @@
-"""What pages write alike: sentences, headings, rows of numbers, trees, a plan in a few words, a bar of several parts."""
+"""What pages write alike: sentences, headings, rows of numbers, tables, a bar of several parts."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from planner.columns import write_figure
+from tui.aligned import aligned
 
 if TYPE_CHECKING:
-    from planner.formula import Step
     from tui.lines import Line
 
 SHADES = "█▒▓░"  # neighbours in a bar differ by shade as well as by letter
@@ -22,10 +22,22 @@ def heading(text: str) -> Line:
     return [(f" {text}", "title")]
 
 
-def sentence(text: str, width: int, role: str = "text", indent: int = 1) -> list[Line]:
-    """A sentence broken at spaces, set in by so many cells."""
+def sentence(text: str, width: int, role: str = "text", indent: int = 1, hang: int = 0) -> list[Line]:
+    """A sentence broken at spaces, set in by so many cells, its further lines by `hang` more."""
     left = " " * indent
-    return [[(line, role)] for line in textwrap.wrap(text, max(20, width - 1), initial_indent=left, subsequent_indent=left)]
+    return [[(line, role)] for line in textwrap.wrap(text, max(20, width - 1), initial_indent=left, subsequent_indent=left + " " * hang)]
+
+
+def table(lines: Sequence[Sequence[str]], left: Collection[int] = (), indent: int = 2) -> Iterator[Line]:
+    """Columns under their headings, to the right but those named in `left`."""
+    for i, line in enumerate(aligned(lines, left)):
+        yield [(" " * indent + line, "text" if i else "dim")]
+
+
+def set_in(lines: Iterable[Line]) -> Iterator[Line]:
+    """The same lines one cell further right, as pages keep off the edge of their pane."""
+    for line in lines:
+        yield [(" " + text if i == 0 else text, role) for i, (text, role) in enumerate(line)]
 
 
 @dataclass(frozen=True)
@@ -48,18 +60,6 @@ def rows(given: Sequence[Row], width: int, label: int = 17, value: int = 17) -> 
         first = [] if below or not notes else [(f"  {notes[0]}", "dim")]
         yield [*head, *first]
         yield from ([(" " * (6 if below else label + value + 5) + note, "dim")] for note in notes[len(first) :])
-
-
-def trees(steps: Mapping[str, Step], width: int) -> Iterator[Line]:
-    """Where numbers come from: the tree of each, broken into lines; a number told above is not told again."""
-    from tui.cli_explain import drawn
-
-    seen: set[int] = set()
-    for step in steps.values():
-        for line in drawn(step, None, seen=seen):
-            lead = " " * (len(line) - len(line.lstrip(" │├└─")))
-            shown = textwrap.wrap(line, width - 2, subsequent_indent=f"{lead}  ", break_long_words=False, break_on_hyphens=False)
-            yield from ([(f" {text}", "text" if part == 0 else "dim")] for part, text in enumerate(shown))
 
 
 def stacked(parts: Sequence[tuple[str, float]], cells_a_unit: float) -> str:

@@ -11,7 +11,7 @@ from planner.inputs import EXAMPLE, Inputs, resolve
 from planner.plan import Plan
 from planner.planfile import Document
 from planner.search import Result, search
-from tui.chart import plain
+from tui.data import printed
 from tui.lines import Line, fit
 from tui.pages.subject import Subject
 from tui.themes import ROLES
@@ -38,11 +38,11 @@ def subject(
 
 
 def text(lines: Sequence[Line], width: int) -> str:
-    """The lines as text; each must keep to its width, in runs of roles that there are."""
+    """The lines as they are printed; each must keep to its width and off the edge of its pane, in runs of roles that there are."""
     for line in lines:
         told = "".join(part for part, _ in line)
         assert {role for _, role in line} <= set(ROLES)
         if len(told) > width:
             pytest.fail(f"a line of {len(told)} cells in a width of {width}: {told}")
-        assert fit(line, width)
-    return plain(lines)
+        assert fit(line, width) and (not told or told[0] == " ")
+    return printed(lines)

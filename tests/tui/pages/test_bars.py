@@ -57,8 +57,8 @@ def test_every_part_there_is_has_a_letter_of_its_own() -> None:
 def test_the_bar_of_the_step_is_as_long_as_the_page_and_the_parts_sum_to_it() -> None:
     """The bar fills the width; the shares of the parts come to the whole."""
     lines = text(step.draw(step.work(subject(PIPED)), 80), 80).splitlines()
-    bar = next(line for line in lines if line.startswith(" C█"))
-    assert len(bar) == 78
-    parts = [line.split() for line in lines if line[3:13].strip() in step.PARTS and line[1] != " "]
+    bar = next(line for line in lines if line.startswith("C█"))
+    assert len(bar) == 77
+    parts = [line.split() for line in lines if line[2:12].strip() in step.PARTS and line[0] != " "]
     shares = [float(words[4].rstrip("%")) for words in parts]
     assert sum(shares) == pytest.approx(100, abs=0.5)

@@ -69,7 +69,7 @@ def test_the_page_of_symbols_has_every_one(width: int) -> None:
     lines = text(nomenclature.draw(nomenclature.work(subject()), width), width)
     words = "".join(lines.split())  # a line may break behind a hyphen
     for name, quantity in QUANTITIES.items():
-        assert f"\n {quantity.symbol} " in lines and "".join(quantity.meaning.split()) in words, name
+        assert f"\n{quantity.symbol} " in lines and "".join(quantity.meaning.split()) in words, name
     assert all("".join(declared.notation.split()) in words for declared in FORMULAS.values())
     assert all("".join(source.title.split()) in words for source in SOURCES.values())
 

@@ -46,7 +46,7 @@ def test_without_a_pipeline_the_parts_of_the_step_are_shown() -> None:
 def test_every_micro_batch_is_on_every_row_once_forward_and_once_backward() -> None:
     """Wide enough for all of it, each row names each micro-batch twice."""
     lines = text(timeline.draw(timeline.work(of(Plan(pp=4, dp=4), SHALLOW)), 190), 190).splitlines()
-    rows = [line[3:] for line in lines if re.match(r" \d [0-9░█·]+$", line)]
+    rows = [line[2:] for line in lines if re.match(r"\d [0-9░█·]+$", line)]
     assert len(rows) == 4
     for row in rows:
         assert sorted(re.findall(r"\d+", row)) == [str(j) for j in range(4) for _ in range(2)]
@@ -56,7 +56,7 @@ def test_every_micro_batch_is_on_every_row_once_forward_and_once_backward() -> N
 def test_a_long_step_is_cut_and_says_so() -> None:
     """Beginning, middle and end are drawn, and between them a line says what was left out."""
     lines = text(timeline.draw(timeline.work(of(Plan(pp=8, dp=1, tp=2, vpp=4, sequence_parallel=1))), 80), 80).splitlines()
-    assert [line[:8] for line in lines if "cut:" in line] == [" ~~ cut:"] * 2
+    assert [line[:7] for line in lines if "cut:" in line] == ["~~ cut:"] * 2
     assert len(lines) < 100
 
 
