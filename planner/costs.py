@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from planner.band import Band
 from planner.plan import Column, Plan
@@ -120,3 +123,15 @@ class Estimate:
     mfu: Column
     step_band: Band  # of measured runs like these
     memory_band: Band
+
+    def row(self, at: int) -> Estimate:
+        """The numbers of one of the plans, as columns of length one."""
+        own = np.array([at])
+
+        def cut(value: Any) -> Any:
+            if isinstance(value, Mapping):
+                return {name: cut(part) for name, part in value.items()}
+            return np.asarray(value)[own] if np.ndim(value) and len(value) > 1 else value
+
+        changes = {f.name: cut(getattr(self, f.name)) for f in fields(self) if f.name != "plan"}
+        return replace(self, plan=self.plan.take(own), **changes)

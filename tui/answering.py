@@ -201,4 +201,6 @@ class Answering(Panes):
     def show_detail(self) -> None:
         """The detail of the plan under the cursor."""
         if isinstance(self.detail, Detail):
-            self.detail.show(self.answer.job if self.answer else None, self.subject)
+            plan = self.subject
+            known = self.table.estimate if plan is not None and plan == self.table.plan else None
+            self.detail.show(self.answer.job if self.answer else None, plan, known)

@@ -70,12 +70,12 @@ class Detail(PagePane):
         self._stages: list[dict[str, Any]] | None = None
         self._trees: dict[str, Step] | None = None
 
-    def show(self, job: Job | None, plan: Plan | None) -> None:
-        """Show a plan of a job, from where the pane is scrolled to; None: nothing."""
+    def show(self, job: Job | None, plan: Plan | None, estimate: Estimate | None = None) -> None:
+        """Show a plan of a job, from where the pane is scrolled to; None: nothing. `estimate`: its numbers, where they are known."""
         if (job, plan) == (self.job, self.plan):
             return
         self.job, self.plan, self._stages, self._trees = job, plan, None, None
-        self.estimate = None
+        self.estimate = estimate
         self.redraw()
 
     def move(self, by: int) -> None:

@@ -14,6 +14,7 @@ from tui.rows import FASTEST, View
 from tui.tablekeys import MORE, keys_within, table_keys
 
 if TYPE_CHECKING:
+    from planner.costs import Estimate
     from planner.plan import Plan
     from planner.search import Result
 
@@ -41,6 +42,7 @@ class Table(LinePane):
         self.labels: dict[int, str] = {}  # the letter at each place while a jump is being made
         self.chosen: Plan | None = None  # the plan a person put the cursor on; None: the cursor keeps to the first row
         self._texts: dict[int, dict[str, str]] = {}
+        self._numbers: dict[int, tuple[Estimate, int]] = {}  # the estimate that each row written is in, and its place there
         self._then: dict[int, tuple[str, str, str]] = {}
         self._then_of: Before | None = None
         self._ranked: Any = None  # the steps of all plans that fit, the fastest first
@@ -52,6 +54,12 @@ class Table(LinePane):
         return self.result.plan(int(self.rows[self.at])) if self.result is not None and len(self.rows) else None
 
     @property
+    def estimate(self) -> Estimate | None:
+        """The numbers of the plan under the cursor, where they were worked out to write its row."""
+        found = self._numbers.get(int(self.rows[self.at])) if self.result is not None and len(self.rows) else None
+        return found[0].row(found[1]) if found else None
+
+    @property
     def body(self) -> int:
         """Rows of plans there is room for."""
         return max(1, self.size.height - self.titled - 1)
@@ -59,7 +67,7 @@ class Table(LinePane):
     def show(self, result: Result, rows: Any, view: View) -> None:
         """Show other rows, with the cursor on the plan it was on if that is still there."""
         if result is not self.result:
-            self._texts, self._then, self._ranked = {}, {}, None
+            self._texts, self._then, self._ranked, self._numbers = {}, {}, None, {}
         self.result, self.rows, self.view, self.stale = result, rows, view, False
         self.at = self._place(self.chosen)
         self.redraw()
@@ -179,6 +187,7 @@ class Table(LinePane):
         keys = dict.fromkeys((*table_keys(self.result.job), *MORE, "over_gib", *self.wanted, self.view.column))
         written = {key: (BY_KEY[key], BY_KEY[key].values(estimate)) for key in keys}
         for i, row in enumerate(missing):
+            self._numbers[row] = (estimate, i)
             self._texts[row] = {key: column.text(values[i]) for key, (column, values) in written.items()}
 
     def _recall(self, rows: list[int]) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from planner import presets
 from planner.advice import nearest
 from planner.blocks import BLOCK
+from planner.evaluate import evaluate
 from planner.plan import Plan
 from planner.rules import SENTENCES
 from planner.search import Cancelled, ascending, search, why_refused
@@ -105,3 +106,17 @@ def test_every_stack_is_searched(stack: str) -> None:
     best = result.plan(int(result.order[0]))
     assert best.tp * best.pp * best.cp * best.dp == 16
     assert best.zero in (*result.job.stack.zero_stages, 0)
+
+
+def test_a_row_of_an_estimate_is_the_estimate_of_its_plan() -> None:
+    """The numbers of one of many plans are those it has alone, parts included."""
+    result = search(small())
+    many = result.estimate(result.order[:20])
+    for at in (0, 7, 19):
+        row, alone = many.row(at), evaluate(result.job, many.plan.one(at))
+        assert row.plan.one(0) == alone.plan.one(0)
+        for ours, theirs in ((row.memory_parts, alone.memory_parts), (row.time_parts, alone.time_parts), (row.hidden, alone.hidden)):
+            assert {k: float(np.ravel(v)[0]) for k, v in ours.items()} == {k: float(np.ravel(v)[0]) for k, v in theirs.items()}
+        assert (float(row.step[0]), float(row.memory[0]), bool(row.fits[0])) == (
+            float(alone.step[0]), float(alone.memory[0]), bool(alone.fits[0])
+        )  # fmt: skip

@@ -44,11 +44,12 @@ class Driver:
         await self.type(text)
 
     async def ready(self) -> None:
-        """Wait until the newest question is answered, advice included."""
+        """Wait until the newest question is answered, advice and the pages in view included."""
         for _ in range(1000):
             await self.pilot.pause()
             heard = self.app.heard
-            if heard is not None and heard.generation == self.app.generation and not heard.thinking:
+            working = self.app.detail.working or self.app.aside.working
+            if heard is not None and heard.generation == self.app.generation and not heard.thinking and not working:
                 await self.pilot.pause()
                 return
             await asyncio.sleep(0.01)
