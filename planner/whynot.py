@@ -25,6 +25,7 @@ from planner.words import MEMORY
 Columns = dict[str, Column]
 DEGREES = ("tp", "cp", "pp", "dp")
 MOST = 200  # combinations of the values named that rules are tried on
+FOLLOWING = 3  # values of a degree left out that are told, where no more can stand beside the named ones
 REFUSING = 3  # rules named where no one rule alone refuses every plan
 
 
@@ -39,7 +40,7 @@ class Broken:
     @property
     def told(self) -> str:
         """The rule as a sentence, with the values that break it."""
-        return f"{self.sentence} ({self.values})."
+        return f"{self.sentence} ({self.values})." if self.values else f"{self.sentence}."
 
 
 @dataclass(frozen=True)
@@ -160,10 +161,10 @@ def plan_of(columns: Columns) -> Plan:
 
 
 def _values(fields: tuple[str, ...], asked: Space, plan: Plan) -> str:
-    """The values that a rule read: those named, and data parallelism where it follows from them."""
+    """The values that a rule read: those named, and the degree that follows from them."""
     told = [f"{name} {asked.text(name)}" for name in fields if name in asked.bounds]
-    follows = set(plan.dp.tolist())
-    return ", ".join([*told, f"so dp {follows.pop()}"] if "dp" in fields and "dp" not in asked.bounds and len(follows) == 1 else told)
+    follows = {name: sorted(set(getattr(plan, name).tolist())) for name in DEGREES if name in fields and name not in asked.bounds}
+    return ", ".join([*told, *(f"so {name} {','.join(map(str, v))}" for name, v in follows.items() if len(v) <= FOLLOWING)])
 
 
 def _sentences(found: WhyNot) -> Iterator[str]:

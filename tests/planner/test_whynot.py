@@ -41,6 +41,12 @@ def test_what_follows_from_the_degrees_is_checked_too() -> None:
     assert "dp x micro-batch must divide the global batch (micro_batch 3, so dp 8)" in sentences("tp=2,pp=1,cp=1,micro_batch=3")
 
 
+def test_a_degree_left_out_that_breaks_a_rule_is_told() -> None:
+    """With tp, pp and dp named, cp follows: its value stands in the sentence; no sentence ends in empty brackets."""
+    said = sentences("tp=1,pp=1,dp=1", search(small(sequence=16)))
+    assert "must divide the sequence (so cp 16)" in said and "()" not in said
+
+
 def test_rules_that_only_together_leave_nothing_are_told_by_how_many_they_refused() -> None:
     """One micro-batch on pp 2 with 16 virtual stages: interleaving asks for groups of pp, but for which schedule is left open, so that no
     rule alone refuses all; those that decided are named with their counts."""
