@@ -94,6 +94,18 @@ class Ladder:
             if faster(a, b) < 1
         ]
 
+    def paying(self) -> tuple[Best, Best]:
+        """The largest size that pays and the next beyond it; where that is the last, the size it is measured by, and it.
+
+        Each size is measured by the largest before it that pays, for one at which little divides may lie between two that pay.
+        """
+        pays = [self.trained[0]]
+        for size in self.trained[1:]:
+            if gain(pays[-1], size) >= PAYS:
+                pays.append(size)
+        beyond = [size for size in self.trained if size.gpus > pays[-1].gpus]
+        return (pays[-1], beyond[0]) if beyond else (pays[-2], pays[-1])
+
     def verdict(self) -> str:
         """Where scaling stops paying and why, in a sentence or two."""
         if not self.trained:
@@ -102,11 +114,11 @@ class Ladder:
         beyond = next((f" At {rung.gpus:,} GPUs: {rung.why}" for rung in self.rungs if rung.gpus > last), "")
         if len(self.trained) == 1:
             return f"A plan fits and trains at {last:,} GPU{'s' * (last > 1)} alone.{beyond}"
-        a, b = next((pair for pair in pairwise(self.trained) if gain(*pair) < PAYS), self.trained[-2:])
+        a, b = self.paying()
         times = "twice" if b.gpus == 2 * a.gpus else f"{b.gpus / a.gpus:.3g} times"
         brings = f"{times} the GPUs ({b.gpus:,}) train {faster(a, b):.2f} times as fast"
         if gain(a, b) < PAYS:
-            return f"Scaling stops paying at {a.gpus:,} GPUs: {brings}, for {reason(a, b)}."
+            return f"Scaling stops paying at {a.gpus:,} GPU{'s' * (a.gpus > 1)}: {brings}, for {reason(a, b)}."
         lost = f"; most of what is lost: {reason(a, b)}" if gain(a, b) < LOSSLESS else ""
         return f"Scaling still pays at {b.gpus:,} GPUs: from {a.gpus:,}, {brings}{lost}.{beyond}"
 

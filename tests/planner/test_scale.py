@@ -56,7 +56,7 @@ def test_a_doubling_that_takes_longer_is_explained() -> None:
     found = ladder(slow, flat, [8, 16, 32])
     assert len(found.slower()) == 1 and STEP["dp"] in found.slower()[0] and "one micro-batch" in found.slower()[0]
     assert found.verdict().startswith("Scaling stops paying at 8 GPUs") and "tp cannot be 1 with 32 GPUs" in found.rungs[2].why
-    frail = ladder(EIGHT.with_all({"gpu_mtbf_hours": 40.0, "restart_minutes": 30.0}), Space(), [8, 16, 64, 128, 1024])
+    frail = ladder(EIGHT.with_all({"gpu_mtbf_hours": 40.0, "restart_minutes": 30.0}), Space(), [8, 16, 64, 128, 4096])
     assert any("failures and checkpoints leave" in sentence for sentence in frail.slower())
     assert "failures and checkpoints leave" in frail.verdict()
     assert frail.rungs[-1].found is not None and frail.rungs[-1].why == "Failures leave no time to train."
@@ -103,6 +103,14 @@ def test_the_verdict_names_the_first_size_that_does_not_pay() -> None:
     gains = [(a.gpus, gain(a, b)) for a, b in pairwise(found.trained)]
     first = next(size for size, gained in gains if gained < PAYS)
     assert found.verdict().startswith(f"Scaling stops paying at {first:,} GPUs: twice the GPUs")
+
+
+def test_a_size_that_divides_badly_does_not_end_scaling() -> None:
+    """Of 405B on 18,432 GPUs the pipeline divides badly; 32,768 train 1.7 times as fast as 16,384, so scaling still pays there."""
+    found = ladder(EXAMPLE.with_all({"gpus": 16384, "global_batch": 2048}), Space(), [16384, 18432, 32768])
+    assert gain(*found.trained[:2]) < 0
+    assert found.verdict().startswith("Scaling still pays at 32,768 GPUs: from 16,384, twice the GPUs")
+    assert any(sentence.startswith("18,432 GPUs take") for sentence in found.slower())
 
 
 def test_time_and_cost_are_those_of_the_budget() -> None:

@@ -55,7 +55,8 @@ def _table(found: Ladder, width: int) -> Iterator[Line]:
     for row, rung, line in zip(rows, found.rungs, body, strict=True):
         yield from ([[(f" {line}", "text")]] if row else sentence(f"{line}  {rung.why}", width, "dim", hang=len(line) + 2))
     if found.fitted:
-        yield from sentence(f"Eff: tokens/s a GPU over those at {found.fitted[0][0]:,} GPUs. {_days(found)}", width, "dim")
+        least = found.fitted[0][0]
+        yield from sentence(f"Eff: tokens/s a GPU over those at {least:,} GPU{'s' * (least > 1)}. {_days(found)}", width, "dim")
 
 
 def _days(found: Ladder) -> str:
