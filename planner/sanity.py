@@ -28,6 +28,7 @@ class Sanity:
     term: str  # a part of the step; "kernels": compute slower than the peak
     term_seconds: float
     step_seconds: float
+    dense: bool = True  # the floor is of dense models; experts' products are smaller
 
     @property
     def wrong(self) -> bool:
@@ -39,6 +40,9 @@ class Sanity:
         """What to think of the rate."""
         share, seconds = self.term_seconds / self.step_seconds, f"{self.term_seconds:.3g} s of {self.step_seconds:.3g} s a step"
         largest = f"the largest term beyond the ideal is {STEP.get(self.term, 'kernels below the peak')}: {seconds}, {100 * share:.0f} %"
+        if not self.dense:
+            side = "below" if self.wrong else "above"
+            return f"{side} the {self.floor / 1e12:.0f} TFLOP/s a GPU that a dense model should reach, experts often do not; {largest}"
         if self.wrong:
             return f"below {self.floor / 1e12:.0f} TFLOP/s a GPU something is wrong; {largest}"
         return f"above the {self.floor / 1e12:.0f} TFLOP/s a GPU below which something is wrong; {largest}"
@@ -51,4 +55,4 @@ def sanity(found: Found, achieved: float) -> Sanity:
     ideal = achieved * step / peak  # seconds of a step at the peak
     beyond = {name: seconds for name, seconds in parts.items() if name != "compute"} | {"kernels": parts["compute"] - ideal}
     term = max(beyond, key=lambda name: beyond[name])
-    return Sanity(achieved, peak, flops_floor(peak), term, beyond[term], step)
+    return Sanity(achieved, peak, flops_floor(peak), term, beyond[term], step, dense=not found.job.model.experts)

@@ -89,6 +89,15 @@ def test_a_rate_below_115_tflops_an_a100_is_told_with_its_largest_term() -> None
     assert badly.wrong and badly.term == "tp" and "tensor-parallel" in badly.sentence and "something is wrong" in badly.sentence
 
 
+def test_the_floor_of_dense_models_condemns_no_mixture_of_experts() -> None:
+    """Of experts it is said that the floor is of dense models, not that something is wrong."""
+    job = small(model="mixtral-8x7b")
+    found = Found(job, Plan(dp=16, dp_shard=16, zero=1), evaluate(job, Plan(dp=16, dp_shard=16, zero=1)))
+    for rate in (1e12, 9e14):
+        said = sanity.sanity(found, rate).sentence
+        assert "dense model" in said and "something is wrong" not in said
+
+
 def test_terms_beyond_the_ideal_sum_to_the_step() -> None:
     """The parts, the kernels' excess in place of compute, and the ideal are the whole step."""
     job, plan = small(), Plan(tp=2, pp=2, dp=4, sequence_parallel=1)
