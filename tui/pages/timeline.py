@@ -55,7 +55,11 @@ def draw(found: Found, width: int) -> list[Line]:
         told = "This plan has no pipeline (pp is 1): every rank runs its micro-batches one after the other, and nothing waits for a stage."
         return [heading("the pipeline"), *sentence(told, width), [], *step.draw(found.time, width)]
     ranks = sorted({int(kind) for rank in shown.ranks for kind in np.unique(rank.kind)})
-    lines: list[Line] = [heading(f"the pipeline: {title(shown)}"), *sentence(in_words(found.plan), width, "dim"), []]
+    lines: list[Line] = [
+        *sentence(f"the pipeline: {title(shown)}", width, "title"),
+        *sentence(in_words(found.plan), width, "dim"),
+        [],
+    ]
     lines += bubbles(found, shown, width)
     lines += sentence("  ".join(f"{FILL[kind]} {NAMES[kind]}" for kind in ranks) + f"  {IDLE} idle", width)
     lines += sentence(legend(shown), width, "dim")

@@ -37,6 +37,13 @@ def test_pages_of_the_other_schedules(name: str, schedule: int, v: int, golden: 
     golden(f"page-timeline-{name}.txt", text(timeline.draw(found, 110), 110))
 
 
+def test_no_line_is_wider_than_asked_for() -> None:
+    """Nor the heading, which names schedule, ranks, virtual stages and micro-batches."""
+    plan = Plan(pp=4, dp=1, vpp=2, tp=4, sequence_parallel=1)
+    lines = timeline.draw(timeline.work(of(plan, {"global_batch": 128})), 56)
+    assert max(sum(len(part) for part, _ in line) for line in lines) <= 56
+
+
 def test_without_a_pipeline_the_parts_of_the_step_are_shown() -> None:
     """A sentence says why there is nothing to draw."""
     lines = text(timeline.draw(timeline.work(subject(Plan(dp=16))), 80), 80)
