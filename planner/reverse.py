@@ -43,6 +43,8 @@ def by_flops(flops: float, run: Run) -> Spent:
 
 def by_money(money: float, run: Run, known: Budget) -> Spent:
     """What so much money trains at the rate of a plan; FieldError where no price was told, or it is nothing."""
+    if run.price_gpu_hour == 0:
+        raise FieldError("money", "money trains without end where a GPU-hour costs nothing; set --price-gpu-hour, such as 2.5")
     if not run.price_gpu_hour:
         raise FieldError("money", "money needs the price of a GPU-hour; set --price-gpu-hour, such as 2.5")
     with tracing() as trace:

@@ -26,6 +26,7 @@ ATTENTIONS = ("flash-2", "flash-3", "flash-1", "fused-softmax", "unfused")
 SCHEDULES = ("1f1b", "zb-h1", "zb-h2", "zb-v", "dualpipev")
 RECOMPUTES = ("none", "selective", "full", "first")  # the code of a plan's recompute column is the index here
 LARGEST_GPUS = 10_000_000
+MOST_HEADROOM = 95 * 0.01  # 95 %, as a field in percent makes it
 
 
 @dataclass(frozen=True)
@@ -260,7 +261,8 @@ class Job:
         checked(
             self,
             {
-                "sequence": (1, 2**34), "global_batch": (1, 2**34), "gradient_bytes": (2, 4), "state_bytes": (1, 4), "headroom": (0, 0.95),
+                "sequence": (1, 2**34), "global_batch": (1, 2**34), "gradient_bytes": (2, 4), "state_bytes": (1, 4),
+                "headroom": (0, MOST_HEADROOM),
                 "imbalance": (1, 100), "capacity": (0, 100), "lora_rank": (1, 65_536),
             },
         )  # fmt: skip

@@ -10,6 +10,7 @@ from planner import evaluate, reverse
 from planner.budget import explain as budget_trees
 from planner.checks import choice, real
 from planner.deadline import Best, Doubled
+from planner.errors import FieldError
 from planner.formula import Step
 from planner.inputs import BY_KEY, shown
 from planner.lifetime import Serving, Size
@@ -38,6 +39,8 @@ def budget(document: Document, *, pinned: bool, flops: float | None, money: floa
     if chosen is None:
         return Answer(code=NO_PLAN)
     tell_misfit(chosen)
+    if money is not None and chosen.job.frozen:
+        raise FieldError("money", "money is told of training all weights, which is what scaling laws speak of; set tuning to full")
     searching = reporting("GPUs reached, in search of the smallest cluster,")
     found = page.found(document.inputs, document.space, chosen.job, chosen.plan, progress=searching)
     spent = [reverse.by_flops(flops, found.run)] if flops is not None else []

@@ -69,6 +69,7 @@ def pairs(option: str, text: str) -> list[tuple[str, str]]:
     for part in PAIRS.split(text):
         axis, equals, values = part.partition("=")
         if not equals or not values.strip():
-            raise FieldError(option, f"{option} takes AXIS=VALUES such as tp=8, not {part.strip()[:40]!r}")
+            taken = "--pin and --plan take" if option == "--pin" else f"{option} takes"
+            raise FieldError(option, f"{taken} AXIS=VALUES such as tp=8, not {part.strip()[:40]!r}")
         found.append((axis.strip().lower(), values.strip()))
     return found

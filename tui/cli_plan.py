@@ -9,6 +9,7 @@ from typing import Any
 from planner import planfile, search
 from planner.advice import nearest
 from planner.band import band
+from planner.best import why_none
 from planner.checks import choice
 from planner.columns import BY_KEY, columns_for, find, predictions, records, write_size
 from planner.errors import FieldError
@@ -30,6 +31,8 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
     """Search, rank, print, and save the first row where that is asked for."""
     choice("format", format, ("table", "json", "csv", "markdown"))
     column = find(sort) if sort else None
+    if save is not None and not save.strip():
+        raise FieldError("save", "--save takes the name of a plan file, not nothing")
     job = resolve(document.inputs)
     result = searched(job, document)
     rows = candidates(result, every)
@@ -81,7 +84,8 @@ def candidates(result: search.Result, every: bool) -> Any:
 def advised(result: search.Result) -> list[str]:
     """Why there is no plan that fits: the rules that refused plans, or the plan nearest to fitting and what would help."""
     if not result.counts.evaluated:
-        return [f"no plan is valid: {sentence} ({count:,} refused)" for sentence, count in search.why_refused(result.counts)]
+        refused = [f"no plan is valid: {sentence} ({count:,} refused)" for sentence, count in search.why_refused(result.counts)]
+        return refused or [why_none(result)]  # no rule refused what no bound let be tried
     near = nearest(result)
     helps = [advice.sentence for advice in near.advice] if near else []
     return [near.sentence, *(helps or ["No one change of those tried makes a plan fit."])] if near else []

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from planner.changes import INPUTS
 from planner.checks import choice
 from planner.columns import records
+from planner.errors import UnknownName
 from planner.planfile import Document
 from planner.sensitivity import FACTORS, Change, Sensitivity, explain, sensitivity
 from tui.choosing import choose, code, tell_misfit
@@ -30,6 +32,8 @@ def sensitivities(
 ) -> Answer:
     """The ranked charts, JSON or CSV of one plan, or the trees of one input. `named` bounds which plan; the best is that of `document`."""
     choice("format", format, ("table", "json", "csv"))
+    if of is not None and of not in (keys := [one.key for one in INPUTS]):
+        raise UnknownName("input", of, keys)  # before the work
     chosen = choose(named, pinned=pinned, nearest=True)
     if chosen is None:
         return Answer(code=NO_PLAN)

@@ -201,8 +201,13 @@ REFUSED = [
     (["plan", "--model", "/nowhere/config.json"], "/nowhere/config.json"),
     (["plan", "--gpu", "h100"], "did you mean"),
     (["plan", "--precision", "fp8", "--gpu", "a100-80gb-sxm"], "no fp8 units"),
-    (["plan", "--pin", "tp"], "--pin takes AXIS=VALUES"),
-    (["plan", "--pin", "tp="], "--pin takes AXIS=VALUES"),
+    (["plan", "--pin", "tp"], "--pin and --plan take AXIS=VALUES"),
+    (["plan", "--pin", "tp="], "--pin and --plan take AXIS=VALUES"),
+    (["explain", "--plan", "tp"], "--pin and --plan take AXIS=VALUES"),
+    (["plan", "--save", ""], "--save takes the name of a plan file"),
+    (["sensitivity", "--explain", "speed"], "no input is called 'speed'"),
+    (["budget", "--price-gpu-hour", "0", "--money", "1000"], "costs nothing"),
+    (["budget", "--tuning", "lora", "--price-gpu-hour", "2", "--money", "1000"], "set tuning to full"),
     (["plan", "--pin", "px=3"], "no axis is called 'px'"),
     (["plan", "--pin", "tp=0"], "between 1 and"),
     (["plan", "--pin", "tp=8", "--max", "tp=4"], "no tp is both 8 and <=4"),
@@ -223,6 +228,18 @@ def test_a_refusal_is_one_sentence_on_stderr_and_exit_code_2(argv: list[str], sa
     assert out == "" and says in err
     lines = [line for line in err.splitlines() if line.startswith("tmplan: ")]
     assert len(lines) == 1 and err.endswith(lines[0] + "\n") and "Traceback" not in err
+
+
+def test_bounds_that_no_candidate_meets_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no rule has refused a plan, for there was none to refuse, the bound that leaves nothing is said."""
+    assert cli.run(["plan", *SMALL, "--tp", ">=999"]) == 1
+    assert "tp cannot be >=999" in capsys.readouterr().err
+
+
+def test_the_most_headroom_that_a_field_takes_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """95 % is within 0 to 95 %, though 95 hundredths are a little more than 0.95 as numbers are kept."""
+    assert cli.run(["plan", *SMALL, "--headroom", "95"]) in (0, 1)
+    assert "must lie" not in capsys.readouterr().err
 
 
 def test_a_plan_that_cannot_be_saved_is_refused_before_anything_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

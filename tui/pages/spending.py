@@ -77,4 +77,4 @@ def bought(spent: Spent, width: int) -> Iterator[Line]:
         figures = write_parameters(model.parameters), write_tokens(model.tokens), f"{model.tokens / model.parameters:,.4g}"
         lines.append([model.by, *figures, *(f"{loss:.4f}" for loss in model.losses.values() if broad)])
     yield from table(lines, (0,))
-    yield from sentence("those of a law have the least loss that it expects for so many FLOP", width, "dim", 2)
+    yield from sentence("those of a law have the least loss that it expects for so many FLOP; laws are of dense models", width, "dim", 2)
