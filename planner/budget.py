@@ -160,7 +160,7 @@ def explain(job: Job, run: Run, step: float | Step) -> dict[str, Step]:
         return {name: trace.of(value) for name, value in told.items() if value is not None}
 
 
-@formula("K_b / p_h · 3600 · R_a · γ", "tmplan", "GPU-hours at their price, at the rate of this plan")
-def spent_flops(money: float, price_gpu_hour: float, achieved_flops: float, goodput: float) -> float:
-    """FLOP that so much money buys at the rate a plan trains at, failures and checkpoints taken off; FLOP."""
-    return money / price_gpu_hour * 3600.0 * achieved_flops * goodput
+@formula("K_b / K · C", "tmplan", "at what a FLOP of this plan's training costs, failures and checkpoints with it")
+def spent_flops(money: float, cost: float, train_flops: float) -> float:
+    """FLOP that so much money buys, counted as the training's are, by the rule of six; FLOP."""
+    return money / cost * train_flops

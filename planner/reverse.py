@@ -42,13 +42,13 @@ def by_flops(flops: float, run: Run) -> Spent:
 
 
 def by_money(money: float, run: Run, known: Budget) -> Spent:
-    """What so much money trains at the rate of a plan; FieldError where no price was told, or it is nothing."""
+    """What so much money trains at the cost of a plan's training; FieldError where no price was told, or it is nothing."""
     if run.price_gpu_hour == 0:
         raise FieldError("money", "money trains without end where a GPU-hour costs nothing; set --price-gpu-hour, such as 2.5")
-    if not run.price_gpu_hour:
+    if known.cost is None:
         raise FieldError("money", "money needs the price of a GPU-hour; set --price-gpu-hour, such as 2.5")
     with tracing() as trace:
-        flops = spent_flops(money, run.price_gpu_hour, known.achieved_flops, known.goodput.goodput)
+        flops = spent_flops(money, known.cost, known.flops)
         found = dict(models(flops, run))
         return spent("money", money, flops, found, {name: trace.of(tokens) for name, (_, tokens) in found.items()})
 

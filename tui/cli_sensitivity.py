@@ -15,7 +15,7 @@ from tui.choosing import choose, code, tell_misfit
 from tui.cli import NO_PLAN, Answer
 from tui.cli_plan import job_values, reporting
 from tui.data import as_csv, as_json, as_steps, printed
-from tui.pages.sensitivity import draw
+from tui.pages.sensitivity import Found, draw
 from tui.steptree import printed_trees
 
 
@@ -44,7 +44,7 @@ def sensitivities(
         return explained(found, of, factors[0], format, depth, code(chosen))
     if format == "json":
         return as_json(contract(found, document), code(chosen))
-    return Answer(table(found) if format == "csv" else printed(draw(found, width)), code(chosen))
+    return Answer(table(found) if format == "csv" else printed(draw(Found(found), width)), code(chosen))
 
 
 def explained(found: Sensitivity, key: str, factor: float, format: str, depth: int | None, code: int) -> Answer:

@@ -14,6 +14,7 @@ from planner.evaluate import evaluate
 from planner.inputs import EXAMPLE, Inputs, parse, resolve, run_of
 from planner.parameters import active_parameters
 from planner.plan import Plan
+from planner.reverse import by_money
 from planner.training import resolved
 from tests.planner.jobs import example, small
 
@@ -129,13 +130,15 @@ def test_the_trees_give_the_numbers() -> None:
     assert floor.substituted == "115 / 312 · 989 TFLOP/s"
 
 
-def test_money_buys_the_flop_it_pays_for() -> None:
-    """What the training costs buys the FLOP that the plan does in it: the exact ones, those of whole steps."""
-    inputs = EXAMPLE.with_("price_gpu_hour", 3.0)
+def test_money_buys_the_training_it_pays_for() -> None:
+    """What a training costs buys its own FLOP, and so its own parameters and tokens at its own tokens a parameter."""
+    inputs = LLAMA.with_("price_gpu_hour", 3.0)
+    job = resolve(inputs)
     known = of(inputs, 6.3)
     assert known.cost is not None
-    done = known.steps * 2048 * 8192 * known.exact_flops / known.tokens
-    assert b.spent_flops(known.cost, 3.0, known.achieved_flops, known.goodput.goodput) == pytest.approx(done)
+    model = by_money(known.cost, run_of(inputs, job), known).models[0]
+    assert model.parameters == pytest.approx(known.parameters) and model.tokens == pytest.approx(known.tokens)
+    assert by_money(2 * known.cost, run_of(inputs, job), known).flops == pytest.approx(2 * known.flops)
 
 
 def test_another_gpu_brings_its_own_power() -> None:

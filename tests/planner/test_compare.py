@@ -12,7 +12,7 @@ from planner.compare import causes, difference, effects, entry, far, why_larger,
 from planner.plan import Plan
 from planner.search import Result
 from tests.planner.jobs import example, small
-from tests.properties.strategies import SETTINGS, any_job, one, searched
+from tests.properties.strategies import SETTINGS, any_result, one
 
 BASE = Plan(tp=2, pp=4, dp=2, dp_shard=2, zero=1, sequence_parallel=1)
 
@@ -61,13 +61,8 @@ def test_jobs_may_differ() -> None:
     assert why_slower(a, b).endswith("the jobs differ, 128 micro-batches on a rank instead of 32.")
 
 
-@st.composite
-def results(draw: st.DrawFn) -> Result:
-    return searched(draw(any_job()))
-
-
 @SETTINGS
-@given(results(), st.data())
+@given(any_result(), st.data())
 def test_any_two_plans_have_a_sentence_that_their_numbers_bear_out(result: Result, data: st.DataObject) -> None:
     """Differences by part sum to the whole; the causes move the part the way it differs; the other way round the signs turn."""
     job = result.job

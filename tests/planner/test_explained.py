@@ -15,7 +15,7 @@ from planner.plan import Plan
 from planner.search import Result
 from planner.specs import GIB, Job
 from tests.planner.jobs import every_schedule, example, korthikanti, mixture, small
-from tests.properties.strategies import SETTINGS, any_job, one, searched
+from tests.properties.strategies import SETTINGS, any_result, one
 
 PIPED = Plan(tp=2, pp=4, dp=2, dp_shard=2, zero=1, sequence_parallel=1)
 MIXED = every_schedule(mixture("deepseek-v3-671b", 13, stack="torchtitan", gpus=64, global_batch=256))
@@ -86,13 +86,8 @@ def test_what_is_not_computed_is_said_not_to_be() -> None:
         named(trees, "bubbl")
 
 
-@st.composite
-def results(draw: st.DrawFn) -> Result:
-    return searched(draw(any_job()))
-
-
 @SETTINGS
-@given(results(), st.data())
+@given(any_result(), st.data())
 def test_of_any_plan_the_trees_give_the_tables_numbers(result: Result, data: st.DataObject) -> None:
     """Whatever the job and the plan, dense or a mixture of experts, whichever stage is fullest or slowest."""
     held(result.job, one(result, data))

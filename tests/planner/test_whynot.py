@@ -13,7 +13,7 @@ from planner.search import Result, search
 from planner.space import AXES, Bounds, Space
 from planner.whynot import broken_rules, why_not
 from tests.planner.jobs import every_schedule, example, small
-from tests.properties.strategies import SETTINGS, any_job, one, searched
+from tests.properties.strategies import SETTINGS, any_result, one
 from tui.pages.whynot import asked
 
 JOB = small()
@@ -125,13 +125,8 @@ def test_axes_may_stand_apart_by_commas_or_spaces_and_take_several_values() -> N
         asked("microbatch=2")
 
 
-@st.composite
-def results(draw: st.DrawFn) -> Result:
-    return searched(draw(any_job()))
-
-
 @SETTINGS
-@given(results(), st.data())
+@given(any_result(), st.data())
 def test_no_plan_of_a_search_breaks_a_rule_and_any_plan_without_one_is_found(result: Result, data: st.DataObject) -> None:
     """Named in full, a plan of the search breaks nothing; with one axis changed, either a rule is told or the search finds it."""
     job, plan = result.job, one(result, data)

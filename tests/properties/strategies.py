@@ -105,6 +105,12 @@ def many(result: Result, data: st.DataObject, most: int = 1000) -> Plan:
     return result.plans(rows[start :: max(1, len(rows) // most)][:most])
 
 
+@st.composite
+def any_result(draw: st.DrawFn) -> Result:
+    """The search of any job."""
+    return searched(draw(any_job()))
+
+
 def one(result: Result, data: st.DataObject) -> Plan:
     """One plan of a result."""
     return result.plan(int(some(result, data, 1)[0]))

@@ -83,16 +83,16 @@ def test_every_key_of_the_json_is_documented(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_budget_of_flop_or_money_gives_a_model_and_its_tokens(capsys: pytest.CaptureFixture[str]) -> None:
-    """Chinchilla's 5.88e23 FLOP buy 70B and 1.4T; money needs a price, and buys what the plan's rate gives."""
+    """Chinchilla's 5.88e23 FLOP buy 70B and 1.4T; money needs a price, and buys at what the plan costs."""
     _, out, _ = said(capsys, *SMALL, "--flops", "5.88e23")
     assert re.search(r"20 tokens a parameter +70\.0B +1\.4T", out)
     code, _, err = said(capsys, *SMALL, "--money", "1e6")
     assert code == 2 and "--price-gpu-hour" in err
     _, out, _ = said(capsys, *SMALL, "--money", "1e6", "--price-gpu-hour", "2")
-    assert "$1,000,000.00" in out and "at this plan's rate" in out
+    assert "$1,000,000.00" in out and "at this plan's cost" in out
     _, out, _ = said(capsys, *SMALL, "--money", "1e6", "--price-gpu-hour", "2", "--width", "56", "--explain")
     assert max(map(len, out.partition("\nC =")[0].splitlines())) <= 56
-    assert "K_b / p_h" in out and "t_step" in out and "linear" not in out.partition("\nC =")[0]
+    assert "K_b / K · C" in out and "t_step" in out and "linear" not in out.partition("\nC =")[0]
 
 
 @given(st.floats(1e18, 1e27), st.floats(0.01, 1e4), st.integers(10**6, 10**15))

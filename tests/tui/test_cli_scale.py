@@ -12,26 +12,20 @@ from planner.inputs import EXAMPLE
 from planner.planfile import Document
 from planner.scale import ladder
 from planner.space import Space
-from tui.cli import run
+from tests.tui.printing import said
 from tui.data import printed
 from tui.pages.scale import draw
 
-JOB = ["--model", "llama-3.1-8b", "--gpus", "64", "--global-batch", "64", "--sequence", "4096"]
+COMMAND = ["scale", "--model", "llama-3.1-8b", "--gpus", "64", "--global-batch", "64", "--sequence", "4096"]
 INPUTS = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 64, "global_batch": 64, "sequence": 4096})
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = run(["scale", *JOB, *arguments])
-    out = capsys.readouterr()
-    return code, out.out, out.err
 
 
 def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """Step, tokens a second, GPU-hours and cost of each size are one number in table, CSV and JSON."""
     more = ("--to", "256", "--train-tokens", "300B", "--price-gpu-hour", "2")
-    data = json.loads(said(capsys, *more, "--format", "json")[1])
-    rows = list(csv.DictReader(io.StringIO(said(capsys, *more, "--format", "csv")[1])))
-    code, table, _ = said(capsys, *more)
+    data = json.loads(said(capsys, *COMMAND, *more, "--format", "json")[1])
+    rows = list(csv.DictReader(io.StringIO(said(capsys, *COMMAND, *more, "--format", "csv")[1])))
+    code, table, _ = said(capsys, *COMMAND, *more)
     assert code == 0 and data["scaling"] == "strong" and data["tokens"] == 3e11
     assert [size["gpus"] for size in data["sizes"]] == [int(row["gpus"]) for row in rows] == [8, 16, 32, 64, 128, 256]
     for size, row in zip(data["sizes"], rows, strict=True):
@@ -56,17 +50,17 @@ def test_the_page_is_readable_at_any_width(width: int, weak: bool) -> None:
 
 def test_a_ladder_nothing_of_which_fits_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, and why at each size."""
-    code, table, _ = said(capsys, "--model", "llama-3.1-405b", "--sizes", "8,16")
+    code, table, _ = said(capsys, *COMMAND, "--model", "llama-3.1-405b", "--sizes", "8,16")
     assert code == 1 and table.count("Nothing fits") == 3 and "No plan fits and trains at any of these sizes" in table
 
 
 def test_where_a_number_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
     """--explain prints the trees of one size, in the ladder or not; of one at which nothing fits, why."""
-    code, text, _ = said(capsys, "--sizes", "8", "--explain", "16", "--depth", "2")
+    code, text, _ = said(capsys, *COMMAND, "--sizes", "8", "--explain", "16", "--depth", "2")
     assert code == 0 and "[Transformer Math 101" in text and "tok_0 = " in text
-    data = json.loads(said(capsys, "--sizes", "8", "--explain", "16", "--depth", "1", "--format", "json")[1])
+    data = json.loads(said(capsys, *COMMAND, "--sizes", "8", "--explain", "16", "--depth", "1", "--format", "json")[1])
     assert data["gpus"] == 16 and data["steps"]["gpu_hours"]["value"] == pytest.approx(data["gpu_hours"])
-    code, text, error = said(capsys, "--sizes", "8", "--explain", "12")
+    code, text, error = said(capsys, *COMMAND, "--sizes", "8", "--explain", "12")
     assert (code, text) == (1, "") and "do not fill nodes of 8" in error
 
 
@@ -79,7 +73,7 @@ def test_where_a_number_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
 )  # fmt: skip
 def test_what_cannot_be_asked_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str) -> None:
     """Exit code 2, one sentence on stderr, nothing on stdout."""
-    code, text, error = said(capsys, *arguments)
+    code, text, error = said(capsys, *COMMAND, *arguments)
     assert (code, text) == (2, "") and sentence in error and error.count("\n") == 1
 
 

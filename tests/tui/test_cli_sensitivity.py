@@ -5,32 +5,30 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import pytest
 
-from planner.inputs import EXAMPLE
+from planner.inputs import EXAMPLE, resolve
 from planner.plan import Plan
+from planner.planfile import Document
+from planner.search import search
 from planner.sensitivity import sensitivity
 from planner.space import Space
-from tui.cli import run
+from tests.tui.printing import said
 from tui.data import printed
-from tui.pages.sensitivity import draw, times
+from tui.pages.sensitivity import MANY, Found, draw, times, work
+from tui.pages.subject import Subject
 
-JOB = ["--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]
+COMMAND = ["sensitivity", "--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]
 INPUTS = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096})
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = run(["sensitivity", *JOB, *arguments])
-    out = capsys.readouterr()
-    return code, out.out, out.err
 
 
 def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """The gains of each input are one number in the chart, the CSV and the JSON, in the same order."""
-    data = json.loads(said(capsys, "--by", "2", "--format", "json")[1])
-    rows = list(csv.DictReader(io.StringIO(said(capsys, "--by", "2", "--format", "csv")[1])))
-    code, text, _ = said(capsys, "--by", "2")
+    data = json.loads(said(capsys, *COMMAND, "--by", "2", "--format", "json")[1])
+    rows = list(csv.DictReader(io.StringIO(said(capsys, *COMMAND, "--by", "2", "--format", "csv")[1])))
+    code, text, _ = said(capsys, *COMMAND, "--by", "2")
     assert code == 0 and len(rows) == len(data["changes"]) == 9
     order = [line.split("  ")[0].strip() for line in text.splitlines() if "│" in line]
     assert order[0] == "peak rate" and len(order) == 9
@@ -46,7 +44,7 @@ def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_page_is_readable_at_any_width(width: int, factor: float) -> None:
     """No line is wider, few runs a line, and gains and losses differ without colour."""
     found = sensitivity(INPUTS, Space(), Plan(tp=2, pp=2, dp=4, dp_shard=4, zero=1), factors=[factor])
-    lines = draw(found, width)
+    lines = draw(Found(found), width)
     text = printed(lines)
     assert max(map(len, text.splitlines())) <= width and max(len(line) for line in lines) <= 4
     assert ("█" in text) == (factor > 1) or "░" in text
@@ -54,17 +52,17 @@ def test_the_page_is_readable_at_any_width(width: int, factor: float) -> None:
 
 def test_one_plan_is_named_and_the_best_is_free(capsys: pytest.CaptureFixture[str]) -> None:
     """--plan says which plan; the best plan then is sought among all, unless --pin bounds it."""
-    named = json.loads(said(capsys, "--plan", "tp=4", "--by", "2", "--format", "json")[1])
-    pinned = json.loads(said(capsys, "--pin", "tp=4", "--by", "2", "--format", "json")[1])
+    named = json.loads(said(capsys, *COMMAND, "--plan", "tp=4", "--by", "2", "--format", "json")[1])
+    pinned = json.loads(said(capsys, *COMMAND, "--pin", "tp=4", "--by", "2", "--format", "json")[1])
     assert named["plan"]["tp"] == pinned["plan"]["tp"] == pinned["best"]["tp"] == 4
     assert named["best"]["tp"] != 4 and all(change["best_plan"]["tp"] == 4 for change in pinned["changes"])
 
 
 def test_where_a_gain_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
     """--explain prints the tree of both gains."""
-    code, text, _ = said(capsys, "--explain", "peak", "--depth", "2")
+    code, text, _ = said(capsys, *COMMAND, "--explain", "peak", "--depth", "2")
     assert code == 0 and "this plan" in text and "best plan" in text and "= tok_c / tok - 1" in text
-    data = json.loads(said(capsys, "--explain", "peak", "--depth", "1", "--format", "json")[1])
+    data = json.loads(said(capsys, *COMMAND, "--explain", "peak", "--depth", "1", "--format", "json")[1])
     assert set(data["steps"]) == {"this_plan", "best_plan"} and data["factor"] == 2
 
 
@@ -76,7 +74,7 @@ def test_where_a_gain_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
 )  # fmt: skip
 def test_what_cannot_be_asked_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, sentence: str) -> None:
     """Nothing on stdout, one sentence on stderr."""
-    found, text, error = said(capsys, *arguments)
+    found, text, error = said(capsys, *COMMAND, *arguments)
     assert (found, text) == (code, "") and sentence in error
 
 
@@ -85,3 +83,14 @@ def test_a_factor_has_words() -> None:
     assert [times(f) for f in (2.0, 0.5, 1.1, 0.9, 3.0)] == [
         "twice each input", "half of each input", "each input +10%", "each input -10%", "3 times each input",
     ]  # fmt: skip
+
+
+def test_a_page_that_leaves_a_factor_out_says_so() -> None:
+    """Where each search is of very many plans a page doubles each input alone, and tells what has the rest; where not, it has both."""
+    result = search(resolve(INPUTS), Space())
+    for many in (MANY, MANY + 1):
+        counted = replace(result, counts=replace(result.counts, evaluated=many))
+        found = work(Subject(Document(INPUTS), result.job, result.plan(int(result.order[0])), counted))
+        text = " ".join(printed(draw(found, 80)).split())
+        assert ("Left out: each input +10%, for each search is of 300,001 plans" in text) == (many > MANY)
+        assert ("each input +10%: tokens/s" in text) == (many <= MANY)

@@ -9,24 +9,18 @@ import pytest
 from planner.inputs import EXAMPLE
 from planner.space import Space
 from planner.versus import against, versus
-from tui.cli import run
+from tests.tui.printing import said
 from tui.data import printed
 from tui.pages.versus import draw
 
-JOB = ["--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]
+COMMAND = ["versus", "--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]
 INPUTS = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096})
-
-
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    code = run(["versus", *JOB, *arguments])
-    out = capsys.readouterr()
-    return code, out.out, out.err
 
 
 def test_table_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """Steps, tokens and the verdict are the same in both."""
-    code, text, _ = said(capsys, "--against", "dgx-b200,gpus=8")
-    data = json.loads(said(capsys, "--against", "dgx-b200,gpus=8", "--format", "json", "--explain", "--depth", "1")[1])
+    code, text, _ = said(capsys, *COMMAND, "--against", "dgx-b200,gpus=8")
+    data = json.loads(said(capsys, *COMMAND, "--against", "dgx-b200,gpus=8", "--format", "json", "--explain", "--depth", "1")[1])
     assert code == 0 and [side["job"]["gpus"] for side in data["clusters"]] == [16, 8]
     steps = [side["plan"]["step_seconds"] for side in data["clusters"]]
     line = next(line for line in text.splitlines() if line.startswith("step s"))
@@ -46,12 +40,12 @@ def test_the_page_is_readable_at_any_width(width: int, other: str) -> None:
 
 def test_a_side_without_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, the reason in place of the plan, and no figures of it."""
-    code, text, _ = said(capsys, "--against", "rtx-4090,gpus=1")
+    code, text, _ = said(capsys, *COMMAND, "--against", "rtx-4090,gpus=1")
     assert code == 1 and "rtx-4090 x1: Nothing fits" in text and "time by part" not in text
 
 
 def test_refusals(capsys: pytest.CaptureFixture[str]) -> None:
     """Without another cluster, or with one nobody knows: a sentence."""
     for arguments in ([], ["--against", "nowhere"], ["--against", "dgx-b200", "--format", "csv"]):
-        code, text, error = said(capsys, *arguments)
+        code, text, error = said(capsys, *COMMAND, *arguments)
         assert (code, text) == (2, "") and error.count("\n") == 1

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.best import Found, first
+from planner.best import Found as Planned
+from planner.best import first
 from planner.columns import write_figure
 from planner.sensitivity import FACTORS, Change, Sensitivity, sensitivity, span
 from planner.words import changed, in_words
@@ -21,22 +23,33 @@ ROOMY = 96  # cells from which values and steps stand beside the bars
 MANY = 300_000  # plans evaluated beyond which a page takes one factor alone
 
 
-def work(subject: Subject) -> Sensitivity:
+@dataclass(frozen=True)
+class Found:
+    """What is drawn: the changes, and a sentence on what was left out, if anything."""
+
+    told: Sensitivity
+    left_out: str = ""
+
+
+def work(subject: Subject) -> Found:
     """The plan under the cursor with every input doubled, and a tenth more where that does not take long; Cancelled as search."""
-    factors = FACTORS if subject.result.counts.evaluated <= MANY else FACTORS[:1]
-    document = subject.document
+    document, many = subject.document, subject.result.counts.evaluated
+    factors = FACTORS if many <= MANY else FACTORS[:1]
     now = first(subject.result)
-    return sensitivity(document.inputs, document.space, subject.plan, factors=factors, now=now, cancelled=subject.cancelled)
+    told = sensitivity(document.inputs, document.space, subject.plan, factors=factors, now=now, cancelled=subject.cancelled)
+    others = " and ".join(times(factor) for factor in FACTORS[len(factors) :])
+    return Found(told, f"Left out: {others}, for each search is of {many:,} plans; `tmplan sensitivity` has it too." if others else "")
 
 
-def draw(found: Sensitivity, width: int) -> list[Line]:
+def draw(drawn: Found, width: int) -> list[Line]:
     """A ranked chart for each factor, and what would help most."""
+    found = drawn.told
     lines = sentence(f"this plan  {in_words(found.this.plan)}", width, hang=11)
     lines += sentence(f"step {write_figure(found.this.step)} s{'' if found.this.fits else ', does not fit'}{_against(found)}", width)
     for factor in found.factors():
         lines += [[], *_ranked(found, factor, width), []]
         lines += sentence(found.verdict(factor), width, "strong")
-    return lines
+    return [*lines, [], *sentence(drawn.left_out, width, "dim")] if drawn.left_out else lines
 
 
 def _against(found: Sensitivity) -> str:
@@ -85,5 +98,5 @@ def _cells(found: Sensitivity, change: Change, roomy: bool) -> str:
     return out
 
 
-def _step(found: Found | None) -> str:
+def _step(found: Planned | None) -> str:
     return f"{write_figure(found.step)} s" if found else ""

@@ -68,7 +68,7 @@ def by_law(found: Serving, width: int) -> Iterator[Line]:
 
 def bought(spent: Spent, width: int) -> Iterator[Line]:
     """What a budget trains: a line for each rule and law."""
-    paid = f"${spent.amount:,.2f}, at this plan's rate " if spent.given == "money" else ""
+    paid = f"${spent.amount:,.2f}, at this plan's cost " if spent.given == "money" else ""
     yield from sentence(f"what {paid}{spent.flops:.3e} FLOP train, 6 P D", width, "title")
     broad = width >= LOSSES
     losses = [f"loss, {law.name.split()[0]}" for law in LAWS] if broad else []

@@ -1,0 +1,14 @@
+"""A command line run within the tests, and what it said."""
+
+from __future__ import annotations
+
+import pytest
+
+from tui.cli import run
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout and stderr of `tmplan` with these arguments."""
+    code = run(list(arguments))
+    out = capsys.readouterr()
+    return code, out.out, out.err
