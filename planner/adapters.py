@@ -3,7 +3,7 @@
 What is trained is reduced, sharded and updated by the same formulas as whole models are, with the adapters' parameters for the stage's.
 Frozen weights are kept in 16 bits, or their matrices in 4 (embedding, head, norms and biases stay in 16), have neither gradients nor
 states, and are gathered as they are kept. Left out: dropout on an adapter's input, the host's launches of its small products, and the
-tensor-parallel sums of its inner width, rank numbers a token.
+tensor-parallel sums of its inner width, rank numbers a token. Numbers of sections and equations are from memory.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What training comes to: FLOP, time, GPU-hours, energy, cost and CO2 of one plan; and what so many FLOP or so much money buys."""
+"""What training comes to: FLOP, time, GPU-hours, energy, cost and CO2 of one plan; and what so much money buys.
+
+Numbers of sections of Hoffmann, Patterson, PaLM and Llama 3 are from memory.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What failures and checkpoints leave of the time: checkpoint size and write time, the best interval, and the share that trains."""
+"""What failures and checkpoints leave of the time: checkpoint size and write time, the best interval, and the share that trains.
+
+Daly's formulas are from memory, and give the intervals of his Figures 3 to 5, which were looked up.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 tensor-parallel group. One value at a time; bytes.
 
 Layers of multi-token prediction are left out: serving them is a choice of the engine. Experts are taken as divided evenly over the group,
-by tensor or expert parallelism alike.
+by tensor or expert parallelism alike. Numbers of tables and sections are from memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from planner.specs import Job
 
 WEIGHT_WIDTHS = {"int4": 0.5, "int8": 1.0, "fp8": 1.0, "fp16": 2.0, "bf16": 2.0, "fp32": 4.0}  # Transformer Math 101, Inference
 CACHE_WIDTHS = {"int4": 0.5, "int8": 1.0, "fp8": 1.0, "fp16": 2.0, "bf16": 2.0, "fp32": 4.0}
-OVERHEAD = 0.2  # "we have found the overhead to be at most 20 %": Transformer Math 101, Inference; quoted from memory
+OVERHEAD = 0.2  # "up to an additional 20 %" of the weights: Transformer Math 101, as Hugging Face's model memory calculator quotes it
 LONGEST = 2**34  # tokens; no cache is counted beyond
 
 

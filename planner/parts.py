@@ -1,4 +1,7 @@
-"""Parts of a step and of memory from what a stage costs: what the detail, the table of parts and their trees are made of."""
+"""Parts of a step and of memory from what a stage costs: what the detail, the table of parts and their trees are made of.
+
+Numbers of sections are from memory.
+"""
 
 from __future__ import annotations
 

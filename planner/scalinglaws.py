@@ -1,4 +1,7 @@
-"""Published fits of loss over parameters and tokens, the optimum they give for so much compute, and the rule of tokens a parameter."""
+"""Published fits of loss over parameters and tokens, the optimum they give for so much compute, and the rule of tokens a parameter.
+
+The coefficients of Hoffmann's law were looked up; numbers of its equations, its third digits and Besiroglu's coefficients are from memory.
+"""
 
 from __future__ import annotations
 

@@ -150,6 +150,11 @@ def where(binding: Binding) -> str:
     return "" if set(binding.contexts) == set(ALL) else f" ({', '.join(CONTEXTS[context] for context in binding.contexts)})"
 
 
+def with_keys(sentence: str) -> str:
+    """A sentence that names bindings in braces, with the first key that each has now: `{undo} takes it back`."""
+    return sentence.format_map({b.id: shown(b.keys[0]) if b.keys else "(no key)" for b in active()})
+
+
 def lookup(context: str, key: str) -> Binding | None:
     """What a key does in a pane, None where it does nothing."""
     return next((b for b in active() if key in b.keys and context in b.contexts), None)

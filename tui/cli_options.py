@@ -78,7 +78,7 @@ ExplainSize = Annotated[
     int | None, typer.Option("--explain", min=1, metavar="GPUS", help="print where every number of one size comes from", show_default=False)
 ]
 Flops = Annotated[float | None, typer.Option(metavar="FLOP", help="what so many FLOP train, such as 3.8e25", show_default=False)]
-Money = Annotated[float | None, typer.Option(metavar="$", help="what so much money trains at this plan's rate", show_default=False)]
+Money = Annotated[float | None, typer.Option(metavar="$", help="what so much money trains at what this plan costs", show_default=False)]
 Trees = Annotated[bool, typer.Option("--explain", help="print where every number comes from too")]
 BudgetFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv", help="how to print the numbers")]
 Depth = Annotated[int | None, typer.Option(min=1, metavar="N", help="how deep to print the tree", show_default=False)]

@@ -6,16 +6,16 @@ from itertools import zip_longest
 
 from textual.events import Key
 
-from tui.bindings import active, sections, where
+from tui.bindings import active, sections, where, with_keys
 from tui.lines import Line, fit, wrap
 from tui.overlay import Overlay
 
 COLUMN = 68  # cells from which the help stands in two columns
-WRITING = (
+WRITING = (  # keys in braces, by the names of their bindings
     ("Fields", (
         ("8192  8_192  8k", "a number; k is 1,024, m is 1,048,576"),
-        ("enter on a preset", "a list; type to search it, or type the path of a file"),
-        ("•", "set by hand, not by the preset; * gives it back"),
+        ("{edit} on a preset", "a list; type to search it, or type the path of a file"),
+        ("•", "set by hand, not by the preset; {free} gives it back"),
         ("✗", "refused; what was typed stays until it is mended"),
     )),
     ("Degrees", (
@@ -61,7 +61,7 @@ class Help(Overlay):
 def blocks(width: int) -> list[list[Line]]:
     """The help in blocks with a title each: keys and what they do, then how things are written."""
     found = [_block(title, [(b.shown, b.help + where(b)) for b in bindings], width) for title, bindings in sections()]
-    return found + [_block(title, list(rows), width) for title, rows in WRITING]
+    return found + [_block(title, [(with_keys(sample), with_keys(text)) for sample, text in rows], width) for title, rows in WRITING]
 
 
 def _block(title: str, rows: list[tuple[str, str]], width: int) -> list[Line]:

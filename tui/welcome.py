@@ -6,19 +6,25 @@ from collections.abc import Iterable
 
 from textual.events import Key
 
+from tui.bindings import with_keys
 from tui.lines import Line, LinePane
 
-TOLD = (
-    "1 2 3 and enter change cluster, model and batch; every change plans anew.",
-    "4 and the arrows go through the plans; enter explains one, e exports it.",
-    "? tells every key, : finds any command, u takes back any edit, q quits.",
+SENTENCES = (  # keys by the names of their bindings
+    "{cluster} {model} {batch} and {edit} change cluster, model and batch; every change plans anew.",
+    "{plans} and the arrows go through the plans; {explain} explains one, {export} exports it.",
+    "{help} tells every key, {commands} finds any command, {undo} takes back any edit, {quit} quits.",
 )
+
+
+def told() -> list[str]:
+    """The lines, with the keys as they are now."""
+    return list(map(with_keys, SENTENCES))
 
 
 class Welcome(LinePane):
     """Shown over the panes until the first key."""
 
-    wide, tall = 78, len(TOLD) + 2
+    wide, tall = 78, len(SENTENCES) + 2
 
     def __init__(self) -> None:
         super().__init__(id="welcome")
@@ -32,6 +38,6 @@ class Welcome(LinePane):
         inner = width - 2
         title = " welcome to tmplan "
         yield [("╭─", "rule"), (title, "title-on"), ("─" * (inner - 1 - len(title)), "rule"), ("╮", "rule")]
-        for line in TOLD:
+        for line in told():
             yield [("│", "rule"), (f" {line}"[:inner].ljust(inner), "text"), ("│", "rule")]
         yield [("╰" + "─" * inner + "╯", "rule")]

@@ -12,6 +12,7 @@ from tui.actions import Tmplan
 from tui.bindings import ALL, BINDINGS, PLANS, Binding, active, lookup, use
 from tui.help import Help
 from tui.hints import hints
+from tui.welcome import told
 
 PLAIN = {"tab", "shift+tab", "enter", "escape", "up", "down", "left", "right", "home", "end", "pageup", "pagedown", "space",
          "question_mark", "slash", "asterisk", "exclamation_mark", "minus", "plus", "equals_sign", "colon", "left_square_bracket",
@@ -88,3 +89,14 @@ def test_hints_fit_the_line_and_keep_help_and_quit(context: str, width: int) -> 
     assert len(text) <= width
     assert "? help" in text
     assert "q quit" in text
+
+
+def test_sentences_name_the_keys_that_hold() -> None:
+    """The welcome and the help's notes on writing name a person's own keys, and every name in braces is a binding."""
+    assert told()[2].startswith("? tells every key, : finds any command")
+    use(tuple(replace(b, keys=()) if b.id == "undo" else replace(b, keys=("Z",)) if b.id == "free" else b for b in BINDINGS))
+    try:
+        assert "(no key) takes back any edit" in told()[2]
+        assert any("Z gives it back" in "".join(text for text, _ in line) for line in Help().content(80))
+    finally:
+        use()
