@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+
+from textual.app import SuspendNotSupported
 
 from planner import planfile, wholefile
 from planner.columns import predictions
@@ -130,23 +133,34 @@ class Files(Viewing):
     def action_editor(self) -> None:
         """Open the plan file in $EDITOR and read it again."""
         self.close_editor()
-        words = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
         path = self.beside("edited.toml")
         kept = getattr(self, "_unread", "")  # what was typed there and could not be read: to be mended, not lost
         try:
+            words = editor_words()
             before = kept or planfile.dumps(self.document_written())
             wholefile.write(path, before)
-            with self.suspend():
-                code = subprocess.call([*words, str(path)])
+            self.keep()  # while the editor is open nothing else would
+            code = self.outside([*words, str(path)])
             text = wholefile.content(path, planfile.LARGEST_FILE, "is too large for a plan file").decode("utf-8", "replace")
         except TmplanError as error:
             self.foot.say(str(error), "bad")
             return
-        except OSError as error:
-            self.foot.say(f"{words[0]} cannot be run: {wholefile.reason(error)}; set EDITOR to an editor that is there", "bad")
-            return
         self.repaint()
         self.read_edited(text, before if not kept else "", code, str(path))
+
+    def outside(self, command: list[str]) -> int:
+        """Run a program of its own on the terminal, and come back; its exit code. TmplanError where it cannot be run."""
+        interrupt = signal.signal(signal.SIGINT, lambda *_: None)  # ctrl+c there is meant for that program
+        try:
+            with self.suspend():
+                return subprocess.call(command)
+        except SuspendNotSupported:
+            raise TmplanError("this terminal cannot be lent to an editor") from None
+        except (OSError, ValueError) as error:
+            reason = wholefile.reason(error)
+            raise TmplanError(f"{command[0]} cannot be run: {reason}; set EDITOR to an editor that is there") from None
+        finally:
+            signal.signal(signal.SIGINT, interrupt)
 
     def read_edited(self, text: str, before: str, code: int, path: str) -> None:
         """What came back from the editor: a document, or text that is kept until it is one."""
@@ -182,3 +196,15 @@ class Files(Viewing):
             return None
 
         self.ask(Prompt("picture to", done, LineEdit.of("tmplan.svg")))
+
+
+def editor_words() -> list[str]:
+    """The command of the editor that the environment names; TmplanError where that cannot be read."""
+    for name in ("VISUAL", "EDITOR"):
+        try:
+            words = shlex.split(os.environ.get(name, ""))
+        except ValueError as error:
+            raise TmplanError(f"{name} cannot be read: {error}; set it to the command of an editor") from None
+        if words:
+            return words
+    return ["vi"]

@@ -9,6 +9,7 @@ from tui.lines import Line, LinePane, rule, wrap
 
 TITLES = {"whynot": "why not", "nomenclature": "symbols", "fit": "serving", "step": "step by part"}  # of pages called otherwise
 Drawing = Callable[[Any, int], Sequence[Line]]
+LEAST = 56  # cells that every page can be drawn in; a terminal too small to show one gives it fewer
 
 
 class PagePane(LinePane):
@@ -34,7 +35,7 @@ class PagePane(LinePane):
     def turn(self, page: str) -> None:
         """Show another page, from its top; nothing of it is there yet."""
         if page != self.page:
-            self.page, self.top = page, 0
+            self.page, self.top, self.working = page, 0, False
             self._drawing, self._found, self._made, self._told = None, None, None, ("", "dim")
 
     def wait(self) -> None:
@@ -64,7 +65,7 @@ class PagePane(LinePane):
             mark = "✗ " if role == "bad" and sentence else ""
             return [[(f" {line}", role)] for line in wrap(mark + sentence, max(8, width - 2))]
         if self._made is None or self._made[0] != width:
-            self._made = (width, self._drawing(self._found, width))
+            self._made = (width, self._drawing(self._found, max(LEAST, width)))
         return self._made[1]
 
     def draw(self, width: int, height: int) -> Iterable[Line]:

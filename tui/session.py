@@ -62,7 +62,7 @@ class Session:
         try:
             text = wholefile.content(self.path, LARGEST, "is too large").decode("utf-8")
             return loads(text)
-        except (TmplanError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (TmplanError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             aside = self.path.with_suffix(".unread.json")
             with contextlib.suppress(OSError):
                 os.replace(self.path, aside)

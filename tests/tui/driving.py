@@ -8,15 +8,18 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from textual.events import Key
 from textual.pilot import Pilot
 
 from planner.inputs import EXAMPLE
 from planner.planfile import Document
 from tui.actions import Tmplan
+from tui.keynames import CHARACTERS
 from tui.layout import PANES
 from tui.planning import Planner
 
 SMALL = Document(EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096}))
+CHARS = {name: char for char, name in CHARACTERS.items()} | {"space": " ", "enter": "\r", "tab": "\t"}
 Play = Callable[["Driver"], Awaitable[None]]
 
 
@@ -30,6 +33,15 @@ class Driver:
         """Press keys, and wait for the plans they ask for."""
         await self.pilot.press(*keys)
         await self.ready()
+
+    async def send(self, *keys: str) -> None:
+        """Press keys as fast as they come, without waiting for what they do; then let the program take them."""
+        driver = self.app._driver
+        assert driver is not None
+        for key in keys:
+            char = key if len(key) == 1 else CHARS.get(key)
+            driver.send_message(Key(key, char))
+        await self.pilot.pause(0.0)
 
     async def type(self, text: str) -> None:
         """Type a text and enter."""

@@ -13,6 +13,7 @@ import sys
 import tempfile
 import termios
 import time
+from pathlib import Path
 from types import TracebackType
 
 import pyte
@@ -28,9 +29,10 @@ class Terminal:
     """The program of this repository in a terminal of a given size; answers what Textual asks terminals."""
 
     def __init__(
-        self, *arguments: str, columns: int = 120, rows: int = 40, environment: dict[str, str] | None = None, program: str = PROGRAM
-    ) -> None:
-        self.arguments, self.columns, self.rows, self.program = arguments, columns, rows, program
+        self, *arguments: str, columns: int = 120, rows: int = 40, environment: dict[str, str] | None = None, program: str = PROGRAM,
+        folder: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.arguments, self.columns, self.rows, self.program, self.folder = arguments, columns, rows, program, folder
         drop = ("NO_COLOR", "COLUMNS", "LINES", "TMPLAN_THEME")
         self.environment = {k: v for k, v in os.environ.items() if k not in drop}
         self.environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
@@ -45,6 +47,8 @@ class Terminal:
         self.pid, self.handle = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", self.rows, self.columns, 0, 0))
+            if self.folder:
+                os.chdir(self.folder)
             os.execve(sys.executable, [sys.executable, "-c", self.program, *self.arguments], self.environment)
         return self
 
