@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
 from planner import presets
 from planner.errors import TmplanError
 from planner.fields import BY_KEY, Field, Value
-from planner.inputs import Inputs, model_of, resolve, shown
+from planner.inputs import Inputs, resolve, shown
 from planner.lattice import grow
+from planner.plan import Plan
 from planner.space import Bounds, Space, known
 from planner.specs import Job
 
-TRIES = 4096  # candidates looked at before a step is given up
+TRIES = 256  # candidates looked at before a step is given up: a tenth of a second
 
 
 def axis_values(job: Job, space: Space, axis: str) -> tuple[int, ...]:
@@ -27,7 +29,14 @@ def axis_values(job: Job, space: Space, axis: str) -> tuple[int, ...]:
     edge = np.zeros(len(lattice.shardings) + 1, np.int64)  # +1 where the shardings of some pipeline row begin, -1 behind them
     np.add.at(edge, lattice.first, 1)
     np.add.at(edge, lattice.first + lattice.count, -1)
-    return tuple(int(value) for value in np.unique(getattr(lattice.shardings, axis)[np.cumsum(edge)[:-1] > 0]))
+    used = lattice.shardings.take(np.flatnonzero(np.cumsum(edge)[:-1]))
+    return tuple(int(value) for value in np.unique(bounded(used, axis)))
+
+
+def bounded(plan: Plan, axis: str) -> Any:
+    """What bounds on an axis say of a plan: its value; of copies where nothing is sharded, one, since bounds mean copies of shards."""
+    value = getattr(plan, axis)
+    return np.where(np.asarray(plan.zero) > 0, value, 1) if axis == "dp_replicate" else value
 
 
 def step_axis(values: tuple[int, ...], bounds: Bounds, by: int) -> int | None:
@@ -40,14 +49,27 @@ def step_axis(values: tuple[int, ...], bounds: Bounds, by: int) -> int | None:
 
 
 def step_field(inputs: Inputs, key: str, by: int) -> Value | None:
-    """The nearest value below or above that the job can take; of names the one before or after. None where there is none further."""
+    """The nearest value below or above that the job can take; of names the one before or after. None where there is none further.
+
+    Where the job is refused for what this field has no part in, that refusal is raised: no value of it would do.
+    """
     f, now = BY_KEY[key], shown(inputs)[key][0]
+    before = refusal(inputs)
     for value in candidates(inputs, f, now, by):
-        try:
-            resolve(inputs.with_(key, value))
-        except TmplanError:
-            continue
-        return value
+        refused = refusal(inputs.with_(key, value))
+        if refused is None:
+            return value
+        if str(refused) == str(before) and getattr(refused, "key", key) != key:
+            raise refused
+    return None
+
+
+def refusal(inputs: Inputs) -> TmplanError | None:
+    """Why there is no such job; None where there is."""
+    try:
+        resolve(inputs)
+    except TmplanError as error:
+        return error
     return None
 
 
@@ -92,7 +114,7 @@ def _numbers(inputs: Inputs, f: Field, now: int | float, by: int) -> Iterator[in
 def _grain(inputs: Inputs, key: str) -> int:
     """By how much a size of a model moves: a head's width for the hidden size, 128 for the MLP's middle, one for counts."""
     if key == "hidden":
-        return max(1, model_of(inputs).heads)
+        return max(1, int(shown(inputs)["heads"][0]))
     return 128 if key in ("ffn", "expert_ffn", "shared_ffn") else 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,7 +40,7 @@ class Answering(Panes):
 
     def start(self) -> None:
         """Show the document, and ask for its plans unless they were asked for before the program stood (tui.app)."""
-        self.befores: dict[int, Before] = {}  # by the id of the moment's document, the latest
+        self.befores: dict[Kept, Before] = {}  # the plans of a moment's document, the latest
         self._resting: Timer | None = None
         self.show_document()
         self.planner.attach(self._receive)
@@ -72,6 +73,8 @@ class Answering(Panes):
     def changed(self) -> None:
         """Another moment of the history is at hand: plan it, and keep the session soon."""
         self.plan()
+        with contextlib.suppress(TmplanError):
+            self.history.now.kept.text  # noqa: B018  (written down now: a preset's file that it rests on may be gone later)
         if self.session and self.session.kept:
             if self._resting is not None:
                 self._resting.stop()
@@ -82,7 +85,7 @@ class Answering(Panes):
         session, state = self.session, self.state()
         if session:
             state.history = type(state.history)(state.history.moments, state.history.at)
-            threading.Thread(target=session.write, args=(state,), daemon=True).start()
+            threading.Thread(target=session.write, args=(state, session.turn()), daemon=True).start()
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -147,7 +150,7 @@ class Answering(Panes):
     def remember(self, answer: Answer) -> None:
         """Keep what the plans of this moment come to, to compare later moments with; the last few moments are enough."""
         assert answer.result is not None
-        key = id(self.history.now.kept)
+        key = self.history.now.kept
         self.befores.pop(key, None)
         self.befores[key] = Before.of(answer.result)
         for old in list(self.befores)[:-16]:
@@ -156,11 +159,13 @@ class Answering(Panes):
     def before(self) -> Before | None:
         """What the table compares with."""
         moment = self.history.before(self.back) if self.back else None
-        return self.befores.get(id(moment.kept)) if moment else None
+        return self.befores.get(moment.kept) if moment else None
 
     def say_change(self, answer: Answer, fresh: bool) -> None:
         """In the message line: that the plan under the cursor is lost, and what the edit came to."""
-        before, lost = self.before() if fresh else None, self.table.lost()
+        if not fresh:
+            return
+        before, lost = self.before(), self.table.lost()
         told = f"{self.history.now.label}: {before.summary(answer.result)}" if before and answer.result else ""
         if told or lost:
             self.foot.say("; ".join(filter(None, (told, lost))))

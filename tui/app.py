@@ -55,8 +55,8 @@ def run(document: Document | None, path: Path | None, *, fresh: bool = False) ->
         program.expect(question, generation)
         program.run(mouse=False)
         planner.stop()
-        session.close()
         if program._exception is not None:  # a fault of the program: Textual would print every local variable
+            program.keep()
             raise program._exception
         end(program.return_code or 0)
 

@@ -34,7 +34,7 @@ class Files(Viewing):
             if not text:
                 return "type the path of the plan file"
             path = Path(os.path.expanduser(text))
-            if path.exists() and (self.path is None or path.absolute() != self.path.absolute()):
+            if os.path.exists(path) and (self.path is None or path.absolute() != self.path.absolute()):
                 self.ask(Question(f"{path} exists; overwrite it?", lambda yes: self.write_to(path)))
                 return None
             return self.write_to(path)
@@ -55,8 +55,8 @@ class Files(Viewing):
             self.foot.say(str(error), "bad")
             return str(error)
         kept = Kept(written)
-        if id(self.history.now.kept) in self.befores:
-            self.befores[id(kept)] = self.befores[id(self.history.now.kept)]
+        if self.history.now.kept in self.befores:
+            self.befores[kept] = self.befores[self.history.now.kept]
         self.history.change(replace(self.history.now, kept=kept, path=path, saved=kept))
         self.show_status()
         self.foot.say(f"wrote {path}", "good")
@@ -145,7 +145,6 @@ class Files(Viewing):
         except TmplanError as error:
             self.foot.say(str(error), "bad")
             return
-        self.repaint()
         self.read_edited(text, before if not kept else "", code, str(path))
 
     def outside(self, command: list[str]) -> int:
@@ -161,6 +160,7 @@ class Files(Viewing):
             raise TmplanError(f"{command[0]} cannot be run: {reason}; set EDITOR to an editor that is there") from None
         finally:
             signal.signal(signal.SIGINT, interrupt)
+            self.repaint()
 
     def read_edited(self, text: str, before: str, code: int, path: str) -> None:
         """What came back from the editor: a document, or text that is kept until it is one."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual import events
 
+from planner.errors import TmplanError
 from tui import document as edits
 from tui.bindings import FORM, Binding, lookup
 from tui.overlay import Overlay
@@ -25,7 +26,15 @@ class Keyboard(Paging):
         event.prevent_default()
         if event.key == "ctrl+c":
             self.leave()
-        elif self.foot.prompt:
+            return
+        try:
+            self.take(event)
+        except (TmplanError, OSError) as error:  # such as a folder that has gone meanwhile
+            self.foot.say(str(error), "bad")
+
+    def take(self, event: events.Key) -> None:
+        """Hand a key to whoever it is for."""
+        if self.foot.prompt:
             self._take_prompt(self.foot.prompt, event)
         elif over := self.topmost:
             self._take_over(over, event)
@@ -79,9 +88,12 @@ class Keyboard(Paging):
 
     def on_paste(self, event: events.Paste) -> None:
         """Pasted text goes where typed text would."""
-        for owner, edit in ((self.foot, self.foot.prompt and self.foot.prompt.edit), (self.active_form, self.active_form.edit)):
-            if edit:
+        picked = self.picker.edit if self.picker.open else None
+        prompted = self.foot.prompt.edit if self.foot.prompt else None
+        for owner, edit in ((self.foot, prompted), (self.picker, picked), (self.active_form, self.active_form.edit)):
+            if edit is not None:
                 edit.insert(event.text)
+                self.picker.at = 0  # another list
                 owner.redraw()
                 return
 

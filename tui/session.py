@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import threading
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -48,6 +49,9 @@ class Session:
 
     def __init__(self, path: Path, number: int, lock: IO[str] | None, fault: str = "") -> None:
         self.path, self.number, self._lock, self.fault = path, number, lock, fault
+        self._writing = threading.Lock()
+        self._written = 0  # the newest of the states written: one written late on a thread never replaces a newer one
+        self._newest = 0
         self.first_ever = number == 1 and not path.exists()
 
     @property
@@ -75,15 +79,23 @@ class Session:
         with contextlib.suppress(OSError):
             os.replace(self.path, self.path.with_suffix(".old.json"))
 
-    def write(self, state: State) -> None:
-        """Write the state whole; `fault` says why it could not be."""
-        if not self.kept:
-            return
-        try:
-            wholefile.write(self.path, dumps(state))
-            self.fault = ""
-        except TmplanError as error:
-            self.fault = f"the session cannot be kept: {error}"
+    def turn(self) -> int:
+        """The number of a state that is about to be written, the newest so far."""
+        self._newest += 1
+        return self._newest
+
+    def write(self, state: State, turn: int | None = None) -> None:
+        """Write the state whole, unless a newer one has been; `fault` says why it could not be."""
+        turn = self.turn() if turn is None else turn
+        with self._writing:
+            if not self.kept or turn < self._written:
+                return
+            self._written = turn
+            try:
+                wholefile.write(self.path, dumps(state))
+                self.fault = ""
+            except TmplanError as error:
+                self.fault = f"the session cannot be kept: {error}"
 
     def close(self) -> None:
         """Give the slot up."""
@@ -103,7 +115,7 @@ def take(where: Path | None = None) -> Session:
             lock = open(where / f"session-{number}.lock", "w", encoding="utf-8")  # noqa: SIM115  (held as long as the program runs)
             try:
                 fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            except (BlockingIOError, PermissionError):  # held, as one system or another says it
                 lock.close()
                 continue
             except OSError:  # a file system without locks: better a session that two could write than none
@@ -125,13 +137,20 @@ def dumps(state: State) -> str:
         return None if kept is None else texts.setdefault(kept.text, len(texts))
 
     first = max(0, min(state.history.at, len(state.history.moments) - SAVED))
-    moments = [
-        {"document": place(m.kept), "saved": place(m.saved), "path": str(m.path) if m.path else "", "label": m.label}
-        for m in state.history.moments[first : first + SAVED]
-    ]
+    moments: list[dict[str, Any]] = []
+    at = 0
+    for number, m in enumerate(state.history.moments[first : first + SAVED], first):
+        try:
+            moment = {"document": place(m.kept), "saved": place(m.saved), "path": str(m.path) if m.path else "", "label": m.label}
+        except TmplanError:  # it rests on a preset's file that has gone: one edit is lost, not all
+            if number == state.history.at and not moments:
+                raise
+            continue
+        moments.append(moment)
+        at = len(moments) - 1 if number <= state.history.at else at
     view = state.view
     data: dict[str, Any] = {
-        "schema": SCHEMA, "documents": list(texts), "moments": moments, "at": state.history.at - first,
+        "schema": SCHEMA, "documents": list(texts), "moments": moments, "at": at,
         "pins": [plan.named() for plan in state.pins], "chosen": None if state.chosen is None else state.chosen.named(),
         "view": {"sort": view.sort, "reverse": view.reverse, "filter": view.filter, "unfit": view.unfit},
         "columns": list(state.columns), "refused": {key: list(value) for key, value in state.refused.items()},

@@ -13,6 +13,7 @@ from planner.space import AXES, Bounds
 from tui import document as edits
 from tui.before import Before
 from tui.exportkey import Exporting
+from tui.history import Kept, Moment
 
 Place = tuple[Any, Any, str]  # inputs, the space with the axis freed, the axis: what decides which values are legal
 
@@ -28,9 +29,9 @@ class Legal(Message):
 class Recalled(Message):
     """The plans of an older moment have been worked out again, to compare with."""
 
-    def __init__(self, key: int, before: Before) -> None:
+    def __init__(self, kept: Kept, before: Before) -> None:
         super().__init__()
-        self.key, self.before = key, before
+        self.kept, self.before = kept, before
 
 
 class WhatIf(Exporting):
@@ -54,6 +55,7 @@ class WhatIf(Exporting):
         waiting = place in self._steps
         self._steps[place] = self._steps.get(place, 0) + sign
         if not waiting:
+            self.set_timer(0.3, lambda: self.foot.say("looking for the legal values …") if place in self._steps else None)
             threading.Thread(target=lambda: self.post(_legal(place)), daemon=True).start()
 
     def on_legal(self, message: Legal) -> None:
@@ -63,6 +65,7 @@ class WhatIf(Exporting):
         if message.fault:
             self.foot.say(message.fault, "bad")
             return
+        self.foot.say("")
         self._legal = {**dict(list(self._legal.items())[-31:]), place: message.values}
         for _ in range(abs(steps)):
             if (self.document.inputs, self.document.space.with_(place[2], None)) == place[:2]:
@@ -84,7 +87,11 @@ class WhatIf(Exporting):
         """A field at the nearest value that the job can take."""
         from planner.legal import step_field
 
-        value = step_field(self.document.inputs, key, sign)
+        try:
+            value = step_field(self.document.inputs, key, sign)
+        except TmplanError as error:
+            self.foot.say(str(error), "bad")
+            return
         if value is None:
             self.foot.say(f"{edits.BY_KEY[key].label} has no legal value {'above' if sign > 0 else 'below'}")
             return
@@ -98,7 +105,9 @@ class WhatIf(Exporting):
         elif current is None:
             self.foot.say("there is no plan here to lock to; wait for the plans, or change what is asked", "bad")
         else:
-            value = int(getattr(current[1], key))
+            from planner.legal import bounded
+
+            value = int(bounded(current[1], key))
             self.edit(lambda document: replace(document, space=document.space.with_(key, Bounds((value,)))), key)
 
     def action_adopt(self) -> None:
@@ -116,30 +125,30 @@ class WhatIf(Exporting):
     def action_undo(self) -> None:
         """Take the last edit back."""
         self.close_editor()
-        undone = self.history.undo()
+        at, undone = self.history.at, self.history.undo()
         if undone is None:
             self.foot.say("there is no edit to take back")
             return
-        self.moved(f"took back: {undone.label}; U does it again")
+        self.moved(at, f"took back: {undone.label}; U does it again")
 
     def action_redo(self) -> None:
         """Do an edit again that was taken back."""
         self.close_editor()
-        done = self.history.redo()
+        at, done = self.history.at, self.history.redo()
         if done is None:
             self.foot.say("there is no edit to do again")
             return
-        self.moved(f"did again: {done.label}")
+        self.moved(at, f"did again: {done.label}")
 
-    def moved(self, told: str) -> None:
-        """Another moment of the history is at hand."""
-        self.back = 0
+    def moved(self, before: int, told: str) -> None:
+        """Another moment of the history is at hand; where its document cannot be read, the one before again."""
         try:
             self.history.now.document  # noqa: B018  (one of an old session is read now)
         except TmplanError as error:
             self.foot.say(str(error), "bad")
-            self.history.at += 1
+            self.history.at = before
             return
+        self.back = 0
         self.changed()
         self.show_document()
         self.foot.say(told)
@@ -152,7 +161,7 @@ class WhatIf(Exporting):
             self.foot.say("there is no edit before that" if self.history.at else "nothing was edited yet; compare after an edit")
             return
         self.back = max(0, back)
-        if moment is not None and id(moment.kept) not in self.befores:
+        if moment is not None and moment.kept not in self.befores:
             threading.Thread(target=lambda: self.recall(moment), daemon=True).start()
         self.show_before()
 
@@ -168,7 +177,7 @@ class WhatIf(Exporting):
         ready = self.table.before and self.answer and self.answer.result
         self.foot.say(f"{told}: {self.table.before.summary(self.answer.result)}" if ready else f"{told} …")  # type: ignore[union-attr,arg-type]
 
-    def recall(self, moment: Any) -> None:
+    def recall(self, moment: Moment) -> None:
         """Plan an older moment again, in a thread."""
         from planner.inputs import resolve
         from planner.search import search
@@ -178,12 +187,14 @@ class WhatIf(Exporting):
             before = Before.of(search(resolve(document.inputs), document.space))
         except TmplanError:  # that moment had no plans: there is nothing to compare with
             return
-        self.post(Recalled(id(moment.kept), before))
+        self.post(Recalled(moment.kept, before))
 
     def on_recalled(self, message: Recalled) -> None:
         """What an older moment came to is known again."""
-        self.befores[message.key] = message.before
-        self.show_before()
+        self.befores[message.kept] = message.before
+        moment = self.history.before(self.back) if self.back else None
+        if moment is not None and moment.kept is message.kept:
+            self.show_before()
 
 
 def _legal(place: Place) -> Legal:

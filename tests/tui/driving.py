@@ -17,6 +17,7 @@ from tui.actions import Tmplan
 from tui.keynames import CHARACTERS
 from tui.layout import PANES
 from tui.planning import Planner
+from tui.session import Session, State
 
 SMALL = Document(EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096}))
 CHARS = {name: char for char, name in CHARACTERS.items()} | {"space": " ", "enter": "\r", "tab": "\t"}
@@ -104,11 +105,13 @@ def drive(
     size: tuple[int, int] = (120, 40),
     search: Any = None,
     theme: str = "dark",
+    state: State | None = None,
+    session: Session | None = None,
 ) -> None:
-    """Open the program on a document in a terminal of this size, play, and close it."""
+    """Open the program on a document, or with the state of a session, in a terminal of this size, play, and close it."""
 
     async def run() -> None:
-        app = Tmplan(document, path, planner=Planner(search, burst=0.0), settle=0.001, theme=theme)
+        app = Tmplan(document, path, planner=Planner(search, burst=0.0), settle=0.001, theme=theme, state=state, session=session)
         async with app.run_test(size=size) as pilot:
             driver = Driver(app, pilot)
             await driver.ready()
