@@ -89,6 +89,8 @@ class Paging(Answering):
             super().show_detail()
         if self.shows("compare"):
             self.work(self.aside)
+        elif not self._placed:  # the plans were there before the screen was laid out
+            self.call_after_refresh(self.show_detail)
 
     def work(self, pane: PagePane) -> None:
         """Work out a pane's page for the plan under the cursor, unless that is what it shows or is working on."""

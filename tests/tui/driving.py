@@ -69,10 +69,11 @@ class Driver:
         raise AssertionError("the planner has not answered in ten seconds")
 
     async def paged(self) -> None:
-        """Wait until every page in view has been worked out."""
+        """Wait until every page in view has been worked out, the comparison beside the table too."""
         for _ in range(1000):
             await self.pilot.pause()
-            if not (self.app.detail.working or self.app.aside.working):
+            begun = not self.app.shows("compare") or self.app.answer is None or self.app.aside.content(80)
+            if begun and not (self.app.detail.working or self.app.aside.working):
                 return
             await asyncio.sleep(0.01)
         raise AssertionError("a page has not been worked out in ten seconds")
