@@ -37,6 +37,14 @@ def start(file: str | None, given: Mapping[str, str | bool], pin: Texts = None, 
     return planfile.Document(inputs, space, document.plan, document.predictions, version())
 
 
+def begin(
+    file: str | None, given: Mapping[str, str | bool], pin: Texts, most: Texts, least: Texts, wanted: str | None = None
+) -> tuple[Document, bool]:
+    """The same with the axes of --plan pinned too, and whether anything said bounds which plan is meant."""
+    document = start(file, given, [*(pin or ()), *([wanted] if wanted else ())], most, least)
+    return document, bool(pin or most or least or wanted or any(axis in given for axis in AXES))
+
+
 def values_of(given: Mapping[str, str | bool], inputs: Inputs) -> dict[str, Value | None]:
     """The values of the options given; a preset that the plan file recorded needs no preset of that name here."""
     return {

@@ -21,8 +21,10 @@ Most = Annotated[list[str] | None, typer.Option("--max", metavar="AXIS=N", help=
 Least = Annotated[list[str] | None, typer.Option("--min", metavar="AXIS=N", help="an axis at least: dp=4 (repeatable)")]
 Top = Annotated[int, typer.Option("--top", min=0, metavar="N", help="how many plans to print")]
 PlanFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv|markdown", help="how to print the plans")]
-TreeFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the tree")]
-ListFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the list")]
+TextFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print it")]
+TableFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print it")]
+NumbersFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv", help="how to print the numbers")]
+Explain = Annotated[bool, typer.Option("--explain", help="print where the numbers come from too")]
 Save = Annotated[str | None, typer.Option(metavar="PLANFILE", help="write the first plan printed to a plan file", show_default=False)]
 Every = Annotated[bool, typer.Option("--all", help="print the plans that do not fit too, after those that do, least over first")]
 Sort = Annotated[str | None, typer.Option(metavar="COLUMN", help="order by a column (a key of the JSON), best first", show_default=False)]
@@ -41,21 +43,14 @@ Into = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="overwrite files that are there")]
 Targets = Annotated[bool, typer.Option("--list", help="list what a plan can be written for")]
-MapFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the ranks")]
-PassFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the passes")]
 Files = Annotated[list[str] | None, typer.Argument(metavar="[FILE]...", help="plan files", show_default=False)]
 Plans = Annotated[
     list[str] | None, typer.Option("--plan", metavar="AXES", help="the best plan with these: tp=8,pp=16 (repeatable)", show_default=False)
 ]
 Typed = Annotated[str, typer.Argument(metavar="AXES", help="the plan: tp=16,pp=8,...; axes left out are free")]
-WhyFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the answer")]
 Word = Annotated[str, typer.Argument(metavar="[WORD]", help="only those whose symbol, name, meaning or source has it")]
-SymbolFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the symbols")]
-CompareFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the plans")]
-FrontFormat = Annotated[str, typer.Option("--format", metavar="text|json", help="how to print the plans")]
 Width = Annotated[int, typer.Option("--width", min=56, max=1000, metavar="N", help="cells of a line of the picture")]
 Foreign = Annotated[str, typer.Argument(metavar="FILE", help="a script, command line or configuration of another framework")]
-TableFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the two plans")]
 SaveRead = Annotated[
     str | None, typer.Option("--save", metavar="PLANFILE", help="write what was read to a plan file, its plan pinned", show_default=False)
 ]
@@ -63,13 +58,10 @@ FromSize = Annotated[int | None, typer.Option("--from", metavar="GPUS", help="th
 ToSize = Annotated[int | None, typer.Option("--to", metavar="GPUS", help="the largest size (4 times --gpus)", show_default=False)]
 Sizes = Annotated[str | None, typer.Option(metavar="GPUS,GPUS", help="just these sizes: 8,24,48", show_default=False)]
 Weak = Annotated[bool, typer.Option("--weak", help="the global batch grows with the GPUs, from --global-batch at --gpus")]
-ScaleFormat = Annotated[str, typer.Option("--format", metavar="table|csv|json", help="how to print the sizes")]
 Against = Annotated[
     str, typer.Option(metavar="CLUSTER,KEY=VALUE", help="the other cluster: a preset of a cluster or GPU, or a file, and what to set on it")
 ]
-ExplainBoth = Annotated[bool, typer.Option("--explain", help="print where the steps of both come from")]
 By = Annotated[list[float] | None, typer.Option(metavar="FACTOR", help="by how much: 2, 1.1, 0.5 (repeatable; 2 and 1.1)")]
-ChangeFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv", help="how to print the changes")]
 ExplainInput = Annotated[
     str | None,
     typer.Option("--explain", metavar="INPUT", help="print where the gains of one input come from: peak, nic", show_default=False),
@@ -79,8 +71,6 @@ ExplainSize = Annotated[
 ]
 Flops = Annotated[float | None, typer.Option(metavar="FLOP", help="what so many FLOP train, such as 3.8e25", show_default=False)]
 Money = Annotated[float | None, typer.Option(metavar="$", help="what so much money trains at what this plan costs", show_default=False)]
-Trees = Annotated[bool, typer.Option("--explain", help="print where every number comes from too")]
-BudgetFormat = Annotated[str, typer.Option("--format", metavar="table|json|csv", help="how to print the numbers")]
 Depth = Annotated[int | None, typer.Option(min=1, metavar="N", help="how deep to print the tree", show_default=False)]
 ServedModel = Annotated[str | None, typer.Option("--model", metavar="PRESET", help="model: a preset or a file", show_default=False)]
 ServedGpu = Annotated[str | None, typer.Option("--gpu", metavar="PRESET", help="accelerator", show_default=False)]
@@ -103,8 +93,6 @@ Contexts = Annotated[
 Batch = Annotated[int, typer.Option(min=1, metavar="N", help="sequences served at once")]
 Overhead = Annotated[float, typer.Option(min=0, max=1000, metavar="%", help="memory of a forward pass over the weights")]
 Largest = Annotated[bool, typer.Option("--largest", help="list the presets that fit instead, the largest first")]
-Explained = Annotated[bool, typer.Option("--explain", help="print where the numbers come from too")]
-FitFormat = Annotated[str, typer.Option("--format", metavar="table|json", help="how to print it")]
 
 
 def with_inputs(command: Callable[..., Answer], groups: Collection[str] = JOB_GROUPS) -> Callable[..., Answer]:
