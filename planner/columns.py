@@ -151,7 +151,16 @@ def write_size(model: Model) -> str:
 
 def write_parameters(count: float) -> str:
     """A number of parameters as people say it: 124M, 8.0B, 671.0B, 1.03T."""
+    if count < 1e6:
+        return f"{count:,.0f}"
     return f"{count / 1e12:.2f}T" if count >= 1e12 else f"{count / 1e9:.1f}B" if count >= 1e9 else f"{count / 1e6:.0f}M"
+
+
+def write_tokens(count: float) -> str:
+    """A number of tokens as people say it: 512M, 300B, 15.6T."""
+    if count < 1e6 or count >= 1e16:
+        return f"{count:,.0f}" if count < 1e6 else f"{count / 1e12:,.0f}T"
+    return f"{count / 1e12:,.4g}T" if count >= 1e12 else f"{count / 1e9:,.4g}B" if count >= 1e9 else f"{count / 1e6:,.4g}M"
 
 
 def over(estimate: Estimate) -> Any:

@@ -144,7 +144,7 @@ FIELDS: tuple[Field, ...] = (
     _run("tokens_per_parameter", "Tokens a param", "", "tokens_per_parameter", 1.0, 1e-3, 1e6, "tokens to train on for each parameter "
          "that a token visits; 20: Chinchilla", training.CHINCHILLA),
     _run("price_gpu_hour", "GPU-hour", "$", "price_gpu_hour", 1.0, 0, 1e6, "price of a GPU for an hour; empty: not told"),
-    _run("deadline_days", "Deadline", "days", "deadline_s", 86400.0, 1e-3, 1e5, "days in which training must end, for the smallest "
+    _run("deadline_days", "Deadline", "days", "deadline_s", training.DAY, 1e-3, 1e5, "days in which training must end, for the smallest "
          "cluster that does; empty: none"),
     _run("board_w", "Board", "W", "power_w", 1.0, 1, 1e6, "power of a GPU's board; empty: the preset's"),
     _run("pue", "PUE", "", "pue", 1.0, 1, 10, "energy of the whole building over that of the boards", training.PUE),

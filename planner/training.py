@@ -19,6 +19,7 @@ LLAMA3_INTERRUPTIONS, LLAMA3_DAYS, LLAMA3_GPUS = 419, 54, 16_384
 GPU_MTBF_HOURS = round(LLAMA3_DAYS * 24 * LLAMA3_GPUS / LLAMA3_INTERRUPTIONS)
 # Section 3.3.1 of the same: its storage sustains 2 TB/s. A job is taken to get so much of it as it has of those GPUs.
 LLAMA3_STORAGE = 2e12
+DAY = 86400.0  # seconds
 CHINCHILLA = 20.0  # tokens a parameter; Hoffmann et al. 2022: 1.4e12 tokens for 70e9
 PUE = 1.1  # Patterson et al. 2021, Table 4: of the data centre of GPT-3
 RESTART_MINUTES = 10.0  # an assumption, that of Daly 2006, Figures 3 to 5; Llama 3's 90 % leave less than a quarter of an hour

@@ -13,9 +13,10 @@ from planner.deadline import Best, Doubled
 from planner.errors import FieldError
 from planner.formula import Step
 from planner.inputs import BY_KEY, shown
-from planner.lifetime import Serving, Size
+from planner.lifetime import Serving
 from planner.planfile import Document
 from planner.reverse import Spent
+from planner.training import DAY
 from tui.choosing import choose, code, tell_misfit
 from tui.cli import NO_PLAN, Answer
 from tui.cli_plan import job_values, reporting
@@ -98,7 +99,7 @@ def in_time(found: page.Found) -> dict[str, Any] | None:
         return None
     best = answer.best
     return {
-        "days": answer.deadline_s / page.DAY, "gpus": best.gpus if best else None, "plan": best.plan.named() if best else None,
+        "days": answer.deadline_s / DAY, "gpus": best.gpus if best else None, "plan": best.plan.named() if best else None,
         "budget": numbers(best) if best else None, "searched": answer.searched, "ruled_out": answer.ruled_out,
     }  # fmt: skip
 
@@ -111,13 +112,9 @@ def buys(spent: Spent) -> dict[str, Any]:
 
 def served(found: Serving) -> dict[str, Any]:
     """What one law says of serving."""
-
-    def plain(size: Size) -> dict[str, float]:
-        return asdict(size)
-
     return {
-        "law": found.law.source, "loss": found.loss, "planned": plain(found.planned), "best": plain(found.best),
-        "saved": found.saved, "sizes": [plain(size) for size in found.sizes],
+        "law": found.law.source, "loss": found.loss, "planned": asdict(found.planned), "best": asdict(found.best),
+        "saved": found.saved, "sizes": [asdict(size) for size in found.sizes],
     }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from planner.fields import JOB_GROUPS
 from planner.inputs import BY_KEY as BY_FIELD
 from planner.inputs import Inputs, Value, resolve, shown
 from planner.order import ordered
+from planner.plan import Column
 from planner.planfile import Document
 from planner.specs import Job
 from tui.aligned import aligned
@@ -72,7 +73,7 @@ def reporting(what: str = "plans evaluated") -> Callable[[int], None]:
     return report
 
 
-def candidates(result: search.Result, every: bool) -> Any:
+def candidates(result: search.Result, every: bool) -> Column:
     """Rows that fit, fastest first, and behind them those that do not, least over first, where all are wanted."""
     if not every:
         return result.order
@@ -112,7 +113,7 @@ def told_apart(result: search.Result) -> str:
     )
 
 
-def saved(path: str, document: Document, result: search.Result, rows: Any) -> None:
+def saved(path: str, document: Document, result: search.Result, rows: Column) -> None:
     """Write the first row to a plan file; FieldError when there is none."""
     if not len(rows):
         raise FieldError("save", f"there is no plan to save in {path}: no plan fits; --all saves the nearest, other inputs may fit")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from planner import lifetime
 from planner.best import Found as Chosen
 from planner.budget import budget, explain
-from planner.columns import write_size
+from planner.columns import write_size, write_tokens
 from planner.deadline import LARGEST, PRIMES, Answer, Best, Doubled, doubled, smallest
 from planner.formula import Step
 from planner.inputs import Inputs, run_of
@@ -19,10 +19,9 @@ from planner.sanity import Sanity, sanity
 from planner.scalinglaws import LAWS
 from planner.space import Space
 from planner.specs import Job
-from planner.training import Run
+from planner.training import DAY, Run
 from planner.words import in_words
 from tui.pages import goodput, spending
-from tui.pages.spending import write_tokens
 from tui.pages.writing import Row, counted, heading, rows, sentence
 from tui.steptree import trees
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from tui.lines import Line
     from tui.pages.subject import Subject
 
-DAY = 86400.0
 _kept: list[tuple[tuple[Inputs, Job, Space], Answer]] = []
 
 
@@ -76,7 +74,7 @@ def found(
         steps["serving"] = lifetime.explain_serving(known.parameters, run.served_tokens)
     steps |= {f"lifetime, {one.law.name}": lifetime.explain(one, run.served_tokens) for one in served}
     twice = doubled(inputs, space, here, cancelled)
-    times = goodput.found(job, run, known.step_seconds)
+    times = goodput.found(job, run, known)
     return Found(job, run, here, sanity(here.found, known.achieved_flops), twice, answer, served, times, steps)
 
 

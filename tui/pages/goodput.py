@@ -38,9 +38,8 @@ class Found:
     steps: dict[str, Step]
 
 
-def found(job: Job, run: Run, step_seconds: float) -> Found:
-    """The goodput of a job whose steps take so long; FieldError where failures leave next to no time to train."""
-    known = budget(job, run, step_seconds)
+def found(job: Job, run: Run, known: Budget) -> Found:
+    """The goodput of a plan's training."""
     steps = {name: step for name, step in explain(job, run, known.step_seconds).items() if name in SHOWN}
     return Found(job, run, known, tuple(sizes(job, run, known)), steps)
 
@@ -59,11 +58,12 @@ def sizes(job: Job, run: Run, known: Budget) -> Iterator[tuple[int, Goodput | No
 
 
 def work(subject: Subject) -> Found:
-    """The goodput of the plan under the cursor."""
+    """The goodput of the plan under the cursor; FieldError where failures leave next to no time to train."""
     from planner.evaluate import evaluate
 
     step = one(evaluate(subject.job, subject.plan).step)
-    return found(subject.job, run_of(subject.document.inputs, subject.job), step)
+    run = run_of(subject.document.inputs, subject.job)
+    return found(subject.job, run, budget(subject.job, run, step))
 
 
 def draw(found: Found, width: int) -> list[Line]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from planner.columns import write_figure, write_percent
+from planner.columns import write_figure, write_percent, write_tokens
 from planner.scale import Ladder, Rung, ladder, sizes
+from planner.training import DAY
 from planner.words import in_words
 from tui.aligned import aligned
 from tui.chart import Axis, Series, plot, short
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from tui.lines import Line
     from tui.pages.subject import Subject
 
-DAY = 86_400.0
 CHART = 13  # lines
 ROOMY = 72  # cells from which GPU-hours have a column
 
@@ -41,9 +41,10 @@ def draw(found: Ladder, width: int) -> list[Line]:
 
 def _table(found: Ladder, width: int) -> Iterator[Line]:
     """A line a size, and below it what its figures mean."""
-    batch, least = found.rungs[0].global_batch, found.rungs[0].gpus
-    each = f"{batch / least:.4g} sequences a GPU and step" if found.weak else f"a batch of {batch:,.0f} sequences at every size"
-    yield heading(f"{'weak' if found.weak else 'strong'} scaling: {each}")
+    batch, each = found.rungs[0].global_batch, found.rungs[0].global_batch / found.rungs[0].gpus
+    weak = f"{each:.4g} sequence{'s' * (each != 1)} a GPU and step"
+    said = weak if found.weak else f"a batch of {batch:,.0f} sequences at every size"
+    yield heading(f"{'weak' if found.weak else 'strong'} scaling: {said}")
     costs = [best.budget.cost for best in found.trained]
     shown = (width >= ROOMY, width >= ROOMY and None not in costs)
     head = ["GPUs", *(["Batch"] if found.weak else []), "Step s", "tokens/s", "MFU", "Eff", "Days"]
@@ -64,7 +65,7 @@ def _days(found: Ladder) -> str:
     if not found.trained:
         return ""
     run = found.trained[0].budget
-    return f"Days: {short(run.tokens)} tokens, failures and checkpoints counted, as in tmplan budget."
+    return f"Days: {write_tokens(run.tokens)} tokens, failures and checkpoints counted, as in tmplan budget."
 
 
 def _cells(found: Ladder, rung: Rung) -> list[str]:

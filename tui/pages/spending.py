@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from planner.columns import write_parameters
+from planner.columns import write_parameters, write_tokens
 from planner.scalinglaws import LAWS
 from tui.aligned import aligned
 from tui.pages.writing import Row, heading, rows, sentence, table
@@ -17,13 +17,6 @@ if TYPE_CHECKING:
     from tui.lines import Line
 
 LOSSES = 76  # cells from which the losses that laws expect have columns
-
-
-def write_tokens(count: float) -> str:
-    """A number of tokens as people say it: 300B, 15.6T."""
-    if count >= 1e16:
-        return f"{count / 1e12:,.0f}T"
-    return f"{count / 1e12:,.4g}T" if count >= 1e12 else f"{count / 1e9:,.4g}B" if count >= 1e9 else f"{count / 1e6:,.4g}M"
 
 
 def served(known: Budget, tokens: float, serving: float, by: tuple[Serving, ...], width: int) -> Iterator[Line]:
