@@ -18,11 +18,11 @@ from planner.planfile import Document
 from tui.editor import LineEdit
 from tui.history import Kept, Moment
 from tui.prompt import Prompt, Question
+from tui.reaching import Reaching
 from tui.rows import View
-from tui.viewing import Viewing
 
 
-class Files(Viewing):
+class Files(Reaching):
     """The program with files."""
 
     def action_write(self) -> None:

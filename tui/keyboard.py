@@ -60,7 +60,7 @@ class Keyboard(Paging):
         getattr(self, f"action_{binding.action}")(*([binding.argument] if binding.argument else []))
 
     def jump(self, key: str) -> None:
-        """A letter of a jump was pressed (tui.viewing)."""
+        """A letter of a jump was pressed (tui.reaching)."""
         raise NotImplementedError
 
     def _take_prompt(self, prompt: Prompt, event: events.Key) -> None:

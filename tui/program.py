@@ -1,8 +1,8 @@
 """Program: the Textual app, its state, and how it starts and ends.
 
 One document, the last of a history of edits; one view; what is pinned; the newest answer. What is built on it, each in a module of
-its own: tui.panes lays out, tui.answering plans and shows, tui.paging works pages out, tui.keyboard hands keys out, and tui.whatif,
-tui.viewing and tui.files hold what the keys do.
+its own: tui.panes lays out, tui.answering plans and shows, tui.paging works pages out, tui.keyboard hands keys out, and tui.whatif, tui.viewing,
+tui.asking, tui.reaching and tui.files hold what the keys do.
 """
 
 from __future__ import annotations
