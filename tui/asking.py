@@ -61,7 +61,7 @@ class Asking(Viewing):
         """Ask for another cluster, and show the best plan there beside the best one here."""
 
         def done(text: str) -> str | None:
-            from planner.versus import against
+            from planner.against import against
 
             if not text:
                 return "type a GPU or cluster, like b200 or aws-p5,gpus=1024"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from planner.against import against
 from planner.best import Found, Nothing
 from planner.checks import choice
 from planner.columns import records
 from planner.inputs import Inputs
 from planner.planfile import Document
-from planner.versus import Pair, against, explain, versus
+from planner.versus import Pair, explain, versus
 from tui.cli import DONE, NO_PLAN, Answer
 from tui.cli_plan import job_values
 from tui.data import as_json, as_steps, printed

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from planner import planfile
+from planner.against import against
 from planner.best import Found, Nothing
 from planner.errors import FieldError, TmplanError, UnknownName
 from planner.inputs import EXAMPLE, resolve
 from planner.planfile import Document
 from planner.search import search
 from planner.space import Space
-from planner.versus import against, explain, versus
+from planner.versus import explain, versus
 from planner.words import STEP
 
 EIGHT = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 64, "global_batch": 128, "sequence": 4096})

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.broken import broken_rules
 from planner.errors import FieldError, UnknownName
 from planner.rules import RULES
 from planner.search import Result, search
 from planner.space import AXES, Bounds, Space
-from planner.whynot import broken_rules, why_not
+from planner.whynot import why_not
 from tests.planner.jobs import every_schedule, example, small
 from tests.properties.strategies import SETTINGS, any_result, one
 from tui.pages.whynot import asked

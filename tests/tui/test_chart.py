@@ -9,7 +9,8 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tui.chart import Axis, Bar, Series, bars, plot, scatter
+from tui.barchart import Bar, bars
+from tui.chart import Axis, Series, plot, scatter
 from tui.lines import Line
 
 NUMBERS = st.floats(min_value=-1e12, max_value=1e12) | st.just(math.nan) | st.just(math.inf)

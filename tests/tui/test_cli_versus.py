@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from planner.against import against
 from planner.inputs import EXAMPLE
 from planner.space import Space
-from planner.versus import against, versus
+from planner.versus import versus
 from tests.tui.printing import said
 from tui.data import printed
 from tui.pages.versus import draw

@@ -12,7 +12,7 @@ from planner.best import first
 from planner.columns import write_figure
 from planner.sensitivity import FACTORS, Change, Sensitivity, sensitivity, span
 from planner.words import changed, in_words
-from tui.chart import Bar, bars
+from tui.barchart import Bar, bars
 from tui.pages.writing import heading, sentence, set_in
 
 if TYPE_CHECKING:
