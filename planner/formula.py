@@ -8,7 +8,9 @@ children the formulas whose results it was given or called. Run the ordinary cod
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
+import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -69,6 +71,15 @@ class Declared:
 
 
 FORMULAS: dict[str, Declared] = {}
+
+
+def every_formula() -> dict[str, Declared]:
+    """The formulas of all modules: one is known once its module is loaded."""
+    import planner
+
+    for module in pkgutil.walk_packages(planner.__path__, "planner."):
+        importlib.import_module(module.name)
+    return FORMULAS
 
 
 class _Trace:

@@ -384,7 +384,7 @@ def write(value: float, unit: str) -> str:
     if unit == "s":
         return f"{value:.3g} s" if value >= 1 or value == 0 else f"{value * 1e3:.3g} ms" if value >= 1e-3 else f"{value * 1e6:.3g} µs"
     if unit == "$":
-        return f"${value:,.2f}"
+        return f"${write_amount(value)}"
     if unit == "t":
         return f"{value:,.4g} t"
     if unit:
@@ -392,6 +392,13 @@ def write(value: float, unit: str) -> str:
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.0f}" if 1e4 <= abs(value) < 1e15 else f"{value:,.4g}"
+
+
+def write_amount(value: float) -> str:
+    """Money or hours, no finer than they are known: 9,586.54, 84,334, 71.81M."""
+    if abs(value) < 1e4:
+        return f"{value:,.2f}"
+    return f"{value:,.0f}" if abs(value) < 1e6 else f"{value / 1e6:,.4g}M" if abs(value) < 1e9 else f"{value / 1e9:,.4g}B"
 
 
 def _scaled(value: float, unit: str, step: float, prefixes: tuple[str, ...]) -> str:

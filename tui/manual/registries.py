@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
-
-import planner
 from planner.columns import COLUMNS
 from planner.fields import BY_KEY, FIELDS, Field, text
-from planner.formula import FORMULAS
+from planner.formula import every_formula
 from planner.quantities import QUANTITIES
 from planner.rules import RULES, SENTENCES
 from planner.sources import SOURCES
@@ -83,8 +79,6 @@ def rules_page() -> str:
 
 def nomenclature_page() -> str:
     """docs/nomenclature.md: symbols, formulas, bibliography."""
-    for module in pkgutil.walk_packages(planner.__path__, "planner."):
-        importlib.import_module(module.name)  # a formula is known once its module is
     units = {"B": "byte", "s": "second"}
     return page(
         "Nomenclature",
@@ -95,7 +89,7 @@ def nomenclature_page() -> str:
             (code(q.symbol), units.get(q.unit, q.unit), code(name), plain(q.meaning)) for name, q in sorted(QUANTITIES.items()))),
         "## Formulas",
         table(("symbol", "formula", "meaning", "source"), (
-            (code(d.quantity.symbol), code(d.notation), plain(d.sentence), plain(d.source)) for _, d in sorted(FORMULAS.items()))),
+            (code(d.quantity.symbol), code(d.notation), plain(d.sentence), plain(d.source)) for _, d in sorted(every_formula().items()))),
         "## Sources",
         table(("key", "work", "where"), (
             (code(key), f"{plain(source.short)}: {plain(source.title)}", plain(source.where)) for key, source in sorted(SOURCES.items()))),

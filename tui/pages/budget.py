@@ -14,7 +14,7 @@ from planner.deadline import LARGEST, PRIMES, Answer, Best, Doubled, doubled, sm
 from planner.formula import Step
 from planner.inputs import Inputs, run_of
 from planner.lifetime import Serving, serving_flops
-from planner.quantities import write
+from planner.quantities import write, write_amount
 from planner.sanity import Sanity, sanity
 from planner.scalinglaws import LAWS
 from planner.space import Space
@@ -152,7 +152,7 @@ def money(found: Found, width: int) -> Iterator[Line]:
         Row("elapsed", write(known.elapsed_seconds, "s"), f"80 % of runs like it {low} to {high}"),
         Row(
             "GPU-hours",
-            f"{known.gpu_hours:,.{0 if known.gpu_hours >= 1000 else 2}f}",
+            write_amount(known.gpu_hours),
             f"{counted(job.cluster.gpus, 'GPU')} held all the time",
         ),
     ]
@@ -162,7 +162,7 @@ def money(found: Found, width: int) -> Iterator[Line]:
         given.append(Row("energy", write(known.energy_wh, "Wh"), f"{run.power_w:,.6g} W a board, PUE {run.pue:g}"))
     if known.cost is not None and run.price_gpu_hour is not None:
         cents = run.price_gpu_hour == round(run.price_gpu_hour, 2)
-        given.append(Row("cost", f"${known.cost:,.2f}", f"${run.price_gpu_hour:,.{2 if cents else 6}f} a GPU-hour"))
+        given.append(Row("cost", write(known.cost, "$"), f"${run.price_gpu_hour:,.{2 if cents else 6}f} a GPU-hour"))
     else:
         given.append(Row("cost", "not told", "set price_gpu_hour", "dim"))
     if known.co2_tonnes is not None:
@@ -180,7 +180,7 @@ def more(found: Found, width: int) -> Iterator[Line]:
         yield from sentence(f"none: {twice.stopped}", width, "dim", 2)
         return
     known = twice.best.budget
-    price = f", ${known.cost:,.2f}" if known.cost is not None else ""
+    price = f", {write(known.cost, '$')}" if known.cost is not None else ""
     said = f"{write(known.elapsed_seconds, 's')}, {twice.speedup:.2f} times as fast{price}: {in_words(twice.best.plan)}"
     yield from sentence(said, width, "text", 2)
     if twice.stopped:
@@ -202,7 +202,7 @@ def in_time(found: Found, width: int) -> Iterator[Line]:
     yield heading(f"in {answer.deadline_s / DAY:,.6g} days")
     if answer.best is not None:
         known = answer.best.budget
-        price = f", ${known.cost:,.2f}" if known.cost is not None else ""
+        price = f", {write(known.cost, '$')}" if known.cost is not None else ""
         said = f"{answer.best.gpus:,} GPUs: {write(known.elapsed_seconds, 's')}{price}: {in_words(answer.best.plan)}"
         yield from sentence(said, width, "good", 2)
     else:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import planner
-from planner.formula import FORMULAS, Declared
+from planner.formula import Declared, every_formula
 from planner.quantities import QUANTITIES, Quantity
 from planner.sources import SOURCES, Source
 from tui.pages.writing import heading, sentence
@@ -37,17 +34,16 @@ def work(subject: Subject) -> Found:
 def symbols(text: str = "") -> Found:
     """The quantities whose symbol is the text, or whose name, meaning or formula's source has it, and the works that have it or that those
     come from; all of both where it is empty."""
-    for module in pkgutil.walk_packages(planner.__path__, "planner."):
-        importlib.import_module(module.name)  # a formula is known once its module is
+    known = every_formula()
     asked = text.strip()
     word = asked.lower()
 
     def matches(name: str, quantity: Quantity) -> bool:
-        source = FORMULAS[name].source.lower() if name in FORMULAS else ""
+        source = known[name].source.lower() if name in known else ""
         return not word or asked == quantity.symbol or any(word in where for where in (name, quantity.meaning.lower(), source))
 
     found = {name: quantity for name, quantity in QUANTITIES.items() if matches(name, quantity)}
-    formulas = {name: FORMULAS[name] for name in found if name in FORMULAS}
+    formulas = {name: known[name] for name in found if name in known}
     cited = {declared.source for declared in formulas.values()}
     works = {
         key: source

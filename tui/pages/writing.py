@@ -25,7 +25,9 @@ def heading(text: str) -> Line:
 def sentence(text: str, width: int, role: str = "text", indent: int = 1, hang: int = 0) -> list[Line]:
     """A sentence broken at spaces, set in by so many cells, its further lines by `hang` more."""
     left = " " * indent
-    return [[(line, role)] for line in textwrap.wrap(text, max(20, width - 1), initial_indent=left, subsequent_indent=left + " " * hang)]
+    further = left + " " * hang
+    lines = textwrap.wrap(text, max(20, width - 1), initial_indent=left, subsequent_indent=further, break_on_hyphens=False)
+    return [[(line, role)] for line in lines]
 
 
 def table(lines: Sequence[Sequence[str]], left: Collection[int] = (), indent: int = 2) -> Iterator[Line]:
