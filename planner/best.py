@@ -101,11 +101,12 @@ def why_none(result: Result, cancelled: Cancel = None) -> str:
         needs = float(result.memory_bytes[row])
         return Nearest(result.plan(row), needs, needs - result.job.memory_limit, ()).sentence
     job, space = result.job, result.space
+    among = f"{job.cluster.gpus:,} GPU{'s' * (job.cluster.gpus > 1)}"
     for axis in space.bounds:
         if len(search(job, space.with_(axis, None), cancelled=cancelled)):
-            return f"No plan is valid: {axis} cannot be {space.text(axis)} with {job.cluster.gpus:,} GPUs."
+            return f"No plan is valid: {axis} cannot be {space.text(axis)} with {among}."
     if space.bounds and len(search(job, cancelled=cancelled)):
-        return f"No plan is valid: the bounds on {', '.join(space.bounds)} cannot hold together with {job.cluster.gpus:,} GPUs."
+        return f"No plan is valid: the bounds on {', '.join(space.bounds)} cannot hold together with {among}."
     refused = why_refused(result.counts)
     return f"No plan is valid. The rule that refused most: {refused[0][0]}." if refused else "No plan is valid."
 

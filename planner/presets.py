@@ -122,10 +122,13 @@ def cluster(name_or_path: str | Path) -> ClusterPreset:
 
 
 def model(name_or_path: str | Path) -> Model:
-    """A model by name, by file, or from a Hugging Face config.json."""
+    """A model by name, by file, or from a Hugging Face config.json or the folder of one."""
     name = str(name_or_path)
+    path = Path(os.path.expanduser(name))
+    if name and len(name) < 200 and name not in names("models") and (path / "config.json").is_file():
+        return hfconfig.read(path / "config.json")  # a folder of a model as Hugging Face has it
     if name.lower().endswith(".json"):
-        return hfconfig.read(Path(os.path.expanduser(name)))
+        return hfconfig.read(path)
     return _spec("models", name_or_path, lambda values, where: Model(**values))
 
 
@@ -137,7 +140,10 @@ def stack(name_or_path: str | Path) -> Stack:
 def _spec(kind: str, name_or_path: str | Path, build: Callable[[dict[str, Any], str], T]) -> T:
     """Find the file, read it, and make the spec; whatever the spec refuses is told with the file's name."""
     path = _find(kind, str(name_or_path))
-    return _made(kind, read_toml(path), path, build)
+    table = read_toml(path)
+    if {"schema", "job", "space"} <= table.keys():
+        raise FileError(f"is a plan file, not a {kind.removesuffix('s')}; open it with `tmplan FILE`", where=str(path))
+    return _made(kind, table, path, build)
 
 
 def gpu_of(table: Mapping[str, Any], path: Path) -> Gpu:

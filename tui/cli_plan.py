@@ -20,6 +20,7 @@ from planner.order import ordered
 from planner.plan import Column
 from planner.planfile import Document
 from planner.specs import Job
+from planner.whynot import broken_rules
 from tui.aligned import aligned
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.data import as_csv, as_json
@@ -86,7 +87,9 @@ def advised(result: search.Result) -> list[str]:
     """Why there is no plan that fits: the rules that refused plans, or the plan nearest to fitting and what would help."""
     if not result.counts.evaluated:
         refused = [f"no plan is valid: {sentence} ({count:,} refused)" for sentence, count in search.why_refused(result.counts)]
-        return refused or [why_none(result)]  # no rule refused what no bound let be tried
+        if "bounds" in result.counts.refused or not refused:  # what was pinned leaves nothing, or little, for a rule to refuse
+            return [f"no plan is valid: {rule.told}" for rule in broken_rules(result.job, result.space)] or refused or [why_none(result)]
+        return refused
     near = nearest(result)
     helps = [advice.sentence for advice in near.advice] if near else []
     return [near.sentence, *(helps or ["No one change of those tried makes a plan fit."])] if near else []

@@ -236,6 +236,39 @@ def test_bounds_that_no_candidate_meets_are_named(capsys: pytest.CaptureFixture[
     assert "tp cannot be >=999" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("bounds", "says"),
+    [
+        (["--pin", "tp=8,dp=3"], "tp x dp must divide the 16 GPUs (tp 8, dp 3; it is 24)"),
+        (["--pin", "tp=4,pp=2,cp=1,dp=4"], "tp x cp x pp x dp must be the 16 GPUs (tp 4, cp 1, pp 2, dp 4; it is 32)"),
+    ],
+)
+def test_pins_that_do_not_come_to_the_gpus_are_named_with_their_product(
+    bounds: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not that a degree lies outside the bounds."""
+    assert cli.run(["plan", "--model", "llama-3.1-8b", "--gpus", "16", *bounds]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_a_folder_with_a_config_is_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model as Hugging Face has it is a folder: its config.json is read, and it is named after the folder."""
+    sizes = {"num_hidden_layers": 8, "hidden_size": 1024, "num_attention_heads": 8, "intermediate_size": 2048, "vocab_size": 32000,
+             "max_position_embeddings": 8192}  # fmt: skip
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text(json.dumps({"model_type": "llama", **sizes}))
+    assert cli.run(["plan", "--model", str(tmp_path / "tiny"), "--gpus", "8", "--top", "1"]) == 0
+    assert capsys.readouterr().err.startswith("tiny (")
+
+
+def test_a_plan_file_given_as_a_model_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not that a key of it is unknown."""
+    saved = str(tmp_path / "plan.toml")
+    assert cli.run(["plan", *SMALL, "--save", saved]) == 0
+    assert cli.run(["plan", "--model", saved]) == 2
+    assert "is a plan file, not a model" in capsys.readouterr().err
+
+
 def test_the_most_headroom_that_a_field_takes_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     """95 % is within 0 to 95 %, though 95 hundredths are a little more than 0.95 as numbers are kept."""
     assert cli.run(["plan", *SMALL, "--headroom", "95"]) in (0, 1)

@@ -62,6 +62,8 @@ def draw(found: Found | None, width: int) -> list[Line]:
     over = int((found.estimate.memory > found.estimate.memory_limit).sum())
     count = len(found.estimate.plan)
     told = f"Of {found.evaluated:,} plans {count:,} {'is' if count == 1 else 'are'} beaten by no other in both memory and step time."
+    if found.evaluated == 1:
+        told = "One plan is valid: there is nothing to weigh it against."
     if over:
         told += f" {over:,} of these {'does' if over == 1 else 'do'} not fit; of such the search keeps only those that might have."
     here = "  @ the plan under the cursor" if found.here else ""

@@ -37,6 +37,14 @@ def test_without_a_valid_plan_there_is_a_sentence() -> None:
     assert "nothing to draw" in text(pareto.draw(pareto.found(search(made.job, Space().with_("tp", "3")), None), 80), 80)
 
 
+def test_of_one_plan_it_is_said_that_it_is_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not that one of 1 plans is beaten by no other."""
+    pins = "tp=2,pp=2,vpp=1,cp=1,micro_batch=1,recompute=none,zero=1,sequence_parallel=yes,dp_replicate=1"
+    assert run(["pareto", *SMALL, "--pin", pins]) == 0
+    out = capsys.readouterr().out
+    assert "One plan is valid" in out and "Of 1 plans" not in out
+
+
 def test_the_command_prints_the_page_without_a_cursor(capsys: pytest.CaptureFixture[str]) -> None:
     """`tmplan pareto` draws the chart and the list; its JSON has the same plans, in the same order."""
     assert run(["pareto", *SMALL]) == 0
