@@ -10,6 +10,7 @@ from planner import planfile, search
 from planner.advice import nearest
 from planner.band import band
 from planner.best import why_none
+from planner.broken import broken_rules
 from planner.checks import choice
 from planner.columns import BY_KEY, columns_for, find, predictions, records, write_size
 from planner.errors import FieldError
@@ -20,7 +21,6 @@ from planner.order import ordered
 from planner.plan import Column
 from planner.planfile import Document
 from planner.specs import Job
-from planner.whynot import broken_rules
 from tui.aligned import aligned
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.data import as_csv, as_json
