@@ -68,7 +68,8 @@ class StageCost(NamedTuple):
     stage_work: Any
     micro_batches: Any
     pp_seconds: Any
-    bubble_left: Any
+    weight_share: Any
+    forward_share: Any
     dense: Block
     sparse: Block | None
 

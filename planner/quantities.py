@@ -191,6 +191,7 @@ layer_host           | h_l | s      | host time a layer waits for
 sparse_host          | h_lx | s     | host time a sparse layer waits for
 weight_share         | w   |        | gradients of weights over a layer's time
 forward_share        | w_f |        | a layer's forward pass over its time
+working_share        | w_q |        | of a micro-batch on a stage, what is not recomputation
 bubble_left          | β   |        | of the bubble of 1F1B, what the schedule leaves
 head_seconds         | t_o | s      | head and loss, forward and backward
 embedding_seconds    | t_i | s      | embedding, forward and backward

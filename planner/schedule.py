@@ -93,12 +93,19 @@ def forward_share(busy_layer: Any, busy_forward: Any) -> Any:
     return busy_forward / busy_layer
 
 
+@formula("1 - max(Q_i / τ_i)", "tmplan", "what is repeated is forward work before a backward pass: no part of it can be put off")
+def working_share(stage_repeat: Any, stage_seconds: Any) -> Any:
+    """Share of a micro-batch on a stage that is not recomputation; ratio."""
+    return 1.0 - largest(stage_repeat / stage_seconds)
+
+
 @formula(
-    "1 / v with 1F1B; 1 - 2 · w, 0.5 · max(1 - 3 · w, 0), max(1 - 3 · w, 0) or (2 - w_f - 3 · w) / 2 otherwise",
+    "1 / v with 1F1B; 1 - 2 · w · w_q, 0.5 · max(1 - 3 · w · w_q, 0), max(1 - 3 · w · w_q, 0) or (2 - w_f · w_q - 3 · w · w_q) / 2"
+    " otherwise",
     "zerobubble23",
     "Section 2: (p - 1)(F + B - W) and (p - 1)(F + B - 2 W), B the gradients of inputs; DualPipe's README: (PP / 2 - 1)(F&B + B - 3 W)",
 )
-def bubble_left(plan: Plan, weight_share: Any, forward_share: Any) -> Any:
+def bubble_left(plan: Plan, weight_share: Any, forward_share: Any, working_share: Any) -> Any:
     """Of the bubble of 1F1B, (p - 1) times a micro-batch on a stage, what a schedule leaves; ratio.
 
     ZB-H2 is scheduled automatically (ZB-2p). ZB-V leaves what ZB-H2 does by hand (none where forward, input and weight gradients take
@@ -106,9 +113,10 @@ def bubble_left(plan: Plan, weight_share: Any, forward_share: Any) -> Any:
     traffic.
     """
     code = np.asarray(plan.schedule) + 0 * plan.pp
-    thirds = np.maximum(1.0 - 3.0 * weight_share, 0.0)
-    dual = (2.0 - forward_share - 3.0 * weight_share) / 2.0
-    choices = [1.0 - 2.0 * weight_share, AUTOMATIC * thirds, thirds, dual]
+    weights, forward = weight_share * working_share, forward_share * working_share
+    thirds = np.maximum(1.0 - 3.0 * weights, 0.0)
+    dual = (2.0 - forward - 3.0 * weights) / 2.0
+    choices = [1.0 - 2.0 * weights, AUTOMATIC * thirds, thirds, dual]
     return np.select([code == ZB_H1, code == ZB_H2, code == V, code == DUALPIPE_V], choices, 1.0 / plan.vpp)
 
 

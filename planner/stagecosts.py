@@ -104,7 +104,6 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
     most = s or c
     in_flight = split.in_flight(plan, stage, count, experts.ahead(job, plan)) if s else split.in_flight(plan, stage, count)
     work = work_parts(job, plan, stage, layers, cost).values()
-    shares = schedule.weight_share(most.weight_seconds, most.busy_layer, most.layer_host), most.busy_forward / most.busy_layer
     return StageCost(
         layers=layers.all,
         in_flight=in_flight,
@@ -115,7 +114,8 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
         stage_work=mixed.mixed_work(*work) if s else schedule.stage_work(*work),
         micro_batches=count,
         pp_seconds=traffic.pp_seconds(job, plan, c.tokens, count),
-        bubble_left=schedule.bubble_left(plan, *shares),
+        weight_share=schedule.weight_share(most.weight_seconds, most.busy_layer, most.layer_host),
+        forward_share=schedule.forward_share(most.busy_layer, most.busy_forward),
         dense=block(plan, layers.dense, c),
         sparse=block(plan, layers.sparse, s) if s else None,
     )
@@ -229,13 +229,15 @@ def repeats(job: Job, plan: Plan, c: StageCost) -> Any:
 
 def pipeline(job: Job, plan: Plan, c: StageCost) -> Pipeline:
     """What each plan costs before sharding, from the costs of its edge stages."""
-    each = schedule.stage_seconds(c.stage_work, repeats(job, plan, c))
+    again = repeats(job, plan, c)
+    each = schedule.stage_seconds(c.stage_work, again)
     slowest = schedule.slowest_stage(each)
+    left = schedule.bubble_left(plan, c.weight_share, c.forward_share, schedule.working_share(again, each))
     return Pipeline(
         live_bytes=live(job, plan, c),
         micro_batches=c.micro_batches,
         steady_seconds=schedule.steady_seconds(c.micro_batches, slowest),
-        bubble_seconds=schedule.bubble_seconds(c.bubble_left, schedule.all_stages(job, plan, c.layers, each), slowest),
+        bubble_seconds=schedule.bubble_seconds(left, schedule.all_stages(job, plan, c.layers, each), slowest),
         pp_seconds=c.pp_seconds,
         slowest_stage=slowest,
         last_round=traffic.last_round(plan, c.micro_batches),

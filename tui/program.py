@@ -1,7 +1,7 @@
 """Program: the Textual app, its state, and how it starts and ends.
 
-One document, the last of a history of edits; one view; what is pinned; the newest answer. What is built on it, each in a module of
-its own: tui.panes lays out, tui.answering plans and shows, tui.paging works pages out, tui.keyboard hands keys out, and tui.whatif, tui.viewing,
+One document, the last of a history of edits; one view; what is pinned; the newest answer. What is built on it, each in a module of its
+own: tui.panes lays out, tui.answering plans and shows, tui.paging works pages out, tui.keyboard hands keys out; tui.whatif, tui.viewing,
 tui.asking, tui.reaching and tui.files hold what the keys do.
 """
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner import schedule as schedules
 from planner import shard, split, stagecosts
 from planner.evaluate import evaluate, stages
 from planner.plan import Plan
@@ -53,16 +54,37 @@ def test_zero_bubble_schedules_never_idle_more_than_1f1b(result: Result, data: s
     assert ladder[0].time_parts["compute"][0] == ladder[1].time_parts["compute"][0] == ladder[2].time_parts["compute"][0]
 
 
+def left_of(job: Job, plan: Plan) -> float:
+    """What a plan's schedule leaves of the bubble of 1F1B."""
+    columns = plan.column()
+    c = stagecosts.edge_cost(job, columns)
+    again = stagecosts.repeats(job, columns, c)
+    working = schedules.working_share(again, schedules.stage_seconds(c.stage_work, again))
+    return float(schedules.bubble_left(columns, c.weight_share, c.forward_share, working)[0])
+
+
 @SETTINGS
 @given(piped(), st.data())
 def test_no_schedule_leaves_more_than_the_whole_bubble(result: Result, data: st.DataObject) -> None:
     """Every schedule leaves from none to all of the bubble of 1F1B; interleaving leaves a v-th of it."""
     job, plan = result.job, one(result, data)
     for schedule in range(len(SCHEDULES)):
-        left = float(stagecosts.edge_cost(job, of(plan, schedule).column()).bubble_left[0])
+        left = left_of(job, of(plan, schedule))
         assert 0 <= left <= 1
     deep = plan.with_(schedule=ONE_F_ONE_B)
-    assert stagecosts.edge_cost(job, deep.column()).bubble_left[0] == pytest.approx(1 / plan.vpp)
+    assert left_of(job, deep) == pytest.approx(1 / plan.vpp)
+
+
+@SETTINGS
+@given(piped(), st.data())
+def test_recomputation_is_no_work_that_fills_a_bubble(result: Result, data: st.DataObject) -> None:
+    """Zero-bubble schedules put off gradients of weights alone: with recomputation they leave as many seconds of the bubble and more."""
+    job, plan = result.job, one(result, data).with_(recompute=0, recompute_layers=0)
+    for schedule in range(1, len(SCHEDULES)):
+        plain, again = (of(plan, schedule).with_(recompute=recompute) for recompute in (0, 2))
+        first, second = (evaluate(job, made).time_parts["bubble"][0] for made in (plain, again))
+        assert second >= first * (1 - 1e-9)
+        assert left_of(job, again) >= left_of(job, plain) - 1e-12
 
 
 @SETTINGS
