@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from planner.search import Result
 
 MEMORY = ("memory_gib", "memory_fill", "over_gib", "memory_limit_gib")
+MARKS = {(False, False): " ", (True, False): "▸", (False, True): "◆", (True, True): "◈"}  # the cursor here, the plan pinned
 FIGURES = ("step_seconds", "tokens_per_second_per_gpu", "mfu")
 
 
@@ -211,7 +212,7 @@ class Table(LinePane):
         texts, then = self._texts[row], self._then.get(row, ())
         was = "".join(f" {text:>{wide}}" for text, wide in zip(then, WIDTHS, strict=False))
         here = place == self.at
-        mark = self.labels.get(place) or ("▸" if here else "◆" if self._pinned(row) else " ")
+        mark = self.labels.get(place) or MARKS[here, self._pinned(row)]
         marked = ("cursor" if self.current else "cursor-off") if here and not self.labels else ""
         fits = bool(self.result.fits[row]) if self.result else True
         runs: list[Run] = []
