@@ -125,7 +125,7 @@ def model(name_or_path: str | Path) -> Model:
     """A model by name, by file, or from a Hugging Face config.json or the folder of one."""
     name = str(name_or_path)
     path = Path(os.path.expanduser(name))
-    if name and len(name) < 200 and name not in names("models") and (path / "config.json").is_file():
+    if name and len(name) < 200 and (path / "config.json").is_file() and name not in names("models"):
         return hfconfig.read(path / "config.json")  # a folder of a model as Hugging Face has it
     if name.lower().endswith(".json"):
         return hfconfig.read(path)
@@ -166,6 +166,9 @@ def _find(kind: str, name: str) -> Path:
     """The file of a preset: a path as it stands, else the user's preset, else the shipped one, else any file of that name."""
     if os.sep in name or "/" in name or name.lower().endswith((".toml", ".json")):
         return Path(os.path.expanduser(name))
+    for folder in (user_folder(), SHIPPED):
+        if len(name) < 200 and (file := folder / kind / f"{name}.toml").is_file():
+            return file  # as most are named; to list the folders takes ten times as long
     known = {stem.lower(): stem for stem in names(kind)}
     asked = name.lower() if name.lower() in known or kind != "gpus" else ALSO.get(name.lower(), "")
     if asked in known:
