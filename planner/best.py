@@ -13,7 +13,7 @@ from planner.plan import Plan
 from planner.search import Result, search, why_refused
 from planner.space import Space
 from planner.specs import Job
-from planner.words import STEP
+from planner.words import STEP, some_gpus
 
 Cancel = Callable[[], bool] | None
 
@@ -101,7 +101,7 @@ def why_none(result: Result, cancelled: Cancel = None) -> str:
         needs = float(result.memory_bytes[row])
         return Nearest(result.plan(row), needs, needs - result.job.memory_limit, ()).sentence
     job, space = result.job, result.space
-    among = f"{job.cluster.gpus:,} GPU{'s' * (job.cluster.gpus > 1)}"
+    among = some_gpus(job.cluster.gpus)
     for axis in space.bounds:
         if len(search(job, space.with_(axis, None), cancelled=cancelled)):
             return f"No plan is valid: {axis} cannot be {space.text(axis)} with {among}."

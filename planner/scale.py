@@ -21,7 +21,7 @@ from planner.formula import Step, formula, tracing
 from planner.inputs import Inputs, node_size, resolve, run_of
 from planner.space import Space
 from planner.specs import LARGEST_GPUS
-from planner.words import changed
+from planner.words import changed, some_gpus
 
 PAYS = 0.5  # of what so many more GPUs could bring; below it they are said not to pay: twice the GPUs give less than 1.5 times the tokens
 LOSSLESS = 0.99  # of what they could bring; above it nothing is said of what is lost
@@ -109,16 +109,16 @@ class Ladder:
     def verdict(self) -> str:
         """Where scaling stops paying and why, in a sentence or two."""
         if not self.trained:
-            return f"No plan fits and trains at any of these sizes. {self.rungs[-1].gpus:,} GPUs: {self.rungs[-1].why}"
+            return f"No plan fits and trains at any of these sizes. {some_gpus(self.rungs[-1].gpus)}: {self.rungs[-1].why}"
         last = self.trained[-1].gpus
-        beyond = next((f" At {rung.gpus:,} GPUs: {rung.why}" for rung in self.rungs if rung.gpus > last), "")
+        beyond = next((f" At {some_gpus(rung.gpus)}: {rung.why}" for rung in self.rungs if rung.gpus > last), "")
         if len(self.trained) == 1:
-            return f"A plan fits and trains at {last:,} GPU{'s' * (last > 1)} alone.{beyond}"
+            return f"A plan fits and trains at {some_gpus(last)} alone.{beyond}"
         a, b = self.paying()
         times = "twice" if b.gpus == 2 * a.gpus else f"{b.gpus / a.gpus:.3g} times"
         brings = f"{times} the GPUs ({b.gpus:,}) train {faster(a, b):.2f} times as fast"
         if gain(a, b) < PAYS:
-            return f"Scaling stops paying at {a.gpus:,} GPU{'s' * (a.gpus > 1)}: {brings}, for {reason(a, b)}."
+            return f"Scaling stops paying at {some_gpus(a.gpus)}: {brings}, for {reason(a, b)}."
         lost = f"; most of what is lost: {reason(a, b)}" if gain(a, b) < LOSSLESS else ""
         return f"Scaling still pays at {b.gpus:,} GPUs: from {a.gpus:,}, {brings}{lost}.{beyond}"
 

@@ -33,6 +33,11 @@ COUNTS = [choice for choice, own in CHOICES.items() if own == (choice,) and choi
 FOLLOWS = ("dp", "dp_replicate", "recompute_layers")  # axes that change with the number of GPUs, or with recompute, as a matter of course
 
 
+def some_gpus(count: int) -> str:
+    """So many GPUs, of which one is no plural."""
+    return f"{count:,} GPU{'s' * (count != 1)}"
+
+
 def schedule(plan: Plan) -> str:
     """The pipeline schedule: 1F1B, interleaved, ZB-H1 ..."""
     return write_schedule(schedule_code(plan))

@@ -12,6 +12,7 @@ from planner.fields import quoted
 from planner.inputs import resolve, run_of
 from planner.planfile import Document
 from planner.scale import Ladder, Rung, explain, ladder, sizes
+from planner.words import some_gpus
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_plan import job_values, reporting
 from tui.data import as_csv, as_json, as_steps, printed
@@ -48,7 +49,7 @@ def explained(found: Ladder, gpus: int, format: str, depth: int | None, document
     """Where every number of one size comes from."""
     rung = next(rung for rung in found.rungs if rung.gpus == gpus)
     if rung.found is None:
-        narrate(f"{gpus:,} GPUs: {rung.why}")
+        narrate(f"{some_gpus(gpus)}: {rung.why}")
         return Answer(code=NO_PLAN)
     trees = explain(found, document.inputs, rung)
     if format == "json":

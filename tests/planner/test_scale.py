@@ -113,6 +113,12 @@ def test_a_size_that_divides_badly_does_not_end_scaling() -> None:
     assert any(sentence.startswith("18,432 GPUs take") for sentence in found.slower())
 
 
+def test_one_gpu_is_no_plural() -> None:
+    """Where the last size is one GPU, the verdict says so."""
+    found = ladder(EIGHT.with_all({"gpus": 1, "gpus_per_node": 1}), Space(), [1])
+    assert "1 GPU: Nothing fits" in found.verdict() and "1 GPUs" not in found.verdict()
+
+
 def test_time_and_cost_are_those_of_the_budget() -> None:
     """What training comes to at a size is the budget of its plan, with the run as told at that size."""
     told = EIGHT.with_all({"train_tokens": 10**12, "price_gpu_hour": 2.5})

@@ -20,7 +20,7 @@ from planner.scalinglaws import LAWS
 from planner.space import Space
 from planner.specs import Job
 from planner.training import DAY, Run
-from planner.words import in_words
+from planner.words import in_words, some_gpus
 from tui.pages import goodput, spending
 from tui.pages.writing import Row, counted, heading, rows, sentence
 from tui.steptree import trees
@@ -203,11 +203,11 @@ def in_time(found: Found, width: int) -> Iterator[Line]:
     if answer.best is not None:
         known = answer.best.budget
         price = f", {write(known.cost, '$')}" if known.cost is not None else ""
-        said = f"{answer.best.gpus:,} GPUs: {write(known.elapsed_seconds, 's')}{price}: {in_words(answer.best.plan)}"
+        said = f"{some_gpus(answer.best.gpus)}: {write(known.elapsed_seconds, 's')}{price}: {in_words(answer.best.plan)}"
         yield from sentence(said, width, "good", 2)
     else:
         near = answer.nearest
-        said = f"; the fastest of them, {near.gpus:,} GPUs, takes {write(near.budget.elapsed_seconds, 's')}" if near else ""
+        said = f"; the fastest of them, {some_gpus(near.gpus)}, takes {write(near.budget.elapsed_seconds, 's')}" if near else ""
         yield from sentence(f"! no cluster tried trains in time{said}", width, "bad", 2)
     yield from sentence(
         f"tried: whole nodes, their number without a prime factor beyond {PRIMES[-1]}, up to {LARGEST:,} GPUs; {answer.searched:,} "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planner.columns import write_figure, write_percent, write_tokens
 from planner.scale import Ladder, Rung, ladder, sizes
 from planner.training import DAY
-from planner.words import in_words
+from planner.words import in_words, some_gpus
 from tui.aligned import aligned
 from tui.chart import Axis, Series, plot, short
 from tui.pages.writing import heading, sentence, set_in
@@ -57,7 +57,7 @@ def _table(found: Ladder, width: int) -> Iterator[Line]:
         yield from ([[(f" {line}", "text")]] if row else sentence(f"{line}  {rung.why}", width, "dim", hang=len(line) + 2))
     if found.fitted:
         least = found.fitted[0][0]
-        yield from sentence(f"Eff: tokens/s a GPU over those at {least:,} GPU{'s' * (least > 1)}. {_days(found)}", width, "dim")
+        yield from sentence(f"Eff: tokens/s a GPU over those at {some_gpus(least)}. {_days(found)}", width, "dim")
 
 
 def _days(found: Ladder) -> str:
