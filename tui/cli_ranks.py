@@ -15,7 +15,7 @@ from tui.data import as_json
 from tui.rankpicture import drawn
 
 
-def ranks(document: Document, *, pinned: bool, format: str) -> Answer:
+def ranks(document: Document, *, pinned: bool, format: str, width: int) -> Answer:
     """The ranks of one plan as a picture, or every group as JSON."""
     choice("format", format, ("text", "json"))
     chosen = named(document, pinned=pinned)
@@ -24,7 +24,7 @@ def ranks(document: Document, *, pinned: bool, format: str) -> Answer:
     layout = rank_map(chosen.job, chosen.plan)
     if format == "json":
         return as_json(record(layout), code(chosen), indent=None)
-    return Answer("\n".join(drawn(layout)) + "\n", code(chosen))
+    return Answer("\n".join(drawn(layout, width)) + "\n", code(chosen))
 
 
 def record(layout: RankMap) -> dict[str, Any]:

@@ -146,7 +146,7 @@ def timeline(
 @app.command("ranks", epilog=EXIT_CODES)
 @with_inputs
 def ranks(
-    given: dict[str, Any], file: opt.File = None, format: opt.TextFormat = "text", pin: opt.Pin = None,
+    given: dict[str, Any], file: opt.File = None, format: opt.TextFormat = "text", width: opt.Width = 80, pin: opt.Pin = None,
     most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
     """Print where the ranks of a plan lie, and the groups they form: the plan pinned, else that of the plan file, else the best.
@@ -157,4 +157,4 @@ def ranks(
     from tui.cli_ranks import ranks
 
     document, pinned = begin(file, given, pin, most, least)
-    return ranks(document, pinned=pinned, format=format)
+    return ranks(document, pinned=pinned, format=format, width=width)
