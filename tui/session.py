@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from planner import wholefile
+from planner.columns import BY_KEY
 from planner.errors import TmplanError
 from planner.plan import Plan, from_named
 from tui.history import History, Kept, Moment
@@ -179,8 +180,8 @@ def loads(text: str) -> State:
     return State(
         history,
         [from_named(plan) for plan in data["pins"]],
-        View(str(view["sort"]), bool(view["reverse"]), str(view["filter"]), bool(view["unfit"])),
-        tuple(map(str, data["columns"])),
+        View(view["sort"] if view["sort"] in BY_KEY else "", bool(view["reverse"]), str(view["filter"]), bool(view["unfit"])),
+        tuple(key for key in data["columns"] if key in BY_KEY),  # one of another version may be gone
         {str(key): (str(value[0]), str(value[1])) for key, value in data["refused"].items()},
         from_named(data["chosen"]) if data["chosen"] else None,
     )

@@ -1,0 +1,199 @@
+"""Sessions as files: what is written reads back, what is damaged is set aside, and no program writes over another's."""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.inputs import EXAMPLE, resolve
+from planner.plan import Plan
+from planner.planfile import Document
+from planner.space import Bounds, Space
+from tests.tui.driving import SMALL
+from tui import document as edits
+from tui.history import History, Kept, Moment
+from tui.rows import View
+from tui.session import SAVED, Session, State, dumps, loads, take
+
+PLAN = Plan(2, 2, 1, 1, 4, dp_shard=4, zero=1, sequence_parallel=1)
+
+
+def state(edits: int = 3, at: int | None = None) -> State:
+    """A state with something in every part."""
+    bounds = [Space({"tp": Bounds((2,))}), Space()]
+    moments = [
+        Moment.of(Document(EXAMPLE.with_("gpus", 8 * (n + 1)), bounds[n % 2]), Path("a plan.toml") if n % 2 else None) for n in range(edits)
+    ]
+    view = View("mfu", reverse=True, filter="tp=2", unfit=True)
+    return State(History(moments, at), [PLAN], view, ("tp", "mfu"), {"global_batch": ("many", "must be a number")}, PLAN)
+
+
+@pytest.fixture
+def slot(tmp_path: Path) -> Iterator[Session]:
+    """The first slot of an empty folder."""
+    session = take(tmp_path)
+    yield session
+    session.close()
+
+
+def same(a: State, b: State) -> bool:
+    """Whether two states hold the same."""
+
+    def told(it: State) -> Any:
+        h = it.history
+        moments = [(m.kept.text, m.path, m.saved and m.saved.text, m.label) for m in h.moments]
+        return moments, h.at, it.pins, it.view, it.columns, it.refused, it.chosen
+
+    return bool(told(a) == told(b))
+
+
+@given(st.integers(1, 12), st.integers(0, 11))
+def test_a_state_reads_back_whole(edits: int, at: int) -> None:
+    """Documents with their bounds, files and labels, the place in the history, pins, view, columns, what was refused, and the cursor."""
+    before = state(edits, at)
+    after = loads(dumps(before))
+    assert same(before, after)
+    first, again = before.history.now.document, after.history.now.document
+    assert (first.inputs.values, first.space) == (again.inputs.values, again.space)
+
+
+def test_a_long_history_is_written_around_the_moment_at_hand() -> None:
+    """Of many edits the last are written; what was undone far back is still the moment at hand."""
+    for at in (0, 40, 149):
+        found = loads(dumps(state(150, at))).history
+        assert len(found.moments) == SAVED
+        assert found.now.document.inputs.values["gpus"] == 8 * (at + 1)
+
+
+def test_a_document_whose_preset_has_gone_costs_no_session(tmp_path: Path) -> None:
+    """A model file removed meanwhile: its edit is written as it was taken down, or left out; all others are kept."""
+    from planner import presets
+
+    path = tmp_path / "mine.toml"
+    source = next(Path(presets.__file__).parent.rglob("llama-3.1-8b.toml"))
+    path.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
+    mine = edits.set_text(SMALL, "model", str(path))
+    taken, late = Kept(mine), Kept(edits.set_text(mine, "global_batch", "128"))
+    assert taken.text
+    path.unlink()
+    found = loads(dumps(State(History([Moment.of(SMALL), Moment(taken), Moment(late), Moment.of(SMALL)], 3)))).history
+    assert len(found.moments) == 3 and found.at == 2
+    assert resolve(found.moments[1].document.inputs).model.layers == 32
+
+
+VALUES: tuple[Any, ...] = (None, 1, -1, 2**70, 1e400, "x", [], {}, [[]], {"a": 1}, True)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of everything in a tree of JSON."""
+    yield path
+    for key in value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
+        yield from places(value[key], (*path, key))
+
+
+def changed(data: Any, path: tuple[Any, ...], value: Any) -> Any:
+    """The tree with one thing in it replaced."""
+    if not path:
+        return value
+    data = copy.deepcopy(data)
+    inside = data
+    for key in path[:-1]:
+        inside = inside[key]
+    inside[path[-1]] = value
+    return data
+
+
+def test_any_damage_is_set_aside_or_read(slot: Session) -> None:
+    """Whatever stands in place of any part of a session, it is read as something or set aside: never an error, and nothing is lost."""
+    good = json.loads(dumps(state(2)))
+    aside = slot.path.with_suffix(".unread.json")
+    for path in list(places(good)):
+        for value in VALUES:
+            text = json.dumps(changed(good, path, value))
+            slot.path.write_text(text, encoding="utf-8")
+            found = slot.read()
+            assert found is not None or aside.read_text(encoding="utf-8") == text, (path, value)
+            slot.fault = ""
+
+
+def test_columns_of_another_version_are_left_out() -> None:
+    """A column that is not known any more is neither shown nor sorted by; the rest of the session stays."""
+    data = json.loads(dumps(state()))
+    found = loads(json.dumps(changed(changed(data, ("columns",), ["tp", "gone"]), ("view", "sort"), "gone")))
+    assert found.columns == ("tp",) and found.view.sort == "" and found.view.filter == "tp=2"
+
+
+DAMAGE = {"empty": b"", "cut": b"{", "deep": b"[" * 100_000, "binary": b"\xff\xfe\x00", "newer": b'{"schema": 99}', "null": b"null"}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_what_is_no_session_is_set_aside_and_said(name: str, slot: Session) -> None:
+    """An empty, cut, binary or newer file: no state, a sentence with where it lies, and the next write takes its place."""
+    damage = DAMAGE[name]
+    slot.path.write_bytes(damage)
+    assert slot.read() is None
+    assert "could not be read" in slot.fault and str(slot.path.with_suffix(".unread.json")) in slot.fault
+    assert slot.path.with_suffix(".unread.json").read_bytes() == damage
+    slot.write(state())
+    assert slot.fault == "" and same(slot.read() or State(History([Moment.of(SMALL)])), state())
+
+
+def test_a_state_written_late_never_replaces_a_newer_one(slot: Session) -> None:
+    """Turns are taken when a state is made: one that is written after a newer one is dropped."""
+    early = slot.turn()
+    slot.write(state(5))
+    slot.write(state(2), early)
+    found = slot.read()
+    assert found is not None and len(found.history.moments) == 5
+
+
+HOLD = "import sys; from tui.session import take; s = take(); print(s.number, flush=True); sys.stdin.readline()"
+
+
+def test_programs_at_once_take_slots_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two processes each gets a slot; the slot of one that ended, or was killed, is free again."""
+    monkeypatch.setenv("TMPLAN_STATE", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+    def hold() -> tuple[subprocess.Popen[str], str]:
+        child = subprocess.Popen([sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert child.stdout is not None
+        return child, child.stdout.readline().strip()
+
+    first, one = hold()
+    second, two = hold()
+    assert (one, two) == ("1", "2")
+    first.kill()
+    first.communicate()
+    third, three = hold()
+    assert three == "1"
+    for child in (second, third):
+        child.communicate("\n")
+
+
+def test_where_nothing_can_be_written_it_is_said(tmp_path: Path) -> None:
+    """A state folder that cannot be: no session, a sentence, and the program goes on without."""
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    slot = take(blocked)
+    assert not slot.kept and slot.fault.startswith("the session cannot be kept")
+    slot.write(state())
+    slot.close()
+
+
+def test_a_session_set_aside_stays_beside(slot: Session) -> None:
+    """--fresh begins anew, and what was there can be found again."""
+    slot.write(state())
+    text = slot.path.read_text(encoding="utf-8")
+    slot.set_aside()
+    assert Session(slot.path, 1, None).read() is None
+    assert slot.path.with_suffix(".old.json").read_text(encoding="utf-8") == text
