@@ -57,26 +57,17 @@ class Driver:
         await self.type(text)
 
     async def ready(self) -> None:
-        """Wait until the newest question is answered, advice and the pages in view included."""
+        """Wait until the newest question is answered, advice and the pages in view included, the comparison beside the table too."""
         for _ in range(1000):
             await self.pilot.pause()
-            heard = self.app.heard
-            working = self.app.detail.working or self.app.aside.working
-            if heard is not None and heard.generation == self.app.generation and not heard.thinking and not working:
+            app, heard = self.app, self.app.heard
+            begun = not app.shows("compare") or app.answer is None or app.aside.content(80)
+            working = app.detail.working or app.aside.working
+            if heard is not None and heard.generation == app.generation and not heard.thinking and begun and not working:
                 await self.pilot.pause()
                 return
             await asyncio.sleep(0.01)
-        raise AssertionError("the planner has not answered in ten seconds")
-
-    async def paged(self) -> None:
-        """Wait until every page in view has been worked out, the comparison beside the table too."""
-        for _ in range(1000):
-            await self.pilot.pause()
-            begun = not self.app.shows("compare") or self.app.answer is None or self.app.aside.content(80)
-            if begun and not (self.app.detail.working or self.app.aside.working):
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("a page has not been worked out in ten seconds")
+        raise AssertionError("the planner, or a page, has not answered in ten seconds")
 
     def text(self) -> str:
         """The screen as plain text."""

@@ -51,6 +51,14 @@ class FakeResult:
         """The plans of some rows."""
         return self._plans.take(rows)
 
+    def field(self, name: str, rows: Any) -> Any:
+        """One field of some plans."""
+        return getattr(self._plans, name)[rows]
+
+    def host_bytes(self, rows: Any) -> Any:
+        """Nothing lies in host memory."""
+        return np.zeros(len(rows))
+
     def plan(self, row: int) -> Plan:
         """The plan of one row."""
         return self._plans.one(row)

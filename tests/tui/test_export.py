@@ -365,7 +365,6 @@ def test_r_lays_the_plan_out_on_ranks_and_nodes() -> None:
 
     async def play(it: Driver) -> None:
         await it.press("r")
-        await it.paged()
         shown = "\n".join(it.app.detail.lines())
         assert "16 ranks on 2 nodes of 8" in shown
         assert "leave a node" in shown

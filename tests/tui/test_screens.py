@@ -28,7 +28,6 @@ def test_the_screen_reads_as_its_golden_text(golden: Golden, name: str, size: tu
 
     async def play(it: Driver) -> None:
         await it.press(*KEYS[name])
-        await it.paged()
         golden(f"screen-{name}-{size[0]}x{size[1]}.txt", it.text())
 
     drive(play, size=size, search=fake_search)
@@ -41,7 +40,6 @@ def test_the_screen_looks_as_its_golden_picture(golden: Golden, theme: str, size
 
     async def play(it: Driver) -> None:
         await it.press("down", "down")
-        await it.paged()
         golden(f"screen-{theme}-{size[0]}x{size[1]}.svg", it.svg())
 
     drive(play, size=size, search=fake_search, theme=theme)
