@@ -78,9 +78,14 @@ def like(kind: Kind) -> str:
 
 
 def band(job: Job, of: str = "step", table: Mapping[tuple[str, Kind], Band] | None = None) -> Band:
-    """The band of a job's estimates, of `step` or `memory`. On a calibrated cluster its own runs have moved the middle already."""
+    """The band of a job's estimates, of `step` or `memory`. On a calibrated cluster its own runs have moved the middle already.
+
+    No run with adapters was measured: of a job that trains them the band is that of full training, and `like` says so.
+    """
     table = shipped() if table is None else table
     found = next(table[of, kind] for kind in kinds(family(job), job.cluster.gpu.arch, size(job)) if (of, kind) in table)
+    if job.frozen:
+        found = replace(found, like=f"{found.like}, none with adapters")
     if not job.cluster.calibrated_runs or of != "step":
         return found
     middle = (found.low * found.high) ** 0.5

@@ -80,3 +80,10 @@ def test_the_shipped_bands_rest_on_thousands_of_runs() -> None:
     """The widest kind, all runs, holds step times of more than 3,000 runs and memory of more than 1,000."""
     assert shipped()["step", ("", "", "")].runs > 3000
     assert shipped()["memory", ("", "", "")].runs > 1000
+
+
+def test_of_adapters_it_is_said_that_no_run_was_measured() -> None:
+    """Their band is that of full training, in numbers, and not passed off as theirs."""
+    full, lora = small(stack="pytorch-fsdp"), small(stack="pytorch-fsdp", tuning="lora")
+    assert (band(lora).low, band(lora).high) == (band(full).low, band(full).high)
+    assert "none with adapters" in band(lora).like and "adapters" not in band(full).like
