@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from planner.checks import choice
-from planner.columns import records
+from planner.columns import COLUMNS, records
 from planner.errors import FieldError
 from planner.fields import quoted
 from planner.inputs import resolve, run_of
@@ -93,5 +93,6 @@ def table(found: Ladder) -> str:
         numbers = record(found, rung)
         plan = numbers.pop("plan") or {}
         rows.append(numbers | {key: value for key, value in plan.items() if not isinstance(value, dict)})
-    heads = list(dict.fromkeys(key for row in rows for key in row))
+    own = [key for key in record(found, found.rungs[0]) if key != "plan"]
+    heads = [*own, *(column.key for column in COLUMNS if column.key not in own)]  # the same where no plan fits at any size
     return as_csv(heads, [[row.get(head) for head in heads] for row in rows])

@@ -13,6 +13,7 @@ from planner.planfile import Document
 from planner.scale import ladder
 from planner.space import Space
 from tests.tui.printing import said
+from tui.cli import run
 from tui.data import printed
 from tui.pages.scale import draw
 
@@ -82,3 +83,12 @@ def test_the_document_is_left_as_it_was() -> None:
     document = Document(INPUTS)
     ladder(document.inputs, document.space, [8])
     assert document == Document(INPUTS)
+
+
+def test_the_csv_has_the_same_columns_where_nothing_fits(capsys: pytest.CaptureFixture[str]) -> None:
+    """A script finds every key on the first line whatever was found."""
+    heads = []
+    for sizes, code in (("32", 0), ("8", 1)):
+        assert run(["scale", "--model", "llama-3.1-70b", "--global-batch", "16", "--sizes", sizes, "--format", "csv"]) == code
+        heads.append(capsys.readouterr().out.splitlines()[0])
+    assert heads[0] == heads[1] and "step_seconds" in heads[0]
