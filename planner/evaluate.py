@@ -1,4 +1,4 @@
-"""One plan, or the rows on a screen, in full: every part of memory and time, every stage, and the tree of every number."""
+"""One plan, or the rows on a screen, in full: every part of memory and time, every stage."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from planner import estimate as est
 from planner import layercosts, parts, schedule, stagecosts
 from planner.band import band
 from planner.costs import Estimate, Kinds, StageCost
-from planner.errors import TmplanError
-from planner.formula import Step, tracing
 from planner.plan import Plan
 from planner.specs import Job
-from planner.split import edge_stages
 
 
 def evaluate(job: Job, plan: Plan) -> Estimate:
@@ -82,22 +79,3 @@ def stages(job: Job, plan: Plan) -> list[dict[str, Any]]:
         row["context"] = job.stack.context_bytes
         rows.append({"stage": i, "layers": int(c.layers[i, 0]), "in_flight": float(c.in_flight[i, 0]), **row, "device": sum(row.values())})
     return rows
-
-
-def explain(job: Job, plan: Plan) -> dict[str, Step]:
-    """The tree of every headline number of one plan: memory, step, mfu, tokens_per_second_per_gpu."""
-    numbers = evaluate(job, plan)
-    columns = plan.column()
-    stage = edge_stages(job, columns)[:, 0].tolist()
-    with tracing(row=stage.index(int(numbers.stage[0]))) as trace:
-        device = est.device(job, stagecosts.pipeline(job, columns, stagecosts.edge_cost(job, columns)), est.sharding(job, columns))
-        trees = {"memory": trace.of(device)}
-    with tracing(row=stage.index(int(numbers.slowest[0]))) as trace:
-        step = est.combined(job, stagecosts.pipeline(job, columns, stagecosts.edge_cost(job, columns)), est.sharding(job, columns)).step
-        trees["step"] = trace.of(step)
-        trees["mfu"] = trace.of(schedule.mfu(job, schedule.needed_flops(job), step))
-        trees["tokens_per_second_per_gpu"] = trace.of(schedule.tokens_per_second_per_gpu(job, step))
-    for name, value in (("memory", numbers.memory[0]), ("step", numbers.step[0])):
-        if not np.isclose(trees[name].value, value, rtol=1e-12):
-            raise TmplanError(f"internal: the tree of {name} gives {trees[name].value!r}, the table {value!r}; please report this")
-    return trees

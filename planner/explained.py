@@ -22,6 +22,7 @@ from planner.specs import GIB, Job
 from planner.split import edge_stages
 
 HEADLINES: Mapping[str, str] = {"memory": "memory_gib", "step": "step_seconds"}  # what explain has always called them
+FIRST = ("memory_gib", "step_seconds", "mfu", "tokens_per_second_per_gpu")
 OTHERS = ("sharding", "fits", "dp_shard", *FIELDS)  # columns that are chosen, or said of numbers that are explained
 
 
@@ -84,6 +85,13 @@ def explained(job: Job, plan: Plan) -> dict[str, Step]:
             raise TmplanError(f"internal: the tree of {key} gives {trees[key].value!r}, the table {value * scale!r}; please report this")
     order = [key for key, _, _ in _table(numbers)]
     return {key: trees[key] for key in order if key in trees}
+
+
+def headlines(job: Job, plan: Plan) -> dict[str, Step]:
+    """The trees of what stands first of a plan: memory, step, mfu, tokens_per_second_per_gpu; TmplanError as `explained`."""
+    trees = explained(job, plan)
+    names = {key: name for name, key in HEADLINES.items()}
+    return {names.get(key, key): trees[key] for key in FIRST}
 
 
 def _memory(job: Job, columns: Plan, numbers: Estimate) -> Iterator[tuple[str, Any]]:

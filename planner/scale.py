@@ -16,7 +16,7 @@ from planner.budget import Budget
 from planner.budget import explain as explain_budget
 from planner.deadline import Best, held_back, trained
 from planner.errors import FieldError
-from planner.evaluate import explain as explain_plan
+from planner.explained import headlines
 from planner.formula import Step, formula, tracing
 from planner.inputs import Inputs, node_size, resolve, run_of
 from planner.space import Space
@@ -205,9 +205,9 @@ def explain(ladder: Ladder, inputs: Inputs, rung: Rung) -> dict[str, Step]:
     """The tree of every number of one size at which a plan fits: step, mfu, tokens a second, efficiency, GPU-hours, cost at a price."""
     found = rung.found
     assert found is not None
-    trees = explain_plan(found.job, found.plan)
+    trees = headlines(found.job, found.plan)
     smallest = ladder.fitted[0][1]
-    below = explain_plan(smallest.job, smallest.plan)["tokens_per_second_per_gpu"]
+    below = headlines(smallest.job, smallest.plan)["tokens_per_second_per_gpu"]
     with tracing() as trace:
         rate, base = trace.held(trees["tokens_per_second_per_gpu"]), trace.held(below)
         made = {"tokens_per_second": tokens_per_second(rung.gpus, rate), "efficiency": scaling_efficiency(rate, smallest_rate(base))}

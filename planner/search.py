@@ -12,14 +12,14 @@ from planner import estimate as est
 from planner.band import band
 from planner.blocks import Blocks
 from planner.costs import Estimate
-from planner.evaluate import evaluate, explain, stages
+from planner.evaluate import evaluate, stages
 from planner.lattice import FIRST, Lattice, grow
 from planner.plan import FIELDS, Column, Plan
 from planner.rules import SENTENCES
 from planner.space import Space
 from planner.specs import Job
 
-__all__ = ["Cancelled", "Counts", "Estimate", "Result", "evaluate", "explain", "search", "stages", "why_refused"]
+__all__ = ["Cancelled", "Counts", "Estimate", "Result", "evaluate", "search", "stages", "why_refused"]
 
 
 class Cancelled(Exception):

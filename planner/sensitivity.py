@@ -14,7 +14,7 @@ from typing import Any
 from planner.best import Cancel, Found, Nothing, best
 from planner.changes import INPUTS, Input, candidates, made, values_of
 from planner.errors import FieldError, TmplanError, UnknownName
-from planner.evaluate import explain as explain_plan
+from planner.explained import headlines
 from planner.formula import Step, formula, tracing
 from planner.inputs import Inputs, resolve
 from planner.plan import Plan
@@ -207,7 +207,7 @@ def explain(found: Sensitivity, key: str, factor: float) -> dict[str, Step]:
     trees = {}
     for name, before, after in (("this_plan", found.this, change.this), ("best_plan", found.best, change.best)):
         if before and after:
-            old, new = (explain_plan(f.job, f.plan)["tokens_per_second_per_gpu"] for f in (before, after))
+            old, new = (headlines(f.job, f.plan)["tokens_per_second_per_gpu"] for f in (before, after))
             with tracing() as trace:
                 trees[name] = trace.of(rate_gain(changed_rate(trace.held(new)), trace.held(old)))
     return trees

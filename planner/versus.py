@@ -8,7 +8,7 @@ from typing import Any
 
 from planner.best import Cancel, Found, Nothing, best
 from planner.columns import write_figure
-from planner.evaluate import explain as explain_plan
+from planner.explained import headlines
 from planner.formula import Step, formula, tracing
 from planner.inputs import Inputs, resolve
 from planner.space import Space
@@ -147,7 +147,7 @@ def versus(inputs: Inputs, space: Space, other: Inputs, cancelled: Cancel = None
 def explain(pair: Pair) -> dict[str, Step]:
     """The trees of both steps and of how many times as fast the other cluster trains; of a side without a plan there is none."""
     found = {"step": pair.ours, "other_step": pair.theirs}
-    trees = {name: explain_plan(side.job, side.plan)["step"] for name, side in found.items() if isinstance(side, Found)}
+    trees = {name: headlines(side.job, side.plan)["step"] for name, side in found.items() if isinstance(side, Found)}
     if len(trees) == len(found):
         with tracing() as trace:
             trees["speed_up"] = trace.of(speed_up(trace.held(trees["step"]), other_seconds(trace.held(trees["other_step"]))))

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from planner import evaluate, reverse
+from planner import reverse
 from planner.budget import explain as budget_trees
 from planner.checks import choice, real
 from planner.deadline import Best, Doubled
 from planner.errors import FieldError
+from planner.explained import headlines
 from planner.formula import Step
 from planner.inputs import BY_KEY, shown
 from planner.lifetime import Serving
@@ -60,7 +61,7 @@ def budget(document: Document, *, pinned: bool, flops: float | None, money: floa
 def trees(found: page.Found, spent: Sequence[Spent]) -> dict[str, Step]:
     """The trees of the page, with that of the step in them, and those of what budgets buy."""
     bought = {f"{one.given}: {name}": step for one in spent for name, step in one.steps.items()}
-    return found.steps | bought | budget_trees(found.job, found.run, evaluate.explain(found.job, found.here.plan)["step"])
+    return found.steps | bought | budget_trees(found.job, found.run, headlines(found.job, found.here.plan)["step"])
 
 
 def contract(document: Document, found: page.Found, spent: Sequence[Spent]) -> dict[str, Any]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from planner import search
 from planner.checks import choice
 from planner.columns import records
 from planner.errors import UnknownName
-from planner.explained import HEADLINES, explained, named
+from planner.explained import HEADLINES, explained, headlines, named
 from planner.formula import Step
 from planner.plan import Plan
 from planner.planfile import Document
@@ -26,7 +25,7 @@ def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, de
     found = choose(document, pinned=pinned, nearest=True)
     if found is None:
         return Answer(code=NO_PLAN)
-    trees = asked(found.job, found.plan, of) if of else search.explain(found.job, found.plan)
+    trees = asked(found.job, found.plan, of) if of else headlines(found.job, found.plan)
     tell_misfit(found)
     if format == "json":
         told = {"job": job_values(document.inputs), "plan": records(found.estimate)[0], "steps": as_steps(trees, depth)}

@@ -157,10 +157,10 @@ class Detail(PagePane):
             yield [(head, "text"), (device, "bad" if over else "memory"), (numbers, "text")]
 
     def _explained(self, width: int) -> Iterator[Line]:
-        from planner.evaluate import explain
+        from planner.explained import headlines
 
         assert self.job is not None and self.plan is not None
-        self._trees = self._trees or explain(self.job, self.plan)
+        self._trees = self._trees or headlines(self.job, self.plan)
         yield [(" where the numbers come from", "title")]
         seen: set[int] = set()
         for step in self._trees.values():

@@ -10,7 +10,8 @@ from planner import lora, parameters, presets
 from planner.architecture import Model
 from planner.budget import budget
 from planner.errors import FieldError
-from planner.evaluate import evaluate, explain
+from planner.evaluate import evaluate
+from planner.explained import headlines
 from planner.inputs import EXAMPLE, run_of
 from planner.memory import activation_terms
 from planner.order import figures
@@ -198,7 +199,7 @@ def test_what_cannot_be_tuned_is_refused_in_a_sentence(make: object, said: str) 
 def test_the_trees_of_adapters_give_the_tables_numbers(job: Job) -> None:
     """The roots are the numbers of the table, and lead to the adapters, the frozen weights and their traffic."""
     plan = ROWS if job.tuning == "lora" else Plan(dp=16, dp_shard=16, zero=3)
-    numbers, trees = evaluate(job, plan), explain(job, plan)
+    numbers, trees = evaluate(job, plan), headlines(job, plan)
     assert trees["memory"].value == pytest.approx(numbers.memory[0], rel=1e-12)
     assert trees["step"].value == pytest.approx(numbers.step[0], rel=1e-12)
     assert trees["mfu"].value == pytest.approx(numbers.mfu[0], rel=1e-12)

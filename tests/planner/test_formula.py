@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from planner.evaluate import evaluate, explain
+from planner.evaluate import evaluate
+from planner.explained import headlines
 from planner.formula import FORMULAS, SYMBOL, Step, is_tracing, tracing
 from planner.memory import layer_activations
 from planner.plan import Plan
@@ -47,7 +48,7 @@ def walk(step: Step) -> list[Step]:
 def test_the_trees_give_the_tables_numbers(job: Job, plan: Plan) -> None:
     """The roots of the trees are the numbers evaluate gives, to the last bit but rounding."""
     numbers = evaluate(job, plan)
-    trees = explain(job, plan)
+    trees = headlines(job, plan)
     assert trees["memory"].value == pytest.approx(numbers.memory[0], rel=1e-12)
     assert trees["step"].value == pytest.approx(numbers.step[0], rel=1e-12)
     assert trees["mfu"].value == pytest.approx(numbers.mfu[0], rel=1e-12)
@@ -61,8 +62,8 @@ def test_a_tree_reaches_down_to_the_formulas_of_the_papers() -> None:
     sparse_memory = ["expert_states", "stage_experts", "expert_weights", "sparse_activations", "dense_stage_layers", "mixed_weights"]
     sparse_step = ["mixed_compute", "sparse_forward", "experts_linear", "ep_layer", "exchange_seconds", "mtp_seconds", "bubble_left"]
     for trees, names in (
-        (explain(example(), META), {"memory": [*memory, "stage_weights"], "step": [*step, "stage_compute"]}),
-        (explain(MIXED, DUAL), {"memory": [*memory, *sparse_memory], "step": [*step, *sparse_step]}),
+        (headlines(example(), META), {"memory": [*memory, "stage_weights"], "step": [*step, "stage_compute"]}),
+        (headlines(MIXED, DUAL), {"memory": [*memory, *sparse_memory], "step": [*step, *sparse_step]}),
     ):
         for tree, wanted in names.items():
             for name in wanted:
@@ -73,7 +74,7 @@ def test_a_tree_reaches_down_to_the_formulas_of_the_papers() -> None:
 
 def test_numbers_are_put_into_the_notation() -> None:
     """The substituted notation of micro-batches, B / (D · b), holds the plan's own numbers."""
-    step = explain(example(), META)["step"].find("micro_batches")
+    step = headlines(example(), META)["step"].find("micro_batches")
     assert step is not None
     assert step.substituted == "2,048 / (128 · 1)"
     assert step.value == 16
@@ -123,5 +124,5 @@ def test_values_are_written_in_units_people_read(value: float, unit: str, text: 
 
 def test_every_step_of_a_tree_has_a_finite_value() -> None:
     """No step of any tree is NaN or infinite."""
-    for tree in (*explain(example(), META).values(), *explain(MIXED, DUAL).values()):
+    for tree in (*headlines(example(), META).values(), *headlines(MIXED, DUAL).values()):
         assert all(math.isfinite(step.value) for step in walk(tree))

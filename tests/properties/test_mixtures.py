@@ -15,8 +15,9 @@ from planner import estimate as est
 from planner import parameters, shard, split, stagecosts, traffic
 from planner.architecture import Model
 from planner.compute import linear_shapes
-from planner.evaluate import evaluate, explain
+from planner.evaluate import evaluate
 from planner.experts import expert_shapes
+from planner.explained import headlines
 from planner.formula import Step
 from planner.lattice import divisors
 from planner.plan import Plan
@@ -180,7 +181,7 @@ def test_hiding_the_all_to_all_never_makes_a_step_slower(job: Job, data: st.Data
 def test_a_mixtures_numbers_explain_themselves(job: Job, data: st.DataObject) -> None:
     """The root of each tree is the number of the table, every node has a source and a meaning, and the experts are in it."""
     plan = one(searched(job), data)
-    numbers, trees = evaluate(job, plan), explain(job, plan)
+    numbers, trees = evaluate(job, plan), headlines(job, plan)
     for name, tree in trees.items():
         assert tree.value == pytest.approx(getattr(numbers, name)[0], rel=1e-12)
         assert all(step.source and step.meaning and np.isfinite(step.value) for step in nodes(tree))

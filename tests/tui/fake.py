@@ -13,6 +13,7 @@ import pytest
 
 import tui.pages
 from planner import evaluate as real
+from planner import explained as trees
 from planner.band import Band
 from planner.costs import Estimate
 from planner.formula import Step
@@ -97,7 +98,7 @@ def fake_stages(job: Job, plan: Plan) -> list[dict[str, Any]]:
     return [{"stage": i, "layers": 8, "in_flight": float(plan.pp - i), **parts[i], "device": device[i]} for i in range(plan.pp)]
 
 
-def fake_explain(job: Job, plan: Plan) -> dict[str, Step]:
+def fake_headlines(job: Job, plan: Plan) -> dict[str, Step]:
     """A tree of two steps."""
     leaf = Step("states", "M_s", "model states", "bytes", 30 * GIB, "W + G + O", "10 GiB + 15 GiB + 5 GiB", "A paper 2020, Table 1", ())
     return {"memory": Step("memory", "M", "live tensors", "bytes", 50 * GIB, "M_s + M_a", "30 GiB + 20 GiB", "tmplan", (leaf,))}
@@ -113,7 +114,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The detail pane and the pages read made-up numbers too, whichever module of theirs holds the function, whoever loaded it first."""
     for page in pkgutil.iter_modules(tui.pages.__path__):
         importlib.import_module(f"tui.pages.{page.name}")
-    made = {real.evaluate: fake_evaluate, real.stages: fake_stages, real.explain: fake_explain}
+    made = {real.evaluate: fake_evaluate, real.stages: fake_stages, trees.headlines: fake_headlines}
     for name, module in list(sys.modules.items()):
         if name.startswith(("planner.", "tui.")):
             for known, fake in made.items():

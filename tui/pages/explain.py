@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError
-from planner.explained import explained, named
+from planner.explained import FIRST, explained, named
 from planner.sources import SOURCES, Source
 from planner.words import in_words
 from tui.pages.writing import heading, sentence
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from planner.specs import Job
     from tui.lines import Line
     from tui.pages.subject import Subject
-
-HEADLINES = ("memory_gib", "step_seconds", "mfu", "tokens_per_second_per_gpu")
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ def work(subject: Subject) -> Found:
     every = explained(subject.job, subject.plan)
     names = [name for name in subject.argument.split(",") if name.strip()]
     try:
-        keys = [named(every, name) for name in names] or [key for key in HEADLINES if key in every]
+        keys = [named(every, name) for name in names] or [key for key in FIRST if key in every]
     except TmplanError as error:
         return Found(subject.job, subject.plan, {}, tuple(every), f"{error}.")
     return Found(subject.job, subject.plan, {key: every[key] for key in dict.fromkeys(keys)}, tuple(every))

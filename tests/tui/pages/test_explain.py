@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from planner.explained import FIRST
 from planner.formula import FORMULAS
 from planner.quantities import QUANTITIES
 from planner.sources import SOURCES
@@ -28,7 +29,7 @@ def test_the_page_of_two_numbers(width: int, golden: Callable[[str, str], None])
 def test_without_a_name_the_headline_numbers_are_explained() -> None:
     """Memory, step, utilisation and tokens; every other number is named at the end."""
     found = explain.work(subject(PIPED))
-    assert list(found.trees) == list(explain.HEADLINES)
+    assert list(found.trees) == list(FIRST)
     lines = " ".join(text(explain.draw(found, 80), 80).split())
     assert "Reducing Activation Recomputation in Large Transformer Models. arXiv 2205.05198" in lines
     assert all(key in lines for key in found.known)
