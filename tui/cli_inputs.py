@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from planner.planfile import Document
 
 Texts = Iterable[str] | None  # what a repeatable option was given
-PAIRS = re.compile(r",(?=\s*[a-z_]+\s*=)")  # the comma before the next axis, not those between the values of one
+PAIRS = re.compile(r",(?=\s*[A-Za-z_]+\s*[<>]?=)")  # the comma before the next axis, not those between the values of one
 
 
 def version() -> str:
@@ -72,12 +72,14 @@ def bounded(space: Space, pin: Texts, most: Texts, least: Texts, own: Mapping[st
 
 
 def pairs(option: str, text: str) -> list[tuple[str, str]]:
-    """axis=values pairs of one option; FieldError for what is none."""
+    """axis=values pairs of one option, tp<=8 as tp=<=8; FieldError for what is none."""
     found = []
     for part in PAIRS.split(text):
         axis, equals, values = part.partition("=")
         if not equals or not values.strip():
             taken = "--pin and --plan take" if option == "--pin" else f"{option} takes"
             raise FieldError(option, f"{taken} AXIS=VALUES such as tp=8, not {part.strip()[:40]!r}")
+        if axis.endswith(("<", ">")):
+            axis, values = axis[:-1], f"{axis[-1]}={values.strip()}"
         found.append((axis.strip().lower(), values.strip()))
     return found

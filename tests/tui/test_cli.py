@@ -251,6 +251,13 @@ def test_pins_that_do_not_come_to_the_gpus_are_named_with_their_product(
     assert says in capsys.readouterr().err
 
 
+def test_bounds_read_as_the_filter_writes_them() -> None:
+    """tp<=8 is tp=<=8, whatever the case of the axes and however many stand in a list."""
+    from tui.cli_inputs import pairs
+
+    assert pairs("--pin", "tp<=8,PP>=2, cp=1,2") == [("tp", "<=8"), ("pp", ">=2"), ("cp", "1,2")]
+
+
 def test_a_folder_with_a_config_is_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model as Hugging Face has it is a folder: its config.json is read, and it is named after the folder."""
     sizes = {"num_hidden_layers": 8, "hidden_size": 1024, "num_attention_heads": 8, "intermediate_size": 2048, "vocab_size": 32000,

@@ -80,8 +80,8 @@ def test_what_cannot_be_asked_is_refused(capsys: pytest.CaptureFixture[str], arg
 
 def test_a_factor_has_words() -> None:
     """Factors as a person says them."""
-    assert [times(f) for f in (2.0, 0.5, 1.1, 0.9, 3.0)] == [
-        "twice each input", "half of each input", "each input +10%", "each input -10%", "3 times each input",
+    assert [times(f) for f in (2.0, 0.5, 1.1, 0.9, 3.0, 1.0001)] == [
+        "twice each input", "half of each input", "each input +10%", "each input -10%", "3 times each input", "each input +0.01%",
     ]  # fmt: skip
 
 

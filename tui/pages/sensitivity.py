@@ -64,7 +64,7 @@ def _against(found: Sensitivity) -> str:
 def times(factor: float) -> str:
     """A factor in words: twice, half, 10% more."""
     words = {2.0: "twice each input", 0.5: "half of each input"}
-    return words.get(factor, f"{factor:g} times each input" if factor > 2 else f"each input {factor - 1:+.0%}")
+    return words.get(factor, f"{factor:g} times each input" if factor > 2 else f"each input {100 * (factor - 1):+.4g}%")
 
 
 def _ranked(found: Sensitivity, factor: float, width: int) -> Iterator[Line]:
