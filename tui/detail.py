@@ -24,6 +24,7 @@ from tui.axes import idle
 from tui.layout import PANES
 from tui.lines import Line, Run, fit, rule
 from tui.pagepane import PagePane
+from tui.pages.writing import alike_stages, one
 from tui.steptree import tree
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class Detail(PagePane):
         told += self._bars(self.estimate, width)
         self.cheap = self.top + self.body <= len(told) + 1
         yield from told
-        host = _one(self.estimate.host)
+        host = one(self.estimate.host)
         if host:
             room, used = self.job.cluster.host_memory_bytes / GIB, host / GIB
             yield [(f" host memory {write_gib(used)} of {write_gib(room)} GiB a node", "bad" if used > room else "text")]
@@ -118,9 +119,9 @@ class Detail(PagePane):
         yield from self._explained(width)
 
     def _bars(self, estimate: Estimate, width: int) -> Iterator[Line]:
-        limit, step = _one(estimate.memory_limit), _one(estimate.step)
+        limit, step = one(estimate.memory_limit), one(estimate.step)
         memory = [(name, value, value / limit, "memory", write_gib(value / GIB)) for name, value in _parts(estimate.memory_parts)]
-        total = _one(estimate.memory)
+        total = one(estimate.memory)
         over = f", {write_gib((total - limit) / GIB)} too much" if total > limit else ""
         head = f"memory {write_gib(total / GIB)} of {write_gib(limit / GIB)} GiB{over}"
         digits = 1 if step >= 100 else 2 if step >= 1 else 3
@@ -148,7 +149,7 @@ class Detail(PagePane):
         parts = [name for name in shown[0] if name not in NOT_PARTS]
         yield [(" memory by stage, GiB", "title")]
         yield [(f" {'stage':>6} {'layers':>6} {'flight':>6} {'device':>7}" + "".join(f" {name[:7]:>7}" for name in parts), "dim")]
-        for first, last, stage in _alike(shown):
+        for first, last, stage in alike_stages(shown):
             name = f"{first}" if first == last else f"{first}-{last}"
             numbers = "".join(f" {write_gib(stage[part] / GIB):>7}" for part in parts)
             over = stage["device"] > self.job.memory_limit
@@ -174,12 +175,7 @@ def _part(name: str, value: float, share: float, role: str, text: str, width: in
 
 def _parts(parts: Mapping[str, Any]) -> list[tuple[str, float]]:
     """The parts by name, those that are nothing too: from plan to plan each keeps its line."""
-    return [(name, _one(value)) for name, value in parts.items()]
-
-
-def _one(value: Any) -> float:
-    """The number of a column of one row, or a plain number."""
-    return float(value[0]) if getattr(value, "ndim", 0) else float(value)
+    return [(name, one(value)) for name, value in parts.items()]
 
 
 def _merged(stages: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
@@ -191,12 +187,3 @@ def _merged(stages: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
         {name: value for name, value in stage.items() if name not in small} | {"other": sum(stage.get(name, 0.0) for name in small)}
         for stage in stages
     ]
-
-
-def _alike(stages: list[dict[str, Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Neighbouring stages that differ in nothing but their number, as one: first, last, and what they hold."""
-    start = 0
-    for i in range(1, len(stages) + 1):
-        if i == len(stages) or {**stages[i], "stage": 0} != {**stages[start], "stage": 0}:
-            yield start, i - 1, stages[start]
-            start = i

@@ -10,7 +10,7 @@ from planner.columns import write_gib, write_percent
 from planner.evaluate import stages
 from planner.specs import GIB
 from planner.words import in_words
-from tui.pages.writing import cut, heading, sentence, stacked
+from tui.pages.writing import alike_stages, cut, heading, sentence, stacked
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -63,7 +63,7 @@ def draw(found: Memory, width: int) -> list[Line]:
     ]
     held = [(part, letter) for part, (letter, _) in PURPOSES.items() if any(stage.get(part) for stage in found.stages)]
     lines.append([(f" {'stage':>9} {'layers':>6} {'flight':>6} {'GiB':>5}", "dim")])
-    for first, last, stage in alike(found.stages):
+    for first, last, stage in alike_stages(found.stages):
         lines.append(bar(first, last, stage, held, found.limit, unit))
     lines.append([(" " * (HEAD + round(found.limit * unit)) + "│", "dim")])
     lines.append(limit_line(found, round(found.limit * unit), width))
@@ -115,12 +115,3 @@ def purposes(found: Memory, stage: dict[str, Any], width: int) -> Iterator[Line]
             told = f" {letter} {part:<12}{write_gib(value / GIB):>7} GiB {write_percent(value / found.limit):>6}  {what}"
             yield [(cut(told, width - 1), "text")]
     yield [(f"   {'device':<12}{write_gib(stage['device'] / GIB):>7} GiB {write_percent(stage['device'] / found.limit):>6}", "strong")]
-
-
-def alike(stages: Sequence[dict[str, Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Neighbouring stages that differ in nothing but their number, as one: first, last, and what they hold."""
-    start = 0
-    for i in range(1, len(stages) + 1):
-        if i == len(stages) or {**stages[i], "stage": 0} != {**stages[start], "stage": 0}:
-            yield start, i - 1, stages[start]
-            start = i

@@ -97,3 +97,12 @@ def seconds(value: float) -> str:
 def one(value: Any) -> float:
     """The number of a column of one row, or a plain number."""
     return float(value[0]) if getattr(value, "ndim", 0) else float(value)
+
+
+def alike_stages(stages: Sequence[dict[str, Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Neighbouring stages that differ in nothing but their number, as one: first, last, and what they hold."""
+    start = 0
+    for i in range(1, len(stages) + 1):
+        if i == len(stages) or {**stages[i], "stage": 0} != {**stages[start], "stage": 0}:
+            yield start, i - 1, stages[start]
+            start = i
