@@ -63,7 +63,8 @@ def bounded(space: Space, pin: Texts, most: Texts, least: Texts, own: Mapping[st
     said = [(axis, parse_bounds(axis, text)) for axis, text in own.items()]
     for option, texts, sign in (("--pin", pin, ""), ("--max", most, "<="), ("--min", least, ">=")):
         for text in texts or ():
-            said += [(axis, parse_bounds(axis, sign + values) if values != "*" else Bounds()) for axis, values in pairs(option, text)]
+            for axis, values in pairs(option, text):
+                said.append((axis, Bounds() if values == "*" else parse_bounds(axis, sign + values.removeprefix(sign))))
     asked = Space()
     for axis, bounds in said:
         asked = asked.meet(axis, bounds)

@@ -258,6 +258,12 @@ def test_bounds_read_as_the_filter_writes_them() -> None:
     assert pairs("--pin", "tp<=8,PP>=2, cp=1,2") == [("tp", "<=8"), ("pp", ">=2"), ("cp", "1,2")]
 
 
+def test_most_and_least_may_say_so_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    """--max tp<=2 is --max tp=2."""
+    assert cli.run(["plan", *SMALL, "--max", "tp<=2", "--min", "pp>=2", "--top", "3", "--format", "json"]) == 0
+    assert all(p["tp"] <= 2 <= p["pp"] for p in json.loads(capsys.readouterr().out)["plans"])
+
+
 def test_a_folder_with_a_config_is_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A model as Hugging Face has it is a folder: its config.json is read, and it is named after the folder."""
     sizes = {"num_hidden_layers": 8, "hidden_size": 1024, "num_attention_heads": 8, "intermediate_size": 2048, "vocab_size": 32000,
