@@ -111,7 +111,12 @@ def fake_search(job: Job, space: Space, **_: Any) -> Any:
 
 @pytest.fixture
 def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The detail pane and the pages read made-up numbers too, whichever module of theirs holds the function, whoever loaded it first."""
+    """The detail pane and the pages read made-up numbers too."""
+    make_up(monkeypatch)
+
+
+def make_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the made-up numbers in place, whichever module holds the functions of the real ones, whoever loaded it first."""
     for page in pkgutil.iter_modules(tui.pages.__path__):
         importlib.import_module(f"tui.pages.{page.name}")
     made = {real.evaluate: fake_evaluate, real.stages: fake_stages, trees.headlines: fake_headlines}

@@ -94,7 +94,8 @@ def test_random_keys_with_the_real_planner_find_no_fault() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
 def test_random_keys_on_a_real_terminal_leave_it_sane(tmp_path: Path) -> None:
-    """Bursts of keys as bytes on a pseudo-terminal, resizes among them: no traceback, and the terminal is as it was."""
+    """Bursts of keys as bytes on a pseudo-terminal, resizes among them: no traceback, no cell that a repaint would mend, and
+    the terminal is as it was."""
     chance = random.Random(11)
     known: dict[str, Any] = {**SHOWN, **SENT, "pagedown": SENT["pgdn"], "pageup": "\x1b[5~", "escape": "\x1b", "backspace": "\x7f",
                              "home": "\x1b[H", "end": "\x1b[F", "left": "\x1b[D", "right": "\x1b[C", "shift+tab": "\x1b[Z", "space": " ",
@@ -112,6 +113,10 @@ def test_random_keys_on_a_real_terminal_leave_it_sane(tmp_path: Path) -> None:
         it.resize(120, 40)
         it.press("esc", "esc", "esc", "esc")
         it.until(" tmplan ")
+        it.quiet(1.0)
+        before = it.text()
+        it.press("\x0c")  # ctrl+l
+        assert it.text() == before  # what was sent bit by bit is what the whole is
         it.press("q")
         assert it.wait() == 0
         assert b"Traceback" not in it.sent and b"please report" not in it.sent
