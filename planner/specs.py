@@ -42,6 +42,12 @@ class Gemm:
     training: float = 1.0  # share of P that training runs reach: power and clocks, kernels between
     source: str = ""
 
+    def __post_init__(self) -> None:
+        checked(self, {
+            "overhead_s": (0, 1), "flops_s": (1e6, 1e21), "pad_m": (0, 1e6), "pad_n": (0, 1e6), "pad_k": (0, 1e6), "bytes_s": (1e6, 1e30),
+            "training": (0.01, 10),
+        })  # fmt: skip
+
 
 @dataclass(frozen=True)
 class Gpu:

@@ -223,3 +223,11 @@ def test_a_file_written_again_keeps_its_permissions_and_a_link_its_target(tmp_pa
     write(link, DOCUMENT)
     assert link.is_symlink() and stat.S_IMODE(target.stat().st_mode) == 0o640
     assert read(link).plan == PLAN and read(link) == loads(dumps(DOCUMENT))
+
+
+@pytest.mark.parametrize(("key", "value"), [("flops_s", "0.0"), ("bytes_s", "-1.0"), ("training", "0.0"), ("pad_m", "-1e9")])
+def test_a_rate_of_nothing_is_refused(key: str, value: str) -> None:
+    """A plan file whose GPU multiplies at no rate is damaged: a sentence, not a division by zero."""
+    text = re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", dumps(Document(EXAMPLE)))
+    with pytest.raises(FileError, match=f"{key} must lie between"):
+        loads(text)
