@@ -45,12 +45,20 @@ def test_the_screen_looks_as_its_golden_picture(golden: Golden, theme: str, size
     drive(play, size=size, search=fake_search, theme=theme)
 
 
-def test_the_picture_in_the_readme_is_the_program(golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+PICTURES = {"readme": (), "readme-whatif": ("minus",), "readme-timeline": ("j", "t")}  # keys; what if the network were half as fast
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_the_pictures_in_the_readme_are_the_program(golden: Golden, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """The README shows the embedded example as the program draws it today, the real planner behind it."""
     monkeypatch.undo()  # no made-up numbers here
 
     async def play(it: Driver) -> None:
-        golden("readme.svg", it.svg())
+        if name.endswith("whatif"):
+            await it.press("1")
+            it.app.active_form.go("nic_gbit_s")
+        await it.press(*PICTURES[name])
+        golden(f"{name}.svg", it.svg())
 
     drive(play, Document(EXAMPLE), size=(120, 40))
 
