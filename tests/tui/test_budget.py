@@ -221,3 +221,11 @@ def test_space_bounds_every_search() -> None:
     found = page.found(TOLD, Space({"tp": parse_bounds("tp", "8")}), about.job, about.plan)
     assert found.deadline is not None and found.deadline.best is not None and found.doubled.best is not None
     assert found.deadline.best.plan.tp == found.doubled.best.plan.tp == 8
+
+
+@pytest.mark.parametrize("width", [56, 76, 80, 89, 90, 120])
+def test_what_a_budget_buys_is_no_wider_than_asked_for(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Losses have columns where there is room for them."""
+    code, out, _ = said(capsys, *SMALL, "--flops", "1e25", "--tokens-per-parameter", "123456", "--width", str(width))
+    assert code == 0 and max(map(len, out.splitlines())) <= width
+    assert ("loss, Hoffmann" in out) == (width >= 90)

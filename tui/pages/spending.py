@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from planner.reverse import Spent
     from tui.lines import Line
 
-LOSSES = 76  # cells from which the losses that laws expect have columns
+LOSSES = 90  # cells from which the losses that laws expect have columns
+LONGEST = 22  # letters of the rule or law by which a model is bought
 
 
 def served(known: Budget, tokens: float, serving: float, by: tuple[Serving, ...], width: int) -> Iterator[Line]:
@@ -68,6 +69,7 @@ def bought(spent: Spent, width: int) -> Iterator[Line]:
     lines = [["", "P", "tokens", "a parameter", *losses]]
     for model in spent.models:
         figures = write_parameters(model.parameters), write_tokens(model.tokens), f"{model.tokens / model.parameters:,.4g}"
-        lines.append([model.by, *figures, *(f"{loss:.4f}" for loss in model.losses.values() if broad)])
+        by = model.by if len(model.by) <= LONGEST else model.by.replace(" tokens a", " a")
+        lines.append([by, *figures, *(f"{loss:.4f}" for loss in model.losses.values() if broad)])
     yield from table(lines, (0,))
     yield from sentence("those of a law have the least loss that it expects for so many FLOP; laws are of dense models", width, "dim", 2)
