@@ -123,14 +123,17 @@ class Program(App[None], inherit_bindings=False):
     def get_default_screen(self) -> Screen[Any]:
         return QuietScreen(self.places)
 
+    async def run_async(self, **options: Any) -> None:
+        for number in (signal.SIGTERM, signal.SIGHUP):  # before the terminal is touched: whenever they come, it is restored
+            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # a platform without, or not the main thread
+                asyncio.get_running_loop().add_signal_handler(number, self.leave, 128 + number)
+        await super().run_async(**options)
+
     def compose(self) -> list[Widget]:
         panes = (self.table, self.detail, self.aside)
         return [self.status, self.tabs, *self.forms.values(), *panes, self.foot, self.small, *self.overs]
 
     def on_mount(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # not in the main thread, as in some tests
-                asyncio.get_running_loop().add_signal_handler(number, self.leave, 128 + number)
         if self.session and self.session.first_ever and self.document.plan is None and self.path is None:
             self.welcome.open = True
         self.start()
