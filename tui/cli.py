@@ -7,7 +7,6 @@ Exit codes: 0 done; 1 no plan fits (or none is valid), what was found is still o
 from __future__ import annotations
 
 import errno
-import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -44,7 +43,6 @@ class Answer:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `tmplan` and end the process with its exit code."""
-    gc.set_threshold(100_000, 20, 20)  # importing makes objects that stay: to look for garbage among them takes a tenth of the start
     code = run(list(sys.argv[1:] if argv is None else argv))
     sys.exit(code)
 
