@@ -7,6 +7,7 @@ search asks `cancelled()` and gives up when a newer question has come. Threads a
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -76,7 +77,7 @@ class Planner:
             self._wake.set()  # whoever waits out a burst looks up, and finds that it is outdated
             self._wake = threading.Event()
             wake = self._wake
-        threading.Thread(target=self._answer, args=(generation, question, wake if soon else None), daemon=True).start()
+        threading.Thread(target=self._answered, args=(generation, question, wake if soon else None), daemon=True).start()
         return generation
 
     def attach(self, sink: Callable[[Answer], None]) -> None:
@@ -93,8 +94,13 @@ class Planner:
             self.generation += 1
             self._sink = None
 
+    def _answered(self, generation: int, question: Question, wait: threading.Event | None) -> None:
+        """One question, in a thread of its own; then what the search took and needs no more goes back to the system."""
+        self._answer(generation, question, wait)
+        give_back()
+
     def _answer(self, generation: int, question: Question, wait: threading.Event | None) -> None:
-        """One question, in a thread of its own."""
+        """One question."""
 
         def cancelled() -> bool:
             return generation != self.generation
@@ -146,6 +152,12 @@ class Planner:
             sink = self._sink
         with contextlib.suppress(RuntimeError):  # the program's loop has closed
             sink(answer)
+
+
+def give_back() -> None:
+    """Return free memory to the system, where the C library does so when asked (glibc): a search takes many times what its result keeps."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def advice(result: Result, cancelled: Callable[[], bool]) -> tuple[tuple[tuple[str, str], ...], Plan | None]:
