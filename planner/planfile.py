@@ -89,7 +89,8 @@ def loads(text: str, where: str = "plan file") -> Document:
     except (ValueError, RecursionError) as error:
         told = re.search(r"line (\d+)", str(error))
         line = told[1] if told else str(text.count("\n") + 1)
-        raise PlanFileError(f"line {line} is not valid TOML: {str(error).split(' (at ')[0]}", where=where) from None
+        other = "" if "schema" in text else "; if it is another framework's file, `tmplan import` reads it"
+        raise PlanFileError(f"line {line} is not valid TOML: {str(error).split(' (at ')[0]}{other}", where=where) from None
     _check_schema(tables, where)
     for name in tables:
         if name not in TABLES:

@@ -68,8 +68,14 @@ def run(argv: list[str]) -> int:
 
 def dispatch(argv: list[str]) -> Answer:
     """Hand the arguments to their command: what does not begin with one opens the program."""
-    if not argv:
-        return open_program(None)
+    if not argv or argv == ["--fresh"]:
+        return open_program(None, fresh=bool(argv))
+    if len(argv) == 1 and argv[0] not in COMMANDS and os.path.isfile(argv[0]):  # without Typer, which takes longer than the first search
+        from pathlib import Path
+
+        from tui.cli_inputs import start
+
+        return open_program(start(argv[0], {}), Path(argv[0]))
     if argv[0] in LISTS and (len(argv) == 1 or (len(argv) == 3 and argv[1] == "--format")):
         from tui.cli_presets import list_presets  # without Typer, whose parsing takes longer than the list
 
