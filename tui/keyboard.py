@@ -33,8 +33,12 @@ class Keyboard(Paging):
             self.foot.say(str(error), "bad")
 
     def take(self, event: events.Key) -> None:
-        """Hand a key to whoever it is for."""
-        if self.foot.prompt:
+        """Hand a key to whoever it is for; where the terminal is too small to show anything, only the one that quits is for anybody."""
+        binding = lookup(self.context, event.key)
+        if self.shows("small"):
+            if binding and binding.action == "leave":
+                self.leave()
+        elif self.foot.prompt:
             self._take_prompt(self.foot.prompt, event)
         elif over := self.topmost:
             self._take_over(over, event)
@@ -43,7 +47,6 @@ class Keyboard(Paging):
         elif not (self.context == FORM and self.active_form.edit and self._take_editor(event)):
             if self.foot.message:
                 self.foot.say("")
-            binding = lookup(self.context, event.key)
             if binding:
                 self.perform(binding)
 

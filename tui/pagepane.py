@@ -30,7 +30,11 @@ class PagePane(LinePane):
     @property
     def body(self) -> int:
         """Rows of content there is room for."""
-        return max(1, self.size.height - self.titled)
+        return self._room(self.size.height, len(self.content(self.size.width)) if self.page else 0)
+
+    def _room(self, height: int, count: int) -> int:
+        """Rows for so many lines: all, but for the line that tells where in them the pane is, above them or, where none is, below."""
+        return max(1, height - (self.titled or count > height))
 
     def turn(self, page: str) -> None:
         """Show another page, from its top; nothing of it is there yet."""
@@ -70,10 +74,12 @@ class PagePane(LinePane):
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         lines = self.content(width)
-        room = height - self.titled
+        room = self._room(height, len(lines))
         self.top = max(0, min(self.top, len(lines) - room))
+        more = f"{self.top + 1}-{min(self.top + room, len(lines))} of {len(lines)}" if len(lines) > room else ""
         if self.titled:
-            more = f"{self.top + 1}-{min(self.top + room, len(lines))} of {len(lines)}" if len(lines) > room else ""
             title = TITLES.get(self.page, self.page or str(self.id))
             yield rule(self.digit, title, "working …" if self.working else more, self.current, width)
         yield from lines[self.top : self.top + room]
+        if more and not self.titled:
+            yield [(f" {more}", "dim")]

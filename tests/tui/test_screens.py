@@ -64,12 +64,15 @@ def test_the_pictures_in_the_readme_are_the_program(golden: Golden, monkeypatch:
 
 
 def test_a_terminal_too_small_gets_one_sentence() -> None:
-    """Below 60x16 the screen says so and how to go on, and recovers when the terminal grows."""
+    """Below 60x16 the screen says so and how to go on, keys that would act unseen do nothing, and it recovers when the terminal grows."""
 
     async def play(it: Driver) -> None:
         await it.pilot.resize_terminal(LEAST_WIDTH - 1, LEAST_HEIGHT)
         await it.pilot.pause()
         assert " ".join(it.text().split()) == "tmplan needs 60 columns and 16 rows; enlarge the terminal, or run: tmplan plan"
+        before = it.app.document
+        await it.press("3", "asterisk", "a", "u", "z", "question_mark")
+        assert it.app.document == before and it.app.pane == "plans"
         await it.pilot.resize_terminal(120, 40)
         await it.pilot.pause()
         assert "4 plans" in it.text()
