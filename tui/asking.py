@@ -13,6 +13,8 @@ from tui.viewing import Viewing
 class Asking(Viewing):
     """The program with pins and pages."""
 
+    found = ""  # the word last found in the detail
+
     def action_pin(self) -> None:
         """Pin the plan under the cursor, or take its pin away."""
         current = self.current_plan()
@@ -90,11 +92,32 @@ class Asking(Viewing):
         self.go("plans")
 
     def action_turn(self, page: str) -> None:
-        """Show a page about the plan under the cursor, or leave it."""
-        if self.pane == "detail" and self.detail.page == page:
+        """Show a page about the plan under the cursor, or leave it. Words behind its name are what is asked of it."""
+        name, _, argument = page.partition(" ")
+        if self.pane == "detail" and (self.detail.page, self.turns["detail"].argument) == (name, argument):
             self.action_plans()
         else:
-            self.open_page(page)
+            self.open_page(name, argument)
+
+    def action_find(self) -> None:
+        """Ask for a word, and go to the next line of the detail that has it; the same word again goes on."""
+
+        def done(text: str) -> str | None:
+            if not text:
+                return "type a word to find"
+            if not self.detail.find(text):
+                return f"'{text}' is not there"
+            self.found = text
+            return None
+
+        self.ask(
+            Prompt(
+                "find",
+                done,
+                LineEdit.of(self.found, fresh=True),
+                "enter goes to the next line that has it; after the last, to the first",
+            )
+        )
 
 
 def count(number: int) -> str:

@@ -5,7 +5,7 @@ Lines are made only as far down as the pane shows, so that moving over the table
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -88,6 +88,9 @@ class Detail(PagePane):
         count = sum(1 for _ in islice(self._content(self.size.width), top + self.body))
         self.top = max(0, min(top, count - self.body))
         self.redraw()
+
+    def every(self, width: int) -> Sequence[Line]:
+        return super().every(width) if self.page else list(self._content(width))
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         if self.page:

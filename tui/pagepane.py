@@ -21,6 +21,7 @@ class PagePane(LinePane):
         super().__init__(id=id)
         self.page = ""
         self.top = 0
+        self.at_find = -1  # the line last found; from there on the next is looked for
         self.working = False
         self._drawing: Drawing | None = None
         self._found: Any = None
@@ -39,7 +40,7 @@ class PagePane(LinePane):
     def turn(self, page: str) -> None:
         """Show another page, from its top; nothing of it is there yet."""
         if page != self.page:
-            self.page, self.top, self.working = page, 0, False
+            self.page, self.top, self.working, self.at_find = page, 0, False, -1
             self._drawing, self._found, self._made, self._told = None, None, None, ("", "dim")
 
     def wait(self) -> None:
@@ -61,6 +62,22 @@ class PagePane(LinePane):
         """Scroll by lines, never beyond the last page."""
         self.top = max(0, min(self.top + by, len(self.content(self.size.width)) - self.body))
         self.redraw()
+
+    def find(self, text: str) -> bool:
+        """Scroll to the next line that holds a text, whatever its case, round the end if need be; whether there is one."""
+        lines = ["".join(run for run, _ in line).lower() for line in self.every(self.size.width)]
+        order = [*range(self.at_find + 1, len(lines)), *range(min(self.at_find + 1, len(lines)))]
+        at = next((i for i in order if text.lower() in lines[i]), None)
+        if at is None:
+            return False
+        self.at_find = at
+        self.top = max(0, min(at, len(lines) - self.body))
+        self.redraw()
+        return True
+
+    def every(self, width: int) -> Sequence[Line]:
+        """Every line that can be scrolled to."""
+        return self.content(width)
 
     def content(self, width: int) -> Sequence[Line]:
         """Every line."""

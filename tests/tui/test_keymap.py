@@ -91,7 +91,7 @@ def test_a_key_that_does_not_arrive_is_refused_with_the_reason(key: str, why: st
 
 def test_wishes_are_met() -> None:
     """One key, several, none; a key freed by one wish is another's to take; ctrl+c quits whatever else does."""
-    wishes = {"filter": "v", "down": ["J", "down"], "sort": "/", "export": [], "ranks": "", "quit": "X"}
+    wishes = {"filter": "v", "find": "Z", "down": ["J", "down"], "sort": "/", "export": [], "ranks": "", "quit": "X"}
     found = keymap(wishes)
     assert found.faults == ()
     keys = {binding.id: binding.keys for binding in found.bindings}
@@ -104,9 +104,9 @@ def test_wishes_are_met() -> None:
     [
         ({"fliter": "f"}, "keys.fliter: nothing is called so; did you mean 'filter'?"),
         ({"zzz": "f"}, "keys.zzz: nothing is called so; docs/keys.md"),
-        ({"filter": "s"}, "keys.filter: 's' is already the key of 'sort' everywhere"),
+        ({"filter": "s"}, "keys.filter: 's' is already the key of 'sort' in the input panes and in the plans"),
         ({"edit": "s"}, "keys.edit: 's' is already the key of 'sort' in the input panes"),
-        ({"filter": "v", "sort": "v"}, "keys.sort: 'v' is already the key of 'filter' everywhere"),
+        ({"filter": "v", "sort": "v"}, "keys.sort: 'v' is already the key of 'filter' in the input panes and in the plans"),
         ({"help": []}, "keys.help: help needs a key"),
         ({"quit": ""}, "keys.quit: quit needs a key"),
         ({"filter": 3}, "keys.filter: must be a key in quotes or a list of them, not 3"),

@@ -30,13 +30,14 @@ TURNED = {b.argument: b.keys[0] for b in BINDINGS if b.action == "turn"}
 def test_every_page_has_a_key_and_every_key_a_page() -> None:
     """Each module of tui.pages works out and draws, is opened by some key, and each key that turns to a page has its module."""
     found = {module.name for module in pkgutil.iter_modules(pages.__path__)} - HELPERS
-    assert found == set(TURNED) | set(ASKED)
+    turned = {argument.split()[0]: key for argument, key in TURNED.items()}
+    assert found == set(turned) | set(ASKED)
     keys = {key for b in BINDINGS for key in b.keys}
     for name in found:
         module = importlib.import_module(f"tui.pages.{name}")
         assert list(inspect.signature(module.work).parameters) == ["subject"]
         assert list(inspect.signature(module.draw).parameters)[1:] == ["width"]
-        assert (TURNED | ASKED)[name] in keys
+        assert (turned | ASKED)[name] in keys
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -47,7 +48,7 @@ def test_every_page_opens_scrolls_and_closes(size: tuple[int, int]) -> None:
         before = it.plans
         for name, key in TURNED.items():
             await it.press("4", key)
-            assert it.app.detail.page == name and it.app.pane == "detail"
+            assert it.app.detail.page == name.split()[0] and it.app.pane == "detail"
             assert sum(bool(line.strip()) for line in it.app.detail.lines()) > 3, name
             assert "please report" not in it.text()
             await it.press("G", "pageup", "g")
@@ -181,3 +182,22 @@ def test_pages_while_nothing_fits_are_about_the_nearest_plan(key: str) -> None:
         assert "plans before the refused change" in it.text() or "do not fill nodes" in it.text()
 
     drive(play, Document(SMALL.inputs.with_all({"model": "llama-3.1-70b", "gpus": 8})))
+
+
+def test_a_word_is_found_in_a_page_and_found_again() -> None:
+    """`/` in the detail scrolls to the next line that has a word, the same word again to the one after, and says where there is none."""
+
+    async def play(it: Driver) -> None:
+        await it.press("N", "slash")
+        await it.type("pipeline")
+        first = it.app.detail.at_find
+        await it.press("slash", "enter")
+        assert it.app.detail.at_find > first >= 0
+        await it.press("slash")
+        await it.type("no such word")
+        assert "'no such word' is not there" in it.text()
+        await it.press("escape", "escape", "5", "slash")
+        await it.type("memory by stage")
+        assert "memory by stage" in "".join(it.app.detail.lines())
+
+    drive(play)
