@@ -211,7 +211,8 @@ def _number(f: Field, text: str) -> int | float:
         if re.fullmatch(r"[+-]?[0-9_]+", bare):
             return int(bare) * times if f.kind == "int" else float(bare)
         value = float(bare) * times
-        value = float(round(value)) if math.isfinite(value) and math.isclose(value, round(value), rel_tol=1e-15) else value  # 15.6t
+        if times > 1 and math.isfinite(value) and math.isclose(value, round(value), rel_tol=1e-15):
+            value = float(round(value))  # 15.6t is a whole number of tokens, whatever the product was rounded to
     except ValueError:
         raise FieldError(f.key, f"{f.key} {_wanted(f)}, not {quoted(text)}") from None
     return int(value) if f.kind == "int" and math.isfinite(value) and value == int(value) else value

@@ -7,7 +7,7 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from planner import presets
@@ -31,6 +31,7 @@ def values(key: str) -> st.SearchStrategy[int | float | str | bool]:
 settings = st.sampled_from([f.key for f in FIELDS]).flatmap(lambda key: st.tuples(st.just(key), values(key)))
 
 
+@example(("link_gb_s", 931322.9999999991))  # nearly whole, and not whole
 @given(settings)
 def test_a_value_written_and_read_is_the_same(case: tuple[str, int | float | str | bool]) -> None:
     key, value = case
