@@ -14,6 +14,11 @@ class TmplanError(Exception):
         super().__init__(f"{where}: {message}" if where else message)
 
 
+def fault(error: Exception) -> str:
+    """The sentence for an error that is nobody's input: a fault of tmplan."""
+    return f"this is a fault of tmplan, please report it: {type(error).__name__}: {error}"
+
+
 class FieldError(TmplanError):
     """A value that a field cannot take; `key` names the field so that a form can mark it."""
 

@@ -15,8 +15,7 @@ from planner.errors import FieldError, TmplanError
 from planner.planfile import Document
 from tui import document as edits
 from tui.before import Before
-from tui.detail import Detail
-from tui.history import Kept
+from tui.history import History, Kept
 from tui.panes import Panes
 from tui.planning import Answer, Question
 from tui.rows import FASTEST, View
@@ -84,7 +83,7 @@ class Answering(Panes):
         """Write the session on a thread: a slow disk never holds the keyboard."""
         session, state = self.session, self.state()
         if session:
-            state.history = type(state.history)(state.history.moments, state.history.at)
+            state.history = History(state.history.moments, state.history.at)
             threading.Thread(target=session.write, args=(state, session.turn()), daemon=True).start()
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -121,7 +120,8 @@ class Answering(Panes):
             self.answer = answer
             self.table.tell(self._note(answer))
             if answer.result is not None:
-                self.remember(answer)
+                if fresh or self.history.now.kept not in self.befores:  # not for another order of the same plans
+                    self.remember(answer)
                 if not answer.advice:
                     self.table.before = self.before()
                     self.table.show(answer.result, answer.rows, answer.question.view)
@@ -177,8 +177,7 @@ class Answering(Panes):
         texts, size = edits.texts(self.document), edits.size(self.document)
         before = [len(form.entries) for form in self.forms.values()]
         for group, entries in edits.listed(self.document, texts).items():
-            if group in self.forms:
-                self.forms[group].show(entries, texts, self._wrong, size if group == "model" else "")
+            self.forms[group].show(entries, texts, self._wrong, size if group == "model" else "")
         if self._placed and before != [len(form.entries) for form in self.forms.values()]:
             self.arrange()
         self.tabs.tell(self.answer.job.cluster.calibration if self.answer and self.answer.job else "", size)
@@ -205,7 +204,6 @@ class Answering(Panes):
 
     def show_detail(self) -> None:
         """The detail of the plan under the cursor."""
-        if isinstance(self.detail, Detail):
-            plan = self.subject
-            known = self.table.estimate if plan is not None and plan == self.table.plan else None
-            self.detail.show(self.answer.job if self.answer else None, plan, known)
+        plan = self.subject
+        known = self.table.estimate if plan is not None and plan == self.table.plan else None
+        self.detail.show(self.answer.job if self.answer else None, plan, known)

@@ -17,9 +17,8 @@ class Asking(Viewing):
 
     def action_pin(self) -> None:
         """Pin the plan under the cursor, or take its pin away."""
-        current = self.current_plan()
+        current = self.plan_to("pin")
         if current is None:
-            self.foot.say("there is no plan here to pin; wait for the plans, or change what is asked", "bad")
             return
         plan = current[1]
         if plan in self.pins:
@@ -75,9 +74,8 @@ class Asking(Viewing):
         """Choose a number of the plan, and see where it comes from."""
         from planner.explained import explained
 
-        current = self.current_plan()
+        current = self.plan_to("explain")
         if current is None:
-            self.foot.say("there is no plan here to explain; wait for the plans, or change what is asked", "bad")
             return
         choices = [(name, f"{step.text}  {step.meaning}") for name, step in explained(*current).items()]
         self.pick("explain", choices, lambda name: self.open_page("explain", name))

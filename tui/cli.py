@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.errors import TmplanError, UnknownName
+from planner.errors import TmplanError, UnknownName, fault
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def run(argv: list[str]) -> int:
             return refuse(error.format_message())
         if os.environ.get("TMPLAN_TRACEBACK"):
             raise
-        return refuse(f"this is a fault of tmplan, please report it: {type(error).__name__}: {error} (TMPLAN_TRACEBACK=1 shows where)")
+        return refuse(f"{fault(error)} (TMPLAN_TRACEBACK=1 shows where)")
 
 
 def dispatch(argv: list[str]) -> Answer:

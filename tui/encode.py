@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TypeVar
 
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem
@@ -16,8 +17,24 @@ from rich.segment import Segment
 from rich.style import Style
 
 CUBE = (0, 95, 135, 175, 215, 255)  # the levels of each colour in xterm's cube
+NEAR = 6  # cells between two changes that cost less to send again than to skip with a move of the cursor
+T = TypeVar("T")
 Codes = tuple[str, str, str]  # attributes, foreground, background, each as the inside of an escape sequence
 Piece = tuple[int, int, str, Style | None]  # row, column, text, style
+
+
+def cells(runs: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
+    """One (character, style) a cell, whatever stands for a style; a wide character is followed by an empty cell."""
+    out: list[tuple[str, T]] = []
+    for text, style in runs:
+        if text.isascii():
+            out += [(char, style) for char in text]
+            continue
+        for char in text:
+            out.append((char, style))
+            if cell_len(char) == 2:
+                out.append(("", style))
+    return out
 
 
 def pieces(y: int, x: int, segments: Iterable[Segment]) -> list[Piece]:

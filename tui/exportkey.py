@@ -9,7 +9,7 @@ from pathlib import Path
 
 from textual.message import Message
 
-from planner.errors import TmplanError
+from planner.errors import TmplanError, fault
 from planner.plan import Plan
 from planner.specs import Job
 from tui import exporting
@@ -48,11 +48,17 @@ class Exporting(Keyboard):
             return None
         return (answer.job, plan) if plan is not None else None
 
-    def ask_target(self) -> None:
-        """Ask what to write the plan under the cursor for, then where to."""
+    def plan_to(self, do: str) -> tuple[Job, Plan] | None:
+        """The same, for something that is to be done with it; where there is none the message line says so."""
         current = self.current_plan()
         if current is None:
-            self.foot.say("there is no plan here to export; wait for the plans, or change what is asked", "bad")
+            self.foot.say(f"there is no plan here to {do}; wait for the plans, or change what is asked", "bad")
+        return current
+
+    def ask_target(self) -> None:
+        """Ask what to write the plan under the cursor for, then where to."""
+        current = self.plan_to("export")
+        if current is None:
             return
         from planner.export import registry
 
@@ -103,7 +109,7 @@ def carried_out(order: Order) -> Written:
     except TmplanError as error:
         return Written(str(error).replace(order.here, ""), "bad")
     except Exception as error:  # on a thread nobody else would hear of it
-        return Written(f"this is a fault of tmplan, please report it: {type(error).__name__}: {error}", "bad")
+        return Written(fault(error), "bad")
     paths = ", ".join(str(path).removeprefix(order.here) for path in files)
     notes = f"; {len(exported.notes)} notes: " if len(exported.notes) > 1 else "; note: " if exported.notes else ""
     return Written(f"wrote {paths}{notes}{'; '.join(exported.notes)}", "good")

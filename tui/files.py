@@ -107,9 +107,8 @@ class Files(Reaching):
 
     def action_copy(self) -> None:
         """Copy the plan file: to the clipboard of your own terminal (OSC 52), and to a file, since not every terminal takes that."""
-        current = self.current_plan()
+        current = self.plan_to("copy")
         if current is None:
-            self.foot.say("there is no plan here to copy; wait for the plans, or change what is asked", "bad")
             return
         try:
             text = planfile.dumps(self.document_written())

@@ -16,10 +16,10 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from tui.encode import NEAR, cells
+
 Run = tuple[str, str]  # text, and the role (see tui.themes.ROLES) that says in which style it is drawn
 Line = Sequence[Run]
-
-NEAR = 6  # cells between two changes that cost less to send again than to skip with a move of the cursor
 
 
 def fit(line: Line, width: int) -> list[Run]:
@@ -47,27 +47,13 @@ def fit(line: Line, width: int) -> list[Run]:
     return out
 
 
-def _cells(line: Line) -> list[Run]:
-    """One (character, role) a cell; a wide character is followed by an empty cell."""
-    out: list[Run] = []
-    for text, role in line:
-        if text.isascii():
-            out += [(char, role) for char in text]
-            continue
-        for char in text:
-            out.append((char, role))
-            if cell_len(char) == 2:
-                out.append(("", role))
-    return out
-
-
 def changes(old: Line, new: Line) -> list[tuple[int, int]]:
     """Half-open spans of cells in which two lines of equal width differ, near ones joined."""
     same = 0
     while same < min(len(old), len(new)) and old[same] == new[same]:
         same += 1
     spans: list[tuple[int, int]] = []
-    for x, (a, b) in enumerate(zip(_cells(old[same:]), _cells(new[same:]), strict=False), _width(old[:same])):
+    for x, (a, b) in enumerate(zip(cells(old[same:]), cells(new[same:]), strict=False), _width(old[:same])):
         if a != b:
             if spans and x - spans[-1][1] <= NEAR:
                 spans[-1] = (spans[-1][0], x + 1)

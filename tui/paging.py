@@ -13,7 +13,7 @@ from typing import Any
 from textual import events
 from textual.message import Message
 
-from planner.errors import TmplanError
+from planner.errors import TmplanError, fault
 from tui.answering import Answering
 from tui.pagepane import PagePane
 from tui.pages.subject import Subject
@@ -122,7 +122,7 @@ class Paging(Answering):
             except Exception as error:  # on a thread nobody else would hear of it
                 if subject.cancelled():
                     return
-                told = Turned(pane, number, fault=f"this is a fault of tmplan, please report it: {type(error).__name__}: {error}")
+                told = Turned(pane, number, fault=fault(error))
             self.post(told)
 
         threading.Thread(target=run, daemon=True).start()

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 
-from tui.encode import Piece
+from tui.encode import NEAR, Piece, cells
 
 Cell = tuple[str, Style | None]  # a character and its style; of a wide character the second cell is empty
-NEAR = 6  # cells between two changes that cost less to send again than to skip with a move of the cursor
 
 
 class Shown:
@@ -38,8 +36,8 @@ class Shown:
     def put(self, y: int, x: int, segments: Iterable[Segment]) -> None:
         """These segments are sent whole."""
         if y < len(self.rows):
-            cells = _cells(segments)
-            self.rows[y][x : x + len(cells)] = cells
+            new = _cells(segments)
+            self.rows[y][x : x + len(new)] = new
 
     def differing(self, y: int, x: int, segments: Iterable[Segment]) -> list[Piece]:
         """The pieces of a line's segments from a column on that differ from what is shown; they are shown from now on."""
@@ -58,19 +56,8 @@ class Shown:
 
 
 def _cells(segments: Iterable[Segment]) -> list[Cell]:
-    """One cell after the other."""
-    found: list[Cell] = []
-    for text, style, control in segments:
-        if control or not text:
-            continue
-        if text.isascii():
-            found += [(char, style) for char in text]
-            continue
-        for char in text:
-            found.append((char, style))
-            if cell_len(char) == 2:
-                found.append(("", style))
-    return found
+    """The cells of segments; those that only control the terminal have none."""
+    return cells((text, style) for text, style, control in segments if not control)
 
 
 def _spans(old: list[Cell | None], new: list[Cell]) -> list[tuple[int, int]]:
@@ -86,13 +73,13 @@ def _spans(old: list[Cell | None], new: list[Cell]) -> list[tuple[int, int]]:
     return spans
 
 
-def _pieces(y: int, x: int, cells: list[Cell], start: int, end: int) -> list[Piece]:
+def _pieces(y: int, x: int, line: list[Cell], start: int, end: int) -> list[Piece]:
     """The runs of one style of some cells, by where they stand."""
     found: list[Piece] = []
     while start < end:
-        stop, style = start, cells[start][1]
-        while stop < end and cells[stop][1] == style:
+        stop, style = start, line[start][1]
+        while stop < end and line[stop][1] == style:
             stop += 1
-        found.append((y, x + start, "".join(char for char, _ in cells[start:stop]), style))
+        found.append((y, x + start, "".join(char for char, _ in line[start:stop]), style))
         start = stop
     return found

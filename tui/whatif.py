@@ -8,7 +8,7 @@ from typing import Any
 
 from textual.message import Message
 
-from planner.errors import TmplanError
+from planner.errors import TmplanError, fault
 from planner.space import AXES, Bounds
 from tui import document as edits
 from tui.before import Before
@@ -99,12 +99,10 @@ class WhatIf(Exporting):
 
     def action_lock(self) -> None:
         """Lock the degree under the cursor to the selected plan's value."""
-        key, current = self.active_form.entry.key, self.current_plan()
+        key = self.active_form.entry.key
         if key not in AXES:
             self.foot.say("only what the search tries can be locked to a plan: degrees, sharding, micro-batch, recompute", "bad")
-        elif current is None:
-            self.foot.say("there is no plan here to lock to; wait for the plans, or change what is asked", "bad")
-        else:
+        elif current := self.plan_to("lock to"):
             from planner.legal import bounded
 
             value = int(bounded(current[1], key))
@@ -112,9 +110,8 @@ class WhatIf(Exporting):
 
     def action_adopt(self) -> None:
         """Lock every degree to the selected plan's values."""
-        current = self.current_plan()
+        current = self.plan_to("adopt")
         if current is None:
-            self.foot.say("there is no plan here to adopt; wait for the plans, or change what is asked", "bad")
             return
         self.table.chosen = current[1]
         self.replace(edits.adopted(self.document, *current), "a plan adopted")
@@ -207,4 +204,4 @@ def _legal(place: Place) -> Legal:
     except TmplanError as error:
         return Legal(place, (), str(error))
     except Exception as error:  # on a thread nobody else would hear of it
-        return Legal(place, (), f"this is a fault of tmplan, please report it: {type(error).__name__}: {error}")
+        return Legal(place, (), fault(error))
