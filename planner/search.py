@@ -61,6 +61,10 @@ class Result:
     def __len__(self) -> int:
         return len(self.memory_bytes)
 
+    def __repr__(self) -> str:
+        """The job and how many plans, not the columns: a property that fails prints what it was given."""
+        return f"Result({self.job!r}, {self.space!r}, {len(self)} plans, {len(self.order)} fit)"
+
     @cached_property
     def alike(self) -> int:
         """How many plans, the fastest first, are closer to the fastest than the model can tell apart."""

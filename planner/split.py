@@ -78,6 +78,24 @@ def stage_layers(job: Job, plan: Plan, stage: Any) -> Any:
     return plan.vpp * base + more - embedding * (stage == 0) - head * is_head(plan, stage)
 
 
+def virtual_layers(job: Job, plan: Plan) -> Any:
+    """Transformer layers on every virtual stage of one plan, in the order that data flows through them; count, shape of p · v.
+
+    What the head displaces leaves the stages of its rank, the latest first. Negative in the last where the rank has no room for it.
+    """
+    if job.stack.uneven_stages == "flops":
+        return np.asarray(stage_layers(job, plan, np.arange(plan.pp)))
+    base, extra, (embedding, head) = split_slots(job, plan)
+    stages = np.arange(int(plan.pp) * int(plan.vpp))
+    found = int(base) + (stages < int(extra)) - int(embedding) * (stages == 0)
+    left = int(head)
+    for stage in stages[[-1, 0]] if in_v(plan) else stages[:: -int(plan.pp)]:
+        taken = min(left, int(found[stage]))
+        found[stage], left = found[stage] - taken, left - taken
+    found[-1] -= left
+    return found
+
+
 def dense_on(job: Job, plan: Plan, stage: Any) -> Any:
     """Of the first layers whose MLP is dense, those on a pipeline rank; count, shape of stage x plan."""
     first = job.model.dense_layers
@@ -94,9 +112,12 @@ def dense_on(job: Job, plan: Plan, stage: Any) -> Any:
 @formula("(ℓ_i - L_d) / L_e with the first of these, and L_m at the head", "deepseek24", "Section 2.1: the first layers are dense")
 def sparse_stage_layers(job: Job, plan: Plan, stage: Any, stage_layers: Any) -> Any:
     """Of the layers on a pipeline rank, those with routed experts, and with them those of multi-token prediction behind the last."""
-    behind = job.model.mtp_layers * is_head(plan, stage)
-    share = job.model.sparse_layers / max(job.model.layers - job.model.dense_layers, 1)  # where they take turns, on the mean
-    return (stage_layers - dense_on(job, plan, stage)) * share + behind
+    return (stage_layers - dense_on(job, plan, stage)) * sparse_share(job) + job.model.mtp_layers * is_head(plan, stage)
+
+
+def sparse_share(job: Job) -> float:
+    """Of the layers behind the first dense ones, the share with routed experts: where they take turns with dense ones, on the mean."""
+    return job.model.sparse_layers / max(job.model.layers - job.model.dense_layers, 1)
 
 
 @formula("ℓ_i - ℓ_x", "deepseek24", "Section 2.1: the first layers are dense")

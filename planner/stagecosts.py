@@ -43,6 +43,18 @@ def stage_kinds(job: Job, plan: Plan, stage: Any) -> Layers:
     return Layers(layers, split.dense_stage_layers(job, plan, stage, layers, sparse), sparse)
 
 
+def virtual_kinds(job: Job, plan: Plan) -> Layers:
+    """How many layers of each kind each virtual stage of one plan holds, in the order that data flows through them; p · v x 1."""
+    layers = split.virtual_layers(job, plan)[:, None]
+    if not job.model.experts:
+        return Layers(layers, layers, None)
+    first = np.clip(job.model.dense_layers - (np.cumsum(layers, axis=0) - layers), 0, layers)
+    sparse = (layers - first) * split.sparse_share(job)
+    behind = np.zeros_like(sparse)
+    behind[-1] = job.model.mtp_layers
+    return Layers(layers, layers - sparse, sparse + behind)
+
+
 def edge_kinds(job: Job, plan: Plan) -> Edges:
     """The edge stages of each plan, and how many layers of each kind they hold."""
     stage = split.edge_stages(job, plan)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -97,9 +96,10 @@ def durations(job: Job, plan: Plan) -> Column:
     would share it by their layers, embedding and head. Forward passes and gradients of weights have the share that a layer's have;
     recomputation belongs to the gradients of inputs.
     """
-    alone = plan.with_(pp=plan.pp * plan.vpp, vpp=1, schedule=0)  # each chunk as a rank of its own: layers fall on it alike
-    work, repeated, forward, weights = _stage_times(job, plan, np.arange(plan.pp)[:, None])
-    share_work, share_repeated, _, _ = _stage_times(job, alone, np.arange(alone.pp)[:, None])
+    alone = plan.with_(pp=plan.pp * plan.vpp, vpp=1, schedule=0)  # each chunk as a rank of its own
+    ranks = stagecosts.stage_kinds(job, plan.column(), np.arange(plan.pp)[:, None])
+    work, repeated, forward, weights = _stage_times(job, plan, ranks)
+    share_work, share_repeated, _, _ = _stage_times(job, alone, stagecosts.virtual_kinds(job, plan))
     found = np.zeros((len(KINDS), alone.pp))
     for rank in range(plan.pp):
         own = [virtual_stage(plan, rank, chunk) for chunk in range(plan.vpp)]
@@ -111,12 +111,11 @@ def durations(job: Job, plan: Plan) -> Column:
     return found
 
 
-def _stage_times(job: Job, plan: Plan, stage: Any) -> tuple[Column, Column, float, float]:
+def _stage_times(job: Job, plan: Plan, layers: stagecosts.Layers) -> tuple[Column, Column, float, float]:
     """Of each stage the seconds of a micro-batch, nothing repeated, and what is repeated; shares of forward pass and weight gradients."""
-    column = plan.column()
+    column, stage = plan.column(), np.arange(plan.pp)[:, None]
     cost = layercosts.kinds(job, column)
-    place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, column, stage), None)
-    c = stagecosts.stage_cost(job, column, place, cost)
+    c = stagecosts.stage_cost(job, column, stagecosts.Edges(stage, layers, None), cost)
     most = cost.sparse or cost.dense
     forward = most.busy_forward / most.busy_layer
     weights = np.minimum(schedule.weight_share(most.weight_seconds, most.busy_layer, most.layer_host), 1.0 - forward)

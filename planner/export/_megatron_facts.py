@@ -5,13 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 
-import numpy as np
-
 from planner.architecture import Model
 from planner.export._degrees import Degrees
 from planner.export.registry import Request
 from planner.specs import Job
-from planner.split import split_slots, stage_layers
+from planner.split import virtual_layers
 
 FLASH = {"flash-1": "flash", "flash-2": "flash", "flash-3": "fused", "fused-softmax": "unfused", "unfused": "unfused"}
 OWN_STACKS = ("megatron-core", "megatron-lm-2021", "nemo", "nemo-tuned")  # presets that predict Megatron-Core itself
@@ -56,16 +54,7 @@ def sparse_list(model: Model) -> list[int]:
 
 def chunks(request: Request) -> list[int]:
     """Layers of every virtual stage, in the order that data flows through them, as tmplan splits them."""
-    job, plan = request.job, request.plan
-    if job.stack.uneven_stages == "flops":
-        return [int(stage_layers(job, plan, np.asarray(stage))) for stage in range(int(plan.pp))]
-    base, extra, (embedding, head) = split_slots(job, plan)
-    count, left = int(plan.pp) * int(plan.vpp), int(head)
-    found = [int(base) + (i < int(extra)) - int(embedding) * (i == 0) for i in range(count)]
-    for chunk in range(count - 1, -1, -int(plan.pp)):  # what the head displaces leaves the last rank's stages, the latest first
-        taken = min(left, found[chunk])
-        found[chunk], left = found[chunk] - taken, left - taken
-    return [*found[:-1], found[-1] - left]
+    return [int(count) for count in virtual_layers(request.job, request.plan)]
 
 
 def layout(counts: list[int], mtp: int) -> str:

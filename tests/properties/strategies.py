@@ -28,6 +28,14 @@ MIXTURES = {
 SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 
 
+def _short(result: Result, printer: Any, cycle: bool) -> None:
+    """A result as it prints itself: hypothesis would write out every column, then warn of the length in place of what failed."""
+    printer.text(repr(result))
+
+
+Result._repr_pretty_ = _short  # type: ignore[attr-defined]
+
+
 @st.composite
 def jobs(draw: st.DrawFn) -> Job:
     """Jobs over dense models, stacks, sizes, precisions and options; small enough to search whole."""

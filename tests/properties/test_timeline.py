@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import experts, shard, split
+from planner import experts, shard, split, stagecosts
 from planner.evaluate import evaluate
 from planner.passes import BACKWARD, FORWARD, INPUTS, WEIGHTS, order, virtual_stage
 from planner.plan import Plan
@@ -104,6 +104,20 @@ def test_no_step_is_shorter_than_its_work(found: tuple[Plan, int, tuple[Rank, ..
 def piped(draw: st.DrawFn) -> Result:
     """Plans with a pipeline."""
     return searched(draw(any_job()), PIPELINES)
+
+
+@SETTINGS
+@given(piped(), st.data())
+def test_virtual_stages_hold_the_layers_of_their_rank(result: Result, data: st.DataObject) -> None:
+    """No virtual stage holds fewer than no layers; together those of a rank hold its layers, and all of them each kind the model has."""
+    job, plan = result.job, one(result, data)
+    found = stagecosts.virtual_kinds(job, plan)
+    ranks = split.stage_layers(job, plan.column(), np.arange(plan.pp)[:, None])[:, 0]
+    for rank, layers in enumerate(ranks):
+        assert sum(found.all[virtual_stage(plan, rank, chunk), 0] for chunk in range(plan.vpp)) == layers
+    assert (found.all >= 0).all() and (found.dense >= 0).all()
+    if job.model.experts:
+        assert (found.sparse >= 0).all() and found.sparse.sum() == pytest.approx(job.model.sparse_layers + job.model.mtp_layers)
 
 
 @SETTINGS
