@@ -9,6 +9,8 @@ import numpy as np
 
 from planner.advice import Nearest
 from planner.costs import Estimate
+from planner.evaluate import evaluate
+from planner.fastest import fastest
 from planner.plan import Plan
 from planner.search import Result, search, why_refused
 from planner.space import Space
@@ -82,8 +84,13 @@ class Nothing:
 
 def best(job: Job, space: Space, cancelled: Cancel = None) -> Found | Nothing:
     """The fastest plan that fits, or why there is none; Cancelled as search."""
-    result = search(job, space, cancelled=cancelled)
-    return first(result) or Nothing(why_none(result, cancelled))
+    return best_fitting(job, space, cancelled) or Nothing(why_none(search(job, space, cancelled=cancelled), cancelled))
+
+
+def best_fitting(job: Job, space: Space, cancelled: Cancel = None) -> Found | None:
+    """The fastest plan that fits, None where nothing does; Cancelled as search."""
+    plan = fastest(job, space, cancelled=cancelled)
+    return None if plan is None else Found(job, plan, evaluate(job, plan))
 
 
 def first(result: Result) -> Found | None:

@@ -13,8 +13,9 @@ import numpy as np
 
 from planner import estimate as est
 from planner import layercosts, stagecosts
+from planner.axes import FIRST, runs
 from planner.costs import Sharding, StageCost, Totals
-from planner.lattice import FIRST, Lattice
+from planner.lattice import SHARDING_FIELDS, Lattice
 from planner.plan import Column, Plan
 from planner.specs import Job
 
@@ -28,6 +29,12 @@ class Pairs(NamedTuple):
     sharding_row: Column
     totals: Totals
     recompute_layers: Column
+
+    def plan(self, lattice: Lattice, row: int) -> Plan:
+        """One of these plans."""
+        pipeline, sharding = lattice.pipeline.one(int(self.pipeline_row[row])), lattice.shardings.one(int(self.sharding_row[row]))
+        own = {name: getattr(sharding, name) for name in SHARDING_FIELDS}
+        return pipeline.with_(recompute_layers=int(self.recompute_layers[row]), **own)
 
 
 class Blocks:
@@ -50,7 +57,7 @@ class Blocks:
         assert lat.sharding is not None
         counts = lat.count[lo:hi]
         rows = np.repeat(np.arange(hi - lo), counts)
-        shards = np.arange(len(rows)) + np.repeat(lat.first[lo:hi] - (np.cumsum(counts) - counts), counts)
+        shards = runs(lat.first[lo:hi], counts)
         plan = lat.pipeline.take(slice(lo, hi))
         place = layercosts.taken(self.edges, self.edge_row[lo:hi])
         cost = stagecosts.stage_cost(self.job, plan, place, layercosts.taken(self.layers, self.layer_row[lo:hi]))

@@ -8,7 +8,7 @@ from itertools import product
 
 import numpy as np
 
-from planner.lattice import divisors
+from planner.axes import divisors
 from planner.plan import FIELDS, FROM_ZERO, Column, Plan
 from planner.rules import ARGS, RULES
 from planner.space import Space

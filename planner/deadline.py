@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from planner.best import Cancel, Found, Nothing, best, first, grown
+from planner.best import Cancel, Found, Nothing, best, best_fitting, grown
 from planner.budget import Budget, budget, train_steps
 from planner.compute import narrow_gain
 from planner.errors import FieldError
@@ -14,7 +14,7 @@ from planner.goodput import mtbf_seconds, restart_share
 from planner.inputs import Inputs, node_size, resolve, run_of
 from planner.parameters import attention_matrices, mlp_work
 from planner.plan import Plan
-from planner.search import Cancelled, search
+from planner.search import Cancelled
 from planner.space import Space
 from planner.specs import Job
 from planner.training import Run
@@ -96,8 +96,7 @@ def least_elapsed(job: Job, run: Run) -> float:
 
 def best_on(inputs: Inputs, space: Space, cancelled: Cancel = None) -> Best | None:
     """The fastest plan that fits these inputs, None where there is none or failures leave it no time to train; Cancelled as search."""
-    job = resolve(inputs)
-    return trained(inputs, first(search(job, space, cancelled=cancelled)))
+    return trained(inputs, best_fitting(resolve(inputs), space, cancelled))
 
 
 def trained(inputs: Inputs, found: Found | None) -> Best | None:

@@ -1,4 +1,4 @@
-"""AXES: every candidate value of every axis, grown one axis at a time; each rule prunes as soon as the fields it reads exist.
+"""The lattice of all allowed plans, grown one axis at a time; each rule prunes as soon as the fields it reads exist.
 
 The full product is never built. Degrees come first, then what each micro-batch does; the sharding, which depends on the degrees
 alone, is grown beside them and joined last, so that a plan is a pair of rows: one of `pipeline`, one of `shardings`.
@@ -6,23 +6,22 @@ alone, is grown beside them and joined last, so that a plan is a pair of rows: o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from planner import estimate as est
 from planner import layercosts, stagecosts
+from planner.axes import FIRST, SHARDING_AXES, Candidates, batch_axes, degree_axes, each, runs
 from planner.costs import Sharding
 from planner.memory import device_bytes
 from planner.plan import FIELDS, FROM_ZERO, Column, Plan
 from planner.rules import RULES, Rule
 from planner.space import Space
-from planner.specs import RECOMPUTES, SCHEDULES, Job
-from planner.split import chunk_layers, largest
+from planner.specs import Job
+from planner.split import largest
 
-FIRST = RECOMPUTES.index("first")
-Candidates = Callable[[Job, Plan], tuple[Column, Column | int]]  # values, and how many of them each row has
+SHARDING_FIELDS = frozenset({"zero", "dp_shard", "dp_replicate"})
 
 
 @dataclass(frozen=True)
@@ -42,80 +41,7 @@ class Lattice:
         return int(self.count.sum())
 
 
-def divisors(number: int) -> Column:
-    """All divisors of a number, ascending."""
-    small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
-    return np.array(sorted({*small, *(number // d for d in small)}), np.int64)
-
-
-def _each(values: Column) -> Candidates:
-    """The same candidates below every row."""
-
-    def candidates(job: Job, plan: Plan) -> tuple[Column, int]:
-        return np.tile(values, len(plan)), len(values)
-
-    return candidates
-
-
-def _first_layers(every: bool) -> Candidates:
-    """Layers to recompute in each virtual stage under `first`, otherwise none: one, where the search finds the fewest that fit, or every
-    number from 1 to one less than the stage holds, where the user bounds it.
-    """
-
-    def candidates(job: Job, plan: Plan) -> tuple[Column, Column]:
-        held = np.maximum(chunk_layers(job, plan) - 1, 0)
-        most = np.where(plan.recompute == FIRST, held if every else np.minimum(held, 1), 1)
-        start = np.repeat(np.cumsum(most) - most, most)
-        within = np.arange(int(most.sum())) - start
-        return np.where(np.repeat(plan.recompute == FIRST, most), within + 1, 0), most
-
-    return candidates
-
-
-def _replicas(job: Job, plan: Plan) -> tuple[Column, Column]:
-    """Replicas of the sharded groups: the divisors of dp below dp; dp itself where nothing is sharded."""
-    lists = {int(d): divisors(int(d)) for d in np.unique(plan.dp)}
-    lists = {d: v[:-1] if d > 1 else v for d, v in lists.items()}
-    rows = [lists[int(d)] if z else np.array([d]) for d, z in zip(plan.dp, plan.zero, strict=True)]
-    return np.concatenate(rows) if rows else np.empty(0, np.int64), np.array([len(r) for r in rows], np.int64)
-
-
-def _expert_tensor(job: Job, plan: Plan) -> tuple[Column, Column | int]:
-    """Ranks an expert may lie on: one; tp as well; or any number of them that divides the expert and the ranks."""
-    model = job.model
-    if not model.experts or job.stack.expert_tensor == "never":
-        return np.ones(len(plan), np.int64), 1
-    if job.stack.expert_tensor == "tp":
-        counts = np.where(plan.tp > 1, 2, 1)
-        values = np.repeat(plan.tp, counts)
-        values[np.cumsum(counts) - counts] = 1
-        return values, counts
-    world = divisors(job.cluster.gpus)
-    return _each(world[model.expert_ffn % world == 0])(job, plan)
-
-
-def axes(job: Job, space: Space) -> tuple[tuple[str, Candidates], ...]:
-    """The axes in the order they grow, with the candidates of each; `dp` follows from the others once pp is known."""
-    world = divisors(job.cluster.gpus)
-    return (
-        ("tp", _each(world[world <= job.model.heads])),
-        ("cp", _each(world[world <= job.sequence])),
-        ("pp", _each(world[world <= job.model.layers])),
-        ("ep", _each(world[np.isin(world, divisors(job.model.experts))] if job.model.experts else np.ones(1, np.int64))),
-        ("etp", _expert_tensor),
-        ("schedule", _each(np.array(sorted(SCHEDULES.index(name) for name in job.stack.schedules)))),
-        ("vpp", _each(np.arange(1, job.model.layers + 3))),
-        ("sequence_parallel", _each(np.arange(2))),
-        ("micro_batch", _each(divisors(job.global_batch))),
-        ("recompute", _each(np.arange(len(RECOMPUTES)))),
-        ("recompute_layers", _first_layers("recompute_layers" in space.bounds)),
-    )
-
-
-SHARDING_AXES: tuple[tuple[str, Candidates], ...] = (("zero", _each(np.arange(4))), ("dp_replicate", _replicas))
-
-
-class _Growth:
+class Growth:
     """One tree of rows as it grows: its plan so far, the fields it has, the row of the degrees each row descends from."""
 
     def __init__(self, job: Job, space: Space, refused: dict[str, int]) -> None:
@@ -124,11 +50,17 @@ class _Growth:
         self.known: set[str] = set()
         self.parent = np.zeros(1, np.int64)
 
+    def taken(self, rows: Column) -> Growth:
+        """A tree of some rows, to grow on its own; what it refuses is not counted with the others."""
+        own = Growth(self.job, self.space, {})
+        own.plan, own.known, own.parent = self.plan.take(rows), set(self.known), self.parent[rows]
+        return own
+
     def add(self, name: str, candidates: Candidates) -> None:
         """Grow by one axis, within the user's bounds, then prune."""
         bounds = self.space[name]
         if bounds.only is not None and name not in ("dp_replicate", "recompute_layers"):
-            candidates = _each(np.array(bounds.only, np.int64))  # tried even where no divisor, so that a rule says why not
+            candidates = each(np.array(bounds.only, np.int64))  # tried even where no divisor, so that a rule says why not
         values, counts = candidates(self.job, self.plan)
         self.parent = np.repeat(self.parent, counts)
         columns = {f: np.repeat(getattr(self.plan, f), counts) for f in FIELDS if f in self.known}
@@ -193,25 +125,28 @@ def grow(job: Job, space: Space, *, hopeless: bool = False) -> Lattice:
     Plans that cannot fit, whatever else they choose, are refused as soon as that is certain: their states alone are too large, or the
     least that their micro-batch needs is too much beside the smallest states. `hopeless` keeps them, for a job nothing of which fits.
     """
-    refused: dict[str, int] = {}
-    tree = _Growth(job, space, refused)
-    sides: _Sides | None = None
-    for name, candidates in axes(job, space):
+    tree, sides = degrees(job, space, hopeless=hopeless)
+    for name, candidates in batch_axes(job, space):
+        tree.add(name, candidates)
+        if name == "micro_batch" and not hopeless:
+            sides.prune_live(tree)
+    return sides.lattice(tree)
+
+
+def degrees(job: Job, space: Space, *, hopeless: bool = False) -> tuple[Growth, Sides]:
+    """Every allowed combination of degrees, and its shardings; those whose states cannot fit are refused but for `hopeless`."""
+    tree = Growth(job, space, {})
+    for name, candidates in degree_axes(job):
         tree.add(name, candidates)
         if name == "pp":
             tree.derive("dp", job.cluster.gpus // np.maximum(tree.plan.tp * tree.plan.cp * tree.plan.pp, 1))
-        if name == "vpp":
-            sides = _Sides(tree, hopeless)
-        if name == "micro_batch" and sides and not hopeless:
-            sides.prune_live(tree)
-    assert sides is not None
-    return Lattice(tree.plan, sides.plan, sides.cost, sides.first[tree.parent], sides.count[tree.parent], refused)
+    return tree, Sides(tree, hopeless)
 
 
-class _Sides:
+class Sides:
     """The shardings of every row of degrees, what they cost, and of each row the first and how many there are."""
 
-    def __init__(self, tree: _Growth, hopeless: bool) -> None:
+    def __init__(self, tree: Growth, hopeless: bool) -> None:
         side = _shardings(tree)
         self.cost = est.sharding(tree.job, side.plan) if len(side.parent) else None
         if self.cost and not hopeless:
@@ -225,7 +160,16 @@ class _Sides:
         self.first = np.cumsum(self.count) - self.count
         tree.parent = np.arange(len(self.count))
 
-    def prune_live(self, tree: _Growth) -> None:
+    def lattice(self, tree: Growth) -> Lattice:
+        """The plans of what has grown below the degrees, each with its shardings."""
+        return Lattice(tree.plan, self.plan, self.cost, self.first[tree.parent], self.count[tree.parent], tree.refused)
+
+    def used(self, tree: Growth) -> Plan:
+        """The shardings of what has grown below the degrees."""
+        own = np.unique(tree.parent)
+        return self.plan.take(runs(self.first[own], self.count[own]))
+
+    def prune_live(self, tree: Growth) -> None:
         """Refuse micro-batches that need too much beside the smallest states of their degrees."""
         if not len(tree.parent) or not self.cost:
             return
@@ -234,9 +178,9 @@ class _Sides:
         tree.keep(device_bytes(tree.job, needed) <= tree.job.memory_limit, "activations")
 
 
-def _shardings(tree: _Growth) -> _Growth:
+def _shardings(tree: Growth) -> Growth:
     """Every allowed sharding of each row of degrees."""
-    side = _Growth(tree.job, tree.space, tree.refused)
+    side = Growth(tree.job, tree.space, tree.refused)
     side.plan, side.known, side.parent = tree.plan, set(tree.known), np.arange(len(tree.parent))
     for name, candidates in SHARDING_AXES:
         side.add(name, candidates)

@@ -8,14 +8,17 @@ from typing import Any
 import numpy as np
 
 from planner import presets
+from planner.axes import batch_axes, divisors, each
 from planner.errors import TmplanError
 from planner.fields import BY_KEY, Field, Value
 from planner.inputs import Inputs, resolve, shown
-from planner.lattice import grow
+from planner.lattice import Growth, Sides, degrees
 from planner.plan import Plan
 from planner.space import Bounds, Space, known
-from planner.specs import Job
+from planner.specs import RECOMPUTES, Job
+from planner.split import chunk_layers
 
+SIDES = ("zero", "dp_replicate")
 TRIES = 256  # candidates looked at before a step is given up: a tenth of a second
 
 
@@ -23,14 +26,41 @@ def axis_values(job: Job, space: Space, axis: str) -> tuple[int, ...]:
     """The values of an axis that some valid plan has within the other bounds, ascending; a plan need not fit."""
     known(axis)
     freed = space.with_(axis, Bounds(None, 1) if axis == "recompute_layers" else None)
-    lattice = grow(job, freed, hopeless=True)
-    if axis not in ("zero", "dp_replicate"):
-        return tuple(int(value) for value in np.unique(getattr(lattice.pipeline, axis)))
-    edge = np.zeros(len(lattice.shardings) + 1, np.int64)  # +1 where the shardings of some pipeline row begin, -1 behind them
-    np.add.at(edge, lattice.first, 1)
-    np.add.at(edge, lattice.first + lattice.count, -1)
-    used = lattice.shardings.take(np.flatnonzero(np.cumsum(edge)[:-1]))
-    return tuple(int(value) for value in np.unique(bounded(used, axis)))
+    tree, sides = degrees(job, freed, hopeless=True)
+    sequence, (micro_batch, _), *rest = batch_axes(job, freed)
+    tree.add(*sequence)
+    only = freed["micro_batch"].only
+    possible, found = _possible(job, tree, sides, axis), set[int]()
+    for sizes in [only] if only else divisors(job.global_batch):  # the smallest first: most of what is valid at all is valid with it
+        if not possible - found:
+            break
+        branch = tree.taken(_undecided(tree, axis, found))
+        branch.add(micro_batch, each(np.atleast_1d(sizes)))
+        for more in rest:
+            branch.add(*more)
+        found |= _values(bounded(sides.used(branch), axis) if axis in SIDES else getattr(branch.plan, axis))
+    return tuple(sorted(found))
+
+
+def _possible(job: Job, tree: Growth, sides: Sides, axis: str) -> set[int]:
+    """Values of an axis beyond which no plan has any, once the degrees are known."""
+    if axis in SIDES:
+        return _values(bounded(sides.plan, axis))
+    if axis in tree.known:
+        return _values(getattr(tree.plan, axis))
+    if axis == "micro_batch":
+        return _values(divisors(job.global_batch))
+    return set(range(len(RECOMPUTES) if axis == "recompute" else int(np.max(chunk_layers(job, tree.plan), initial=0))))
+
+
+def _undecided(tree: Growth, axis: str, found: set[int]) -> Any:
+    """Rows of the degrees below which a value may be that is not found yet."""
+    return np.flatnonzero(~np.isin(getattr(tree.plan, axis), sorted(found)) | (axis not in tree.known))
+
+
+def _values(column: Any) -> set[int]:
+    """The distinct values of a column."""
+    return {int(value) for value in np.unique(column)}
 
 
 def bounded(plan: Plan, axis: str) -> Any:

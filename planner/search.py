@@ -9,11 +9,12 @@ from functools import cached_property
 import numpy as np
 
 from planner import estimate as est
+from planner.axes import FIRST
 from planner.band import band
 from planner.blocks import Blocks
 from planner.costs import Estimate
 from planner.evaluate import evaluate, stages
-from planner.lattice import FIRST, Lattice, grow
+from planner.lattice import SHARDING_FIELDS, Lattice, grow
 from planner.plan import FIELDS, Column, Plan
 from planner.rules import SENTENCES
 from planner.space import Space
@@ -116,9 +117,6 @@ class Result:
                 if same and (solved or self.recompute_layers[before + k] == plan.recompute_layers):
                     return before + k
         return None
-
-
-SHARDING_FIELDS = frozenset({"zero", "dp_shard", "dp_replicate"})
 
 
 def search(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from planner import stagecosts
-from planner.lattice import Lattice, divisors, grow
+from planner.axes import divisors
+from planner.lattice import Lattice, grow
 from planner.plan import FIELDS, Column, Plan, columns_of
 from planner.rules import RULES, SENTENCES
 from planner.space import Space

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from planner import estimate as est
 from planner import parameters, shard, split, stagecosts, traffic
 from planner.architecture import Model
+from planner.axes import divisors
 from planner.compute import linear_shapes
 from planner.evaluate import evaluate
 from planner.experts import expert_shapes
 from planner.explained import headlines
 from planner.formula import Step
-from planner.lattice import divisors
 from planner.plan import Plan
 from planner.schedule import model_flops
 from planner.search import search

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner import stagecosts
+from planner.axes import divisors
 from planner.evaluate import evaluate, stages
-from planner.lattice import divisors
 from planner.plan import FIELDS, Plan, columns_of, distinct
 from planner.search import search
 from planner.space import Bounds, Space

@@ -1,0 +1,74 @@
+"""The fastest plan alone is the one that the whole search ranks first, and the bounds that spare it the others are bounds."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner import fastest as quick
+from planner.evaluate import evaluate
+from planner.fastest import fastest, least_steady, least_step
+from planner.search import Cancelled, Result, search
+from planner.space import Space
+from planner.specs import Job
+from tests.planner.jobs import example, mixture
+from tests.properties.strategies import SETTINGS, any_job, any_result, many
+
+TEXTS = {
+    "tp": ("<=2", ">=2", "1,4"), "pp": ("1", ">=2", "2,4"), "cp": ("1", "2"), "ep": ("1", ">=2"), "zero": ("0", "1", ">=2"),
+    "micro_batch": ("1", "<=2", "2,4,6"), "recompute": ("none", "full", "first"), "recompute_layers": ("1", ">=2"),
+    "dp_replicate": ("1", ">=2"),
+}  # fmt: skip
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> Space:
+    """A few bounds, which may leave nothing."""
+    space = Space()
+    for axis in draw(st.lists(st.sampled_from(sorted(TEXTS)), max_size=3, unique=True)):
+        space = space.with_(axis, draw(st.sampled_from(TEXTS[axis])))
+    return space
+
+
+@SETTINGS
+@given(any_job(), spaces())
+def test_it_is_the_plan_that_the_search_ranks_first(job: Job, space: Space) -> None:
+    """Whatever is asked and bounded: the same plan, of plans that take alike the same one, and none where none fits."""
+    result = search(job, space)
+    assert fastest(job, space) == (result.plan(int(result.order[0])) if len(result.order) else None)
+
+
+@pytest.mark.parametrize("few", range(1, 8))
+def test_of_plans_that_take_alike_it_is_the_first_of_the_lattice(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """However many are looked at first: here ep 8, etp 2 and ep 16, etp 1 come to the same step to the last bit."""
+    job = mixture("deepseek-v3-671b", 3, gpus=48, gpus_per_node=6, sequence=1024, global_batch=48, optimizer="sgd", stack="nemo-tuned")
+    job = replace(job, offload_optimizer=True, overlap_experts=True, precision="fp8")
+    result = search(job)
+    steps = result.step_seconds[result.order]
+    alike = result.plans(result.order[steps == steps[0]])
+    assert {(8, 2), (16, 1)} <= set(zip(alike.ep.tolist(), alike.etp.tolist(), strict=True))
+    monkeypatch.setattr(quick, "FEW", few)
+    assert fastest(job) == result.plan(int(result.order[0]))
+
+
+@SETTINGS
+@given(any_result(), st.data())
+def test_no_step_is_shorter_than_its_bounds(result: Result, data: st.DataObject) -> None:
+    """Layers alone take less than the pipeline with nothing recomputed, that less than the step, whatever is sharded and repeated."""
+    job, plan = result.job, many(result, data)
+    step = evaluate(job, plan).step
+    sizes = np.unique(plan.micro_batch)
+    steady = least_steady(job, plan, sizes)[np.arange(len(plan)), np.searchsorted(sizes, plan.micro_batch)]
+    plain = plan.with_(recompute=0 * plan.pp, recompute_layers=0 * plan.pp)
+    least = least_step(job, plain, np.zeros(len(plan)))
+    assert (steady <= least * (1 + 1e-12)).all() and (least <= step * (1 + 1e-12)).all()
+
+
+def test_it_can_be_stopped() -> None:
+    """Cancelled, as the search."""
+    with pytest.raises(Cancelled):
+        fastest(example(), cancelled=lambda: True)
