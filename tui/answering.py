@@ -15,6 +15,7 @@ from planner.errors import FieldError, TmplanError
 from planner.planfile import Document
 from tui import document as edits
 from tui.before import Before
+from tui.bindings import key_of
 from tui.history import History, Kept
 from tui.panes import Panes
 from tui.planning import Answer, Question
@@ -143,7 +144,8 @@ class Answering(Panes):
         if answer.thinking:
             return [("Nothing fits; working out what is nearest, and what would help …", "dim")]
         shown = "no plan passes the filter" if self.view.filter else "every plan fits" if self.view.unfit else "no plans"
-        return [(f"{shown}; {'/ changes the filter' if self.view.filter else '! shows the others'}", "dim")]
+        way = f"{key_of('filter')} changes the filter" if self.view.filter else f"{key_of('misfits')} shows the others"
+        return [(f"{shown}; {way}", "dim")]
 
     # ── what was before ──────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from planner.errors import TmplanError
+from tui.bindings import key_of
 from tui.editor import LineEdit
 from tui.prompt import Prompt
 from tui.viewing import Viewing
@@ -26,7 +27,7 @@ class Asking(Viewing):
             self.foot.say(f"unpinned; {count(len(self.pins))} left" if self.pins else "unpinned; none is left")
         else:
             self.pins.append(plan)
-            self.foot.say(f"pinned; c compares {count(len(self.pins))} and the one under the cursor")
+            self.foot.say(f"pinned; {key_of('compare')} compares {count(len(self.pins))} and the one under the cursor")
         self.table.pins = tuple(self.pins)
         self.table.redraw()
         self.show_detail()
@@ -34,7 +35,7 @@ class Asking(Viewing):
     def action_compare(self) -> None:
         """The pinned plans and the one under the cursor side by side, term by term."""
         if not self.pins:
-            self.foot.say("compared with the first plan; m pins others to compare with")
+            self.foot.say(f"compared with the first plan; {key_of('pin')} pins others to compare with")
         self.open_page("compare")
 
     def action_whynot(self) -> None:

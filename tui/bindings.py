@@ -1,4 +1,4 @@
-"""The one table of keys. Dispatch, the hints line, the help screen and the palette all read it, through `active`.
+"""The one table of keys. Dispatch, hints, help and palette read it through `active`, sentences through `key_of`.
 
 Only keys that every terminal and tmux deliver over plain SSH: no alt, no ctrl or shift chords that arrive as something else.
 """
@@ -152,9 +152,15 @@ def where(binding: Binding) -> str:
     return "" if set(binding.contexts) == set(ALL) else f" ({', '.join(CONTEXTS[context] for context in binding.contexts)})"
 
 
-def with_keys(sentence: str) -> str:
-    """A sentence that names bindings in braces, with the first key that each has now: `{undo} takes it back`."""
-    return sentence.format_map({b.id: shown(b.keys[0]) if b.keys else "(no key)" for b in active()})
+def key_of(name: str, none: str = "(no key)") -> str:
+    """The first key that the binding of this id has now, as a person reads it; `none` where it has none. Every sentence asks here."""
+    keys = {binding.id: binding.keys for binding in active()}[name]
+    return shown(keys[0]) if keys else none
+
+
+def with_keys(sentence: str, **words: str) -> str:
+    """A sentence of tmplan's own that names bindings in braces, with the keys they have now: `{undo} takes it back`; `words` beside."""
+    return sentence.format_map({b.id: key_of(b.id) for b in active()} | words)
 
 
 def lookup(context: str, key: str) -> Binding | None:

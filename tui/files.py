@@ -15,6 +15,7 @@ from planner import planfile, wholefile
 from planner.columns import predictions
 from planner.errors import TmplanError
 from planner.planfile import Document
+from tui.bindings import key_of
 from tui.editor import LineEdit
 from tui.history import Kept, Moment
 from tui.prompt import Prompt, Question
@@ -92,7 +93,7 @@ class Files(Reaching):
             self.foot.say(str(error), "bad")
             return str(error)
         self.take_over(opened, path, f"opened {path.name}")
-        self.foot.say(f"opened {path}; u goes back", "good")
+        self.foot.say(f"opened {path}; {key_of('undo')} goes back", "good")
         return None
 
     def take_over(self, opened: Document, path: Path | None, label: str) -> None:
@@ -171,7 +172,7 @@ class Files(Reaching):
             document = planfile.loads(text, where="what you edited")
         except TmplanError as error:
             self._unread = text
-            self.foot.say(f"{error}; E opens it again, it lies in {path}", "bad")
+            self.foot.say(f"{error}; {key_of('editor')} opens it again, it lies in {path}", "bad")
             return
         self.table.chosen = document.plan
         self.replace(document, "edited in the editor")

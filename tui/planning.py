@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from planner.errors import TmplanError
 from planner.inputs import Inputs, resolve
 from planner.space import Space
+from tui.bindings import key_of
 from tui.rows import View, ranked
 
 if TYPE_CHECKING:
@@ -171,4 +172,5 @@ def advice(result: Result, cancelled: Callable[[], bool]) -> tuple[tuple[tuple[s
         return (head, ("", "text"), *((f"{count:>13,}  {sentence}", "text") for sentence, count in why_refused(result.counts))), None
     told = tuple((f"• {change.sentence}", "text") for change in found.advice)
     help = ("What would make a plan fit, the fastest first:", "title") if told else ("Nothing tried alone makes a plan fit.", "title")
-    return ((found.sentence, "bad"), ("", "text"), help, *told, ("", "text"), ("! shows the plans that do not fit.", "dim")), found.plan
+    way = (f"{key_of('misfits')} shows the plans that do not fit.", "dim")
+    return ((found.sentence, "bad"), ("", "text"), help, *told, ("", "text"), way), found.plan

@@ -23,6 +23,7 @@ from textual.widget import Widget
 from planner.plan import Plan
 from planner.planfile import Document
 from tui import themes
+from tui.bindings import key_of
 from tui.detail import Detail
 from tui.form import Form
 from tui.help import Help
@@ -38,7 +39,13 @@ from tui.status import Foot, Small, StatusLine, Tabs
 from tui.table import Table
 from tui.welcome import Welcome
 
+LEFT = "typed when the program was closed"  # of a text that was not entered; the session keeps this
 SETTLE = 0.08  # seconds the cursor rests before the detail of its plan is worked out
+
+
+def again(typed: str, told: str) -> tuple[str, str]:
+    """What a field of a session holds that was not taken, and why: of a text left in an open editor, the key that goes on with it now."""
+    return typed, f"{LEFT}; {key_of('edit')} takes it" if told.startswith(LEFT) else told
 
 
 class Program(App[None], inherit_bindings=False):
@@ -75,7 +82,7 @@ class Program(App[None], inherit_bindings=False):
         self.pane, self.form, self.zoomed = "plans", FORMS[2], False
         self.forms = {name: Form(name) for name in FORMS}
         for form in self.forms.values():
-            form.refused |= {entry.key: state.refused[entry.key] for entry in form.entries if entry.key in state.refused}
+            form.refused |= {entry.key: again(*state.refused[entry.key]) for entry in form.entries if entry.key in state.refused}
         self.table, self.detail, self.aside = Table(), Detail(), PagePane("compare")
         self.table.chosen = self.document.plan if state.chosen is None else state.chosen
         self.table.wanted, self.table.pins = state.columns, tuple(state.pins)
@@ -162,7 +169,7 @@ class Program(App[None], inherit_bindings=False):
         self.planner.stop()
         for form in self.forms.values():
             if form.edit and not form.edit.fresh:  # typed and not entered: there again next time
-                form.refused.setdefault(form.entry.key, (form.edit.text, "typed when the program was closed; enter takes it"))
+                form.refused.setdefault(form.entry.key, (form.edit.text, LEFT))
         self.keep()
         self.exit(return_code=code)
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from planner.columns import COLUMNS
 from planner.errors import TmplanError
 from tui import themefiles, themes
+from tui.bindings import key_of
 from tui.editor import LineEdit
 from tui.filter import parse_filter
 from tui.prompt import Prompt
@@ -63,9 +64,8 @@ class Viewing(WhatIf):
             self.look_at(replace(self.view, filter=" ".join(text.split())))
             return None
 
-        self.ask(
-            Prompt("filter", done, LineEdit.of(self.view.filter), "like mem<72 tp=8 recompute=full fits; empty shows all; ? tells more")
-        )
+        help = f"like mem<72 tp=8 recompute=full fits; empty shows all; {key_of('help')} tells more"
+        self.ask(Prompt("filter", done, LineEdit.of(self.view.filter), help))
 
     def action_theme(self) -> None:
         """Choose a theme for now; config.toml keeps one."""

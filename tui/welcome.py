@@ -6,19 +6,25 @@ from collections.abc import Iterable
 
 from textual.events import Key
 
-from tui.bindings import with_keys
+from tui.bindings import PLANS, key_of, lookup, with_keys
 from tui.lines import Line, LinePane
 
 SENTENCES = (  # keys by the names of their bindings
     "{cluster} {model} {batch} and {edit} change cluster, model and batch; every change plans anew.",
-    "{plans} and the arrows go through the plans; {explain} explains one, {export} exports it.",
+    "{plans} and {arrows} go through the plans; {explain} explains one, {export} exports it.",
     "{help} tells every key, {commands} finds any command, {undo} takes back any edit, {quit} quits.",
 )
 
 
 def told() -> list[str]:
     """The lines, with the keys as they are now."""
-    return list(map(with_keys, SENTENCES))
+    return [with_keys(sentence, arrows=arrows()) for sentence in SENTENCES]
+
+
+def arrows() -> str:
+    """What goes up and down: the arrows while both do, else the keys that do."""
+    moved = [lookup(PLANS, name) for name in ("down", "up")]
+    return "the arrows" if [b and b.id for b in moved] == ["down", "up"] else f"{key_of('down')} {key_of('up')}"
 
 
 class Welcome(LinePane):

@@ -12,6 +12,7 @@ from planner.errors import TmplanError, fault
 from planner.space import AXES, Bounds
 from tui import document as edits
 from tui.before import Before
+from tui.bindings import key_of
 from tui.exportkey import Exporting
 from tui.history import Kept, Moment
 
@@ -79,7 +80,7 @@ class WhatIf(Exporting):
         value = step_axis(values, self.document.space[axis], sign)
         if value is None:
             told = "no value is legal beside the other bounds" if not values else f"{'the last' if sign > 0 else 'the first'} legal value"
-            self.foot.say(f"{edits.BY_KEY[axis].label}: {told}; * frees it")
+            self.foot.say(f"{edits.BY_KEY[axis].label}: {told}; {key_of('free')} frees it")
             return
         self.edit(lambda document: replace(document, space=document.space.with_(axis, Bounds((value,)))), axis)
 
@@ -126,7 +127,7 @@ class WhatIf(Exporting):
         if undone is None:
             self.foot.say("there is no edit to take back")
             return
-        self.moved(at, f"took back: {undone.label}; U does it again")
+        self.moved(at, f"took back: {undone.label}; {key_of('redo')} does it again")
 
     def action_redo(self) -> None:
         """Do an edit again that was taken back."""
@@ -167,7 +168,7 @@ class WhatIf(Exporting):
         self.table.before = self.before()
         self.table.redraw()
         if not self.back:
-            self.foot.say("compared with nothing; [ compares with the edit before")
+            self.foot.say(f"compared with nothing; {key_of('edit-before')} compares with the edit before")
             return
         after = self.history.before(self.back - 1)
         told = f"compared with before: {after.label if after else ''}"
