@@ -21,7 +21,7 @@ from planner.columns import (
 )
 from planner.specs import GIB, Job
 from tui.axes import idle
-from tui.layout import PANES
+from tui.bindings import key_of
 from tui.lines import Line, Run, fit, rule
 from tui.pagepane import PagePane
 from tui.pages.writing import alike_stages, one
@@ -60,8 +60,6 @@ def sentence(job: Job, plan: Plan) -> tuple[str, str]:
 class Detail(PagePane):
     """A scrolled view of one plan, or the page that is open in its place."""
 
-    digit = str(PANES.index("detail") + 1)
-
     def __init__(self) -> None:
         super().__init__("detail")
         self.job: Job | None = None
@@ -70,6 +68,10 @@ class Detail(PagePane):
         self.cheap = True  # only the bars are in view: cheap enough to follow the cursor at once
         self._stages: list[dict[str, Any]] | None = None
         self._trees: dict[str, Step] | None = None
+
+    @property
+    def way(self) -> str:
+        return key_of("detail", "")
 
     def show(self, job: Job | None, plan: Plan | None, estimate: Estimate | None = None) -> None:
         """Show a plan of a job, from where the pane is scrolled to; None: nothing. `estimate`: its numbers, where they are known."""
@@ -98,7 +100,7 @@ class Detail(PagePane):
             return
         if self.titled:
             note = self.job.cluster.calibration if self.job else ""
-            yield rule(self.digit, "detail", note, self.current, width)
+            yield rule(self.way, "detail", note, self.current, width)
         yield from islice(self._content(width), self.top, self.top + height)
 
     def _content(self, width: int) -> Iterator[Line]:

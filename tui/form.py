@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from rich.cells import cell_len
 from textual.events import Key
 
+from tui.bindings import key_of
 from tui.document import ENTRIES, Entry, Texts
 from tui.editor import LineEdit
-from tui.layout import PANES, TITLES
+from tui.layout import TITLES
 from tui.lines import Line, LinePane, Run, rule
 
 LABEL = 16  # cells of a label
@@ -95,7 +96,7 @@ class Form(LinePane):
         if self.titled:
             hidden = len(self.entries) > room and (self.current or not self.note)
             note = f"{self.at + 1}/{len(self.entries)}" if hidden else self.note
-            yield rule(str(PANES.index(group) + 1), TITLES[group], note, self.current, width)
+            yield rule(key_of(group, ""), TITLES[group], note, self.current, width)
         for i in range(self.top, min(self.top + room, len(self.entries))):
             yield self._line(self.entries[i], i == self.at and self.current, width)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from textual.geometry import Region
 
 FORMS = ("cluster", "model", "batch", "run")
-PANES = ("cluster", "model", "batch", "plans", "detail", "run")  # in the order of their digits, 1 to 6
+PANES = ("cluster", "model", "batch", "plans", "detail", "run")  # in the order of the digits that the registry gives them
 FOLDED = "run"  # a form that is its title alone while another is in use and there is no room for all
 TITLES = {"cluster": "cluster", "model": "model", "batch": "parallelism and batch", "plans": "plans", "detail": "detail",
           "run": "training run"}  # fmt: skip

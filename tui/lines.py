@@ -127,14 +127,19 @@ def _width(line: Line) -> int:
     return sum(len(text) if text.isascii() else cell_len(text) for text, _ in line)
 
 
-def rule(number: str, title: str, note: str, current: bool, width: int) -> list[Run]:
-    """The line above a pane: its digit and name, and a note at the right."""
-    head = f" {number} {title} " if number else f" {title} "
+def rule(key: str, title: str, note: str, current: bool, width: int) -> list[Run]:
+    """The line above a pane: the key that goes there, if there is one, its name, and a note at the right."""
+    head = named(key, title)
     tail = f" {note} " if note else ""
     fill = width - cell_len(head) - cell_len(tail) - 2
     if fill < 1:
         tail, fill = "", max(0, width - cell_len(head) - 1)
     return [("─", "rule"), (head, "title-on" if current else "title"), ("─" * fill, "rule"), (tail, "dim"), ("─", "rule")]
+
+
+def named(key: str, title: str) -> str:
+    """A pane's name behind the key that goes there, if there is one."""
+    return f" {key} {title} " if key else f" {title} "
 
 
 def wrap(text: str, width: int) -> list[str]:

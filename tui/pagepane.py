@@ -15,8 +15,6 @@ LEAST = 56  # cells that every page can be drawn in; a terminal too small to sho
 class PagePane(LinePane):
     """Lines of a page, scrolled. `title` is the page's name; the lines are made once for each width."""
 
-    digit = ""  # the digit of the pane, where it has one
-
     def __init__(self, id: str) -> None:
         super().__init__(id=id)
         self.page = ""
@@ -27,6 +25,11 @@ class PagePane(LinePane):
         self._found: Any = None
         self._made: tuple[int, Sequence[Line]] | None = None
         self._told: tuple[str, str] = ("", "dim")
+
+    @property
+    def way(self) -> str:
+        """The key that goes to the pane, where one does."""
+        return ""
 
     @property
     def body(self) -> int:
@@ -96,7 +99,7 @@ class PagePane(LinePane):
         more = f"{self.top + 1}-{min(self.top + room, len(lines))} of {len(lines)}" if len(lines) > room else ""
         if self.titled:
             title = TITLES.get(self.page, self.page or str(self.id))
-            yield rule(self.digit, title, "working …" if self.working else more, self.current, width)
+            yield rule(self.way, title, "working …" if self.working else more, self.current, width)
         yield from lines[self.top : self.top + room]
         if more and not self.titled:
             yield [(f" {more}", "dim")]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from tui.bindings import key_of
 from tui.hints import hints
 from tui.layout import PANES, shape
-from tui.lines import Line, LinePane, Run, wrap
+from tui.lines import Line, LinePane, Run, named, wrap
 from tui.prompt import Prompt
 
 
@@ -47,7 +48,7 @@ class StatusLine(LinePane):
 
 
 class Tabs(LinePane):
-    """The panes by their digits, for screens that show one at a time; at the right, what there is room for of notes on job and cluster."""
+    """The panes by their keys, for screens that show one at a time; at the right, what there is room for of notes on job and cluster."""
 
     def __init__(self) -> None:
         super().__init__(id="tabs")
@@ -61,7 +62,10 @@ class Tabs(LinePane):
             self.redraw()
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
-        runs = [(f" {digit} {name} ", "tab-on" if name == self.pane else "dim") for digit, name in enumerate(PANES, 1)]
+        names = {name: named(key_of(name, ""), name) for name in PANES}
+        if sum(map(len, names.values())) > width:  # keys of a person's own, too long: the names alone
+            names = {name: named("", name) for name in PANES}
+        runs = [(text, "tab-on" if name == self.pane else "dim") for name, text in names.items()]
         room, told = width - sum(len(text) for text, _ in runs) - 2, ""
         for note in filter(None, self.notes):
             longer = f"{note} · {told}" if told else note

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from planner.columns import BY_KEY, Column, write_gib
 from planner.specs import GIB
 from tui.before import HEADINGS, WIDTHS, Before
-from tui.layout import PANES
+from tui.bindings import key_of
 from tui.lines import Line, LinePane, Run, rule, wrap
 from tui.rows import FASTEST, View
 from tui.tablekeys import MORE, keys_within, table_keys
@@ -138,7 +138,7 @@ class Table(LinePane):
         if not self.top <= self.at < self.top + body:
             self.top = max(0, min(self.at - body // 2, len(self.rows) - body))
         if self.titled:
-            yield rule(str(PANES.index("plans") + 1), self._title(), self._position(body), self.current, width)
+            yield rule(key_of("plans", ""), self._title(), self._position(body), self.current, width)
         if not len(self.rows):
             for sentence, role in self.note:
                 yield from ([(f" {line}", role)] for line in wrap(sentence, width - 2)) if sentence else ([],)
