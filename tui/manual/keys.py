@@ -24,7 +24,7 @@ def keys_page() -> str:
         *(part for title, bindings in SECTIONS for part in (f"## {title}", _table(bindings))),
         "## Keys of your own",
         "The table `[keys]` of `config.toml` (`tmplan config --init` begins it) gives a name above another key, or a list of them; an empty"
-        " list takes all away. The hints line, the help and the palette show what you chose.",
+        " list takes all away. Hints, help, palette, titles and messages name what you chose.",
         block(["[keys]", 'filter = "ctrl+f"', 'down = ["j", "down", "ctrl+e"]', "export = []"], "toml"),
         "A character stands for itself; other keys are `enter`, `tab`, `shift+tab`, `space`, `esc`, `backspace`, `delete`, `insert`, `up`,"
         " `down`, `left`, `right`, `home`, `end`, `pgup`, `pgdn`, `f2` to `f9`, `f12`, and `ctrl+` with a letter. In one pane a key has one"
