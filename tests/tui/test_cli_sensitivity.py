@@ -92,5 +92,5 @@ def test_a_page_that_leaves_a_factor_out_says_so() -> None:
         counted = replace(result, counts=replace(result.counts, evaluated=many))
         found = work(Subject(Document(INPUTS), result.job, result.plan(int(result.order[0])), counted))
         text = " ".join(printed(draw(found, 80)).split())
-        assert ("Left out: each input +10%, for each search is of 300,001 plans" in text) == (many > MANY)
+        assert ("Left out: each input +10%, for each search is of 1,000,001 plans" in text) == (many > MANY)
         assert ("each input +10%: tokens/s" in text) == (many <= MANY)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tui.pages.subject import Subject
 
 ROOMY = 96  # cells from which values and steps stand beside the bars
-MANY = 300_000  # plans evaluated beyond which a page takes one factor alone
+MANY = 1_000_000  # plans of a job beyond which a page takes one factor alone: two would take some five seconds
 
 
 @dataclass(frozen=True)
