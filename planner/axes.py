@@ -74,7 +74,7 @@ def _expert_tensor(job: Job, plan: Plan) -> tuple[Column, Column | int]:
     return each(world[model.expert_ffn % world == 0])(job, plan)
 
 
-def degree_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
+def rank_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
     """The axes that say what lies on which rank, in the order they grow, with the candidates of each; `dp` follows once pp is known."""
     world = divisors(job.cluster.gpus)
     return (
@@ -83,6 +83,12 @@ def degree_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
         ("pp", each(world[world <= job.model.layers])),
         ("ep", each(world[np.isin(world, divisors(job.model.experts))] if job.model.experts else np.ones(1, np.int64))),
         ("etp", _expert_tensor),
+    )
+
+
+def stage_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
+    """The axes that say how a pipeline runs, grown below what lies on which rank."""
+    return (
         ("schedule", each(np.array(sorted(SCHEDULES.index(name) for name in job.stack.schedules)))),
         ("vpp", each(np.arange(1, job.model.layers + 3))),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -87,9 +88,9 @@ def best(job: Job, space: Space, cancelled: Cancel = None) -> Found | Nothing:
     return best_fitting(job, space, cancelled) or Nothing(why_none(search(job, space, cancelled=cancelled), cancelled))
 
 
-def best_fitting(job: Job, space: Space, cancelled: Cancel = None) -> Found | None:
-    """The fastest plan that fits, None where nothing does; Cancelled as search."""
-    plan = fastest(job, space, cancelled=cancelled)
+def best_fitting(job: Job, space: Space, cancelled: Cancel = None, within: float = math.inf) -> Found | None:
+    """The fastest plan that fits, None where nothing does in a step of `within` seconds; Cancelled as search."""
+    plan = fastest(job, space, within=within, cancelled=cancelled)
     return None if plan is None else Found(job, plan, evaluate(job, plan))
 
 

@@ -94,9 +94,14 @@ def least_elapsed(job: Job, run: Run) -> float:
     return steps * least_step(job) / (1.0 - restarting) if restarting < 1.0 else math.inf
 
 
-def best_on(inputs: Inputs, space: Space, cancelled: Cancel = None) -> Best | None:
-    """The fastest plan that fits these inputs, None where there is none or failures leave it no time to train; Cancelled as search."""
-    return trained(inputs, best_fitting(resolve(inputs), space, cancelled))
+def best_on(inputs: Inputs, space: Space, cancelled: Cancel = None, within: float = math.inf) -> Best | None:
+    """The fastest plan that fits these inputs; Cancelled as search.
+
+    None where there is none, where failures leave it no time to train, or where its steps alone take more than `within` seconds.
+    """
+    job = resolve(inputs)
+    steps = train_steps(float(run_of(inputs, job).train_tokens), float(job.global_batch), float(job.sequence))
+    return trained(inputs, best_fitting(job, space, cancelled, within / steps))
 
 
 def trained(inputs: Inputs, found: Found | None) -> Best | None:
@@ -115,7 +120,7 @@ def scan(
     progress: Callable[[int], None] | None = None,
     cancelled: Cancel = None,
 ) -> Iterator[tuple[Best | None, bool]]:
-    """Each count in turn: the best plan where there is one, and whether it was searched or ruled out by a bound."""
+    """Each count in turn: the best plan where one may be in time, and whether it was searched or ruled out by a bound."""
     for gpus in counts:
         if cancelled and cancelled():
             raise Cancelled
@@ -126,7 +131,7 @@ def scan(
             continue
         if progress:
             progress(gpus)
-        yield best_on(here, space, cancelled), True
+        yield best_on(here, space, cancelled, deadline_s), True
 
 
 def smallest(
@@ -144,16 +149,30 @@ def smallest(
     """
     counts = candidates(inputs)
     tried = ruled_out = 0
-    nearest: Best | None = None
     for here, searched in scan(inputs, space, deadline_s, counts, progress, cancelled):
         tried, ruled_out = tried + searched, ruled_out + (not searched)
-        if here is None:
-            continue
-        if here.budget.elapsed_seconds <= deadline_s:
+        if here is not None and here.budget.elapsed_seconds <= deadline_s:
             return Answer(deadline_s, here, counts, tried, ruled_out, None)
-        if nearest is None or here.budget.elapsed_seconds < nearest.budget.elapsed_seconds:
-            nearest = here
-    return Answer(deadline_s, None, counts, tried, ruled_out, nearest)
+    return Answer(deadline_s, None, counts, tried, ruled_out, _nearest(inputs, space, deadline_s, counts, progress, cancelled))
+
+
+def _nearest(
+    inputs: Inputs, space: Space, deadline_s: float, counts: tuple[int, ...], progress: Callable[[int], None] | None, cancelled: Cancel
+) -> Best | None:
+    """Of the counts that no bound rules out, the best plan that trains fastest; those that may be fastest are looked at first."""
+    found: Best | None = None
+    elapsed = math.inf
+    jobs = {gpus: resolve(on(inputs, gpus)) for gpus in counts}
+    least = {gpus: least_elapsed(job, run_of(on(inputs, gpus), job)) for gpus, job in jobs.items()}
+    for gpus in sorted((n for n in counts if least[n] <= deadline_s), key=lambda n: least[n]):
+        if least[gpus] >= elapsed:
+            break
+        if progress:
+            progress(gpus)
+        here = best_on(on(inputs, gpus), space, cancelled, elapsed)
+        if here is not None and here.budget.elapsed_seconds < elapsed:
+            found, elapsed = here, here.budget.elapsed_seconds
+    return found
 
 
 @dataclass(frozen=True)

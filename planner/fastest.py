@@ -15,14 +15,13 @@ from planner import estimate as est
 from planner import layercosts, schedule, stagecosts
 from planner.axes import Candidates, batch_axes, divisors
 from planner.blocks import Blocks
-from planner.lattice import Growth, Sides, degrees
+from planner.lattice import Growth, Sides, ranks, staged
 from planner.plan import Column, Plan, distinct
 from planner.search import Cancelled
 from planner.space import Space
 from planner.specs import Job
 from planner.split import DUALPIPE_V
 
-LAYER = tuple(axis for axis in layercosts.LAYER_AXES if axis != "micro_batch")
 ORDER = (
     "tp", "cp", "pp", "ep", "etp", "schedule", "vpp", "sequence_parallel", "micro_batch", "recompute", "recompute_layers", "zero",
     "dp_replicate",
@@ -39,28 +38,45 @@ class Fastest(NamedTuple):
     plan: Plan | None
 
 
-def fastest(job: Job, space: Space | None = None, *, cancelled: Callable[[], bool] | None = None) -> Plan | None:
-    """The plan that `search` ranks first; None where nothing fits. Cancelled if asked to stop."""
+def fastest(job: Job, space: Space | None = None, *, within: float = np.inf, cancelled: Callable[[], bool] | None = None) -> Plan | None:
+    """The plan that `search` ranks first; None where nothing fits, or nothing whose step takes no longer than `within` seconds.
+
+    Cancelled if asked to stop.
+    """
     space = space or Space()
-    tree, sides = degrees(job, space)
-    sequence, (micro_batch, _), *rest = batch_axes(job, space)
-    tree.add(*sequence)
-    if sides.cost is None or not len(tree.parent):
-        return None
+    tree = ranks(job, space)
+    layers = tree.taken(np.arange(len(tree.parent)))
+    layers.add(*batch_axes(job, space)[0])
     sizes = np.array(space["micro_batch"].only or divisors(job.global_batch), np.int64)
-    least, optimizer = least_steady(job, tree.plan, sizes), np.minimum.reduceat(sides.cost.optimizer_seconds, sides.first)
-    nearest = least.min(axis=1)
+    least = np.full((len(tree.parent), 2, len(sizes)), np.inf)
+    least[layers.parent, layers.plan.sequence_parallel] = least_steady(job, layers.plan, sizes)
+    nearest = least.min(axis=(1, 2), initial=np.inf)
     order, best, at, width = np.argsort(nearest), Fastest(np.inf, None), 0, FEW
-    while at < len(order) and nearest[order[at]] <= (reach := min(best.step * ROUNDED, LONGEST)):
-        rows = np.sort(order[at : at + width])  # as the lattice has them, which breaks ties
-        branch = tree.taken(rows)
-        branch.add(micro_batch, _sizes(sizes, least[rows] <= reach))
-        branch.keep(least_step(job, branch.plan, optimizer[branch.parent]) <= reach, None)
-        for axis in rest:
-            branch.add(*axis)
-        best = min(best, _first(job, space, branch, sides, cancelled), key=_ranked)
+    while at < len(order) and nearest[order[at]] <= (reach := min(best.step, within, LONGEST) * ROUNDED):
+        if cancelled and cancelled():
+            raise Cancelled
+        branch = tree.taken(np.sort(order[at : at + width]))  # as the lattice has them, which breaks ties
+        best = min(best, _of(branch, least <= reach, sizes, reach), key=_ranked)
         at, width = at + width, 2 * width
-    return best.plan
+    return best.plan if best.step <= within else None
+
+
+def _of(tree: Growth, worth: Column, sizes: Column, reach: float) -> Fastest:
+    """The fastest plan below some rows of `ranks`, of those that may take no longer than `reach`.
+
+    worth: which sizes of a micro-batch are worth a look, rows of `ranks` x with sequence parallelism or without x sizes.
+    """
+    sides = staged(tree)
+    if sides.cost is None:
+        return Fastest(np.inf, None)
+    optimizer = np.minimum.reduceat(sides.cost.optimizer_seconds, sides.first)
+    sequence, (micro_batch, _), *rest = batch_axes(tree.job, tree.space)
+    tree.add(*sequence)
+    tree.add(micro_batch, _sizes(sizes, worth[sides.rank[tree.parent], tree.plan.sequence_parallel]))
+    tree.keep(least_step(tree.job, tree.plan, optimizer[tree.parent]) <= reach, None)
+    for axis in rest:
+        tree.add(*axis)
+    return _first(tree, sides)
 
 
 def _sizes(sizes: Column, worth: Column) -> Candidates:
@@ -68,15 +84,13 @@ def _sizes(sizes: Column, worth: Column) -> Candidates:
     return lambda job, plan: (np.broadcast_to(sizes, worth.shape)[worth], worth.sum(axis=1))
 
 
-def _first(job: Job, space: Space, tree: Growth, sides: Sides, cancelled: Callable[[], bool] | None) -> Fastest:
+def _first(tree: Growth, sides: Sides) -> Fastest:
     """The fastest plan that fits of a tree that has grown whole; of those alike the first."""
     lattice, found = sides.lattice(tree), Fastest(np.inf, None)
-    blocks = Blocks(job, lattice, "recompute_layers" not in space.bounds)
+    blocks = Blocks(tree.job, lattice, "recompute_layers" not in tree.space.bounds)
     for lo, hi in blocks.ranges:
-        if cancelled and cancelled():
-            raise Cancelled
         pairs = blocks.pairs(lo, hi)
-        steps = np.where(est.fitting(job, pairs.totals), pairs.totals.step, np.inf)
+        steps = np.where(est.fitting(tree.job, pairs.totals), pairs.totals.step, np.inf)
         row = int(np.argmin(steps))
         if steps[row] < found.step:
             found = Fastest(float(steps[row]), pairs.plan(lattice, row))
@@ -89,20 +103,22 @@ def _ranked(found: Fastest) -> tuple[float, ...]:
 
 
 def least_steady(job: Job, plan: Plan, sizes: Column) -> Column:
-    """Seconds that the steady state of a step does not go below, plans x sizes of a micro-batch; infinite where the batch is too small.
+    """Seconds that the steady state of a step does not go below, plans x sizes of a micro-batch; infinite where the batch does not divide.
 
     No rank of a pipeline is slower than all of them on the mean, and together they do the work of one that holds every layer, whose
     all-to-all is hidden wherever any schedule hides it.
     """
-    few, row = distinct(plan, LAYER)
-    stage, work = np.zeros((1, 1), np.int64), np.empty((len(few), len(sizes)))
-    for i, size in enumerate(sizes):
-        each = few.with_(micro_batch=np.full(len(few), size))
-        layers, cost = stagecosts.stage_kinds(job, each, stage), layercosts.kinds(job, each)
-        parts = stagecosts.work_parts(job, each.with_(schedule=DUALPIPE_V), stage, layers, cost)
-        work[:, i] = sum(np.broadcast_to(part, (1, len(few)))[0] for part in parts.values())
-    count = job.global_batch / (plan.dp[:, None] * sizes)
-    return np.where(count >= 1, count * work[row] / plan.pp[:, None], np.inf)
+    least = np.full((len(plan), len(sizes)), np.inf)
+    plans, size = np.nonzero(job.global_batch % (plan.dp[:, None] * sizes) == 0)
+    every = plan.take(plans).with_(micro_batch=sizes[size])
+    few, row = distinct(every, layercosts.LAYER_AXES)
+    stage = np.zeros((1, 1), np.int64)
+    parts = stagecosts.work_parts(
+        job, few.with_(schedule=DUALPIPE_V), stage, stagecosts.stage_kinds(job, few, stage), layercosts.kinds(job, few)
+    )
+    work = sum(np.broadcast_to(part, (1, len(few)))[0] for part in parts.values())
+    least[plans, size] = job.global_batch / (every.dp * every.micro_batch) * work[row] / every.pp
+    return least
 
 
 def least_step(job: Job, plan: Plan, optimizer_seconds: Column) -> Column:

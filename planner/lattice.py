@@ -12,7 +12,7 @@ import numpy as np
 
 from planner import estimate as est
 from planner import layercosts, stagecosts
-from planner.axes import FIRST, SHARDING_AXES, Candidates, batch_axes, degree_axes, each, runs
+from planner.axes import FIRST, SHARDING_AXES, Candidates, batch_axes, each, rank_axes, runs, stage_axes
 from planner.costs import Sharding
 from planner.memory import device_bytes
 from planner.plan import FIELDS, FROM_ZERO, Column, Plan
@@ -42,7 +42,7 @@ class Lattice:
 
 
 class Growth:
-    """One tree of rows as it grows: its plan so far, the fields it has, the row of the degrees each row descends from."""
+    """One tree of rows as it grows: its plan so far, the fields it has, the row each descends from, of `ranks`, then of the degrees."""
 
     def __init__(self, job: Job, space: Space, refused: dict[str, int]) -> None:
         self.job, self.space, self.refused = job, space, refused
@@ -135,12 +135,26 @@ def grow(job: Job, space: Space, *, hopeless: bool = False) -> Lattice:
 
 def degrees(job: Job, space: Space, *, hopeless: bool = False) -> tuple[Growth, Sides]:
     """Every allowed combination of degrees, and its shardings; those whose states cannot fit are refused but for `hopeless`."""
+    tree = ranks(job, space)
+    return tree, staged(tree, hopeless=hopeless)
+
+
+def ranks(job: Job, space: Space) -> Growth:
+    """Every allowed way to lay a model on the ranks; pipelines are not told apart by schedule and virtual stages yet."""
     tree = Growth(job, space, {})
-    for name, candidates in degree_axes(job):
+    for name, candidates in rank_axes(job):
         tree.add(name, candidates)
         if name == "pp":
             tree.derive("dp", job.cluster.gpus // np.maximum(tree.plan.tp * tree.plan.cp * tree.plan.pp, 1))
-    return tree, Sides(tree, hopeless)
+    tree.parent = np.arange(len(tree.parent))
+    return tree
+
+
+def staged(tree: Growth, *, hopeless: bool = False) -> Sides:
+    """Grow what `ranks` gave, or some of its rows, by the stages of their pipelines; what they may shard."""
+    for axis in stage_axes(tree.job):
+        tree.add(*axis)
+    return Sides(tree, hopeless)
 
 
 class Sides:
@@ -158,6 +172,7 @@ class Sides:
         tree.keep(count[: len(tree.parent)] > 0, None)
         self.count = count[count > 0]
         self.first = np.cumsum(self.count) - self.count
+        self.rank = tree.parent  # for each row of degrees, the row of `ranks` it descends from
         tree.parent = np.arange(len(self.count))
 
     def lattice(self, tree: Growth) -> Lattice:

@@ -85,10 +85,12 @@ def test_the_bound_counts_no_gradients_of_frozen_weights(tuning: str, stack: str
 
 
 def test_a_deadline_nothing_meets_is_answered_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No cluster: the fastest of those searched is told, or all are ruled out without a search."""
+    """No cluster: the fastest of all that no bound rules out is told, or all are ruled out without a search."""
     monkeypatch.setattr(d, "LARGEST", 640)
     answer = d.smallest(SMALL, FEW, 0.5 * DAY)
     assert answer.best is None and answer.nearest is not None and answer.nearest.budget.elapsed_seconds > 0.5 * DAY
+    every = [best for gpus in answer.candidates if (best := d.best_on(d.on(SMALL, gpus), FEW))]
+    assert answer.nearest.gpus == min(every, key=lambda best: best.budget.elapsed_seconds).gpus
     assert d.smallest(SMALL, FEW, 60.0).searched == 0
 
 

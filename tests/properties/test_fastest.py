@@ -42,6 +42,16 @@ def test_it_is_the_plan_that_the_search_ranks_first(job: Job, space: Space) -> N
     assert fastest(job, space) == (result.plan(int(result.order[0])) if len(result.order) else None)
 
 
+@SETTINGS
+@given(any_result(), st.sampled_from((0.5, 0.9, 0.99, 0.9999, 1.0, 1.5)))
+def test_within_a_time_it_is_the_same_plan_or_none(result: Result, factor: float) -> None:
+    """None where the fastest plan takes longer than is asked for; else that plan."""
+    if len(result.order):
+        row = int(result.order[0])
+        within = factor * float(result.step_seconds[row])
+        assert fastest(result.job, within=within) == (result.plan(row) if factor >= 1 else None)
+
+
 @pytest.mark.parametrize("few", range(1, 8))
 def test_of_plans_that_take_alike_it_is_the_first_of_the_lattice(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
     """However many are looked at first: here ep 8, etp 2 and ep 16, etp 1 come to the same step to the last bit."""
