@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from planner.best import Found
 from planner.columns import BY_KEY, records
@@ -12,8 +14,20 @@ from planner.search import Estimate, Result
 from planner.space import exactly, write_bounds
 from planner.specs import GIB
 from tui.axes import idle
-from tui.cli import DONE, NO_PLAN, narrate
+from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_plan import advised, searched
+from tui.data import as_json
+
+
+@dataclass(frozen=True)
+class Lacking:
+    """That there is no plan, and why: the sentences that were said on stderr."""
+
+    advice: tuple[str, ...]
+
+    def answer(self, format: str, told: Mapping[str, Any], *, indent: int | None = 2) -> Answer:
+        """What a command gives then: its JSON, in which nothing is told of a plan, and why; in any other format nothing."""
+        return as_json({**told, "advice": list(self.advice)}, NO_PLAN, indent=indent) if format == "json" else Answer(code=NO_PLAN)
 
 
 def code(found: Found) -> int:
@@ -21,8 +35,8 @@ def code(found: Found) -> int:
     return DONE if found.fits else NO_PLAN
 
 
-def choose(document: Document, *, pinned: bool, nearest: bool = False) -> Found | None:
-    """The best plan within the pins, else the plan file's own, else the best of the job; None, and why on stderr, where there is none.
+def choose(document: Document, *, pinned: bool, nearest: bool = False) -> Found | Lacking:
+    """The best plan within the pins, else the plan file's own, else the best of the job; why, on stderr too, where there is none.
 
     A plan that someone named is taken even where it does not fit; where nobody named one, only if `nearest` is asked for.
     """
@@ -32,9 +46,10 @@ def choose(document: Document, *, pinned: bool, nearest: bool = False) -> Found 
     result = searched(job, document)
     estimate = first(result) if pinned or nearest or len(result.order) else None
     if estimate is None:
-        for sentence in advised(result):
+        lacking = Lacking(tuple(advised(result)))
+        for sentence in lacking.advice:
             narrate(sentence)
-        return None
+        return lacking
     return Found(job, estimate.plan.one(0), estimate)
 
 
@@ -44,17 +59,24 @@ def first(result: Result) -> Estimate | None:
     return result.estimate(rows[:1]) if len(rows) else None
 
 
+def misfit(found: Found) -> list[str]:
+    """That a plan does not fit, in a sentence, if so."""
+    if found.fits:
+        return []
+    return [f"this plan does not fit: it needs {found.memory / GIB:.2f} GiB of {found.estimate.memory_limit / GIB:.2f} GiB"]
+
+
 def tell_misfit(found: Found) -> None:
     """On stderr, that a plan does not fit, if so."""
-    if not found.fits:
-        narrate(f"this plan does not fit: it needs {found.memory / GIB:.2f} GiB of {found.estimate.memory_limit / GIB:.2f} GiB")
+    for sentence in misfit(found):
+        narrate(sentence)
 
 
-def named(document: Document, *, pinned: bool) -> Found | None:
+def named(document: Document, *, pinned: bool) -> Found | Lacking:
     """The plan to write or to draw; which one it is, where no plan file says so, on stderr, and whether it does not fit."""
     found = choose(document, pinned=pinned)
-    if found is None:
-        return None
+    if isinstance(found, Lacking):
+        return found
     if document.plan is None or pinned:
         said = "the best plan within the bounds" if pinned else "no plan was given, so the best"
         narrate(f"{said}: {headline(found)}")

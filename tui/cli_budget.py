@@ -18,7 +18,7 @@ from planner.lifetime import Serving
 from planner.planfile import Document
 from planner.reverse import Spent
 from planner.training import DAY
-from tui.choosing import choose, code, tell_misfit
+from tui.choosing import Lacking, choose, code, misfit, tell_misfit
 from tui.cli import NO_PLAN, Answer
 from tui.cli_plan import job_values, reporting
 from tui.data import as_csv, as_json, as_steps, printed
@@ -38,8 +38,8 @@ def budget(document: Document, *, pinned: bool, flops: float | None, money: floa
     if money is not None:
         real("money", money, 1e-6, 1e18)
     chosen = choose(document, pinned=pinned)
-    if chosen is None:
-        return Answer(code=NO_PLAN)
+    if isinstance(chosen, Lacking):
+        return lacking(document, chosen, explain, format)
     tell_misfit(chosen)
     if money is not None and chosen.job.frozen:
         raise FieldError("money", "money is told of training all weights, which is what scaling laws speak of; set tuning to full")
@@ -52,10 +52,24 @@ def budget(document: Document, *, pinned: bool, flops: float | None, money: floa
         for one in spent:
             lines += [[], *spending.bought(one, width)]
         return Answer(printed(lines) + (f"\n{printed_trees(trees(found, spent))}" if explain else ""), code(chosen))
-    told = contract(document, found, spent)
+    told = contract(document, found, spent) | {"advice": misfit(chosen)}
     if format == "csv":
         return Answer(as_csv(("key", "value"), flat(told)), code(chosen))
     return as_json(told | ({"steps": as_steps(trees(found, spent))} if explain else {}), code(chosen))
+
+
+def lacking(document: Document, none: Lacking, explain: bool, format: str) -> Answer:
+    """The budget of no plan: what was asked, and why there is nothing to be told of it."""
+    told = given(document) | dict.fromkeys(("plan", "budget", "goodput", "sanity", "doubled", "deadline")) | {"serving": [], "buys": []}
+    if format == "csv":
+        return Answer(as_csv(("key", "value"), flat(told)), NO_PLAN)
+    return none.answer(format, told | ({"steps": {}} if explain else {}))
+
+
+def given(document: Document) -> dict[str, Any]:
+    """The job, and what the fields of the training stand at."""
+    own = {key: value for key, (value, _) in shown(document.inputs).items() if BY_KEY[key].group == "run"}
+    return {"job": job_values(document.inputs), "run": own}
 
 
 def trees(found: page.Found, spent: Sequence[Spent]) -> dict[str, Step]:
@@ -67,9 +81,8 @@ def trees(found: page.Found, spent: Sequence[Spent]) -> dict[str, Step]:
 def contract(document: Document, found: page.Found, spent: Sequence[Spent]) -> dict[str, Any]:
     """The budget as one object; docs/json.md says what each key means."""
     known, judged = found.here.budget, found.sanity
-    own = {key: value for key, (value, _) in shown(document.inputs).items() if BY_KEY[key].group == "run"}
-    return {
-        "job": job_values(document.inputs), "run": own, "plan": found.here.plan.named(),
+    return given(document) | {
+        "plan": found.here.plan.named(),
         "budget": numbers(found.here),
         "goodput": asdict(known.goodput),
         "sanity": {"achieved_flops": judged.achieved, "peak_flops": judged.peak, "floor_flops": judged.floor, "wrong": judged.wrong,

@@ -11,7 +11,7 @@ from planner.compare import Entry, difference, entry, why_larger, why_slower
 from planner.errors import FieldError
 from planner.space import AXES
 from planner.specs import GIB
-from tui.choosing import choose
+from tui.choosing import Lacking, choose
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_inputs import start
 from tui.data import as_json, printed
@@ -28,18 +28,21 @@ def compare(files: Sequence[str], plans: Sequence[str], given: Mapping[str, str 
     if len(asked) > len(LETTERS):
         raise FieldError("plan", f"compare takes {len(LETTERS)} plans at most, not {len(asked)}")
     found: list[Entry] = []
+    said: list[str] = []
     bounded = any(axis in given for axis in AXES)  # of a plan file too then the best within is meant
     for letter, (name, file, pins) in zip(LETTERS, asked, strict=False):
         chosen = choose(start(file, given, pins), pinned=bool(pins) or bounded, nearest=True)
-        if chosen is None:
-            narrate(f"so there is nothing to compare: no plan is {name}")
-            return Answer(code=NO_PLAN)
-        narrate(f"{letter} is {name}{'' if chosen.fits else ', which does not fit'}")
+        if isinstance(chosen, Lacking):
+            narrate(why := f"so there is nothing to compare: no plan is {name}")
+            return Lacking((*chosen.advice, why)).answer(format, record(found, [name for name, _, _ in asked[: len(found)]]))
+        said.append(f"{letter} is {name}{'' if chosen.fits else ', which does not fit'}")
+        narrate(said[-1])
         found.append(entry(letter, chosen.job, chosen.plan))
-    code = DONE if any(each.fits for each in found) else NO_PLAN
+    fits = any(each.fits for each in found)
     if format == "json":
-        return as_json(record(found, [name for name, _, _ in asked]), code)
-    return Answer(printed(draw(found, width)), code)
+        told = record(found, [name for name, _, _ in asked]) | {"advice": [] if fits else said}
+        return as_json(told, DONE if fits else NO_PLAN)
+    return Answer(printed(draw(found, width)), DONE if fits else NO_PLAN)
 
 
 def record(found: Sequence[Entry], names: Sequence[str]) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from planner.formula import Step
 from planner.plan import Plan
 from planner.planfile import Document
 from planner.specs import Job
-from tui.choosing import choose, code, headline, tell_misfit
-from tui.cli import NO_PLAN, Answer
+from tui.choosing import Lacking, choose, code, headline, misfit, tell_misfit
+from tui.cli import Answer
 from tui.cli_plan import job_values
 from tui.data import as_json, as_steps
 from tui.steptree import printed_trees
@@ -23,13 +23,13 @@ def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, de
     """The trees of one plan: the best within the pins, else the plan file's own, else the best of all."""
     choice("format", format, ("text", "json"))
     found = choose(document, pinned=pinned, nearest=True)
-    if found is None:
-        return Answer(code=NO_PLAN)
+    if isinstance(found, Lacking):
+        return found.answer(format, {"job": job_values(document.inputs), "plan": None, "steps": {}})
     trees = asked(found.job, found.plan, of) if of else headlines(found.job, found.plan)
     tell_misfit(found)
     if format == "json":
         told = {"job": job_values(document.inputs), "plan": records(found.estimate)[0], "steps": as_steps(trees, depth)}
-        return as_json(told, code(found))
+        return as_json(told | {"advice": misfit(found)}, code(found))
     return Answer(f"{headline(found)}\n\n{printed_trees(trees, depth)}", code(found))
 
 

@@ -7,7 +7,7 @@ from planner.export import registry
 from planner.planfile import Document
 from tui import exporting
 from tui.aligned import aligned
-from tui.choosing import code, named
+from tui.choosing import Lacking, code, named
 from tui.cli import NO_PLAN, Answer, narrate
 
 
@@ -17,7 +17,7 @@ def export(document: Document, *, pinned: bool, to: str | None, out: str | None,
         raise FieldError("to", f"--to NAME says what to write the plan for: {', '.join(registry.targets())}")
     target = registry.target(to)
     chosen = named(document, pinned=pinned)
-    if chosen is None:
+    if isinstance(chosen, Lacking):
         return Answer(code=NO_PLAN)
     exported = registry.export(target.name, exporting.request(chosen.job, chosen.plan, document.version))
     if out in (None, "", "-"):

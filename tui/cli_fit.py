@@ -71,8 +71,17 @@ def contract(found: page.Found) -> dict[str, Any]:
     return {
         "model": found.model.name, "gpu": found.gpu, "tp": s.tp, "batch": s.batch,
         "cache_dtype": s.cache_dtype, "overhead": s.overhead_share, "memory_limit_gib": found.room.limit_bytes / GIB, "weights": weights,
-        "steps": {name: step.as_dict() for name, step in found.steps.items()},
+        "steps": {name: step.as_dict() for name, step in found.steps.items()}, "advice": lacking(found),
     }  # fmt: skip
+
+
+def lacking(found: page.Found) -> list[str]:
+    """Why nothing of the table fits, by what comes nearest, in a sentence; nothing where something does."""
+    if found.fits:
+        return []
+    near = min((cell for row in found.rows for cell in (*row.cells, row.asked)), key=lambda cell: float(cell.memory))
+    told, limit = near.serving, found.room.limit_bytes / GIB
+    return [f"nothing fits: in {told.dtype} with {told.context:,} tokens each GPU needs {near.memory / GIB:.2f} GiB of {limit:.2f} GiB"]
 
 
 def listed(job: Job, asked: Serving, format: str) -> Answer:
@@ -87,7 +96,8 @@ def listed(job: Job, asked: Serving, format: str) -> Answer:
         records = [{"name": name} | {dtype: (fits[name].usable if name in fits else None) for dtype, fits in by_dtype.items()}
                    for name in names]  # fmt: skip
         head = {"gpu": job.cluster.gpu.name, "tp": asked.tp, "batch": asked.batch, "cache_dtype": asked.cache_dtype}
-        return as_json(head | {"context": asked.context, "models": records}, code)
+        none = f"no preset fits {asked.tp} {job.cluster.gpu.name} with {asked.context:,} tokens, or as many as it was trained for"
+        return as_json(head | {"context": asked.context, "models": records, "advice": [] if names else [none]}, code)
     sizes = {model.name: write_parameters(total_parameters(model)) for model in known}
     batch = "one sequence" if asked.batch == 1 else f"{asked.batch:,} sequences"
     narrate(

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from planner import planfile
+from planner.best import why_none
 from planner.checks import choice
 from planner.columns import BY_KEY, predictions, records
 from planner.imports.imported import Imported, document_of, inputs_of
@@ -38,9 +39,9 @@ def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: s
     free = bounded(Space(), None, None, None, {axis: str(text) for axis, text in given.items() if axis in AXES})
     best = searched(job, replace(document, space=free))
     rows = {name: estimate for name, result in (("today", today), ("best", best)) if (estimate := first(result)) is not None}
-    if "today" not in rows:
-        for sentence in advised(today):
-            narrate(sentence)
+    advice = [] if "today" in rows else advised(today)
+    for sentence in advice:
+        narrate(sentence)
     if best.alike:
         narrate(told_apart(best))
     if save:
@@ -52,7 +53,8 @@ def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: s
         return Answer(as_table(job, rows), code)
     plans = {name: records(rows[name])[0] if name in rows else None for name in SPELL}
     told = {"framework": found.framework, "job": job_values(document.inputs), "not_understood": list(found.not_understood)}
-    return as_json(told | {"plans": plans}, code)
+    lacking = advice or ([] if best.counts.fit else [why_none(best)])
+    return as_json(told | {"plans": plans, "advice": lacking}, code)
 
 
 def document_for(found: Imported, given: Mapping[str, str | bool], where: str) -> planfile.Document:

@@ -17,10 +17,12 @@ def front(document: Document, *, format: str, width: int) -> Answer:
     """The front of a search within the bounds as a chart and a list, or as JSON."""
     choice("format", format, ("text", "json"))
     result = searched(resolve(document.inputs), document)
-    for sentence in [] if result.counts.fit else advised(result):
+    advice = [] if result.counts.fit else advised(result)
+    for sentence in advice:
         narrate(sentence)
     code = DONE if result.counts.fit else NO_PLAN
     if format == "json":
         plans = records(result.estimate(pareto(result))) if len(result) else []
-        return as_json({"job": job_values(document.inputs), "evaluated": result.counts.evaluated, "plans": plans}, code)
+        told = {"job": job_values(document.inputs), "evaluated": result.counts.evaluated, "advice": advice, "plans": plans}
+        return as_json(told, code)
     return Answer(printed(draw(found(result, None), width)), code)

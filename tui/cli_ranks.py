@@ -9,21 +9,24 @@ import numpy as np
 from planner.checks import choice
 from planner.planfile import Document
 from planner.rankmap import LINKS, Groups, RankMap, rank_map
-from tui.choosing import code, named
-from tui.cli import NO_PLAN, Answer
+from tui.choosing import Lacking, code, misfit, named
+from tui.cli import Answer
 from tui.data import as_json
 from tui.rankpicture import drawn
+
+NUMBERS = ("plan", "world", "nodes", "gpus_per_node", "link_domain")
+NONE: dict[str, Any] = dict.fromkeys(NUMBERS) | {"node_of_rank": [], "groups": {}}  # the record of no plan
 
 
 def ranks(document: Document, *, pinned: bool, format: str, width: int) -> Answer:
     """The ranks of one plan as a picture, or every group as JSON."""
     choice("format", format, ("text", "json"))
     chosen = named(document, pinned=pinned)
-    if chosen is None:
-        return Answer(code=NO_PLAN)
+    if isinstance(chosen, Lacking):
+        return chosen.answer(format, NONE, indent=None)
     layout = rank_map(chosen.job, chosen.plan)
     if format == "json":
-        return as_json(record(layout), code(chosen), indent=None)
+        return as_json(record(layout) | {"advice": misfit(chosen)}, code(chosen), indent=None)
     return Answer("\n".join(drawn(layout, width)) + "\n", code(chosen))
 
 

@@ -13,6 +13,7 @@ from planner.inputs import resolve, run_of
 from planner.planfile import Document
 from planner.scale import Ladder, Rung, explain, ladder, sizes
 from planner.words import some_gpus
+from tui.choosing import Lacking
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_plan import job_values, reporting
 from tui.data import as_csv, as_json, as_steps, printed
@@ -49,11 +50,11 @@ def explained(found: Ladder, gpus: int, format: str, depth: int | None, document
     """Where every number of one size comes from."""
     rung = next(rung for rung in found.rungs if rung.gpus == gpus)
     if rung.found is None:
-        narrate(f"{some_gpus(gpus)}: {rung.why}")
-        return Answer(code=NO_PLAN)
+        narrate(why := f"{some_gpus(gpus)}: {rung.why}")
+        return Lacking((why,)).answer(format, {"job": job_values(document.inputs), **record(found, rung), "steps": {}})
     trees = explain(found, document.inputs, rung)
     if format == "json":
-        return as_json({"job": job_values(document.inputs), **record(found, rung), "steps": as_steps(trees, depth)})
+        return as_json({"job": job_values(document.inputs), **record(found, rung), "steps": as_steps(trees, depth), "advice": []})
     return Answer(printed_trees(trees, depth))
 
 
@@ -83,6 +84,7 @@ def contract(found: Ladder, document: Document) -> dict[str, Any]:
         "sizes": [record(found, rung) for rung in found.rungs],
         "changes": [{"gpus": after, "before": before, "changes": told} for before, after, told in found.changes()],
         "slower": found.slower(), "verdict": found.verdict(),
+        "advice": [] if found.fitted else [found.verdict()],
     }  # fmt: skip
 
 

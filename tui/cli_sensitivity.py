@@ -5,18 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from planner.best import Found as Best
 from planner.changes import INPUTS
 from planner.checks import choice
 from planner.columns import records
 from planner.errors import UnknownName
 from planner.planfile import Document
 from planner.sensitivity import FACTORS, Change, Sensitivity, explain, sensitivity
-from tui.choosing import choose, code, tell_misfit
+from tui.choosing import Lacking, choose, code, misfit, tell_misfit
 from tui.cli import NO_PLAN, Answer
 from tui.cli_plan import job_values, reporting
 from tui.data import as_csv, as_json, as_steps, printed
 from tui.pages.sensitivity import Found, draw
 from tui.steptree import printed_trees
+
+HEADS = (  # of a change
+    *("input", "factor", "before", "after", "unit", "this_gain", "this_step_seconds", "this_fits", "best_gain", "best_step_seconds"),
+    *("this_why", "best_why"),
+)
 
 
 def sensitivities(
@@ -35,43 +41,47 @@ def sensitivities(
     if of is not None and of not in (keys := [one.key for one in INPUTS]):
         raise UnknownName("input", of, keys)  # before the work
     chosen = choose(named, pinned=pinned, nearest=True)
-    if chosen is None:
-        return Answer(code=NO_PLAN)
     factors = tuple(by) if by else FACTORS
+    if isinstance(chosen, Lacking):
+        return lacking(document, chosen, of, factors[0], format)
     found = sensitivity(document.inputs, document.space, chosen.plan, factors=factors, progress=reporting("changes evaluated"))
     tell_misfit(chosen)
     if of:
-        return explained(found, of, factors[0], format, depth, code(chosen))
+        return explained(found, of, factors[0], format, depth, chosen)
     if format == "json":
-        return as_json(contract(found, document), code(chosen))
+        return as_json(contract(found, document) | {"advice": misfit(chosen)}, code(chosen))
     return Answer(table(found) if format == "csv" else printed(draw(Found(found), width)), code(chosen))
 
 
-def explained(found: Sensitivity, key: str, factor: float, format: str, depth: int | None, code: int) -> Answer:
+def lacking(document: Document, none: Lacking, of: str | None, factor: float, format: str) -> Answer:
+    """What there is to tell where there is no plan whose inputs could be changed."""
+    if of:
+        return none.answer(format, {"input": of, "factor": factor, "steps": {}})
+    if format == "csv":
+        return Answer(as_csv(HEADS, ()), NO_PLAN)
+    return none.answer(format, {"job": job_values(document.inputs), "plan": None, "best": None, "changes": [], "verdicts": []})
+
+
+def explained(found: Sensitivity, key: str, factor: float, format: str, depth: int | None, chosen: Best) -> Answer:
     """Where the gains of one input come from."""
     trees = explain(found, key, factor)
     if format == "json":
-        return as_json({"input": key, "factor": factor, "steps": as_steps(trees, depth)}, code)
-    return Answer(printed_trees(trees, depth, named=True), code)
+        told = {"input": key, "factor": factor, "steps": as_steps(trees, depth), "advice": misfit(chosen)}
+        return as_json(told, code(chosen))
+    return Answer(printed_trees(trees, depth, named=True), code(chosen))
 
 
 def record(found: Sensitivity, change: Change) -> dict[str, Any]:
     """One change as plain values; null where there is no plan."""
-    this, best = found.gains(change)
-    return {
-        "input": change.input.key,
-        "factor": change.factor,
-        "before": change.before,
-        "after": change.after,
-        "unit": change.unit,
-        "this_gain": this,
-        "this_step_seconds": change.this.step if change.this else None,
-        "this_fits": change.this.fits if change.this else None,
-        "best_gain": best,
-        "best_step_seconds": change.best.step if change.best else None,
-        "this_why": change.this_why,
-        "best_why": change.best_why,
-    }
+    this_gain, best_gain = found.gains(change)
+    this, best = change.this, change.best
+    values = (
+        *(change.input.key, change.factor, change.before, change.after, change.unit),
+        *(this_gain, this.step if this else None, this.fits if this else None),
+        *(best_gain, best.step if best else None),
+        *(change.this_why, change.best_why),
+    )
+    return dict(zip(HEADS, values, strict=True))
 
 
 def contract(found: Sensitivity, document: Document) -> dict[str, Any]:
@@ -91,4 +101,4 @@ def contract(found: Sensitivity, document: Document) -> dict[str, Any]:
 def table(found: Sensitivity) -> str:
     """A line a change, ranked within its factor, as CSV."""
     rows = [record(found, change) for factor in found.factors() for change in found.of(factor)]
-    return as_csv(list(rows[0]), [list(row.values()) for row in rows])
+    return as_csv(HEADS, [list(row.values()) for row in rows])

@@ -8,22 +8,25 @@ from planner.checks import choice
 from planner.passes import KINDS
 from planner.planfile import Document
 from planner.timeline import Timeline, timeline
-from tui.choosing import code, named
-from tui.cli import NO_PLAN, Answer
+from tui.choosing import Lacking, code, misfit, named
+from tui.cli import Answer
 from tui.data import as_json, printed
 from tui.pages.step import Time
 from tui.pages.timeline import Found, draw
+
+NUMBERS = ("plan", "micro_batches", "drawn", "seconds", "bubble_seconds", "model_bubble_seconds", "slowest_seconds")
+NONE: dict[str, Any] = dict.fromkeys(NUMBERS) | {"ranks": []}  # the record of no plan
 
 
 def schedule(document: Document, *, pinned: bool, format: str, width: int) -> Answer:
     """The passes of one plan as a picture of so many cells, or every pass as JSON."""
     choice("format", format, ("text", "json"))
     chosen = named(document, pinned=pinned)
-    if chosen is None:
-        return Answer(code=NO_PLAN)
+    if isinstance(chosen, Lacking):
+        return chosen.answer(format, NONE, indent=None)
     job, plan = chosen.job, chosen.plan
     if format == "json":
-        return as_json(record(timeline(job, plan)), code(chosen), indent=None)
+        return as_json(record(timeline(job, plan)) | {"advice": misfit(chosen)}, code(chosen), indent=None)
     found = Found(job, plan, timeline(job, plan) if plan.pp > 1 else None, Time(job, plan, chosen.estimate))
     return Answer(printed(draw(found, width)), code(chosen))
 

@@ -39,6 +39,7 @@ def record(pair: Pair, document: Document, other: Inputs) -> dict[str, Any]:
         "speed_up": pair.gain() if pair.both else None,
         "parts": [{"part": name, "seconds": [ours, theirs]} for name, ours, theirs in pair.parts()],
         "verdict": pair.verdict(),
+        "advice": [] if pair.both else [pair.verdict()],
     }  # fmt: skip
 
 

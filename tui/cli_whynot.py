@@ -42,4 +42,5 @@ def record(found: WhyNot) -> dict[str, Any]:
         "plan": records(found.plan.estimate)[0] if found.plan else None,
         "best": records(found.best.estimate)[0] if found.best else None,
         "why": list(found.sentences),
+        "advice": [] if found.plan and found.plan.fits else list(found.sentences),
     }
