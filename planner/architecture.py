@@ -58,6 +58,7 @@ class Model:
     published_parameters: float = 0.0  # the publisher's total, without the layers of multi-token prediction; 0: not told
     published_active: float = 0.0  # of these, what a token visits, embedding and head with it; 0: not told
     sources: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what was assumed where its file does not tell, a sentence each, to be said to whoever plans with it
 
     def __post_init__(self) -> None:
         big = float(2**24)

@@ -1,7 +1,8 @@
 """A Hugging Face config.json read as a Model.
 
 Families differ in the names of their keys and in what their code does without a key: a norm more, a bias, a tied head. Both
-stand in `FAMILIES`; a model_type not in it is read as a Llama (gated MLP, RMSNorm, rotary positions), which most are.
+stand in hffamilies; a model_type not known there is read as a Llama (gated MLP, RMSNorm, rotary positions), which most are, and the
+model says so in its notes.
 """
 
 from __future__ import annotations
@@ -13,57 +14,9 @@ from typing import Any
 from planner import hfexperts
 from planner.architecture import Model
 from planner.errors import FieldError, FileError, Unsupported
+from planner.hffamilies import FAMILIES, KEYS, MULTIPLE_OF_HIDDEN, OWN_KEYS, SAME, SWITCHED, assumed
 from planner.hfkeys import Config, count, each, flag, size
 
-# What a family's code does, and the defaults of its configuration class for keys that a file may leave out.
-LAYERNORM: dict[str, Any] = {"norm": "layernorm", "gated": False}
-FAMILIES: dict[str, dict[str, Any]] = {
-    "qwen2": {"qkv_bias": True},
-    "qwen2_moe": {"qkv_bias": True},
-    "qwen3": {"qk_norm": "head"},
-    "qwen3_moe": {"qk_norm": "head"},
-    "mistral": {"kv_heads": 8, "sliding_window": 4096},
-    "mixtral": {"kv_heads": 8},
-    "glm4_moe": {"kv_heads": 8},
-    "gpt_oss": {"kv_heads": 8, "head_dim": 64, "bias": True, "sinks": True, "sliding_window": 128, "global_every": 2},
-    "llama4_text": {"kv_heads": 8, "head_dim": 128, "ffn": 16384, "chunked": True, "sliding_window": 8192, "global_every": 4},
-    "ernie4_5_moe": {"tied": True, "kv_heads": 4},
-    "gemma": {"tied": True, "head_dim": 256},
-    "gemma2": {"tied": True, "head_dim": 256, "norms_per_layer": 4, "sliding_window": 4096, "global_every": 2},
-    "gemma3_text": {
-        "tied": True, "head_dim": 256, "norms_per_layer": 4, "qk_norm": "head", "sliding_window": 4096, "global_every": 6,
-        "heads": 8, "kv_heads": 4, "vocab": 262_208, "max_positions": 131_072,
-    },
-    "gpt2": LAYERNORM | {"tied": True, "positions": "learned", "bias": True},
-    "gpt_neox": LAYERNORM | {"bias": True, "parallel_block": True},
-    "bloom": LAYERNORM | {"tied": True, "positions": "alibi", "bias": True, "embedding_norm": True, "max_positions": 2048},
-    "falcon": LAYERNORM | {"tied": True, "max_positions": 2048},
-    "nemotron": LAYERNORM,
-    "starcoder2": LAYERNORM | {"tied": True, "bias": True},
-    "olmo2": {"qk_norm": "full"},
-    "olmo3": {"qk_norm": "full", "global_every": 4},
-    "olmoe": {"qk_norm": "full"},
-    "flex_olmo": {"qk_norm": "full"},
-    "dots1": {"qk_norm": "head"},
-}  # fmt: skip
-SAME = {
-    "gemma3": "gemma3_text", "RefinedWeb": "falcon", "RefinedWebModel": "falcon", "llama4": "llama4_text", "kimi_k2": "deepseek_v3",
-    "qwen3_vl_text": "qwen3", "qwen3_vl_moe_text": "qwen3_moe",
-}  # fmt: skip
-SWITCHED = ("qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "dots1")  # their window counts only where the file switches it on
-MULTIPLE_OF_HIDDEN = ("gpt2", "bloom", "falcon")  # ffn is 4 x hidden where the file does not say
-# field -> the keys it goes by, the commonest first
-KEYS: dict[str, tuple[str, ...]] = {
-    "layers": ("num_hidden_layers", "n_layer"),
-    "hidden": ("hidden_size", "n_embd", "n_embed"),
-    "heads": ("num_attention_heads", "n_head"),
-    "vocab": ("vocab_size",),
-    "ffn": ("intermediate_size", "n_inner", "ffn_hidden_size"),
-    "kv_heads": ("num_key_value_heads", "num_kv_heads", "n_head_kv"),
-    "head_dim": ("head_dim", "kv_channels"),
-    "max_positions": ("max_position_embeddings", "n_positions", "seq_length"),
-}
-OWN_KEYS: dict[str, dict[str, tuple[str, ...]]] = {"llama4_text": {"ffn": ("intermediate_size_mlp",)}}
 NOT_PLANNED = {
     "block_configs": "layers that differ from each other",
     "global_head_dim": "layers that differ from each other",
@@ -96,14 +49,14 @@ def read(path: Path) -> Model:
 
 def model_of(config: Config, name: str, where: str) -> Model:
     """The Model of a decoder-only configuration; `where` names its file in refusals."""
-    kind = str(config.get("model_type", "llama"))
-    kind = SAME.get(kind, kind)
+    told = str(config.get("model_type") or "")
+    kind = SAME.get(told, told)
     family = dict(FAMILIES.get(kind, {}))
     keys = KEYS | OWN_KEYS.get(kind, {})
     sizes: dict[str, Any] = {}  # whole numbers, or None where neither the file nor the family says
     for field in keys:
-        told, usual = size(config, keys[field], where), family.pop(field, None)
-        sizes[field] = usual if told is None else told
+        width, usual = size(config, keys[field], where), family.pop(field, None)
+        sizes[field] = usual if width is None else width
     if sizes["ffn"] is None and kind in MULTIPLE_OF_HIDDEN and sizes["hidden"]:
         sizes["ffn"] = 4 * sizes["hidden"]
     countable = sizes["layers"] is not None and sizes["layers"] <= MOST_LAYERS
@@ -128,7 +81,7 @@ def model_of(config: Config, name: str, where: str) -> Model:
     if not sparse:  # dense models with such layers (MiMo-7B) are trained without them by the classes that read this file
         traits["mtp_layers"] = 0
     try:
-        return Model(name=name, **sizes, **sparse, **(family | traits), sources=(where,))
+        return Model(name=name, **sizes, **sparse, **(family | traits), sources=(where,), notes=assumed(told, where))
     except FieldError as error:
         raise FileError(str(error), where=where) from None
 

@@ -74,7 +74,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "link_gb_s": Key("link_bytes_s", float, 1e9, None), "nic_gbit_s": Key("nic_bytes_s", float, 1.25e8, None),
         "host_memory_gib": Key("host_memory_bytes", float, 2.0**30),
     }),
-    "models": own_keys(Model, NAME),
+    "models": {name: key for name, key in own_keys(Model, NAME).items() if name != "notes"},  # a TOML leaves nothing to be assumed
     "stacks": own_keys(Stack, NAME | {
         "context_gib": Key("context_bytes", float, 2.0**30), "workspace_gib": Key("workspace_bytes", float, 2.0**30, 0.09 * 2.0**30),
         "expert_workspace_gib": Key("expert_workspace_bytes", float, 2.0**30, 0.0),

@@ -42,10 +42,12 @@ class Answering(Panes):
         """Show the document, and ask for its plans unless they were asked for before the program stood (tui.app)."""
         self.befores: dict[Kept, Before] = {}  # the plans of a moment's document, the latest
         self._resting: Timer | None = None
+        self._assumed: list[str] = []  # what was said to be assumed of the model
         self.show_document()
         self.planner.attach(self._receive)
         if self.question is None:
             self.plan()
+        self.say(*self.assumed())
 
     # ── edits ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -164,13 +166,22 @@ class Answering(Panes):
         return self.befores.get(moment.kept) if moment else None
 
     def say_change(self, answer: Answer, fresh: bool) -> None:
-        """In the message line: that the plan under the cursor is lost, and what the edit came to."""
+        """In the message line: what is assumed of another model, what the edit came to, and that the plan under the cursor is lost."""
         if not fresh:
             return
         before, lost = self.before(), self.table.lost()
         told = f"{self.history.now.label}: {before.summary(answer.result)}" if before and answer.result else ""
-        if told or lost:
-            self.foot.say("; ".join(filter(None, (told, lost))))
+        self.say(*self.assumed(), told, lost)
+
+    def assumed(self) -> list[str]:
+        """What is assumed of the model, as far as it was not said of the model before."""
+        said, self._assumed = self._assumed, edits.notes(self.document)
+        return [note for note in self._assumed if note not in said]
+
+    def say(self, *sentences: str) -> None:
+        """What there is to say, in the message line."""
+        if any(sentences):
+            self.foot.say("; ".join(filter(None, sentences)))
 
     # ── showing ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

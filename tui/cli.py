@@ -73,9 +73,9 @@ def dispatch(argv: list[str]) -> Answer:
     if len(argv) == 1 and argv[0] not in COMMANDS and os.path.isfile(argv[0]):  # without Typer, which takes longer than the first search
         from pathlib import Path
 
-        from tui.cli_inputs import start
+        from tui.cli_inputs import document_from
 
-        return open_program(start(argv[0], {}), Path(argv[0]))
+        return open_program(document_from(argv[0], {}), Path(argv[0]))
     if argv[0] in LISTS and (len(argv) == 1 or (len(argv) == 3 and argv[1] == "--format")):
         from tui.cli_presets import list_presets  # without Typer, whose parsing takes longer than the list
 

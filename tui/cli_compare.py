@@ -13,7 +13,7 @@ from planner.space import AXES
 from planner.specs import GIB
 from tui.choosing import Lacking, choose
 from tui.cli import DONE, NO_PLAN, Answer, narrate
-from tui.cli_inputs import start
+from tui.cli_inputs import document_from, tell_notes
 from tui.data import as_json, printed
 from tui.pages.compare import LETTERS, draw
 
@@ -30,8 +30,10 @@ def compare(files: Sequence[str], plans: Sequence[str], given: Mapping[str, str 
     found: list[Entry] = []
     said: list[str] = []
     bounded = any(axis in given for axis in AXES)  # of a plan file too then the best within is meant
-    for letter, (name, file, pins) in zip(LETTERS, asked, strict=False):
-        chosen = choose(start(file, given, pins), pinned=bool(pins) or bounded, nearest=True)
+    documents = [document_from(file, given, pins) for _, file, pins in asked]
+    tell_notes(documents)
+    for letter, (name, _, pins), document in zip(LETTERS, asked, documents, strict=False):
+        chosen = choose(document, pinned=bool(pins) or bounded, nearest=True)
         if isinstance(chosen, Lacking):
             narrate(why := f"so there is nothing to compare: no plan is {name}")
             return Lacking((*chosen.advice, why)).answer(format, record(found, [name for name, _, _ in asked[: len(found)]]))

@@ -19,7 +19,7 @@ from planner.specs import Job
 from tui.aligned import aligned
 from tui.choosing import first
 from tui.cli import DONE, NO_PLAN, Answer, narrate
-from tui.cli_inputs import bounded, values_of, version
+from tui.cli_inputs import bounded, tell_notes, values_of, version
 from tui.cli_plan import advised, job_values, searched, told_apart
 from tui.data import as_json
 from tui.tablekeys import table_keys
@@ -35,6 +35,7 @@ def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: s
     document = document_for(found, given, path)
     job = resolve(document.inputs)
     tell(found, document, given)
+    tell_notes([document])
     today = searched(job, document)  # pinned to the one plan that was read
     free = bounded(Space(), None, None, None, {axis: str(text) for axis, text in given.items() if axis in AXES})
     best = searched(job, replace(document, space=free))

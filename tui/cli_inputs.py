@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from planner.errors import FieldError
 from planner.inputs import EXAMPLE, Inputs, Value, parse
 from planner.space import AXES, Bounds, Space, parse_bounds
+from tui.cli import narrate
 
 if TYPE_CHECKING:
     from planner.planfile import Document
@@ -28,6 +29,23 @@ def version() -> str:
 
 
 def start(file: str | None, given: Mapping[str, str | bool], pin: Texts = None, most: Texts = None, least: Texts = None) -> Document:
+    """The document of a command, and on stderr what was assumed of its model."""
+    document = document_from(file, given, pin, most, least)
+    tell_notes([document])
+    return document
+
+
+def tell_notes(documents: Iterable[Document]) -> None:
+    """On stderr what was assumed of the models of some documents, each sentence once."""
+    from tui.document import notes
+
+    for note in dict.fromkeys(note for document in documents for note in notes(document)):
+        narrate(f"note: {note}")
+
+
+def document_from(
+    file: str | None, given: Mapping[str, str | bool], pin: Texts = None, most: Texts = None, least: Texts = None
+) -> Document:
     """The document to begin with: the plan file or the example, then what the options set on top of it."""
     from planner import planfile
 

@@ -115,6 +115,15 @@ def size(document: Document) -> str:
     return write_size(model) if model.experts else f"{write_size(model)} parameters"
 
 
+def notes(document: Document) -> list[str]:
+    """What was assumed of the model where its file does not tell, a sentence each; nothing where there can be no such model."""
+    try:
+        model = model_of(document.inputs)
+    except TmplanError:
+        return []
+    return ["".join(char if char.isprintable() else "?" for char in note) for note in model.notes]
+
+
 def about(key: str, name: str) -> str:
     """A few words on a preset, for the list it is chosen from; on one that cannot be planned, nothing."""
     try:

@@ -145,7 +145,7 @@ class Program(App[None], inherit_bindings=False):
             self.welcome.open = True
         self.start()
         if self.notices:
-            self.foot.say("; ".join(self.notices), "bad")
+            self.foot.say("; ".join(filter(None, (*self.notices, self.foot.message))), "bad")
 
     def start(self) -> None:
         """Show the document and ask for its plans (tui.answering)."""

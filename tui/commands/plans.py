@@ -25,10 +25,10 @@ def open_(
     from pathlib import Path
 
     from tui.cli import open_program
-    from tui.cli_inputs import start
+    from tui.cli_inputs import document_from
 
     asked = file or given or pin or most or least
-    document = start(file, given, pin, most, least) if asked else None
+    document = document_from(file, given, pin, most, least) if asked else None  # the screen says what was assumed
     return open_program(document, Path(file) if file else None, fresh=fresh)
 
 

@@ -41,10 +41,10 @@ def sensitivity(
 
     Example: tmplan sensitivity plan.toml --by 2 --explain peak
     """
-    from tui.cli_inputs import begin, start
+    from tui.cli_inputs import begin, document_from
     from tui.cli_sensitivity import sensitivities
 
-    document = start(file, given, pin, most, least)
+    document = document_from(file, given, pin, most, least)
     named, pinned = begin(file, given, pin, most, least, wanted)
     return sensitivities(document, named, pinned=pinned, by=by, format=format, width=width, of=explain, depth=depth)
 
