@@ -20,7 +20,7 @@ NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 MLP = ("gate", "up", "down")
 
 
-def check_adapters(model: Model, tuning: str, targets: str, precision: str) -> None:
+def check_adapters(model: Model, tuning: str, rank: int, targets: str, precision: str) -> None:
     """FieldError for adapters that this model cannot have, or that cannot be trained so."""
     if model.experts and targets == "all":
         raise FieldError("lora_targets", "adapters on routed experts are not planned; set lora_targets to attention")
@@ -30,6 +30,15 @@ def check_adapters(model: Model, tuning: str, targets: str, precision: str) -> N
         raise FieldError("tuning", "routed experts in 4 bits are not planned, QLoRA quantizes linear layers alone; set tuning to lora")
     if tuning == "qlora" and precision in ("fp8", "fp4"):
         raise FieldError("precision", f"QLoRA computes in 16 bits, not in {precision}; set precision to bf16, or tuning to lora")
+    check_rank(model, rank, targets)
+
+
+def check_rank(model: Model, rank: int, targets: str) -> None:
+    """FieldError for adapters wider than a matrix they stand beside, which has no higher rank than its smaller side."""
+    name, matrix = min(_adapted(model, targets).items(), key=lambda pair: pair[1].smaller)
+    if rank > matrix.smaller:
+        which = f"the {name.replace('_', '-')} matrix ({matrix.inputs:,.0f} x {matrix.outputs:,.0f}) of {model.name}"
+        raise FieldError("lora_rank", f"lora_rank must be at most {matrix.smaller:,.0f}, the smaller side of {which}, not {rank:,}")
 
 
 class Matrix(NamedTuple):
@@ -42,6 +51,11 @@ class Matrix(NamedTuple):
     def size(self) -> Any:
         """Weights; count."""
         return self.inputs * self.outputs
+
+    @property
+    def smaller(self) -> float:
+        """The rank of the whole matrix at most; elements."""
+        return float(min(self.inputs, self.outputs))
 
     @property
     def widths(self) -> Any:
@@ -72,9 +86,14 @@ def linear_matrices(model: Model, tp: Any = 1) -> dict[str, Matrix]:
 
 def adapted(model: Model, targets: str, tp: Any = 1) -> list[Matrix]:
     """The matrices of a layer that have adapters."""
+    return list(_adapted(model, targets, tp).values())
+
+
+def _adapted(model: Model, targets: str, tp: Any = 1) -> dict[str, Matrix]:
+    """The same by name."""
     found = linear_matrices(model, tp)
     names = {"query-value": ("query", "value"), "attention": tuple(name for name in found if name not in MLP), "all": tuple(found)}
-    return [found[name] for name in names[targets]]
+    return {name: found[name] for name in names[targets]}
 
 
 def adapter_parameters(model: Model, targets: str, rank: int, tp: Any = 1) -> Any:

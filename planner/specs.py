@@ -291,7 +291,7 @@ class Job:
             trained = " or ".join(self.stack.tunings)
             raise FieldError("tuning", f"{self.stack.title} is planned with tuning {trained}, not {self.tuning}; set tuning to {trained}")
         if self.frozen:
-            check_adapters(self.model, self.tuning, self.lora_targets, self.precision)
+            check_adapters(self.model, self.tuning, self.lora_rank, self.lora_targets, self.precision)
 
     @property
     def frozen(self) -> bool:
