@@ -121,7 +121,7 @@ FIELDS: tuple[Field, ...] = (
     Field("optimizer", "batch", "Optimizer", "choice", "optimizer", "", "job", "optimizer", choices=OPTIMIZERS, default="adamw"),
     Field("tuning", "batch", "Tuning", "choice", "what is trained: all weights; adapters on frozen ones; or on ones in 4 bits", "", "job",
           "tuning", choices=TUNINGS, default="full"),
-    Field("lora_rank", "batch", "LoRA rank", "int", "inner width of the adapters; a side of their matrices at most", "", "job",
+    Field("lora_rank", "batch", "LoRA rank", "int", "inner width of the adapters; the hidden size at most", "", "job",
           "lora_rank", 1.0, 1, 65_536, default=16, beside="tuning"),
     Field("lora_targets", "batch", "LoRA on", "choice", "matrices with adapters: of attention, its queries and values, or all", "", "job",
           "lora_targets", choices=TARGETS, default="attention", beside="tuning"),

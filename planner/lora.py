@@ -30,15 +30,9 @@ def check_adapters(model: Model, tuning: str, rank: int, targets: str, precision
         raise FieldError("tuning", "routed experts in 4 bits are not planned, QLoRA quantizes linear layers alone; set tuning to lora")
     if tuning == "qlora" and precision in ("fp8", "fp4"):
         raise FieldError("precision", f"QLoRA computes in 16 bits, not in {precision}; set precision to bf16, or tuning to lora")
-    check_rank(model, rank, targets)
-
-
-def check_rank(model: Model, rank: int, targets: str) -> None:
-    """FieldError for adapters wider than a matrix they stand beside, which has no higher rank than its smaller side."""
-    name, matrix = min(_adapted(model, targets).items(), key=lambda pair: pair[1].smaller)
-    if rank > matrix.smaller:
-        which = f"the {name.replace('_', '-')} matrix ({matrix.inputs:,.0f} x {matrix.outputs:,.0f}) of {model.name}"
-        raise FieldError("lora_rank", f"lora_rank must be at most {matrix.smaller:,.0f}, the smaller side of {which}, not {rank:,}")
+    if rank > model.hidden:
+        most = f"at most {model.hidden:,}, the hidden size of {model.name}"
+        raise FieldError("lora_rank", f"lora_rank must be {most}, not {rank:,}: no matrix of it has a higher rank")
 
 
 class Matrix(NamedTuple):
@@ -51,11 +45,6 @@ class Matrix(NamedTuple):
     def size(self) -> Any:
         """Weights; count."""
         return self.inputs * self.outputs
-
-    @property
-    def smaller(self) -> float:
-        """The rank of the whole matrix at most; elements."""
-        return float(min(self.inputs, self.outputs))
 
     @property
     def widths(self) -> Any:
@@ -86,14 +75,9 @@ def linear_matrices(model: Model, tp: Any = 1) -> dict[str, Matrix]:
 
 def adapted(model: Model, targets: str, tp: Any = 1) -> list[Matrix]:
     """The matrices of a layer that have adapters."""
-    return list(_adapted(model, targets, tp).values())
-
-
-def _adapted(model: Model, targets: str, tp: Any = 1) -> dict[str, Matrix]:
-    """The same by name."""
     found = linear_matrices(model, tp)
     names = {"query-value": ("query", "value"), "attention": tuple(name for name in found if name not in MLP), "all": tuple(found)}
-    return {name: found[name] for name in names[targets]}
+    return [found[name] for name in names[targets]]
 
 
 def adapter_parameters(model: Model, targets: str, rank: int, tp: Any = 1) -> Any:
