@@ -286,7 +286,7 @@ def test_notes_stand_in_the_file() -> None:
 
 def test_every_field_was_decided() -> None:
     """Each field of Model and Job is written, refused or noted, or is of the prediction alone: a new one must be decided too."""
-    of_prediction = {"name", "published_parameters", "published_active", "sources"}
+    of_prediction = {"name", "published_parameters", "published_active", "sources", "notes"}
     model = {
         "layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "max_positions", "gated", "tied", "norm", "norms_per_layer",
         "positions", "bias", "qkv_bias", "qk_norm", "embedding_norm", "parallel_block", "dropout", "sliding_window", "global_every",
