@@ -13,7 +13,6 @@ from typing import TypeVar
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 from rich.color_triplet import ColorTriplet
-from rich.segment import Segment
 from rich.style import Style
 
 CUBE = (0, 95, 135, 175, 215, 255)  # the levels of each colour in xterm's cube
@@ -35,16 +34,6 @@ def cells(runs: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
             if cell_len(char) == 2:
                 out.append(("", style))
     return out
-
-
-def pieces(y: int, x: int, segments: Iterable[Segment]) -> list[Piece]:
-    """The runs of text of a line from a column on, by where they stand."""
-    found: list[Piece] = []
-    for text, style, control in segments:
-        if text and not control:
-            found.append((y, x, text, style))
-            x += len(text) if text.isascii() else cell_len(text)
-    return found
 
 
 def encode(found: list[Piece], system: ColorSystem | None, width: int) -> str:

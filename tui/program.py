@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import BindingType
+from textual.driver import Driver
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.timer import Timer
@@ -126,6 +127,14 @@ class Program(App[None], inherit_bindings=False):
     def places(self, width: int, height: int) -> dict[str, Region]:
         """Where everything lies (tui.panes)."""
         raise NotImplementedError
+
+    def get_driver_class(self) -> type[Driver]:
+        chosen = super().get_driver_class()
+        if chosen.__name__ != "LinuxDriver":  # another system, or one that TEXTUAL_DRIVER names
+            return chosen
+        from tui.driver import QuietDriver
+
+        return QuietDriver
 
     def get_default_screen(self) -> Screen[Any]:
         return QuietScreen(self.places)

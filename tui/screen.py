@@ -14,7 +14,7 @@ from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui.encode import Piece, by_style, encode, pieces
+from tui.encode import Piece, by_style, encode
 from tui.shown import Shown
 
 Places = Callable[[int, int], dict[str, Region]]
@@ -47,22 +47,24 @@ class SpansUpdate(ChopsUpdate):
                 if strip is not None and x < x2 and end > x1:
                     start = max(x, x1)
                     found += self.shown.differing(y, start, strip.crop(start - x, min(end, x2) - x))
-        system, width = console._color_system, self.shown.width
-        return min(encode(by_style(found), system, width), encode(found, system, width), key=len)
+        return shortest(found, console, self.shown.width)
 
 
 class WholeUpdate(LayoutUpdate):
-    """A paint of the whole screen, from the top."""
+    """A paint of the whole screen: of it too the cells that differ."""
 
     shown: Shown
 
     def render_segments(self, console: Console) -> str:
         found: list[Piece] = []
         for y, strips in enumerate(self.strips, self.region.y):
-            line = list(chain.from_iterable(strips))
-            self.shown.put(y, self.region.x, line)
-            found += pieces(y, self.region.x, line)
-        return encode(found, console._color_system, self.region.width)
+            found += self.shown.differing(y, self.region.x, chain.from_iterable(strips))
+        return shortest(found, console, self.shown.width)
+
+
+def shortest(found: list[Piece], console: Console, width: int) -> str:
+    """What the terminal is sent for these pieces, style by style or from the top, whichever takes fewer bytes."""
+    return min(encode(by_style(found), console._color_system, width), encode(found, console._color_system, width), key=len)
 
 
 class ThriftyCompositor(Compositor):

@@ -33,12 +33,6 @@ class Shown:
         """Something else wrote to the terminal."""
         self.rows = [[None] * self.width for _ in range(self.height)]
 
-    def put(self, y: int, x: int, segments: Iterable[Segment]) -> None:
-        """These segments are sent whole."""
-        if y < len(self.rows):
-            new = _cells(segments)
-            self.rows[y][x : x + len(new)] = new
-
     def differing(self, y: int, x: int, segments: Iterable[Segment]) -> list[Piece]:
         """The pieces of a line's segments from a column on that differ from what is shown; they are shown from now on."""
         new = _cells(segments)
@@ -66,8 +60,9 @@ def _spans(old: list[Cell | None], new: list[Cell]) -> list[tuple[int, int]]:
     for i, (a, b) in enumerate(zip(old, new, strict=False)):
         if a == b:
             continue
-        if spans and i - spans[-1][1] <= NEAR and all(cell[1] == b[1] for cell in new[spans[-1][1] - 1 : i]):
-            spans[-1] = (spans[-1][0], i + 1)
+        start, end = spans[-1] if spans else (-1, -1 - NEAR)
+        if i == end or (i - end <= NEAR and all(cell[1] == b[1] for cell in new[end - 1 : i])):
+            spans[-1] = (start, i + 1)
         else:
             spans.append((i, i + 1))
     return spans
@@ -78,7 +73,7 @@ def _pieces(y: int, x: int, line: list[Cell], start: int, end: int) -> list[Piec
     found: list[Piece] = []
     while start < end:
         stop, style = start, line[start][1]
-        while stop < end and line[stop][1] == style:
+        while stop < end and (line[stop][1] is style or line[stop][1] == style):
             stop += 1
         found.append((y, x + start, "".join(char for char, _ in line[start:stop]), style))
         start = stop

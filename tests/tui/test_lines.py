@@ -7,10 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.color import ColorSystem
-from rich.segment import Segment
 from rich.style import Style
 
-from tui.encode import by_style, encode, pieces
+from tui.encode import Piece, by_style, encode
 from tui.lines import changes, fit, rule, wrap
 
 WIDTH, HEIGHT = 30, 4
@@ -40,11 +39,11 @@ def test_an_update_makes_the_screen_what_a_whole_paint_would(
     whole, partly = pyte.Screen(WIDTH, HEIGHT), pyte.Screen(WIDTH, HEIGHT)
 
     def send(screen: pyte.Screen, lines: list[list[tuple[str, str]]], spans: list[list[tuple[int, int]]]) -> None:
-        found = []
+        found: list[Piece] = []
         for y, line in enumerate(lines):
             cells = [(char, ROLES[role]) for text, role in ((t, r if r in ROLES else "a") for t, r in line) for char in text]
             for x1, x2 in spans[y]:
-                found += pieces(y, x1, [Segment(char, style) for char, style in cells[x1:x2]])
+                found += [(y, x, *cells[x]) for x in range(x1, x2)]
         screen.reset_mode(7)  # as Textual does: no wrapping at the edge
         pyte.Stream(screen).feed(encode(by_style(found) if grouped else found, ColorSystem.TRUECOLOR, WIDTH))
 

@@ -44,7 +44,7 @@ def test_bytes_are_few() -> None:
     with Terminal() as it:
         it.until("Step s")
         it.quiet(1.0)
-        assert len(it.sent) <= 45_000
+        assert len(it.sent) <= 15_000
         it.press("esc")
         moves = [len(it.press("down", quiet=0.15)) for _ in range(12)]
         assert sorted(moves)[6] <= 450, moves
@@ -102,6 +102,26 @@ def test_quitting_a_large_search_comes_before_its_end() -> None:
         assert it.wait() == 0
         assert b"fit /" not in it.sent
         assert it.cooked and b"Traceback" not in it.sent
+
+
+@pytest.mark.parametrize("stop", [signal.SIGTSTP, signal.SIGSTOP])
+def test_continued_it_draws_everything_again(stop: signal.Signals) -> None:
+    """Stopped, whatever then was written over it, and continued, the program shows all that it did, and keys act."""
+    with Terminal(*SMALL) as it:
+        it.until("Step s")
+        it.press("esc", "down")
+        before = it.text()
+        os.kill(it.pid, stop)
+        os.waitpid(it.pid, os.WUNTRACED)
+        it.quiet(0.1)
+        it.screen.reset()
+        os.kill(it.pid, signal.SIGCONT)
+        it.quiet(1.0)
+        assert it.text() == before
+        it.press("down")
+        assert it.text() != before
+        it.press("q")
+        assert it.wait() == 0 and it.cooked
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
