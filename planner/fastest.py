@@ -26,6 +26,7 @@ ORDER = (
     "tp", "cp", "pp", "ep", "etp", "schedule", "vpp", "sequence_parallel", "micro_batch", "recompute", "recompute_layers", "zero",
     "dp_replicate",
 )  # fmt: skip
+MANY = 50_000  # degrees times sizes of a micro-batch from which a search takes half a second or more
 FEW = 64  # degrees looked at first, for a plan to hold the others against; each time twice as many
 ROUNDED = 1 + 1e-12  # sums in another order
 LONGEST = 1e300  # seconds; beyond it is what does not exist
@@ -59,6 +60,11 @@ def fastest(job: Job, space: Space | None = None, *, within: float = np.inf, can
         best = min(best, _of(branch, least <= reach, sizes, reach), key=_ranked)
         at, width = at + width, 2 * width
     return best.plan if best.step <= within else None
+
+
+def large(job: Job, space: Space) -> bool:
+    """Whether ranking every plan takes so long that the best is worth knowing before: a guess by the degrees there are, in milliseconds."""
+    return len(ranks(job, space).parent) * len(divisors(job.global_batch)) >= MANY
 
 
 def _of(tree: Growth, worth: Column, sizes: Column, reach: float) -> Fastest:

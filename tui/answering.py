@@ -6,13 +6,15 @@ import contextlib
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 from textual.timer import Timer
 
-from planner.columns import BY_KEY
+from planner.columns import BY_KEY, write_figure
 from planner.errors import FieldError, TmplanError
 from planner.planfile import Document
+from planner.words import in_words
 from tui import document as edits
 from tui.before import Before
 from tui.bindings import key_of
@@ -21,6 +23,9 @@ from tui.panes import Panes
 from tui.planning import Answer, Question
 from tui.rows import FASTEST, View
 from tui.status import Status
+
+if TYPE_CHECKING:
+    from planner.best import Found
 
 REST = 2.0  # seconds after the last edit at which the session is written, however the program may end
 
@@ -42,6 +47,7 @@ class Answering(Panes):
         """Show the document, and ask for its plans unless they were asked for before the program stood (tui.app)."""
         self.befores: dict[Kept, Before] = {}  # the plans of a moment's document, the latest
         self._resting: Timer | None = None
+        self._glimpsed = ""  # what was said of a search that goes on
         self._assumed: list[str] = []  # what was said to be assumed of the model
         self.show_document()
         self.planner.attach(self._receive)
@@ -114,6 +120,9 @@ class Answering(Panes):
         answer = message.answer
         if answer.generation != self.generation:
             return
+        if answer.ahead is not None:
+            self.glimpse(answer.ahead)
+            return
         fresh = self.answer is None or answer.result is not self.answer.result
         self.heard, error = answer, answer.error
         self._wrong = {error.key: str(error)} if isinstance(error, FieldError) else {}
@@ -131,6 +140,13 @@ class Answering(Panes):
                 self.say_change(answer, fresh)
         self.show_document()
         self.show_detail()
+
+    def glimpse(self, best: Found) -> None:
+        """The best plan is known, the others are still being ranked: say it."""
+        before = self.before()
+        was = f"{self.history.now.label}: {before.best_step(best.step)}" if before else f"best {write_figure(best.step)} s"
+        self._glimpsed = f"{was}, {in_words(best.plan)}; ranking the others …"
+        self.foot.say(self._glimpsed)
 
     def refuse(self, error: TmplanError, answer: Answer) -> None:
         """The job, or the view, cannot be: say so, and keep the last plans, marked as such."""
@@ -167,6 +183,8 @@ class Answering(Panes):
 
     def say_change(self, answer: Answer, fresh: bool) -> None:
         """In the message line: what is assumed of another model, what the edit came to, and that the plan under the cursor is lost."""
+        if self.foot.message == self._glimpsed:
+            self.foot.say("")
         if not fresh:
             return
         before, lost = self.before(), self.table.lost()

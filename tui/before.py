@@ -99,13 +99,16 @@ class Before:
 
     def summary(self, result: Result) -> str:
         """What an edit came to in one line: the fastest step and how many plans fit, before and after."""
-        now = float(result.step_seconds[result.order[0]]) if len(result.order) else float("inf")
-        told = "best step unchanged"
-        if self.best == float("inf") and now < float("inf"):
-            told = f"now something fits, best {write_figure(now)} s"
-        elif now == float("inf"):
-            told = "nothing fits any more" if self.best < float("inf") else "nothing fits"
-        elif abs(now / self.best - 1) > 5e-5:
-            told = f"best {write_figure(self.best)} → {write_figure(now)} s ({100 * (now / self.best - 1):+.1f} %)"
+        told = self.best_step(float(result.step_seconds[result.order[0]]) if len(result.order) else float("inf"))
         fit = result.counts.fit
         return f"{told} · {self.fit:,} → {fit:,} fit" if fit != self.fit else f"{told} · {fit:,} fit"
+
+    def best_step(self, now: float) -> str:
+        """The fastest step before and now, in seconds; infinite where nothing fits."""
+        if self.best == float("inf") and now < float("inf"):
+            return f"now something fits, best {write_figure(now)} s"
+        if now == float("inf"):
+            return "nothing fits any more" if self.best < float("inf") else "nothing fits"
+        if abs(now / self.best - 1) > 5e-5:
+            return f"best {write_figure(self.best)} → {write_figure(now)} s ({100 * (now / self.best - 1):+.1f} %)"
+        return "best step unchanged"

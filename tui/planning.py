@@ -21,6 +21,7 @@ from tui.bindings import key_of
 from tui.rows import View, ranked
 
 if TYPE_CHECKING:
+    from planner.best import Found
     from planner.plan import Plan
     from planner.search import Result
     from planner.specs import Job
@@ -40,7 +41,10 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a question came to: rows of a result, or the refusal of the job or the view. Advice may follow in a second answer."""
+    """What a question came to: rows of a result, or the refusal of the job or the view.
+
+    Advice may follow in a second answer; the best plan of a large search comes in one of its own, before the others are ranked.
+    """
 
     generation: int
     question: Question
@@ -51,6 +55,7 @@ class Answer:
     advice: tuple[tuple[str, str], ...] = ()  # sentences and their roles; where there are no rows
     nearest: Plan | None = None  # the plan the advice is about
     thinking: bool = False  # advice is still being worked out
+    ahead: Found | None = None  # the best plan alone, of a large search that goes on
 
 
 class Planner:
@@ -111,6 +116,8 @@ class Planner:
         job = None
         try:
             job = resolve(question.inputs)
+            if (ahead := self._ahead(job, question, cancelled)) is not None:
+                self._send(Answer(generation, question, job, ahead=ahead))
             result = self._result(job, question, cancelled)
             rows = ranked(result, question.view, cancelled)
             if cancelled():
@@ -129,10 +136,24 @@ class Planner:
             if not cancelled():
                 self._send(Answer(generation, question, job, error=TmplanError(f"planning failed: {error!r}; please report this")))
 
-    def _result(self, job: Job, question: Question, cancelled: Callable[[], bool]) -> Any:
+    def _known(self, job: Job, question: Question) -> Any:
+        """The result of the same search, where it was the last; else None."""
         last = self._last
-        if last is not None and last[:2] == (job, question.space):
-            return last[2]
+        return last[2] if last is not None and last[:2] == (job, question.space) else None
+
+    def _ahead(self, job: Job, question: Question, cancelled: Callable[[], bool]) -> Found | None:
+        """The best plan, where ranking the others takes long."""
+        if self._search is not None or self._known(job, question) is not None:
+            return None
+        from planner.best import best_fitting
+        from planner.fastest import large
+
+        return best_fitting(job, question.space, cancelled) if large(job, question.space) else None
+
+    def _result(self, job: Job, question: Question, cancelled: Callable[[], bool]) -> Any:
+        known = self._known(job, question)
+        if known is not None:
+            return known
         search = self._search
         if search is None:
             from planner.search import search as real

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from planner import search as planner_search
 from planner.inputs import EXAMPLE, Inputs
 from planner.space import Space
 from tests.tui.driving import Driver, drive
@@ -163,3 +164,50 @@ def test_keys_work_while_a_search_runs() -> None:
         gate.open.set()
 
     drive(play, search=gate)
+
+
+def test_of_a_large_search_the_best_plan_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the ranking its first plan, in an answer of its own; for another order of the same plans nothing ahead."""
+    monkeypatch.setattr("planner.fastest.MANY", 1)
+    heard = Heard()
+    planner = Planner(burst=0.0)
+    planner.attach(heard)
+    planner.ask(question(4096))
+    ahead, whole = heard.wait(2)
+    assert ahead.ahead is not None and ahead.result is None and whole.result is not None
+    assert ahead.ahead.plan == whole.result.plan(int(whole.rows[0]))
+    assert ahead.ahead.step == float(whole.result.step_seconds[whole.rows[0]])
+    planner.ask(question(4096, View(reverse=True)))
+    assert heard.wait(3)[2].ahead is None
+    monkeypatch.setattr("planner.fastest.MANY", 10**9)
+    planner.ask(question(2048))
+    assert heard.wait(4)[3].ahead is None
+
+
+def test_the_best_plan_is_told_while_the_others_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the message line, with what it was before the edit; once the others are ranked, what the edit came to stands there."""
+    gate, real = threading.Event(), planner_search.search
+    gate.set()
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        assert gate.wait(10)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(planner_search, "search", slow)
+    monkeypatch.setattr("planner.fastest.MANY", 1)
+
+    async def play(it: Driver) -> None:
+        assert it.app.foot.message == ""
+        gate.clear()
+        it.app.edit(lambda document: type(document)(document.inputs.with_("global_batch", 128)), "global_batch")
+        for _ in range(1000):
+            if it.app.foot.message:
+                break
+            await it.pilot.pause(0.01)
+        told = it.app.foot.message
+        assert told.startswith("Global batch 64 → 128: best ") and told.endswith("; ranking the others …") and "micro-batch" in told
+        gate.set()
+        await it.ready()
+        assert it.app.foot.message.startswith(told.split(", ")[0]) and "fit" in it.app.foot.message
+
+    drive(play)
