@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from planner.fastest import fastest
 from planner.plan import Plan
 from planner.search import Result, search
 from planner.space import Space
@@ -59,8 +60,10 @@ def nearest(result: Result, *, cancelled: Callable[[], bool] | None = None) -> N
 
 def advised(change: str, job: Job, space: Space, cancelled: Callable[[], bool] | None) -> Advice | None:
     """What a change comes to; None where no plan fits with it."""
+    if fastest(job, space, cancelled=cancelled) is None:  # sooner known than by a search, which looks for the nearest then
+        return None
     again = search(job, space, cancelled=cancelled)
-    return Advice(change, len(again.order), float(again.step_seconds[again.order[0]])) if len(again.order) else None
+    return Advice(change, len(again.order), float(again.step_seconds[again.order[0]]))
 
 
 def more_gpus(job: Job, space: Space, cancelled: Callable[[], bool] | None) -> Advice | None:
