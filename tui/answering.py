@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 from textual.timer import Timer
 
-from planner.columns import BY_KEY, write_figure
+from planner.columns import write_figure
 from planner.errors import FieldError, TmplanError
 from planner.planfile import Document
 from planner.words import in_words
@@ -19,10 +19,9 @@ from tui import document as edits
 from tui.before import Before
 from tui.bindings import key_of
 from tui.history import History, Kept
-from tui.panes import Panes
 from tui.planning import Answer, Question
-from tui.rows import FASTEST, View
-from tui.status import Status
+from tui.rows import View
+from tui.showing import Showing
 
 if TYPE_CHECKING:
     from planner.best import Found
@@ -38,7 +37,7 @@ class Answered(Message):
         self.answer = answer
 
 
-class Answering(Panes):
+class Answering(Showing):
     """The program with plans."""
 
     back = 0  # the table compares with the moment so many edits back; 0: with none
@@ -200,41 +199,3 @@ class Answering(Panes):
         """What there is to say, in the message line."""
         if any(sentences):
             self.foot.say("; ".join(filter(None, sentences)))
-
-    # ── showing ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def show_document(self) -> None:
-        """Fields, status and foot, as the document and the last answer have them."""
-        texts, size = edits.texts(self.document), edits.size(self.document)
-        before = [len(form.entries) for form in self.forms.values()]
-        for group, entries in edits.listed(self.document, texts).items():
-            self.forms[group].show(entries, texts, self._wrong, size if group == "model" else "")
-        if self._placed and before != [len(form.entries) for form in self.forms.values()]:
-            self.arrange()
-        self.tabs.tell(self.answer.job.cluster.calibration if self.answer and self.answer.job else "", size)
-        self.show_status()
-        self.show_foot()
-
-    def show_status(self) -> None:
-        """The top line."""
-        answer, result = self.answer, self.answer.result if self.answer else None
-        counts = f"{result.counts.fit:,} fit / {result.counts.evaluated:,} plans" if result else "planning …"
-        job = answer.job if answer else None
-        about = f"{job.model.name} · {job.cluster.gpus:,} x {job.cluster.gpu.name}" if job else ""
-        column = "fastest first" if self.view.column == FASTEST and not self.view.reverse else f"by {BY_KEY[self.view.column].heading}"
-        self.status.show(Status(self.path.name if self.path else "", self.unsaved, counts, about, column, self.view.filter))
-
-    def cursor_moved(self) -> None:
-        """The table's cursor is on another plan: show its detail, once it rests if more than the bars are in view."""
-        if self._settling is not None:
-            self._settling.stop()
-        if self.detail.cheap and not self.shows("compare"):
-            self.show_detail()
-            return
-        self._settling = self.set_timer(self.settle, self.show_detail)
-
-    def show_detail(self) -> None:
-        """The detail of the plan under the cursor."""
-        plan = self.subject
-        known = self.table.estimate if plan is not None and plan == self.table.plan else None
-        self.detail.show(self.answer.job if self.answer else None, plan, known)
