@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from planner.best import Found
+from planner.best import Found, best_fitting
 from planner.columns import BY_KEY, records
 from planner.inputs import resolve
 from planner.planfile import Document
@@ -43,8 +43,10 @@ def choose(document: Document, *, pinned: bool, nearest: bool = False) -> Found 
     job = resolve(document.inputs)
     if document.plan is not None and not pinned:
         document, pinned = replace(document, space=exactly(document.plan)), True
+    if (best := best_fitting(job, document.space)) is not None:
+        return best
     result = searched(job, document)
-    estimate = first(result) if pinned or nearest or len(result.order) else None
+    estimate = first(result) if pinned or nearest else None
     if estimate is None:
         lacking = Lacking(tuple(advised(result)))
         for sentence in lacking.advice:
