@@ -48,7 +48,7 @@ class QuietDriver(LinuxDriver):
         """Hand on what is typed until the driver is told to stop."""
         parser, decode = XTermParser(self._debug), codecs.getincrementaldecoder("utf-8")("replace").decode
         unfinished = 0
-        with selectors.DefaultSelector() as selector:
+        with selectors.SelectSelector() as selector:  # which takes terminals on every system
             selector.register(self.fileno, selectors.EVENT_READ)
             selector.register(self._woken, selectors.EVENT_READ)
             while not self.exit_event.is_set():
