@@ -145,10 +145,13 @@ class Planner:
         """The best plan, where ranking the others takes long."""
         if self._search is not None or self._known(job, question) is not None:
             return None
-        from planner.best import best_fitting
         from planner.fastest import large
 
-        return best_fitting(job, question.space, cancelled) if large(job, question.space) else None
+        if not large(job, question.space):
+            return None
+        from planner.best import best_fitting
+
+        return best_fitting(job, question.space, cancelled)
 
     def _result(self, job: Job, question: Question, cancelled: Callable[[], bool]) -> Any:
         known = self._known(job, question)
