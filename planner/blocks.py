@@ -15,7 +15,7 @@ from planner import estimate as est
 from planner import layercosts, stagecosts
 from planner.axes import FIRST, runs
 from planner.costs import Sharding, StageCost, Totals
-from planner.lattice import SHARDING_FIELDS, Lattice
+from planner.lattice import Lattice
 from planner.plan import Column, Plan
 from planner.specs import Job
 
@@ -29,12 +29,6 @@ class Pairs(NamedTuple):
     sharding_row: Column
     totals: Totals
     recompute_layers: Column
-
-    def plan(self, lattice: Lattice, row: int) -> Plan:
-        """One of these plans."""
-        pipeline, sharding = lattice.pipeline.one(int(self.pipeline_row[row])), lattice.shardings.one(int(self.sharding_row[row]))
-        own = {name: getattr(sharding, name) for name in SHARDING_FIELDS}
-        return pipeline.with_(recompute_layers=int(self.recompute_layers[row]), **own)
 
 
 class Blocks:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from planner.best import Cancel, Found, Nothing, best, best_fitting, grown
@@ -85,13 +85,17 @@ def least_step(job: Job) -> float:
     return job.cluster.pace * flops / (job.cluster.gpus * gemm.training * gemm.flops_s * gain)
 
 
+def steps_of(job: Job, run: Run) -> float:
+    """Steps that a run takes; count."""
+    return train_steps(float(run.train_tokens), float(job.global_batch), float(job.sequence))
+
+
 def least_elapsed(job: Job, run: Run) -> float:
     """Seconds that no training of a job goes below: its steps at their bound, and the share of the time that restarts take whatever the
     checkpoints.
     """
-    steps = train_steps(float(run.train_tokens), float(job.global_batch), float(job.sequence))
     restarting = restart_share(run.restart_s, mtbf_seconds(run.gpu_mtbf_s, float(job.cluster.gpus)))
-    return steps * least_step(job) / (1.0 - restarting) if restarting < 1.0 else math.inf
+    return steps_of(job, run) * least_step(job) / (1.0 - restarting) if restarting < 1.0 else math.inf
 
 
 def best_on(inputs: Inputs, space: Space, cancelled: Cancel = None, within: float = math.inf) -> Best | None:
@@ -100,8 +104,7 @@ def best_on(inputs: Inputs, space: Space, cancelled: Cancel = None, within: floa
     None where there is none, where failures leave it no time to train, or where its steps alone take more than `within` seconds.
     """
     job = resolve(inputs)
-    steps = train_steps(float(run_of(inputs, job).train_tokens), float(job.global_batch), float(job.sequence))
-    return trained(inputs, best_fitting(job, space, cancelled, within / steps))
+    return trained(inputs, best_fitting(job, space, cancelled, within / steps_of(job, run_of(inputs, job))))
 
 
 def trained(inputs: Inputs, found: Found | None) -> Best | None:
@@ -110,28 +113,6 @@ def trained(inputs: Inputs, found: Found | None) -> Best | None:
         return Best(found, budget(found.job, run_of(inputs, found.job), found.step)) if found else None
     except FieldError:
         return None
-
-
-def scan(
-    inputs: Inputs,
-    space: Space,
-    deadline_s: float,
-    counts: tuple[int, ...],
-    progress: Callable[[int], None] | None = None,
-    cancelled: Cancel = None,
-) -> Iterator[tuple[Best | None, bool]]:
-    """Each count in turn: the best plan where one may be in time, and whether it was searched or ruled out by a bound."""
-    for gpus in counts:
-        if cancelled and cancelled():
-            raise Cancelled
-        here = on(inputs, gpus)
-        job = resolve(here)
-        if least_elapsed(job, run_of(here, job)) > deadline_s:
-            yield None, False
-            continue
-        if progress:
-            progress(gpus)
-        yield best_on(here, space, cancelled, deadline_s), True
 
 
 def smallest(
@@ -148,23 +129,34 @@ def smallest(
     time does not always fall with GPUs. progress is called with the GPUs about to be searched.
     """
     counts = candidates(inputs)
-    tried = ruled_out = 0
-    for here, searched in scan(inputs, space, deadline_s, counts, progress, cancelled):
-        tried, ruled_out = tried + searched, ruled_out + (not searched)
-        if here is not None and here.budget.elapsed_seconds <= deadline_s:
-            return Answer(deadline_s, here, counts, tried, ruled_out, None)
-    return Answer(deadline_s, None, counts, tried, ruled_out, _nearest(inputs, space, deadline_s, counts, progress, cancelled))
+    least: dict[int, float] = {}  # of the counts that no bound rules out, seconds that training takes at least
+    for done, gpus in enumerate(counts, 1):
+        if cancelled and cancelled():
+            raise Cancelled
+        here = on(inputs, gpus)
+        job = resolve(here)
+        bound = least_elapsed(job, run_of(here, job))
+        if bound > deadline_s:
+            continue
+        least[gpus] = bound
+        if progress:
+            progress(gpus)
+        found = best_on(here, space, cancelled, deadline_s)
+        if found is not None and found.budget.elapsed_seconds <= deadline_s:
+            return Answer(deadline_s, found, counts, len(least), done - len(least), None)
+    return Answer(deadline_s, None, counts, len(least), len(counts) - len(least), _nearest(inputs, space, least, progress, cancelled))
 
 
 def _nearest(
-    inputs: Inputs, space: Space, deadline_s: float, counts: tuple[int, ...], progress: Callable[[int], None] | None, cancelled: Cancel
+    inputs: Inputs, space: Space, least: Mapping[int, float], progress: Callable[[int], None] | None, cancelled: Cancel
 ) -> Best | None:
-    """Of the counts that no bound rules out, the best plan that trains fastest; those that may be fastest are looked at first."""
+    """Of some counts the best plan that trains fastest; those that may be fastest are looked at first.
+
+    least: of each count, the seconds that training takes at least.
+    """
     found: Best | None = None
     elapsed = math.inf
-    jobs = {gpus: resolve(on(inputs, gpus)) for gpus in counts}
-    least = {gpus: least_elapsed(job, run_of(on(inputs, gpus), job)) for gpus, job in jobs.items()}
-    for gpus in sorted((n for n in counts if least[n] <= deadline_s), key=lambda n: least[n]):
+    for gpus in sorted(least, key=lambda gpus: least[gpus]):
         if least[gpus] >= elapsed:
             break
         if progress:

@@ -22,10 +22,6 @@ from planner.space import Space
 from planner.specs import Job
 from planner.split import DUALPIPE_V
 
-ORDER = (
-    "tp", "cp", "pp", "ep", "etp", "schedule", "vpp", "sequence_parallel", "micro_batch", "recompute", "recompute_layers", "zero",
-    "dp_replicate",
-)  # fmt: skip
 MANY = 50_000  # degrees times sizes of a micro-batch from which a search takes half a second or more
 FEW = 64  # degrees looked at first, for a plan to hold the others against; each time twice as many
 ROUNDED = 1 + 1e-12  # sums in another order
@@ -33,10 +29,14 @@ LONGEST = 1e300  # seconds; beyond it is what does not exist
 
 
 class Fastest(NamedTuple):
-    """A plan and its step in seconds; infinite, and no plan, where none fits."""
+    """A plan, its step in seconds, and its row of `ranks`, by which plans that take alike are told apart; infinite where none fits."""
 
     step: float
+    rank: int
     plan: Plan | None
+
+
+NONE = Fastest(np.inf, -1, None)
 
 
 def fastest(job: Job, space: Space | None = None, *, within: float = np.inf, cancelled: Callable[[], bool] | None = None) -> Plan | None:
@@ -52,12 +52,12 @@ def fastest(job: Job, space: Space | None = None, *, within: float = np.inf, can
     least = np.full((len(tree.parent), 2, len(sizes)), np.inf)
     least[layers.parent, layers.plan.sequence_parallel] = least_steady(job, layers.plan, sizes)
     nearest = least.min(axis=(1, 2), initial=np.inf)
-    order, best, at, width = np.argsort(nearest), Fastest(np.inf, None), 0, FEW
+    order, best, at, width = np.argsort(nearest), NONE, 0, FEW
     while at < len(order) and nearest[order[at]] <= (reach := min(best.step, within, LONGEST) * ROUNDED):
         if cancelled and cancelled():
             raise Cancelled
         branch = tree.taken(np.sort(order[at : at + width]))  # as the lattice has them, which breaks ties
-        best = min(best, _of(branch, least <= reach, sizes, reach), key=_ranked)
+        best = min(best, _of(branch, least <= reach, sizes, reach), key=lambda found: found[:2])
         at, width = at + width, 2 * width
     return best.plan if best.step <= within else None
 
@@ -74,7 +74,7 @@ def _of(tree: Growth, worth: Column, sizes: Column, reach: float) -> Fastest:
     """
     sides = staged(tree)
     if sides.cost is None:
-        return Fastest(np.inf, None)
+        return NONE
     optimizer = np.minimum.reduceat(sides.cost.optimizer_seconds, sides.first)
     sequence, (micro_batch, _), *rest = batch_axes(tree.job, tree.space)
     tree.add(*sequence)
@@ -92,20 +92,16 @@ def _sizes(sizes: Column, worth: Column) -> Candidates:
 
 def _first(tree: Growth, sides: Sides) -> Fastest:
     """The fastest plan that fits of a tree that has grown whole; of those alike the first."""
-    lattice, found = sides.lattice(tree), Fastest(np.inf, None)
+    lattice, found = sides.lattice(tree), NONE
     blocks = Blocks(tree.job, lattice, "recompute_layers" not in tree.space.bounds)
     for lo, hi in blocks.ranges:
         pairs = blocks.pairs(lo, hi)
         steps = np.where(est.fitting(tree.job, pairs.totals), pairs.totals.step, np.inf)
         row = int(np.argmin(steps))
         if steps[row] < found.step:
-            found = Fastest(float(steps[row]), pairs.plan(lattice, row))
+            pipeline, sharding, layers = (int(c[row]) for c in (pairs.pipeline_row, pairs.sharding_row, pairs.recompute_layers))
+            found = Fastest(float(steps[row]), int(sides.rank[tree.parent[pipeline]]), lattice.plan(pipeline, sharding, layers))
     return found
-
-
-def _ranked(found: Fastest) -> tuple[float, ...]:
-    """What plans are ordered by: their step, those alike as the lattice has them."""
-    return (found.step, *(float(getattr(found.plan, axis)) for axis in ORDER)) if found.plan is not None else (np.inf,)
 
 
 def least_steady(job: Job, plan: Plan, sizes: Column) -> Column:

@@ -40,6 +40,12 @@ class Lattice:
         """How many plans there are."""
         return int(self.count.sum())
 
+    def plan(self, pipeline_row: int, sharding_row: int, recompute_layers: int) -> Plan:
+        """One plan, by its rows; of those that recompute the first layers, so many."""
+        sharding = self.shardings.one(sharding_row)
+        own = {name: getattr(sharding, name) for name in SHARDING_FIELDS}
+        return self.pipeline.one(pipeline_row).with_(recompute_layers=recompute_layers, **own)
+
 
 class Growth:
     """One tree of rows as it grows: its plan so far, the fields it has, the row each descends from, of `ranks`, then of the degrees."""

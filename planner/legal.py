@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from planner import presets
-from planner.axes import batch_axes, divisors, each
+from planner.axes import SHARDING_AXES, batch_axes, divisors, each
 from planner.errors import TmplanError
 from planner.fields import BY_KEY, Field, Value
 from planner.inputs import Inputs, resolve, shown
@@ -18,7 +18,7 @@ from planner.space import Bounds, Space, known
 from planner.specs import RECOMPUTES, Job
 from planner.split import chunk_layers
 
-SIDES = ("zero", "dp_replicate")
+SIDES = tuple(name for name, _ in SHARDING_AXES)
 TRIES = 256  # candidates looked at before a step is given up: a tenth of a second
 
 

@@ -97,7 +97,7 @@ class Result:
 
     def plan(self, row: int) -> Plan:
         """The plan of one row."""
-        return self.plans(np.array([row])).one(0)
+        return self.lattice.plan(int(self.pipeline_row[row]), int(self.sharding_row[row]), int(self.recompute_layers[row]))
 
     def estimate(self, rows: Column) -> Estimate:
         """All numbers of some rows."""

@@ -182,7 +182,7 @@ class Answering(Showing):
 
     def say_change(self, answer: Answer, fresh: bool) -> None:
         """In the message line: what is assumed of another model, what the edit came to, and that the plan under the cursor is lost."""
-        if self.foot.message == self._glimpsed:
+        if self._glimpsed and self.foot.message == self._glimpsed:
             self.foot.say("")
         if not fresh:
             return
