@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from planner.fastest import fastest
+from planner.hardware import GIB, LARGEST_GPUS
 from planner.plan import Plan
 from planner.search import Result, search
 from planner.space import Space
-from planner.specs import GIB, LARGEST_GPUS, Job
+from planner.specs import Job
 
 
 @dataclass(frozen=True)

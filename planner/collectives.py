@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from planner.formula import formula
-from planner.specs import Cluster, Job
+from planner.hardware import Cluster
+from planner.specs import Job
 
 
 def inside(cluster: Cluster, members: Any, stride: Any) -> Any:

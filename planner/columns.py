@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import UnknownName
+from planner.hardware import GIB
 from planner.parameters import active_parameters, total_parameters
-from planner.specs import GIB, RECOMPUTES, SCHEDULES
+from planner.specs import RECOMPUTES, SCHEDULES
 
 if TYPE_CHECKING:
     from planner.architecture import Model

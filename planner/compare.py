@@ -15,8 +15,9 @@ import numpy as np
 from planner.best import Found, parts
 from planner.columns import write_figure, write_gib
 from planner.evaluate import evaluate
+from planner.hardware import GIB
 from planner.plan import Plan
-from planner.specs import GIB, Job
+from planner.specs import Job
 from planner.words import CHOICES, EXPOSED, MEMORY, TRAFFIC, instead
 
 

@@ -11,9 +11,10 @@ import numpy as np
 
 from planner.architecture import Model
 from planner.formula import formula
+from planner.hardware import Gpu
 from planner.plan import Plan
 from planner.shard import padded_vocab
-from planner.specs import Gpu, Job
+from planner.specs import Job
 
 Shape = tuple[Any, Any, Any]
 

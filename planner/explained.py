@@ -17,8 +17,9 @@ from planner.costs import Estimate
 from planner.errors import FieldError, TmplanError, UnknownName
 from planner.evaluate import evaluate
 from planner.formula import Step, formula, tracing
+from planner.hardware import GIB
 from planner.plan import FIELDS, Plan
-from planner.specs import GIB, Job
+from planner.specs import Job
 from planner.split import edge_stages
 
 HEADLINES: Mapping[str, str] = {"memory": "memory_gib", "step": "step_seconds"}  # what explain has always called them

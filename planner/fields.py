@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from planner import presets, training
 from planner.architecture import Model
 from planner.errors import FieldError, FileError, UnknownName
+from planner.hardware import GIB, LARGEST_GPUS, Gpu
 from planner.lora import TARGETS, TUNINGS
-from planner.specs import ATTENTIONS, GIB, LARGEST_GPUS, OPTIMIZERS, PRECISIONS, Gpu, Stack
+from planner.specs import ATTENTIONS, OPTIMIZERS, PRECISIONS, Stack
 
 Value = int | float | str | bool
 Spec = Gpu | Model | Stack | presets.ClusterPreset

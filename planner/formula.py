@@ -20,7 +20,8 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
-from planner.quantities import QUANTITIES, Quantity, write
+from planner.amounts import write
+from planner.quantities import QUANTITIES, Quantity
 from planner.sources import SOURCES
 
 P = ParamSpec("P")

@@ -9,7 +9,8 @@ from functools import lru_cache
 from typing import Any
 
 from planner import presets
-from planner.specs import Gpu, Selective, Stack
+from planner.hardware import Gpu
+from planner.specs import Selective, Stack
 
 # Words in the name of a framework -> the stack that stands for it; the first that is found counts. Plain Megatron-LM on GPUs
 # older than Hopper is the one of the 2021 and 2022 papers.

@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 from planner.architecture import Model
 from planner.errors import FieldError, TmplanError
 from planner.fields import BY_KEY, FIELDS, Field, Spec, Value, check, field_of, load, parse, text
+from planner.hardware import Cluster, Gpu
 from planner.presets import ClusterPreset
-from planner.specs import STATE_BYTES, Cluster, Gpu, Job, Stack
+from planner.specs import STATE_BYTES, Job, Stack
 from planner.training import Run, resolved
 
 __all__ = ["BY_KEY", "EXAMPLE", "FIELDS", "Field", "Inputs", "Recorded", "Value", "field_of", "parse", "resolve", "shown", "text", "used"]

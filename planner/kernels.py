@@ -21,7 +21,7 @@ from planner import wholefile
 from planner.checks import real
 from planner.compute import gemm_seconds
 from planner.errors import FileError, TmplanError
-from planner.specs import LARGEST_GPUS, Gemm, Gpu
+from planner.hardware import LARGEST_GPUS, Gemm, Gpu
 
 Floats = npt.NDArray[np.float64]
 LARGEST_FILE = 2**26  # bytes; the largest table known has 600,000

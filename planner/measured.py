@@ -13,12 +13,13 @@ from planner import presets
 from planner.collectives import gather_seconds
 from planner.errors import FileError, TmplanError
 from planner.fitting import Runs, step_of
+from planner.hardware import Cluster, Gpu
 from planner.inputs import Inputs, Recorded, resolve
 from planner.kernels import FittedCollective, link_constants, wire_bytes
 from planner.predict import batches, filled
 from planner.presets import ClusterPreset
 from planner.runs import GIGABIT, Configured, Row, configured, nic_gbit, refusal, told, whole
-from planner.specs import RECOMPUTES, Cluster, Gpu, Job
+from planner.specs import RECOMPUTES, Job
 
 FOLLOWS = ("dp", "gpus_per_node", "interconnect")  # from other columns, or from the cluster
 

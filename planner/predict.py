@@ -14,9 +14,10 @@ import numpy as np
 from planner import layercosts, memory, stagecosts
 from planner.errors import TmplanError
 from planner.evaluate import evaluate, memory_parts
+from planner.hardware import GIB
 from planner.plan import FIELDS, Plan
 from planner.runs import Configured, Row, configured, refusal
-from planner.specs import GIB, RECOMPUTES, Job
+from planner.specs import RECOMPUTES, Job
 
 SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
 # Whole layers are recomputed only where selective recomputation is this far over the memory: those who do not tell have tuned their

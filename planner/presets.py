@@ -18,8 +18,9 @@ from planner import hfconfig
 from planner.architecture import Model
 from planner.checks import checked
 from planner.errors import FieldError, FileError, UnknownName
+from planner.hardware import Gemm, Gpu
 from planner.keys import Key, fill, own_keys, read_toml
-from planner.specs import Gemm, Gpu, Selective, Stack
+from planner.specs import Selective, Stack
 
 T = TypeVar("T")
 KINDS = ("gpus", "clusters", "models", "stacks")
@@ -49,7 +50,7 @@ class ClusterPreset:
     host_memory_bytes: float  # a node
     gpus: int  # the world size to start from
     sources: tuple[str, ...] = ()
-    pace: float = 1.0  # of the device, of the host, and the measured runs they rest on: as in planner.specs.Cluster
+    pace: float = 1.0  # of the device, of the host, and the measured runs they rest on: as in planner.hardware.Cluster
     host_pace: float = 1.0
     calibrated_runs: int = 0
 

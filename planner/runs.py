@@ -14,6 +14,7 @@ from math import gcd
 from planner import presets, runmoe
 from planner.errors import FieldError, TmplanError
 from planner.frameworks import stack_of
+from planner.hardware import Cluster, Gpu
 from planner.plan import Plan
 from planner.runmodels import model_of
 from planner.runrow import Row as Row  # who reads a row through this module needs no other
@@ -21,7 +22,7 @@ from planner.runrow import assume, flag
 from planner.runrow import number as number
 from planner.runrow import told as told
 from planner.runrow import whole as whole
-from planner.specs import ATTENTIONS, RECOMPUTES, SCHEDULES, Cluster, Gpu, Job, Stack
+from planner.specs import ATTENTIONS, RECOMPUTES, SCHEDULES, Job, Stack
 
 # Schedules by other names, and those that only stand near one that is modelled: GPipe keeps more, V-Half and V-Min trade bubble for
 # memory, DualPipe runs from both ends with two copies of the weights.

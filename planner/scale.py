@@ -18,9 +18,9 @@ from planner.deadline import Best, held_back, trained
 from planner.errors import FieldError
 from planner.explained import headlines
 from planner.formula import Step, formula, tracing
+from planner.hardware import LARGEST_GPUS
 from planner.inputs import Inputs, node_size, resolve, run_of
 from planner.space import Space
-from planner.specs import LARGEST_GPUS
 from planner.words import changed, some_gpus
 
 PAYS = 0.5  # of what so many more GPUs could bring; below it they are said not to pay: twice the GPUs give less than 1.5 times the tokens

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import FieldError, UnknownName
-from planner.specs import LARGEST_GPUS, RECOMPUTES, SCHEDULES
+from planner.hardware import LARGEST_GPUS
+from planner.specs import RECOMPUTES, SCHEDULES
 
 if TYPE_CHECKING:
     from planner.plan import Plan

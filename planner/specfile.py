@@ -11,8 +11,9 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from planner.architecture import Model
 from planner.errors import FieldError
+from planner.hardware import Gpu
 from planner.presets import ClusterPreset
-from planner.specs import Gpu, Stack
+from planner.specs import Stack
 
 KINDS: Mapping[str, type] = {"cluster": ClusterPreset, "gpu": Gpu, "model": Model, "stack": Stack}
 TOLD = {int: "a whole number", float: "a number", bool: "true or false", str: "text in quotes"}

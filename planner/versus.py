@@ -10,9 +10,10 @@ from planner.best import Cancel, Found, Nothing, best
 from planner.columns import write_figure
 from planner.explained import headlines
 from planner.formula import Step, formula, tracing
+from planner.hardware import GIB, Cluster
 from planner.inputs import Inputs, resolve
 from planner.space import Space
-from planner.specs import GIB, Cluster, Job
+from planner.specs import Job
 from planner.words import STEP
 
 ALIKE = 0.01  # of the step: less is said to be no difference

@@ -14,10 +14,10 @@ from planner.best import parts
 from planner.broken import Broken, broken_rules
 from planner.columns import write_figure, write_gib
 from planner.compare import Entry, entry, why_larger, why_slower
+from planner.hardware import GIB
 from planner.rules import RULES, SENTENCES
 from planner.search import Result, search
 from planner.space import Space, write_bounds
-from planner.specs import GIB
 from planner.words import MEMORY
 
 REFUSING = 3  # rules named where no one rule alone refuses every plan

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.columns import write_figure, write_gib
-from planner.specs import GIB
+from planner.hardware import GIB
 
 if TYPE_CHECKING:
     from planner.plan import Plan

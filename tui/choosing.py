@@ -8,11 +8,11 @@ from typing import Any
 
 from planner.best import Found, best_fitting
 from planner.columns import BY_KEY, records
+from planner.hardware import GIB
 from planner.inputs import resolve
 from planner.planfile import Document
 from planner.search import Estimate, Result
 from planner.space import exactly, write_bounds
-from planner.specs import GIB
 from tui.axes import idle
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_plan import advised, searched

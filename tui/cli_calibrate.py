@@ -14,10 +14,10 @@ from planner import kernels, measured, presetfile, presets
 from planner.calibrate import FACTORS, calibrated, predicted
 from planner.errors import FileError
 from planner.fitting import Runs
+from planner.hardware import Gpu
 from planner.kernels import FittedGemm
 from planner.measured import Link, Measured
 from planner.presets import ClusterPreset
-from planner.specs import Gpu
 from tui.cli import Answer, narrate
 from tui.cli_estimate import numbered
 from tui.cli_inputs import version

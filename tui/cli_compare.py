@@ -9,8 +9,8 @@ from planner.checks import choice
 from planner.columns import records
 from planner.compare import Entry, difference, entry, why_larger, why_slower
 from planner.errors import FieldError
+from planner.hardware import GIB
 from planner.space import AXES
-from planner.specs import GIB
 from tui.choosing import Lacking, choose
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_inputs import document_from, tell_notes

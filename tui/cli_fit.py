@@ -9,11 +9,12 @@ from planner import inference
 from planner.checks import choice
 from planner.columns import write_parameters
 from planner.errors import FieldError
+from planner.hardware import GIB
 from planner.inference import Fit, Serving
 from planner.inputs import resolve
 from planner.parameters import total_parameters
 from planner.planfile import Document
-from planner.specs import GIB, Job
+from planner.specs import Job
 from tui.aligned import aligned
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.data import as_json, printed

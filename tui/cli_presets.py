@@ -9,7 +9,7 @@ from typing import Any
 from planner import parameters, presets
 from planner.checks import choice
 from planner.errors import TmplanError
-from planner.specs import GIB
+from planner.hardware import GIB
 from tui.aligned import aligned
 from tui.cli import Answer, narrate
 

@@ -19,7 +19,8 @@ from planner.columns import (
     write_schedule,
     write_sharding,
 )
-from planner.specs import GIB, Job
+from planner.hardware import GIB
+from planner.specs import Job
 from tui.axes import idle
 from tui.bindings import key_of
 from tui.lines import Line, Run, fit, rule

@@ -12,11 +12,12 @@ from planner.architecture import Model
 from planner.columns import write_size
 from planner.errors import TmplanError
 from planner.fields import JOB_GROUPS, load
+from planner.hardware import GIB, Gpu
 from planner.inputs import FIELDS, Field, model_of, parse, shown, stack_of, text
 from planner.plan import Plan
 from planner.planfile import Document
 from planner.space import AXES, Bounds, Space
-from planner.specs import GIB, RECOMPUTES, Gpu, Job, Stack
+from planner.specs import RECOMPUTES, Job, Stack
 from tui import axes
 
 NOTHING = ("", "0", "full")  # what a field reads beside which others say nothing

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from planner.columns import BY_KEY, Column, write_gib
-from planner.specs import GIB
+from planner.hardware import GIB
 from tui.before import HEADINGS, WIDTHS, Before
 from tui.bindings import key_of
 from tui.lines import Line, LinePane, Run, rule, wrap

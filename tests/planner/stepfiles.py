@@ -9,9 +9,9 @@ import numpy as np
 
 from planner import measured, presets
 from planner.calibrate import FACTORS, predicted
+from planner.hardware import Gpu
 from planner.measured import Measured
 from planner.presets import ClusterPreset
-from planner.specs import Gpu
 
 # Llama 3.1 8B on H100, all that matters told.
 ROW = {

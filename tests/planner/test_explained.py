@@ -11,9 +11,10 @@ from planner.errors import TmplanError, UnknownName
 from planner.evaluate import evaluate
 from planner.explained import OTHERS, explained, named
 from planner.formula import Step
+from planner.hardware import GIB
 from planner.plan import Plan
 from planner.search import Result
-from planner.specs import GIB, Job
+from planner.specs import Job
 from tests.planner.jobs import every_schedule, example, korthikanti, mixture, small
 from tests.properties.strategies import SETTINGS, any_result, one
 

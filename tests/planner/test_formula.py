@@ -6,12 +6,13 @@ import math
 
 import pytest
 
+from planner.amounts import write
 from planner.evaluate import evaluate
 from planner.explained import headlines
 from planner.formula import FORMULAS, SYMBOL, Step, is_tracing, tracing
 from planner.memory import layer_activations
 from planner.plan import Plan
-from planner.quantities import QUANTITIES, write
+from planner.quantities import QUANTITIES
 from planner.sources import SOURCES
 from planner.specs import Job
 from tests.planner.jobs import every_schedule, example, korthikanti, mixture, small

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from planner import presets
 from planner.errors import FieldError, TmplanError, UnknownName
+from planner.hardware import GIB
 from planner.inputs import BY_KEY, EXAMPLE, FIELDS, Inputs, parse, resolve, shown, text
-from planner.specs import GIB
 
 
 def values(key: str) -> st.SearchStrategy[int | float | str | bool]:

@@ -19,7 +19,7 @@ from planner import kernels
 from planner.collectives import all_reduce_seconds, gather_seconds
 from planner.compute import gemm_seconds
 from planner.errors import FieldError, FileError, TmplanError
-from planner.specs import Gemm
+from planner.hardware import Gemm
 from tests.planner.jobs import small
 
 SIDES = (32.0, 128.0, 256.0, 512.0, 1024.0, 2048.0, 4096.0, 8192.0, 16384.0)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from planner import presetfile, presets
 from planner.errors import FieldError, FileError
+from planner.hardware import Gemm
 from planner.kernels import FittedGemm
 from planner.presets import ClusterPreset
-from planner.specs import Gemm
 
 FACTORS = {"pace": 1.0314, "host_pace": 0.77, "link_bytes_s": 0.931, "nic_bytes_s": 1.21}
 

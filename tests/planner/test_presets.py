@@ -13,8 +13,9 @@ import pytest
 from planner import presets
 from planner.architecture import Model
 from planner.errors import FileError, TmplanError, UnknownName
+from planner.hardware import GIB, Gpu
 from planner.parameters import active_parameters, total_parameters
-from planner.specs import GIB, Gpu, Stack
+from planner.specs import Stack
 from tests.planner.refusals import model_refused
 
 READERS: dict[str, Callable[[str], Any]] = {

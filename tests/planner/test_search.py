@@ -11,11 +11,11 @@ from planner import presets
 from planner.advice import nearest
 from planner.blocks import BLOCK
 from planner.evaluate import evaluate
+from planner.hardware import GIB
 from planner.plan import Plan
 from planner.rules import SENTENCES
 from planner.search import Cancelled, ascending, search, why_refused
 from planner.space import Space
-from planner.specs import GIB
 from tests.planner.jobs import example, small
 
 

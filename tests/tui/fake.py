@@ -17,10 +17,11 @@ from planner import explained as trees
 from planner.band import Band
 from planner.costs import Estimate
 from planner.formula import Step
+from planner.hardware import GIB
 from planner.plan import Plan
 from planner.search import Counts
 from planner.space import Space
-from planner.specs import GIB, Job
+from planner.specs import Job
 
 MEMORY = {"parameters": 0.2, "gradients": 0.3, "optimizer": 0.05, "activations": 0.4, "context": 0.05}
 TIME = {"compute": 0.7, "tp": 0.1, "bubble": 0.12, "dp": 0.08}

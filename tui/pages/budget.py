@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner import lifetime
+from planner.amounts import write, write_amount
 from planner.best import Found as Chosen
 from planner.budget import budget, explain
 from planner.columns import write_size, write_tokens
@@ -14,7 +15,6 @@ from planner.deadline import LARGEST, PRIMES, Answer, Best, Doubled, doubled, sm
 from planner.formula import Step
 from planner.inputs import Inputs, run_of
 from planner.lifetime import Serving, serving_flops
-from planner.quantities import write, write_amount
 from planner.sanity import Sanity, sanity
 from planner.scalinglaws import LAWS
 from planner.space import Space

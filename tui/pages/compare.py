@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planner.best import parts
 from planner.columns import write_figure, write_gib, write_percent, write_yes
 from planner.compare import Entry, difference, entry, why_larger, why_slower
-from planner.specs import GIB
+from planner.hardware import GIB
 from planner.words import in_words, recompute, schedule, sharding
 from tui.pages.writing import heading, one, sentence
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from planner import inference, presets
 from planner.columns import write_gib, write_size
 from planner.errors import TmplanError
+from planner.hardware import GIB
 from planner.inference import Fit, Room, Serving
-from planner.specs import GIB
 from tui.aligned import aligned
 from tui.pages import writing
 from tui.pages.writing import sentence

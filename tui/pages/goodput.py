@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from planner.amounts import write
 from planner.budget import Budget, budget, explain
 from planner.errors import FieldError
 from planner.formula import Step
 from planner.goodput import Goodput, goodput, goodput_of
 from planner.inputs import run_of
-from planner.quantities import write
 from planner.specs import Job
 from planner.training import Run
 from tui.chart import Axis, Series, plot

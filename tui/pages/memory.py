@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.columns import write_gib, write_percent
 from planner.evaluate import stages
-from planner.specs import GIB
+from planner.hardware import GIB
 from planner.words import in_words
 from tui.pages.writing import alike_stages, cut, heading, sentence, stacked
 

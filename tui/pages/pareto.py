@@ -10,8 +10,8 @@ import numpy as np
 
 from planner.columns import write_figure, write_gib, write_percent
 from planner.evaluate import evaluate
+from planner.hardware import GIB
 from planner.pareto import pareto
-from planner.specs import GIB
 from planner.words import in_words
 from tui.chart import Axis, Series, plot
 from tui.pages.writing import cut, heading, one, sentence, set_in

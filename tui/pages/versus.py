@@ -8,7 +8,7 @@ from planner.against import FORM, against
 from planner.best import Found
 from planner.columns import write_figure, write_gib, write_percent
 from planner.errors import FieldError
-from planner.specs import GIB
+from planner.hardware import GIB
 from planner.versus import Pair, versus
 from planner.words import in_words
 from tui.aligned import aligned
