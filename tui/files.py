@@ -126,7 +126,7 @@ class Files(Reaching):
         import tempfile
 
         session = self.session
-        if session and session.kept:
+        if session and session.path:
             return session.path.with_name(f"{session.path.stem}-{name}")
         return Path(tempfile.gettempdir()) / f"tmplan-{os.getpid()}-{name}"
 

@@ -46,23 +46,26 @@ def folder() -> Path:
 
 
 class Session:
-    """One slot. `number` is 1 for the first program; `fault` says why nothing can be kept, or what was set aside."""
+    """One slot, or none: a session that keeps nothing has no path, so that nothing of anybody's is read, moved or written.
 
-    def __init__(self, path: Path, number: int, lock: IO[str] | None, fault: str = "") -> None:
+    `number` is 1 for the first program; `fault` says why nothing can be kept, or what was set aside.
+    """
+
+    def __init__(self, path: Path | None, number: int, lock: IO[str] | None, fault: str = "") -> None:
         self.path, self.number, self._lock, self.fault = path, number, lock, fault
         self._writing = threading.Lock()
         self._written = 0  # the newest of the states written: one written late on a thread never replaces a newer one
         self._newest = 0
-        self.first_ever = number == 1 and not path.exists()
+        self.first_ever = number == 1 and not (path and path.exists())
 
     @property
     def kept(self) -> bool:
         """Whether this session can be written."""
-        return self._lock is not None
+        return self.path is not None and self._lock is not None
 
     def read(self) -> State | None:
         """The state the slot holds; None where it holds none, or one that cannot be read, which is set aside."""
-        if not self.path.exists():
+        if self.path is None or not self.path.exists():
             return None
         try:
             text = wholefile.content(self.path, LARGEST, "is too large").decode("utf-8")
@@ -77,6 +80,8 @@ class Session:
 
     def set_aside(self) -> None:
         """Begin anew; what the slot held stays beside it as <name>.old.json."""
+        if self.path is None:
+            return
         with contextlib.suppress(OSError):
             os.replace(self.path, self.path.with_suffix(".old.json"))
 
@@ -89,7 +94,7 @@ class Session:
         """Write the state whole, unless a newer one has been; `fault` says why it could not be."""
         turn = self.turn() if turn is None else turn
         with self._writing:
-            if not self.kept or turn < self._written:
+            if self.path is None or not self.kept or turn < self._written:
                 return
             self._written = turn
             try:
@@ -124,10 +129,10 @@ def take(where: Path | None = None) -> Session:
             lock.write(f"{os.getpid()}\n")
             lock.flush()
             return Session(where / f"session-{number}.json", number, lock)
-        return Session(Path(os.devnull), SLOTS, None, f"{SLOTS} programs are open; this one's session is not kept")
+        return Session(None, SLOTS, None, f"{SLOTS} programs are open; this one's session is not kept")
     except (OSError, ImportError) as error:
         told = wholefile.reason(error) if isinstance(error, OSError) else "this platform has no file locks"
-        return Session(Path(os.devnull), 1, None, f"the session cannot be kept: {told}")
+        return Session(None, 1, None, f"the session cannot be kept: {told}")
 
 
 def dumps(state: State) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,5 +122,5 @@ def test_the_message_line_says_it_when_the_program_opens(tmp_path: Path) -> None
         assert it.app.foot.message == f"nothing is kept; {path}: model_type 'foo' is not known; {READ}"
 
     drive(play, document)
-    drive(behind, document, session=Session(Path(os.devnull), 2, None, "nothing is kept"))
+    drive(behind, document, session=Session(None, 2, None, "nothing is kept"))
     drive(escaped, planfile.loads(text))

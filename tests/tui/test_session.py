@@ -45,6 +45,12 @@ def slot(tmp_path: Path) -> Iterator[Session]:
     session.close()
 
 
+def lies(session: Session) -> Path:
+    """Where a session that is kept lies."""
+    assert session.path is not None
+    return session.path
+
+
 def same(a: State, b: State) -> bool:
     """Whether two states hold the same."""
 
@@ -115,11 +121,11 @@ def changed(data: Any, path: tuple[Any, ...], value: Any) -> Any:
 def test_any_damage_is_set_aside_or_read(slot: Session) -> None:
     """Whatever stands in place of any part of a session, it is read as something or set aside: never an error, and nothing is lost."""
     good = json.loads(dumps(state(2)))
-    aside = slot.path.with_suffix(".unread.json")
+    aside = lies(slot).with_suffix(".unread.json")
     for path in list(places(good)):
         for value in VALUES:
             text = json.dumps(changed(good, path, value))
-            slot.path.write_text(text, encoding="utf-8")
+            lies(slot).write_text(text, encoding="utf-8")
             found = slot.read()
             assert found is not None or aside.read_text(encoding="utf-8") == text, (path, value)
             slot.fault = ""
@@ -139,10 +145,10 @@ DAMAGE = {"empty": b"", "cut": b"{", "deep": b"[" * 100_000, "binary": b"\xff\xf
 def test_what_is_no_session_is_set_aside_and_said(name: str, slot: Session) -> None:
     """An empty, cut, binary or newer file: no state, a sentence with where it lies, and the next write takes its place."""
     damage = DAMAGE[name]
-    slot.path.write_bytes(damage)
+    lies(slot).write_bytes(damage)
     assert slot.read() is None
-    assert "could not be read" in slot.fault and str(slot.path.with_suffix(".unread.json")) in slot.fault
-    assert slot.path.with_suffix(".unread.json").read_bytes() == damage
+    assert "could not be read" in slot.fault and str(lies(slot).with_suffix(".unread.json")) in slot.fault
+    assert lies(slot).with_suffix(".unread.json").read_bytes() == damage
     slot.write(state())
     assert slot.fault == "" and same(slot.read() or State(History([Moment.of(SMALL)])), state())
 
@@ -190,10 +196,30 @@ def test_where_nothing_can_be_written_it_is_said(tmp_path: Path) -> None:
     slot.close()
 
 
+@pytest.mark.parametrize("why", ["no folder", "every slot is held"])
+def test_a_session_that_keeps_nothing_touches_no_file(why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing can be kept there is no path: reading, setting aside and writing move, open and write nothing, /dev/null least."""
+    blocked = tmp_path / "file"
+    blocked.write_text("no folder")
+    if why == "every slot is held":
+        monkeypatch.setattr("tui.session.SLOTS", 0)
+        blocked = tmp_path / "state"
+    slot = take(blocked)
+    touched: list[object] = []
+    for name in ("replace", "rename", "unlink", "open"):
+        monkeypatch.setattr(f"os.{name}", lambda *given, **_: touched.append(given))
+    slot.read()
+    slot.set_aside()
+    slot.write(state())
+    monkeypatch.undo()
+    assert (slot.path, slot.kept, touched) == (None, False, [])
+    assert slot.fault
+
+
 def test_a_session_set_aside_stays_beside(slot: Session) -> None:
     """--fresh begins anew, and what was there can be found again."""
     slot.write(state())
-    text = slot.path.read_text(encoding="utf-8")
+    text = lies(slot).read_text(encoding="utf-8")
     slot.set_aside()
-    assert Session(slot.path, 1, None).read() is None
-    assert slot.path.with_suffix(".old.json").read_text(encoding="utf-8") == text
+    assert Session(lies(slot), 1, None).read() is None
+    assert lies(slot).with_suffix(".old.json").read_text(encoding="utf-8") == text
