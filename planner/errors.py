@@ -5,13 +5,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from planner.plaintext import PATH, named, sentence
+
 
 class TmplanError(Exception):
     """Any refusal that is the input's fault; its text is the one sentence the user reads."""
 
     def __init__(self, message: str, *, where: str = "") -> None:
-        self.where = where
-        super().__init__(f"{where}: {message}" if where else message)
+        self.where = named(where, PATH)
+        super().__init__(sentence(f"{self.where}: {message}" if where else message))
 
 
 def fault(error: Exception) -> str:
@@ -32,11 +34,10 @@ class UnknownName(FieldError):
 
     def __init__(self, key: str, name: str, known: Iterable[str], *, where: str = "") -> None:
         names = sorted(known)
-        near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name.lower()[:PATH], names, n=3, cutoff=0.4)
         known_ = f"{', '.join(names[:4])} and {len(names) - 4} more" if len(names) > 5 else ", ".join(names)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known: {known_}"
-        shown = name if name.isprintable() else repr(name)[1:-1]  # a sentence goes to a terminal
-        super().__init__(key, f"no {key} is called '{shown[:60]}'; {hint}", where=where)
+        super().__init__(key, f"no {key} is called '{named(name)}'; {hint}", where=where)
 
 
 class FileError(TmplanError):

@@ -15,6 +15,7 @@ from planner.architecture import Model
 from planner.errors import FieldError, FileError, UnknownName
 from planner.hardware import GIB, LARGEST_GPUS, Gpu
 from planner.lora import TARGETS, TUNINGS
+from planner.plaintext import quoted
 from planner.specs import ATTENTIONS, OPTIMIZERS, PRECISIONS, Stack
 
 Value = int | float | str | bool
@@ -247,14 +248,6 @@ def _wanted(f: Field) -> str:
         return "must be yes or no"
     number = "a whole number" if f.kind == "int" else "a number"
     return f"must be {number} from {f.least:,.12g} to {f.most:,.12g}{' ' + f.unit if f.unit else ''}"
-
-
-def quoted(value: object) -> str:
-    """A value as a sentence can show it: short, and free of control characters."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30:
-        return f"{value:,}" if isinstance(value, int) else f"{value:g}"
-    shown = repr(value) if not isinstance(value, int) or isinstance(value, bool) else "a number that large"
-    return shown if len(shown) <= 48 else f"{shown[:44]}...'"
 
 
 def text(key: str, value: Value) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from planner.checks import choice
 from planner.columns import COLUMNS, records
 from planner.errors import FieldError
-from planner.fields import quoted
 from planner.inputs import resolve, run_of
+from planner.plaintext import quoted
 from planner.planfile import Document
 from planner.scale import Ladder, Rung, explain, ladder, sizes
 from planner.words import some_gpus

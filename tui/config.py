@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from planner.errors import TmplanError
-from planner.fields import quoted
 from planner.keys import read_toml
+from planner.plaintext import quoted
 from planner.presets import config_folder
 from tui import themefiles, themetable
 from tui.bindings import BINDINGS, Binding

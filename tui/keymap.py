@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from planner.fields import quoted
+from planner.plaintext import quoted
 from tui.bindings import ALL, BINDINGS, CONTEXTS, Binding
 from tui.keynames import CHARACTERS, PLAIN, read, shown
 

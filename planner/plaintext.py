@@ -1,0 +1,64 @@
+"""Text that is safe to show: free of what a terminal would act on, and values cut to a length that a person reads.
+
+Files, presets, arguments and the environment are data, for the terminal too: a name that holds an escape sequence must not write a
+clipboard or a title, and one with a bidirectional override must not read as another.
+"""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from typing import Any
+
+LONGEST = 1000  # characters of a sentence
+SHORT = 48  # characters of a value within one
+PATH = 240  # characters of a path within one
+# C0 and C1 controls but for tab and newline; marks, embeddings, overrides and isolates of bidirectional text; line and paragraph
+# separators; byte order mark; tags; halves of surrogate pairs, which no UTF-8 holds.
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """A text of one or several lines without control characters, tabs and newlines apart."""
+    return HIDDEN.sub("", text)
+
+
+def line(text: str) -> str:
+    """A text as one line without control characters."""
+    return plain(" ".join(text.split()))
+
+
+def sentence(text: str) -> str:
+    """A sentence as a person reads it: one line, without control characters, of `LONGEST` characters at most, cut in its middle."""
+    whole = line(text)
+    half = LONGEST // 2 - 2
+    return whole if len(whole) <= LONGEST else f"{whole[:half]} … {whole[-half:]}"
+
+
+class _Short(reprlib.Repr):
+    """The representation of a value without ever writing out one that is large or nested."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple, self.maxset, self.maxstring = 2, 3, 4, 4, 4, SHORT + 8
+
+    def repr_int(self, x: int, level: int) -> str:
+        """Python refuses to write out thousands of digits."""
+        return repr(x) if abs(x) < 10**40 else "a number that large"
+
+
+_SHORT = _Short()
+
+
+def quoted(value: Any) -> str:
+    """A value as a sentence can show it: short, and free of control characters."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e30:
+        return f"{value:,}" if isinstance(value, int) else f"{value:g}"
+    shown = plain(_SHORT.repr(value))
+    return shown if len(shown) <= SHORT else f"{shown[: SHORT - 4]}...'"
+
+
+def named(name: str, longest: int = 2 * SHORT) -> str:
+    """A name or a key within a sentence: without control characters, cut in its middle where it is longer."""
+    whole = line(name)
+    return whole if len(whole) <= longest else f"{whole[: longest // 2 - 2]}...{whole[1 - longest // 2 :]}"

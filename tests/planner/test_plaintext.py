@@ -1,0 +1,58 @@
+"""Text that is shown: nothing in it that a terminal acts on, nothing longer than a person reads."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.errors import FileError, UnknownName
+from planner.plaintext import LONGEST, PATH, SHORT, line, named, plain, quoted, sentence
+
+HOSTILE = "\x1b]52;c;ZXZpbA==\x07\x9b2J\u202egnp.exe\u2066\u200f\r\x00\ud800"
+
+
+def hidden(text: str) -> list[str]:
+    """Characters of a text that a terminal acts on or that turn the order of others."""
+    acts = ("Cc", "Cs", "Zl", "Zp")
+    turns = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
+    return [c for c in text if c not in "\n\t" and (unicodedata.category(c) in acts or unicodedata.bidirectional(c) in turns)]
+
+
+@given(st.text(st.characters(exclude_categories=())))
+def test_no_text_shown_holds_what_a_terminal_acts_on(text: str) -> None:
+    """Whatever the text: no control character, half of a pair or bidirectional override is left, and printable text is as it was."""
+    for shown in (plain(text), line(text), sentence(text), named(text), quoted(text), str(FileError(text, where=text))):
+        assert not hidden(shown)
+    assert not text.isprintable() or plain(text) == text
+
+
+@pytest.mark.parametrize("value", [HOSTILE, [HOSTILE] * 20_000, {HOSTILE: HOSTILE}, "a" * 60_000, [[1] * 20_000] * 20_000])
+def test_a_value_in_a_sentence_is_short(value: Any) -> None:
+    """A value of any size and kind is quoted in a few dozen characters."""
+    assert len(quoted(value)) <= SHORT and not hidden(quoted(value))
+
+
+def test_a_value_that_names_itself_many_times_is_quoted_at_once() -> None:
+    """Nine levels of nine names for the one below, as YAML aliases make them, are never written out: 9^9 items."""
+    value: list[Any] = ["x"] * 9
+    for _ in range(9):
+        value = [value] * 9
+    assert len(quoted(value)) <= SHORT
+
+
+@pytest.mark.parametrize("number", [10**5000, -(10**5000), 16**4000], ids=["large", "negative", "hexadecimal"])
+def test_a_number_of_thousands_of_digits_can_be_named(number: int) -> None:
+    """Python refuses to write such a number out; a sentence names it all the same, alone or inside a list."""
+    assert quoted(number) == "a number that large"
+    assert "that large" in quoted([number])
+
+
+def test_a_refusal_is_one_readable_line() -> None:
+    """However long the message, the file's name and the name asked for, the sentence is a line of at most 1,000 characters."""
+    for error in (FileError("x\ny " * 30_000, where="/" + "d" * 4000), UnknownName("gpu", "g" * 60_000, ["a"])):
+        assert len(str(error)) <= LONGEST and "\n" not in str(error)
+    assert len(FileError("x", where="/" + "d" * 4000).where) <= PATH
