@@ -13,14 +13,33 @@ from typing import Any
 LONGEST = 1000  # characters of a sentence
 SHORT = 48  # characters of a value within one
 PATH = 240  # characters of a path within one
-# C0 and C1 controls but for tab and newline; marks, embeddings, overrides and isolates of bidirectional text; line and paragraph
-# separators; byte order mark; tags; halves of surrogate pairs, which no UTF-8 holds.
-HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\U000e0000-\U000e007f\ud800-\udfff]")
+# C0 and C1 controls but for tab and newline; what turns the order of text or joins it unseen (marks, embeddings, overrides, isolates,
+# invisible operators, annotations, tags); line and paragraph separators; byte order mark; halves of surrogate pairs, which no UTF-8 holds,
+# and the two that no XML holds.
+HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff"
+    "\U000e0000-\U000e007f\ud800-\udfff]"
+)
+ASCII_HIDDEN = bytes(code for code in range(128) if HIDDEN.match(chr(code)))
 
 
 def plain(text: str) -> str:
     """A text of one or several lines without control characters, tabs and newlines apart."""
+    if text.isprintable():
+        return text
+    if text.isascii():  # four times as fast: commands print a hundred megabytes of JSON
+        return text.encode().translate(None, ASCII_HIDDEN).decode()
     return HIDDEN.sub("", text)
+
+
+def flat(text: str) -> str:
+    """A text without control characters on one line of a table or a page, its spaces as they are."""
+    return text if text.isprintable() else plain(text).replace("\n", " ").replace("\t", " ")
+
+
+def escaped(text: str) -> str:
+    """TOML whose strings are all in double quotes, with what `plain` leaves out told by number: read back it is the same."""
+    return HIDDEN.sub(lambda found: f"\\U{ord(found[0]):08x}", text)
 
 
 def line(text: str) -> str:
@@ -30,9 +49,13 @@ def line(text: str) -> str:
 
 def sentence(text: str) -> str:
     """A sentence as a person reads it: one line, without control characters, of `LONGEST` characters at most, cut in its middle."""
-    whole = line(text)
+    return short(line(text))
+
+
+def short(text: str) -> str:
+    """A text of `LONGEST` characters at most, cut in its middle."""
     half = LONGEST // 2 - 2
-    return whole if len(whole) <= LONGEST else f"{whole[:half]} … {whole[-half:]}"
+    return text if len(text) <= LONGEST else f"{text[:half]} … {text[-half:]}"
 
 
 class _Short(reprlib.Repr):

@@ -21,7 +21,7 @@ from typing import Any
 
 import tomli_w
 
-from planner import specfile, wholefile
+from planner import plaintext, specfile, wholefile
 from planner.errors import PlanFileError, TmplanError, Unsupported
 from planner.fields import BY_KEY, check
 from planner.inputs import DEFAULTS, Inputs, Recorded, Value, used
@@ -63,7 +63,7 @@ def dumps(document: Document) -> str:
     if document.predictions is not None:
         tables["predictions"] = dict(document.predictions)
     tables["presets"] = {key: {"name": name, "spec": specfile.table(spec)} for (key, name), spec in used(inputs).items()}
-    return HEADER + tomli_w.dumps(tables)
+    return HEADER + plaintext.escaped(tomli_w.dumps(tables))
 
 
 def write(path: str | Path, document: Document) -> None:

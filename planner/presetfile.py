@@ -11,7 +11,7 @@ from typing import Any
 
 import tomli_w
 
-from planner import presets, wholefile
+from planner import plaintext, presets, wholefile
 from planner.errors import FieldError, FileError
 from planner.kernels import FittedGemm
 from planner.keys import Key
@@ -67,7 +67,7 @@ def gpu_table(gpu: str, fitted: FittedGemm, source: str) -> dict[str, Any]:
 def text(head: Sequence[str], table: Mapping[str, Any], notes: Mapping[str, str]) -> str:
     """The text of a file: comments on top, then the table, with a note behind some of its keys."""
     lines = [f"# {printable(line)}" for line in head]
-    for line in tomli_w.dumps(dict(table)).splitlines():
+    for line in plaintext.escaped(tomli_w.dumps(dict(table))).splitlines():
         note = notes.get(line.split(" = ")[0])
         lines.append(f"{line}  # {printable(note)}" if note else line)
     return "\n".join(lines) + "\n"

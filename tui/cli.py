@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.errors import TmplanError, UnknownName, fault
+from planner.errors import TmplanError, UnknownName
+from planner.plaintext import flat, plain, sentence, short
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +35,7 @@ COMMANDS = (
     *OWN,
 )
 DONE, NO_PLAN, REFUSED, INTERRUPTED = 0, 1, 2, 130
+PIECE = 1 << 20  # characters written to stdout at a time
 
 
 @dataclass(frozen=True)
@@ -43,8 +48,24 @@ class Answer:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run `tmplan` and end the process with its exit code."""
-    code = run(list(sys.argv[1:] if argv is None else argv))
+    hush()
+    try:
+        code = run(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # a second one, while the first was answered
+        code = INTERRUPTED
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # from here on ctrl+c ends the process without a word of Python's, and 130 as well
     sys.exit(code)
+
+
+def hush() -> None:
+    """Leave stderr to the sentences of tmplan: no warnings of Python's, and no traceback of a thread or of what is cleared away."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's would have a thread a core, for which a small limit has no room
+    if os.environ.get("TMPLAN_TRACEBACK"):
+        return
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
+    sys.unraisablehook = lambda _: None
+    threading.excepthook = lambda _: None
 
 
 def run(argv: list[str]) -> int:
@@ -61,9 +82,12 @@ def run(argv: list[str]) -> int:
     except Exception as error:
         if hasattr(error, "format_message"):  # Typer's own refusals: an unknown option, a missing value
             return refuse(error.format_message())
+        from tui.unforeseen import told, traced
+
         if os.environ.get("TMPLAN_TRACEBACK"):
-            raise
-        return refuse(f"{fault(error)} (TMPLAN_TRACEBACK=1 shows where)")
+            for line in traced(error):
+                narrate(line)
+        return refuse(told(error))
 
 
 def dispatch(argv: list[str]) -> Answer:
@@ -83,7 +107,7 @@ def dispatch(argv: list[str]) -> Answer:
     if argv[:2] == ["completion", "names"] and len(argv) == 3:
         from planner import presets  # without Typer: a shell waits for it
 
-        return Answer("\n".join(presets.names(argv[2])))
+        return Answer("\n".join(map(flat, presets.names(argv[2]))))
     from tui.cli_app import call
 
     if argv[0] in COMMANDS or argv[0] in ("--help", "--version"):
@@ -103,18 +127,23 @@ def open_program(document: Document | None, path: Path | None = None, *, fresh: 
 
 
 def deliver(answer: Answer) -> int:
-    """Write the data to stdout, all of it or with a sentence why not."""
+    """Write the data to stdout, all of it or with a sentence why not. What a terminal acts on stays out of it, wherever it came from."""
     if not answer.text:
         return answer.code
     if sys.stdout is None:
         return refuse("stdout is closed; there is nowhere to print to")
+    text = answer.text if answer.text.endswith("\n") else answer.text + "\n"
     try:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="replace")  # a terminal without box-drawing characters gets question marks, not a traceback
-        sys.stdout.write(answer.text if answer.text.endswith("\n") else answer.text + "\n")
+        for start in range(0, len(text), PIECE):
+            sys.stdout.write(plain(text[start : start + PIECE]))
         sys.stdout.flush()
     except BrokenPipeError:
         return leave_pipe()
+    except KeyboardInterrupt:
+        leave_pipe()  # or Python would go on to write what is left
+        return INTERRUPTED
     except OSError as error:
         leave_pipe()
         return refuse(f"stdout cannot be written: {(error.strerror or 'input/output error').lower()}")
@@ -131,18 +160,18 @@ def leave_pipe() -> int:
     return DONE
 
 
-def refuse(sentence: str) -> int:
+def refuse(said: str) -> int:
     """Say on stderr, in one line, what was wrong."""
-    narrate(f"tmplan: {' '.join(sentence.split())}")
+    narrate(f"tmplan: {sentence(said)}")
     return REFUSED
 
 
 def narrate(line: str) -> None:
-    """One line for the person, on stderr; lost without complaint where stderr is closed."""
+    """One line for the person, on stderr, of a length that is read and without what a terminal acts on; lost where stderr is closed."""
     if sys.stderr is None:
         return
     try:
-        sys.stderr.write(line.encode("utf-8", "replace").decode("utf-8") + "\n")
+        sys.stderr.write(short(flat(line)) + "\n")
         sys.stderr.flush()
     except OSError as error:
         if error.errno not in (errno.EPIPE, errno.EIO, errno.ENOSPC, errno.EBADF):

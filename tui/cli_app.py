@@ -9,7 +9,9 @@ import typer
 import typer.main
 
 from tui.cli import Answer
+from tui.cli_inputs import version
 from tui.commands.app import app
+from tui.unforeseen import check_memory
 
 __all__ = ["app", "call", "help_of"]
 SUBJECTS = ("plans", "questions", "exchange", "measured", "own")  # modules of tui.commands, in the order that help lists their commands
@@ -22,6 +24,9 @@ def call(argv: list[str]) -> Answer:
     """Run one command line; Typer's refusals leave as exceptions that have a `format_message`."""
     if "--help" in argv:
         return Answer(help_of(argv[0]))
+    if argv[0] == "--version":
+        return Answer(f"tmplan {version()}")
+    check_memory()
     answer = app(argv, prog_name="tmplan", standalone_mode=False)
     return answer if isinstance(answer, Answer) else Answer(code=answer if isinstance(answer, int) else 0)
 
@@ -35,14 +40,6 @@ def help_of(name: str) -> str:
     return text
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
-        from tui.cli_inputs import version
-
-        typer.echo(f"tmplan {version()}")
-        raise typer.Exit
-
-
 @app.callback()
-def top(version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_version, help="print the version")] = False) -> None:
-    """What `tmplan --help` says is the app's own help."""
+def top(version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
+    """What `tmplan --help` says is the app's own help; `call` answers --version, which Typer would print itself."""

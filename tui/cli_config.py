@@ -9,6 +9,7 @@ from pathlib import Path
 from planner import wholefile
 from planner.checks import choice
 from planner.errors import FileError, TmplanError
+from planner.plaintext import flat
 from tui import config, themefiles
 from tui.aligned import aligned
 from tui.bindings import BINDINGS, Binding
@@ -49,8 +50,8 @@ def template(found: config.Config, where: str) -> str:
     """Every setting as the config file has it: those at their default commented out."""
     free = "# " if found.theme == themefiles.DEFAULT else ""
     lines = [
-        f"# Settings of tmplan: {where}",
-        f"# A theme: {', '.join(themefiles.names())}. `tmplan themes` tells more; your own lie in {themefiles.folder()}.",
+        f"# Settings of tmplan: {flat(where)}",
+        f"# A theme: {flat(', '.join(themefiles.names()))}. `tmplan themes` tells more; your own lie in {flat(str(themefiles.folder()))}.",
         "# NO_COLOR and TMPLAN_THEME come before it.",
         f"{free}theme = {_quoted(found.theme)}",
         "",

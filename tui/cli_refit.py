@@ -9,6 +9,7 @@ from planner import ablation, band, fitting, kernels, writeback
 from planner.errors import FieldError
 from planner.fitted import PARAMETERS
 from planner.fitting import Parameter, Runs
+from planner.plaintext import flat
 from planner.residuals import residuals
 from planner.rowfile import by_id, numbered_rows
 from planner.runcolumns import NEEDED
@@ -48,7 +49,7 @@ def headline(name: str, found: Score) -> str:
     """The figures of a score in one line."""
     rho, top1, top3 = (figure(v) for v in (found.rho, found.regret_top1, found.regret_top3))
     time, within = figure(found.time_mape), figure(found.within_10_percent)
-    return f"{name:42s} step time {time:>6s} %  within 10 % {within:>6s} %  rho {rho:>5s}  regret {top1:>6s} % (top 3 {top3:>5s} %)"
+    return f"{flat(name):42s} step time {time:>6s} %  within 10 % {within:>6s} %  rho {rho:>5s}  regret {top1:>6s} % (top 3 {top3:>5s} %)"
 
 
 def figure(value: float | None) -> str:
@@ -82,12 +83,12 @@ def kernel_lines(folder: str) -> Iterator[str]:
         g = fit.gemm
         sizes = f"{g.pad_m:6.0f} {g.pad_n:6.0f} {g.pad_k:6.0f} {g.bytes_s / 1e12:6.2f}"
         errors = f"{100 * fit.error:8.1f} {100 * fit.flops_only_error:14.1f}"
-        yield f"{file.stem:30s} {g.overhead_s * 1e6:8.2f} {g.flops_s / 1e12:8.0f} {sizes} {errors}"
+        yield f"{flat(file.stem):30s} {g.overhead_s * 1e6:8.2f} {g.flops_s / 1e12:8.0f} {sizes} {errors}"
     yield f"{'collectives':30s} {'operation':>16s} {'ranks':>6s} {'GB/s':>8s} {'us':>6s} {'error %':>8s}"
     for file in sorted(Path(folder).glob("nccl*.csv")):
         for c in kernels.fit_collectives(kernels.read_nccl(file)):
             rate = f"{c.bandwidth_bytes_s / 1e9:8.0f} {c.latency_s * 1e6:6.0f}"
-            yield f"{file.stem:30s} {c.operation:>16s} {c.ranks:6d} {rate} {100 * c.error:8.1f}"
+            yield f"{flat(file.stem):30s} {c.operation:>16s} {c.ranks:6d} {rate} {100 * c.error:8.1f}"
 
 
 def unseen(rows: Sequence[Mapping[str, str]], data: Runs, rounds: int) -> Iterator[str]:

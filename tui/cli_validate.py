@@ -9,6 +9,7 @@ from typing import Any
 
 from planner.checks import choice
 from planner.errors import FileError
+from planner.plaintext import flat, quoted
 from planner.rowfile import by_id, numbered_rows, read_predictions
 from planner.score import COLUMNS, Score, score
 from tui.cli import Answer, narrate
@@ -34,10 +35,10 @@ def validate(runs_path: str, predictions_path: str, *, worst: int, format: str) 
     choice("format", format, ("table", "json"))
     runs = by_id(numbered_rows(runs_path, COLUMNS), runs_path)
     for name, run in runs.items():
-        _refuse(f"{runs_path}: run {name!r}", run, RUN)
+        _refuse(f"{runs_path}: run {quoted(name)}", run, RUN)
     predictions = read_predictions(predictions_path)
     for name, prediction in predictions.items():
-        _refuse(f"{predictions_path}: prediction {name!r}", prediction, PREDICTION)
+        _refuse(f"{predictions_path}: prediction {quoted(name)}", prediction, PREDICTION)
     if strangers := len(predictions.keys() - runs.keys()):
         narrate(f"{strangers:,} of {len(predictions):,} predictions are of no run in {runs_path}")
     found = score(list(runs.values()), predictions)
@@ -57,17 +58,19 @@ def as_tables(found: Score, worst: int) -> str:
     """The headline, a table for each kind of figure with a line a group, and the worst runs."""
     lines = headline(found)
     tables = {key: {group: asdict(row) for group, row in getattr(found, key).items()} for key in GROUPS}
-    first = max(map(len, [*(group for rows in tables.values() for group in rows), *(title for title, _, _ in TABLES.values())]))
+    first = max(map(len, [*(flat(group) for rows in tables.values() for group in rows), *(title for title, _, _ in TABLES.values())]))
     for key, rows in tables.items():
         title, headings, formats = TABLES[key]
         if rows:
             lines += ["", title.ljust(first) + "".join(heading.rjust(WIDTH + 1) for heading in headings)]
         for group, row in rows.items():
             figures = zip(row.values(), formats.split(), strict=True)
-            lines.append(group.ljust(first) + "".join(f"{value:{how}}".rjust(WIDTH + 1) for value, how in figures))
+            lines.append(flat(group).ljust(first) + "".join(f"{value:{how}}".rjust(WIDTH + 1) for value, how in figures))
     if found.worst[:worst]:
         lines += ["", "    error    measured s   predicted s  run"]
-    lines += [f"{m.error_percent:8.1f}%  {m.measured_seconds:12.3f}  {m.predicted_seconds:12.3f}  {m.id}" for m in found.worst[:worst]]
+    lines += [
+        f"{m.error_percent:8.1f}%  {m.measured_seconds:12.3f}  {m.predicted_seconds:12.3f}  {flat(m.id)}" for m in found.worst[:worst]
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -123,4 +126,4 @@ def _refuse(where: str, row: Mapping[str, Any], rules: Rules) -> None:
     """FileError for the first value that no figure can be made of."""
     for key, (holds, words) in rules.items():
         if not holds(row.get(key)):
-            raise FileError(f"{key} must be {words}, not {str(row[key])[:40]!r}", where=where)
+            raise FileError(f"{key} must be {words}, not {quoted(row[key])}", where=where)

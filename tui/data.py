@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from planner.plaintext import flat
 from tui.cli import DONE, Answer
 from tui.cli_inputs import version
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from planner.formula import Step
     from tui.lines import Line
 
+FORMULA = ("=", "+", "-", "@")  # with which a spreadsheet takes a cell to be worked out
 SCHEMA = 1  # of the JSON of every command; docs/json.md
 
 
@@ -28,8 +30,18 @@ def as_csv(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(heads)
-    writer.writerows([["" if v is None else str(v).lower() if isinstance(v, bool) else v for v in row] for row in rows])
+    writer.writerows([list(map(_cell, row)) for row in rows])
     return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value as CSV has it. A text on one line, and no formula of a spreadsheet: names come from files of others."""
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        return str(value).lower() if isinstance(value, bool) else value
+    text = flat(value)
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def as_steps(trees: Mapping[str, Step], depth: int | None = None) -> dict[str, Any]:
@@ -45,4 +57,4 @@ def _pruned(step: dict[str, Any], depth: int | None) -> dict[str, Any]:
 
 def printed(lines: Iterable[Line]) -> str:
     """A page as text, without the cell that keeps it off the edge of its pane."""
-    return "".join("".join(text for text, _ in line).removeprefix(" ").rstrip() + "\n" for line in lines)
+    return "".join(flat("".join(text for text, _ in line)).removeprefix(" ").rstrip() + "\n" for line in lines)

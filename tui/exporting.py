@@ -8,9 +8,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from planner import wholefile
+from planner import plaintext, wholefile
 from planner.errors import FieldError, FileError, TmplanError
-from planner.export.registry import Exported, Request, plain
+from planner.export.registry import Exported, Request
 from planner.plan import Plan
 from planner.specs import Job
 
@@ -35,7 +35,7 @@ def request(job: Job, plan: Plan, version: str) -> Request:
     what = f"{job.model.name} on {job.cluster.gpus:,} {job.cluster.gpu.name}, {job.stack.name}"
     batch = f"sequence {job.sequence:,}, global batch {job.global_batch:,}, {job.precision}"
     lines = (f"tmplan {version}: {what}; {batch}", f"plan: {degrees}", f"predicted: {figures}")
-    return Request(job, plan, tuple(map(plain, lines)))
+    return Request(job, plan, tuple(map(plaintext.line, lines)))
 
 
 def placed(exported: Exported, out: str) -> dict[Path, str]:

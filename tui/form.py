@@ -11,7 +11,7 @@ from tui.bindings import key_of
 from tui.document import ENTRIES, Entry, Texts
 from tui.editor import LineEdit
 from tui.layout import TITLES
-from tui.lines import Line, LinePane, Run, rule
+from tui.lines import Line, LinePane, Run, padded, rule
 
 LABEL = 16  # cells of a label
 
@@ -113,7 +113,7 @@ class Form(LinePane):
             return [(label, "strong"), *self.edit.runs(room)]
         unit = f" {entry.unit}" if entry.unit and text else ""
         if here:
-            return [((label + text + unit).ljust(width), "cursor-bad" if fault else "cursor")]
+            return [(padded(label + text + unit, width), "cursor-bad" if fault else "cursor")]
         role = "bad" if fault else "set" if by_hand else "text"
         return [(label, "dim"), (text, role), (unit, "dim")]
 

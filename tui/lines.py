@@ -7,7 +7,9 @@ with those on the screen and asks for the differing cells alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
+from unicodedata import normalize
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -16,17 +18,37 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from planner.plaintext import flat
 from tui.encode import NEAR, cells
 
 Run = tuple[str, str]  # text, and the role (see tui.themes.ROLES) that says in which style it is drawn
 Line = Sequence[Run]
+MOST = 8  # characters looked at for each cell there is room for: accents and the like take none
+
+
+@lru_cache(4096)
+def drawn(text: str) -> str:
+    """A text as cells can show it: one line, without what a terminal acts on, and without characters that take no cell of their own."""
+    composed = normalize("NFC", flat(text))  # an accent that is a character by itself goes into its letter
+    return "".join(char for char in composed if cell_len(char))
+
+
+def padded(text: str, width: int) -> str:
+    """A text as cells can show it, with spaces up to `width` cells; a longer one is not cut."""
+    shown = drawn(text)
+    return shown + " " * (width - cell_len(shown))
 
 
 def fit(line: Line, width: int) -> list[Run]:
-    """The line cut or padded to exactly `width` cells, neighbours of one role joined; a cut is shown by an ellipsis."""
+    """The line cut or padded to exactly `width` cells, neighbours of one role joined; a cut is shown by an ellipsis.
+
+    Whatever is on the screen has come through here, and so holds nothing that the terminal acts on (`drawn`).
+    """
     out: list[Run] = []
     left = width
     for text, role in line:
+        if not (text.isascii() and text.isprintable()):
+            text = drawn(text[: MOST * width])
         size = len(text) if text.isascii() else cell_len(text)
         if size > left:
             text = set_cell_size(text, left - 1) + "…" if left > 0 else ""
@@ -130,7 +152,7 @@ def _width(line: Line) -> int:
 def rule(key: str, title: str, note: str, current: bool, width: int) -> list[Run]:
     """The line above a pane: the key that goes there, if there is one, its name, and a note at the right."""
     head = named(key, title)
-    tail = f" {note} " if note else ""
+    tail = f" {drawn(note)} " if note else ""
     fill = width - cell_len(head) - cell_len(tail) - 2
     if fill < 1:
         tail, fill = "", max(0, width - cell_len(head) - 1)
@@ -146,7 +168,7 @@ def wrap(text: str, width: int) -> list[str]:
     """A sentence broken at spaces into lines of at most `width` cells."""
     out: list[str] = []
     line = ""
-    for word in text.split():
+    for word in drawn(text).split():
         if line and cell_len(line) + 1 + cell_len(word) > width:
             out.append(line)
             line = word

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from rich.cells import cell_len, set_cell_size
 from textual.events import Key
 
 from tui.editor import LineEdit
-from tui.lines import Line, LinePane
+from tui.lines import Line, LinePane, drawn, padded
 
 Choice = tuple[str, str]  # what is chosen, and a few words about it
 
@@ -78,11 +79,11 @@ class Picker(LinePane):
         head = f" {self.title} "
         yield [("╭─", "rule"), (head, "title-on"), ("─" * (inner - 1 - len(head) - len(count)), "rule"), (count, "dim"), ("╮", "rule")]
         yield [("│", "rule"), (" / ", "key"), *self.edit.runs(inner - 3, "text"), ("│", "rule")]
-        wide = min(max((len(name) for name, _ in self.choices), default=0) + 2, inner - 4)
+        wide = min(max((cell_len(drawn(name)) for name, _ in self.choices), default=0) + 2, inner - 4)
         for i in range(self.top, self.top + room):
             name, about = found[i] if i < len(found) else ("", "")
             if not found and i == self.top:
                 about = "as typed: a file" if self.freely and self.edit.text else "nothing by that name"
-            line = f" {'▸' if i == self.at and found else ' '} {name:<{wide}}{about}"[:inner].ljust(inner)
+            line = set_cell_size(f" {'▸' if i == self.at and found else ' '} {padded(name, wide)}{drawn(about)}", inner)
             yield [("│", "rule"), (line, "cursor" if i == self.at and found else "text"), ("│", "rule")]
         yield [("╰" + "─" * inner + "╯", "rule")]

@@ -9,6 +9,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
+from planner.plaintext import flat
+
 if TYPE_CHECKING:
     from planner.formula import Step
     from tui.lines import Line
@@ -58,7 +60,7 @@ def printed_trees(steps: Mapping[str, Step], depth: int | None = None, *, named:
     lines: list[str] = []
     for name, step in steps.items():
         lines += ["", *([name.replace("_", " ")] if named else []), *_drawn(step, depth, "", "", seen)]
-    return "".join(f"{line}\n" for line in lines[1:])
+    return "".join(f"{flat(line)}\n" for line in lines[1:])
 
 
 def _drawn(step: Step, depth: int | None, lead: str, branch: str, seen: set[int] | None) -> Iterator[str]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import yaml
 
+from planner import plaintext
 from planner.export._degrees import Degrees, degrees
-from planner.export.registry import Request, plain
+from planner.export.registry import Request
 
 MODEL = "the model is loaded by your script: its architecture, dropout and attention are set there, and must be those planned for"
 PLACEHOLDERS = "tmplan plans no learning rate, no gradient clipping and no momentum: those in the file are placeholders; put your own"
@@ -106,6 +107,6 @@ def fsdp_settings(request: Request, offload: str) -> dict[str, Any]:
 
 def yaml_file(values: Mapping[str, Any], lines: Iterable[str]) -> str:
     """The values as YAML under comments."""
-    head = "".join(f"# {plain(line)}\n" for line in lines)
+    head = "".join(f"# {plaintext.line(line)}\n" for line in lines)
     body: str = yaml.safe_dump(dict(values), sort_keys=False, allow_unicode=False, width=1000)
     return head + body

@@ -56,11 +56,6 @@ class CannotExport(TmplanError):
     """A plan that a target cannot express."""
 
 
-def plain(text: str) -> str:
-    """A text on one line, without what a terminal or a parser would act upon: a comment holds it whatever it is."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
-
-
 _targets: dict[str, Target] = {}
 
 

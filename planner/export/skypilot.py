@@ -6,8 +6,9 @@ import re
 
 import yaml
 
+from planner import plaintext
 from planner.export._degrees import degrees
-from planner.export.registry import Exported, Request, Target, plain, register
+from planner.export.registry import Exported, Request, Target, register
 from planner.export.slurm import NO_COMMAND, comments, refusals, slug
 
 MAIN = "task.yaml"
@@ -49,7 +50,7 @@ def write(request: Request) -> Exported:
         "resources": {"accelerators": f"{accelerator(name)}:{d.gpus_per_node}"},
         "run": Block(RUN),
     }
-    guess = f"SkyPilot's name for {plain(name)} is a guess, {accelerator(name)}: `sky show-gpus` lists those it knows"
+    guess = f"SkyPilot's name for {plaintext.line(name)} is a guess, {accelerator(name)}: `sky show-gpus` lists those it knows"
     notes = (NO_COMMAND, *(() if name in NAMES else (guess,)))
     head = comments((*request.about, *(f"Note: {note}" for note in notes)))
     return Exported({MAIN: f"{head}\n{yaml.safe_dump(task, sort_keys=False, allow_unicode=True, width=140)}"}, notes)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from planner import plaintext
 from planner.export import registry
 from planner.export._degrees import Degrees, degrees
-from planner.export.registry import Exported, Request, Target, plain, register
+from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "train.sbatch"
 TRAINER = "megatron-lm"  # the target whose script the job runs
@@ -22,7 +23,7 @@ def refusals(request: Request) -> list[str]:
     """Why no launcher can place this plan: the GPUs are none, or do not fill whole nodes."""
     cluster = request.job.cluster
     if cluster.gpu.vendor == "google":
-        return [f"{plain(cluster.gpu.name)} is no GPU that torchrun starts processes on; choose a GPU"]
+        return [f"{plaintext.line(cluster.gpu.name)} is no GPU that torchrun starts processes on; choose a GPU"]
     if cluster.gpus % degrees(request).gpus_per_node:
         return [
             f"{cluster.gpus:,} GPUs do not fill whole nodes of {cluster.gpus_per_node}; "
@@ -94,7 +95,7 @@ srun bash -c 'export NODE_RANK="$SLURM_NODEID"; exec "$@"' node "${{COMMAND[@]}}
 
 def comments(lines: Iterable[str]) -> str:
     """Lines as comments, each on one line whatever it holds."""
-    return "\n".join(f"# {text}" for line in lines if (text := plain(line))) or "#"
+    return "\n".join(f"# {text}" for line in lines if (text := plaintext.line(line))) or "#"
 
 
 def slug(name: str) -> str:

@@ -13,6 +13,7 @@ from planner.export._keys_torchtitan import FLAVORS, Flavor
 from planner.export._keys_torchtitan_later import LATER, module
 from planner.export._tables import EXPERTS, SIZES, comment, not_as_given, shape
 from planner.export.registry import Exported, Request, Target, register
+from planner.plaintext import escaped
 from planner.split import stage_layers
 
 VERSION = "0.2.2"
@@ -161,7 +162,7 @@ def write(request: Request) -> Exported:
     if missing:
         notes.append(f"no train.py for torchtitan {LATER}: {missing}")
     head = comment([f"torchtitan {VERSION} (0.2.x): --job.config_file train.toml; 0.3 takes no such file", *request.about, *notes])
-    files = {"train.toml": head + "\n" + tomli_w.dumps(table)}
+    files = {"train.toml": head + "\n" + escaped(tomli_w.dumps(table))}
     if not missing:
         split = parallelism(request, d)
         if "module_fqns_per_model_part" in split:

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-import unicodedata
+import tomllib
 from typing import Any
 
 import pytest
+import tomli_w
 from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import FileError, UnknownName
-from planner.plaintext import LONGEST, PATH, SHORT, line, named, plain, quoted, sentence
-
-HOSTILE = "\x1b]52;c;ZXZpbA==\x07\x9b2J\u202egnp.exe\u2066\u200f\r\x00\ud800"
-
-
-def hidden(text: str) -> list[str]:
-    """Characters of a text that a terminal acts on or that turn the order of others."""
-    acts = ("Cc", "Cs", "Zl", "Zp")
-    turns = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
-    return [c for c in text if c not in "\n\t" and (unicodedata.category(c) in acts or unicodedata.bidirectional(c) in turns)]
+from planner.plaintext import LONGEST, PATH, SHORT, escaped, flat, line, named, plain, quoted, sentence
+from tests.hostile import HOSTILE, hidden
 
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_no_text_shown_holds_what_a_terminal_acts_on(text: str) -> None:
     """Whatever the text: no control character, half of a pair or bidirectional override is left, and printable text is as it was."""
-    for shown in (plain(text), line(text), sentence(text), named(text), quoted(text), str(FileError(text, where=text))):
+    for shown in (plain(text), line(text), flat(text), sentence(text), named(text), quoted(text), str(FileError(text, where=text))):
         assert not hidden(shown)
-    assert not text.isprintable() or plain(text) == text
+        assert shown.isascii() or not set("\ufffe\uffff") & set(shown)  # which no XML holds
+    assert not text.isprintable() or plain(text) == flat(text) == text
+
+
+@given(st.text())
+def test_a_text_of_one_line_has_one_line(text: str) -> None:
+    """Whatever the text: on a line it makes no second one, and a printable text keeps its spaces."""
+    assert len(flat(text).splitlines()) <= 1 and len(sentence(text).splitlines()) <= 1
+
+
+@given(st.dictionaries(st.text(min_size=1), st.text()))
+def test_toml_holds_no_control_character_and_loses_none(table: dict[str, str]) -> None:
+    """A file of TOML names every control character by its number: shown by `cat` it does nothing, read back it is what it was."""
+    text = escaped(tomli_w.dumps(table))
+    assert not hidden(text) and tomllib.loads(text) == table
 
 
 @pytest.mark.parametrize("value", [HOSTILE, [HOSTILE] * 20_000, {HOSTILE: HOSTILE}, "a" * 60_000, [[1] * 20_000] * 20_000])

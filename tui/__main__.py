@@ -1,0 +1,19 @@
+"""Where `tmplan` starts: ctrl+c ends it with 130 and without a traceback, already while the rest is being loaded."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run `tmplan` on the arguments of the process."""
+    try:
+        from tui.cli import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
