@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,13 @@ from planner.specs import RECOMPUTES, SCHEDULES, Job
 from planner.split import chunk_layers
 
 FIRST = RECOMPUTES.index("first")
-Candidates = Callable[[Job, Plan], tuple[Column, Column | int]]  # values, and how many of them each row has
+
+
+class Candidates(NamedTuple):
+    """The candidate values of an axis below each row of a tree: how many each row has (a column, or one number), and the values."""
+
+    counts: Callable[[Job, Plan], Column | int]
+    values: Callable[[Job, Plan, Column | int], Column]
 
 
 def divisors(number: int) -> Column:
@@ -23,11 +30,7 @@ def divisors(number: int) -> Column:
 
 def each(values: Column) -> Candidates:
     """The same candidates below every row."""
-
-    def candidates(job: Job, plan: Plan) -> tuple[Column, int]:
-        return np.tile(values, len(plan)), len(values)
-
-    return candidates
+    return Candidates(lambda job, plan: len(values), lambda job, plan, counts: np.tile(values, len(plan)))
 
 
 def _first_layers(every: bool) -> Candidates:
@@ -35,23 +38,33 @@ def _first_layers(every: bool) -> Candidates:
     number from 1 to one less than the stage holds, where the user bounds it.
     """
 
-    def candidates(job: Job, plan: Plan) -> tuple[Column, Column]:
+    def counts(job: Job, plan: Plan) -> Column:
         held = np.maximum(chunk_layers(job, plan) - 1, 0)
-        most = np.where(plan.recompute == FIRST, held if every else np.minimum(held, 1), 1)
-        return np.where(np.repeat(plan.recompute == FIRST, most), runs(np.ones(len(most), np.int64), most), 0), most
+        return np.where(plan.recompute == FIRST, held if every else np.minimum(held, 1), 1)
 
-    return candidates
+    def values(job: Job, plan: Plan, most: Column | int) -> Column:
+        most = np.asarray(most)
+        return np.where(np.repeat(plan.recompute == FIRST, most), runs(np.ones(len(most), np.int64), most), 0)
+
+    return Candidates(counts, values)
 
 
-def _replicas(job: Job, plan: Plan) -> tuple[Column, Column]:
+def _replica_counts(job: Job, plan: Plan) -> Column:
+    """How many ways there are to replicate the sharded groups of each plan."""
+    degrees, row = np.unique(plan.dp, return_inverse=True)
+    length = np.array([len(divisors(int(d))) for d in degrees], np.int64)
+    return np.where(plan.zero > 0, np.maximum(length - 1, 1)[row], 1)
+
+
+def _replicas(job: Job, plan: Plan, counts: Column | int) -> Column:
     """Replicas of the sharded groups: the divisors of dp below dp; dp itself where nothing is sharded."""
     degrees, row = np.unique(plan.dp, return_inverse=True)
     lists = [divisors(int(d)) for d in degrees]  # ascending: dp itself is the last
     length = np.array([len(v) for v in lists], np.int64)
     end = np.cumsum(length)[row]
-    counts = np.where(plan.zero > 0, np.maximum(length - 1, 1)[row], 1)
     start = np.where(plan.zero > 0, end - length[row], end - 1)
-    return np.concatenate(lists or [degrees])[runs(start, counts)], counts
+    found: Column = np.concatenate(lists or [degrees])[runs(start, np.asarray(counts))]
+    return found
 
 
 def runs(start: Column, counts: Column) -> Column:
@@ -60,18 +73,22 @@ def runs(start: Column, counts: Column) -> Column:
     return found
 
 
-def _expert_tensor(job: Job, plan: Plan) -> tuple[Column, Column | int]:
+def _expert_tensor(job: Job) -> Candidates:
     """Ranks an expert may lie on: one; tp as well; or any number of them that divides the expert and the ranks."""
     model = job.model
     if not model.experts or job.stack.expert_tensor == "never":
-        return np.ones(len(plan), np.int64), 1
+        return each(np.ones(1, np.int64))
     if job.stack.expert_tensor == "tp":
-        counts = np.where(plan.tp > 1, 2, 1)
-        values = np.repeat(plan.tp, counts)
-        values[np.cumsum(counts) - counts] = 1
-        return values, counts
+        return Candidates(lambda job, plan: np.where(plan.tp > 1, 2, 1), _one_or_tp)
     world = divisors(job.cluster.gpus)
-    return each(world[model.expert_ffn % world == 0])(job, plan)
+    return each(world[model.expert_ffn % world == 0])
+
+
+def _one_or_tp(job: Job, plan: Plan, counts: Column | int) -> Column:
+    """One rank an expert, and behind it tp of them where that is more."""
+    values: Column = np.repeat(plan.tp, counts)
+    values[np.cumsum(counts) - counts] = 1
+    return values
 
 
 def rank_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
@@ -82,7 +99,7 @@ def rank_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
         ("cp", each(world[world <= job.sequence])),
         ("pp", each(world[world <= job.model.layers])),
         ("ep", each(world[np.isin(world, divisors(job.model.experts))] if job.model.experts else np.ones(1, np.int64))),
-        ("etp", _expert_tensor),
+        ("etp", _expert_tensor(job)),
     )
 
 
@@ -104,4 +121,4 @@ def batch_axes(job: Job, space: Space) -> tuple[tuple[str, Candidates], ...]:
     )
 
 
-SHARDING_AXES: tuple[tuple[str, Candidates], ...] = (("zero", each(np.arange(4))), ("dp_replicate", _replicas))
+SHARDING_AXES: tuple[tuple[str, Candidates], ...] = (("zero", each(np.arange(4))), ("dp_replicate", Candidates(_replica_counts, _replicas)))

@@ -6,7 +6,7 @@ then by their pipeline with nothing recomputed. Both are lower bounds of the ste
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,8 @@ from planner import estimate as est
 from planner import layercosts, schedule, stagecosts
 from planner.axes import Candidates, batch_axes, divisors
 from planner.blocks import Blocks
-from planner.lattice import Growth, Sides, ranks, staged
+from planner.growth import PART, Growth, grown, pieces
+from planner.lattice import Sides, degrees, ranks
 from planner.plan import Column, Plan, distinct
 from planner.search import Cancelled
 from planner.space import Space
@@ -46,19 +47,18 @@ def fastest(job: Job, space: Space | None = None, *, within: float = np.inf, can
     """
     space = space or Space()
     tree = ranks(job, space)
-    layers = tree.taken(np.arange(len(tree.parent)))
-    layers.add(*batch_axes(job, space)[0])
     sizes = np.array(space["micro_batch"].only or divisors(job.global_batch), np.int64)
-    least = np.full((len(tree.parent), 2, len(sizes)), np.inf)
-    least[layers.parent, layers.plan.sequence_parallel] = least_steady(job, layers.plan, sizes)
-    nearest = least.min(axis=(1, 2), initial=np.inf)
+    widest = max(FEW, PART // (2 * len(sizes)))  # rows of which the bounds of all sizes are held at once
+    nearest = np.concatenate([least_of_layers(part, sizes).min(axis=(1, 2), initial=np.inf) for part in pieces(tree, 2 * len(sizes))])
     order, best, at, width = np.argsort(nearest), NONE, 0, FEW
     while at < len(order) and nearest[order[at]] <= (reach := min(best.step, within, LONGEST) * ROUNDED):
-        if cancelled and cancelled():
-            raise Cancelled
-        branch = tree.taken(np.sort(order[at : at + width]))  # as the lattice has them, which breaks ties
-        best = min(best, _of(branch, least <= reach, sizes, reach), key=lambda found: found[:2])
-        at, width = at + width, 2 * width
+        rows = np.sort(order[at : at + width])  # as the lattice has them, which breaks ties
+        branch = tree.taken(rows)
+        branch.parent = np.arange(len(rows))
+        worth = least_of_layers(branch, sizes) <= reach
+        for found in _of(branch, worth, sizes, reach, cancelled):
+            best = min(best, found._replace(rank=int(rows[found.rank])), key=lambda found: found[:2])
+        at, width = at + width, min(2 * width, widest)
     return best.plan if best.step <= within else None
 
 
@@ -67,27 +67,46 @@ def large(job: Job, space: Space) -> bool:
     return len(ranks(job, space).parent) * len(divisors(job.global_batch)) >= MANY
 
 
-def _of(tree: Growth, worth: Column, sizes: Column, reach: float) -> Fastest:
-    """The fastest plan below some rows of `ranks`, of those that may take no longer than `reach`.
+def least_of_layers(tree: Growth, sizes: Column) -> Column:
+    """Seconds that a step does not go below by its layers; rows of a tree x with sequence parallelism or without x sizes."""
+    layers = tree.taken(slice(None), {})
+    layers.parent = np.arange(len(tree))
+    layers.add(*batch_axes(tree.job, tree.space)[0])
+    least = np.full((len(tree), 2, len(sizes)), np.inf)
+    least[layers.parent, layers.plan.sequence_parallel] = least_steady(tree.job, layers.plan, sizes)
+    return least
 
-    worth: which sizes of a micro-batch are worth a look, rows of `ranks` x with sequence parallelism or without x sizes.
+
+def _of(tree: Growth, worth: Column, sizes: Column, reach: float, cancelled: Callable[[], bool] | None) -> Iterator[Fastest]:
+    """The fastest plans below some rows of `ranks`, part by part, of those that may take no longer than `reach`; rank: the row of `tree`.
+
+    worth: which sizes of a micro-batch are worth a look, rows of the tree x with sequence parallelism or without x sizes. Cancelled if
+    asked to stop.
     """
-    sides = staged(tree)
-    if sides.cost is None:
-        return NONE
-    optimizer = np.minimum.reduceat(sides.cost.optimizer_seconds, sides.first)
     sequence, (micro_batch, _), *rest = batch_axes(tree.job, tree.space)
-    tree.add(*sequence)
-    tree.add(micro_batch, _sizes(sizes, worth[sides.rank[tree.parent], tree.plan.sequence_parallel]))
-    tree.keep(least_step(tree.job, tree.plan, optimizer[tree.parent]) <= reach, None)
-    for axis in rest:
-        tree.add(*axis)
-    return _first(tree, sides)
+    for part, sides in degrees(tree):
+        if sides.cost is None:
+            continue
+        optimizer = np.minimum.reduceat(sides.cost.optimizer_seconds, sides.first)
+        part.add(*sequence)
+        for piece in pieces(part, _worth(part, sides, worth).sum(axis=1)):
+            piece.add(micro_batch, _sizes(sizes, _worth(piece, sides, worth)))
+            piece.keep(least_step(tree.job, piece.plan, optimizer[piece.parent]) <= reach, None)
+            for leaf in grown(piece, rest):
+                if cancelled and cancelled():
+                    raise Cancelled
+                if (found := _first(leaf, sides)).plan is not None:
+                    yield found
+
+
+def _worth(tree: Growth, sides: Sides, worth: Column) -> Column:
+    """Which sizes of a micro-batch are worth a look below each row of degrees with sequence parallelism or without; rows x sizes."""
+    return np.asarray(worth[sides.rank[tree.parent], tree.plan.sequence_parallel])
 
 
 def _sizes(sizes: Column, worth: Column) -> Candidates:
     """Of the sizes of a micro-batch those that are worth a look, row by row."""
-    return lambda job, plan: (np.broadcast_to(sizes, worth.shape)[worth], worth.sum(axis=1))
+    return Candidates(lambda job, plan: worth.sum(axis=1), lambda job, plan, counts: np.broadcast_to(sizes, worth.shape)[worth])
 
 
 def _first(tree: Growth, sides: Sides) -> Fastest:

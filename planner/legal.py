@@ -11,8 +11,9 @@ from planner import presets
 from planner.axes import SHARDING_AXES, batch_axes, divisors, each
 from planner.errors import TmplanError
 from planner.fields import BY_KEY, Field, Value
+from planner.growth import Growth, grown
 from planner.inputs import Inputs, resolve, shown
-from planner.lattice import Growth, Sides, degrees
+from planner.lattice import Sides, degrees, ranks
 from planner.plan import Plan
 from planner.space import Bounds, Space, known
 from planner.specs import RECOMPUTES, Job
@@ -26,20 +27,25 @@ def axis_values(job: Job, space: Space, axis: str) -> tuple[int, ...]:
     """The values of an axis that some valid plan has within the other bounds, ascending; a plan need not fit."""
     known(axis)
     freed = space.with_(axis, Bounds(None, 1) if axis == "recompute_layers" else None)
-    tree, sides = degrees(job, freed, hopeless=True)
-    sequence, (micro_batch, _), *rest = batch_axes(job, freed)
+    found = set[int]()
+    for tree, sides in degrees(ranks(job, freed), hopeless=True):
+        found |= _below(job, freed, tree, sides, axis, found)
+    return tuple(sorted(found))
+
+
+def _below(job: Job, space: Space, tree: Growth, sides: Sides, axis: str, known: set[int]) -> set[int]:
+    """The values of an axis that some valid plan below some degrees has; of those known already, any or none."""
+    sequence, (micro_batch, _), *rest = batch_axes(job, space)
     tree.add(*sequence)
-    only = freed["micro_batch"].only
-    possible, found = _possible(job, tree, sides, axis), set[int]()
+    only = space["micro_batch"].only
+    possible, found = _possible(job, tree, sides, axis), set(known)
     for sizes in [only] if only else divisors(job.global_batch):  # the smallest first: most of what is valid at all is valid with it
         if not possible - found:
             break
-        branch = tree.taken(_undecided(tree, axis, found))
-        branch.add(micro_batch, each(np.atleast_1d(sizes)))
-        for more in rest:
-            branch.add(*more)
-        found |= _values(bounded(sides.used(branch), axis) if axis in SIDES else getattr(branch.plan, axis))
-    return tuple(sorted(found))
+        branch = tree.taken(_undecided(tree, axis, found), {})
+        for leaf in grown(branch, ((micro_batch, each(np.atleast_1d(sizes))), *rest)):
+            found |= _values(bounded(sides.used(leaf), axis) if axis in SIDES else getattr(leaf.plan, axis))
+    return found
 
 
 def _possible(job: Job, tree: Growth, sides: Sides, axis: str) -> set[int]:

@@ -9,13 +9,16 @@ from functools import cached_property
 import numpy as np
 
 from planner import estimate as est
+from planner import rowstore
 from planner.axes import FIRST
 from planner.band import band
 from planner.blocks import Blocks
 from planner.costs import Estimate
 from planner.evaluate import evaluate, stages
-from planner.lattice import SHARDING_FIELDS, Lattice, grow
+from planner.lattice import SHARDING_FIELDS, lattices
 from planner.plan import FIELDS, Column, Plan
+from planner.ranking import ascending
+from planner.rowstore import PIPELINE_FIELDS, Rows, RowStore
 from planner.rules import SENTENCES
 from planner.space import Space
 from planner.specs import Job
@@ -32,6 +35,8 @@ class Counts:
     """What became of the candidates. seen = evaluated + the sum of refused; seconds is the caller's clock, 0 if none.
 
     covered: plans that were decided: those evaluated, and of "recompute the first N" each N that the fewest that fit stands for.
+    unkept: plans that were evaluated and counted, and are not among the rows of the result: slower, or further from fitting, than all
+    that are.
     """
 
     seen: int
@@ -40,24 +45,36 @@ class Counts:
     fit: int
     seconds: float
     covered: int
+    unkept: int = 0
 
 
 @dataclass(frozen=True)
 class Result:
-    """Every allowed plan of a job, with memory and time; rows in lattice order, `order` ranks those that fit."""
+    """Every allowed plan of a job, with memory and time, or of more than `rowstore.ROWS` those that matter (`counts.unkept` are left out).
+
+    Rows are in lattice order; `order` ranks those that fit, the fastest first.
+    """
 
     job: Job
     space: Space
     counts: Counts
-    lattice: Lattice
-    pipeline_row: Column
-    sharding_row: Column
-    recompute_layers: Column
-    memory_bytes: Column
-    step_seconds: Column
-    fits: Column
-    sharding_host: Column  # bytes on a node's host, of each sharding row
-    order: Column  # rows that fit, fastest first
+    rows: Rows
+    order: Column
+
+    @property
+    def memory_bytes(self) -> Column:
+        """Bytes on the fullest device, of each row."""
+        return self.rows.memory
+
+    @property
+    def step_seconds(self) -> Column:
+        """Seconds a step, of each row."""
+        return self.rows.step
+
+    @property
+    def fits(self) -> Column:
+        """Whether each row fits its device, and its host where it offloads."""
+        return self.rows.fits
 
     def __len__(self) -> int:
         return len(self.memory_bytes)
@@ -86,18 +103,19 @@ class Result:
 
     def field(self, name: str, rows: Column) -> Column:
         """One field of the plans of some rows."""
+        held = self.rows
         if name == "recompute_layers":
-            return self.recompute_layers[rows].astype(np.int64)
-        table, own = (self.lattice.shardings, self.sharding_row) if name in SHARDING_FIELDS else (self.lattice.pipeline, self.pipeline_row)
-        return np.asarray(getattr(table, name)[own[rows]])
+            return held.recompute_layers[rows].astype(np.int64)
+        table, own = (held.shardings, held.sharding_row) if name in SHARDING_FIELDS else (held.pipeline, held.pipeline_row)
+        return np.asarray(getattr(table, name)[own[rows]], np.int64)
 
     def host_bytes(self, rows: Column) -> Column:
         """Bytes on a node's host of some rows."""
-        return np.asarray(self.sharding_host[self.sharding_row[rows]])
+        return np.asarray(self.rows.host[self.rows.sharding_row[rows]])
 
     def plan(self, row: int) -> Plan:
         """The plan of one row."""
-        return self.lattice.plan(int(self.pipeline_row[row]), int(self.sharding_row[row]), int(self.recompute_layers[row]))
+        return self.plans(np.array([row])).one(0)
 
     def estimate(self, rows: Column) -> Estimate:
         """All numbers of some rows."""
@@ -105,17 +123,18 @@ class Result:
 
     def find(self, plan: Plan) -> int | None:
         """The row of this very plan, if it is among them; of one that recomputes the first few layers, with as many as the search found."""
-        lat, solved = self.lattice, plan.recompute == FIRST and "recompute_layers" not in self.space.bounds
-        near = np.ones(len(lat.pipeline), bool)
-        for name in FIELDS:
-            if name not in SHARDING_FIELDS and name != "recompute_layers":
-                near &= getattr(lat.pipeline, name) == getattr(plan, name)
-        for i in np.flatnonzero(near):
-            before = int(lat.count[:i].sum())
-            for k in range(int(lat.count[i])):
-                same = all(getattr(lat.shardings, f)[int(lat.first[i]) + k] == getattr(plan, f) for f in SHARDING_FIELDS)
-                if same and (solved or self.recompute_layers[before + k] == plan.recompute_layers):
-                    return before + k
+        held, solved = self.rows, plan.recompute == FIRST and "recompute_layers" not in self.space.bounds
+        near = np.ones(len(held.pipeline), bool)
+        for name in PIPELINE_FIELDS:
+            near &= getattr(held.pipeline, name) == getattr(plan, name)
+        for own in np.flatnonzero(near):
+            low, high = np.searchsorted(held.pipeline_row, [own, own + 1])  # rows of one pipeline stand together, in order
+            same = np.ones(high - low, bool)
+            for name in SHARDING_FIELDS:
+                same &= getattr(held.shardings, name)[held.sharding_row[low:high]] == getattr(plan, name)
+            same &= solved | (held.recompute_layers[low:high] == plan.recompute_layers)
+            if same.any():
+                return int(low + np.argmax(same))
         return None
 
 
@@ -134,54 +153,37 @@ def search(
     """
     started = clock() if clock else 0.0
     space = space or Space()
-    result = _evaluated(job, space, grow(job, space), progress, cancelled)
+    result = _evaluated(job, space, False, progress, cancelled)
     if not len(result.order):  # what cannot fit is kept then, to say which plan comes nearest
-        result = _evaluated(job, space, grow(job, space, hopeless=True), progress, cancelled)
+        result = _evaluated(job, space, True, progress, cancelled)
     return replace(result, counts=replace(result.counts, seconds=clock() - started if clock else 0.0))
 
 
 def _evaluated(
-    job: Job, space: Space, lattice: Lattice, progress: Callable[[int], None] | None, cancelled: Callable[[], bool] | None
+    job: Job, space: Space, hopeless: bool, progress: Callable[[int], None] | None, cancelled: Callable[[], bool] | None
 ) -> Result:
-    """Every plan of a lattice, evaluated and ranked."""
-    total = lattice.allowed
-    memory, step, fits = np.empty(total), np.empty(total), np.empty(total, bool)
-    pipeline_row, sharding_row, layers = np.empty(total, np.int32), np.empty(total, np.int32), np.empty(total, np.int16)
-    blocks = Blocks(job, lattice, "recompute_layers" not in space.bounds)
-    at = 0
-    for lo, hi in blocks.ranges:
+    """Every plan of a job, evaluated part by part and ranked."""
+    store, refused = RowStore(job, rowstore.ROWS), dict[str, int]()
+    evaluated = fit = unlisted = 0
+    for lattice in lattices(job, space, refused, hopeless=hopeless):
         if cancelled and cancelled():
             raise Cancelled
-        pairs = blocks.pairs(lo, hi)
-        end = at + len(pairs.pipeline_row)
-        memory[at:end], step[at:end], fits[at:end] = pairs.totals.memory, pairs.totals.step, est.fitting(job, pairs.totals)
-        pipeline_row[at:end], sharding_row[at:end], layers[at:end] = pairs.pipeline_row, pairs.sharding_row, pairs.recompute_layers
-        at = end
-        if progress:
-            progress(at)
-    host = lattice.sharding.host_bytes if lattice.sharding else np.empty(0)
-    fitting = np.flatnonzero(fits)
-    order = fitting[ascending(step[fitting])]
-    refused = lattice.refused
-    counted = Counts(total + sum(refused.values()), refused, total, len(fitting), 0.0, total + blocks.unlisted)
-    return Result(job, space, counted, lattice, pipeline_row, sharding_row, layers, memory, step, fits, host, order)
-
-
-def ascending(values: Column) -> Column:
-    """The rows in ascending order, equals in the order they stand: numpy's fast unstable sort, then ties put right."""
-    rows = np.argsort(values)
-    sorted_ = values[rows]
-    new = np.empty(len(rows), bool)  # whether a value differs from the one before it
-    new[:1] = True
-    np.not_equal(sorted_[1:], sorted_[:-1], out=new[1:])
-    tied = ~new
-    tied[:-1] |= ~new[1:]
-    places = np.flatnonzero(tied)
-    if len(places):
-        key = np.cumsum(new)[places] * np.int64(len(rows)) + rows[places]
-        key.sort()
-        rows[places] = key % len(rows)
-    return rows
+        blocks = Blocks(job, lattice, "recompute_layers" not in space.bounds)
+        for lo, hi in blocks.ranges:
+            if cancelled and cancelled():
+                raise Cancelled
+            pairs = blocks.pairs(lo, hi)
+            fits = np.asarray(est.fitting(job, pairs.totals))
+            store.add(lattice, pairs, fits)
+            evaluated, fit = evaluated + len(fits), fit + int(np.count_nonzero(fits))
+            if progress:
+                progress(evaluated)
+        unlisted += blocks.unlisted
+    rows = store.rows()
+    fitting = np.flatnonzero(rows.fits)
+    order = fitting[ascending(rows.step[fitting])]
+    counts = Counts(evaluated + sum(refused.values()), refused, evaluated, fit, 0.0, evaluated + unlisted, store.unkept)
+    return Result(job, space, counts, rows, order)
 
 
 def why_refused(counts: Counts) -> list[tuple[str, int]]:

@@ -20,6 +20,7 @@ from planner.inputs import Inputs, Value, resolve, shown
 from planner.order import ordered
 from planner.plan import Column
 from planner.planfile import Document
+from planner.rowstore import ROWS
 from planner.specs import Job
 from tui.aligned import aligned
 from tui.cli import DONE, NO_PLAN, Answer, narrate
@@ -42,6 +43,8 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
         rows = ordered(result, rows, column)
     estimate = result.estimate(rows[:top])
     narrate(summary(job, result, len(estimate.plan)))
+    if result.counts.unkept:
+        narrate(unlisted(result))
     if result.alike:
         narrate(told_apart(result))
     advice = [] if result.counts.fit else advised(result)
@@ -106,6 +109,15 @@ def summary(job: Job, result: search.Result, printed: int) -> str:
     )
 
 
+def unlisted(result: search.Result) -> str:
+    """What became of the plans beyond those that a search holds, in one line."""
+    return (
+        f"{result.counts.unkept:,} of the plans evaluated are counted and not listed, since a search holds about {ROWS:,}: listed are the "
+        f"{len(result.order):,} fastest that fit, the {len(result) - len(result.order):,} nearest to fitting, and every plan that no other "
+        "beats in both memory and step time"
+    )
+
+
 def told_apart(result: search.Result) -> str:
     """How far the estimates may be off, and how many of the first plans are no different, in one line."""
     known = band(result.job)
@@ -137,6 +149,7 @@ def contract(document: Document, result: search.Result, estimate: search.Estimat
             "refused": dict(counts.refused),
             "evaluated": counts.evaluated,
             "fit": counts.fit,
+            "unkept": counts.unkept,
             "seconds": counts.seconds,
         },
         "advice": advice,

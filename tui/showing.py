@@ -28,6 +28,8 @@ class Showing(Panes):
         """The top line."""
         answer, result = self.answer, self.answer.result if self.answer else None
         counts = f"{result.counts.fit:,} fit / {result.counts.evaluated:,} plans" if result else "planning …"
+        if result and result.counts.unkept:
+            counts += f", {len(result.order):,} ranked"
         job = answer.job if answer else None
         about = f"{job.model.name} · {job.cluster.gpus:,} x {job.cluster.gpu.name}" if job else ""
         column = "fastest first" if self.view.column == FASTEST and not self.view.reverse else f"by {BY_KEY[self.view.column].heading}"

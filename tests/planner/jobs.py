@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from planner.inputs import EXAMPLE, resolve
+from planner.lattice import SHARDING_FIELDS, lattices
+from planner.plan import FIELDS, Plan
+from planner.space import Space
 from planner.specs import SCHEDULES, Job
 
 
@@ -44,3 +49,14 @@ def mixture(model: str = "qwen3-30b-a3b", layers: int = 8, **changes: object) ->
 def every_schedule(job: Job) -> Job:
     """The same on a stack that runs every pipeline schedule."""
     return replace(job, stack=replace(job.stack, schedules=SCHEDULES))
+
+
+def allowed(job: Job, space: Space | None = None, *, hopeless: bool = True) -> tuple[Plan, dict[str, int]]:
+    """Every plan of the lattice as columns, in its order, and how many rows each rule refused."""
+    refused: dict[str, int] = {}
+    parts: list[Plan] = []
+    for lattice in lattices(job, space or Space(), refused, hopeless=hopeless):
+        row = np.repeat(np.arange(len(lattice.count)), lattice.count)
+        side = np.arange(len(row)) + np.repeat(lattice.first - (np.cumsum(lattice.count) - lattice.count), lattice.count)
+        parts.append(lattice.pipeline.take(row).with_(**{name: getattr(lattice.shardings, name)[side] for name in SHARDING_FIELDS}))
+    return Plan(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in FIELDS}), refused

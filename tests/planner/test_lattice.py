@@ -10,23 +10,14 @@ import pytest
 
 from planner import stagecosts
 from planner.axes import divisors
-from planner.lattice import Lattice, grow
 from planner.plan import FIELDS, Column, Plan, columns_of
 from planner.rules import RULES, SENTENCES
 from planner.space import Space
 from planner.specs import Job
-from tests.planner.jobs import every_schedule, example, mixture, small
+from tests.planner.jobs import allowed, every_schedule, example, mixture, small
 
 EVERY_N = Space().with_("recompute_layers", "1..99")
 FEW = Space().with_("vpp", "1,2,3,6").with_("micro_batch", "1,8")
-
-
-def rows(lattice: Lattice) -> Plan:
-    """Every allowed plan, as columns."""
-    row = np.repeat(np.arange(len(lattice.count)), lattice.count)
-    side = np.arange(len(row)) + np.repeat(lattice.first - (np.cumsum(lattice.count) - lattice.count), lattice.count)
-    sharding = {name: getattr(lattice.shardings, name)[side] for name in ("zero", "dp_shard", "dp_replicate")}
-    return lattice.pipeline.take(row).with_(**sharding)
 
 
 def table(plans: Plan) -> Column:
@@ -37,7 +28,7 @@ def table(plans: Plan) -> Column:
     return found
 
 
-def allowed(job: Job, plan: Plan) -> Column:
+def valid(job: Job, plan: Plan) -> Column:
     """Whether every rule allows each plan."""
     return np.asarray(np.logical_and.reduce([np.broadcast_to(rule.allowed(job, plan), plan.tp.shape) for rule in RULES]))
 
@@ -79,9 +70,9 @@ def test_the_lattice_is_exactly_what_the_rules_allow(job: Job, space: Space, vpp
         micro_batch=(1, 8) if mixed else DEGREES, recompute=range(4), recompute_layers=range(6), zero=range(4),
         dp_replicate=DEGREES, **experts,
     )  # fmt: skip
-    wanted = table(brute.take(np.flatnonzero(allowed(job, brute))))
+    wanted = table(brute.take(np.flatnonzero(valid(job, brute))))
     assert len(wanted) > 400
-    assert (table(rows(grow(job, space, hopeless=True))) == wanted).all()
+    assert (table(allowed(job, space)[0]) == wanted).all()
 
 
 # a job and a plan that each rule refuses
@@ -168,17 +159,17 @@ def test_degrees_need_not_be_powers_of_two(changes: dict[str, object], axis: str
     job = example(**changes)
     if degree == "7":
         job = replace(job, model=replace(job.model, kv_heads=7, ffn=18_928))
-    assert grow(job, Space().with_(axis, degree)).allowed > 0
+    assert len(allowed(job, Space().with_(axis, degree), hopeless=False)[0]) > 0
 
 
 def test_uneven_stages_are_taken_only_as_the_stack_takes_them() -> None:
     """126 layers on 16 stages need embedding and head to count as layers: Megatron-Core and torchtitan do, DeepSpeed does not."""
     pinned = Space().with_("pp", "16")
-    assert grow(example(), pinned).allowed > 0
-    assert grow(example(stack="torchtitan"), pinned).allowed > 0
-    refused = grow(example(stack="deepspeed"), pinned)
-    assert refused.allowed == 0
-    assert refused.refused["stages"] > 0
+    assert len(allowed(example(), pinned, hopeless=False)[0]) > 0
+    assert len(allowed(example(stack="torchtitan"), pinned, hopeless=False)[0]) > 0
+    plans, refused = allowed(example(stack="deepspeed"), pinned, hopeless=False)
+    assert len(plans) == 0
+    assert refused["stages"] > 0
 
 
 @pytest.mark.parametrize("stack", ["megatron-core", "torchtitan", "deepspeed"])
@@ -189,7 +180,7 @@ def test_no_stage_holds_fewer_than_no_layers(stack: str, model: str, layers: int
     """However stages share embedding, head, layers of prediction and dense layers, each holds none or more of each kind, all of them the
     model's; a split that would leave the last stage less than none is refused."""
     job = every_schedule(mixture(model, layers, stack=stack, gpus=720, gpus_per_node=1, global_batch=720 * 60))
-    found = grow(job, Space().with_("tp", "1").with_("cp", "1").with_("ep", "1").with_("micro_batch", "1"), hopeless=True).pipeline
+    found, _ = allowed(job, Space().with_("tp", "1").with_("cp", "1").with_("ep", "1").with_("micro_batch", "1"))
     assert len(found)
     plans = found.take(np.unique(np.stack([found.pp, found.vpp, found.schedule]), axis=1, return_index=True)[1])
     stage = np.arange(int(plans.pp.max()))[:, None]
@@ -208,12 +199,12 @@ def test_interleaved_micro_batches_come_in_the_groups_the_stack_takes(stack: str
     """With pp 4: Megatron-Core takes whole groups of 4 (8, not 10); PyTorch's schedule equal rounds (10 in 2 rounds of 5, not 9)."""
     job = small(stack=stack, gpus=8, global_batch=2 * batch)
     space = Space().with_("pp", "4").with_("dp", "2").with_("vpp", "2").with_("micro_batch", "1").with_("schedule", "1f1b")
-    assert (grow(job, space).allowed > 0) == valid
+    assert (len(allowed(job, space, hopeless=False)[0]) > 0) == valid
 
 
 def test_a_pin_no_rule_allows_is_refused_by_name() -> None:
     """A pinned degree that does not divide the world is tried and refused by the world rule, not silently dropped."""
-    assert grow(small(), Space().with_("tp", "5")).refused.get("world") == 1
+    assert allowed(small(), Space().with_("tp", "5"), hopeless=False)[1].get("world") == 1
 
 
 def test_bounds_hold_and_pins_hold() -> None:
@@ -227,7 +218,7 @@ def test_bounds_hold_and_pins_hold() -> None:
         .with_("recompute_layers", "<=3")
         .with_("zero", "1,3")
     )
-    found = [*rows(grow(small(), space)).rows()]
+    found = [*allowed(small(), space, hopeless=False)[0].rows()]
     assert found
     for plan in found:
         assert plan.tp == 2 and plan.pp <= 4 and plan.dp >= 2 and plan.zero in (1, 3)

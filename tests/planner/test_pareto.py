@@ -8,7 +8,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.pareto import front, pareto
+from planner.pareto import pareto
+from planner.ranking import front
 from planner.search import search
 from tests.planner.jobs import small
 

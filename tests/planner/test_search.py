@@ -13,8 +13,9 @@ from planner.blocks import BLOCK
 from planner.evaluate import evaluate
 from planner.hardware import GIB
 from planner.plan import Plan
+from planner.ranking import ascending
 from planner.rules import SENTENCES
-from planner.search import Cancelled, ascending, search, why_refused
+from planner.search import Cancelled, search, why_refused
 from planner.space import Space
 from tests.planner.jobs import example, small
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from unittest.mock import patch
 
 import numpy as np
@@ -17,7 +16,7 @@ from planner.plan import FIELDS, Column
 from planner.search import Result, search
 from planner.space import Space
 from planner.specs import Job
-from tests.planner.jobs import mixture
+from tests.planner.jobs import allowed, mixture
 from tests.properties.strategies import SETTINGS, any_job, searched
 
 FIRST = Space().with_("recompute", "first")
@@ -33,7 +32,7 @@ def tight(draw: st.DrawFn) -> Job:
 
 def unpruned(job: Job, space: Space | None = None) -> Result:
     """The search of a lattice that keeps what cannot fit."""
-    with patch.object(searching, "grow", partial(lattice.grow, hopeless=True)):
+    with patch.object(searching, "lattices", lambda *given, **_: lattice.lattices(*given, hopeless=True)):
         return search(job, space)
 
 
@@ -61,7 +60,7 @@ def test_a_job_that_nothing_fits_keeps_every_plan(job: Job) -> None:
     result = search(job)
     if not result.counts.fit:
         assert not {"states", "activations"} & set(result.counts.refused)
-        assert len(result) == lattice.grow(job, Space(), hopeless=True).allowed
+        assert len(result) == len(allowed(job)[0])
         assert len(result.rejected_order) == len(result)
 
 

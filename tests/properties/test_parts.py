@@ -1,0 +1,117 @@
+"""A search of any size is bounded: grown in parts it is the search of the whole, and rows beyond the bound are those that matter least."""
+
+from __future__ import annotations
+
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from planner import fastest as alone
+from planner import growth, rowstore
+from planner.axes import Candidates
+from planner.legal import axis_values
+from planner.pareto import pareto
+from planner.plan import FIELDS
+from planner.search import Result, search
+from planner.space import Space
+from planner.specs import Job
+from tests.planner.jobs import allowed, example, mixture, small
+from tests.properties.strategies import SETTINGS, any_job
+
+PARTS = st.sampled_from([64, 400, 3000])
+FEWER = settings(SETTINGS, max_examples=10)
+EVERY_N = Space().with_("recompute_layers", ">=1")
+
+
+def same(a: Result, b: Result) -> bool:
+    """Whether two searches found the same rows in the same order, and refused as many by each rule."""
+    rows = np.arange(len(a))
+    return (
+        a.counts == b.counts
+        and a.order.tolist() == b.order.tolist()
+        and all(np.array_equal(a.field(name, rows), b.field(name, rows)) for name in FIELDS)
+        and np.array_equal(a.step_seconds, b.step_seconds)
+        and np.array_equal(a.memory_bytes, b.memory_bytes)
+    )
+
+
+@FEWER
+@given(any_job(), PARTS, st.sampled_from([Space(), EVERY_N]))
+def test_a_lattice_grown_in_parts_is_the_whole(job: Job, part: int, space: Space) -> None:
+    """However small the parts, the same plans come in the same order, and every rule refuses as many."""
+    whole, refused = allowed(job, space)
+    with patch.object(growth, "PART", part):
+        parts, counted = allowed(job, space)
+    assert counted == refused
+    assert all(np.array_equal(getattr(parts, name), getattr(whole, name)) for name in FIELDS)
+
+
+@pytest.mark.parametrize(("part", "gpus"), [(1, 2), (60, 16)])
+def test_a_search_in_parts_is_the_search(part: int, gpus: int) -> None:
+    """Rows, ranking, counts, the best plan alone and the legal values do not depend on how large the parts are."""
+    for job in (small(gpus=gpus), mixture("deepseek-v2-lite-16b", gpus=min(gpus, 8), global_batch=8)):
+        whole, best, legal = search(job), alone.fastest(job), axis_values(job, Space(), "vpp")
+        with patch.object(growth, "PART", part):
+            assert same(search(job), whole)
+            assert alone.fastest(job) == best
+            assert axis_values(job, Space(), "vpp") == legal
+
+
+def test_a_tree_never_holds_much_more_than_a_part() -> None:
+    """Before it is pruned, no tree has more rows than a part and what one row grows by; nor has a lattice's table of shardings."""
+    job, largest = example(model="deepseek-v3-671b", gpus=512, global_batch=960), 0
+    add = growth.Growth.add
+
+    def watched(tree: growth.Growth, name: str, candidates: Candidates) -> None:
+        nonlocal largest
+        counts = tree.tried(name, candidates).counts(job, tree.plan)
+        largest = max(largest, int(np.sum(np.broadcast_to(counts, len(tree)))))
+        add(tree, name, candidates)
+
+    with patch.object(growth, "PART", 5000), patch.object(growth.Growth, "add", watched):
+        search(job, Space().with_("tp", "1,2,8").with_("recompute_layers", ">=1").with_("cp", "1"))
+    assert 1000 < largest <= 5000 + 256
+
+
+@pytest.mark.parametrize("most", [0, 1, 17, 400])
+@pytest.mark.parametrize("headroom", [0, 60, 75])
+def test_beyond_the_bound_the_rows_that_matter_are_kept(most: int, headroom: float) -> None:
+    """Of more plans than can be held the fastest that fit, the nearest that do not, and the front of both are kept, in the same order and
+    with the same numbers; the others are counted."""
+    job = small(headroom=headroom)
+    whole = search(job)
+    with patch.object(rowstore, "ROWS", most), patch.object(rowstore, "MISFITS", 50), patch("planner.blocks.BLOCK", 256):
+        cut = search(job)
+    assert len(whole) > 2000
+    assert (cut.counts.evaluated, cut.counts.fit, cut.counts.refused) == (whole.counts.evaluated, whole.counts.fit, whole.counts.refused)
+    assert cut.counts.unkept == len(whole) - len(cut) and not whole.counts.unkept
+    fitting, misfits = (min(len(cut.order), most), min(len(cut.rejected_order), most // 8))
+    for mine, theirs, n in ((cut.order, whole.order, fitting), (cut.rejected_order, whole.rejected_order, misfits)):
+        kept = {cut.plan(int(row)) for row in mine}
+        first = [whole.plan(int(row)) for row in theirs[: min(n, most // 8 * 7)]]
+        assert kept.issuperset(first)
+    assert [cut.plan(int(r)) for r in pareto(cut)] == [whole.plan(int(r)) for r in pareto(whole)]
+    assert len(cut) <= most + len(pareto(whole))
+    for row in range(0, len(cut), 97):
+        found = whole.find(cut.plan(row))
+        assert found is not None and cut.find(cut.plan(row)) == row
+        assert (cut.step_seconds[row], cut.memory_bytes[row], cut.fits[row]) == (
+            whole.step_seconds[found], whole.memory_bytes[found], whole.fits[found]
+        )  # fmt: skip
+        assert cut.host_bytes(np.array([row])) == whole.host_bytes(np.array([found]))
+
+
+@given(st.lists(st.integers(0, 9), max_size=40), st.integers(0, 45), st.integers(1, 40))
+def test_the_least_of_values_that_come_in_blocks_are_the_first_of_a_stable_sort(values: list[int], most: int, block: int) -> None:
+    """Which of the values are the least, asked block by block, equals what a stable sort of all puts first."""
+    column = np.array(values, float)
+    least = rowstore.Least(column.copy(), most)
+    asked = [np.ones(len(column[at : at + block]), bool) for at in range(0, len(column), block)]
+    found = np.concatenate(
+        [least.among(column[at : at + block], ask) for at, ask in zip(range(0, len(column), block), asked, strict=True)]
+        or [np.empty(0, bool)]
+    )
+    assert np.flatnonzero(found).tolist() == sorted(np.argsort(column, kind="stable")[:most].tolist())
