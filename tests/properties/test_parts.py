@@ -54,16 +54,16 @@ def test_a_search_in_parts_is_the_search(part: int, gpus: int) -> None:
     """Rows, ranking, counts, the best plan alone and the legal values do not depend on how large the parts are."""
     for job in (small(gpus=gpus), mixture("deepseek-v2-lite-16b", gpus=min(gpus, 8), global_batch=8)):
         whole, best, legal = search(job), alone.fastest(job), axis_values(job, Space(), "vpp")
-        with patch.object(growth, "PART", part):
+        with patch.object(growth, "PART", part), patch.object(alone, "FEW", 1):
             assert same(search(job), whole)
             assert alone.fastest(job) == best
             assert axis_values(job, Space(), "vpp") == legal
 
 
 def test_a_tree_never_holds_much_more_than_a_part() -> None:
-    """Before it is pruned, no tree has more rows than a part and what one row grows by; nor has a lattice's table of shardings."""
+    """No tree has more rows than a part, nor more than that and what one row grows by before it is pruned; shardings neither."""
     job, largest = example(model="deepseek-v3-671b", gpus=512, global_batch=960), 0
-    add = growth.Growth.add
+    add, joined = growth.Growth.add, growth.joined
 
     def watched(tree: growth.Growth, name: str, candidates: Candidates) -> None:
         nonlocal largest
@@ -71,7 +71,13 @@ def test_a_tree_never_holds_much_more_than_a_part() -> None:
         largest = max(largest, int(np.sum(np.broadcast_to(counts, len(tree)))))
         add(tree, name, candidates)
 
-    with patch.object(growth, "PART", 5000), patch.object(growth.Growth, "add", watched):
+    def whole(parts: list[growth.Growth]) -> growth.Growth:
+        tree = joined(parts)
+        assert len(tree) <= 5000 + 256
+        return tree
+
+    watch = patch.multiple(growth, PART=5000, joined=whole)
+    with watch, patch.object(growth.Growth, "add", watched):
         search(job, Space().with_("tp", "1,2,8").with_("recompute_layers", ">=1").with_("cp", "1"))
     assert 1000 < largest <= 5000 + 256
 
@@ -95,6 +101,9 @@ def test_beyond_the_bound_the_rows_that_matter_are_kept(most: int, headroom: flo
         assert kept.issuperset(first)
     assert [cut.plan(int(r)) for r in pareto(cut)] == [whole.plan(int(r)) for r in pareto(whole)]
     assert len(cut) <= most + len(pareto(whole))
+    for row in range(0, len(whole), 197):
+        there = cut.find(whole.plan(row))
+        assert there is None or cut.plan(there) == whole.plan(row)
     for row in range(0, len(cut), 97):
         found = whole.find(cut.plan(row))
         assert found is not None and cut.find(cut.plan(row)) == row
