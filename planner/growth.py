@@ -17,7 +17,7 @@ from planner.rules import RULES, Rule
 from planner.space import Space
 from planner.specs import Job
 
-PART = 1 << 17  # rows that a tree grows at once: a few megabytes a column, a tenth of a second to prune
+PART = 1 << 16  # rows that a tree grows at once: a few megabytes a column, a tenth of a second to prune
 Axis = tuple[str, Candidates]
 
 

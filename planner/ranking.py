@@ -6,15 +6,19 @@ import numpy as np
 
 from planner.plan import Column
 
+BLOCK = 1 << 20  # rows looked at together
+
 
 def ascending(values: Column) -> Column:
-    """The rows in ascending order, equals in the order they stand: numpy's fast unstable sort, then ties put right."""
+    """The rows in ascending order, equals in the order they stand: numpy's fast unstable sort, then ties put right.
+
+    Of millions of rows no more than three columns are held at once: the values, the order, and which values differ from the one before.
+    """
     rows = np.argsort(values)
-    sorted_ = values[rows]
-    new = np.empty(len(rows), bool)  # whether a value differs from the one before it
-    new[:1] = True
-    np.not_equal(sorted_[1:], sorted_[:-1], out=new[1:])
-    del sorted_  # of millions, each column held at once counts
+    new = np.ones(len(rows), bool)  # whether a value differs from the one before it
+    for low in range(0, len(rows) - 1, BLOCK):
+        own = values[rows[low : low + BLOCK + 1]]
+        np.not_equal(own[1:], own[:-1], out=new[low + 1 : low + len(own)])
     tied = ~new
     tied[:-1] |= ~new[1:]
     places = np.flatnonzero(tied)

@@ -94,7 +94,7 @@ class RowStore:
             kept = np.flatnonzero(self._worth(plans["memory"], plans["step"], fits, *self._limits))
             self.unkept += len(fits) - kept.size
         self._append(plans, pipeline, shardings, kept)
-        if self._plans.held > self.most + self.most // 4:
+        if self._plans.held > self.most + self.most // 8:
             self._cut()
 
     def rows(self) -> Rows:

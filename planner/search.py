@@ -180,7 +180,7 @@ def _evaluated(
                 progress(evaluated)
         unlisted += blocks.unlisted
     rows = store.rows()
-    fitting = np.flatnonzero(rows.fits)
+    fitting = np.flatnonzero(rows.fits).astype(np.int32)
     order = fitting[ascending(rows.step[fitting])]
     counts = Counts(evaluated + sum(refused.values()), refused, evaluated, fit, 0.0, evaluated + unlisted, store.unkept)
     return Result(job, space, counts, rows, order)
