@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 from planner.errors import FieldError
+from planner.plaintext import quoted
+
+FINITE = 1e308  # a whole number beyond it is no float: math.isfinite would raise
 
 
 def whole(key: str, value: Any, least: int, most: int = 2**40) -> None:
     """Refuse anything but a whole number from least to most."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise FieldError(key, f"{key} must be a whole number, not {value!r}")
+        raise FieldError(key, f"{key} must be a whole number, not {quoted(value)}")
     if not least <= value <= most:
-        raise FieldError(key, f"{key} must lie between {least:,} and {most:,}, not {value:,}")
+        raise FieldError(key, f"{key} must lie between {least:,} and {most:,}, not {quoted(value)}")
 
 
 def real(key: str, value: Any, least: float, most: float = 1e30) -> None:
     """Refuse anything but a finite number from least to most."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise FieldError(key, f"{key} must be a finite number, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < FINITE:
+        raise FieldError(key, f"{key} must be a finite number, not {quoted(value)}")
     if not least <= value <= most:
-        raise FieldError(key, f"{key} must lie between {least:g} and {most:g}, not {value:g}")
+        raise FieldError(key, f"{key} must lie between {least:g} and {most:g}, not {quoted(value)}")
 
 
 def choice(key: str, value: Any, among: tuple[str, ...]) -> None:
     """Refuse a word that is not among those known."""
     if value not in among:
-        raise FieldError(key, f"{key} must be one of {', '.join(among)}, not {value!r}")
+        raise FieldError(key, f"{key} must be one of {', '.join(among)}, not {quoted(value)}")
 
 
 def checked(spec: Any, limits: Mapping[str, tuple[float, float]]) -> None:

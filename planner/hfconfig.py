@@ -7,11 +7,10 @@ model says so in its notes.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from planner import hfexperts
+from planner import hfexperts, structured
 from planner.architecture import Model
 from planner.errors import FieldError, FileError, Unsupported
 from planner.hffamilies import FAMILIES, KEYS, MULTIPLE_OF_HIDDEN, OWN_KEYS, SAME, SWITCHED, assumed
@@ -90,18 +89,12 @@ def _load(path: Path) -> dict[str, Any]:
     """The JSON object of a file; FileError with line and column where it is damaged."""
     where = str(path)
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise FileError(f"cannot be read: {error.strerror or error}", where=where) from None
-    except json.JSONDecodeError as error:
-        raise FileError(f"line {error.lineno}, column {error.colno} is not valid JSON: {error.msg}", where=where) from None
     except UnicodeDecodeError as error:
         raise FileError(f"is not UTF-8 text (byte {error.start})", where=where) from None
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"cannot be read as JSON: {error}", where=where) from None
-    if not isinstance(config, dict):
-        raise FileError("must hold one JSON object, as a Hugging Face config.json does", where=where)
-    return config
+    return structured.json_object(text, where, "one JSON object, as a Hugging Face config.json does")
 
 
 def _named_by(path: Path) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from planner import structured
 from planner.errors import FileError
+from planner.plaintext import named, quoted
 
 REQUIRED = object()  # the default of a key that has none
 
@@ -52,14 +52,9 @@ def _parsed(path: Path, stamp: int) -> dict[str, Any]:
     """A file's tables; `stamp` is when it was last written, so that an edited file is read anew."""
     try:
         text = path.read_text(encoding="utf-8")
-        return tomllib.loads(text)
     except UnicodeDecodeError as error:
         raise FileError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
-    except (ValueError, RecursionError) as error:
-        told = re.search(r"line (\d+), column (\d+)", str(error))
-        line = told[1] if told else str(text.count("\n") + 1)
-        said = str(error).split(" (at ")[0] if isinstance(error, ValueError) else "tables are nested too deep"
-        raise FileError(f"line {line} is not valid TOML: {said}", where=str(path)) from None
+    return structured.toml(text, str(path))
 
 
 def fill(table: Mapping[str, Any], keys: Mapping[str, Key], where: str) -> dict[str, Any]:
@@ -81,16 +76,16 @@ def fill(table: Mapping[str, Any], keys: Mapping[str, Key], where: str) -> dict[
 
 def _unknown(name: str, keys: Iterable[str], where: str) -> None:
     """Refuse a key nobody knows, with the nearest that exists."""
-    near = difflib.get_close_matches(name, keys, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(named(name), keys, n=1, cutoff=0.5)
     hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(keys)}"
-    raise FileError(f"unknown key '{name}'; {hint}", where=where)
+    raise FileError(f"unknown key '{named(name)}'; {hint}", where=where)
 
 
 def _value(name: str, value: Any, key: Key, where: str) -> Any:
     """A value of the type its key wants: numbers finite and not negative, lists as tuples of one type."""
     if key.type is float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e300:
-            raise FileError(f"key '{name}' must be a number of at least 0, not {value!r}", where=where)
+            raise FileError(f"key '{name}' must be a number of at least 0, not {quoted(value)}", where=where)
         return value * key.scale if key.scale >= 1 else value / round(1 / key.scale)  # 200 us is 0.0002, not 0.00019999999999999998
     if key.type is not list and type(value) is key.type:
         return value
@@ -99,4 +94,4 @@ def _value(name: str, value: Any, key: Key, where: str) -> Any:
         return tuple(value)
     listed = "a list of whole numbers" if wanted is int else "a list of texts"
     kind = {int: "a whole number", bool: "true or false", str: "text in quotes", list: listed, dict: "a table"}[key.type]
-    raise FileError(f"key '{name}' must be {kind}, not {value!r}", where=where)
+    raise FileError(f"key '{name}' must be {kind}, not {quoted(value)}", where=where)

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from planner.errors import FieldError
-from planner.specs import RECOMPUTES, SCHEDULES
+from planner.hardware import LARGEST_GPUS
+from planner.plaintext import named, quoted
+from planner.specs import RANGE, RECOMPUTES, SCHEDULES
 
 Column = NDArray[Any]
 
@@ -72,7 +74,7 @@ class Plan:
 
 FIELDS = tuple(f.name for f in fields(Plan))
 NAMED = {"recompute": RECOMPUTES, "schedule": SCHEDULES}  # axes of named choices, held as the index of the choice
-FROM_ZERO = ("zero", "sequence_parallel", "recompute", "recompute_layers", "schedule")  # other fields are at least 1
+FROM_ZERO = tuple(name for name, (least, _) in RANGE.items() if not least)  # other fields are at least 1
 
 
 def columns_of(plan: Plan) -> dict[str, Any]:
@@ -85,16 +87,18 @@ def from_named(values: Mapping[str, Any], where: str = "plan") -> Plan:
     values = dict(values)
     unknown = sorted(set(values) - set(FIELDS))
     if unknown:
-        raise FieldError(unknown[0], f"a plan has no field '{unknown[0]}'; its fields are {', '.join(FIELDS)}", where=where)
+        raise FieldError(unknown[0], f"a plan has no field '{named(unknown[0])}'; its fields are {', '.join(FIELDS)}", where=where)
     for axis, choices in NAMED.items():
         name = values.get(axis, choices[0])
         if name not in choices:
-            raise FieldError(axis, f"{axis} must be one of {', '.join(choices)}, not {name!r}", where=where)
+            raise FieldError(axis, f"{axis} must be one of {', '.join(choices)}, not {quoted(name)}", where=where)
         values[axis] = choices.index(name)
     for key, value in values.items():
-        least = 0 if key in FROM_ZERO else 1
-        if isinstance(value, float) or not isinstance(value, int) or not least <= value < 2**31:
-            raise FieldError(key, f"{key} must be a whole number of at least {least}, not {value!r}", where=where)
+        least, most = RANGE.get(key, (1, LARGEST_GPUS))
+        yes_no = key == "sequence_parallel"
+        if not isinstance(value, int) or (isinstance(value, bool) and not yes_no) or not least <= value <= most:
+            wanted = "true or false" if yes_no else f"a whole number from {least} to {most:,}"
+            raise FieldError(key, f"{key} must be {wanted}, not {quoted(value)}", where=where)
     return Plan(**{k: int(v) for k, v in values.items()})
 
 

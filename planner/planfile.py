@@ -12,8 +12,6 @@ Written whole or not at all; read back to the same numbers; refused with one sen
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +19,11 @@ from typing import Any
 
 import tomli_w
 
-from planner import plaintext, specfile, wholefile
+from planner import plaintext, specfile, structured, wholefile
 from planner.errors import PlanFileError, TmplanError, Unsupported
 from planner.fields import BY_KEY, check
 from planner.inputs import DEFAULTS, Inputs, Recorded, Value, used
+from planner.plaintext import named, quoted
 from planner.plan import Plan, from_named
 from planner.space import Space, parse_bounds
 
@@ -84,20 +83,15 @@ def read(path: str | Path) -> Document:
 
 def loads(text: str, where: str = "plan file") -> Document:
     """The document of a plan file's text."""
-    try:
-        tables = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        told = re.search(r"line (\d+)", str(error))
-        line = told[1] if told else str(text.count("\n") + 1)
-        other = "" if "schema" in text else "; if it is another framework's file, `tmplan import` reads it"
-        raise PlanFileError(f"line {line} is not valid TOML: {str(error).split(' (at ')[0]}{other}", where=where) from None
+    other = "" if "schema" in text else "; if it is another framework's file, `tmplan import` reads it"
+    tables = structured.toml(text, where, PlanFileError, other)
     _check_schema(tables, where)
     for name in tables:
         if name not in TABLES:
-            raise PlanFileError(f"unknown key '{name}'; a plan file has {', '.join(TABLES)}", where=where)
+            raise PlanFileError(f"unknown key '{named(name)}'; a plan file has {', '.join(TABLES)}", where=where)
     version = tables.get("version", "")
     if not isinstance(version, str):
-        raise PlanFileError(f"key 'version' must be text in quotes, not {version!r}", where=where)
+        raise PlanFileError(f"key 'version' must be text in quotes, not {quoted(version)}", where=where)
     inputs = Inputs(_fields(tables, "job", where), Recorded(_presets(tables, where), _fields(tables, "defaults", where)))
     plan = _guard(lambda: from_named(_table(tables, "plan", where)), "plan", where) if "plan" in tables else None
     predictions = _predictions(_table(tables, "predictions", where), where) if "predictions" in tables else None
@@ -110,9 +104,9 @@ def _check_schema(tables: Mapping[str, Any], where: str) -> None:
     if schema is None:
         raise PlanFileError("is not a plan file: it has no 'schema'; `tmplan plan --save FILE` writes one", where=where)
     if isinstance(schema, bool) or not isinstance(schema, int) or schema < 1:
-        raise PlanFileError(f"key 'schema' must be a whole number of at least 1, not {schema!r}", where=where)
+        raise PlanFileError(f"key 'schema' must be a whole number of at least 1, not {quoted(schema)}", where=where)
     if schema > SCHEMA:
-        raise PlanFileError(f"is of schema {schema}, this tmplan reads up to {SCHEMA}; use a newer tmplan", where=where)
+        raise PlanFileError(f"is of schema {quoted(schema)}, this tmplan reads up to {SCHEMA}; use a newer tmplan", where=where)
 
 
 def _table(tables: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
@@ -141,7 +135,7 @@ def _fields(tables: Mapping[str, Any], name: str, where: str) -> dict[str, Value
     for key, value in _table(tables, name, where).items():
         if key not in BY_KEY or (name == "defaults" and key not in DEFAULTS):
             known = ", ".join(BY_KEY if name == "job" else DEFAULTS)
-            raise PlanFileError(f"[{name}] unknown key '{key}'; known: {known}", where=where)
+            raise PlanFileError(f"[{name}] unknown key '{named(key)}'; known: {known}", where=where)
         found[key] = _guard(lambda k=key, v=value: check(BY_KEY[k], v), name, where)  # type: ignore[misc]
     return found
 
@@ -150,7 +144,7 @@ def _presets(tables: Mapping[str, Any], where: str) -> dict[tuple[str, str], Any
     """The recorded presets by field and name; a field's preset may be missing, then today's is used."""
     found: dict[tuple[str, str], Any] = {}
     for key, entry in _table(tables, "presets", where).items():
-        place = f"presets.{key}"
+        place = f"presets.{named(key)}"
         if key not in PRESETS or not isinstance(entry, dict) or set(entry) != {"name", "spec"}:
             raise PlanFileError(f"[{place}] must be one of {', '.join(PRESETS)} and hold a name and a spec", where=where)
         if not isinstance(entry["name"], str) or not isinstance(entry["spec"], dict):
@@ -164,7 +158,7 @@ def _space(tables: Mapping[str, Any], where: str) -> Space:
     space = Space()
     for axis, bounds in _table(tables, "space", where).items() if "space" in tables else ():
         if not isinstance(bounds, str):
-            raise PlanFileError(f'[space] {axis} must be text such as "8", "<=16" or "2..8", not {bounds!r}', where=where)
+            raise PlanFileError(f'[space] {named(axis)} must be text such as "8", "<=16" or "2..8", not {quoted(bounds)}', where=where)
         space = _guard(lambda s=space, a=axis, b=bounds: s.with_(a, parse_bounds(a, b)), "space", where)  # type: ignore[misc]
     return space
 
@@ -174,5 +168,5 @@ def _predictions(table: Mapping[str, Any], where: str) -> dict[str, Any]:
     for key, value in table.items():
         values = value.values() if isinstance(value, dict) else (value,)
         if any(not isinstance(v, int | float | bool | str) for v in values):
-            raise PlanFileError(f"[predictions] {key} must be a number, text, or a table of numbers", where=where)
+            raise PlanFileError(f"[predictions] {named(key)} must be a number, text, or a table of numbers", where=where)
     return dict(table)

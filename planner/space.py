@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from planner.errors import FieldError, UnknownName
 from planner.hardware import LARGEST_GPUS
-from planner.specs import RECOMPUTES, SCHEDULES
+from planner.plaintext import named, quoted
+from planner.specs import RANGE, RECOMPUTES, SCHEDULES
 
 if TYPE_CHECKING:
     from planner.plan import Plan
@@ -35,7 +36,6 @@ ALIASES: Mapping[str, Mapping[str, int]] = {
     "zero": {"none": 0},
     "schedule": {"interleaved": 0, "zb-1p": 1, "zb-2p": 2},
 }
-RANGE = {"zero": (0, 3), "recompute_layers": (0, 10_000)}  # other axes run from 1 to LARGEST_GPUS
 FORMS = "*, 8, 1,2,4, <=16, >=2 or 2..8"
 
 
@@ -73,7 +73,8 @@ class Bounds:
             only = tuple(v for v in only if least <= v and (most is None or v <= most))
             least, most = 0, None
         if only == () or (most is not None and most < least):
-            raise FieldError(axis, f"no {axis} is both {write_bounds(axis, self)} and {write_bounds(axis, other)}; loosen one of them")
+            both = " and ".join(named(write_bounds(axis, bounds)) for bounds in (self, other))
+            raise FieldError(axis, f"no {axis} is both {both}; loosen one of them")
         return Bounds(only, least, most)
 
 
@@ -156,10 +157,10 @@ def value_of(axis: str, text: str, *, ordered: bool = False) -> int:
     if code is not None:
         return code
     if names:
-        raise FieldError(axis, f"{axis} takes {', '.join(names)} or *, not {text[:40]!r}")
+        raise FieldError(axis, f"{axis} takes {', '.join(names)} or *, not {quoted(text)}")
     least, most = RANGE.get(axis, (1, LARGEST_GPUS))
     if not re.fullmatch(r"[0-9]{1,12}", text):
-        raise FieldError(axis, f"{axis} takes {FORMS} with whole numbers of at least {least}, not {text[:40]!r}")
+        raise FieldError(axis, f"{axis} takes {FORMS} with whole numbers of at least {least}, not {quoted(text)}")
     if not least <= int(text) <= most:
         raise FieldError(axis, f"{axis} must lie between {least:,} and {most:,}, not {int(text):,}")
     return int(text)

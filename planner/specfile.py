@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
@@ -10,8 +9,10 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from planner.architecture import Model
+from planner.checks import FINITE
 from planner.errors import FieldError
 from planner.hardware import Gpu
+from planner.plaintext import named, quoted
 from planner.presets import ClusterPreset
 from planner.specs import Stack
 
@@ -57,7 +58,7 @@ def _in(kind: type, values: Mapping[str, Any]) -> Any:
     known = {f.name: f for f in fields(kind)}
     for name in values:
         if name not in known:
-            raise FieldError(name, f"unknown key '{name}'; known: {', '.join(known)}")
+            raise FieldError(name, f"unknown key '{named(name)}'; known: {', '.join(known)}")
     found = {name: _value(name, value, hints(kind)[name]) for name, value in values.items()}
     for name, f in known.items():
         optional = type(None) in get_args(hints(kind)[name])
@@ -74,19 +75,19 @@ def _value(name: str, value: Any, wanted: Any) -> Any:
         wanted = next(w for w in get_args(wanted) if w is not type(None))
     if is_dataclass(wanted):
         if not isinstance(value, dict):
-            raise FieldError(name, f"key '{name}' must be a table, not {value!r}")
+            raise FieldError(name, f"key '{named(name)}' must be a table, not {quoted(value)}")
         return _in(wanted, value)  # type: ignore[arg-type]
     if get_origin(wanted) is tuple:
         if not isinstance(value, list):
-            raise FieldError(name, f"key '{name}' must be a list, not {value!r}")
+            raise FieldError(name, f"key '{named(name)}' must be a list, not {quoted(value)}")
         return tuple(_value(name, item, get_args(wanted)[0]) for item in value)
     if isinstance(get_origin(wanted), type) and issubclass(get_origin(wanted), Mapping):
         if not isinstance(value, dict):
-            raise FieldError(name, f"key '{name}' must be a table, not {value!r}")
+            raise FieldError(name, f"key '{named(name)}' must be a table, not {quoted(value)}")
         return {str(k): _value(f"{name}.{k}", v, get_args(wanted)[1]) for k, v in value.items()}
     kind = (int, float) if wanted is float else wanted
     if not isinstance(value, kind) or (isinstance(value, bool) and wanted is not bool):
-        raise FieldError(name, f"key '{name}' must be {TOLD[wanted]}, not {value!r}")
-    if wanted is float and not math.isfinite(value):
-        raise FieldError(name, f"key '{name}' must be a finite number, not {value!r}")
+        raise FieldError(name, f"key '{named(name)}' must be {TOLD[wanted]}, not {quoted(value)}")
+    if wanted is float and not abs(value) < FINITE:
+        raise FieldError(name, f"key '{named(name)}' must be a finite number, not {quoted(value)}")
     return float(value) if wanted is float else value

@@ -25,6 +25,11 @@ ATTENTIONS = ("flash-2", "flash-3", "flash-1", "fused-softmax", "unfused")
 # code of a plan's schedule column is the index here.
 SCHEDULES = ("1f1b", "zb-h1", "zb-h2", "zb-v", "dualpipev")
 RECOMPUTES = ("none", "selective", "full", "first")  # the code of a plan's recompute column is the index here
+# Least and most of an axis of a plan; of those not named 1 and LARGEST_GPUS.
+RANGE: Mapping[str, tuple[int, int]] = {
+    "zero": (0, 3), "sequence_parallel": (0, 1), "micro_batch": (1, 2**34), "recompute_layers": (0, 10_000),
+    "recompute": (0, len(RECOMPUTES) - 1), "schedule": (0, len(SCHEDULES) - 1),
+}  # fmt: skip
 MOST_HEADROOM = 95 * 0.01  # 95 %, as a field in percent makes it
 
 

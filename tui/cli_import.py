@@ -25,6 +25,7 @@ from tui.data import as_json
 from tui.tablekeys import table_keys
 
 ASSUMED = ("model", "gpu", "gpus", "sequence", "global_batch")  # what is said on stderr where the file does not tell it
+SHOWN = 20  # of what was not understood, on stderr; --format json has all of it
 SPELL = {"today": "as the file says", "best": "what tmplan would choose"}
 
 
@@ -68,11 +69,15 @@ def tell(found: Imported, document: planfile.Document, given: Mapping[str, Any])
     """On stderr: what the file is, what it did not tell, and what was not understood."""
     narrate(f"read as {found.framework}, stack {found.stack}")
     at = shown(document.inputs)
-    silent = [f"--{key.replace('_', '-')} {at[key][0]}" for key in ASSUMED if key not in document.inputs.values and key not in given]
-    if silent:
+    values = {key: at[key][0] for key in ASSUMED if key not in document.inputs.values and key not in given}
+    values |= {axis: document.space.text(axis) for axis in found.untold}
+    if values:
+        silent = (f"--{key.replace('_', '-')} {value}" for key, value in values.items())
         narrate(f"the file does not tell these, assumed: {', '.join(silent)}")
-    for line in found.not_understood:
+    for line in found.not_understood[:SHOWN]:
         narrate(f"not understood: {line}")
+    if len(found.not_understood) > SHOWN:
+        narrate(f"not understood: {len(found.not_understood) - SHOWN:,} more")
 
 
 def as_table(job: Job, rows: Mapping[str, Estimate]) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import typer.main
 
 from planner.fields import BY_KEY, JOB_GROUPS
-from planner.space import AXES, NAMES, RANGE
+from planner.space import AXES, NAMES
+from planner.specs import RANGE
 
 FILES = ("FILE", "PLANFILE", "PATH", "FOLDER", "RUNS", "PREDICTIONS", "MEASURED")  # what stands for a file or a folder
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from planner import structured
 from planner.errors import FileError
+from planner.plaintext import named, quoted
 
 HUES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 COLOURS = ("background", "foreground", "faint", "accent", "select", "good", "bad", "memory", "figure", "rule")
@@ -51,24 +52,21 @@ class Told:
 
 def read(name: str, text: str, where: str) -> Told:
     """A theme from its TOML; FileError names the file, and the line or key that is wrong."""
-    try:
-        told: dict[str, Any] = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"is not valid TOML: {error}", where=where) from None
+    told = structured.toml(text, where)
     for key in told:
         if key not in ("title", "dark", "colours", "roles"):
-            raise FileError(f"unknown key '{key}'; a theme has title, dark, colours, roles", where=where)
+            raise FileError(f"unknown key '{named(key)}'; a theme has title, dark, colours, roles", where=where)
     title, dark = told.get("title", name), told.get("dark", True)
     if not isinstance(title, str) or not isinstance(dark, bool):
-        wrong = "title must be text in quotes" if not isinstance(title, str) else f"dark must be true or false, not {dark!r}"
+        wrong = "title must be text in quotes" if not isinstance(title, str) else f"dark must be true or false, not {quoted(dark)}"
         raise FileError(wrong, where=where)
     colours = _colours(_table(told, "colours", where), where)
     roles = _table(told, "roles", where)
     for role, words in roles.items():
         if role not in ROLES:
-            raise FileError(f"unknown role '{role}'; known: {', '.join(ROLES)}", where=where)
-        _check(words, f"{where}: roles.{role}")
-    return Told(title, dark, colours, {**ROLES, **roles})
+            raise FileError(f"unknown role '{named(role)}'; known: {', '.join(ROLES)}", where=where)
+        _check(words, f"{where}: roles.{named(role)}")
+    return Told(named(title), dark, colours, {**ROLES, **roles})
 
 
 def _table(told: Mapping[str, Any], key: str, where: str) -> dict[str, str]:
@@ -83,10 +81,10 @@ def _colours(colours: dict[str, str], where: str) -> dict[str, str]:
     if set(colours) != set(COLOURS):
         odd = sorted(set(COLOURS) ^ set(colours))[0]
         verb = "lacks" if odd in COLOURS else "has an unknown"
-        raise FileError(f"colours {verb} '{odd}'; it must have {', '.join(COLOURS)}", where=where)
+        raise FileError(f"colours {verb} '{named(odd)}'; it must have {', '.join(COLOURS)}", where=where)
     for key, colour in colours.items():
         if not re.fullmatch("#[0-9a-fA-F]{6}", colour) and colour not in TERMINAL:
-            raise FileError(f"colours.{key}: '{colour}' is no colour; write #rrggbb, or ansi_red for the terminal's own", where=where)
+            raise FileError(f"colours.{key}: {quoted(colour)} is no colour; write #rrggbb, or ansi_red for the terminal's own", where=where)
     return colours
 
 
@@ -94,7 +92,7 @@ def _check(words: str, where: str) -> None:
     """Refuse a role's words unless they are styles, a colour at most, and `on` another at most."""
     for word in words.split():
         if word not in STYLES and word != "on" and word not in COLOURS:
-            raise FileError(f"'{word}' is neither a colour of the theme nor one of on, {', '.join(STYLES)}", where=where)
+            raise FileError(f"{quoted(word)} is neither a colour of the theme nor one of on, {', '.join(STYLES)}", where=where)
     kinds = "".join("o" if word == "on" else "s" if word in STYLES else "c" for word in words.split()).replace("oc", "b")
     if "o" in kinds or kinds.count("b") > 1 or kinds.count("c") > 1:
-        raise FileError(f"'{words}' is no style; write a colour, `on` and the one behind it, and {', '.join(STYLES)}", where=where)
+        raise FileError(f"{quoted(words)} is no style; write a colour, `on` and the one behind it, and {', '.join(STYLES)}", where=where)

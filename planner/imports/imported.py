@@ -34,6 +34,7 @@ class Imported:
     gpus: int = 0  # 0: not told
     gpus_per_node: int = 0
     not_understood: Sequence[str] = ()
+    untold: Sequence[str] = ()  # fields of the plan that such a file cannot hold: they stand as its framework has them
 
 
 def preset_of(sizes: Mapping[str, Any]) -> str:
@@ -83,7 +84,7 @@ def document_of(found: Imported, inputs: Inputs) -> Document:
     told = dict(found.plan)
     world, model_parallel = job.cluster.gpus, math.prod(int(told.get(axis, 1)) for axis in ("tp", "pp", "cp"))
     if world % model_parallel or ("dp" in told and world != model_parallel * int(told["dp"])):
-        degrees = " x ".join(f"{axis} {told[axis]}" for axis in ("tp", "pp", "cp", "dp") if axis in told)
+        degrees = " x ".join(f"{axis} {told[axis]:,}" for axis in ("tp", "pp", "cp", "dp") if axis in told)
         raise FieldError("gpus", f"{world:,} GPUs cannot be divided by the file's {degrees}; --gpus says how many there are")
     told.setdefault("dp", world // model_parallel)
     told |= _sharding(told)
@@ -103,25 +104,12 @@ def pinned(plan: Plan) -> Iterator[str]:
 
 
 def _sharding(told: Mapping[str, Any]) -> dict[str, int]:
-    """dp_shard and dp_replicate that follow from dp, the ZeRO stage and what the file told of either."""
-    dp, zero = int(told["dp"]), int(told.get("zero", 0))
-    if not zero:
-        return {"dp_shard": 1, "dp_replicate": dp}
+    """ZeRO stage, dp_shard and dp_replicate that follow from dp, and what the file told of any; over one rank nothing is sharded."""
+    dp, cp, zero = int(told["dp"]), int(told.get("cp", 1)), int(told.get("zero", 0))
     replicas = int(told.get("dp_replicate", 0)) or (dp // int(told["dp_shard"]) if told.get("dp_shard") else 1)
-    return {"dp_shard": max(1, dp // replicas), "dp_replicate": replicas}
-
-
-def table(config: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """A table within a configuration, empty where there is none."""
-    found = config.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def count(values: Mapping[str, Any], key: str, where: str, default: int = 1) -> int:
-    """A count, the default where it is absent or null; FileError for what is none ("auto" among them)."""
-    value = values.get(key)
-    if value is None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise FileError(f"key '{key}' must be a whole number of at least 1, not {value!r}", where=where)
-    return value
+    if zero and (not replicas or dp % replicas):
+        what = f"{replicas:,} replicated groups" if replicas else f"groups of {told['dp_shard']:,}"
+        raise FieldError("dp_replicate", f"dp {dp:,} cannot be divided into the file's {what}; --gpus says how many GPUs there are")
+    if not zero or dp // replicas * cp == 1:
+        return {"zero": 0, "dp_shard": 1, "dp_replicate": dp}
+    return {"zero": zero, "dp_shard": dp // replicas, "dp_replicate": replicas}

@@ -12,9 +12,12 @@ from typing import Any
 
 from planner.errors import FileError
 from planner.imports.imported import Imported
+from planner.plaintext import named, quoted
 
 ASSIGNED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
+REPEATED = re.compile(r"\(([^()]*)\)(?:\*([0-9]{1,4}))?")  # a part of a pipeline layout
 VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::-([^}]*))?\}?")
+LARGEST = 2**21  # characters that a script's variables may come to
 WORD = re.compile(r"[\w-]+")
 LAUNCHER = frozenset(
     WORD.findall("""
@@ -41,8 +44,8 @@ SILENT = tuple(
     distributed eval- exit- exp-avg expert-tensor-parallel-size flash-attention-version fp16 fp4 fp8 global-batch-size grad-reduce
     gradient-accumulation-fusion group-query hidden-dropout hysteresis init-method initial-loss load log- loss-scale lr main-
     make-vocab manual-gc masked max-position-embeddings megatron-fsdp merge-file min-lr mock-data moe-aux moe-enable
-    moe-expert-capacity-factor moe-grouped moe-layer-freq moe-pad moe-permute moe-router moe-token multi-latent no-gradient
-    no-load no-masked no-rope no-save norm-epsilon normalization num-distributed-optimizer-instances
+    moe-expert-capacity-factor moe-grouped moe-layer-freq moe-pad moe-permute moe-router moe-shared-expert-gate moe-token
+    multi-latent no-gradient no-load no-masked no-rope no-save norm-epsilon normalization num-distributed-optimizer-instances
     num-layers-per-virtual-pipeline-stage num-query-groups num-workers optimizer outer-dp overlap pipeline-model-parallel-layout
     position-embedding-type q-lora qk- recompute rope-type rotary save seed seq-length sequence-parallel softmax split
     squared-relu swiglu tensorboard tokenizer tp-comm train- transformer-impl untie use-cpu use-distributed use-flash-attn
@@ -57,16 +60,31 @@ def tokens(text: str, where: str) -> list[str]:
         words = shlex.split(text.replace("\\\n", " "), comments=True)
     except ValueError as error:
         raise FileError(f"is no shell script tmplan can read: {str(error).lower()}", where=where) from None
-    known: dict[str, str] = {}
+    variables = _Variables(where)
     for word in words:
         if (found := ASSIGNED.fullmatch(word)) and not word.startswith("-"):
-            known[found[1]] = _put_in(found[2].strip("()"), known)
-    return [_put_in(word, known).strip("()") if word.count("(") != word.count(")") else _put_in(word, known) for word in words]
+            variables.known[found[1]] = variables.put_in(found[2].strip("()"))
+    put = variables.put_in
+    return [put(word).strip("()") if word.count("(") != word.count(")") else put(word) for word in words]
 
 
-def _put_in(word: str, known: Mapping[str, str]) -> str:
-    """A word with its variables replaced by what they were set to, or by their defaults."""
-    return VARIABLE.sub(lambda m: known.get(m[1], m[2] if m[2] is not None else m[0]), word)
+class _Variables:
+    """A script's variables, and how much text they have come to: each may name others twice, and so on."""
+
+    def __init__(self, where: str) -> None:
+        self.known: dict[str, str] = {}
+        self.where, self.left = where, LARGEST
+
+    def put_in(self, word: str) -> str:
+        """A word with its variables replaced by what they were set to, or by their defaults; FileError where they come to too much."""
+        return VARIABLE.sub(self._value, word) if "$" in word else word
+
+    def _value(self, found: re.Match[str]) -> str:
+        value = self.known.get(found[1], found[2] if found[2] is not None else found[0])
+        self.left -= len(value)
+        if self.left < 0:
+            raise FileError(f"its variables come to more than {LARGEST:,} characters, which no command line holds", where=self.where)
+        return value
 
 
 def arguments(words: Sequence[str]) -> dict[str, list[str]]:
@@ -93,7 +111,7 @@ def read(text: str, where: str) -> Imported:
     """The job and plan of a script or command line; FileError names an option whose value makes no sense."""
     given = arguments(tokens(text, where))
     whole = _Whole(given, where)
-    sizes = {field: count for option, field in SIZES.items() if (count := whole(option)) is not None}
+    sizes = {field: count for option, field in SIZES.items() if (count := whole(option, 0)) is not None}
     sizes["gated"], sizes["tied"] = "swiglu" in given, "untie-embeddings-and-output-weights" not in given
     if "group-query-attention" in given:
         sizes["kv_heads"] = whole("num-query-groups") or 1
@@ -112,7 +130,7 @@ def read(text: str, where: str) -> Imported:
     if sizes.get("experts"):
         plan["etp"] = whole("expert-tensor-parallel-size") or plan.get("tp", 1)
     nodes, node = whole("nnodes"), whole("nproc-per-node") or whole("nproc_per_node")
-    left = [f"--{name} {' '.join(values)}".strip() for name, values in given.items() if not _understood(name)]
+    left = [named(f"--{name} {' '.join(values)}") for name, values in given.items() if not _understood(name)]
     return Imported("Megatron-LM", "megatron-core", sizes, _job(given, whole), plan, (nodes or 1) * node if node else 0, node or 0, left)
 
 
@@ -126,12 +144,14 @@ class _Whole:
     def __init__(self, given: Mapping[str, list[str]], where: str) -> None:
         self.given, self.where = given, where
 
-    def __call__(self, name: str) -> int | None:
+    def __call__(self, name: str, least: int = 1) -> int | None:
         values = self.given.get(name)
         if not values or "$" in values[0]:
             return None
-        if not re.fullmatch(r"\d{1,12}", values[0]):
-            raise FileError(f"option --{name} must be a whole number, not {values[0][:40]!r}", where=self.where)
+        if not re.fullmatch(r"[0-9]{1,12}", values[0]):
+            raise FileError(f"option --{name} must be a whole number, not {quoted(values[0])}", where=self.where)
+        if int(values[0]) < least:
+            raise FileError(f"option --{name} must be at least {least}, not {values[0]}", where=self.where)
         return int(values[0])
 
 
@@ -169,8 +189,8 @@ def _virtual(whole: _Whole, sizes: Mapping[str, Any], plan: Mapping[str, Any]) -
         return {"vpp": max(1, layers // (int(plan.get("pp", 1)) * per))}
     layout = "".join(whole.given.get("pipeline-model-parallel-layout", []))
     if layout:
-        bars = re.sub(r"\(([^()]*)\)(?:\*(\d{1,4}))?", lambda m: "|" * (m[1].count("|") * int(m[2] or 1)), layout)
-        return {"vpp": max(1, (bars.count("|") + 1) // int(plan.get("pp", 1)))}
+        repeated = sum(part[1].count("|") * int(part[2] or 1) for part in REPEATED.finditer(layout))
+        return {"vpp": max(1, (repeated + REPEATED.sub("", layout).count("|") + 1) // int(plan.get("pp", 1)))}
     return {}
 
 
@@ -181,7 +201,7 @@ def _zero(given: Mapping[str, list[str]], whole: _Whole, where: str) -> dict[str
         name = (given.get("data-parallel-sharding-strategy") or ["no_shard"])[0]
         if name not in STRATEGIES:
             raise FileError(
-                f"option --data-parallel-sharding-strategy must be one of {', '.join(STRATEGIES)}, not {name[:40]!r}", where=where
+                f"option --data-parallel-sharding-strategy must be one of {', '.join(STRATEGIES)}, not {quoted(name)}", where=where
             )
         zero = STRATEGIES[name]
     elif "use-torch-fsdp2" in given:
@@ -198,5 +218,5 @@ def _recompute(given: Mapping[str, list[str]], whole: _Whole, where: str) -> dic
     if kind == "full" and given.get("recompute-method") == ["block"]:
         return {"recompute": "first", "recompute_layers": whole("recompute-num-layers") or 1}
     if kind not in ("", "full", "selective"):
-        raise FileError(f"option --recompute-granularity must be full or selective, not {kind[:40]!r}", where=where)
+        raise FileError(f"option --recompute-granularity must be full or selective, not {quoted(kind)}", where=where)
     return {"recompute": kind or "none"}

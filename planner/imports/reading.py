@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
-from planner import wholefile
+from planner import structured, wholefile
 from planner.errors import FileError
 from planner.export.accelerate import BESIDE
 from planner.imports import huggingface, megatron, torchtitan
@@ -47,12 +46,9 @@ def read_text(text: str, where: str) -> Imported:
 
 
 def _torchtitan(text: str, where: str) -> Imported:
-    try:
-        tables = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
-        return torchtitan.read(text, where)  # it says what is damaged
+    tables = structured.toml(text, where)
     if "schema" in tables and "job" in tables and "plan" in tables:
         raise FileError("is a plan file of tmplan's own; open it with `tmplan FILE`", where=where)
     if not torchtitan.is_torchtitan(tables):
         raise FileError(f"is none that tmplan can read: {KINDS}", where=where)
-    return torchtitan.read(text, where)
+    return torchtitan.read(tables, where)

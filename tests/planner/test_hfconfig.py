@@ -331,7 +331,7 @@ WRONG: list[tuple[Any, str]] = [
     ([1, 2], "must hold one JSON object"),
     ('{\n  "hidden_size": 4096,\n  oops\n}', "line 3, column 3 is not valid JSON"),
     ("", "line 1, column 1 is not valid JSON"),
-    ("[" * 200_000, "cannot be read as JSON"),
+    ("[" * 200_000, "is not valid JSON: it is nested too deep"),
     ({}, "key 'num_hidden_layers' is missing"),
 ]
 

@@ -133,7 +133,7 @@ def test_the_file_reads_as_a_person_would_write_it() -> None:
         ('tp = "8"', "tp = 8", r"\[space\] tp must be text"),
         ('tp = "8"', 'tp = "8.."', "tp takes"),
         ('tp = "8"', 'pt = "8"', "no axis is called 'pt'"),
-        ("pp = 16", "pp = 0", r"\[plan\] pp must be a whole number of at least 1"),
+        ("pp = 16", "pp = 0", r"\[plan\] pp must be a whole number from 1 to 10,000,000, not 0"),
         ("pp = 16", "pq = 16", r"\[plan\] a plan has no field 'pq'"),
         ('recompute = "first"', 'recompute = "some"', r"\[plan\] recompute must be one of"),
         ("mfu = 0.30000000000000004", "mfu = [1]", r"\[predictions\] mfu must be"),

@@ -85,7 +85,7 @@ REFUSED = [
     ('{"id": "a"}\n{"id": \n', "line 2, column 7 is not valid JSON"),
     ('{"id": "a"}\n[1]\n', "line 2 is not a JSON object"),
     ('{\n"id": "a"\n}\n', "line 1, column 2 is not valid JSON"),
-    ('{"id": "a", "oom": [1]}\n', "line 1: key 'oom' must be a text, a number, true, false or null"),
+    ('{"id": "a", "oom": [1]}\n', "line 1: key 'oom' must be text, a number, true, false or null"),
 ]
 
 

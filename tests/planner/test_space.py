@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from planner.errors import FieldError, UnknownName
 from planner.search import search
-from planner.space import AXES, FREE, NAMES, RANGE, Bounds, Space, exactly, parse_bounds, write_bounds
+from planner.space import AXES, FREE, NAMES, Bounds, Space, exactly, parse_bounds, write_bounds
+from planner.specs import RANGE
 from tests.planner.jobs import small
 
 
