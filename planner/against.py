@@ -11,6 +11,7 @@ from planner.errors import FieldError, UnknownName
 from planner.fields import BY_KEY, FIELDS, parse
 from planner.inputs import Inputs, Recorded, Value, resolve
 from planner.keys import read_toml
+from planner.plaintext import quoted
 
 CLUSTER = tuple(f.key for f in FIELDS if f.group == "cluster")
 FORM = "PRESET or FILE, then what to set on it: dgx-b200,gpus=1024,nic_gbit_s=800"
@@ -34,7 +35,7 @@ def _setting(text: str) -> tuple[str, Value]:
     """One field of a cluster and its value."""
     key, equals, value = (part.strip() for part in text.partition("="))
     if not equals:
-        raise FieldError("against", f"against takes {FORM}; {text[:40]!r} is none of these")
+        raise FieldError("against", f"against takes {FORM}; {quoted(text)} is none of these")
     key = key.lower().replace("-", "_")
     if key not in CLUSTER:
         raise UnknownName("field of a cluster", key, CLUSTER)

@@ -18,6 +18,7 @@ from planner import estimate as est
 from planner import stagecosts
 from planner.errors import FieldError, TmplanError
 from planner.frameworks import named
+from planner.plaintext import quoted
 from planner.predict import Batch, batches, filled
 from planner.runs import Configured, Row, configured, number, told
 from planner.specs import Job
@@ -112,7 +113,7 @@ def runs(rows: Sequence[Row], most: int = 0) -> Runs:
             try:
                 seconds[i] = step_of(row)
             except FieldError as error:
-                raise FieldError("step_s", f"run '{told(row, 'id')[:40]}': {error}") from None
+                raise FieldError("step_s", f"run {quoted(told(row, 'id'))}: {error}") from None
             kept.setdefault(told(row, "group"), []).append(i)
     for places in kept.values():
         drawn = places if not most or len(places) <= most else [places[int(k * len(places) / most)] for k in range(most)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from planner import hfexperts
+from planner.plaintext import quoted
 
 # What a family's code does, and the defaults of its configuration class for keys that a file may leave out.
 LAYERNORM: dict[str, Any] = {"norm": "layernorm", "gated": False}
@@ -62,6 +63,6 @@ def assumed(kind: str, where: str) -> tuple[str, ...]:
     """What has to be said of a model whose model_type is none of those known, or is not told: nothing of others."""
     if kind in KNOWN:
         return ()
-    unknown = f"model_type {kind[:40]!r} is not known" if kind else "model_type is missing"
+    unknown = f"model_type {quoted(kind)} is not known" if kind else "model_type is missing"
     read = "it was read as a Llama (gated MLP, RMSNorm, rotary positions): check its sizes, or write a model TOML"
     return (f"{where}: {unknown}; {read}",)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.errors import FileError
+from planner.plaintext import quoted
 
 Config = Mapping[str, Any]
 
@@ -38,7 +39,7 @@ def flag(config: Config, key: str, default: bool, where: str) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise FileError(f"key '{key}' must be true or false, not {value!r}", where=where)
+        raise FileError(f"key '{key}' must be true or false, not {quoted(value)}", where=where)
     return value
 
 
@@ -47,7 +48,7 @@ def items(config: Config, key: str, where: str) -> list[Any] | None:
     value = config.get(key)
     if value is None or isinstance(value, list):
         return value
-    raise FileError(f"key '{key}' must be a list, not {value!r}", where=where)
+    raise FileError(f"key '{key}' must be a list, not {quoted(value)}", where=where)
 
 
 def each(config: Config, key: str, layers: int, where: str) -> list[Any] | None:
@@ -60,5 +61,5 @@ def each(config: Config, key: str, layers: int, where: str) -> list[Any] | None:
 
 def _whole(key: str, value: Any, least: int, what: str, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise FileError(f"key '{key}' must be a whole number {what}, not {value!r}", where=where)
+        raise FileError(f"key '{key}' must be a whole number {what}, not {quoted(value)}", where=where)
     return value

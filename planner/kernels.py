@@ -22,6 +22,7 @@ from planner.checks import real
 from planner.compute import gemm_seconds
 from planner.errors import FileError, TmplanError
 from planner.hardware import LARGEST_GPUS, Gemm, Gpu
+from planner.plaintext import quoted
 
 Floats = npt.NDArray[np.float64]
 LARGEST_FILE = 2**26  # bytes; the largest table known has 600,000
@@ -158,7 +159,7 @@ def _read(path: str | Path, columns: Mapping[str, Column]) -> dict[str, npt.NDAr
             try:
                 values[name].append(parse(row[name]))
             except ValueError:
-                raise FileError(f"line {line}: {name} must be {wanted}, not {row[name][:40]!r}", where=where) from None
+                raise FileError(f"line {line}: {name} must be {wanted}, not {quoted(row[name])}", where=where) from None
     return {name: np.array(column) for name, column in values.items()}
 
 

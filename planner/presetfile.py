@@ -15,6 +15,7 @@ from planner import plaintext, presets, wholefile
 from planner.errors import FieldError, FileError
 from planner.kernels import FittedGemm
 from planner.keys import Key
+from planner.plaintext import quoted
 from planner.presets import GEMM_KEYS, KEYS, ClusterPreset
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -26,7 +27,7 @@ UNIT = {key.field: key for key in KEYS["clusters"].values()}
 def named(name: str) -> str:
     """The name itself, if a preset can have it."""
     if not NAME.fullmatch(name) or name.lower().endswith((".toml", ".json")):
-        raise FieldError("name", f"name must be letters, digits, '-', '_' and '.', such as our-h100, not {name[:40]!r}")
+        raise FieldError("name", f"name must be letters, digits, '-', '_' and '.', such as our-h100, not {quoted(name)}")
     return name
 
 

@@ -20,6 +20,7 @@ from planner.checks import checked
 from planner.errors import FieldError, FileError, UnknownName
 from planner.hardware import Gemm, Gpu
 from planner.keys import Key, fill, own_keys, read_toml
+from planner.plaintext import quoted
 from planner.specs import Selective, Stack
 
 T = TypeVar("T")
@@ -227,7 +228,7 @@ def _stack(values: dict[str, Any], where: str) -> Stack:
         place = f"{where} [selective.{part}]"
         fill(given[part], {term: Key(term, float, 1.0, 0.0) for term in terms}, place)
         if over := [term for term, share in given[part].items() if share > 1]:
-            raise FileError(f"key '{over[0]}' must be a share from 0 to 1, not {given[part][over[0]]!r}", where=place)
+            raise FileError(f"key '{over[0]}' must be a share from 0 to 1, not {quoted(given[part][over[0]])}", where=place)
         shares[part] = {term: float(share) for term, share in given[part].items()}
     if not set(values["zero_stages"]) <= {0, 1, 2, 3}:
         raise FileError(f"key 'zero_stages' must list stages from 0 to 3, not {list(values['zero_stages'])}", where=where)

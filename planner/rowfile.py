@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from planner import wholefile
 from planner.errors import FileError
+from planner.plaintext import quoted
 
 T = TypeVar("T", dict[str, str], dict[str, Any])
 Numbered = list[tuple[int, T]]  # each row behind the line it ends on, counted from 1
@@ -55,7 +56,7 @@ def by_id(rows: Iterable[tuple[int, T]], path: str) -> dict[str, T]:
         if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
             raise FileError(f"line {line} has no id", where=path)
         if str(name) in found:
-            raise FileError(f"line {line} has the id {str(name)!r} of line {lines[str(name)]}; keep one", where=path)
+            raise FileError(f"line {line} has the id {quoted(str(name))} of line {lines[str(name)]}; keep one", where=path)
         found[str(name)], lines[str(name)] = row, line
     return found
 
@@ -81,7 +82,7 @@ def _csv(text: str, path: str) -> tuple[Numbered[dict[str, str]], list[str], str
     try:
         top, columns = next(filled)
         if twice := [column for column in columns if columns.count(column) > 1]:
-            raise FileError(f"line {top} has the column {twice[0]!r} twice", where=path)
+            raise FileError(f"line {top} has the column {quoted(twice[0])} twice", where=path)
         for line, cells in filled:
             if len(cells) > len(columns):
                 raise FileError(f"line {line} has {len(cells)} fields under a header of {len(columns)}", where=path)
@@ -110,5 +111,5 @@ def _objects(text: str, path: str, numbers: type[str] | None = None) -> Iterator
 def _cell(key: str, value: Any, line: int, path: str) -> str:
     """A JSON value as the text a CSV would hold."""
     if isinstance(value, list | dict):
-        raise FileError(f"line {line}: key {key!r} must be a text, a number, true, false or null, not a list or an object", where=path)
+        raise FileError(f"line {line}: key {quoted(key)} must be text, a number, true, false or null, not a list or an object", where=path)
     return "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from planner.plaintext import named
+
 
 @dataclass(frozen=True)
 class RunColumn:
@@ -80,4 +82,4 @@ def misspelt(columns: Iterable[str]) -> Iterator[str]:
     absent = [key for key in known if key not in there]
     for name in there:
         if name not in known and (near := difflib.get_close_matches(name.lower(), absent, n=1, cutoff=0.75)):
-            yield f"column '{name[:40]}' is not read; did you mean '{near[0]}'?"
+            yield f"column '{named(name)}' is not read; did you mean '{near[0]}'?"

@@ -8,6 +8,7 @@ from dataclasses import replace
 from planner import runmoe
 from planner.architecture import Model
 from planner.errors import FieldError
+from planner.plaintext import quoted
 from planner.runrow import Row, assume, flag, told, whole
 from planner.specs import Stack
 
@@ -63,5 +64,5 @@ def _shared(row: Row, text: str, expert_ffn: int) -> int:
     """Middle width of the shared experts together: so many of one expert's width, or `ffn` and the width itself."""
     width = re.fullmatch(r"ffn\s*(\d{1,8})", text)
     if not width and not text.isdecimal():
-        raise FieldError("shared_experts", f"column 'shared_experts' must be a count, or 'ffn' and a width, not {text[:40]!r}")
+        raise FieldError("shared_experts", f"column 'shared_experts' must be a count, or 'ffn' and a width, not {quoted(text)}")
     return int(width[1]) if width else whole(row, "shared_experts", least=0) * expert_ffn

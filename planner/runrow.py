@@ -6,14 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.errors import FieldError
+from planner.plaintext import quoted
 
 Row = Mapping[str, str]
+LONGEST = 4000  # characters of a cell: what searches in one may take time that grows with its square
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 
 
 def told(row: Row, key: str) -> str:
-    """The text of a column, stripped; empty where it is blank or the column is absent."""
-    return (row.get(key) or "").strip()
+    """The text of a column, stripped; empty where it is blank or the column is absent. FieldError where it is longer than any note."""
+    text = (row.get(key) or "").strip()
+    if len(text) > LONGEST:
+        raise FieldError(key, f"column '{key}' must be a text of at most {LONGEST:,} characters, not of {len(text):,}")
+    return text
 
 
 def number(row: Row, key: str, default: float | None = None, least: float = 0.0) -> float:
@@ -26,9 +31,9 @@ def number(row: Row, key: str, default: float | None = None, least: float = 0.0)
     try:
         value = float(text)
     except ValueError:
-        raise FieldError(key, f"column '{key}' must be a number, not {text[:40]!r}") from None
+        raise FieldError(key, f"column '{key}' must be a number, not {quoted(text)}") from None
     if not least <= value < 1e15:
-        raise FieldError(key, f"column '{key}' must be at least {least:g} and below 1e15, not {text[:40]}")
+        raise FieldError(key, f"column '{key}' must be at least {least:g} and below 1e15, not {quoted(text)}")
     return value
 
 
@@ -36,7 +41,7 @@ def whole(row: Row, key: str, default: int | None = None, least: int = 1) -> int
     """A whole number of a row."""
     value = number(row, key, default, least)
     if value != int(value):
-        raise FieldError(key, f"column '{key}' must be a whole number, not {value:g}")
+        raise FieldError(key, f"column '{key}' must be a whole number, not {quoted(value)}")
     return int(value)
 
 
@@ -44,7 +49,7 @@ def flag(row: Row, key: str) -> bool | None:
     """A yes or a no of a row; None where it is blank."""
     text = told(row, key).lower()
     if text and text not in YES + NO:
-        raise FieldError(key, f"column '{key}' must be 1 or 0, not {text[:40]!r}")
+        raise FieldError(key, f"column '{key}' must be 1 or 0, not {quoted(text)}")
     return text in YES if text else None
 
 

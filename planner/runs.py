@@ -15,6 +15,7 @@ from planner import presets, runmoe
 from planner.errors import FieldError, TmplanError
 from planner.frameworks import stack_of
 from planner.hardware import Cluster, Gpu
+from planner.plaintext import quoted
 from planner.plan import Plan
 from planner.runmodels import model_of
 from planner.runrow import Row as Row  # who reads a row through this module needs no other
@@ -94,9 +95,9 @@ def _gpu(name: str) -> Gpu:
 
 
 # Gb is bits; GB/s beside it would be something else.
-NIC_COUNT = re.compile(r"(\d+)\s*x\s+[^,;]*?(\d+)\s*Gb")
-NIC_EACH = re.compile(r"(\d+)\s*Gb(?:ps|/[sS](?:ec)?)?[^,;]*per GPU")
-NIC_NODE = re.compile(r"(\d+)\s*Gb(?:ps|/[sS](?:ec)?)?\s+(?:\w+\s+)*?(?:per|a) node")
+NIC_COUNT = re.compile(r"(\d{1,6})\s*x\s+[^,;]*?(\d{1,6})\s*Gb")
+NIC_EACH = re.compile(r"(\d{1,6})\s*Gb(?:ps|/[sS](?:ec)?)?[^,;]*per GPU")
+NIC_NODE = re.compile(r"(\d{1,6})\s*Gb(?:ps|/[sS](?:ec)?)?\s+(?:\w+\s+)*?(?:per|a) node")
 NIC_BARE = re.compile(r"(\d{2,5})\s*Gb(?:ps|/[sS])")
 
 
@@ -141,12 +142,12 @@ def _attention(row: Row, stack: Stack, assumed: dict[str, str]) -> str:
         text = stack.attention if stack.attention.startswith("flash") else "flash-2"
     kind = {"fused": "flash-2", "sdpa": "flash-2"}.get(text, text)
     if kind not in ATTENTIONS:
-        raise FieldError("attention", f"attention {text!r} is not modelled; known: {', '.join(ATTENTIONS)}")
+        raise FieldError("attention", f"attention {quoted(text)} is not modelled; known: {', '.join(ATTENTIONS)}")
     return kind
 
 
-SHARD_GROUP = re.compile(r"(?:shard group |\bFSDP=)(\d+)")
-REPLICAS = re.compile(r"num-distributed-optimizer-instances=(\d+)")
+SHARD_GROUP = re.compile(r"(?:shard group |\bFSDP=)(\d{1,9})")
+REPLICAS = re.compile(r"num-distributed-optimizer-instances=([1-9]\d{0,8})")
 
 
 def _plan(row: Row, job: Job, assumed: dict[str, str]) -> Plan:
@@ -177,7 +178,7 @@ def _plan(row: Row, job: Job, assumed: dict[str, str]) -> Plan:
         raise FieldError("pp", f"pp {pp:,} x vpp {vpp:,} are {pp * vpp:,} stages for {job.model.layers:,} layers")
     recompute = told(row, "recompute")
     if recompute and recompute not in RECOMPUTES:
-        raise FieldError("recompute", f"recompute {recompute!r} is not modelled; known: none, selective, full")
+        raise FieldError("recompute", f"recompute {quoted(recompute)} is not modelled; known: none, selective, full")
     ep, etp = _expert_degrees(row, job, tp, tp * cp * dp, assumed)
     return Plan(
         tp=tp, pp=pp, vpp=vpp, cp=cp, dp=dp, ep=ep, etp=etp, zero=zero, dp_shard=size if zero else 1,
@@ -213,7 +214,7 @@ def _schedule(row: Row, assumed: dict[str, str]) -> str:
         schedule = assume(assumed, "schedule", LIKE_SCHEDULE[schedule])
     if schedule not in SCHEDULES:
         known = ", ".join((*SCHEDULES, *SAME_SCHEDULE, *LIKE_SCHEDULE))
-        raise FieldError("schedule", f"schedule {said!r} is not modelled; known: {known}")
+        raise FieldError("schedule", f"schedule {quoted(said)} is not modelled; known: {known}")
     return schedule
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from planner.checks import checked
 from planner.errors import FieldError
 from planner.parameters import active_parameters
+from planner.plaintext import quoted
 from planner.specs import Job
 
 # Llama 3 (2024), Section 3.3.4: 419 unexpected interruptions in 54 days on 16,384 GPUs. Failures are taken to come as often for each GPU.
@@ -52,7 +53,7 @@ class Run:
         for key in ("power_w", "co2_g_kwh", "price_gpu_hour", "deadline_s", "checkpoint_s"):
             value = getattr(self, key)
             if value is not None and not 0 <= value <= 1e15:
-                raise FieldError(key, f"{key} must not be negative, nor beyond 1e15, not {value!r}")
+                raise FieldError(key, f"{key} must not be negative, nor beyond 1e15, not {quoted(value)}")
 
 
 def resolved(job: Job, given: Mapping[str, Any]) -> Run:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from planner.errors import FieldError
 from planner.inputs import EXAMPLE, Inputs, Value, parse
+from planner.plaintext import quoted
 from planner.space import AXES, Bounds, Space, parse_bounds
 from tui.cli import narrate
 
@@ -97,7 +98,7 @@ def pairs(option: str, text: str) -> list[tuple[str, str]]:
         axis, equals, values = part.partition("=")
         if not equals or not values.strip():
             taken = "--pin and --plan take" if option == "--pin" else f"{option} takes"
-            raise FieldError(option, f"{taken} AXIS=VALUES such as tp=8, not {part.strip()[:40]!r}")
+            raise FieldError(option, f"{taken} AXIS=VALUES such as tp=8, not {quoted(part.strip())}")
         if axis.endswith(("<", ">")):
             axis, values = axis[:-1], f"{axis[-1]}={values.strip()}"
         found.append((axis.strip().lower(), values.strip()))

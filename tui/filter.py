@@ -15,6 +15,7 @@ from typing import Any
 
 from planner.columns import COLUMNS, Column
 from planner.errors import FieldError, UnknownName
+from planner.plaintext import named, quoted
 
 TERM = re.compile(r"(?P<key>[a-z][a-z0-9_/]*)(?P<op><=|>=|!=|==|=|<|>)(?P<value>[^<>=!]+)")
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
@@ -66,19 +67,19 @@ def _term(word: str) -> Term:
         bare = word.lstrip("!")
         column = column_of(bare) if re.fullmatch(r"[a-z][a-z0-9_/]*", bare) else None
         if column is None or column.key not in YES_NO:
-            raise FieldError("filter", f"'{word[:40]}' is no filter; write like mem<72 tp=8 recompute=full fits")
+            raise FieldError("filter", f"{quoted(word)} is no filter; write like mem<72 tp=8 recompute=full fits")
         return Term(column, "=", (0.0 if word.startswith("!") else 1.0,))
     column, op, value = column_of(found["key"]), found["op"].replace("==", "="), found["value"]
     if column.key in NAMED:
         if op not in ("=", "!="):
-            raise FieldError("filter", f"{column.key} has no order; write {column.key}={value}")
+            raise FieldError("filter", f"{column.key} has no order; write {column.key}={named(value)}")
         return Term(column, op, tuple(value.split(",")))
     if op == "=" and ".." in value:
         low, _, high = value.partition("..")
         return Term(column, "..", (_number(column, low), _number(column, high)))
     values = tuple(_number(column, part) for part in value.split(","))
     if op in COMPARE and len(values) > 1:
-        raise FieldError("filter", f"'{word[:40]}' compares with several values; {op} takes one")
+        raise FieldError("filter", f"{quoted(word)} compares with several values; {op} takes one")
     return Term(column, op, values)
 
 
@@ -98,6 +99,6 @@ def _number(column: Column, text: str) -> float:
         return yes_no[text]
     bare = text.removesuffix("%")
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]*)?(e[0-9]+)?k?", bare):
-        raise FieldError("filter", f"{column.key} is compared with a number, not '{text[:40]}'")
+        raise FieldError("filter", f"{column.key} is compared with a number, not {quoted(text)}")
     value = float(bare.removesuffix("k")) * (1024 if bare.endswith("k") else 1)
     return value / 100 if column.unit == "share" and (text.endswith("%") or value > 2) else value

@@ -187,7 +187,7 @@ def _notes(request: Request, d: Degrees, kind: Flavor) -> list[str]:
     job = request.job
     layers = [int(stage_layers(job, request.plan, stage)) for stage in range(d.pp)]
     said = [
-        (kind.flavor == OWN, f"register the flavor {OWN!r} of {kind.model} first: {arguments(job.model, kind.model)}"),
+        (kind.flavor == OWN, f"register the flavor '{OWN}' of {kind.model} first: {arguments(job.model, kind.model)}"),
         (kind.flavor == OWN, "take rope_theta, its scaling and norm_eps from the model's publisher"),
         (kind.later == OWN, f"in {LATER}, register a flavor of the same sizes under the name that train.py asks for"),
         (True, "data set, tokenizer, learning rate and number of steps are torchtitan's defaults: set your own"),
