@@ -28,6 +28,7 @@ ACCELERATE = frozenset({
     "num_machines", "num_processes",
     "parallelism_config", "rdzv_backend", "same_network", "tpu_env", "tpu_use_cluster", "tpu_use_sudo", "use_cpu",
 })  # fmt: skip
+GRADIENTS = {"bf16": "2", "fp16": "2", "fp32": "4"}  # bytes of a gradient as it is accumulated
 # Values of fsdp_reshard_after_forward, FSDP1's strategies among them -> ZeRO stage.
 RESHARD = {
     "true": 3, "false": 2, "full_shard": 3, "shard_grad_op": 2, "no_shard": 0, "hybrid_shard": 3, "hybrid_shard_zero2": 2,
@@ -60,8 +61,11 @@ def read_deepspeed(text: str, where: str) -> Imported:
             plan |= {"dp_shard": shard, "dp_replicate": plan["dp"] // shard}
     if word(table(zero, "offload_optimizer", where), "device", where) == "cpu":
         job["offload_optimizer"] = True
-    if word(table(config, "data_types", where), "grad_accum_dtype", where) in ("bf16", "fp16"):
-        job["gradient_bytes"] = "2"
+    kept = word(table(config, "data_types", where), "grad_accum_dtype", where)
+    if kept in GRADIENTS:
+        job["gradient_bytes"] = GRADIENTS[kept]
+    if word(table(config, "optimizer", where), "type", where).lower() == "sgd":
+        job["optimizer"] = "sgd"
     plan["sequence_parallel"] = 0
     plan["recompute"] = "full" if config.get("activation_checkpointing") is not None else "none"  # of which layers the model's code says
     untold = ("sequence_parallel",) if plan["tp"] > 1 else ()

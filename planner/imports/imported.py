@@ -53,6 +53,8 @@ def _alike(model: Model, sizes: Mapping[str, Any]) -> bool:
         for key in SIZES
         if key in sizes and key != "vocab" and not (key == "ffn" and model.experts and model.sparse_layers == model.layers)
     ]
+    if sizes.get("experts", 0) != model.experts:  # a file that tells of no experts is of a dense model
+        return False
     if not {"layers", "hidden"} <= set(told) or any(getattr(model, key) != sizes[key] for key in told):
         return False
     return "vocab" not in sizes or 0 <= sizes["vocab"] - model.vocab < VOCAB_PADS

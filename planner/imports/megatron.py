@@ -43,7 +43,7 @@ SILENT = tuple(
     cp-comm-type cross-entropy cuda-graph data- data-parallel-sharding-strategy ddp- decoder- deterministic disable-bias
     distributed eval- exit- exp-avg expert-tensor-parallel-size flash-attention-version fp16 fp4 fp8 global-batch-size grad-reduce
     gradient-accumulation-fusion group-query hidden-dropout hysteresis init-method initial-loss load log- loss-scale lr main-
-    make-vocab manual-gc masked max-position-embeddings megatron-fsdp merge-file min-lr mock-data moe-aux moe-enable
+    make-vocab manual-gc masked max-position-embeddings megatron-fsdp merge-file min-lr mock-data moe-aux moe-enable moe-flex
     moe-expert-capacity-factor moe-grouped moe-layer-freq moe-pad moe-permute moe-router moe-shared-expert-gate moe-token
     multi-latent no-gradient no-load no-masked no-rope no-save norm-epsilon normalization num-distributed-optimizer-instances
     num-layers-per-virtual-pipeline-stage num-query-groups num-workers optimizer outer-dp overlap pipeline-model-parallel-layout
@@ -130,11 +130,12 @@ def read(text: str, where: str) -> Imported:
     if sizes.get("experts"):
         plan["etp"] = whole("expert-tensor-parallel-size") or plan.get("tp", 1)
     nodes, node = whole("nnodes"), whole("nproc-per-node") or whole("nproc_per_node")
-    left = [named(f"--{name} {' '.join(values)}") for name, values in given.items() if not _understood(name)]
+    left = [named(f"--{name} {' '.join(values)}") for name, values in given.items() if not understood(name)]
     return Imported("Megatron-LM", "megatron-core", sizes, _job(given, whole), plan, (nodes or 1) * node if node else 0, node or 0, left)
 
 
-def _understood(name: str) -> bool:
+def understood(name: str) -> bool:
+    """Whether an option is read, or says nothing of memory or time."""
     return name in SIZES or name in DEGREES or name in LAUNCHER or name.startswith(SILENT)
 
 
@@ -164,6 +165,7 @@ def _job(given: Mapping[str, list[str]], whole: _Whole) -> dict[str, Any]:
     narrow = [name for name, option in (("fp4", "fp4-format"), ("fp8", "fp8-format"), ("fp16", "fp16")) if option in given]
     job["precision"] = narrow[0] if narrow else "bf16"
     grads = [given.get(option) == ["bf16"] for option in ("main-grads-dtype", "megatron-fsdp-main-grads-dtype")]
+    grads.append("fp16" in given and "accumulate-allreduce-grads-in-fp32" not in given)  # under bf16 Megatron-LM sets it itself
     if "grad-reduce-in-bf16" in given or any(grads):
         job["gradient_bytes"] = "2"
     if (state := STATES.get((given.get("exp-avg-dtype") or [""])[0])) is not None:
@@ -171,7 +173,7 @@ def _job(given: Mapping[str, list[str]], whole: _Whole) -> dict[str, Any]:
     if given.get("optimizer") == ["sgd"]:
         job["optimizer"] = "sgd"
     if given.get("attention-backend") == ["unfused"]:
-        job["attention"] = "unfused"
+        job["attention"] = "unfused" if "no-masked-softmax-fusion" in given else "fused-softmax"
     if "optimizer-cpu-offload" in given:
         job["offload_optimizer"] = True
     if "overlap-moe-expert-parallel-comm" in given:
