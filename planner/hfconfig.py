@@ -14,7 +14,8 @@ from planner import hfexperts, structured
 from planner.architecture import Model
 from planner.errors import FieldError, FileError, Unsupported
 from planner.hffamilies import FAMILIES, KEYS, MULTIPLE_OF_HIDDEN, OWN_KEYS, SAME, SWITCHED, assumed
-from planner.hfkeys import Config, count, each, flag, size
+from planner.hfkeys import Config, count, each, flag, size, text
+from planner.plaintext import named, quoted
 
 NOT_PLANNED = {
     "block_configs": "layers that differ from each other",
@@ -41,14 +42,15 @@ def read(path: Path) -> Model:
     if isinstance(outer, dict):  # a model that also sees or hears: its language part
         shared: dict[str, Any] = {key: config[key] for key in ("model_type", "tie_word_embeddings", "_name_or_path") if key in config}
         config = shared | outer
-    name = str(config.get("_name_or_path") or "").rstrip("/").rsplit("/", 1)[-1] or _named_by(path)
+    told = config.get("_name_or_path")
+    name = named(told.rstrip("/").rsplit("/", 1)[-1] if isinstance(told, str) else "") or _named_by(path)
     _refuse(config, name)
     return model_of(config, name, str(path))
 
 
 def model_of(config: Config, name: str, where: str) -> Model:
     """The Model of a decoder-only configuration; `where` names its file in refusals."""
-    told = str(config.get("model_type") or "")
+    told = text(config, "model_type")
     kind = SAME.get(told, told)
     family = dict(FAMILIES.get(kind, {}))
     keys = KEYS | OWN_KEYS.get(kind, {})
@@ -73,7 +75,8 @@ def model_of(config: Config, name: str, where: str) -> Model:
     if sizes["head_dim"] is None:
         if sizes["hidden"] % sizes["heads"]:
             raise FileError(
-                f"key 'head_dim' is missing, and {sizes['heads']} heads do not divide hidden_size {sizes['hidden']}", where=where
+                f"key 'head_dim' is missing, and {quoted(sizes['heads'])} heads do not divide hidden_size {quoted(sizes['hidden'])}",
+                where=where,
             )
         sizes["head_dim"] = sizes["hidden"] // sizes["heads"]
     traits = _traits(config, kind, family, where) | _window(config, kind, family, sizes["layers"], name, where)
@@ -104,9 +107,9 @@ def _named_by(path: Path) -> str:
 
 def _refuse(config: Config, name: str) -> None:
     """Unsupported for what is no decoder-only transformer whose layers have one shape."""
-    kind = str(config.get("model_type", ""))
+    kind = text(config, "model_type")
     if config.get("is_encoder_decoder") is True or kind in ENCODERS:
-        raise Unsupported(f"{name} is not a decoder-only transformer ({kind or 'encoder-decoder'}); tmplan plans no other so far")
+        raise Unsupported(f"{name} is not a decoder-only transformer ({named(kind) or 'encoder-decoder'}); tmplan plans no other so far")
     for key, what in NOT_PLANNED.items():
         if config.get(key):
             raise _not_planned(name, what, key)
@@ -163,7 +166,7 @@ def _global_every(config: Config, kind: str, family: Config, layers: int, name: 
     unplaced = each(config, "no_rope_layers", layers, where) if kind == "llama4_text" else None  # 0: global, and without positions
     if kinds is not None:
         if odd := [other for other in kinds if other not in ATTENTION]:
-            raise _not_planned(name, f"layers of the kind {odd[0]!r}", "layer_types")
+            raise _not_planned(name, f"layers of the kind {quoted(odd[0])}", "layer_types")
         whole = kinds.count("full_attention")
     elif unplaced is not None:
         whole = unplaced.count(0)

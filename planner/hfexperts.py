@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from planner.errors import FileError, Unsupported
-from planner.hfkeys import Config, count, each, items, size
+from planner.hfkeys import Config, count, each, size, wholes
 
 # By field of Model; `shared` counts shared experts of an expert's width.
 LATENT = {"kv_rank": 512, "q_rank": 1536, "head_dim": 128, "rope_dim": 64, "v_dim": 128}
@@ -90,7 +90,7 @@ def _groups(config: Config, usual: dict[str, Any], where: str) -> dict[str, int]
 
 def _sparse(config: Config, usual: dict[str, Any], layers: int, where: str) -> list[int]:
     """The layers with experts, whichever way the family says so."""
-    named = items(config, "moe_layers", where)
+    named = wholes(config, "moe_layers", where)
     if named is not None:
         return [i for i in range(layers) if i in named]
     kinds = each(config, "mlp_layer_types", layers, where)
@@ -98,7 +98,7 @@ def _sparse(config: Config, usual: dict[str, Any], layers: int, where: str) -> l
         return [i for i, kind in enumerate(kinds) if kind == "sparse"]
     if isinstance(config.get("moe_layer_freq"), list):  # a number in some families, in others a list of 0 and 1
         return [i for i, sparse in enumerate(each(config, "moe_layer_freq", layers, where) or []) if sparse]
-    dense = items(config, "mlp_only_layers", where) or []
+    dense = wholes(config, "mlp_only_layers", where) or ()
     first = count(config, ("first_k_dense_replace", "moe_layer_start_index"), usual.get("dense_layers", 0), where)
     first_of, last_of = size(config, ("moe_layer_freq",), where) or 1, size(config, LAST_OF, where) or 1
     last = config.get("moe_layer_end_index")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from planner import hfexperts
-from planner.plaintext import quoted
+from planner.plaintext import PATH, named, quoted
 
 # What a family's code does, and the defaults of its configuration class for keys that a file may leave out.
 LAYERNORM: dict[str, Any] = {"norm": "layernorm", "gated": False}
@@ -65,4 +65,4 @@ def assumed(kind: str, where: str) -> tuple[str, ...]:
         return ()
     unknown = f"model_type {quoted(kind)} is not known" if kind else "model_type is missing"
     read = "it was read as a Llama (gated MLP, RMSNorm, rotary positions): check its sizes, or write a model TOML"
-    return (f"{where}: {unknown}; {read}",)
+    return (f"{named(where, PATH)}: {unknown}; {read}",)

@@ -43,6 +43,22 @@ def flag(config: Config, key: str, default: bool, where: str) -> bool:
     return value
 
 
+def text(config: Config, key: str) -> str:
+    """A text, empty where the key is absent or holds anything else."""
+    value = config.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def wholes(config: Config, key: str, where: str) -> frozenset[int] | None:
+    """A list of whole numbers as a set; None where it is absent or null."""
+    listed = items(config, key, where)
+    if listed is None:
+        return None
+    if odd := [value for value in listed if isinstance(value, bool) or not isinstance(value, int)]:
+        raise FileError(f"key '{key}' must be a list of whole numbers, not with {quoted(odd[0])}", where=where)
+    return frozenset(listed)
+
+
 def items(config: Config, key: str, where: str) -> list[Any] | None:
     """A list; None where it is absent or null."""
     value = config.get(key)
@@ -55,7 +71,7 @@ def each(config: Config, key: str, layers: int, where: str) -> list[Any] | None:
     """What a list says of each layer, of those behind the last (multi-token prediction) nothing; None where it says nothing."""
     told = items(config, key, where)
     if told and len(told) < layers:
-        raise FileError(f"key '{key}' must tell of each of the {layers} layers, not of {len(told)}", where=where)
+        raise FileError(f"key '{key}' must tell of each of the {quoted(layers)} layers, not of {len(told)}", where=where)
     return told[:layers] if told else None
 
 

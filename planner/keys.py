@@ -13,6 +13,7 @@ from planner import structured
 from planner.errors import FileError
 from planner.plaintext import named, quoted
 
+LISTED = 12  # of the keys known, in a sentence
 REQUIRED = object()  # the default of a key that has none
 
 
@@ -62,7 +63,7 @@ def fill(table: Mapping[str, Any], keys: Mapping[str, Key], where: str) -> dict[
     values: dict[str, Any] = {}
     for name, value in table.items():
         if name not in keys:
-            _unknown(name, keys, where)
+            raise FileError(unknown(name, keys), where=where)
         key = keys[name]
         if key.field in values:
             same = " and ".join(f"'{other}'" for other in table if other in keys and keys[other].field == key.field)
@@ -74,11 +75,13 @@ def fill(table: Mapping[str, Any], keys: Mapping[str, Key], where: str) -> dict[
     return {key.field: key.default for key in keys.values()} | values
 
 
-def _unknown(name: str, keys: Iterable[str], where: str) -> None:
-    """Refuse a key nobody knows, with the nearest that exists."""
-    near = difflib.get_close_matches(named(name), keys, n=1, cutoff=0.5)
-    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(keys)}"
-    raise FileError(f"unknown key '{named(name)}'; {hint}", where=where)
+def unknown(name: str, keys: Iterable[str]) -> str:
+    """The sentence on a key nobody knows, with the nearest that exists, or as many as a sentence holds."""
+    known = list(keys)
+    near = difflib.get_close_matches(named(name), known, n=1, cutoff=0.5)
+    more = f" and {len(known) - LISTED} more" if len(known) > LISTED + 1 else ""
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known[:LISTED] if more else known)}{more}"
+    return f"unknown key '{named(name)}'; {hint}"
 
 
 def _value(name: str, value: Any, key: Key, where: str) -> Any:

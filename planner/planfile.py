@@ -20,9 +20,11 @@ from typing import Any
 import tomli_w
 
 from planner import plaintext, specfile, structured, wholefile
+from planner.checks import FINITE
 from planner.errors import PlanFileError, TmplanError, Unsupported
 from planner.fields import BY_KEY, check
 from planner.inputs import DEFAULTS, Inputs, Recorded, Value, used
+from planner.keys import unknown
 from planner.plaintext import named, quoted
 from planner.plan import Plan, from_named
 from planner.space import Space, parse_bounds
@@ -88,7 +90,7 @@ def loads(text: str, where: str = "plan file") -> Document:
     _check_schema(tables, where)
     for name in tables:
         if name not in TABLES:
-            raise PlanFileError(f"unknown key '{named(name)}'; a plan file has {', '.join(TABLES)}", where=where)
+            raise PlanFileError(unknown(name, TABLES), where=where)
     version = tables.get("version", "")
     if not isinstance(version, str):
         raise PlanFileError(f"key 'version' must be text in quotes, not {quoted(version)}", where=where)
@@ -134,8 +136,7 @@ def _fields(tables: Mapping[str, Any], name: str, where: str) -> dict[str, Value
     found: dict[str, Value] = {}
     for key, value in _table(tables, name, where).items():
         if key not in BY_KEY or (name == "defaults" and key not in DEFAULTS):
-            known = ", ".join(BY_KEY if name == "job" else DEFAULTS)
-            raise PlanFileError(f"[{name}] unknown key '{named(key)}'; known: {known}", where=where)
+            raise PlanFileError(f"[{name}] {unknown(key, BY_KEY if name == 'job' else DEFAULTS)}", where=where)
         found[key] = _guard(lambda k=key, v=value: check(BY_KEY[k], v), name, where)  # type: ignore[misc]
     return found
 
@@ -169,4 +170,6 @@ def _predictions(table: Mapping[str, Any], where: str) -> dict[str, Any]:
         values = value.values() if isinstance(value, dict) else (value,)
         if any(not isinstance(v, int | float | bool | str) for v in values):
             raise PlanFileError(f"[predictions] {named(key)} must be a number, text, or a table of numbers", where=where)
+        if any(isinstance(v, int) and not abs(v) < FINITE for v in values):
+            raise PlanFileError(f"[predictions] {named(key)} must be a number that a prediction can be", where=where)
     return dict(table)

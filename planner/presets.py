@@ -231,5 +231,5 @@ def _stack(values: dict[str, Any], where: str) -> Stack:
             raise FileError(f"key '{over[0]}' must be a share from 0 to 1, not {quoted(given[part][over[0]])}", where=place)
         shares[part] = {term: float(share) for term, share in given[part].items()}
     if not set(values["zero_stages"]) <= {0, 1, 2, 3}:
-        raise FileError(f"key 'zero_stages' must list stages from 0 to 3, not {list(values['zero_stages'])}", where=where)
+        raise FileError(f"key 'zero_stages' must list stages from 0 to 3, not {quoted(list(values['zero_stages']))}", where=where)
     return Stack(**values | {"selective": Selective(**shares)})

@@ -12,6 +12,7 @@ from planner.architecture import Model
 from planner.checks import FINITE
 from planner.errors import FieldError
 from planner.hardware import Gpu
+from planner.keys import unknown
 from planner.plaintext import named, quoted
 from planner.presets import ClusterPreset
 from planner.specs import Stack
@@ -58,7 +59,7 @@ def _in(kind: type, values: Mapping[str, Any]) -> Any:
     known = {f.name: f for f in fields(kind)}
     for name in values:
         if name not in known:
-            raise FieldError(name, f"unknown key '{named(name)}'; known: {', '.join(known)}")
+            raise FieldError(name, unknown(name, known))
     found = {name: _value(name, value, hints(kind)[name]) for name, value in values.items()}
     for name, f in known.items():
         optional = type(None) in get_args(hints(kind)[name])

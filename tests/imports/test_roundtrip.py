@@ -18,7 +18,7 @@ from planner.export.registry import Request, export, target
 from planner.imports import huggingface, megatron, torchtitan
 from planner.imports.imported import document_of, inputs_of
 from planner.imports.reading import read
-from planner.inputs import Inputs, resolve
+from planner.inputs import Inputs, Value, resolve
 from planner.plan import Plan
 from planner.search import search
 from planner.space import Space
@@ -62,8 +62,8 @@ def odd_jobs(readable: Readable) -> Iterator[Job]:
     """Jobs of a stack, each odd in some way: one GPU or many, a batch of one, a short sequence, an offloaded optimizer, narrow numbers."""
     rng = np.random.default_rng(20261201)
     for number in range(200):
-        values = {
-            "model": MODELS[number % len(MODELS)], "stack": readable.stack, "gpu": "h100-sxm", "gpus": int(rng.choice([1, 2, 6, 8, 24, 64])),
+        values: dict[str, Value] = {
+            "model": MODELS[number % len(MODELS)], "stack": readable.stack, "gpus": int(rng.choice([1, 2, 6, 8, 24, 64])),
             "global_batch": int(rng.choice([1, 12, 64, 96])), "sequence": int(rng.choice([2, 512, 4096])),
             "offload_optimizer": bool(rng.random() < 0.3), "precision": str(rng.choice(["bf16", "bf16", "fp8", "fp16"])),
             "optimizer": str(rng.choice(["adamw", "adamw", "adamw-8bit", "sgd"])),
