@@ -6,11 +6,11 @@ Every class checks itself when made and raises FieldError naming the field. Noth
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 
 from planner.architecture import Model
-from planner.checks import checked, choice
+from planner.checks import checked, choice, whole
 from planner.constants import CONSTANTS, Constants
 from planner.errors import FieldError
 from planner.hardware import GIB, Cluster
@@ -155,7 +155,13 @@ class Stack:
             "straggler",
             "norm_traffic",
         )
-        checked(self, dict.fromkeys(shares, (0, 100)) | {"gradient_bytes": (2, 4), "gradient_reduce_bytes": (2, 4)})
+        choice("usual_recompute", self.usual_recompute, RECOMPUTES)
+        for stage in self.zero_stages:
+            whole("zero_stages", stage, 0, 3)
+        bounds: dict[str, tuple[float, float]] = {f.name: (0, 1e15) for f in fields(self) if f.type == "float"}
+        stages = dict.fromkeys(("usual_zero", "expert_zero_most"), (0, 3)) | {"pipeline_zero_most": (-1, 3), "hsdp_least": (0, 4)}
+        counts = {"gradient_bytes": (2, 4), "gradient_reduce_bytes": (2, 4), "sequence_rule": (1, 1024), "vocab_multiple": (1, 2**20)}
+        checked(self, bounds | dict.fromkeys(shares, (0, 100)) | stages | counts)
 
 
 @dataclass(frozen=True)

@@ -305,7 +305,7 @@ WRONG: list[tuple[Any, str]] = [
     (LLAMA | {"num_hidden_layers": "32"}, "key 'num_hidden_layers' must be a whole number of at least 1, not '32'"),
     (LLAMA | {"num_hidden_layers": True}, "key 'num_hidden_layers' must be a whole number"),
     (LLAMA | {"vocab_size": 0}, "key 'vocab_size' must be a whole number of at least 1, not 0"),
-    (LLAMA | {"num_attention_heads": 31}, "key 'head_dim' is missing, and 31 heads do not divide hidden_size 4096"),
+    (LLAMA | {"num_attention_heads": 31}, "key 'head_dim' is missing, and 31 heads do not divide hidden_size 4,096"),
     (LLAMA | {"num_key_value_heads": 5}, "kv_heads must divide the 32 heads"),
     (LLAMA | {"tie_word_embeddings": "no"}, "key 'tie_word_embeddings' must be true or false"),
     (LLAMA | {"sliding_window": "4k"}, "key 'sliding_window' must be a whole number of at least 0, or null, not '4k'"),

@@ -14,6 +14,7 @@ from planner import hfconfig, planfile, presets
 from planner.architecture import Model
 from planner.errors import TmplanError
 from planner.inputs import EXAMPLE, resolve, run_of, used
+from planner.keys import read_toml
 from planner.plan import Plan
 from planner.space import Space
 from tests.nasty import NASTY, changed, readable
@@ -67,7 +68,7 @@ def test_any_value_in_any_place_of_a_plan_file(new: Any, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("kind", PRESETS)
 def test_any_value_in_any_place_of_a_preset(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each place of a preset's tables holds each nasty value once."""
-    good, read_toml = presets.table(kind, PRESETS[kind]), presets.read_toml
+    good = presets.table(kind, PRESETS[kind])
     for new in NASTY:
         for tables in changed(good, new):
             monkeypatch.setattr(presets, "read_toml", lambda path, told=tables: told if path.name == "mine.toml" else read_toml(path))
