@@ -13,7 +13,7 @@ from planner.plaintext import PATH, named
 
 PARTS = 64  # of a dotted key; the time and memory that tomllib takes for one grow with their square
 PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+"""
-DOTTED = re.compile(rf"(?<![A-Za-z0-9_-])(?:{PART}){{{PARTS}}}")
+DOTTED = re.compile(rf"(?:^|[\[{{,])[ \t]*+(?:{PART}){{{PARTS}}}", re.MULTILINE)
 LONG_NUMBER = re.compile(r"[0-9_]{4301,}")  # Python reads no more decimal digits
 TOO_LONG = "holds a number of thousands of digits, which no setting has"
 DEEP = "is nested too deep"

@@ -38,7 +38,8 @@ def read(text: str, where: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"line {mark.line + 1} " if mark else ""
-        raise FileError(f"{place}is not valid YAML: {named(error.problem or error.context or 'damaged', PATH)}", where=where) from None
+        said = ", ".join(part for part in (error.context, error.problem) if part)
+        raise FileError(f"{place}is not valid YAML: {named(said, PATH)}", where=where) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise FileError(f"line {line} is not valid YAML: it holds a control character", where=where) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,20 @@ REFUSED = [
     (MEGATRON.replace("--num-layers 32", "--num-layers many"), "a.sh", "option --num-layers must be a whole number, not 'many'"),
     (MEGATRON.replace("granularity full", "granularity some"), "a.sh", "--recompute-granularity must be full or selective, not 'some'"),
     (MEGATRON + "'", "a.sh", "is no shell script tmplan can read"),
+    (MEGATRON.replace("--tensor-model-parallel-size 4", "--tensor-model-parallel-size 0"), "a.sh",
+     "option --tensor-model-parallel-size must be at least 1, not 0"),
+    (MEGATRON.replace("-parallel-size 2", "-parallel-size 0 --pipeline-model-parallel-layout 'Et|tL'"), "a.sh",
+     "option --pipeline-model-parallel-size must be at least 1, not 0"),
+    ("A=xxxxxxxx\n" + "".join(f"{b}=${a}${a}${a}${a}\n" for a, b in pairwise("ABCDEFGHIJKLMNO")) + MEGATRON, "a.sh",
+     "its variables come to more than 2,097,152 characters"),
+    ("A='" + "x" * 100_000 + "'\n" + "$A " * 100_000 + MEGATRON, "a.sh", "its variables come to more than 2,097,152 characters"),
+    (json.dumps(DEEPSPEED)[:-1] + ', "odd": 2}', "ds.json", "key 'odd' stands there twice"),
+    (TORCHTITAN.replace("70B\"", "70B\"\nconverters = 0.5"), "a.toml", "key 'converters' must be a list of texts, not 0.5"),
+    (yaml.safe_dump(ACCELERATE | {"num_machines": 3}), "a.yaml", "num_processes 16 must be a multiple of num_machines 3"),
+    (yaml.safe_dump(ACCELERATE | {"parallelism_config": {"parallelism_config_tp_size": 32}}), "a.yaml", "a multiple of tp 32 x cp 1"),
+    (yaml.safe_dump(ACCELERATE | {"fsdp_config": 3}), "a.yaml", "key 'fsdp_config' must be a table, not 3"),
+    (yaml.safe_dump(ACCELERATE | {"fsdp_config": {"fsdp_reshard_after_forward": "SOME"}}), "a.yaml",
+     "key 'fsdp_reshard_after_forward' must be true, false or one of FULL_SHARD, SHARD_GRAD_OP"),
 ]  # fmt: skip
 
 
@@ -161,3 +176,37 @@ def test_a_plan_that_does_not_fill_the_gpus_told_is_refused() -> None:
     text = MEGATRON.replace("--tensor-model-parallel-size 4", "--tensor-model-parallel-size 64")
     with pytest.raises(FieldError, match="32 GPUs cannot be divided by the file's tp 64 x pp 2; --gpus says how many"):
         plan_of(text, "run.sh")
+
+
+@pytest.mark.parametrize("layout", ["(" + "|" * 100_000 + ")*9999", "(|)*9999" * 10_000, "|" * 500_000], ids=["repeated", "often", "long"])
+def test_a_layout_of_any_length_is_counted_not_written_out(layout: str) -> None:
+    """Ten bytes of a pipeline layout can stand for thousands of stages; their number is refused where no pipeline has so many."""
+    text = MEGATRON.replace("--num-layers-per-virtual-pipeline-stage 4", f"--pipeline-model-parallel-layout '{layout}'")
+    found = read_text(text, "run.sh")
+    assert found.plan["vpp"] > 100_000
+    if found.plan["vpp"] > 10_000_000:
+        with pytest.raises(FieldError, match="vpp must be a whole number from 1 to 10,000,000"):
+            plan_of(text, "run.sh")
+
+
+def test_replicated_groups_that_do_not_divide_the_ranks_are_refused() -> None:
+    """Three groups of eight ranks are no plan: what divides what is said, and which option tells the GPUs."""
+    text = TORCHTITAN.replace("replicate_degree = 2", "replicate_degree = 3").replace("degree = 16", "degree = -1")
+    with pytest.raises(FieldError, match="dp 1 cannot be divided into the file's 3 replicated groups; --gpus says how many GPUs there are"):
+        plan_of(text, "a.toml")
+
+
+def test_a_dense_model_is_none_of_the_mixtures_of_its_sizes() -> None:
+    """A file that tells of no experts is of a dense model, also where a mixture has the same layers, width and heads."""
+    sizes = {"layers": 28, "hidden": 3584, "heads": 28, "kv_heads": 4, "ffn": 18944}
+    assert (preset_of(sizes), preset_of(sizes | {"experts": 64, "experts_per_token": 8})) == ("qwen2.5-7b", "qwen2-57b-a14b")
+
+
+@pytest.mark.parametrize(
+    ("told", "zero", "replicas"), [("FULL_SHARD", 3, 1), ("SHARD_GRAD_OP", 2, 1), ("HYBRID_SHARD", 3, 2), ("NO_SHARD", 0, 16)]
+)
+def test_the_strategies_of_fsdp_are_read(told: str, zero: int, replicas: int) -> None:
+    """FSDP1's words for what is sharded are ZeRO stages; hybrid ones replicate between machines."""
+    config = ACCELERATE | {"fsdp_config": {"fsdp_reshard_after_forward": told}, "parallelism_config": None}
+    plan = plan_of(yaml.safe_dump(config), "fsdp.yaml", "qwen3-8b")
+    assert (plan.zero, plan.dp_replicate) == (zero, replicas)

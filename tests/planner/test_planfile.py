@@ -6,20 +6,25 @@ import errno
 import os
 import re
 import stat
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from planner import presets
 from planner.errors import FileError, PlanFileError
+from planner.hardware import LARGEST_GPUS
 from planner.inputs import EXAMPLE, Inputs, resolve, shown
-from planner.plan import Plan
+from planner.plaintext import quoted
+from planner.plan import FIELDS, NAMED, Plan
 from planner.planfile import SCHEMA, Document, dumps, loads, read, write
 from planner.space import Space
+from planner.specs import RANGE
 
 PLAN = Plan(tp=8, pp=16, dp=128, dp_shard=128, zero=1, sequence_parallel=1, recompute=3, recompute_layers=2)
 DOCUMENT = Document(
@@ -137,6 +142,12 @@ def test_the_file_reads_as_a_person_would_write_it() -> None:
         ("pp = 16", "pq = 16", r"\[plan\] a plan has no field 'pq'"),
         ('recompute = "first"', 'recompute = "some"', r"\[plan\] recompute must be one of"),
         ("mfu = 0.30000000000000004", "mfu = [1]", r"\[predictions\] mfu must be"),
+        ("mfu = 0.30000000000000004", "mfu = 0x" + "f" * 3600, r"\[predictions\] mfu must be"),
+        ("schema = 1", "schema = 0x" + "f" * 3600, "is of schema a number that large, this tmplan reads up to 1"),
+        ("pad_m = 21.0", "pad_m = " + "9" * 400, "'pad_m' must be a finite number, not a number that large"),
+        ("pad_m = 21.0", "pad_m = " + "9" * 5000, "line [0-9]+ holds a number of thousands of digits"),
+        ("hidden = 16384", "hidden = 0x" + "f" * 3600, "hidden must lie between 1 and 16,777,216, not a number that large"),
+        ("vocab_multiple = 128", "vocab_multiple = 0", "vocab_multiple must lie between 1 and"),
     ],
 )
 def test_a_damaged_file_is_refused_with_one_sentence_that_names_the_place(was: str, becomes: str, says: str) -> None:
@@ -145,6 +156,21 @@ def test_a_damaged_file_is_refused_with_one_sentence_that_names_the_place(was: s
     with pytest.raises(PlanFileError, match=says) as refused:
         loads(text.replace(was, becomes, 1), where="x.toml")
     assert str(refused.value).startswith("x.toml: ") and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("key", FIELDS)
+def test_every_field_of_a_plan_is_bounded_to_what_it_can_be(key: str) -> None:
+    """Each field of [plan] refuses what lies outside its range or is of another type, naming field and range."""
+    tables = tomllib.loads(dumps(DOCUMENT))
+    least, most = RANGE.get(key, (1, LARGEST_GPUS))
+    odd = [least - 1, most + 1, 2**40, 10**400, 1.0, "many", [1]] if key not in NAMED else [0, "some", True, [1], "9" * 3000]
+    for value in [*odd, *([] if key == "sequence_parallel" else [True])]:
+        tables["plan"][key] = value
+        with pytest.raises(PlanFileError) as refused:
+            loads(tomli_w.dumps(tables))
+        told = f"one of {', '.join(NAMED[key])}" if key in NAMED else f"a whole number from {least} to {most:,}"
+        wanted = "true or false" if key == "sequence_parallel" else told
+        assert f"[plan] {key} must be {wanted}, not {quoted(value)}" in str(refused.value)
 
 
 @given(st.integers(0, 6000), st.binary(max_size=4))
