@@ -51,7 +51,7 @@ def _named(inputs: Inputs, name: str) -> Inputs:
     if name.lower() in presets.names("gpus"):
         return bare.with_all({"gpu": name.lower(), **gpus})
     path = Path(os.path.expanduser(name))
-    if not path.exists():
+    if not os.path.exists(path):  # False, not an error, for a name that no system takes
         raise UnknownName("cluster, GPU or file", name, {*presets.names("clusters"), *presets.names("gpus")})
     table = read_toml(path)
     if "job" in table or "schema" in table:

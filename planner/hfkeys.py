@@ -44,9 +44,9 @@ def flag(config: Config, key: str, default: bool, where: str) -> bool:
 
 
 def text(config: Config, key: str) -> str:
-    """A text, empty where the key is absent or holds anything else."""
+    """A text, empty where the key is absent or null; anything else as a sentence shows it."""
     value = config.get(key)
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) else quoted(value) if value else ""
 
 
 def wholes(config: Config, key: str, where: str) -> frozenset[int] | None:

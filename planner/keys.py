@@ -13,6 +13,7 @@ from planner import structured
 from planner.errors import FileError
 from planner.plaintext import named, quoted
 
+LONGEST = 10_000  # characters of a text: a path that a model was read from is its source
 LISTED = 12  # of the keys known, in a sentence
 REQUIRED = object()  # the default of a key that has none
 
@@ -84,6 +85,13 @@ def unknown(name: str, keys: Iterable[str]) -> str:
     return f"unknown key '{named(name)}'; {hint}"
 
 
+def short(name: str, value: Any, where: str = "") -> Any:
+    """The value itself; FileError for a text that no name, no title and no source is as long as."""
+    if isinstance(value, str) and len(value) > LONGEST:
+        raise FileError(f"key '{named(name)}' must be a text of at most {LONGEST:,} characters, not of {len(value):,}", where=where)
+    return value
+
+
 def _value(name: str, value: Any, key: Key, where: str) -> Any:
     """A value of the type its key wants: numbers finite and not negative, lists as tuples of one type."""
     if key.type is float:
@@ -91,10 +99,10 @@ def _value(name: str, value: Any, key: Key, where: str) -> Any:
             raise FileError(f"key '{name}' must be a number of at least 0, not {quoted(value)}", where=where)
         return value * key.scale if key.scale >= 1 else value / round(1 / key.scale)  # 200 us is 0.0002, not 0.00019999999999999998
     if key.type is not list and type(value) is key.type:
-        return value
+        return short(name, value, where)
     wanted = int if name == "zero_stages" else str
     if key.type is list and isinstance(value, list) and value and all(type(item) is wanted for item in value):
-        return tuple(value)
+        return tuple(short(name, item, where) for item in value)
     listed = "a list of whole numbers" if wanted is int else "a list of texts"
     kind = {int: "a whole number", bool: "true or false", str: "text in quotes", list: listed, dict: "a table"}[key.type]
     raise FileError(f"key '{name}' must be {kind}, not {quoted(value)}", where=where)

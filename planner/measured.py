@@ -16,6 +16,7 @@ from planner.fitting import Runs, step_of
 from planner.hardware import Cluster, Gpu
 from planner.inputs import Inputs, Recorded, resolve
 from planner.kernels import FittedCollective, link_constants, wire_bytes
+from planner.plaintext import named
 from planner.predict import batches, filled
 from planner.presets import ClusterPreset
 from planner.runs import GIGABIT, Configured, Row, configured, nic_gbit, refusal, told, whole
@@ -43,7 +44,10 @@ class Measured:
                 first.setdefault(value, line)
         if len(first) > 1:
             (a, i), (b, j), *_ = first.items()
-            raise FileError(f"column '{key}' tells {a} on line {i} and {b} on line {j}; calibrate one cluster at a time", where=self.where)
+            raise FileError(
+                f"column '{key}' tells {named(str(a))} on line {i} and {named(str(b))} on line {j}; calibrate one cluster at a time",
+                where=self.where,
+            )
         return next(iter(first), None)
 
 

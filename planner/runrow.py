@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.errors import FieldError
-from planner.plaintext import quoted
+from planner.plaintext import named, quoted
 
 Row = Mapping[str, str]
 LONGEST = 4000  # characters of a cell: what searches in one may take time that grows with its square
@@ -33,7 +33,7 @@ def number(row: Row, key: str, default: float | None = None, least: float = 0.0)
     except ValueError:
         raise FieldError(key, f"column '{key}' must be a number, not {quoted(text)}") from None
     if not least <= value < 1e15:
-        raise FieldError(key, f"column '{key}' must be at least {least:g} and below 1e15, not {quoted(text)}")
+        raise FieldError(key, f"column '{key}' must be at least {least:g} and below 1e15, not {named(text)}")
     return value
 
 

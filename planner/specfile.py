@@ -12,7 +12,7 @@ from planner.architecture import Model
 from planner.checks import FINITE
 from planner.errors import FieldError
 from planner.hardware import Gpu
-from planner.keys import unknown
+from planner.keys import short, unknown
 from planner.plaintext import named, quoted
 from planner.presets import ClusterPreset
 from planner.specs import Stack
@@ -91,4 +91,4 @@ def _value(name: str, value: Any, wanted: Any) -> Any:
         raise FieldError(name, f"key '{named(name)}' must be {TOLD[wanted]}, not {quoted(value)}")
     if wanted is float and not abs(value) < FINITE:
         raise FieldError(name, f"key '{named(name)}' must be a finite number, not {quoted(value)}")
-    return float(value) if wanted is float else value
+    return float(value) if wanted is float else short(name, value)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from planner.errors import TmplanError
 from planner.keys import read_toml
-from planner.plaintext import quoted
+from planner.plaintext import quoted, sentence
 from planner.presets import config_folder
 from tui import themefiles, themetable
 from tui.bindings import BINDINGS, Binding
@@ -52,7 +52,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
         faults.append(f'{where}: keys must be a table, such as [keys] and below it filter = "ctrl+f", not {quoted(wishes)}')
         wishes = {}
     keys, refused = keymap(wishes) if wishes else (BINDINGS, ())
-    return Config(theme, keys, (*faults, *(f"{where}: {sentence}" for sentence in refused)))
+    faults += [f"{where}: {why}" for why in refused]
+    return Config(theme, keys, tuple(map(sentence, faults)))
 
 
 def _theme(named: object, environment: Mapping[str, str], where: Path) -> tuple[str, list[str]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from planner import plaintext, wholefile
 from planner.errors import FieldError, FileError, TmplanError
 from planner.export.registry import Exported, Request
+from planner.plaintext import named
 from planner.plan import Plan
 from planner.specs import Job
 
@@ -41,12 +42,12 @@ def request(job: Job, plan: Plan, version: str) -> Request:
 def placed(exported: Exported, out: str) -> dict[Path, str]:
     """The files by the paths they go to: into a folder, or where there is one alone, to a file."""
     path = Path(os.path.expanduser(out))
-    single = path.exists() and not path.is_dir()
-    if len(exported.files) == 1 and (single or (not path.is_dir() and not out.endswith(os.sep) and ENDING.search(path.name))):
+    single = os.path.exists(path) and not os.path.isdir(path)  # no error where no system takes such a name: writing says so
+    if len(exported.files) == 1 and (single or (not os.path.isdir(path) and not out.endswith(os.sep) and ENDING.search(path.name))):
         return {path: next(iter(exported.files.values()))}
     if single:
         raise FieldError(
-            "out", f"{out} is a file, and there are {len(exported.files)} to write ({', '.join(exported.files)}): name a folder"
+            "out", f"{named(out)} is a file, and there are {len(exported.files)} to write ({', '.join(exported.files)}): name a folder"
         )
     return {path / name: text for name, text in exported.files.items()}
 

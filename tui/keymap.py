@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from planner.plaintext import quoted
+from planner.plaintext import named, quoted
 from tui.bindings import ALL, BINDINGS, CONTEXTS, Binding
 from tui.keynames import CHARACTERS, PLAIN, read, shown
 
@@ -92,8 +92,8 @@ def refusal(key: str) -> str:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    return f"keys.{name if name.isprintable() else quoted(name)}: nothing is called so; " + (
+    near = difflib.get_close_matches(named(name).lower(), known, n=1, cutoff=0.5)
+    return f"keys.{named(name)}: nothing is called so; " + (
         f"did you mean '{near[0]}'?" if near else "docs/keys.md and `tmplan config` list the names"
     )
 

@@ -11,6 +11,7 @@ import pytest
 
 from planner import planfile, presets
 from planner.errors import FileError
+from planner.plaintext import quoted
 from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.printing import said
 from tui import cli
@@ -41,7 +42,7 @@ def test_an_unknown_family_is_told_in_one_sentence(tmp_path: Path, told: object)
     """The model read as a Llama says, in one printable line with the file and what its model_type is, that it was, and what to do."""
     path = config(tmp_path, model_type=told)
     (note,) = presets.model(path).notes
-    what = f"model_type {str(told)[:40]!r} is not known" if told else "model_type is missing"
+    what = f"model_type {quoted(str(told))} is not known" if told else "model_type is missing"
     assert note == f"{path}: {what}; {READ}" and note.isprintable()
     (note,) = presets.model(config(tmp_path)).notes
     assert note == f"{path}: model_type is missing; {READ}"
