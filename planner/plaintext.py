@@ -63,7 +63,7 @@ class _Short(reprlib.Repr):
 
     def __init__(self) -> None:
         super().__init__()
-        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple, self.maxset, self.maxstring = 2, 3, 4, 4, 4, SHORT + 8
+        self.maxlevel, self.maxdict, self.maxlist, self.maxtuple, self.maxset, self.maxstring = 2, 3, 4, 4, 4, SHORT
 
     def repr_int(self, x: int, level: int) -> str:
         """Python refuses to write out thousands of digits."""

@@ -17,7 +17,7 @@ from planner.plaintext import named, quoted
 ASSIGNED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 REPEATED = re.compile(r"\(([^()]*)\)(?:\*([0-9]{1,4}))?")  # a part of a pipeline layout
 VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)(?::-([^}]*))?\}?")
-LARGEST = 2**21  # characters that a script's variables may come to
+LARGEST = 2**20  # characters that a script's variables may come to
 WORD = re.compile(r"[\w-]+")
 LAUNCHER = frozenset(
     WORD.findall("""

@@ -10,7 +10,7 @@ from planner.export.accelerate import BESIDE
 from planner.imports import huggingface, megatron, torchtitan
 from planner.imports.imported import Imported
 
-LARGEST = 2**20
+LARGEST = 2**18  # bytes; to take a script or YAML apart in words takes time that grows with the square of the longest
 KINDS = "a Megatron-LM command line or script, a torchtitan TOML, a DeepSpeed JSON or an accelerate YAML"
 
 
@@ -26,7 +26,7 @@ def read(path: str | Path) -> Imported:
 def _text(path: str | Path) -> str:
     """The text of a file."""
     try:
-        return wholefile.content(path, LARGEST, "is larger than 1 MiB, which no configuration is").decode("utf-8")
+        return wholefile.content(path, LARGEST, "is larger than 256 KiB, which no configuration is").decode("utf-8")
     except UnicodeDecodeError:
         raise FileError("cannot be read: it is not UTF-8 text", where=str(path)) from None
 

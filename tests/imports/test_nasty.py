@@ -91,8 +91,7 @@ def holds(text: str | dict[str, Any], where: str, model: str = "", *, more: bool
 def test_any_value_in_any_place_of_a_torchtitan_configuration(new: Any) -> None:
     """Each place of its tables holds each nasty value once."""
     for number, tables in enumerate(changed(TITAN, new)):
-        holds(tables, "x.toml", more=number % 5 == 0)
-        holds(tables, "x.toml", "llama-3.1-8b")
+        holds(tables, "x.toml", "" if number % 3 else "llama-3.1-8b", more=number % 5 == 0)
 
 
 @pytest.mark.parametrize("new", WRITTEN, ids=range(len(WRITTEN)))
@@ -117,8 +116,7 @@ def test_any_word_in_any_place_of_a_megatron_script(new: str) -> None:
     words = (MEGATRON.rstrip() + LAYOUT).split(" ")
     for number in range(len(words)):
         text = " ".join([*words[:number], new, *words[number + 1 :]])
-        holds(text, "x.sh", more=number % 5 == 0)
-        holds(text, "x.sh", "mixtral-8x7b")
+        holds(text, "x.sh", "" if number % 3 else "mixtral-8x7b", more=number % 5 == 0)
 
 
 @pytest.mark.parametrize("value", [*WRITTEN, datetime.date(2024, 1, 1)], ids=range(len(WRITTEN) + 1))

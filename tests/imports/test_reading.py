@@ -136,8 +136,8 @@ REFUSED = [
     (MEGATRON.replace("-parallel-size 2", "-parallel-size 0 --pipeline-model-parallel-layout 'Et|tL'"), "a.sh",
      "option --pipeline-model-parallel-size must be at least 1, not 0"),
     ("A=xxxxxxxx\n" + "".join(f"{b}=${a}${a}${a}${a}\n" for a, b in pairwise("ABCDEFGHIJKLMNO")) + MEGATRON, "a.sh",
-     "its variables come to more than 2,097,152 characters"),
-    ("A='" + "x" * 100_000 + "'\n" + "$A " * 100_000 + MEGATRON, "a.sh", "its variables come to more than 2,097,152 characters"),
+     "its variables come to more than 1,048,576 characters"),
+    ("A='" + "x" * 100_000 + "'\n" + "$A " * 100_000 + MEGATRON, "a.sh", "its variables come to more than 1,048,576 characters"),
     (json.dumps(DEEPSPEED)[:-1] + ', "odd": 2}', "ds.json", "key 'odd' stands there twice"),
     (TORCHTITAN.replace("70B\"", "70B\"\nconverters = 0.5"), "a.toml", "key 'converters' must be a list of texts, not 0.5"),
     (yaml.safe_dump(ACCELERATE | {"num_machines": 3}), "a.yaml", "num_processes 16 must be a multiple of num_machines 3"),
@@ -167,8 +167,8 @@ def test_what_is_no_file_of_text_is_refused(tmp_path: Path) -> None:
     for path, sentence in ((tmp_path, "cannot be read"), (tmp_path / "none", "no such file"), (tmp_path / "image.json", "not UTF-8 text")):
         with pytest.raises(FileError, match=sentence):
             read(path)
-    (tmp_path / "big.sh").write_bytes(b"#" * (2**20 + 1))
-    with pytest.raises(FileError, match="larger than 1 MiB"):
+    (tmp_path / "big.sh").write_bytes(b"#" * (2**18 + 1))
+    with pytest.raises(FileError, match="larger than 256 KiB"):
         read(tmp_path / "big.sh")
 
 

@@ -72,3 +72,22 @@ def test_bad_files_and_options_are_refused_in_one_sentence(tmp_path: Path, capsy
         assert out == ""
         assert len(err.splitlines()[-1:]) == 1
         assert "Traceback" not in err
+
+
+def test_what_such_a_file_cannot_hold_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With tensor parallelism a DeepSpeed file leaves sequence parallelism open: it stands as the stack has it, and that is said."""
+    path = tmp_path / "ds.json"
+    for tp, said in ((2, True), (1, False)):
+        path.write_text(json.dumps(DEEPSPEED | {"tensor_parallel": {"autotp_size": tp}, "zero_optimization": {"stage": 1}}))
+        run(["import", str(path), "--model", "llama-3.1-8b"])
+        assert ("--sequence-parallel no" in capsys.readouterr().err) == said
+
+
+def test_options_without_end_are_counted_not_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a thousand options that nobody knows stderr names twenty; the JSON has them all."""
+    path = script(tmp_path, MEGATRON + " ".join(f"--x{number} {'y' * 150}" for number in range(1000)))
+    run(["import", path, "--format", "json"])
+    out, err = capsys.readouterr()
+    lines = [line for line in err.splitlines() if line.startswith("not understood: ")]
+    assert len(lines) == 21 and lines[-1] == "not understood: 981 more" and max(map(len, lines)) < 200
+    assert len(json.loads(out)["not_understood"]) == 1001
