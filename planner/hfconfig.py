@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from planner import hfexperts, structured
+from planner import hfexperts, structured, wholefile
 from planner.architecture import Model
 from planner.errors import FieldError, FileError, Unsupported
 from planner.hffamilies import FAMILIES, KEYS, MULTIPLE_OF_HIDDEN, OWN_KEYS, SAME, SWITCHED, assumed
@@ -31,6 +31,7 @@ NOT_PLANNED = {
 }
 ATTENTION = ("full_attention", "sliding_attention", "chunked_attention")
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "albert", "electra", "deberta", "deberta-v2", "modernbert", "vit", "clip")
+LARGEST = 2**22  # bytes; labels and lists of modules make some of them long
 MOST_LAYERS = 10_000  # that a Model takes, and so
 NO_GLOBAL_LAYER = MOST_LAYERS  # every layer is local
 
@@ -90,14 +91,8 @@ def model_of(config: Config, name: str, where: str) -> Model:
 
 def _load(path: Path) -> dict[str, Any]:
     """The JSON object of a file; FileError with line and column where it is damaged."""
-    where = str(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise FileError(f"cannot be read: {error.strerror or error}", where=where) from None
-    except UnicodeDecodeError as error:
-        raise FileError(f"is not UTF-8 text (byte {error.start})", where=where) from None
-    return structured.json_object(text, where, "one JSON object, as a Hugging Face config.json does")
+    text = wholefile.text(path, LARGEST, f"is larger than {LARGEST:,} bytes; a config.json is a few thousand")
+    return structured.json_object(text, str(path), "one JSON object, as a Hugging Face config.json does")
 
 
 def _named_by(path: Path) -> str:

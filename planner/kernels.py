@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from planner.hardware import LARGEST_GPUS, Gemm, Gpu
 from planner.plaintext import quoted
 
 Floats = npt.NDArray[np.float64]
-LARGEST_FILE = 2**26  # bytes; the largest table known has 600,000
+LARGEST_FILE = 2**24  # bytes; the largest table known has 600,000
 TRAINING_SIDE = 256  # products whose m, n and k are all at least this are training shapes
 SMALL_WEIGHT = 0.5  # of the residual of any other product: without them nothing tells B, with full weight they bend the plateau
 LEAST_PRODUCTS = 12  # training shapes, twice the constants
@@ -143,45 +142,38 @@ def _read(path: str | Path, columns: Mapping[str, Column]) -> dict[str, npt.NDAr
     """The columns asked for; others, and blank lines, are let be. FileError for the first line that is not as it must be."""
     where, listed = str(path), ", ".join(columns)
     lines = _lines(path, listed)
-    first, header = lines[0] if lines else (1, [])
+    first, header = next(lines, (1, []))
     for name in columns:
         if header.count(name) != 1:
             told = "stands there twice" if name in header else "is missing"
             raise FileError(f"line {first} must name each of the columns {listed} once; '{name}' {told}", where=where)
-    if len(lines) == 1:
-        raise FileError(f"line {first + 1} must be a measured row of {listed}, but the table is empty", where=where)
+    places = {name: header.index(name) for name in columns}
     values: dict[str, list[Any]] = {name: [] for name in columns}
-    for line, cells in lines[1:]:
+    for line, cells in lines:
         if len(cells) != len(header):
             raise FileError(f"line {line} must have {len(header)} values, as line {first} names them, not {len(cells)}", where=where)
-        row = dict(zip(header, cells, strict=True))
         for name, (wanted, parse) in columns.items():
             try:
-                values[name].append(parse(row[name]))
+                values[name].append(parse(cells[places[name]]))
             except ValueError:
-                raise FileError(f"line {line}: {name} must be {wanted}, not {quoted(row[name])}", where=where) from None
+                raise FileError(f"line {line}: {name} must be {wanted}, not {quoted(cells[places[name]])}", where=where) from None
+    if not all(values.values()):
+        raise FileError(f"line {first + 1} must be a measured row of {listed}, but the table is empty", where=where)
     return {name: np.array(column) for name, column in values.items()}
 
 
-def _lines(path: str | Path, listed: str) -> list[tuple[int, list[str]]]:
-    """Number and cells of every line that is not blank; FileError where the file is no CSV in UTF-8."""
+def _lines(path: str | Path, listed: str) -> Iterator[tuple[int, list[str]]]:
+    """Number and cells of every line that is not blank, one at a time; FileError where the file is no CSV in UTF-8."""
     where = str(path)
+    beyond = f"is larger than {LARGEST_FILE:,} bytes; a table of {listed} is a few hundred thousand"
+    text = wholefile.text(wholefile.expanded(path), LARGEST_FILE, beyond).removeprefix("\ufeff")
+    reader = csv.reader(io.StringIO(text, newline=""))
     try:
-        with open(os.path.expanduser(path), "rb") as stream:
-            content = stream.read(LARGEST_FILE + 1)
-    except (OSError, ValueError) as error:
-        raise FileError(f"cannot be read: {wholefile.reason(error)}; it must be a CSV file of columns {listed}", where=where) from None
-    if len(content) > LARGEST_FILE:
-        raise FileError(f"is larger than {LARGEST_FILE:,} bytes; a table of {listed} is a few hundred thousand", where=where)
-    try:
-        reader = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""))
-        lines = [(reader.line_num, [cell.strip() for cell in cells]) for cells in reader]
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise FileError(f"line {line} is not UTF-8 text; save the table as UTF-8", where=where) from None
+        for cells in reader:
+            if any(stripped := [cell.strip() for cell in cells]):
+                yield reader.line_num, stripped
     except csv.Error as error:
         raise FileError(f"line {reader.line_num} is not CSV ({error}); it must hold values parted by commas", where=where) from None
-    return [(line, cells) for line, cells in lines if any(cells)]
 
 
 def _fit(model: Callable[[Floats], Floats], measured: Floats, bounds: list[tuple[float, float, float]], weights: Any = 1.0) -> Floats:

@@ -9,12 +9,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from planner import structured
+from planner import structured, wholefile
 from planner.errors import FileError
 from planner.plaintext import named, quoted
 
 LONGEST = 10_000  # characters of a text: a path that a model was read from is its source
 LISTED = 12  # of the keys known, in a sentence
+LARGEST = 2**18  # bytes of a preset; the largest shipped has some 4,000, the bands of estimates 20,000
 REQUIRED = object()  # the default of a key that has none
 
 
@@ -41,22 +42,17 @@ def own_keys(spec: type, other: Mapping[str, Key]) -> dict[str, Key]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a TOML file; FileError with the line where it is damaged. Not parsed again while the file is unchanged."""
-    try:
-        return _parsed(path, path.stat().st_mtime_ns)
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise FileError(f"cannot be read: {reason or error}", where=str(path)) from None
+    """The tables of a TOML file; FileError with the line where it is damaged.
+
+    Read each time and parsed once for what it holds: an edit within one tick of a file's clock, or under a clock set back, is seen.
+    """
+    return _parsed(wholefile.text(path, LARGEST, f"is larger than {LARGEST:,} bytes; a preset is a few thousand"), str(path))
 
 
 @lru_cache(maxsize=256)
-def _parsed(path: Path, stamp: int) -> dict[str, Any]:
-    """A file's tables; `stamp` is when it was last written, so that an edited file is read anew."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise FileError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
-    return structured.toml(text, str(path))
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    """The tables of a text, the same object for the same text and file."""
+    return structured.toml(text, where)
 
 
 def fill(table: Mapping[str, Any], keys: Mapping[str, Key], where: str) -> dict[str, Any]:

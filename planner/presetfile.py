@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,12 +15,13 @@ import tomli_w
 from planner import plaintext, presets, wholefile
 from planner.errors import FieldError, FileError
 from planner.kernels import FittedGemm
-from planner.keys import Key
+from planner.keys import LARGEST, Key
 from planner.plaintext import quoted
 from planner.presets import GEMM_KEYS, KEYS, ClusterPreset
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 FIRST = ("gpu", "gpus", "gpus_per_node", "link_domain", "link_gb_s", "nic_gbit_s", "host_memory_gib")  # in a file
+TOO_LARGE = f"is larger than {LARGEST:,} bytes, which no preset is, and is left as it is; move it away first"
 NOTHING = 1e-9  # a padding that a fit leaves at this is none
 UNIT = {key.field: key for key in KEYS["clusters"].values()}
 
@@ -91,7 +93,7 @@ def save(files: Mapping[Path, str]) -> None:
         for path, content in files.items():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                former[path] = path.read_text(encoding="utf-8") if path.is_file() else None
+                former[path] = wholefile.text(path, LARGEST, TOO_LARGE) if os.path.isfile(path) else None
             except (OSError, ValueError) as error:
                 raise FileError(f"cannot be written: {wholefile.reason(error)}", where=str(path)) from None
             wholefile.write(path, content)

@@ -1,13 +1,32 @@
-"""Files written whole or not at all: plan files, presets, predictions."""
+"""Files written whole or not at all, and read within a bound: plan files, presets, predictions, and all others."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import stat
+from itertools import islice
 from pathlib import Path
 
 from planner.errors import FileError
+
+READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)  # some are a system's own
+CHUNK = 2**20  # bytes read at once
+MOST_NAMES = 20_000  # in a folder that is looked into
+SAVED = "save what comes out of it to a file, and name that"
+KINDS = (
+    (stat.S_ISDIR, "a folder, not a file"),
+    (stat.S_ISFIFO, f"a pipe, not a file; {SAVED}"),
+    (stat.S_ISSOCK, f"a socket, not a file; {SAVED}"),
+    (stat.S_ISCHR, f"a device, not a file; {SAVED}"),
+    (stat.S_ISBLK, "a device, not a file"),
+)
+
+
+class NotRegular(ValueError):
+    """What is no regular file, in words."""
 
 
 def write(path: str | Path, text: str) -> None:
@@ -41,15 +60,103 @@ def write(path: str | Path, text: str) -> None:
 
 
 def content(path: str | Path, largest: int, beyond: str, refusal: type[FileError] = FileError) -> bytes:
-    """What a file holds, of `largest` bytes at most; `refusal`, with `beyond` where it is larger, says why it cannot be read."""
+    """What a regular file holds, of `largest` bytes at most; the one way by which tmplan reads a file.
+
+    `refusal` says in a sentence why it cannot be read, with `beyond` where it is larger. A pipe, a device, a socket or a folder is
+    refused and never waited for: what is at the path is asked before it is opened, for to open a device may set it going, and again
+    afterwards, for it may have been replaced.
+    """
     try:
-        with open(path, "rb") as stream:
-            found = stream.read(largest + 1)
-    except (OSError, ValueError) as error:
-        raise refusal(f"cannot be read: {reason(error)}", where=str(path)) from None
+        _regular(os.stat(path).st_mode)
+        handle = os.open(path, READING)
+        try:
+            _regular(os.fstat(handle).st_mode)
+            found = _bytes(handle, largest + 1)
+        finally:
+            os.close(handle)
+    except (OSError, ValueError, MemoryError) as error:
+        raise refusal(f"cannot be read: {_unread(path, error)}", where=str(path)) from None
     if len(found) > largest:
         raise refusal(beyond, where=str(path))
     return found
+
+
+def text(path: str | Path, largest: int, beyond: str, refusal: type[FileError] = FileError) -> str:
+    """The same as text in UTF-8; `refusal` names the byte that is none."""
+    try:
+        return content(path, largest, beyond, refusal).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise refusal(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+
+
+def _bytes(handle: int, most: int) -> bytes:
+    """What an open file holds, its first `most` bytes; a file that grows meanwhile, or says it is empty (/proc), is read all the same."""
+    parts: list[bytes] = []
+    while most and (part := os.read(handle, min(most, CHUNK))):
+        parts.append(part)
+        most -= len(part)
+    return b"".join(parts)
+
+
+def _regular(mode: int) -> None:
+    """Refuse what is no regular file."""
+    for is_kind, what in KINDS:
+        if is_kind(mode):
+            raise NotRegular(f"it is {what}")
+
+
+def _unread(path: str | Path, error: Exception) -> str:
+    """Why a file could not be read."""
+    if isinstance(error, NotRegular):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "there is no memory left for it"
+    if isinstance(error, UnicodeError):
+        return "its path holds characters that no file name can"
+    if isinstance(error, FileNotFoundError) and os.path.islink(path):
+        return "it is a link to a file that is not there"
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "it is a link that leads in a circle"
+    return reason(error)
+
+
+def there(path: str | Path) -> bool:
+    """Whether anything is at a path, be it a link to nothing; true as well where that cannot be told, so that reading it says why."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
+
+
+def names_in(folder: str | Path, ending: str) -> list[str]:
+    """The names in a folder that end so, sorted, but for hidden ones; empty where there is no folder.
+
+    FileError where it is none, cannot be looked into, or holds more than `MOST_NAMES`.
+    """
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in islice(entries, MOST_NAMES + 1)]
+    except (FileNotFoundError, NotADirectoryError):
+        if not there(folder):
+            return []
+        told = "it is a link to a folder that is not there" if os.path.islink(folder) else "it is no folder"
+        raise FileError(f"cannot be looked into: {told}", where=str(folder)) from None
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot be looked into: {_unread(folder, error)}", where=str(folder)) from None
+    if len(names) > MOST_NAMES:
+        raise FileError(f"cannot be looked into: it holds more than {MOST_NAMES:,} files", where=str(folder))
+    return sorted(name for name in names if name.endswith(ending) and not name.startswith("."))
+
+
+def expanded(path: str | Path) -> str:
+    """A path as a person types it, with ~ as their home folder; as it stands where no home can be told, so that reading it says why."""
+    try:
+        return os.path.expanduser(path)
+    except ValueError:  # no name of a user: it holds a null byte, or what is no text
+        return str(path)
 
 
 def reason(error: Exception) -> str:

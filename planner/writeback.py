@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from planner import presets
+from planner import presets, wholefile
 from planner.band import FILE
 from planner.errors import FileError
 from planner.fitting import Parameter
+from planner.keys import LARGEST
 
 CONSTANTS = Path(__file__).parent / "constants.py"
 
@@ -23,7 +24,9 @@ def places(parameter: Parameter) -> list[tuple[Path, str, float]]:
     name = parameter.attribute.rpartition(".")[2]
     keys = presets.GEMM_KEYS if "." in parameter.attribute else presets.KEYS[kind]
     key, scale = next((key, spec.scale) for key, spec in keys.items() if spec.field == name)
-    return [(file, key, scale) for file in sorted((presets.SHIPPED / kind).glob("*.toml")) if _concerns(parameter, file)]
+    folder = presets.SHIPPED / kind
+    files = [folder / file for file in wholefile.names_in(folder, ".toml")]
+    return [(file, key, scale) for file in files if _concerns(parameter, file)]
 
 
 def _concerns(parameter: Parameter, file: Path) -> bool:
@@ -38,7 +41,7 @@ def write(fitted: Mapping[Parameter, float]) -> int:
     changed = 0
     for parameter, value in fitted.items():
         for file, key, scale in places(parameter):
-            text = file.read_text(encoding="utf-8")
+            text = wholefile.text(file, LARGEST, f"is larger than {LARGEST:,} bytes")
             pattern = re.compile(rf"^(\s*{key}(?:: float)? = )[-+.\deE_]+", re.MULTILINE)
             if not pattern.search(text):
                 if parameter.owner == "gpu":

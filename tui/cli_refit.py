@@ -14,6 +14,7 @@ from planner.residuals import residuals
 from planner.rowfile import by_id, numbered_rows
 from planner.runcolumns import NEEDED
 from planner.score import Score
+from planner.wholefile import expanded, names_in
 from tui.cli import Answer, narrate
 
 ROWS = 250  # of one source group that a fit looks at: more of the same kind teach it nothing
@@ -78,17 +79,23 @@ def kernel_lines(folder: str) -> Iterator[str]:
     """The constants of matrix products and collectives fitted to the measured tables of a folder, and what they leave."""
     heads = f"{'t0, us':>8s} {'TFLOP/s':>8s} {'dm':>6s} {'dn':>6s} {'dk':>6s} {'TB/s':>6s} {'error %':>8s} {'FLOPs alone %':>14s}"
     yield f"{'matrix products':30s} {heads}"
-    for file in sorted(Path(folder).glob("gemm*.csv")):
+    for file in tables_in(folder, "gemm"):
         fit = kernels.fit_gemm(kernels.read_gemm(file))
         g = fit.gemm
         sizes = f"{g.pad_m:6.0f} {g.pad_n:6.0f} {g.pad_k:6.0f} {g.bytes_s / 1e12:6.2f}"
         errors = f"{100 * fit.error:8.1f} {100 * fit.flops_only_error:14.1f}"
         yield f"{flat(file.stem):30s} {g.overhead_s * 1e6:8.2f} {g.flops_s / 1e12:8.0f} {sizes} {errors}"
     yield f"{'collectives':30s} {'operation':>16s} {'ranks':>6s} {'GB/s':>8s} {'us':>6s} {'error %':>8s}"
-    for file in sorted(Path(folder).glob("nccl*.csv")):
+    for file in tables_in(folder, "nccl"):
         for c in kernels.fit_collectives(kernels.read_nccl(file)):
             rate = f"{c.bandwidth_bytes_s / 1e9:8.0f} {c.latency_s * 1e6:6.0f}"
             yield f"{flat(file.stem):30s} {c.operation:>16s} {c.ranks:6d} {rate} {100 * c.error:8.1f}"
+
+
+def tables_in(folder: str, prefix: str) -> list[Path]:
+    """The measured tables of one kind in a folder; FileError where that cannot be looked into."""
+    place = Path(expanded(folder))
+    return [place / name for name in names_in(place, ".csv") if name.startswith(prefix)]
 
 
 def unseen(rows: Sequence[Mapping[str, str]], data: Runs, rounds: int) -> Iterator[str]:

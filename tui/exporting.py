@@ -15,6 +15,7 @@ from planner.plaintext import named
 from planner.plan import Plan
 from planner.specs import Job
 
+LARGEST = 2**26  # bytes of a file that is overwritten, and put back if another of the same export cannot be written
 ENDING = re.compile(r"\.[A-Za-z]\w*$")  # of a file's name; the .1-405b of a model is none
 
 
@@ -41,7 +42,7 @@ def request(job: Job, plan: Plan, version: str) -> Request:
 
 def placed(exported: Exported, out: str) -> dict[Path, str]:
     """The files by the paths they go to: into a folder, or where there is one alone, to a file."""
-    path = Path(os.path.expanduser(out))
+    path = Path(wholefile.expanded(out))
     single = os.path.exists(path) and not os.path.isdir(path)  # no error where no system takes such a name: writing says so
     if len(exported.files) == 1 and (single or (not os.path.isdir(path) and not out.endswith(os.sep) and ENDING.search(path.name))):
         return {path: next(iter(exported.files.values()))}
@@ -58,7 +59,7 @@ def write(files: Mapping[Path, str], *, force: bool) -> None:
     if not force and (there := [str(path) for path in files if _regular(path)]):
         raise Exists(there)
     parents = {folder for path in files for folder in path.parents}
-    made = sorted((folder for folder in parents if not folder.exists()), key=lambda folder: len(folder.parts))
+    made = sorted((folder for folder in parents if not os.path.exists(folder)), key=lambda folder: len(folder.parts))
     done: list[Path] = []
     try:
         for folder in made:
@@ -75,10 +76,8 @@ def write(files: Mapping[Path, str], *, force: bool) -> None:
 
 def _content(path: Path) -> bytes | None:
     """What a file holds; None where there is none."""
-    try:
-        return path.read_bytes() if path.is_file() else None
-    except (OSError, ValueError) as error:
-        raise FileError(f"cannot be read, to be put back if need be: {wholefile.reason(error)}", where=str(path)) from None
+    beyond = f"is larger than {LARGEST:,} bytes: too large to be kept until all is written; move it away first"
+    return wholefile.content(path, LARGEST, beyond) if os.path.isfile(path) else None
 
 
 def _regular(path: Path) -> bool:

@@ -12,6 +12,7 @@ from textual.message import Message
 from planner.errors import TmplanError, fault
 from planner.plan import Plan
 from planner.specs import Job
+from planner.wholefile import expanded
 from tui import exporting
 from tui.editor import LineEdit
 from tui.keyboard import Keyboard
@@ -72,7 +73,7 @@ class Exporting(Keyboard):
         def done(text: str) -> str | None:
             if not text:
                 return "type the path of a folder"
-            out = os.path.abspath(os.path.expanduser(text)) + ("/" if text.endswith("/") else "")
+            out = os.path.abspath(expanded(text)) + ("/" if text.endswith("/") else "")
             self.give(Order(target, job, plan, out, f"{Path.cwd()}/"))
             return None
 

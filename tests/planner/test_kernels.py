@@ -126,10 +126,10 @@ def test_a_wrong_table_of_collectives_is_refused(tmp_path: Path, text: str, sent
 @pytest.mark.parametrize("read", [kernels.read_gemm, kernels.read_nccl])
 def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], Any]) -> None:
     """A missing file, a folder, a file that is not UTF-8 and one far too large are refused in a sentence."""
-    refused(read, tmp_path / "none.csv", "cannot be read: no such file or directory; it must be a CSV file of columns ")
-    refused(read, tmp_path, "cannot be read: is a directory; it must be a CSV file of columns ")
+    refused(read, tmp_path / "none.csv", "cannot be read: no such file or directory")
+    refused(read, tmp_path, "cannot be read: it is a folder, not a file")
     (tmp_path / "wide.csv").write_bytes(b"m,n\n1,2\n\xff\xfe\n")
-    refused(read, tmp_path / "wide.csv", "line 3 is not UTF-8 text; save the table as UTF-8")
+    refused(read, tmp_path / "wide.csv", "is not UTF-8 text (byte 8)")
     monkeypatch.setattr(kernels, "LARGEST_FILE", 10)
     (tmp_path / "large.csv").write_text(GEMM * 2, encoding="utf-8")
     refused(read, tmp_path / "large.csv", "is larger than 10 bytes; a table of ")

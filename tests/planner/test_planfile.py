@@ -196,7 +196,7 @@ def test_what_is_no_plan_file_at_all_is_refused(tmp_path: Path, content: bytes) 
 def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(PlanFileError, match="no such file"):
         read(tmp_path / "none.toml")
-    with pytest.raises(PlanFileError, match="is a directory"):
+    with pytest.raises(PlanFileError, match="it is a folder, not a file"):
         read(tmp_path)
     with pytest.raises(FileError, match="cannot be written"):
         write(tmp_path / "no" / "folder.toml", DOCUMENT)
@@ -210,8 +210,11 @@ def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> No
 def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     path = tmp_path / "plan.toml"
     path.write_text("old")
+    real = os.open
 
     def full(*args: Any, **kwargs: Any) -> Any:
+        if call == "open" and not args[1] & os.O_CREAT:  # of a preset, to be read
+            return real(*args, **kwargs)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, call, full)

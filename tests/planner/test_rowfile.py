@@ -107,8 +107,8 @@ def test_a_damaged_file_of_rows_is_refused_in_one_sentence(file: Any, content: s
         ('{"id": null}\n', "line 1 has no id"),
         ('{"id": true}\n', "line 1 has no id"),
         ('{"id": "a"}\n{"id": "b"}\n{"id": "a"}\n', "line 3 has the id 'a' of line 1; keep one"),
-        ("[" * 100_000, "line 1 cannot be read as JSON"),
-        ('{"id": ' + "1" * 5000 + "}", "line 1 cannot be read as JSON"),
+        ("[" * 100_000, "line 1 is nested too deep"),
+        ('{"id": ' + "1" * 5000 + "}", "line 1 holds a number of thousands of digits"),
     ],
     ids=["empty", "no JSON", "no id", "blank id", "null id", "boolean id", "id twice", "nested too deep", "too many digits"],
 )
@@ -120,7 +120,9 @@ def test_damaged_predictions_are_refused_in_one_sentence(file: Any, content: str
 
 
 @pytest.mark.parametrize("read", [read_rows, read_predictions])
-@pytest.mark.parametrize(("name", "says"), [("none.csv", "no such file or directory"), (".", "is a directory"), ("a\0b", "null byte")])
+@pytest.mark.parametrize(
+    ("name", "says"), [("none.csv", "no such file or directory"), (".", "it is a folder, not a file"), ("a\0b", "null byte")]
+)
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, read: Any, name: str, says: str) -> None:
     """A path that leads to no readable file is refused with the reason of the system."""
     with pytest.raises(FileError, match=f"cannot be read: .*{says}"):

@@ -270,7 +270,7 @@ def test_a_row_that_cannot_be_used_is_refused(bench: Bench, change: Mapping[str,
 def test_files_that_are_none_are_refused(bench: Bench) -> None:
     """A missing file, a folder, an empty file, one without steps: each in a sentence."""
     assert bench.refused(f"{bench.folder}/none.csv").endswith("none.csv: cannot be read: no such file or directory")
-    assert bench.refused(str(bench.folder)).endswith("cannot be read: is a directory")
+    assert bench.refused(str(bench.folder)).endswith("cannot be read: it is a folder, not a file")
     path = bench.folder / "mine.csv"
     path.write_text("")
     assert bench.refused(str(path)).endswith("mine.csv: is empty")

@@ -153,7 +153,7 @@ def test_a_file_that_is_none_of_runs_is_refused(desk: Desk, content: bytes | Non
 def test_a_folder_is_refused(desk: Desk) -> None:
     """A folder is no file of runs."""
     assert desk.run(str(desk.folder)) == 2
-    assert desk.err == f"tmplan: {desk.folder}: cannot be read: is a directory\n"
+    assert desk.err == f"tmplan: {desk.folder}: cannot be read: it is a folder, not a file\n"
 
 
 def test_a_misspelt_column_is_told(desk: Desk) -> None:
