@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from planner.fields import BY_KEY, FIELDS, parse
 from planner.inputs import Inputs, Recorded, Value, resolve
 from planner.keys import read_toml
 from planner.plaintext import quoted
+from planner.wholefile import expanded, there
 
 CLUSTER = tuple(f.key for f in FIELDS if f.group == "cluster")
 FORM = "PRESET or FILE, then what to set on it: dgx-b200,gpus=1024,nic_gbit_s=800"
@@ -50,8 +50,8 @@ def _named(inputs: Inputs, name: str) -> Inputs:
         return bare.with_all({"cluster": name.lower(), **gpus})
     if name.lower() in presets.names("gpus"):
         return bare.with_all({"gpu": name.lower(), **gpus})
-    path = Path(os.path.expanduser(name))
-    if not os.path.exists(path):  # False, not an error, for a name that no system takes
+    path = Path(expanded(name))
+    if not there(path):
         raise UnknownName("cluster, GPU or file", name, {*presets.names("clusters"), *presets.names("gpus")})
     table = read_toml(path)
     if "job" in table or "schema" in table:

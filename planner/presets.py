@@ -1,6 +1,6 @@
 """Presets: GPUs, cluster shapes, models and training stacks, one TOML file a thing, read into specs in base units.
 
-Shipped files lie beside this module, a user's own in `user_folder()`; where both have a name the user's counts. Keys carry
+`presetfolders` says where they lie; where a shipped one and a user's own have a name the user's counts. Keys carry
 their unit (`memory_mib`, `link_gb_s`, `nic_gbit_s`), specs do not. Every refusal is a FileError naming the file and the key.
 """
 
@@ -12,25 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import platformdirs
-
 from planner import hfconfig
 from planner.architecture import Model
 from planner.checks import checked
-from planner.errors import FieldError, FileError, UnknownName
+from planner.errors import FieldError, FileError, TmplanError, UnknownName
 from planner.hardware import Gemm, Gpu
 from planner.keys import Key, fill, own_keys, read_toml
 from planner.plaintext import quoted
+from planner.presetfolders import SHIPPED as SHIPPED
+from planner.presetfolders import find
+from planner.presetfolders import listed as listed
+from planner.presetfolders import names as names
+from planner.presetfolders import user_folder as user_folder
 from planner.specs import Selective, Stack
+from planner.wholefile import expanded
 
 T = TypeVar("T")
-KINDS = ("gpus", "clusters", "models", "stacks")
-SHIPPED = Path(__file__).parent / "presets"
 # What a GPU's [gemm] table does not give is derived from its peak and its memory: about what the measured ones reach.
 DERIVED_GEMM = {"overhead_us": 3.0, "peak_share": 0.82, "pad_m": 60.0, "pad_n": 60.0, "pad_k": 130.0, "hbm_share": 0.85}
 DERIVED_FLASH = 0.5
-# Other names by which a GPU is sold.
-ALSO = {"b200-sxm": "b200", "b300-sxm": "b300", "gb200-nvl72": "gb200", "gb300-nvl72": "gb300"}
 ACTIVATIONS = (
     "norm_in", "linear_in", "latent", "qkv", "scores", "attention_out", "dropout_masks", "mlp_hidden", "act_out",
     "router", "expert_in", "expert_hidden", "expert_act", "expert_out",
@@ -56,9 +56,11 @@ class ClusterPreset:
     calibrated_runs: int = 0
 
     def __post_init__(self) -> None:
-        """FieldError for a count that no cluster has."""
+        """FieldError for a count or a rate that no cluster has."""
         counts = {"gpus_per_node": (1, 65_536), "link_domain": (1, 65_536), "gpus": (1, 10_000_000), "calibrated_runs": (0, 1_000_000)}
-        checked(self, counts | {"pace": (0.05, 20), "host_pace": (0.05, 20)})
+        rates = {"link_bytes_s": (1e6, 1e15), "nic_bytes_s": (1e5, 1e15)}
+        told = {name: limits for name, limits in rates.items() if getattr(self, name) is not None}
+        checked(self, counts | told | {"host_memory_bytes": (2.0**30, 2.0**60), "pace": (0.05, 20), "host_pace": (0.05, 20)})
 
 
 NAME = {"name": Key("name", str, 1.0, None), "sources": Key("sources", list)}
@@ -95,24 +97,6 @@ GEMM_KEYS = {
 }  # fmt: skip
 
 
-def config_folder() -> Path:
-    """Where a user's own presets, themes and settings lie: the platform's place for them, or what TMPLAN_CONFIG names."""
-    named = os.environ.get("TMPLAN_CONFIG")
-    return Path(named) if named else platformdirs.user_config_path("tmplan")
-
-
-def user_folder() -> Path:
-    """Where a user's own presets lie: <kind>/<name>.toml below it."""
-    return config_folder() / "presets"
-
-
-def names(kind: str) -> tuple[str, ...]:
-    """The presets of a kind, shipped and the user's, sorted; no file is opened."""
-    if kind not in KINDS:
-        raise UnknownName("kind of preset", kind, KINDS)
-    return tuple(sorted({file.stem for folder in (SHIPPED, user_folder()) for file in (folder / kind).glob("*.toml")}))
-
-
 def gpu(name_or_path: str | Path) -> Gpu:
     """A GPU by name or file. FLOP/s, bytes, bytes/s."""
     return _spec("gpus", name_or_path, _gpu)
@@ -126,8 +110,8 @@ def cluster(name_or_path: str | Path) -> ClusterPreset:
 def model(name_or_path: str | Path) -> Model:
     """A model by name, by file, or from a Hugging Face config.json or the folder of one."""
     name = str(name_or_path)
-    path = Path(os.path.expanduser(name))
-    if name and len(name) < 200 and (path / "config.json").is_file() and name not in names("models"):
+    path = Path(expanded(name))
+    if name and os.path.lexists(path / "config.json") and name not in names("models"):
         return hfconfig.read(path / "config.json")  # a folder of a model as Hugging Face has it
     if name.lower().endswith(".json"):
         return hfconfig.read(path)
@@ -139,9 +123,21 @@ def stack(name_or_path: str | Path) -> Stack:
     return _spec("stacks", name_or_path, _stack)
 
 
+def every(kind: str, read: Callable[[str], T]) -> tuple[dict[str, T], tuple[str, ...]]:
+    """Every preset of a kind that `read` can read, by name, and a sentence for each that it cannot: a damaged one hides no other."""
+    specs: dict[str, T] = {}
+    left_out = []
+    for name in names(kind):
+        try:
+            specs[name] = read(name)
+        except TmplanError as error:
+            left_out.append(f"left out {name}: {error}")
+    return specs, tuple(left_out)
+
+
 def _spec(kind: str, name_or_path: str | Path, build: Callable[[dict[str, Any], str], T]) -> T:
     """Find the file, read it, and make the spec; whatever the spec refuses is told with the file's name."""
-    path = _find(kind, str(name_or_path))
+    path = find(kind, str(name_or_path))
     table = read_toml(path)
     if {"schema", "job", "space"} <= table.keys():
         raise FileError(f"is a plan file, not a {kind.removesuffix('s')}; open it with `tmplan FILE`", where=str(path))
@@ -164,34 +160,9 @@ def _made(kind: str, table: Mapping[str, Any], path: Path, build: Callable[[dict
         raise FileError(str(error), where="" if error.where else where) from None
 
 
-def _find(kind: str, name: str) -> Path:
-    """The file of a preset: a path as it stands, else the user's preset, else the shipped one, else any file of that name."""
-    if os.sep in name or "/" in name or name.lower().endswith((".toml", ".json")):
-        return Path(os.path.expanduser(name))
-    for folder in (user_folder(), SHIPPED):
-        if len(name) < 200 and (file := folder / kind / f"{name}.toml").is_file():
-            return file  # as most are named; to list the folders takes ten times as long
-    known = {stem.lower(): stem for stem in names(kind)}
-    asked = name.lower() if name.lower() in known or kind != "gpus" else ALSO.get(name.lower(), "")
-    if asked in known:
-        own = user_folder() / kind / f"{known[asked]}.toml"
-        return own if own.is_file() else SHIPPED / kind / f"{known[asked]}.toml"
-    if len(name) < 200 and name and Path(name).is_file():
-        return Path(name)
-    raise UnknownName(kind.removesuffix("s"), name, names(kind))
-
-
-def listed(kind: str, name_or_path: str | Path) -> str:
-    """The name under which `names` lists what a name or a path stands for; FileError for a file that lies in no preset folder."""
-    path = _find(kind, str(name_or_path))
-    if path.parent not in (SHIPPED / kind, user_folder() / kind):
-        raise FileError(f"is no preset; put it into {user_folder() / kind} and give its name", where=str(path))
-    return path.stem
-
-
 def table(kind: str, name: str) -> dict[str, Any]:
     """What the file of a preset says, key by key."""
-    return dict(read_toml(_find(kind, name)))
+    return dict(read_toml(find(kind, name)))
 
 
 def _gpu(values: dict[str, Any], where: str) -> Gpu:

@@ -13,7 +13,6 @@ from typing import Any
 
 from planner import presets
 from planner.architecture import Model
-from planner.errors import TmplanError
 
 # Fields of a Model that a column tells, and by which a preset is found; ffn only where the preset has a dense layer to use it.
 SIZES = ("layers", "hidden", "heads", "ffn", "vocab", "experts", "experts_per_token", "expert_ffn")
@@ -68,11 +67,7 @@ REPEATED = re.compile(r"\[([01](?:,[01])*)\](?:\*(\d{1,4}))?")
 def _mixtures(_folder: Path) -> Mapping[tuple[int, ...], tuple[Model, ...]]:
     """Presets of mixtures of experts by layers, hidden width and experts; read once for each folder of a user's own."""
     found: dict[tuple[int, ...], tuple[Model, ...]] = {}
-    for name in presets.names("models"):
-        try:
-            model = presets.model(name)
-        except TmplanError:  # a user's own that cannot be read is told of where it is asked for
-            continue
+    for model in presets.every("models", presets.model)[0].values():  # the command says what is left out
         if model.experts:
             key = (model.layers, model.hidden, model.experts)
             found[key] = (*found.get(key, ()), model)

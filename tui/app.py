@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError
+from planner.presetfolders import troubles
 from tui import bindings, config
 from tui.session import Session, State, take
 
@@ -42,6 +43,7 @@ def run(document: Document | None, path: Path | None, *, fresh: bool = False) ->
 
     settings = config.load()
     bindings.use(settings.keys)
+    notices = (*settings.faults, *troubles())
     session = take()
     state = opened(session, document, path, fresh=fresh)
     now = state.history.now.document
@@ -51,7 +53,7 @@ def run(document: Document | None, path: Path | None, *, fresh: bool = False) ->
     with contextlib.suppress(KeyboardInterrupt):  # ctrl+c before the keyboard is Textual's
         from tui.actions import Tmplan
 
-        program = Tmplan(now, planner=planner, state=state, session=session, theme=settings.theme, notices=settings.faults)
+        program = Tmplan(now, planner=planner, state=state, session=session, theme=settings.theme, notices=notices)
         program.expect(question, generation)
         program.run(mouse=False)
         planner.stop()

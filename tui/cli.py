@@ -113,7 +113,7 @@ def dispatch(argv: list[str]) -> Answer:
     if argv[0] in COMMANDS or argv[0] in ("--help", "--version"):
         return call(argv)
     word = argv[0]
-    if not word.startswith("-") and "." not in word and os.sep not in word and not os.path.exists(word):
+    if not word.startswith("-") and "." not in word and os.sep not in word and not os.path.lexists(word):
         raise UnknownName("command or file", word, COMMANDS)
     return call(["open", *argv])
 

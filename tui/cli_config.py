@@ -29,13 +29,13 @@ def settings(init: bool) -> Answer:
         narrate(f"tmplan: {fault}")
     if now.theme != found.theme:
         narrate(f"tmplan: {'NO_COLOR' if 'NO_COLOR' in os.environ else 'TMPLAN_THEME'} comes before the file: the theme is '{now.theme}'")
-    if not where.exists():
+    if not wholefile.there(where):
         narrate(f"tmplan: {where} is not there; `tmplan config --init` writes it")
     return Answer(template(found, str(where)), REFUSED if faults else DONE)
 
 
 def _init(where: Path) -> Answer:
-    if where.exists():
+    if os.path.lexists(where):
         raise FileError("is there already, and is left as it is; `tmplan config` prints it with every setting", where=str(where))
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
@@ -85,6 +85,8 @@ def list_themes(format: str) -> Answer:
     from tui import themes
 
     preferred, rows = config.load().theme, []
+    if told := themefiles.trouble():
+        narrate(f"tmplan: {told}")
     for name in themefiles.names():
         try:
             look = themes.load(name)

@@ -8,12 +8,15 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from planner import wholefile
+from planner import presets, wholefile
 from planner.errors import FieldError
 from planner.predict import predict
+from planner.presetfolders import troubles
 from planner.rowfile import Numbered, numbered_rows
 from planner.runcolumns import NEEDED, misspelt
+from planner.runrow import told
 from tui.cli import DONE, NO_PLAN, Answer, narrate
+from tui.cli_inputs import tell_left_out
 from tui.cli_plan import reporting
 
 SENTENCES = 8  # refusals told one by one; what is behind them is summed up
@@ -22,7 +25,7 @@ SENTENCES = 8  # refusals told one by one; what is behind them is summed up
 def estimate(path: str, out: str | None) -> Answer:
     """Predict every row of a file; the lines on stdout, or in the file `out`, and on stderr what became of the rows."""
     rows = read(path)
-    if out and os.path.exists(out) and os.path.samefile(os.path.expanduser(path), out):
+    if out and os.path.exists(out) and os.path.samefile(wholefile.expanded(path), out):
         raise FieldError("out", f"{out} is the file of the runs; name another for their predictions")
     predictions = predict(rows, progress=reporting(f"of {len(rows):,} rows done"))
     text = "".join(json.dumps(prediction, allow_nan=False) + "\n" for prediction in predictions)
@@ -43,6 +46,9 @@ def numbered(path: str, *needed: str) -> Numbered[dict[str, str]]:
     rows = numbered_rows(path, (*NEEDED, *needed))
     for sentence in misspelt(rows[0][1]):
         narrate(sentence)
+    tell_left_out(troubles())
+    if any(told(row, "experts") for _, row in rows):  # what columns leave open of these is sought among the presets
+        tell_left_out(presets.every("models", presets.model)[1])
     return rows
 
 

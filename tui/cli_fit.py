@@ -17,6 +17,7 @@ from planner.planfile import Document
 from planner.specs import Job
 from tui.aligned import aligned
 from tui.cli import DONE, NO_PLAN, Answer, narrate
+from tui.cli_inputs import tell_left_out
 from tui.data import as_json, printed
 from tui.pages import fit as page
 from tui.steptree import printed_trees
@@ -44,6 +45,7 @@ def fit(
         narrate(f"tmplan: TP {asked.tp}, {'the fewest GPUs that hold it' if fewest else 'the most its heads allow, and not enough'}")
     dtypes = (asked.dtype,) if "dtype" in serving else page.DTYPES
     found = page.found(job, asked, dtypes, contexts)
+    tell_left_out(found.left_out)
     code = DONE if found.fits else NO_PLAN
     if format == "json":
         return as_json(contract(found), code)
@@ -87,7 +89,8 @@ def lacking(found: page.Found) -> list[str]:
 
 def listed(job: Job, asked: Serving, format: str) -> Answer:
     """The presets that fit in some dtype, the largest first, with the longest context that fits and that they were trained for."""
-    room, known = inference.room_of(job), page.models()
+    room, (known, left_out) = inference.room_of(job), page.models()
+    tell_left_out(left_out)
     by_dtype = {
         dtype: {fit.model.name: fit for fit in inference.largest_first(known, room, replace(asked, dtype=dtype))} for dtype in page.DTYPES
     }

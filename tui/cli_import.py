@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from planner import planfile
+from planner import planfile, presets
 from planner.best import why_none
 from planner.checks import choice
 from planner.columns import BY_KEY, predictions, records
@@ -19,7 +19,7 @@ from planner.specs import Job
 from tui.aligned import aligned
 from tui.choosing import first
 from tui.cli import DONE, NO_PLAN, Answer, narrate
-from tui.cli_inputs import bounded, tell_notes, values_of, version
+from tui.cli_inputs import bounded, tell_left_out, tell_notes, values_of, version
 from tui.cli_plan import advised, job_values, searched, told_apart
 from tui.data import as_json
 from tui.tablekeys import table_keys
@@ -68,6 +68,8 @@ def document_for(found: Imported, given: Mapping[str, str | bool], where: str) -
 def tell(found: Imported, document: planfile.Document, given: Mapping[str, Any]) -> None:
     """On stderr: what the file is, what it did not tell, and what was not understood."""
     narrate(f"read as {found.framework}, stack {found.stack}")
+    if found.sizes and not (given.get("model") or found.job.get("model")):  # the model was sought among the presets
+        tell_left_out(presets.every("models", presets.model)[1])
     at = shown(document.inputs)
     values = {key: at[key][0] for key in ASSUMED if key not in document.inputs.values and key not in given}
     values |= {axis: document.space.text(axis) for axis in found.untold}

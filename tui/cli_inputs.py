@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from planner.errors import FieldError
 from planner.inputs import EXAMPLE, Inputs, Value, parse
 from planner.plaintext import quoted
+from planner.presetfolders import troubles
 from planner.space import AXES, Bounds, Space, parse_bounds
 from tui.cli import narrate
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from planner.planfile import Document
 
 Texts = Iterable[str] | None  # what a repeatable option was given
+LEFT_OUT = 8  # sentences on presets that are told one by one
 PAIRS = re.compile(r",(?=\s*[A-Za-z_]+\s*[<>]?=)")  # the comma before the next axis, not those between the values of one
 
 
@@ -36,10 +38,20 @@ def start(file: str | None, given: Mapping[str, str | bool], pin: Texts = None, 
     return document
 
 
+def tell_left_out(sentences: Iterable[str]) -> None:
+    """On stderr what of a person's own presets could not be read, and was not needed; a sentence a preset, the first of many."""
+    told = list(sentences)
+    for sentence in told[:LEFT_OUT]:
+        narrate(f"tmplan: {sentence}")
+    if len(told) > LEFT_OUT:
+        narrate(f"tmplan: left out {len(told) - LEFT_OUT:,} more; `tmplan models` and its like tell each")
+
+
 def tell_notes(documents: Iterable[Document]) -> None:
-    """On stderr what was assumed of the models of some documents, each sentence once."""
+    """On stderr which folders of presets cannot be looked into, and what was assumed of the models of some documents, each once."""
     from tui.document import notes
 
+    tell_left_out(troubles())
     for note in dict.fromkeys(note for document in documents for note in notes(document)):
         narrate(f"note: {note}")
 

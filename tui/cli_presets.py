@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from planner import parameters, presets
+from planner import parameters, presetfolders, presets
 from planner.checks import choice
-from planner.errors import TmplanError
 from planner.hardware import GIB
 from tui.aligned import aligned
 from tui.cli import Answer, narrate
@@ -68,12 +67,10 @@ def list_presets(kind: str, format: str) -> Answer:
     """Every preset of a kind. One that cannot be read is told on stderr and left out: it must not hide the others."""
     choice("format", format, ("table", "json"))
     read, row = LISTED[kind]
-    rows = []
-    for name in presets.names(kind):
-        try:
-            rows.append(row(read(name)) | {"name": name})
-        except TmplanError as error:
-            narrate(f"tmplan: left out {name}: {error}")
+    specs, left_out = presets.every(kind, read)
+    for told in (*presetfolders.troubles(), *left_out):
+        narrate(f"tmplan: {told}")
+    rows = [row(spec) | {"name": name} for name, spec in specs.items()]
     if format == "json":
         return Answer(json.dumps({"schema": 1, kind: rows}, indent=2) + "\n")
     return Answer(table(rows))

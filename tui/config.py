@@ -13,7 +13,8 @@ from pathlib import Path
 from planner.errors import TmplanError
 from planner.keys import read_toml
 from planner.plaintext import quoted, sentence
-from planner.presets import config_folder
+from planner.presetfolders import config_folder
+from planner.wholefile import there
 from tui import themefiles, themetable
 from tui.bindings import BINDINGS, Binding
 from tui.keymap import keymap
@@ -41,8 +42,8 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     told: Mapping[str, object] = {}
     faults: list[str] = []
     try:
-        told = read_toml(where) if where.is_file() or where.is_dir() else {}  # never waits for a pipe
-    except (TmplanError, OSError) as error:
+        told = read_toml(where) if there(where) else {}
+    except TmplanError as error:
         faults.append(f"{error}; the settings are the defaults")
     faults += [f"{where}: unknown key {quoted(key)}; known: {', '.join(KNOWN)}" for key in told if key not in KNOWN]
     theme, wrong = _theme(told.get("theme", themefiles.DEFAULT), environment, where)

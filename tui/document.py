@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from planner.architecture import Model
 from planner.columns import write_size
-from planner.errors import TmplanError
+from planner.errors import FieldError, TmplanError
 from planner.fields import JOB_GROUPS, load
 from planner.hardware import GIB, Gpu
 from planner.inputs import FIELDS, Field, model_of, parse, shown, stack_of, text
@@ -129,6 +129,8 @@ def about(key: str, name: str) -> str:
     """A few words on a preset, for the list it is chosen from; on one that cannot be planned, nothing."""
     try:
         spec = load(key, name)
+    except FieldError:
+        return "cannot be read; choosing it says why"
     except TmplanError:
         return ""
     if isinstance(spec, Model):

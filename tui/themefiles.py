@@ -8,16 +8,18 @@ from importlib.resources import files
 from pathlib import Path
 
 from planner.errors import FileError, UnknownName
-from planner.presets import config_folder
-from planner.wholefile import content
+from planner.presetfolders import config_folder
+from planner.wholefile import names_in, text
 
+SHIPPED = Path(str(files("themes")))
 DEFAULT, PLAIN = "dark", "ansi"
 LARGEST = 65_536  # bytes of a theme file: no theme is as long
+BEYOND = f"is larger than {LARGEST:,} bytes; a theme is a few hundred"
 
 
 def shipped() -> tuple[str, ...]:
     """The names of the themes that come with tmplan."""
-    return tuple(sorted(entry.name.removesuffix(".toml") for entry in files("themes").iterdir() if entry.name.endswith(".toml")))
+    return tuple(name.removesuffix(".toml") for name in names_in(SHIPPED, ".toml"))
 
 
 def folder() -> Path:
@@ -28,9 +30,18 @@ def folder() -> Path:
 def own() -> tuple[str, ...]:
     """The names of a person's own themes; none where the folder cannot be looked into."""
     try:
-        return tuple(sorted(file.stem for file in folder().glob("*.toml")))
-    except OSError:
+        return tuple(name.removesuffix(".toml") for name in names_in(folder(), ".toml"))
+    except FileError:
         return ()
+
+
+def trouble() -> str:
+    """Why a person's own themes are left out; empty where they are not."""
+    try:
+        names_in(folder(), ".toml")
+    except FileError as error:
+        return f"{error}; your own themes there are left out"
+    return ""
 
 
 def names() -> tuple[str, ...]:
@@ -45,15 +56,12 @@ def read(name: str) -> tuple[str, str]:
     if name not in own():
         return read_shipped(name)
     path = folder() / f"{name}.toml"
-    try:
-        return content(path, LARGEST, "is no theme: it is larger than any").decode("utf-8"), str(path)
-    except UnicodeDecodeError as error:
-        raise FileError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+    return text(path, LARGEST, BEYOND), str(path)
 
 
 def read_shipped(name: str) -> tuple[str, str]:
     """The same of a theme that comes with tmplan, whatever a person's own of that name says."""
-    return files("themes").joinpath(f"{name}.toml").read_text(encoding="utf-8"), f"{name}.toml"
+    return text(SHIPPED / f"{name}.toml", LARGEST, BEYOND), f"{name}.toml"
 
 
 def preferred(environment: Mapping[str, str] = os.environ, configured: str = DEFAULT) -> str:

@@ -39,11 +39,8 @@ class Imported:
 
 def preset_of(sizes: Mapping[str, Any]) -> str:
     """The preset whose sizes are those told; empty where none has them."""
-    for name in presets.names("models"):
-        model = presets.model(name)
-        if _alike(model, sizes):
-            return name
-    return ""
+    models, _ = presets.every("models", presets.model)  # one of the user's that cannot be read stops no other
+    return next((name for name, model in models.items() if _alike(model, sizes)), "")
 
 
 def _alike(model: Model, sizes: Mapping[str, Any]) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from planner import inference, presets
 from planner.columns import write_gib, write_size
-from planner.errors import TmplanError
 from planner.hardware import GIB
 from planner.inference import Fit, Room, Serving
 from tui.aligned import aligned
@@ -49,6 +48,7 @@ class Found:
     room: Room
     rows: tuple[Row, ...]
     steps: dict[str, Step]  # of the row of `serving`
+    left_out: tuple[str, ...] = ()  # presets that cannot be read, a sentence each
 
     @property
     def fits(self) -> bool:
@@ -64,25 +64,20 @@ def found(job: Job, serving: Serving, dtypes: Sequence[str] = DTYPES, contexts: 
     model, room = job.model, inference.room_of(job)
     inference.check_tp(model, serving.tp)
     contexts = contexts or [n for n in CONTEXTS if n <= model.max_positions] or [model.max_positions]
-    known, rows = models(), []
+    (known, left_out), rows = models(), []
     for dtype in dtypes:
         own = replace(serving, dtype=dtype)
         cells = tuple(inference.fit(model, room, replace(own, context=context)) for context in contexts)
         largest = next(inference.largest_first(known, room, own), None)
         rows.append(Row(cells, inference.fit(model, room, own), inference.smallest_tp(model, room, own), largest))
     steps = inference.explain(model, room, serving)
-    return Found(model, job.cluster.gpu.name, job.cluster.gpus_per_node, serving, room, tuple(rows), steps)
+    return Found(model, job.cluster.gpu.name, job.cluster.gpus_per_node, serving, room, tuple(rows), steps, left_out)
 
 
-def models() -> list[Model]:
-    """Every model there is a preset for; one that cannot be read is left out."""
-    read = []
-    for name in presets.names("models"):
-        try:
-            read.append(replace(presets.model(name), name=name))
-        except TmplanError:
-            continue
-    return read
+def models() -> tuple[list[Model], tuple[str, ...]]:
+    """Every model there is a preset for, and a sentence for each of those that cannot be read."""
+    read, left_out = presets.every("models", presets.model)
+    return [replace(model, name=name) for name, model in read.items()], left_out
 
 
 def work(subject: Subject) -> Found:
@@ -96,7 +91,8 @@ def draw(found: Found, width: int) -> list[Line]:
     """All lines: what is told, and the trees of the numbers at the dtype and context asked for."""
     s = found.serving
     head = writing.heading(f"where the numbers come from: {s.dtype}, {s.context:,} tokens")
-    return [*told(found, width), [], head, *trees(found.steps.values(), width)]
+    lacking = [line for text in found.left_out for line in sentence(text, width)]
+    return [*told(found, width), *lacking, [], head, *trees(found.steps.values(), width)]
 
 
 def told(found: Found, width: int) -> Iterator[Line]:
