@@ -99,6 +99,9 @@ def virtual_layers(job: Job, plan: Plan) -> Any:
 def dense_on(job: Job, plan: Plan, stage: Any) -> Any:
     """Of the first layers whose MLP is dense, those on a pipeline rank; count, shape of stage x plan."""
     first = job.model.dense_layers
+    if job.stack.uneven_stages == "flops":
+        before = layers_before(job, plan, stage)
+        return np.clip(first - before, 0, layers_before(job, plan, stage + 1) - before)
     base, extra, (embedding, _) = split_slots(job, plan)
     found: Any = 0 * stage
     for turn in range(min(first, int(np.max(plan.vpp, initial=1)))):
@@ -127,25 +130,41 @@ def dense_stage_layers(job: Job, plan: Plan, stage: Any, stage_layers: Any, spar
 
 
 def edge_stages(job: Job, plan: Plan) -> Any:
-    """First, second and last pipeline rank, and where dense layers come first the last that has any and the next (split by FLOPs: every
-    rank); ranks x plans.
+    """First, second and last pipeline rank, and where dense layers come first the last that has any and the next; ranks x plans.
 
     One of them is always the fullest, and the slowest: layers do not grow from the second rank on (split by FLOPs: the first holds as
-    many as any), in-flight micro-batches do not grow, and only the first and the last hold anything else.
+    many as any), in-flight micro-batches do not grow, and only the first and the last hold anything else. Split by FLOPs, longer and
+    shorter ranks take turns: behind dense layers the first of the longer ones is looked at too. How many ranks follows from the job
+    alone, never from the plans at hand: what some plans cost stands beside what others do.
     """
     pp = np.asarray(plan.pp)
-    edges = [np.zeros_like(pp), np.minimum(1, pp - 1), pp - 1]
+    last = pp - 1
+    edges = [np.zeros_like(pp), np.minimum(1, last), last]
     if job.model.experts and job.model.dense_layers:
-        most = int(pp.max(initial=1))
-        if job.stack.uneven_stages == "flops":  # longer and shorter stages take turns
-            return np.stack([np.zeros_like(pp), *(np.minimum(stage, pp - 1) for stage in range(2, most)), *edges[1:]])
-        base, extra, (embedding, _) = split_slots(job, plan)
-        reached = np.zeros_like(pp)
-        for stage in range(min(job.model.dense_layers + 2, most)):
-            before = stage * base + np.minimum(stage, extra) - embedding * (stage > 0)
-            reached = reached + ((before < job.model.dense_layers) & (stage < pp))
-        edges[2:2] = [np.clip(reached - 1, 0, pp - 1), np.minimum(reached, pp - 1)]
+        reached = dense_ranks(job, plan)
+        edges[2:2] = [np.clip(reached - 1, 0, last), np.minimum(reached, last)]
+        if job.stack.uneven_stages == "flops":
+            edges[2:2] = [longest_from(job, plan, reached)]
     return np.stack(edges)
+
+
+def dense_ranks(job: Job, plan: Plan) -> Any:
+    """How many pipeline ranks start with a dense layer, of those that come first; count, shape of the plans."""
+    pp, first = np.asarray(plan.pp), job.model.dense_layers
+    most, flops = int(pp.max(initial=1)), job.stack.uneven_stages == "flops"
+    base, extra, (embedding, _) = split_slots(job, plan)
+    reached = np.zeros_like(pp)
+    for stage in range(min(first + 2, most)):
+        before = layers_before(job, plan, stage) if flops else stage * base + np.minimum(stage, extra) - embedding * (stage > 0)
+        reached = reached + ((before < first) & (stage < pp))
+    return reached
+
+
+def longest_from(job: Job, plan: Plan, start: Any) -> Any:
+    """Split by FLOPs the first pipeline rank, from a rank of each plan on, that holds as many layers as any of them; 0 if none is left."""
+    stage = np.arange(int(np.max(plan.pp, initial=1)))[:, None]
+    held = layers_before(job, plan, stage + 1) - layers_before(job, plan, stage)
+    return np.argmax(np.where((stage >= start) & (stage < plan.pp), held, -1), axis=0)
 
 
 def largest(stages: Any) -> Any:

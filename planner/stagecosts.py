@@ -1,6 +1,6 @@
 """What pipeline stages cost for one micro-batch, and what a pipeline comes to before sharding: the second and third tier of an estimate.
 
-Three stages are enough to find the fullest and the slowest, five where dense layers come first (`split.edge_stages`).
+Three stages are enough to find the fullest and the slowest, five or six where dense layers come first (`split.edge_stages`).
 """
 
 from __future__ import annotations

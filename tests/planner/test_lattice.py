@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planner import stagecosts
+from planner import split, stagecosts
 from planner.axes import divisors
 from planner.plan import FIELDS, Column, Plan, columns_of
 from planner.rules import RULES, SENTENCES
@@ -172,7 +172,21 @@ def test_uneven_stages_are_taken_only_as_the_stack_takes_them() -> None:
     assert refused["stages"] > 0
 
 
-@pytest.mark.parametrize("stack", ["megatron-core", "torchtitan", "deepspeed"])
+def test_ranks_looked_at_follow_from_the_job_alone() -> None:
+    """Ten layers, the first three dense, and a head worth two, split by FLOPs: five ranks reach 2.4, 4.8, 7.2, 9.6, 12 layers' worth and
+    hold 3, 2, 3, 2, 0, two hold 6 and 4. Looked at are the first, the second, the first of the longest behind dense layers, the last
+    with a dense one, the next and the last: six of every plan, however many ranks the deepest beside it has."""
+    whole = mixture("deepseek-v3-671b", 10, stack="nanotron")
+    model = replace(whole.model, hidden=64, heads=1, kv_heads=1, head_dim=64, kv_rank=0, q_rank=0, rope_dim=0, v_dim=0, ffn=64, vocab=896)
+    job = replace(whole, model=model)
+    plans = Plan(**{name: np.array([getattr(Plan(), name)] * 3) for name in FIELDS} | {"pp": np.array([5, 2, 1])})
+    assert split.stage_layers(job, plans, np.arange(5)[:, None])[:, :2].T.tolist() == [[3, 2, 3, 2, 0], [6, 4, 0, 0, 0]]
+    assert split.dense_on(job, plans, np.arange(2)[:, None]).T.tolist() == [[3, 0], [3, 0], [3, 0]]
+    assert split.edge_stages(job, plans).T.tolist() == [[0, 1, 2, 0, 1, 4], [0, 1, 1, 0, 1, 1], [0, 0, 0, 0, 0, 0]]
+    assert split.edge_stages(job, plans.take(np.array([1, 2]))).tolist() == split.edge_stages(job, plans)[:, 1:].tolist()
+
+
+@pytest.mark.parametrize("stack", ["megatron-core", "torchtitan", "deepspeed", "nanotron"])
 @pytest.mark.parametrize(
     ("model", "layers"), [("deepseek-v3-671b", 4), ("deepseek-v3-671b", 10), ("glm-4.5-air-106b-a12b", 6), ("mixtral-8x7b", 7)]
 )

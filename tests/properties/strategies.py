@@ -59,7 +59,7 @@ def mixtures(draw: st.DrawFn) -> Job:
     """Jobs over mixtures of experts, latent attention and multi-token prediction, on stacks made to take them and every schedule."""
     name = draw(st.sampled_from(sorted(MIXTURES)))
     gpus = draw(st.sampled_from([4, 8, 16, 24, 48]))
-    stack = draw(st.sampled_from(["megatron-core", "nemo-tuned", "torchtitan"]))
+    stack = draw(st.sampled_from(["megatron-core", "nemo-tuned", "torchtitan", "nanotron"]))
     job = mixture(
         name,
         draw(st.sampled_from(MIXTURES[name])),

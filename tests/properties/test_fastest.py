@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -10,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner import fastest as quick
+from planner import presets
+from planner.errors import TmplanError
 from planner.evaluate import evaluate
 from planner.fastest import fastest, least_steady, least_step
 from planner.search import Cancelled, Result, search
 from planner.space import Space
 from planner.specs import Job
-from tests.planner.jobs import example, mixture
+from tests.planner.jobs import cut, example, mixture
 from tests.properties.strategies import SETTINGS, any_job, any_result, many
 
 TEXTS = {
@@ -40,6 +43,21 @@ def test_it_is_the_plan_that_the_search_ranks_first(job: Job, space: Space) -> N
     """Whatever is asked and bounded: the same plan, of plans that take alike the same one, and none where none fits."""
     result = search(job, space)
     assert fastest(job, space) == (result.plan(int(result.order[0])) if len(result.order) else None)
+
+
+@pytest.mark.parametrize("stack", presets.names("stacks"))
+def test_of_every_mixture_it_is_the_first_on_every_stack(stack: str) -> None:
+    """Every mixture that ships, cut to its dense layers and a few sparse ones, on every stack, however the stack divides layers."""
+    sizes = ((8, 16, 512), (48, 96, 1024), (64, 64, 2048))
+    models = [name for name in presets.names("models") if presets.model(name).experts]
+    for turn, (name, (gpus, batch, sequence)) in enumerate(product(models, sizes)):
+        try:
+            whole = example(model=name, stack=stack, gpus=gpus, global_batch=batch, sequence=sequence)
+        except TmplanError:  # the stack does not take it, and says so
+            continue
+        job = cut(whole, whole.model.dense_layers + 4 + turn % 5)
+        result = search(job)
+        assert fastest(job) == (result.plan(int(result.order[0])) if len(result.order) else None)
 
 
 @SETTINGS

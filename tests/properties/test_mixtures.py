@@ -74,7 +74,7 @@ def test_the_parameters_of_all_ranks_are_the_models(job: Job, data: st.DataObjec
 @pytest.mark.parametrize(
     ("name", "layers", "dense"), [("deepseek-v3-671b", 10, 3), ("deepseek-v2-lite-16b", 22, 4), ("glm-4.5-air-106b-a12b", 12, 5)]
 )
-@pytest.mark.parametrize("stack", ["megatron-core", "torchtitan"])
+@pytest.mark.parametrize("stack", ["megatron-core", "torchtitan", "nanotron"])
 def test_where_dense_layers_end_is_an_edge(name: str, layers: int, dense: int, stack: str) -> None:
     """Where first layers are dense and the head is small, some plans are slowest neither at an end nor on the second stage; the stages
     looked at hold the fullest and the slowest in every plan."""
