@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from planner.fields import BY_KEY
 from planner.inputs import Inputs, node_size, resolve, shown
@@ -84,8 +84,4 @@ def units(one: Input, before: int, plan: Plan) -> tuple[int, int]:
 def made(inputs: Inputs, one: Input, values: dict[str, float], factor: float) -> Job:
     """The job with one input changed; errors of its fields."""
     new = {key: round(value * factor) if BY_KEY[key].kind == "int" else value * factor for key, value in values.items()}
-    job = resolve(inputs.with_all(new))
-    if one.key == "peak" and job.cluster.gpu.flops_fp4:  # a rate that no field has
-        gpu = replace(job.cluster.gpu, flops_fp4=job.cluster.gpu.flops_fp4 * factor)
-        job = replace(job, cluster=replace(job.cluster, gpu=gpu))
-    return job
+    return resolve(inputs.with_all(new))

@@ -207,7 +207,8 @@ COLUMNS: tuple[Column, ...] = (
             lambda e: e.step * e.step_band.high),
     _figure("tokens_per_second_per_gpu", "tok/s", "tokens/s", 7, "tokens a second and GPU", lambda e: e.tokens_per_second_per_gpu,
             ascending=False),
-    _figure("mfu", "MFU", "share", 6, "model FLOP utilisation", lambda e: e.mfu, write_percent, ascending=False),
+    _figure("mfu", "MFU", "share", 6, "model FLOP utilisation, of the precision's dense peak", lambda e: e.mfu, write_percent,
+            ascending=False),
 )  # fmt: skip
 BY_KEY: Mapping[str, Column] = {c.key: c for c in COLUMNS}
 

@@ -21,8 +21,24 @@ Shape = tuple[Any, Any, Any]
 
 def narrow_gain(gpu: Gpu, precision: str) -> float:
     """How many times the 16-bit rate products in 8 or 4 bits reach on this GPU; 1 for 16 bits."""
-    nominal = {"fp8": gpu.flops_fp8, "fp4": gpu.flops_fp4}.get(precision, 0.0) / gpu.flops_bf16
-    return max(1.0, gpu.narrow_fraction * nominal)
+    return max(1.0, gpu.narrow_fraction * (gpu.units(precision) / gpu.flops_bf16)) if precision in ("fp8", "fp4") else 1.0
+
+
+def product_rate(gpu: Gpu, precision: str, gained: float = 1.0) -> float:
+    """Rate that large products near in training, with so much of what narrow numbers gain: never above their units' peak; FLOP/s."""
+    rate = gpu.gemm.training * gpu.gemm.flops_s * (1.0 + gained * (narrow_gain(gpu, precision) - 1.0))
+    return min(rate, gpu.units(precision))
+
+
+def pace(job: Job) -> float:
+    """Time of the device's work on this cluster over what the GPU's constants give, never so little that kernels would run above the
+    peak of their units or the memory's bandwidth; ratio.
+    """
+    if job.cluster.pace >= 1.0:
+        return job.cluster.pace
+    gpu = job.cluster.gpu
+    nearest = max(product_rate(gpu, precision) / gpu.units(precision) for precision in ("bf16", job.precision))
+    return max(job.cluster.pace, nearest, job.constants.hbm_fraction)
 
 
 @formula(
@@ -38,7 +54,7 @@ def gemm_seconds(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner:
 def gemm_body(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any, gained: float = 1.0) -> Any:
     """The same without its launch, with so much of what narrow numbers gain; seconds."""
     g = gpu.gemm
-    rate = g.training * g.flops_s * (1.0 + gained * (narrow_gain(gpu, precision) - 1.0))
+    rate = product_rate(gpu, precision, gained)
     flops = 2.0 * (m_rows + g.pad_m) * (n_columns + g.pad_n) * (k_inner + g.pad_k) / rate
     moved = 2.0 * (m_rows * n_columns + n_columns * k_inner + m_rows * k_inner) / g.bytes_s
     squares = (flops * flops) ** 2 + (moved * moved) ** 2
@@ -98,7 +114,7 @@ def linear_backward(job: Job, plan: Plan, tokens: Any) -> Any:
 @formula("κ_c · sum of t_g for the gradients of weights", "zerobubble23", "Section 2: the backward pass split in two")
 def weight_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
     """Of a layer's backward pass the gradients of weights, which zero-bubble schedules put off; seconds."""
-    return job.cluster.pace * weight_products(job, plan, tokens) + 0.0 * tokens
+    return pace(job) * weight_products(job, plan, tokens) + 0.0 * tokens
 
 
 def weight_products(job: Job, plan: Plan, tokens: Any) -> Any:
@@ -147,7 +163,7 @@ def attention_forward(job: Job, plan: Plan, tokens: Any, attention_flops: Any) -
     gpu = job.cluster.gpu
     slower = job.constants.flash_1_slower if job.attention == "flash-1" else 1.0
     fraction = gpu.flash3_fraction if job.attention == "flash-3" and gpu.flash3_fraction else gpu.flash_fraction
-    return gpu.gemm.overhead_s + slower * attention_flops / (fraction * gpu.gemm.training * gpu.gemm.flops_s)
+    return gpu.gemm.overhead_s + slower * attention_flops / min(fraction * gpu.gemm.training * gpu.gemm.flops_s, gpu.flops_bf16)
 
 
 @formula("2.5 · t_a with flash kernels; twice the products otherwise", "flash23", "Section 3.1")
@@ -199,13 +215,13 @@ def elementwise_backward(job: Job, plan: Plan, tokens: Any, layer_weights: Any) 
 @formula("κ_c · (t_m + t_a + t_e)", "korthikanti22", "Table 4 measures these for one layer")
 def layer_forward(job: Job, linear_forward: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
     """A layer's forward pass on the device; seconds."""
-    return job.cluster.pace * (linear_forward + attention_forward + elementwise_forward)
+    return pace(job) * (linear_forward + attention_forward + elementwise_forward)
 
 
 @formula("κ_c · (t_n + t_d + t_h)", "korthikanti22", "Table 4 measures these for one layer")
 def layer_backward(job: Job, linear_backward: Any, attention_backward: Any, elementwise_backward: Any) -> Any:
     """A layer's backward pass on the device; seconds."""
-    return job.cluster.pace * (linear_backward + attention_backward + elementwise_backward)
+    return pace(job) * (linear_backward + attention_backward + elementwise_backward)
 
 
 @formula("parts of the forward pass repeated under selective recompute", "korthikanti22", "Section 5")
@@ -216,7 +232,7 @@ def selective_repeat(job: Job, plan: Plan, tokens: Any, attention_forward: Any, 
     for part, seconds in linear_parts(job, plan, tokens).items():
         if repeat.get(part):
             total = total + repeat[part] * seconds
-    return job.cluster.pace * total
+    return pace(job) * total
 
 
 @formula("t_r under selective recompute, else 0", "korthikanti22", "Section 5")
@@ -261,7 +277,7 @@ def head_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
         + gemm_seconds(gpu, "bf16", tokens, hidden, entries)
         + (0.0 if job.frozen else gemm_seconds(gpu, "bf16", hidden, entries, tokens))
     )
-    return job.cluster.pace * products + 2.0 * job.stack.logits_bytes * tokens * entries / (job.constants.hbm_fraction * gpu.hbm_bytes_s)
+    return pace(job) * products + 2.0 * job.stack.logits_bytes * tokens * entries / (job.constants.hbm_fraction * gpu.hbm_bytes_s)
 
 
 @formula("(12 · T · h) / (η_h · B_h)", "tmplan", "lookup, its gradient added in fp32, by bytes")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from planner.best import Cancel, Found, Nothing, best, best_fitting, grown
 from planner.budget import Budget, budget, train_steps
-from planner.compute import narrow_gain
+from planner.compute import pace, product_rate
 from planner.errors import FieldError
 from planner.goodput import mtbf_seconds, restart_share
 from planner.inputs import Inputs, node_size, resolve, run_of
@@ -77,12 +77,12 @@ def least_step(job: Job) -> float:
 
     The time model gives a product that rate at best, and adds to it; attention, traffic and bubbles are left out.
     """
-    model, gemm = job.model, job.cluster.gpu.gemm
-    gain = max(narrow_gain(job.cluster.gpu, p) for p in ("bf16", job.precision))
+    model = job.model
+    rate = max(product_rate(job.cluster.gpu, p) for p in ("bf16", job.precision))
     kept = min(1.0, job.capacity) if job.capacity else 1.0  # a capacity below 1 drops tokens before their experts
     products = model.layers * attention_matrices(model) + kept * mlp_work(model)
     flops = (4.0 if job.frozen else 6.0) * products * job.global_batch * job.sequence  # frozen weights have no gradients
-    return job.cluster.pace * flops / (job.cluster.gpus * gemm.training * gemm.flops_s * gain)
+    return pace(job) * flops / (job.cluster.gpus * rate)
 
 
 def steps_of(job: Job, run: Run) -> float:

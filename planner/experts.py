@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from planner.collectives import all_to_all_seconds, gather_seconds, inside
-from planner.compute import gemm_body, gemm_seconds, trained_bytes
+from planner.compute import gemm_body, gemm_seconds, pace, trained_bytes
 from planner.formula import formula
 from planner.memory import WEIGHT_BYTES, kept_whole, optimizer_width
 from planner.plan import Plan
@@ -110,7 +110,7 @@ def host_sparse(job: Job, host_layer: Any) -> Any:
 @formula("t_dwf + κ_c · sum of t_gg for the gradients of weights", "zerobubble23", "Section 2: the backward pass split in two")
 def sparse_weight_seconds(job: Job, plan: Plan, around_weight_seconds: Any, expert_copies: Any) -> Any:
     """Of a sparse layer's backward pass the gradients of weights; seconds."""
-    return around_weight_seconds + job.cluster.pace * expert_weight_products(job, plan, expert_copies)
+    return around_weight_seconds + pace(job) * expert_weight_products(job, plan, expert_copies)
 
 
 def expert_weight_products(job: Job, plan: Plan, expert_copies: Any) -> Any:
@@ -143,7 +143,7 @@ def sparse_forward(job: Job, plan: Plan, around_forward: Any, experts_linear: An
     """A sparse layer's forward pass on the device; seconds."""
     own = routed_copies / job.model.experts_per_token
     moved = moved_seconds(job, plan, routed_copies, expert_copies, False)
-    return around_forward + job.cluster.pace * (experts_linear + router_seconds(job, plan, own, 1.0) + moved)
+    return around_forward + pace(job) * (experts_linear + router_seconds(job, plan, own, 1.0) + moved)
 
 
 @formula("t_bbf + κ_c · (2 · t_gx + 4 · t_g + (bytes read and written + 2 · g · P_x) / (η_h · B_h))", "gshard20", "Section 2.2")
@@ -155,7 +155,7 @@ def sparse_backward(job: Job, plan: Plan, around_backward: Any, expert_weights: 
     added = 2.0 * trained_bytes(job) * expert_weights / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
     moved = moved_seconds(job, plan, routed_copies, expert_copies, True) + added
     router = router_seconds(job, plan, routed_copies / job.model.experts_per_token, 2.0)
-    return around_backward + job.cluster.pace * (products + router + moved)
+    return around_backward + pace(job) * (products + router + moved)
 
 
 @formula("t_rf + parts of t_gx repeated under selective recompute", "tmplan", "the stack says which; Megatron-LM --recompute-modules")
@@ -165,7 +165,7 @@ def sparse_repeat(job: Job, plan: Plan, around_repeat: Any, experts_linear: Any,
     moved = moved_seconds(job, plan, routed_copies, expert_copies, False)
     act = 6.0 * expert_copies * job.model.expert_ffn / plan.etp / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
     again = repeat.get("experts", 0.0) * (experts_linear + moved) + repeat.get("expert_act", 0.0) * job.stack.elementwise * act
-    return around_repeat + job.cluster.pace * again
+    return around_repeat + pace(job) * again
 
 
 def nodes_visited(job: Job, nodes: Any) -> Any:

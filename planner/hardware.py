@@ -8,8 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.checks import checked
+from planner.errors import FieldError
 
 GIB = float(2**30)
+CACHED = 2.0  # times the memory's bandwidth that operands of products come at where caches hold some: 1.7 measured at most (A100)
+ROUNDED = 1.0001  # files hold five digits
 LARGEST_GPUS = 10_000_000
 
 
@@ -22,14 +25,14 @@ class Gemm:
     pad_m: float
     pad_n: float
     pad_k: float
-    bytes_s: float  # B: what it moves where memory bounds it
+    bytes_s: float  # B: what it moves where memory bounds it, from caches too
     training: float = 1.0  # share of P that training runs reach: power and clocks, kernels between
     source: str = ""
 
     def __post_init__(self) -> None:
         checked(self, {
             "overhead_s": (0, 1), "flops_s": (1e6, 1e21), "pad_m": (0, 1e6), "pad_n": (0, 1e6), "pad_k": (0, 1e6), "bytes_s": (1e6, 1e30),
-            "training": (0.01, 10),
+            "training": (0.01, 1),
         })  # fmt: skip
 
 
@@ -58,11 +61,31 @@ class Gpu:
 
     def __post_init__(self) -> None:
         checked(self, {
-            "flops_bf16": (1e9, 1e20), "flops_fp8": (0, 1e20), "flops_fp4": (0, 1e20), "memory_bytes": (GIB / 4, 2**50),
+            "flops_bf16": (1e9, 1e20), "flops_fp8": (0, 1e22), "flops_fp4": (0, 1e22), "memory_bytes": (GIB / 4, 2**50),
             "hbm_bytes_s": (1e8, 1e16),
             "link_bytes_s": (1e6, 1e15), "link_domain": (1, 65_536), "nic_bytes_s": (1e5, 1e15), "pcie_bytes_s": (1e6, 1e15),
             "flash_fraction": (0.01, 1.0), "narrow_fraction": (0.1, 1.3), "flash3_fraction": (0, 1.0), "board_w": (0, 1e6),
         })  # fmt: skip
+
+    def believable(self) -> Gpu:
+        """Itself; FieldError where its products would run above its peak, or take operands faster than caches let memory give them."""
+        rate, peak = self.gemm.training * self.gemm.flops_s / 1e12, self.flops_bf16 / 1e12
+        if rate > ROUNDED * peak:
+            told = f"[gemm] gives products {rate:,.5g} TFLOP/s (tflops x training_factor), above the peak of {peak:,.5g} (tflops_bf16)"
+            raise FieldError("gemm", f"{told}; lower the one or raise the other")
+        moved, bandwidth = self.gemm.bytes_s / 1e12, self.hbm_bytes_s / 1e12
+        if moved > ROUNDED * CACHED * bandwidth:
+            told = f"[gemm] tb_s must be no more than {CACHED:g} times the memory bandwidth, {CACHED * bandwidth:,.5g} TB/s here"
+            raise FieldError("gemm", f"{told}, not {moved:,.5g}")
+        return self
+
+    def units(self, precision: str) -> float:
+        """Dense peak of the units that multiply numbers of this precision, 0 if there are none; FLOP/s."""
+        return {"fp8": self.flops_fp8, "fp4": self.flops_fp4}.get(precision, self.flops_bf16)
+
+    def peak(self, precision: str) -> float:
+        """Dense peak of the fastest units that a job of this precision uses: in 8 or 4 bits bf16's too, for attention; FLOP/s."""
+        return max(self.flops_bf16, self.units(precision))
 
 
 @dataclass(frozen=True)

@@ -162,18 +162,19 @@ def _check_experts(preset: Model, changes: Mapping[str, Any]) -> None:
 
 
 def _gpu(inputs: Inputs, values: Mapping[str, Value]) -> Gpu:
-    """The GPU with its figures overridden; the rates of its GEMM fit grow with the peaks they were measured under."""
+    """The GPU with its figures overridden; the rates of its GEMM fit grow with the peaks they were measured under, and with the bf16 peak
+    those of narrower numbers, unless they are set too.
+    """
     preset = _load(inputs, "gpu", _name(inputs, "gpu"))
     assert isinstance(preset, Gpu)
     changes = _overrides("gpu", values)
     if not changes:
         return preset
-    gemm = replace(
-        preset.gemm,
-        flops_s=preset.gemm.flops_s * (changes.get("flops_bf16", preset.flops_bf16) / preset.flops_bf16),
-        bytes_s=preset.gemm.bytes_s * (changes.get("hbm_bytes_s", preset.hbm_bytes_s) / preset.hbm_bytes_s),
-    )
-    return replace(preset, **changes, gemm=gemm)
+    faster = changes.get("flops_bf16", preset.flops_bf16) / preset.flops_bf16
+    wider = changes.get("hbm_bytes_s", preset.hbm_bytes_s) / preset.hbm_bytes_s
+    gemm = replace(preset.gemm, flops_s=preset.gemm.flops_s * faster, bytes_s=preset.gemm.bytes_s * wider)
+    narrow = {"flops_fp8": preset.flops_fp8 * faster, "flops_fp4": preset.flops_fp4 * faster}
+    return replace(preset, **narrow | changes, gemm=gemm)
 
 
 def _cluster(inputs: Inputs, values: Mapping[str, Value]) -> Cluster:

@@ -34,9 +34,9 @@ OUTLIER = 0.05  # residuals (of a log ratio) well beyond this count by size, not
 # Times a message crosses each link of a ring, but for (n - 1) / n; of all but all_reduce the message is the whole over all ranks.
 PASSES = {"all_gather": 1.0, "all_reduce": 2.0, "alltoall": 1.0, "reduce_scatter": 1.0}
 RINGS = ("all_gather", "all_reduce", "reduce_scatter")  # what planner.collectives costs on a link
-PLATEAU_ALONE = Gemm(overhead_s=0.0, flops_s=1e12, pad_m=0.0, pad_n=0.0, pad_k=0.0, bytes_s=1e30)  # FLOPs and next to nothing else
+PLATEAU_ALONE = Gemm(overhead_s=0.0, flops_s=1e12, pad_m=0.0, pad_n=0.0, pad_k=0.0, bytes_s=1e16)  # FLOPs and next to nothing else
 BARE = Gpu(  # gemm_seconds reads nothing of it but its gemm
-    name="measured", vendor="", arch="", flops_bf16=1e12, flops_fp8=0.0, memory_bytes=2.0**30, hbm_bytes_s=1e12, link_bytes_s=1e11,
+    name="measured", vendor="", arch="", flops_bf16=1e20, flops_fp8=0.0, memory_bytes=2.0**30, hbm_bytes_s=1e16, link_bytes_s=1e11,
     link_domain=1, nic_bytes_s=1e10, pcie_bytes_s=1e10, gemm=PLATEAU_ALONE, flash_fraction=1.0,
 )  # fmt: skip
 

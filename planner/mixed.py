@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from planner.collectives import hop_seconds
-from planner.compute import gemm_seconds
+from planner.compute import gemm_seconds, pace
 from planner.formula import formula
 from planner.plan import Plan
 from planner.specs import Job
@@ -37,7 +37,7 @@ def mtp_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
     """What multi-token prediction adds to a micro-batch beside layers and heads, forward and backward; seconds."""
     gpu, hidden = job.cluster.gpu, float(job.model.hidden)
     own = tokens / plan.tp
-    return 3.0 * job.model.mtp_layers * job.cluster.pace * gemm_seconds(gpu, job.precision, own, hidden, 2 * hidden) + 0.0 * tokens
+    return 3.0 * job.model.mtp_layers * pace(job) * gemm_seconds(gpu, job.precision, own, hidden, 2 * hidden) + 0.0 * tokens
 
 
 @formula("ℓ_d · (t_f + t_b) + ℓ_x · (t_xf + t_xb) + (t_i if i = 0) + ((1 + L_m) · t_o + t_mtp at the head)", "narayanan21", "Section 2.2")

@@ -166,7 +166,7 @@ def table(kind: str, name: str) -> dict[str, Any]:
 
 
 def _gpu(values: dict[str, Any], where: str) -> Gpu:
-    return Gpu(**values | {"gemm": _gemm(values, where)})
+    return Gpu(**values | {"gemm": _gemm(values, where)}).believable()
 
 
 def _gemm(values: Mapping[str, Any], where: str) -> Gemm:

@@ -67,6 +67,9 @@ norm_kept            | κ_n | B      | bytes a hidden unit that each norm keeps 
 gate_kept            | κ_g |        | copies of the MLP's middle an unfused SwiGLU keeps
 gathered_kept        | κ_t |        | copies of a layer's input that stay gathered
 flops_bf16           | R   | FLOP/s | peak rate of the GPU
+flops_fp8            | R_8 | FLOP/s | peak rate of its fp8 units
+flops_fp4            | R_4 | FLOP/s | peak rate of its fp4 units
+precision_flops      | R_p | FLOP/s | peak rate of the GPU's fastest units that the precision uses
 flops_s              | R_g | FLOP/s | rate that large matrix products near
 training             | ρ   |        | share of that rate that training runs reach
 bytes_s              | B_g | B/s    | rate that memory-bound matrix products near

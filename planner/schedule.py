@@ -184,10 +184,20 @@ def needed_flops(job: Job) -> float:
     return adapter_flops(job, whole) if job.frozen else whole
 
 
-@formula("F / (t_step · W · R)", "palm22", "Appendix B")
+@formula("R, max(R, R_8) or max(R, R_4)", "palm22", "Appendix B: the peak that utilisation is of")
+def precision_flops(job: Job) -> float:
+    """Dense peak of the fastest units that the precision uses; FLOP/s a GPU."""
+    return job.cluster.gpu.peak(job.precision)
+
+
+@formula("min(F / (t_step · W · R_p), 1)", "palm22", "Appendix B")
 def mfu(job: Job, model_flops: Any, step_seconds: Any) -> Any:
-    """Model FLOPs utilisation, of the dense bf16 peak; ratio."""
-    return model_flops / (step_seconds * job.cluster.gpus * job.cluster.gpu.flops_bf16)
+    """Model FLOPs utilisation, of the dense peak of the fastest units the precision uses; ratio.
+
+    1 at most: no kernel runs above its peak, but the whole attention square is counted, of which causal kernels leave out half, and
+    experts' tokens that a capacity below 1 drops.
+    """
+    return np.minimum(model_flops / (step_seconds * job.cluster.gpus * precision_flops(job)), 1.0)
 
 
 @formula("B · s / (t_step · W)", "math101", "Compute Requirements")

@@ -205,7 +205,7 @@ class Job:
         for key, widths in (("gradient_bytes", (2, 4)), ("state_bytes", (1, 2, 4))):
             if getattr(self, key) not in widths:
                 raise FieldError(key, f"{key} must be one of {', '.join(map(str, widths))}, not {getattr(self, key)}")
-        if self.precision in ("fp8", "fp4") and not getattr(self.cluster.gpu, f"flops_{self.precision}"):
+        if self.precision in ("fp8", "fp4") and not self.cluster.gpu.units(self.precision):
             raise FieldError("precision", f"{self.cluster.gpu.name} has no {self.precision} units; use bf16 or fp16")
         if self.model.positions == "learned" and self.sequence > self.model.max_positions:
             raise FieldError(

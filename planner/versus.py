@@ -49,8 +49,7 @@ IN_ALL: Mapping[str, tuple[str, Callable[[Cluster, Job], float]]] = {  # what a 
 
 def peak(job: Job) -> float:
     """The dense rate of a GPU in the job's precision; FLOP/s."""
-    gpu = job.cluster.gpu
-    return {"fp8": gpu.flops_fp8, "fp4": gpu.flops_fp4}.get(job.precision, gpu.flops_bf16)
+    return job.cluster.gpu.units(job.precision)
 
 
 @formula("t_step", "tmplan", "of the same batch on the other cluster")

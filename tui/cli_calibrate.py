@@ -14,7 +14,7 @@ from planner import kernels, measured, presetfile, presets
 from planner.calibrate import FACTORS, calibrated, predicted
 from planner.errors import FileError
 from planner.fitting import Runs
-from planner.hardware import Gpu
+from planner.hardware import CACHED, Gpu
 from planner.kernels import FittedGemm
 from planner.measured import Link, Measured
 from planner.presets import ClusterPreset
@@ -114,12 +114,16 @@ def mean(errors: Any) -> float:
 
 
 def products(path: str, gpu: Gpu) -> FittedGemm:
-    """A GPU's matrix products as measured; FileError where they cannot be of it."""
+    """A GPU's matrix products as measured, held at its peak in training and at what caches add to its bandwidth, which a fit may pass;
+    FileError where they cannot be of it.
+    """
     fitted = kernels.fit_gemm(kernels.read_gemm(path))
     rate, peak = fitted.gemm.flops_s / 1e12, gpu.flops_bf16 / 1e12
     if rate > ABOVE * peak:
         raise FileError(f"its products near {rate:,.0f} TFLOP/s, {gpu.name} has a peak of {peak:,.0f}; is it of another GPU?", where=path)
-    return fitted
+    flops_s, bytes_s = gpu.flops_bf16 / gpu.gemm.training, CACHED * gpu.hbm_bytes_s
+    held = replace(fitted.gemm, flops_s=min(fitted.gemm.flops_s, flops_s), bytes_s=min(fitted.gemm.bytes_s, bytes_s))
+    return replace(fitted, gemm=held)
 
 
 def sources(found: Outcome, path: str, cluster: str | None, nccl: str | None, made: str) -> tuple[str, ...]:

@@ -273,3 +273,9 @@ def test_shown_says_what_was_set_and_what_a_preset_fills_in() -> None:
 
 def test_inputs_are_one_key_of_a_cache_however_they_came_about() -> None:
     assert len({EXAMPLE, EXAMPLE.with_("layers", 3).with_("layers", None), EXAMPLE.with_("attention", "")}) == 1
+
+
+def test_a_precision_without_units_is_refused() -> None:
+    """Units set to none are no units, on a GPU that has them as sold too."""
+    with pytest.raises(FieldError, match="h100-sxm has no fp8 units; use bf16 or fp16"):
+        resolve(EXAMPLE.with_all({"precision": "fp8", "tflops_fp8": 0.0}))

@@ -158,6 +158,26 @@ def test_a_gemm_nobody_measured_is_derived_and_says_so() -> None:
     assert "derived" in part.source
 
 
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        (("tflops = 832", "tflops = 1200"), r"\[gemm\] gives products 1,012 TFLOP/s .* above the peak of 989 \(tflops_bf16\); lower"),
+        (("tflops_bf16 = 989", "tflops_bf16 = 700"), r"products 701\.63 TFLOP/s .* above the peak of 700 \(tflops_bf16\)"),
+        (("tb_s = 2.9", "tb_s = 6.8"), r"tb_s must be no more than 2 times the memory bandwidth, 6\.7 TB/s here, not 6\.8"),
+        (("training_factor = 0.8433", "training_factor = 1.1"), "training must lie between 0.01 and 1, not 1.1"),
+        (("flash_fraction = 0.3398", "flash_fraction = 1.2"), "flash_fraction must lie between 0.01 and 1, not 1.2"),
+    ],
+)
+def test_a_gpu_whose_kernels_pass_its_peak_is_refused(tmp_path: Path, changed: tuple[str, str], says: str) -> None:
+    """A rate above the peak it is measured against, or a share above one, is a wrong number in the file: the file and the keys are told."""
+    text = (presets.SHIPPED / "gpus" / "h100-sxm.toml").read_text(encoding="utf-8")
+    assert changed[0] in text
+    own = write(tmp_path, text.replace(*changed))
+    with pytest.raises(FileError, match=says) as refused:
+        presets.gpu(own)
+    assert str(own) in str(refused.value)
+
+
 def test_experts_in_a_file_are_read(tmp_path: Path) -> None:
     """A model file that gives experts is a mixture of experts, without a width for dense layers where it has none."""
     model = presets.model(write(tmp_path, MODEL.replace("ffn = 256", "ffn = 0") + "experts = 8\nexperts_per_token = 2\nexpert_ffn = 64\n"))
