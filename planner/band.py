@@ -3,6 +3,9 @@
 The bands stand in `presets/bands.toml`, written by `tmplan refit`: for each kind of run the logarithms of measured over
 predicted between which the middle 80 % lie. The most similar kind with enough runs counts: the same stack, GPU architecture and
 size, then the same stack, then the same architecture, then all; a mixture of experts before all that its like.
+
+A band always reaches the estimate. Where nine of ten runs lay above what was predicted of them, or below, estimates of that kind are
+off to one side; the band ends at the estimate then, not short of it, and holds more runs than 80 of 100.
 """
 
 from __future__ import annotations
@@ -35,15 +38,26 @@ WIDEN = 1.3
 class Band:
     """The middle 80 % of measured over predicted, as factors; how many runs it rests on; which; and what sets two plans apart.
 
+    Of an estimate the band is from `low` to `high` times it: from the quantiles, or from the estimate where that lies beyond one.
     `apart` is the ratio of two predicted steps of one job below which the order of measured ones was as good as chance: half of the
     pairs of runs differ from their prediction by more.
     """
 
-    low: float
-    high: float
+    tenth: float  # quantiles of measured over predicted: 10 of 100 runs lie below the one, 10 above the other
+    ninetieth: float
     runs: int
     like: str
     apart: float
+
+    @property
+    def low(self) -> float:
+        """The lower end over the estimate: 1 at most."""
+        return min(self.tenth, 1.0)
+
+    @property
+    def high(self) -> float:
+        """The upper end over the estimate: 1 at least."""
+        return max(self.ninetieth, 1.0)
 
 
 def size(job: Job) -> str:
@@ -88,8 +102,8 @@ def band(job: Job, of: str = "step", table: Mapping[tuple[str, Kind], Band] | No
         found = replace(found, like=f"{found.like}, none with adapters")
     if not job.cluster.calibrated_runs or of != "step":
         return found
-    middle = (found.low * found.high) ** 0.5
-    return replace(found, low=found.low / middle, high=found.high / middle)
+    middle = (found.tenth * found.ninetieth) ** 0.5
+    return replace(found, tenth=found.tenth / middle, ninetieth=found.ninetieth / middle)
 
 
 @dataclass(frozen=True)

@@ -45,27 +45,27 @@ def over_bytes(device_bytes: Any, limit_bytes: Any) -> Any:
     return np.maximum(device_bytes - limit_bytes, 0.0)
 
 
-@formula("b_0 · M_d", "tmplan", "measured runs like it, the middle 80 % of measured over estimated")
+@formula("b_0 · M_d", "tmplan", "measured runs like it, the middle 80 % of measured over estimated and 1")
 def memory_low(device_bytes: Any, memory_band_low: Any) -> Any:
-    """Device memory that 10 of 100 measured runs like it stay below; bytes."""
+    """Device memory that at most 10 of 100 measured runs like it stay below; bytes."""
     return memory_band_low * device_bytes
 
 
-@formula("b_1 · M_d", "tmplan", "measured runs like it, the middle 80 % of measured over estimated")
+@formula("b_1 · M_d", "tmplan", "measured runs like it, the middle 80 % of measured over estimated and 1")
 def memory_high(device_bytes: Any, memory_band_high: Any) -> Any:
-    """Device memory that 10 of 100 measured runs like it go beyond; bytes."""
+    """Device memory that at most 10 of 100 measured runs like it go beyond; bytes."""
     return memory_band_high * device_bytes
 
 
-@formula("q_0 · t_step", "tmplan", "measured runs like it, the middle 80 % of measured over estimated")
+@formula("q_0 · t_step", "tmplan", "measured runs like it, the middle 80 % of measured over estimated and 1")
 def step_low(step_seconds: Any, step_band_low: Any) -> Any:
-    """A step that 10 of 100 measured runs like it stay below; seconds."""
+    """A step that at most 10 of 100 measured runs like it stay below; seconds."""
     return step_band_low * step_seconds
 
 
-@formula("q_1 · t_step", "tmplan", "measured runs like it, the middle 80 % of measured over estimated")
+@formula("q_1 · t_step", "tmplan", "measured runs like it, the middle 80 % of measured over estimated and 1")
 def step_high(step_seconds: Any, step_band_high: Any) -> Any:
-    """A step that 10 of 100 measured runs like it go beyond; seconds."""
+    """A step that at most 10 of 100 measured runs like it go beyond; seconds."""
     return step_band_high * step_seconds
 
 

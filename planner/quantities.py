@@ -267,14 +267,14 @@ usable_memory        | η_u |        | share of it that fragments leave
 headroom             | η_m |        | share of that kept free
 memory_fill          | M_f |        | device memory over its limit
 over_bytes           | M_v | B      | device memory beyond the limit
-memory_low           | M_0 | B      | device memory that 10 of 100 measured runs like it stay below
-memory_high          | M_1 | B      | device memory that 10 of 100 measured runs like it go beyond
-step_low             | t_s0 | s     | a step that 10 of 100 measured runs like it stay below
-step_high            | t_s1 | s     | a step that 10 of 100 measured runs like it go beyond
-memory_band_low      | b_0 |        | measured over estimated memory that 10 of 100 runs stay below
-memory_band_high     | b_1 |        | measured over estimated memory that 10 of 100 runs go beyond
-step_band_low        | q_0 |        | measured over estimated step that 10 of 100 runs stay below
-step_band_high       | q_1 |        | measured over estimated step that 10 of 100 runs go beyond
+memory_low           | M_0 | B      | device memory that at most 10 of 100 measured runs like it stay below
+memory_high          | M_1 | B      | device memory that at most 10 of 100 measured runs like it go beyond
+step_low             | t_s0 | s     | a step that at most 10 of 100 measured runs like it stay below
+step_high            | t_s1 | s     | a step that at most 10 of 100 measured runs like it go beyond
+memory_band_low      | b_0 |        | measured over estimated memory that at most 10 of 100 runs stay below
+memory_band_high     | b_1 |        | measured over estimated memory that at most 10 of 100 runs go beyond
+step_band_low        | q_0 |        | measured over estimated step that at most 10 of 100 runs stay below
+step_band_high       | q_1 |        | measured over estimated step that at most 10 of 100 runs go beyond
 host_bytes           | M_h | B      | host memory a node
 lora_rank            | r   |        | inner width of an adapter
 adapter_weights      | P_ad |       | parameters of a layer's adapters on a rank

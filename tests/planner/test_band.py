@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 
 from planner import presets
 from planner.band import ENOUGH, Residual, band, bands, covered, shipped, size, table
+from planner.columns import records
+from planner.errors import FieldError
 from planner.evaluate import evaluate
 from planner.plan import Plan
 from planner.search import search
@@ -39,6 +42,37 @@ def test_the_most_similar_kind_with_enough_runs_speaks() -> None:
     assert band(foreign, table=known).runs >= 100
     few = bands(table(made("megatron-core", "hopper", "one node", 0.05, ENOUGH - 1)))
     assert band(job, table=few).like == "all runs"
+
+
+def test_every_band_holds_its_estimate() -> None:
+    """Whatever the stack, the GPU, the size, experts or none, calibrated or not: no estimate lies outside the band printed beside it."""
+    assert any(found.tenth > 1 for found in shipped().values())  # kinds whose runs all but lay above their estimates
+    for stack, gpu, gpus, model in product(presets.names("stacks"), ("a100-80gb-sxm", "h100-sxm", "b200", "mi300x", "l40s"), (8, 64, 256),
+                                           ("llama-3.1-8b", "mixtral-8x7b")):  # fmt: skip
+        try:
+            job = example(stack=stack, gpu=gpu, gpus=gpus, model=model)
+        except FieldError:
+            continue
+        for own in (job, replace(job, cluster=replace(job.cluster, calibrated_runs=3))):
+            for of in ("step", "memory"):
+                found = band(own, of)
+                assert found.low <= 1 <= found.high and found.low < found.high
+    for found in shipped().values():
+        assert found.low <= 1 <= found.high
+    numbers = records(evaluate(example(model="llama-3.1-8b", gpu="a100-80gb-sxm", gpus=8, global_batch=64), Plan(tp=2, dp=4, zero=1)))[0]
+    assert numbers["step_low_seconds"] == numbers["step_seconds"] < numbers["step_high_seconds"]
+    assert numbers["memory_low_gib"] <= numbers["memory_gib"] <= numbers["memory_high_gib"]
+
+
+def test_a_band_that_lies_to_one_side_ends_at_the_estimate() -> None:
+    """Runs that all took longer than predicted, by 5 to 45 %: the band runs from the estimate up, and its other end is the quantile."""
+    errors = np.log(np.linspace(1.05, 1.45, 41))
+    slow = [Residual("step", "a", "hopper", "one node", float(e), "", f"m{i}") for i, e in enumerate(errors)]
+    found = bands(table(slow))["step", ("a", "hopper", "one node")]
+    assert found.low == 1.0 and found.high == pytest.approx(1.41, abs=0.01)
+    assert found.tenth == pytest.approx(1.09, abs=0.01)
+    fast = bands(table([replace(r, error=-r.error) for r in slow]))["step", ("a", "hopper", "one node")]
+    assert fast.low == pytest.approx(1 / 1.41, abs=0.01) and fast.high == 1.0
 
 
 def test_every_estimate_carries_its_band() -> None:

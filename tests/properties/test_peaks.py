@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from planner import compute, presets
 from planner.axes import divisors
+from planner.compute import attended
 from planner.errors import TmplanError
 from planner.plan import Plan
-from planner.schedule import attended, needed_flops
+from planner.schedule import needed_flops
 from planner.search import search
 from planner.space import Space
 from planner.specs import Job
