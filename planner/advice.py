@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from planner.columns import at_risk
 from planner.fastest import fastest
 from planner.hardware import GIB, LARGEST_GPUS
+from planner.order import figures
 from planner.plan import Plan
 from planner.search import Result, search
 from planner.space import Space
@@ -15,17 +17,18 @@ from planner.specs import Job
 
 @dataclass(frozen=True)
 class Advice:
-    """One change that makes plans fit: what to change, how many fit then, and the fastest of them in seconds a step."""
+    """One change that makes plans fit: what to change, how many fit then, the fastest of them in seconds a step, its risk."""
 
     change: str
     fit: int
     step_seconds: float
+    at_risk: bool = False  # the fastest fits, and the 80 % band of its memory does not
 
     @property
     def sentence(self) -> str:
         """The advice as a sentence."""
         plans = "plan fits" if self.fit == 1 else "plans fit"
-        return f"{self.change}: {self.fit:,} {plans}, the fastest at {self.step_seconds:.4g} s a step."
+        return f"{self.change}: {self.fit:,} {plans}, the fastest at {self.step_seconds:.4g} s a step{' (at risk)' * self.at_risk}."
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def advised(change: str, job: Job, space: Space, cancelled: Callable[[], bool] |
     if fastest(job, space, cancelled=cancelled) is None:  # sooner known than by a search, which looks for the nearest then
         return None
     again = search(job, space, cancelled=cancelled)
-    return Advice(change, len(again.order), float(again.step_seconds[again.order[0]]))
+    risky = bool(at_risk(figures(again, again.order[:1]))[0])
+    return Advice(change, len(again.order), float(again.step_seconds[again.order[0]]), risky)
 
 
 def more_gpus(job: Job, space: Space, cancelled: Callable[[], bool] | None) -> Advice | None:

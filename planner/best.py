@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from planner.advice import Nearest
+from planner.columns import at_risk
 from planner.costs import Estimate
 from planner.evaluate import evaluate
 from planner.fastest import fastest
+from planner.hardware import GIB
 from planner.plan import Plan
 from planner.search import Result, search, why_refused
 from planner.space import Space
@@ -58,6 +60,22 @@ class Found:
     def fits(self) -> bool:
         """Whether it fits the device, and the host where it offloads."""
         return bool(self.estimate.fits[0])
+
+    @property
+    def at_risk(self) -> bool:
+        """Whether it fits, and the 80 % band of its memory does not."""
+        return bool(at_risk(self.estimate)[0])
+
+    @property
+    def fit(self) -> str:
+        """Whether it fits, in words: fits, at risk, does not fit."""
+        return "at risk" if self.at_risk else "fits" if self.fits else "does not fit"
+
+    @property
+    def risk(self) -> str:
+        """What makes it at risk, in a clause; empty where it is not."""
+        high, limit = self.memory * self.estimate.memory_band.high / GIB, self.estimate.memory_limit / GIB
+        return f"at risk: the 80 % band of its memory reaches {high:.1f} GiB, the limit is {limit:.1f} GiB" if self.at_risk else ""
 
     @property
     def parts(self) -> dict[str, float]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 Plain = int | float | bool | str
+RISK = "?"  # before the memory of a plan at risk, wherever plans are listed
 SHARDING = ("none", "ZeRO-1", "ZeRO-2", "FSDP")  # by ZeRO stage
 SHORT_RECOMPUTE = ("none", "sel", "full", "first")
 SCHEDULE_NAMES = {"1f1b": "1F1B", "zb-h1": "ZB-H1", "zb-h2": "ZB-H2", "zb-v": "ZB-V", "dualpipev": "DualPipeV"}
@@ -53,6 +54,13 @@ class Column:
     def title(self) -> str:
         """The heading, right-aligned as its values are."""
         return self.heading.rjust(self.width)
+
+    def texts(self, estimate: Estimate) -> list[str]:
+        """One text for each row, right-aligned; memory with a sign before the figure where the plan is at risk."""
+        texts = [self.text(value) for value in self.values(estimate)]
+        if self.key != "memory_gib":
+            return texts
+        return [f"{RISK}{text.lstrip()}".rjust(self.width) if risky else text for text, risky in zip(texts, at_risk(estimate), strict=True)]
 
     def values(self, estimate: Estimate) -> Any:
         """A value for each row of the estimate, even where it is the same for all."""
@@ -170,6 +178,11 @@ def over(estimate: Estimate) -> Any:
     return (excess + abs(excess)) / 2  # never -0.0
 
 
+def at_risk(estimate: Estimate) -> Any:
+    """Whether each plan is at risk: it fits, and the 80 % band of its memory crosses the limit."""
+    return estimate.fits & (estimate.memory * estimate.memory_band.high > estimate.memory_limit)
+
+
 COLUMNS: tuple[Column, ...] = (
     _degree("tp", "TP", 3, "tensor parallel degree"),
     _degree("pp", "PP", 3, "pipeline stages"),
@@ -200,6 +213,7 @@ COLUMNS: tuple[Column, ...] = (
     _figure("over_gib", "Over", "GiB", 7, "device memory beyond the limit", over, write_over),
     _figure("host_gib", "Host", "GiB", 7, "host memory of a node that offload takes", lambda e: e.host / GIB, write_gib),
     Column("fits", "Fits", "", 4, "whether it fits the device memory", lambda e: e.fits, write_yes, bool, False),
+    Column("at_risk", "Risk", "", 4, "whether it fits, but its memory's 80 % band does not", at_risk, write_yes, bool),
     _figure("step_seconds", "Step s", "s", 7, "time of one step", lambda e: e.step),
     _figure("step_low_seconds", "Low s", "s", 7, "time of one step that at most 10 of 100 measured runs like it stay below",
             lambda e: e.step * e.step_band.low),

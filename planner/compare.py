@@ -54,7 +54,7 @@ def why_slower(first: Entry, other: Entry) -> str:
 def why_larger(first: Entry, other: Entry) -> str:
     """In one sentence how much more memory the other needs, for which purpose, and by which choice."""
     apart, whole = difference(first, other, "memory"), other.memory - first.memory
-    fit = "" if other.fits == first.fits else " and fits" if other.fits else " and does not fit"
+    fit = "" if other.fit == first.fit else " and is at risk" if other.at_risk else f" and {other.fit}"
     if abs(whole) < 0.05 * GIB:
         return f"{other.name} needs as much memory as {first.name}{fit}."
     words = "more" if whole > 0 else "less"

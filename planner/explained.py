@@ -24,7 +24,7 @@ from planner.split import edge_stages
 
 HEADLINES: Mapping[str, str] = {"memory": "memory_gib", "step": "step_seconds"}  # what explain has always called them
 FIRST = ("memory_gib", "step_seconds", "mfu", "tokens_per_second_per_gpu")
-OTHERS = ("sharding", "fits", "dp_shard", *FIELDS)  # columns that are chosen, or said of numbers that are explained
+OTHERS = ("sharding", "fits", "at_risk", "dp_shard", *FIELDS)  # columns that are chosen, or said of numbers that are explained
 
 
 @formula("η_u · (1 - η_m) · M_g", "tmplan", "what fragments leave of what the driver offers")

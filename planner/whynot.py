@@ -101,6 +101,8 @@ def _memory(found: WhyNot, own: Entry) -> Iterator[str]:
     which = "it" if found.plans == 1 else f"{found.fit:,} fit, and the best of them"
     if own.fits:
         yield f"{valid}; {which} needs {write_gib(own.memory / GIB)} GiB of {write_gib(limit / GIB)} GiB."
+        if own.at_risk:
+            yield f"It is {own.risk}."
         return
     none = "but does not fit" if found.plans == 1 else "but none fits; the nearest is told"
     if own.memory <= limit:

@@ -69,9 +69,11 @@ def misfit(found: Found) -> list[str]:
 
 
 def tell_misfit(found: Found) -> None:
-    """On stderr, that a plan does not fit, if so."""
+    """On stderr, that a plan does not fit, or is at risk, if so."""
     for sentence in misfit(found):
         narrate(sentence)
+    if found.at_risk:
+        narrate(f"this plan is {found.risk}")
 
 
 def named(document: Document, *, pinned: bool) -> Found | Lacking:
@@ -92,4 +94,5 @@ def headline(found: Found) -> str:
     degrees = ",".join(f"{axis}={write_bounds(axis, bounds)}" for axis, bounds in exactly(found.plan).bounds.items() if axis not in silent)
     record = records(found.estimate)[0]
     figures = ("memory_gib", "memory_limit_gib", "step_seconds", "tokens_per_second_per_gpu", "mfu")
-    return f"{degrees}  " + ", ".join(f"{key} {BY_KEY[key].write(record[key])}" for key in figures)
+    told = ", ".join(f"{key} {BY_KEY[key].write(record[key])}" for key in figures)
+    return f"{degrees}  {told}{'' if found.fit == 'fits' else f', {found.fit}'}"

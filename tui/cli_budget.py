@@ -96,7 +96,9 @@ def contract(document: Document, found: page.Found, spent: Sequence[Spent]) -> d
 
 def numbers(best: Best) -> dict[str, Any]:
     """What a plan's training comes to, as plain values; null where something was not told."""
-    return {key: value for key, value in asdict(best.budget).items() if key != "goodput"} | {"gpus": best.gpus}
+    return {key: value for key, value in asdict(best.budget).items() if key != "goodput"} | {
+        "gpus": best.gpus, "fits": best.found.fits, "at_risk": best.found.at_risk,
+    }  # fmt: skip
 
 
 def twice(found: Doubled) -> dict[str, Any]:

@@ -29,6 +29,7 @@ def compare(files: Sequence[str], plans: Sequence[str], given: Mapping[str, str 
         raise FieldError("plan", f"compare takes {len(LETTERS)} plans at most, not {len(asked)}")
     found: list[Entry] = []
     said: list[str] = []
+    said_of = {"fits": "", "at risk": ", which is at risk", "does not fit": ", which does not fit"}
     bounded = any(axis in given for axis in AXES)  # of a plan file too then the best within is meant
     documents = [document_from(file, given, pins) for _, file, pins in asked]
     tell_notes(documents)
@@ -37,7 +38,7 @@ def compare(files: Sequence[str], plans: Sequence[str], given: Mapping[str, str 
         if isinstance(chosen, Lacking):
             narrate(why := f"so there is nothing to compare: no plan is {name}")
             return Lacking((*chosen.advice, why)).answer(format, record(found, [name for name, _, _ in asked[: len(found)]]))
-        said.append(f"{letter} is {name}{'' if chosen.fits else ', which does not fit'}")
+        said.append(f"{letter} is {name}{said_of[chosen.fit]}")
         narrate(said[-1])
         found.append(entry(letter, chosen.job, chosen.plan))
     fits = any(each.fits for each in found)

@@ -86,7 +86,7 @@ def as_table(job: Job, rows: Mapping[str, Estimate]) -> str:
     """A line a plan, and in the last line how much shorter the best one's step is."""
     columns = [BY_KEY[key] for key in (*table_keys(job), "over_gib")]
     cells: list[Sequence[str]] = [["Plan", *(SPELL[name] for name in rows)]]
-    cells += [[c.title, *(c.text(c.values(estimate)[0]) for estimate in rows.values())] for c in columns]
+    cells += [[c.title, *(c.texts(estimate)[0] for estimate in rows.values())] for c in columns]
     lines = aligned(list(zip(*cells, strict=True)), left=(0,))
     if set(rows) == set(SPELL):
         today, best = (float(rows[name].step[0]) for name in SPELL)

@@ -12,9 +12,10 @@ from planner.band import band
 from planner.best import why_none
 from planner.broken import broken_rules
 from planner.checks import choice
-from planner.columns import BY_KEY, columns_for, find, predictions, records, write_size
+from planner.columns import BY_KEY, RISK, at_risk, columns_for, find, predictions, records, write_size
 from planner.errors import FieldError
 from planner.fields import JOB_GROUPS
+from planner.hardware import GIB
 from planner.inputs import BY_KEY as BY_FIELD
 from planner.inputs import Inputs, Value, resolve, shown
 from planner.order import ordered
@@ -47,6 +48,9 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
         narrate(unlisted(result))
     if result.alike:
         narrate(told_apart(result))
+    marked = f", marked {RISK} before GiB" if format in ("table", "markdown") else ""
+    for sentence in risks(estimate, marked):
+        narrate(sentence)
     advice = [] if result.counts.fit else advised(result)
     for sentence in advice:
         narrate(sentence)
@@ -128,6 +132,15 @@ def told_apart(result: search.Result) -> str:
     )
 
 
+def risks(estimate: search.Estimate, marked: str) -> list[str]:
+    """How many of the plans told are at risk, and how that is marked, in a sentence; nothing where none is."""
+    count, told = int(at_risk(estimate).sum()), len(estimate.plan)
+    if not count:
+        return []
+    limit = f"the 80 % band of memory crosses the limit of {estimate.memory_limit / GIB:.1f} GiB"
+    return [f"{count:,} of the {told:,} printed {'is' if count == 1 else 'are'} at risk{marked}: {limit}"]
+
+
 def saved(path: str, document: Document, result: search.Result, rows: Column) -> None:
     """Write the first row to a plan file; FieldError when there is none."""
     if not len(rows):
@@ -173,7 +186,7 @@ def csv_of(estimate: search.Estimate) -> str:
 def cells_of(job: Job, estimate: search.Estimate, every: bool) -> list[list[str]]:
     """The columns of a job's table as text, headings first; what a plan lacks to fit as a last column where all are printed."""
     columns = [BY_KEY[key] for key in (*table_keys(job), *(("over_gib",) if every else ()))]
-    return [[c.title, *(c.text(v) for v in c.values(estimate))] for c in columns]
+    return [[c.title, *c.texts(estimate)] for c in columns]
 
 
 def as_table(job: Job, estimate: search.Estimate, every: bool) -> str:

@@ -20,8 +20,8 @@ from tui.pages.sensitivity import Found, draw
 from tui.steptree import printed_trees
 
 HEADS = (  # of a change
-    *("input", "factor", "before", "after", "unit", "this_gain", "this_step_seconds", "this_fits", "best_gain", "best_step_seconds"),
-    *("this_why", "best_why"),
+    *("input", "factor", "before", "after", "unit", "this_gain", "this_step_seconds", "this_fits", "this_at_risk"),
+    *("best_gain", "best_step_seconds", "this_why", "best_why"),
 )
 
 
@@ -77,7 +77,7 @@ def record(found: Sensitivity, change: Change) -> dict[str, Any]:
     this, best = change.this, change.best
     values = (
         *(change.input.key, change.factor, change.before, change.after, change.unit),
-        *(this_gain, this.step if this else None, this.fits if this else None),
+        *(this_gain, this.step if this else None, this.fits if this else None, this.at_risk if this else None),
         *(best_gain, best.step if best else None),
         *(change.this_why, change.best_why),
     )

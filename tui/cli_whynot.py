@@ -32,6 +32,7 @@ def record(found: WhyNot) -> dict[str, Any]:
         "asked": {axis: found.asked.text(axis) for axis in found.asked.bounds},
         "valid": found.valid,
         "fits": bool(found.plan and found.plan.fits),
+        "at_risk": bool(found.plan and found.plan.at_risk),
         "broken": [{"rule": rule.sentence, "values": rule.values, "source": rule.source} for rule in found.broken],
         "refused": dict(found.refusing),
         "outside": list(found.outside),

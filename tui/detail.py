@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from planner.columns import (
+    at_risk,
     recompute_code,
     schedule_code,
     sharding_code,
@@ -129,7 +130,8 @@ class Detail(PagePane):
         memory = [(name, value, value / limit, "memory", write_gib(value / GIB)) for name, value in _parts(estimate.memory_parts)]
         total = one(estimate.memory)
         over = f", {write_gib((total - limit) / GIB)} too much" if total > limit else ""
-        head = f"memory {write_gib(total / GIB)} of {write_gib(limit / GIB)} GiB{over}"
+        risk = ", at risk" if at_risk(estimate)[0] else ""
+        head = f"memory {write_gib(total / GIB)} of {write_gib(limit / GIB)} GiB{over or risk}"
         digits = 1 if step >= 100 else 2 if step >= 1 else 3
         time = [(name, value, value / step, "figure", f"{value:.{digits}f}") for name, value in _parts(estimate.time_parts)]
         time += [(f"({name} hidden)", value, value / step, "dim", f"{value:.{digits}f}") for name, value in _parts(estimate.hidden)]

@@ -1,7 +1,7 @@
 """Filter expressions over the columns of the table: `mem<72 tp=8 recompute=full fits`.
 
 Terms stand side by side and all must hold. A term compares a column with a number (`<` `<=` `>` `>=` `=` `!=`), with one of
-several (`tp=4,8`), a range (`pp=2..8`) or a name (`sharding=fsdp`); a yes-or-no column stands alone (`fits`, `!fits`). A column
+several (`tp=4,8`), a range (`pp=2..8`) or a name (`sharding=fsdp`); a yes-or-no column stands alone (`fits`, `!risk`). A column
 goes by its key, its heading, or the start of its key.
 """
 
@@ -20,7 +20,7 @@ from planner.plaintext import named, quoted
 TERM = re.compile(r"(?P<key>[a-z][a-z0-9_/]*)(?P<op><=|>=|!=|==|=|<|>)(?P<value>[^<>=!]+)")
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
 NAMED = ("sharding", "recompute", "schedule")  # columns whose values are codes written as names
-YES_NO = ("fits", "sequence_parallel")
+YES_NO = ("fits", "at_risk", "sequence_parallel")
 
 
 @dataclass(frozen=True)

@@ -24,11 +24,14 @@ WRITING = (  # keys in braces, by the names of their bindings
         ("1,2,4", "one of these"),
         ("<=16  >=2  2..8", "at most, at least, from 2 to 8"),
     )),
+    ("Plans", (
+        ("?72.3", "GiB of a plan at risk: it fits, but the 80 % band of its memory crosses the limit"),
+    )),
     ("Filter", (
         ("mem<72 tp=8", "conditions side by side: all must hold"),
         ("pp=2..8 cp!=1 mb=1,2", "a range, a difference, one of several"),
         ("recompute=full sharding=fsdp", "by name"),
-        ("fits  !fits  sp", "yes or no"),
+        ("fits  !risk  sp", "yes or no"),
         ("mfu>40%", "a share, in percent"),
     )),
 )  # fmt: skip

@@ -186,10 +186,10 @@ class Table(LinePane):
 
         estimate = self.result.estimate(np.array(missing))
         keys = dict.fromkeys((*table_keys(self.result.job), *MORE, "over_gib", *self.wanted, self.view.column))
-        written = {key: (BY_KEY[key], BY_KEY[key].values(estimate)) for key in keys}
+        written = {key: BY_KEY[key].texts(estimate) for key in keys}
         for i, row in enumerate(missing):
             self._numbers[row] = (estimate, i)
-            self._texts[row] = {key: column.text(values[i]) for key, (column, values) in written.items()}
+            self._texts[row] = {key: texts[i] for key, texts in written.items()}
 
     def _recall(self, rows: list[int]) -> None:
         """What the rows were before, worked out for those not known yet."""

@@ -113,13 +113,18 @@ def told(found: Found, width: int) -> Iterator[Line]:
     ratio = f"{known.tokens / known.parameters:,.4g} a parameter{' that a token visits' if job.model.experts else ''}"
     yield from sentence(
         f"{job.model.name} ({write_size(job.model)}), {write_tokens(known.tokens)} tokens, {ratio}, on {job.cluster.gpus:,} "
-        f"{job.cluster.gpu.name}: {in_words(found.here.plan)}", width, "strong",
+        f"{job.cluster.gpu.name}: {_plan(found.here)}", width, "strong",
     )  # fmt: skip
     for part in (compute, money, more, in_time, served, failures):
         lines = list(part(found, width))
         if lines:
             yield []
             yield from lines
+
+
+def _plan(best: Best) -> str:
+    """A plan in words, and that it does not fit or is at risk."""
+    return in_words(best.plan) + ("" if best.found.fit == "fits" else f" ({best.found.fit})")
 
 
 def compute(found: Found, width: int) -> Iterator[Line]:
@@ -181,7 +186,7 @@ def more(found: Found, width: int) -> Iterator[Line]:
         return
     known = twice.best.budget
     price = f", {write(known.cost, '$')}" if known.cost is not None else ""
-    said = f"{write(known.elapsed_seconds, 's')}, {twice.speedup:.2f} times as fast{price}: {in_words(twice.best.plan)}"
+    said = f"{write(known.elapsed_seconds, 's')}, {twice.speedup:.2f} times as fast{price}: {_plan(twice.best)}"
     yield from sentence(said, width, "text", 2)
     if twice.stopped:
         yield from sentence(f"! no faster: {twice.stopped}", width, "bad", 2)
@@ -203,7 +208,7 @@ def in_time(found: Found, width: int) -> Iterator[Line]:
     if answer.best is not None:
         known = answer.best.budget
         price = f", {write(known.cost, '$')}" if known.cost is not None else ""
-        said = f"{some_gpus(answer.best.gpus)}: {write(known.elapsed_seconds, 's')}{price}: {in_words(answer.best.plan)}"
+        said = f"{some_gpus(answer.best.gpus)}: {write(known.elapsed_seconds, 's')}{price}: {_plan(answer.best)}"
         yield from sentence(said, width, "good", 2)
     else:
         near = answer.nearest

@@ -110,13 +110,18 @@ def part_rows(first: Entry, others: Sequence[Entry], kind: str, unit: str, scale
         return
     yield [(row(heads[kind], wholes, [], write), "strong" if kind != "hidden" else "title")]
     if kind == "memory":
-        fits = ["fits" if each.fits else "too much" for each in (first, *others)]
+        fits = [each.fit if each.fits else "too much" for each in (first, *others)]
         told = "".join(f"{fit:>{VALUE}}{'':>{APART}}" for fit in fits[1:]).rstrip()
-        yield [(f"   {'':<{LABEL - 3}}{fits[0]:>{VALUE}}{told}", "good" if all(each.fits for each in (first, *others)) else "bad")]
+        yield [(f"   {'':<{LABEL - 3}}{fits[0]:>{VALUE}}{told}", _role(fits))]
     most = [largest(first, other, kind) for other in others]
     for name in names:
         values = [part.get(name, 0.0) / scale for part in held]
         yield [(row("  " + name, values, [name == part for part in most], write), "text")]
+
+
+def _role(fits: Sequence[str]) -> str:
+    """The colour of a line that says which plans fit: that of the worst of them."""
+    return "bad" if "too much" in fits else "text" if "at risk" in fits else "good"
 
 
 def row(label: str, values: Sequence[float], marked: Sequence[bool], write: Callable[[float], str]) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from planner.best import Found
 from planner.columns import write_gib, write_percent
-from planner.evaluate import stages
+from planner.evaluate import evaluate, stages
 from planner.hardware import GIB
 from planner.words import in_words
 from tui.pages.writing import alike_stages, cut, heading, sentence, stacked
@@ -43,11 +44,13 @@ class Memory:
     plan: Plan
     stages: Sequence[dict[str, Any]]
     limit: float
+    risk: str  # what makes the plan at risk; empty where it is not
 
 
 def work(subject: Subject) -> Memory:
     """Every stage of the plan under the cursor."""
-    return Memory(subject.job, subject.plan, stages(subject.job, subject.plan), subject.job.memory_limit)
+    job, plan = subject.job, subject.plan
+    return Memory(job, plan, stages(job, plan), job.memory_limit, Found(job, plan, evaluate(job, plan)).risk)
 
 
 def draw(found: Memory, width: int) -> list[Line]:
@@ -103,6 +106,8 @@ def verdict(found: Memory, fullest: dict[str, Any], over: int, width: int) -> li
         return sentence(
             f"{told}: the fullest needs {write_gib(fullest['device'] / GIB)} GiB, {excess} GiB more than the limit.", width, "bad"
         )
+    if found.risk:
+        return sentence(f"{found.risk[0].upper()}{found.risk[1:]}.", width, "strong")
     free = write_gib((found.limit - fullest["device"]) / GIB)
     return sentence(f"It fits: the fullest stage leaves {free} GiB of {write_gib(found.limit / GIB)} free.", width, "good")
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.columns import write_figure, write_gib, write_percent
+from planner.columns import BY_KEY, RISK, at_risk, write_figure, write_gib, write_percent
 from planner.evaluate import evaluate
 from planner.hardware import GIB
 from planner.pareto import pareto
@@ -67,8 +67,10 @@ def draw(found: Found | None, width: int) -> list[Line]:
     if over:
         told += f" {over:,} of these {'does' if over == 1 else 'do'} not fit; of such the search keeps only those that might have."
     here = "  @ the plan under the cursor" if found.here else ""
+    risk = f"  {RISK} at risk: its 80 % band crosses it" if at_risk(found.estimate).any() else ""
     lines: list[Line] = [heading("memory against time"), *sentence(told, width), *chart(found, width)]
-    lines += sentence(f"o fits  x does not  · other plans  - limit {write_gib(found.estimate.memory_limit / GIB)} GiB{here}", width, "dim")
+    limit = f"{write_gib(found.estimate.memory_limit / GIB)} GiB"
+    lines += sentence(f"o fits  x does not  · other plans  - limit {limit}{risk}{here}", width, "dim")
     return [*lines, [], *listed(found, width)]
 
 
@@ -96,11 +98,11 @@ def chart(found: Found, width: int) -> list[Line]:
 def listed(found: Found, width: int) -> Iterator[Line]:
     """A line for each plan of the front: its step, how much slower that is than the fastest that fits, memory, the plan in words."""
     e = found.estimate
-    fits = np.flatnonzero(e.fits)
+    fits, memory = np.flatnonzero(e.fits), BY_KEY["memory_gib"].texts(e)
     best = float(e.step[fits[0]]) if len(fits) else float(e.step[0])
     yield [(f" {'step s':>8} {'slower':>7} {'GiB':>6}   plan", "dim")]
     for row in range(len(e.plan)):
         slower = float(e.step[row]) / best - 1
         step, apart = write_figure(float(e.step[row])), write_percent(slower) if slower else "-"
-        told, fit = f" {step:>8} {apart:>7} {write_gib(float(e.memory[row]) / GIB):>6}", bool(e.fits[row])
+        told, fit = f" {step:>8} {apart:>7} {memory[row]:>6}", bool(e.fits[row])
         yield [(cut(f"{told}{' ' if fit else '!'}  {in_words(e.plan.one(row))}", width - 1), "text" if fit else "bad")]

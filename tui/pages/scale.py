@@ -58,6 +58,8 @@ def _table(found: Ladder, width: int) -> Iterator[Line]:
     if found.fitted:
         least = found.fitted[0][0]
         yield from sentence(f"Eff: tokens/s a GPU over those at {some_gpus(least)}. {_days(found)}", width, "dim")
+        if risky := [f"{gpus:,}" for gpus, best in found.fitted if best.at_risk]:
+            yield from sentence(f"At risk, the 80 % band of memory crosses the limit, on GPUs: {', '.join(risky)}.", width, "dim")
 
 
 def _days(found: Ladder) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from planner.best import Found as Planned
 from planner.best import first
-from planner.columns import write_figure
+from planner.columns import RISK, write_figure
 from planner.sensitivity import FACTORS, Change, Sensitivity, sensitivity, span
 from planner.words import changed, in_words
 from tui.barchart import Bar, bars
@@ -45,7 +45,8 @@ def draw(drawn: Found, width: int) -> list[Line]:
     """A ranked chart for each factor, and what would help most."""
     found = drawn.told
     lines = sentence(f"this plan  {in_words(found.this.plan)}", width, hang=11)
-    lines += sentence(f"step {write_figure(found.this.step)} s{'' if found.this.fits else ', does not fit'}{_against(found)}", width)
+    fit = "" if found.this.fit == "fits" else f", {found.this.fit}"
+    lines += sentence(f"step {write_figure(found.this.step)} s{fit}{_against(found)}", width)
     for factor in found.factors():
         lines += [[], *_ranked(found, factor, width), []]
         lines += sentence(found.verdict(factor), width, "strong")
@@ -82,6 +83,8 @@ def _ranked(found: Sensitivity, factor: float, width: int) -> Iterator[Line]:
         yield from sentence(f"to the next value allowed: {'; '.join(f'{c.input.label} {span(c)}' for c in stepped)}", width, "dim")
     if any(c.this and not c.this.fits for c in changes):
         yield from sentence("! this plan does not fit then", width, "dim")
+    if any(made and made.at_risk for c in changes for made in (c.this, c.best)):
+        yield from sentence(f"{RISK} at risk then: the 80 % band of its memory crosses the limit", width, "dim")
     for who, whys in (("this plan", [c.this_why for c in changes]), ("best plan", [c.best_why for c in changes])):
         for why in dict.fromkeys(filter(None, whys)):
             of = ", ".join(c.input.label for c, told_of in zip(changes, whys, strict=True) if told_of == why)
@@ -93,7 +96,7 @@ def _cells(found: Sensitivity, change: Change, roomy: bool) -> str:
     out = ""
     for gain, made in zip(found.gains(change), (change.this, change.best), strict=True):
         text = f"{gain:+.1%}" if gain is not None else "fits" if made else "-"
-        mark = "!" if made and not made.fits else ""
+        mark = {"fits": "", "at risk": RISK, "does not fit": "!"}[made.fit] if made else ""
         out += f"{mark + text:>10}" + (f"{_step(made):>10}" if roomy else "")
     return out
 

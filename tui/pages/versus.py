@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from planner.against import FORM, against
-from planner.best import Found
+from planner.best import Found, Nothing
 from planner.columns import write_figure, write_gib, write_percent
 from planner.errors import FieldError
 from planner.hardware import GIB
@@ -48,8 +48,15 @@ def draw(pair: Pair, width: int) -> list[Line]:
     lines: list[Line] = [[(f" {line}", "title" if i in heads else "text")] for i, line in enumerate(cells)]
     lines.append([])
     for name, found in zip(names, (pair.ours, pair.theirs), strict=True):
-        lines += sentence(f"{name}: {in_words(found.plan) if isinstance(found, Found) else found.why}", width, hang=2)
+        lines += sentence(f"{name}: {_told(found)}", width, hang=2)
     return [*lines, [], *sentence(pair.verdict(), width, "strong")] if pair.both else lines
+
+
+def _told(found: Found | Nothing) -> str:
+    """A plan in words and whether it is at risk, or why there is none."""
+    if not isinstance(found, Found):
+        return found.why
+    return f"{in_words(found.plan)}{f'; {found.risk}' if found.at_risk else ''}"
 
 
 def _plans(pair: Pair) -> list[tuple[str, ...]]:
