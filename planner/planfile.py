@@ -13,13 +13,13 @@ Written whole or not at all; read back to the same numbers; refused with one sen
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import tomli_w
 
-from planner import plaintext, specfile, structured, wholefile
+from planner import placing, plaintext, specfile, structured, wholefile
 from planner.checks import FINITE
 from planner.errors import PlanFileError, TmplanError, Unsupported
 from planner.fields import BY_KEY, check
@@ -47,6 +47,15 @@ class Document:
     plan: Plan | None = None
     predictions: Mapping[str, Any] | None = None
     version: str = ""  # of the tmplan that made it
+    source: Source | None = field(default=None, compare=False, repr=False)  # the file it comes from, whatever was set on top of it
+
+
+@dataclass(frozen=True)
+class Source:
+    """A plan file as it was when it was read: what its bytes are told by (`placing.digest`), and the document they hold."""
+
+    digest: str
+    document: Document
 
 
 def dumps(document: Document) -> str:
@@ -67,9 +76,11 @@ def dumps(document: Document) -> str:
     return HEADER + plaintext.escaped(tomli_w.dumps(tables))
 
 
-def write(path: str | Path, document: Document) -> None:
-    """Write a plan file whole, or leave what was there untouched: FileError says why it could not be written."""
-    wholefile.write(path, dumps(document))
+def write(path: str | Path, document: Document, *, over: str | None = None) -> str:
+    """Write a plan file whole, or leave what was there untouched; what it is told by now. FileError and `over` as of wholefile.write."""
+    text = dumps(document)
+    wholefile.write(path, text, over=over)
+    return placing.digest(text.encode("utf-8"))
 
 
 def read(path: str | Path) -> Document:
@@ -78,9 +89,10 @@ def read(path: str | Path) -> Document:
     beyond = f"is larger than {LARGEST_FILE:,} bytes; a plan file is a few thousand"
     content = wholefile.content(path, LARGEST_FILE, beyond, PlanFileError)
     try:
-        return loads(content.decode("utf-8"), where=str(path))
+        document = loads(content.decode("utf-8"), where=str(path))
     except UnicodeDecodeError as error:
         raise PlanFileError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+    return replace(document, source=Source(placing.digest(content), document))
 
 
 def loads(text: str, where: str = "plan file") -> Document:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
-import secrets
 import stat
 from itertools import islice
 from pathlib import Path
 
+from planner import placing
 from planner.errors import FileError
+from planner.links import leads
 
 READING = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)  # some are a system's own
 CHUNK = 2**20  # bytes read at once
@@ -29,34 +29,37 @@ class NotRegular(ValueError):
     """What is no regular file, in words."""
 
 
-def write(path: str | Path, text: str) -> None:
+def write(path: str | Path, text: str, *, over: str | None = None, private: bool = False) -> None:
     """Write a file whole, or leave what was there untouched: FileError says why it could not be written.
 
-    A pipe or a device (/dev/null, /dev/stdout) is written to; nothing takes its place.
+    over: what may be overwritten, as `placing.held` told it (placing.NOTHING: no file may be there); Changed where something else is there.
+    private: for the user's eyes alone, in a folder of tmplan's own; a link there is replaced, not followed.
+    A pipe or a device (/dev/null, /dev/stdout) is written to; nothing takes its place. A disk is refused.
     """
-    temporary = ""
+    untouched = "; what was there is untouched"
     try:
-        target = Path(os.path.realpath(path))  # a link keeps pointing where it points
-        given = Path(path)
-        if given.exists() and not (given.is_file() or given.is_dir()):
-            given.write_text(text, encoding="utf-8", newline="\n")
+        content = text.encode("utf-8")
+        place = os.path.abspath(path) if private else leads(path)
+        kind = placing.kind(place)
+        if kind in (0, stat.S_IFREG) or private:
+            placing.put(path, place, content, over, private)
             return
-        name = target.parent / f".{target.name[:40]}.{secrets.token_hex(4)}.tmp"
-        handle = os.open(name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)  # the umask decides, as for any new file
-        temporary = str(name)
-        with open(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if target.exists():
-            os.chmod(temporary, target.stat().st_mode & 0o777)
-        os.replace(temporary, target)
+        if kind == stat.S_IFDIR:
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        if kind == stat.S_IFBLK:
+            raise OSError(errno.EINVAL, "it is a disk")
+        untouched = ""
+        placing.send(place, content)
     except (OSError, ValueError) as error:
-        raise FileError(f"cannot be written: {reason(error)}; what was there is untouched", where=str(path)) from None
-    finally:
-        if temporary:
-            with contextlib.suppress(OSError):  # gone when it took its place
-                os.unlink(temporary)
+        raise FileError(f"cannot be written: {reason(error)}{untouched}", where=str(path)) from None
+
+
+def replaces(path: str | Path) -> bool:
+    """Whether writing to a path would take the place of a file that is there; FileError where that cannot be seen."""
+    try:
+        return placing.kind(leads(path)) == stat.S_IFREG
+    except (OSError, ValueError) as error:
+        raise FileError(f"cannot be written: {reason(error)}", where=str(path)) from None
 
 
 def content(path: str | Path, largest: int, beyond: str, refusal: type[FileError] = FileError) -> bytes:

@@ -6,7 +6,6 @@ from planner import presets
 from tui import document as edits
 from tui.files import Files
 from tui.layout import FORMS, PANES
-from tui.prompt import Question
 
 
 class Tmplan(Files):
@@ -77,15 +76,9 @@ class Tmplan(Files):
     def action_help(self) -> None:
         """Every key, and how things are written."""
         self.help.open, self.help.top = True, 0
+        self.help.session = self.session.told if self.session else ""
         self.arrange()
 
     def action_paint(self) -> None:
         """Paint the whole screen, whatever line noise did to it."""
         self.repaint()
-
-    def action_leave(self) -> None:
-        """Quit; where no session keeps them, plans that were not written are asked about."""
-        if self.unsaved and self.path is not None and not (self.session and self.session.kept and not self.session.fault):
-            self.ask(Question(f"the changes to {self.path.name} are not written; quit all the same?", lambda yes: self.leave()))
-            return
-        self.leave()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from textual.message import Message
-from textual.timer import Timer
 
 from planner.columns import write_figure
 from planner.errors import FieldError, TmplanError
@@ -18,15 +15,13 @@ from planner.words import in_words
 from tui import document as edits
 from tui.before import Before
 from tui.bindings import key_of
-from tui.history import History, Kept
+from tui.history import Kept
+from tui.keeping import Keeping
 from tui.planning import Answer, Question
 from tui.rows import View
-from tui.showing import Showing
 
 if TYPE_CHECKING:
     from planner.best import Found
-
-REST = 2.0  # seconds after the last edit at which the session is written, however the program may end
 
 
 class Answered(Message):
@@ -37,7 +32,7 @@ class Answered(Message):
         self.answer = answer
 
 
-class Answering(Showing):
+class Answering(Keeping):
     """The program with plans."""
 
     back = 0  # the table compares with the moment so many edits back; 0: with none
@@ -45,14 +40,14 @@ class Answering(Showing):
     def start(self) -> None:
         """Show the document, and ask for its plans unless they were asked for before the program stood (tui.app)."""
         self.befores: dict[Kept, Before] = {}  # the plans of a moment's document, the latest
-        self._resting: Timer | None = None
         self._glimpsed = ""  # what was said of a search that goes on
         self._assumed: list[str] = []  # what was said to be assumed of the model
+        self.begin_keeping()
         self.show_document()
         self.planner.attach(self._receive)
         if self.question is None:
             self.plan()
-        self.say(*self.assumed())
+        self.say(self.session.note if self.session else "", *self.assumed())
 
     # ── edits ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -64,6 +59,7 @@ class Answering(Showing):
             changed = change(self.document)
         except TmplanError as error:
             form.refused[key] = (typed, str(error))
+            self.touch()
         else:
             form.refused.pop(key, None)
             self.replace(changed, f"{edits.BY_KEY[key].label} {old or '(none)'} → {edits.texts(changed)[key][0] or '(none)'}")
@@ -80,19 +76,8 @@ class Answering(Showing):
     def changed(self) -> None:
         """Another moment of the history is at hand: plan it, and keep the session soon."""
         self.plan()
-        with contextlib.suppress(TmplanError):
-            self.history.now.kept.text  # noqa: B018  (written down now: a preset's file that it rests on may be gone later)
-        if self.session and self.session.kept:
-            if self._resting is not None:
-                self._resting.stop()
-            self._resting = self.set_timer(REST, self.keep_aside)
-
-    def keep_aside(self) -> None:
-        """Write the session on a thread: a slow disk never holds the keyboard."""
-        session, state = self.session, self.state()
-        if session:
-            state.history = History(state.history.moments, state.history.at)
-            threading.Thread(target=session.write, args=(state, session.turn()), daemon=True).start()
+        self.take_down()
+        self.touch()
 
     # ── planning ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -75,7 +75,7 @@ def opened(session: Session, document: Document | None, path: Path | None, *, fr
     """The state to begin with. What was open before stays in the history of a document opened now: an undo brings it back."""
     from planner.inputs import EXAMPLE
     from planner.planfile import Document
-    from tui.history import History, Kept, Moment
+    from tui.history import History, Moment
     from tui.rows import View
 
     if fresh:
@@ -84,8 +84,7 @@ def opened(session: Session, document: Document | None, path: Path | None, *, fr
     if state is None:
         return State(History([Moment.of(document or Document(EXAMPLE), path)]))
     if document is not None:
-        kept = Kept(document)
-        state.history.push(Moment(kept, path, kept if path else None, f"opened {path.name}" if path else "started anew"))
+        state.history.opened(Moment.of(document, path, f"opened {path.name}" if path else "started anew"))
         state.chosen, state.view = document.plan, View()
         state.refused.clear()
     return state

@@ -65,7 +65,7 @@ def document_from(
     document = planfile.read(file) if file else planfile.Document(EXAMPLE)
     inputs = document.inputs.with_all(values_of({key: text for key, text in given.items() if key not in AXES}, document.inputs))
     space = bounded(document.space, pin, most, least, {axis: str(text) for axis, text in given.items() if axis in AXES})
-    return planfile.Document(inputs, space, document.plan, document.predictions, version())
+    return planfile.Document(inputs, space, document.plan, document.predictions, version(), document.source)
 
 
 def begin(

@@ -1,4 +1,4 @@
-"""Files: plan files written, opened, edited elsewhere and copied, and pictures of the screen."""
+"""Files: plan files opened and edited elsewhere, and pictures of the screen."""
 
 from __future__ import annotations
 
@@ -6,71 +6,23 @@ import os
 import shlex
 import signal
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 from textual.app import SuspendNotSupported
 
-from planner import planfile, wholefile
-from planner.columns import predictions
+from planner import placing, planfile, wholefile
 from planner.errors import TmplanError
 from planner.planfile import Document
 from tui.bindings import key_of
 from tui.editor import LineEdit
-from tui.history import Kept, Moment
-from tui.prompt import Prompt, Question
-from tui.reaching import Reaching
+from tui.history import Moment
+from tui.prompt import Prompt
 from tui.rows import View
+from tui.writing import EDITED, Writing
 
 
-class Files(Reaching):
+class Files(Writing):
     """The program with files."""
-
-    def action_write(self) -> None:
-        """Ask for a path and write the plan file there; another file is overwritten only after a yes."""
-        self.close_editor()
-        offered = str(self.path) if self.path else f"{self.name_offered()}.toml"
-
-        def done(text: str) -> str | None:
-            if not text:
-                return "type the path of the plan file"
-            path = Path(os.path.expanduser(text))
-            if os.path.exists(path) and (self.path is None or path.absolute() != self.path.absolute()):
-                self.ask(Question(f"{path} exists; overwrite it?", lambda yes: self.write_to(path)))
-                return None
-            return self.write_to(path)
-
-        self.ask(Prompt("write to", done, LineEdit.of(offered)))
-
-    def name_offered(self) -> str:
-        """A file name for a plan nobody has named."""
-        job = self.answer.job if self.answer else None
-        return f"{job.model.name}-{job.cluster.gpus}" if job else "plan"
-
-    def write_to(self, path: Path) -> str | None:
-        """Write the document with the plan under the cursor; a sentence if it cannot be."""
-        try:
-            written = self.document_written()
-            planfile.write(path, written)
-        except TmplanError as error:
-            self.foot.say(str(error), "bad")
-            return str(error)
-        kept = Kept(written)
-        if self.history.now.kept in self.befores:
-            self.befores[kept] = self.befores[self.history.now.kept]
-        self.history.change(replace(self.history.now, kept=kept, path=path, saved=kept))
-        self.show_status()
-        self.foot.say(f"wrote {path}", "good")
-        return None
-
-    def document_written(self) -> Document:
-        """The document as it goes into a file: with the plan under the cursor and what is predicted for it."""
-        current = self.current_plan()
-        if current is None:
-            return replace(self.document, plan=None, predictions=None)
-        from planner.evaluate import evaluate
-
-        return replace(self.document, plan=current[1], predictions=predictions(evaluate(*current)))
 
     def action_export(self) -> None:
         """Choose what to write the plan under the cursor for, then where."""
@@ -100,45 +52,21 @@ class Files(Reaching):
         """Another document in place of the present one, as an edit that can be undone."""
         for form in self.forms.values():
             form.refused.clear()
-        kept = Kept(opened)
-        self.history.push(Moment(kept, path, kept if path else None, label))
+        self.behind |= self.unwritten
+        self.history.opened(Moment.of(opened, path, label))
         self.table.chosen, self.view, self.back = opened.plan, View(), 0
         self.changed()
         self.show_document()
 
-    def action_copy(self) -> None:
-        """Copy the plan file: to the clipboard of your own terminal (OSC 52), and to a file, since not every terminal takes that."""
-        current = self.plan_to("copy")
-        if current is None:
-            return
-        try:
-            text = planfile.dumps(self.document_written())
-            path = self.beside("copied.toml")
-            wholefile.write(path, text)
-        except TmplanError as error:
-            self.foot.say(str(error), "bad")
-            return
-        self.copy_to_clipboard(text)
-        self.foot.say(f"copied to the clipboard, where the terminal takes OSC 52, and to {path}", "good")
-
-    def beside(self, name: str) -> Path:
-        """A file of this program's own, beside its session; in the folder for temporary files where there is none."""
-        import tempfile
-
-        session = self.session
-        if session and session.path:
-            return session.path.with_name(f"{session.path.stem}-{name}")
-        return Path(tempfile.gettempdir()) / f"tmplan-{os.getpid()}-{name}"
-
     def action_editor(self) -> None:
         """Open the plan file in $EDITOR and read it again."""
         self.close_editor()
-        path = self.beside("edited.toml")
+        path = self.beside(EDITED)
         kept = getattr(self, "_unread", "")  # what was typed there and could not be read: to be mended, not lost
         try:
             words = editor_words()
             before = kept or planfile.dumps(self.document_written())
-            wholefile.write(path, before)
+            wholefile.write(path, before, private=True)
             self.keep()  # while the editor is open nothing else would
             code = self.outside([*words, str(path)])
             text = wholefile.content(path, planfile.LARGEST_FILE, "is too large for a plan file").decode("utf-8", "replace")
@@ -187,10 +115,10 @@ class Files(Reaching):
                 return "type the path of the picture"
             path = Path(os.path.expanduser(text))
             try:
-                if path.exists():
-                    return f"{path} exists; type another path"
-                wholefile.write(path, picture)
-            except (TmplanError, OSError, ValueError) as error:
+                wholefile.write(path, picture, over=placing.NOTHING)
+            except placing.Changed:
+                return f"{path} exists; type another path"
+            except TmplanError as error:
                 return str(error)
             self.foot.say(f"wrote {path}", "good")
             return None

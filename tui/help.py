@@ -44,6 +44,7 @@ class Help(Overlay):
 
     def __init__(self) -> None:
         super().__init__("help")
+        self.session = ""  # where the session is kept, or why it is not
 
     def take(self, event: Key) -> bool:
         """Use a key; whether it is over: the key that opened it closes it too."""
@@ -51,14 +52,18 @@ class Help(Overlay):
 
     def content(self, width: int) -> list[Line]:
         if width < COLUMN * 2:
-            return [line for block in blocks(width) for line in (*block, [])][:-1]
+            return [line for block in self.blocks(width) for line in (*block, [])][:-1]
         room = width // 2
         left: list[Line] = []
         right: list[Line] = []
-        for block in blocks(room):
+        for block in self.blocks(room):
             (left if len(left) <= len(right) else right).extend((*block, []))
         both: list[Line] = [[*fit(a, room), *b] for a, b in zip_longest(left, right, fillvalue=())]
         return both[:-1]
+
+    def blocks(self, width: int) -> list[list[Line]]:
+        """All there is to say, what is of this program alone last."""
+        return blocks(width) + ([_block("The session", [("", self.session)], width)] if self.session else [])
 
 
 def blocks(width: int) -> list[list[Line]]:

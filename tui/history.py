@@ -6,11 +6,12 @@ they stay in the past, where undo finds them again, as in Emacs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from planner import planfile
+from planner import placing, planfile
 from planner.planfile import Document
 
 LIMIT = 200  # moments kept; the oldest are dropped
@@ -36,21 +37,35 @@ class Kept:
             self._text = planfile.dumps(self._document)
         return self._text
 
+    @property
+    def digest(self) -> str:
+        """What a file of that text is told by."""
+        return placing.digest(self.text.encode("utf-8"))
+
 
 @dataclass(frozen=True)
 class Moment:
-    """The document after an edit, the file it is of, what that file holds (None: never written), and what the edit was."""
+    """The document after an edit, the file it is of, what that file holds (None: never written), and what the edit was.
+
+    digest: what the file was told by (`placing.held`) when the document was read from it or written to it; nothing: there was none.
+    """
 
     kept: Kept
     path: Path | None = None
     saved: Kept | None = None
     label: str = ""
+    digest: str = ""
 
     @classmethod
-    def of(cls, document: Document, path: Path | None = None) -> Moment:
-        """A document as it is opened, from a file or from none."""
+    def of(cls, document: Document, path: Path | None = None, label: str = "") -> Moment:
+        """A document as it is opened, from a file or from none; what options set on top of a file is not in the file."""
         kept = Kept(document)
-        return cls(kept, path, kept if path else None)
+        if path is None:
+            return cls(kept, label=label)
+        source = document.source
+        if source is None:
+            return cls(kept, path, kept, label, kept.digest)
+        return cls(kept, path, kept if source.document == document else Kept(source.document), label, source.digest)
 
     @property
     def document(self) -> Document:
@@ -79,9 +94,20 @@ class History:
         del self.moments[: max(0, len(self.moments) - LIMIT)]
         self.at = len(self.moments) - 1
 
-    def change(self, moment: Moment) -> None:
-        """The moment at hand told anew, as after writing its file: no edit."""
+    def wrote(self, moment: Moment) -> None:
+        """The moment at hand was written to its file: no edit. Every moment of that file knows now what it holds."""
         self.moments[self.at] = moment
+        self._tell(moment, digest=True)
+
+    def opened(self, moment: Moment) -> None:
+        """A file was opened: an edit. Earlier moments of that file know what it holds, but were not made of that."""
+        self.push(moment)
+        self._tell(moment, digest=False)
+
+    def _tell(self, told: Moment, *, digest: bool) -> None:
+        for number, moment in enumerate(self.moments):
+            if told.path and moment.path and same(moment.path, told.path):
+                self.moments[number] = replace(moment, saved=told.saved, digest=told.digest if digest else moment.digest)
 
     def before(self, steps: int) -> Moment | None:
         """The moment so many edits before the one at hand, None where there is none."""
@@ -100,3 +126,11 @@ class History:
             return None
         self.at += 1
         return self.now
+
+
+def same(a: Path, b: Path) -> bool:
+    """Whether two paths are one, as they are written; not so where the folder they start from has gone."""
+    try:
+        return a == b or os.path.abspath(a) == os.path.abspath(b)
+    except OSError:
+        return False

@@ -7,6 +7,7 @@ from textual import events
 from planner.errors import TmplanError
 from tui import document as edits
 from tui.bindings import FORM, Binding, lookup
+from tui.keeping import Quit
 from tui.overlay import Overlay
 from tui.paging import Paging
 from tui.picker import Picker
@@ -24,20 +25,21 @@ class Keyboard(Paging):
     async def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
-        if event.key == "ctrl+c":
-            self.leave()
-            return
         try:
+            if event.key == "ctrl+c":
+                self.action_leave()
+                return
             self.take(event)
         except (TmplanError, OSError) as error:  # such as a folder that has gone meanwhile
             self.foot.say(str(error), "bad")
+        self.touch()
 
     def take(self, event: events.Key) -> None:
         """Hand a key to whoever it is for; where the terminal is too small to show anything, only the one that quits is for anybody."""
         binding = lookup(self.context, event.key)
-        if self.shows("small"):
+        if self.shows("small") and not isinstance(self.foot.prompt, Quit):
             if binding and binding.action == "leave":
-                self.leave()
+                self.action_leave()
         elif self.foot.prompt:
             self._take_prompt(self.foot.prompt, event)
         elif over := self.topmost:
@@ -61,6 +63,7 @@ class Keyboard(Paging):
     def perform(self, binding: Binding) -> None:
         """Do what a binding says."""
         getattr(self, f"action_{binding.action}")(*([binding.argument] if binding.argument else []))
+        self.touch()
 
     def jump(self, key: str) -> None:
         """A letter of a jump was pressed (tui.reaching)."""
@@ -98,6 +101,7 @@ class Keyboard(Paging):
                 edit.insert(event.text)
                 self.picker.at = 0  # another list
                 owner.redraw()
+                self.touch()
                 return
 
     def close_editor(self) -> None:

@@ -166,6 +166,7 @@ class Program(App[None], inherit_bindings=False):
     def state(self) -> State:
         """What is to outlive the program."""
         refused = {key: told for form in self.forms.values() for key, told in form.refused.items()}
+        refused |= {form.entry.key: (form.edit.text, LEFT) for form in self.forms.values() if form.edit and not form.edit.fresh}
         return State(self.history, list(self.pins), self.view, self.columns, refused, self.table.chosen)
 
     def keep(self) -> None:

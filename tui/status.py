@@ -18,6 +18,7 @@ class Status:
 
     file: str = ""
     changed: bool = False
+    unkept: bool = False  # no session keeps what is done
     counts: str = "planning …"
     job: str = ""
     order: str = ""
@@ -41,6 +42,8 @@ class StatusLine(LinePane):
         status = self.status
         file = f"{status.file}{'*' if status.changed else ''}" if status.file else "unsaved"
         runs: list[Run] = [(" tmplan ", "title-on"), (f" {file} ", "status"), (f"  {status.counts}", "strong")]
+        if status.unkept:
+            runs.insert(2, (" not kept ", "bad"))
         for text in (f"filter {status.filter}" if status.filter else "", status.order, status.job):
             if text and sum(len(run) for run, _ in runs) + 3 + len(text) <= width:
                 runs += [(" · ", "dim"), (text, "text")]
@@ -108,7 +111,13 @@ class Small(LinePane):
 
     def __init__(self) -> None:
         super().__init__(id="small")
+        self.asked = ""  # a question that cannot wait for a larger one
+
+    def ask(self, question: str) -> None:
+        """Ask for a yes in place of the sentence; nothing: no more."""
+        self.asked = question
+        self.redraw()
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
-        sentence = "tmplan needs 60 columns and 16 rows; enlarge the terminal, or run: tmplan plan"
+        sentence = self.asked or "tmplan needs 60 columns and 16 rows; enlarge the terminal, or run: tmplan plan"
         return [[(line, "text")] for line in wrap(sentence, width)] if shape(width, height) == "small" else []
