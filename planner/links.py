@@ -14,8 +14,8 @@ DESCRIPTOR = re.compile(r"/proc/(\d+)/fd/(\d+)")
 def leads(path: str | os.PathLike[str]) -> str:
     """The absolute path with every link in it followed; what is not there stands as it was given.
 
-    A link to an open file of this very process (/dev/stdout) is left as it is. PermissionError where a link may not be followed, OSError
-    where links go in a circle, ValueError where no system takes the path.
+    A link to an open file of this very process (/dev/stdout) is left as it is. ValueError where a link may not be followed, or no system
+    takes the path; OSError where links go in a circle.
     """
     if os.name != "posix":
         return os.path.realpath(path)
@@ -35,7 +35,7 @@ def leads(path: str | os.PathLike[str]) -> str:
         if hops > HOPS:
             raise OSError(errno.ELOOP, "too many links lead on from one to the next")
         if not followed(link, os.stat(here)):
-            raise PermissionError(errno.EACCES, f"{there} is a link of another user's, in a folder that all may write")
+            raise ValueError(f"{there} is a link of another user's, in a folder that all may write")
         target = os.readlink(there)
         here = "/" if target.startswith("/") else here
         pending += target.split("/")[::-1]

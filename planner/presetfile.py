@@ -12,7 +12,7 @@ from typing import Any
 
 import tomli_w
 
-from planner import plaintext, presets, wholefile
+from planner import placing, plaintext, presets, wholefile
 from planner.errors import FieldError, FileError
 from planner.kernels import FittedGemm
 from planner.keys import LARGEST, Key
@@ -86,9 +86,10 @@ def path_of(kind: str, name: str) -> Path:
     return presets.user_folder() / kind / f"{name}.toml"
 
 
-def save(files: Mapping[Path, str]) -> None:
-    """Write all of these files, or leave all as they were."""
+def save(files: Mapping[Path, str], *, force: bool = True) -> None:
+    """Write all of these files, or leave all as they were: FileError, also where one is there already and is not to be overwritten."""
     former: dict[Path, str | None] = {}
+    done: list[Path] = []
     try:
         for path, content in files.items():
             try:
@@ -96,9 +97,11 @@ def save(files: Mapping[Path, str]) -> None:
                 former[path] = wholefile.text(path, LARGEST, TOO_LARGE) if os.path.isfile(path) else None
             except (OSError, ValueError) as error:
                 raise FileError(f"cannot be written: {wholefile.reason(error)}", where=str(path)) from None
-            wholefile.write(path, content)
+            wholefile.write(path, content, over=None if force else placing.NOTHING)
+            done.append(path)
     except FileError:
-        for path, content_before in former.items():
+        for path in done:
+            content_before = former[path]
             with contextlib.suppress(OSError, FileError):
                 if content_before is None:
                     path.unlink(missing_ok=True)

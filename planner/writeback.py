@@ -50,8 +50,9 @@ def write(fitted: Mapping[Parameter, float]) -> int:
             digits = f"{value / scale:.4g}"
             number = str(int(float(digits))) if "e+" in digits else digits
             new = pattern.sub(rf"\g<1>{number}", text, count=1)
-            changed += new != text
-            file.write_text(new, encoding="utf-8")
+            if new != text:
+                wholefile.write(file, new)
+                changed += 1
     return changed
 
 
@@ -64,4 +65,4 @@ def write_bands(entries: Mapping[tuple[str, tuple[str, str, str]], Mapping[str, 
     for (of, (stack, arch, size)), entry in sorted(entries.items()):
         lines += ["[[band]]", f'of = "{of}"', f'stack = "{stack}"', f'arch = "{arch}"', f'size = "{size}"', f"runs = {entry['runs']}"]
         lines += [*(f"{key} = {entry[key]:.4f}" for key in ("low", "high", "apart")), ""]
-    FILE.write_text("\n".join(lines), encoding="utf-8")
+    wholefile.write(FILE, "\n".join(lines))

@@ -91,7 +91,7 @@ def calibrate(path: str, *, name: str, cluster: str | None, gemm: str | None, nc
     file = presetfile.path_of("clusters", name)
     head = (f"a cluster calibrated on measured runs, by {made}", f"{presetfile.printable(path)}: {found.errors}")
     files[file] = presetfile.text(head, presetfile.cluster_table(shape), notes(found))
-    presetfile.save(files)
+    presetfile.save(files, force=force)
     narrate_all(data, runs, found, file)
     return Answer(table_of(found))
 

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from planner import wholefile
+from planner import placing, wholefile
 from planner.checks import choice
 from planner.errors import FileError, TmplanError
 from planner.plaintext import flat
@@ -35,13 +35,17 @@ def settings(init: bool) -> Answer:
 
 
 def _init(where: Path) -> Answer:
+    there = FileError("is there already, and is left as it is; `tmplan config` prints it with every setting", where=str(where))
     if os.path.lexists(where):
-        raise FileError("is there already, and is left as it is; `tmplan config` prints it with every setting", where=str(where))
+        raise there
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FileError(f"the folder cannot be made: {wholefile.reason(error)}", where=str(where.parent)) from None
-    wholefile.write(where, template(config.Config(), str(where)))
+    try:
+        wholefile.write(where, template(config.Config(), str(where)), over=placing.NOTHING)
+    except placing.Changed:
+        raise there from None
     narrate(f"wrote {where}")
     return Answer()
 

@@ -18,19 +18,22 @@ from planner.runrow import told
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_inputs import tell_left_out
 from tui.cli_plan import reporting
+from tui.overwriting import put, vacant
 
 SENTENCES = 8  # refusals told one by one; what is behind them is summed up
 
 
-def estimate(path: str, out: str | None) -> Answer:
+def estimate(path: str, out: str | None, *, force: bool = False) -> Answer:
     """Predict every row of a file; the lines on stdout, or in the file `out`, and on stderr what became of the rows."""
     rows = read(path)
     if out and os.path.exists(out) and os.path.samefile(wholefile.expanded(path), out):
         raise FieldError("out", f"{out} is the file of the runs; name another for their predictions")
+    if out:
+        vacant(out, force=force)
     predictions = predict(rows, progress=reporting(f"of {len(rows):,} rows done"))
     text = "".join(json.dumps(prediction, allow_nan=False) + "\n" for prediction in predictions)
     if out:
-        wholefile.write(out, text)
+        put(out, text, force=force)
     for line in summary(predictions, out):
         narrate(line)
     return Answer("" if out else text, DONE if any("error" not in prediction for prediction in predictions) else NO_PLAN)

@@ -22,6 +22,7 @@ from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.cli_inputs import bounded, tell_left_out, tell_notes, values_of, version
 from tui.cli_plan import advised, job_values, searched, told_apart
 from tui.data import as_json
+from tui.overwriting import put, vacant
 from tui.tablekeys import table_keys
 
 ASSUMED = ("model", "gpu", "gpus", "sequence", "global_batch")  # what is said on stderr where the file does not tell it
@@ -29,9 +30,11 @@ SHOWN = 20  # of what was not understood, on stderr; --format json has all of it
 SPELL = {"today": "as the file says", "best": "what tmplan would choose"}
 
 
-def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: str | None) -> Answer:
+def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: str | None, force: bool = False) -> Answer:
     """Read a file of another framework; print its plan, predicted, and tmplan's best of the same job; save the former where asked."""
     choice("format", format, ("table", "json"))
+    if save:
+        vacant(save, force=force)
     found = read(path)
     document = document_for(found, given, path)
     job = resolve(document.inputs)
@@ -48,7 +51,7 @@ def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: s
         narrate(told_apart(best))
     if save:
         kept = predictions(rows["today"]) if "today" in rows else None
-        planfile.write(save, replace(document, predictions=kept, version=version()))
+        put(save, planfile.dumps(replace(document, predictions=kept, version=version())), force=force)
         narrate(f"saved the plan of {path} in {save}; `tmplan {save}` opens it")
     code = DONE if "today" in rows and best.counts.fit else NO_PLAN
     if format == "table":

@@ -26,17 +26,20 @@ from planner.specs import Job
 from tui.aligned import aligned
 from tui.cli import DONE, NO_PLAN, Answer, narrate
 from tui.data import as_csv, as_json
+from tui.overwriting import put, vacant
 from tui.tablekeys import table_keys
 
 PATIENCE = 1.0  # seconds of silence before a search says how far it is
 
 
-def ranking(document: Document, *, top: int, format: str, save: str | None, every: bool, sort: str | None) -> Answer:
+def ranking(document: Document, *, top: int, format: str, save: str | None, every: bool, sort: str | None, force: bool = False) -> Answer:
     """Search, rank, print, and save the first row where that is asked for."""
     choice("format", format, ("table", "json", "csv", "markdown"))
     column = find(sort) if sort else None
     if save is not None and not save.strip():
         raise FieldError("save", "--save takes the name of a plan file, not nothing")
+    if save:
+        vacant(save, force=force)
     job = resolve(document.inputs)
     result = searched(job, document)
     rows = candidates(result, every)
@@ -55,7 +58,7 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
     for sentence in advice:
         narrate(sentence)
     if save:
-        saved(save, document, result, rows)
+        saved(save, document, result, rows, force=force)
     code = DONE if result.counts.fit else NO_PLAN
     if format == "json":
         return as_json(contract(document, result, estimate, advice), code)
@@ -141,13 +144,13 @@ def risks(estimate: search.Estimate, marked: str) -> list[str]:
     return [f"{count:,} of the {told:,} printed {'is' if count == 1 else 'are'} at risk{marked}: {limit}"]
 
 
-def saved(path: str, document: Document, result: search.Result, rows: Column) -> None:
+def saved(path: str, document: Document, result: search.Result, rows: Column, *, force: bool) -> None:
     """Write the first row to a plan file; FieldError when there is none."""
     if not len(rows):
         raise FieldError("save", f"there is no plan to save in {path}: no plan fits; --all saves the nearest, other inputs may fit")
     first = result.estimate(rows[:1])
     kept = Document(document.inputs, document.space, first.plan.one(0), predictions(first), document.version)
-    planfile.write(path, kept)
+    put(path, planfile.dumps(kept), force=force)
     narrate(f"saved the first plan in {path}")
 
 

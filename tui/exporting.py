@@ -14,17 +14,10 @@ from planner.export.registry import Exported, Request
 from planner.plaintext import named
 from planner.plan import Plan
 from planner.specs import Job
+from tui.overwriting import Exists, put
 
 LARGEST = 2**26  # bytes of a file that is overwritten, and put back if another of the same export cannot be written
 ENDING = re.compile(r"\.[A-Za-z]\w*$")  # of a file's name; the .1-405b of a model is none
-
-
-class Exists(FileError):
-    """Files that are there already; only --force, or a yes, overwrites them."""
-
-    def __init__(self, paths: list[str]) -> None:
-        self.paths = paths
-        super().__init__(f"{' and '.join(paths)} {'exists' if len(paths) == 1 else 'exist'}; --force overwrites")
 
 
 def request(job: Job, plan: Plan, version: str) -> Request:
@@ -56,7 +49,7 @@ def placed(exported: Exported, out: str) -> dict[Path, str]:
 def write(files: Mapping[Path, str], *, force: bool) -> None:
     """Write all files, each whole, or leave what was there: Exists where one is in the way, FileError where one cannot be written."""
     kept = {path: _content(path) for path in files} if force else dict.fromkeys(files)
-    if not force and (there := [str(path) for path in files if _regular(path)]):
+    if not force and (there := [str(path) for path in files if wholefile.replaces(path)]):
         raise Exists(there)
     parents = {folder for path in files for folder in path.parents}
     made = sorted((folder for folder in parents if not os.path.exists(folder)), key=lambda folder: len(folder.parts))
@@ -65,7 +58,7 @@ def write(files: Mapping[Path, str], *, force: bool) -> None:
         for folder in made:
             folder.mkdir()
         for path, text in files.items():
-            wholefile.write(path, text)
+            put(path, text, force=force)
             done.append(path)
     except (TmplanError, OSError, ValueError) as error:
         _undo(done, kept, made)
@@ -78,14 +71,6 @@ def _content(path: Path) -> bytes | None:
     """What a file holds; None where there is none."""
     beyond = f"is larger than {LARGEST:,} bytes: too large to be kept until all is written; move it away first"
     return wholefile.content(path, LARGEST, beyond) if os.path.isfile(path) else None
-
-
-def _regular(path: Path) -> bool:
-    """Whether there is something at a path that writing would take the place of: a pipe or a device is written to instead."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError) as error:
-        raise FileError(f"cannot be written: {wholefile.reason(error)}", where=str(path)) from None
 
 
 def _undo(done: list[Path], kept: Mapping[Path, bytes | None], made: list[Path]) -> None:

@@ -16,6 +16,7 @@ from planner.wholefile import expanded
 from tui import exporting
 from tui.editor import LineEdit
 from tui.keyboard import Keyboard
+from tui.overwriting import Exists
 from tui.prompt import Prompt, Question
 
 
@@ -104,7 +105,7 @@ def carried_out(order: Order) -> Written:
         exported = registry.export(order.target, exporting.request(order.job, order.plan, version()))
         files = exporting.placed(exported, order.out)
         exporting.write(files, force=order.force)
-    except exporting.Exists as error:
+    except Exists as error:
         first, others = error.paths[0].removeprefix(order.here), len(error.paths) - 1
         return Written(f"{first} and {others} more exist" if others else f"{first} exists", "bad", order)
     except TmplanError as error:

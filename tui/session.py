@@ -171,7 +171,7 @@ def take(where: Path | None = None) -> Session:
         for number in range(1, SLOTS + 1):
             try:
                 lock = statefolder.locked(where, number)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 refused = refused or error
                 continue
             if lock is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import stat
 from itertools import count
@@ -17,14 +16,14 @@ OWN = "session-"  # what the name of every file in the folder begins with, behin
 
 
 def folder() -> Path:
-    """Where sessions lie: TMPLAN_STATE, else the platform's state folder. OSError where there is no home to have one in."""
+    """Where sessions lie: TMPLAN_STATE, else the platform's state folder. ValueError where there is no home to have one in."""
     if given := os.environ.get("TMPLAN_STATE"):
         return Path(os.path.expanduser(given))
     import platformdirs
 
     found = Path(platformdirs.user_state_dir("tmplan"))
     if not found.is_absolute():
-        raise OSError(errno.ENOENT, "no home folder is known; TMPLAN_STATE names a folder")
+        raise ValueError("no home folder is known; TMPLAN_STATE names one")
     return found
 
 
@@ -52,7 +51,7 @@ def _all_own(where: Path) -> bool:
 def locked(where: Path, number: int) -> IO[str] | None:
     """The lock of a slot, held as long as it is open; None where another program holds it.
 
-    OSError where the lock or the session is another user's, or no file: neither is followed, emptied or waited for.
+    OSError or ValueError where the lock or the session is another user's, or no file: neither is followed, emptied or waited for.
     """
     import fcntl
 
@@ -63,7 +62,7 @@ def locked(where: Path, number: int) -> IO[str] | None:
         stream = failing.enter_context(os.fdopen(handle, "r+", encoding="utf-8"))  # nothing is ever written to it
         found = os.fstat(handle)
         if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-            raise OSError(errno.EINVAL, f"{lock.name} is no lock of tmplan's")
+            raise ValueError(f"{lock.name} is no lock of tmplan's")
         with contextlib.suppress(OSError):
             os.fchmod(handle, 0o600)
         try:
@@ -84,7 +83,7 @@ def _check_owners(where: Path, number: int) -> None:
     for name in (f"{OWN}{number}.lock", f"{OWN}{number}.json"):
         with contextlib.suppress(FileNotFoundError):
             if not _mine(os.lstat(where / name)):
-                raise PermissionError(errno.EACCES, f"{name} there is another user's")
+                raise ValueError(f"{name} there is another user's")
 
 
 def sweep(where: Path, number: int) -> None:

@@ -102,10 +102,10 @@ def test_a_failure_leaves_what_was_there(before: str | None, folder: Path, monke
         first.write_text(before)
     real = wholefile.write
 
-    def failing(path: Path, text: str) -> None:
+    def failing(path: Path, text: str, **how: Any) -> None:
         if path == second:
             raise FileError("cannot be written: no space left", where=str(path))
-        real(path, text)
+        real(path, text, **how)
 
     monkeypatch.setattr(wholefile, "write", failing)
     with pytest.raises(FileError, match="no space left"):
@@ -292,9 +292,9 @@ def test_a_slow_disk_does_not_hold_the_keyboard(folder: Path, monkeypatch: pytes
 
     go, real = threading.Event(), wholefile.write
 
-    def slow(path: Any, text: str) -> None:
+    def slow(path: Any, text: str, **how: Any) -> None:
         go.wait(20)
-        real(path, text)
+        real(path, text, **how)
 
     monkeypatch.setattr(wholefile, "write", slow)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner import placing, planfile, wholefile
 from planner.inputs import EXAMPLE, resolve
 from planner.plan import Plan
 from planner.planfile import Document
@@ -121,13 +124,15 @@ def changed(data: Any, path: tuple[Any, ...], value: Any) -> Any:
 def test_any_damage_is_set_aside_or_read(slot: Session) -> None:
     """Whatever stands in place of any part of a session, it is read as something or set aside: never an error, and nothing is lost."""
     good = json.loads(dumps(state(2)))
-    aside = lies(slot).with_suffix(".unread.json")
     for path in list(places(good)):
         for value in VALUES:
             text = json.dumps(changed(good, path, value))
             lies(slot).write_text(text, encoding="utf-8")
             found = slot.read()
-            assert found is not None or aside.read_text(encoding="utf-8") == text, (path, value)
+            if found is None:
+                aside = Path(slot.fault.rpartition("it lies in ")[2])
+                assert aside.read_text(encoding="utf-8") == text, (path, value)
+                aside.unlink()
             slot.fault = ""
 
 
@@ -216,10 +221,114 @@ def test_a_session_that_keeps_nothing_touches_no_file(why: str, tmp_path: Path, 
     assert slot.fault
 
 
-def test_a_session_set_aside_stays_beside(slot: Session) -> None:
-    """--fresh begins anew, and what was there can be found again."""
+def test_sessions_set_aside_never_replace_each_other(slot: Session) -> None:
+    """--fresh again and again, and damage again and again: each session set aside keeps a name of its own, which is told."""
+    kept = {}
+    for number in range(1, 5):
+        slot.write(state(number))
+        text = lies(slot).read_text(encoding="utf-8")
+        slot.set_aside()
+        assert not lies(slot).exists()
+        kept[slot.note.rpartition(" in ")[2]] = text
+        lies(slot).write_text(damage := f"damaged {number}")
+        assert slot.read() is None
+        kept[slot.fault.rpartition(" in ")[2]] = damage
+    assert len(kept) == 8 and str(lies(slot).with_suffix(".old.json")) in kept
+    for name, text in kept.items():
+        assert Path(name).read_text(encoding="utf-8") == text
+        assert Path(name).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("what", ["unread", "fresh"])
+def test_a_session_that_cannot_be_set_aside_is_not_written_over(what: str, slot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it has to stay nothing is kept in its place, and that is said."""
+    path = lies(slot)
+    path.write_text("damaged")
+    monkeypatch.setattr(os, "replace", _refused)
+    slot.read() if what == "unread" else slot.set_aside()
+    monkeypatch.undo()
     slot.write(state())
-    text = lies(slot).read_text(encoding="utf-8")
-    slot.set_aside()
-    assert Session(lies(slot), 1, None).read() is None
-    assert lies(slot).with_suffix(".old.json").read_text(encoding="utf-8") == text
+    assert path.read_text() == "damaged" and slot.path is None and not slot.kept
+    assert "cannot be set aside" in slot.unkept and "is not kept" in slot.unkept
+    assert [p.name for p in path.parent.iterdir() if p.suffix == ".json"] == [path.name]
+
+
+def _refused(*_: object) -> None:
+    raise PermissionError(1, "Operation not permitted")
+
+
+def test_a_folder_in_the_place_of_a_session_is_set_aside(slot: Session) -> None:
+    """With all that is in it, and again under a name of its own."""
+    for name in ("unread", "unread-2"):
+        lies(slot).mkdir()
+        (lies(slot) / name).touch()
+        assert slot.read() is None
+        assert (lies(slot).with_suffix(f".{name}.json") / name).exists()
+
+
+def test_one_state_is_written_at_a_time_and_of_those_that_wait_the_newest(slot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow disk: many states handed meanwhile come to one write more, of the last; and what is written outright comes after it."""
+    begun, go, done, written = threading.Event(), threading.Event(), threading.Semaphore(0), []
+    real = wholefile.write
+
+    def slow(path: Path, text: str, **how: Any) -> None:
+        begun.set()
+        assert go.wait(20)
+        written.append(len(json.loads(text)["moments"]))
+        real(path, text, **how)
+
+    monkeypatch.setattr(wholefile, "write", slow)
+    slot.hand(state(1), done.release)
+    assert begun.wait(20)
+    for number in range(2, 8):
+        slot.hand(state(number), done.release)
+    go.set()
+    assert done.acquire(timeout=20) and done.acquire(timeout=20)
+    assert written == [1, 7]
+    slot.write(state(3))
+    assert written == [1, 7, 3] and not done.acquire(blocking=False)
+
+
+def test_a_disk_that_does_not_answer_holds_nobody_for_ever(slot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever leaves while a write hangs is let go, and told that the session is not kept."""
+    begun, go, done = threading.Event(), threading.Event(), threading.Event()
+
+    def hanging(*_: object, **__: object) -> None:
+        begun.set()
+        go.wait(20)
+
+    monkeypatch.setattr(wholefile, "write", hanging)
+    monkeypatch.setattr("tui.session.PATIENCE", 0.05)
+    slot.hand(state(1), done.set)
+    assert begun.wait(20)
+    slot.write(state(2))
+    assert "does not answer" in slot.unkept
+    go.set()
+    assert done.wait(20)
+
+
+def test_a_session_reads_back_however_long_its_documents_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is written is never larger than what is read: fewer edits of it are kept then, and the moment at hand always."""
+    whole = dumps(state(60))
+    monkeypatch.setattr("tui.session.LARGEST", len(whole) // 2)
+    cut = dumps(state(60))
+    assert len(cut) <= len(whole) // 2 and loads(cut).history.now.document.inputs.values["gpus"] == 8 * 60
+
+
+def test_a_session_from_before_digests_knows_its_file(tmp_path: Path) -> None:
+    """Of an older session the text that was read or written stands for the file."""
+    data = json.loads(dumps(State(History([Moment.of(SMALL, tmp_path / "plan.toml")]))))
+    del data["moments"][0]["digest"], data["folder"]
+    planfile.write(tmp_path / "plan.toml", SMALL)
+    assert loads(json.dumps(data)).history.now.digest == placing.held(tmp_path / "plan.toml")
+
+
+def test_a_path_means_the_same_file_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A session opened from elsewhere writes to the file it was about, not to one of the same name there."""
+    (tmp_path / "there").mkdir()
+    monkeypatch.chdir(tmp_path)
+    text = dumps(State(History([Moment.of(SMALL, Path("plan.toml")), Moment.of(SMALL)])))
+    assert loads(text).history.moments[0].path == Path("plan.toml")
+    monkeypatch.chdir(tmp_path / "there")
+    found = loads(text).history.moments
+    assert (found[0].path, found[1].path) == (tmp_path / "plan.toml", None)

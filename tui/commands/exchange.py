@@ -32,7 +32,7 @@ def export(
 @app.command("import", epilog=EXIT_CODES)
 @with_inputs
 def import_(
-    given: dict[str, Any], file: opt.Foreign, format: opt.TableFormat = "table", save: opt.SaveRead = None,
+    given: dict[str, Any], file: opt.Foreign, format: opt.TableFormat = "table", save: opt.SaveRead = None, force: opt.Force = False,
 ) -> Answer:  # fmt: skip
     """Read what you train with today, and print it, predicted, beside what tmplan would choose for the same job.
 
@@ -43,4 +43,4 @@ def import_(
     """
     from tui.cli_import import imported
 
-    return imported(file, given, format=format, save=save)
+    return imported(file, given, format=format, save=save, force=force)

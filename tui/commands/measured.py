@@ -12,14 +12,14 @@ from tui.commands.app import app
 
 
 @app.command("estimate", epilog="Exit codes: 0 done, 1 no row could be predicted, 2 an input was refused, 130 interrupted.")
-def estimate(runs: opt.Runs, out: opt.Out = None) -> Answer:
+def estimate(runs: opt.Runs, out: opt.Out = None, force: opt.Force = False) -> Answer:
     """Predict the step time and the memory of every row of a runs file: JSON lines, one a row.
 
     Example: tmplan estimate runs.csv --out predictions.jsonl
     """
     from tui.cli_estimate import estimate
 
-    return estimate(runs, out)
+    return estimate(runs, out, force=force)
 
 
 @app.command("validate", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")

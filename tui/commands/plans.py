@@ -36,8 +36,8 @@ def open_(
 @with_inputs
 def plan(
     given: dict[str, Any], file: opt.File = None, top: opt.Top = 20, format: opt.PlanFormat = "table",
-    save: opt.Save = None, all: opt.Every = False, sort: opt.Sort = None, pin: opt.Pin = None, most: opt.Most = None,
-    least: opt.Least = None,
+    save: opt.Save = None, force: opt.Force = False, all: opt.Every = False, sort: opt.Sort = None, pin: opt.Pin = None,
+    most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
     """Print the plans, fastest first: the ranking of the program, without a screen. docs/json.md documents the JSON.
 
@@ -48,7 +48,7 @@ def plan(
     from tui.cli_inputs import start
     from tui.cli_plan import ranking
 
-    return ranking(start(file, given, pin, most, least), top=top, format=format, save=save, every=all, sort=sort)
+    return ranking(start(file, given, pin, most, least), top=top, format=format, save=save, force=force, every=all, sort=sort)
 
 
 @app.command("explain", epilog=EXIT_CODES)

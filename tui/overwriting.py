@@ -1,0 +1,30 @@
+"""Overwriting, as commands do: a file that is there stays as it is, unless --force was said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from planner import placing, wholefile
+from planner.errors import FileError
+
+
+class Exists(FileError):
+    """Files that are there already; only --force, or a yes, overwrites them."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self.paths = paths
+        super().__init__(f"{' and '.join(paths)} {'exists' if len(paths) == 1 else 'exist'}; --force overwrites")
+
+
+def vacant(path: str, *, force: bool) -> None:
+    """Refuse a path where a file is, before any work is done for it: Exists."""
+    if not force and wholefile.replaces(path):
+        raise Exists([path])
+
+
+def put(path: str | Path, text: str, *, force: bool) -> None:
+    """Write a file whole, over another only where that was asked for: Exists, however late it came; FileError."""
+    try:
+        wholefile.write(path, text, over=None if force else placing.NOTHING)
+    except placing.Changed:
+        raise Exists([str(path)]) from None
