@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from planner import planfile
+from planner.inputs import EXAMPLE
+from planner.planfile import Document
 from tests.tui.terminal import Terminal
 from tui.welcome import told
 
@@ -70,6 +73,49 @@ def test_a_program_opens_where_it_was_left(how: str, tmp_path: Path) -> None:
         it.press("q")
         assert it.wait() == 0
     assert not list(tmp_path.glob("*.tmp")) and not list(tmp_path.glob("*.unread.json"))
+
+
+def test_steady_editing_is_written_meanwhile(tmp_path: Path) -> None:
+    """Killed outright amid edits that never paused: all but those of the last moments are there again, and what is being typed too."""
+    with opened(tmp_path, *SMALL) as it:
+        it.until("Step s")
+        it.press("3", "g", "j", "j", quiet=0.1)
+        for edits in range(1, 81):  # one every half a second: none rests long enough for a session written after the last
+            it.press("+" if edits % 2 else "-", quiet=0.5)
+            if (tmp_path / "session-1.json").exists():
+                break
+        assert edits < 80, "no session is written while one edits"
+        before = len(json.loads((tmp_path / "session-1.json").read_text(encoding="utf-8"))["moments"])
+        assert before > 1
+        it.press("enter", *"77")
+        for _ in range(80):
+            if json.loads((tmp_path / "session-1.json").read_text(encoding="utf-8"))["refused"]:
+                break
+            it.press("left", "right", quiet=0.25)  # nor does this rest
+        os.kill(it.pid, signal.SIGKILL)
+        it.wait()
+    with opened(tmp_path) as it:
+        it.until("Step s")
+        it.press("3")
+        it.until("✗Global batch     77")
+
+
+def test_two_programs_on_one_file_ask_before_one_overwrites_the_other(tmp_path: Path) -> None:
+    """Both open a plan file, one writes it: the other, which never saw that, asks; what the first wrote stays until a yes."""
+    path = tmp_path / "plan.toml"
+    planfile.write(path, Document(EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 32, "sequence": 4096})))
+    with opened(tmp_path / "state", str(path)) as one, opened(tmp_path / "state", str(path)) as two:
+        for it, text in ((one, "64"), (two, "96")):
+            it.until("Step s")
+            batch(it, text)
+            it.press("w", quiet=0.1)
+            it.until("write to")
+            it.press("enter", quiet=0.1)
+            it.until("wrote" if it is one else "was changed by another program since it was opened; overwrite it?")
+        assert planfile.read(path).inputs.values["global_batch"] == 64
+        two.press("y")
+        two.until("wrote")
+        assert planfile.read(path).inputs.values["global_batch"] == 96
 
 
 def test_what_is_typed_and_not_entered_is_not_lost(tmp_path: Path) -> None:
