@@ -19,7 +19,7 @@ ENVIRONMENT = (
     ("NO_COLOR", "set, whatever its value: no colours but the terminal's own; comes before all else that chooses a theme"),
     ("TMPLAN_THEME", "the theme, before the one of the config file; `tmplan themes` lists them"),
     ("TMPLAN_CONFIG", "the config folder, in place of the platform's own"),
-    ("TMPLAN_STATE", "the folder of sessions, in place of the platform's state folder"),
+    ("TMPLAN_STATE", "the folder of sessions, in place of the platform's state folder; one of its own is closed to others"),
     ("TMPLAN_TRACEBACK", "set: a fault of tmplan itself ends with Python's traceback, for a report"),
     ("TERM", "what the terminal can do; where it is unset or `dumb` the program refuses to open and names `tmplan plan`"),
     ("COLORTERM", "`truecolor` or `24bit`: the terminal shows every colour of a theme"),

@@ -28,8 +28,8 @@ def keys_page() -> str:
         block(["[keys]", 'filter = "ctrl+f"', 'down = ["j", "down", "ctrl+e"]', "export = []"], "toml"),
         "A character stands for itself; other keys are `enter`, `tab`, `shift+tab`, `space`, `esc`, `backspace`, `delete`, `insert`, `up`,"
         " `down`, `left`, `right`, `home`, `end`, `pgup`, `pgdn`, `f2` to `f9`, `f12`, and `ctrl+` with a letter. In one pane a key has one"
-        " meaning: one that is taken is refused, and so is one that does not arrive everywhere. `ctrl+c` always quits; in lists, prompts"
-        " and whatever lies over the panes, arrows, `enter` and `esc` stay what they are.",
+        " meaning: one that is taken is refused, and so is one that does not arrive everywhere. `ctrl+c` always quits, pressed twice where"
+        " something would be lost; in lists, prompts and whatever lies over the panes, arrows, `enter` and `esc` stay what they are.",
         table(("refused", "because"), _refused()),
     )
 
