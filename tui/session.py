@@ -17,6 +17,7 @@ from typing import IO, Any
 from planner import wholefile
 from planner.columns import BY_KEY
 from planner.errors import TmplanError, fault
+from planner.plaintext import PATH, named
 from planner.plan import Plan, from_named
 from tui import statefolder
 from tui.history import History, Kept, Moment
@@ -167,7 +168,8 @@ def take(where: Path | None = None) -> Session:
     """The first slot that no other program holds; one that keeps nothing, and says why, where there can be none."""
     refused: Exception | None = None
     try:
-        where = statefolder.prepared(where or statefolder.folder())
+        where = where or statefolder.folder()
+        where = statefolder.prepared(where)
         for number in range(1, SLOTS + 1):
             try:
                 lock = statefolder.locked(where, number)
@@ -182,7 +184,7 @@ def take(where: Path | None = None) -> Session:
     if refused is None:
         return Session(None, SLOTS, None, f"{SLOTS} programs are open; this one's session is not kept")
     told = "this platform has no file locks" if isinstance(refused, ImportError) else wholefile.reason(refused)
-    return Session(None, 1, None, f"the session cannot be kept: {told}")
+    return Session(None, 1, None, f"the session cannot be kept: {told}{f' ({named(str(where), PATH)})' if where else ''}")
 
 
 def dumps(state: State) -> str:

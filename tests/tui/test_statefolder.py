@@ -100,7 +100,7 @@ def test_where_every_slot_is_anothers_it_is_said(tmp_path: Path, monkeypatch: py
         (tmp_path / f"session-{number}.lock").touch()
     monkeypatch.setattr(statefolder, "_mine", lambda found: stat.S_ISDIR(found.st_mode))
     slot = take(tmp_path)
-    assert not slot.kept and slot.unkept == "the session cannot be kept: session-1.lock there is another user's"
+    assert not slot.kept and slot.unkept == f"the session cannot be kept: session-1.lock there is another user's ({tmp_path})"
 
 
 UNUSABLE = {
