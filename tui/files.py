@@ -52,7 +52,7 @@ class Files(Writing):
         """Another document in place of the present one, as an edit that can be undone."""
         for form in self.forms.values():
             form.refused.clear()
-        self.behind |= self.unwritten
+        self.behind |= self.edited
         self.history.opened(Moment.of(opened, path, label))
         self.table.chosen, self.view, self.back = opened.plan, View(), 0
         self.changed()

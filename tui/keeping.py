@@ -83,8 +83,14 @@ class Keeping(Showing):
     @property
     def unwritten(self) -> bool:
         """Whether there is something that only a session would keep: edits that no file has, or text that was not taken."""
-        edited = (self.document.inputs, self.document.space) != (self._began.inputs, self._began.space) or self.path is not None
-        return self.behind or (self.unsaved and edited) or bool(self.state().refused)
+        return self.behind or self.edited or bool(self.state().refused)
+
+    @property
+    def edited(self) -> bool:
+        """Whether the document at hand holds edits that no file has, or the forms text that was not taken."""
+        document, began = self.document, self._began
+        changed = self.path is not None or (document.inputs, document.space) != (began.inputs, began.space)
+        return (changed and self.unsaved) or any(form.refused for form in self.forms.values())
 
     def unkept(self) -> str:
         """Why the session does not keep it, tried just now; nothing where it does."""
