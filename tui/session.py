@@ -140,7 +140,7 @@ class Session:
             self._busy = True
         try:
             threading.Thread(target=self._work, args=(told,), daemon=True).start()
-        except RuntimeError:  # the system has no thread to give
+        except (RuntimeError, MemoryError):  # the system has no thread to give
             self._work(told)
 
     def _work(self, told: Callable[[], None]) -> None:
