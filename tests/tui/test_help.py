@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +72,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_example_works(
     name: str, example: str, desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Run where the files it names are, each example ends well and prints something."""
+    """Run where the files it names are, but for those it writes, each example ends well and prints something."""
     monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path))
-    monkeypatch.chdir(desk)
+    here, words = shutil.copytree(desk, tmp_path / "here"), argv(example)
+    monkeypatch.chdir(here)
+    if "--save" in words:
+        (here / words[words.index("--save") + 1]).unlink(missing_ok=True)
     assert run(argv(example)) == 0, capsys.readouterr().err
     said = capsys.readouterr()
     assert said.out or said.err

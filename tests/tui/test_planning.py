@@ -158,7 +158,7 @@ def test_keys_work_while_a_search_runs() -> None:
         before = it.app.table.at
         await it.pilot.press("4", "down", "down")
         assert it.app.table.at == before + 2
-        await it.pilot.press("q")
+        await it.pilot.press("q", "y")  # no session keeps the edit
         await it.pilot.pause()
         assert not it.app.is_running or it.app._exit
         gate.open.set()
