@@ -60,7 +60,7 @@ class Writing(Reaching):
         def done(text: str) -> str | None:
             if not text:
                 return "type the path of the plan file"
-            path = Path(os.path.expanduser(text))
+            path = Path(wholefile.expanded(text))
             own = self.path is not None and same(path, self.path)
             return self.write_to(path, self.history.now.digest if own else placing.NOTHING)
 
