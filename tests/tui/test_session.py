@@ -211,11 +211,12 @@ def test_a_session_that_keeps_nothing_touches_no_file(why: str, tmp_path: Path, 
         blocked = tmp_path / "state"
     slot = take(blocked)
     touched: list[object] = []
+    written = state()
     for name in ("replace", "rename", "unlink", "open"):
         monkeypatch.setattr(f"os.{name}", lambda *given, **_: touched.append(given))
     slot.read()
     slot.set_aside()
-    slot.write(state())
+    slot.write(written)
     monkeypatch.undo()
     assert (slot.path, slot.kept, touched) == (None, False, [])
     assert slot.fault
