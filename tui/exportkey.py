@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 from textual.message import Message
 
-from planner.errors import TmplanError, fault
+from planner.errors import TmplanError
 from planner.plan import Plan
 from planner.specs import Job
 from planner.wholefile import expanded
@@ -18,6 +17,7 @@ from tui.editor import LineEdit
 from tui.keyboard import Keyboard
 from tui.overwriting import Exists
 from tui.prompt import Prompt, Question
+from tui.threads import begin, said
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Exporting(Keyboard):
     def give(self, order: Order) -> None:
         """Write an export on a thread: a slow disk never holds the keyboard."""
         self.foot.say("exporting …")
-        threading.Thread(target=lambda: self.post_message(carried_out(order)), daemon=True).start()
+        begin(lambda: self.post(carried_out(order)))
 
     def on_written(self, message: Written) -> None:
         """Say what came of an export; files in its way are asked about, unless something else is being asked."""
@@ -111,7 +111,7 @@ def carried_out(order: Order) -> Written:
     except TmplanError as error:
         return Written(str(error).replace(order.here, ""), "bad")
     except Exception as error:  # on a thread nobody else would hear of it
-        return Written(fault(error), "bad")
+        return Written(said(error), "bad")
     paths = ", ".join(str(path).removeprefix(order.here) for path in files)
     notes = f"; {len(exported.notes)} notes: " if len(exported.notes) > 1 else "; note: " if exported.notes else ""
     return Written(f"wrote {paths}{notes}{'; '.join(exported.notes)}", "good")

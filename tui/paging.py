@@ -6,17 +6,16 @@ A page follows the plan under the cursor and the document. Each turn of a pane h
 from __future__ import annotations
 
 import importlib
-import threading
 from dataclasses import dataclass
 from typing import Any
 
 from textual import events
 from textual.message import Message
 
-from planner.errors import TmplanError, fault
 from tui.answering import Answering
 from tui.pagepane import PagePane
 from tui.pages.subject import Subject
+from tui.threads import begin, said
 
 ANYHOW = ("nomenclature",)  # pages that need no plan
 
@@ -116,16 +115,14 @@ class Paging(Answering):
         def run() -> None:
             try:
                 module = importlib.import_module(f"tui.pages.{page}")
-                told = Turned(pane, number, module.draw, module.work(subject))
-            except TmplanError as error:
-                told = Turned(pane, number, fault=str(error))
+                turned = Turned(pane, number, module.draw, module.work(subject))
             except Exception as error:  # on a thread nobody else would hear of it
                 if subject.cancelled():
                     return
-                told = Turned(pane, number, fault=fault(error))
-            self.post(told)
+                turned = Turned(pane, number, fault=said(error))
+            self.post(turned)
 
-        threading.Thread(target=run, daemon=True).start()
+        begin(run)
 
     def post(self, message: Message) -> None:
         """Post from a thread, unless the program is over."""

@@ -19,6 +19,7 @@ from planner.inputs import Inputs, resolve
 from planner.space import Space
 from tui.bindings import key_of
 from tui.rows import View, ranked
+from tui.threads import begin, said
 
 if TYPE_CHECKING:
     from planner.best import Found
@@ -83,7 +84,7 @@ class Planner:
             self._wake.set()  # whoever waits out a burst looks up, and finds that it is outdated
             self._wake = threading.Event()
             wake = self._wake
-        threading.Thread(target=self._answered, args=(generation, question, wake if soon else None), daemon=True).start()
+        begin(lambda: self._answered(generation, question, wake if soon else None))
         return generation
 
     def attach(self, sink: Callable[[Answer], None]) -> None:
@@ -134,7 +135,8 @@ class Planner:
             self._send(Answer(generation, question, job, error=error))
         except Exception as error:
             if not cancelled():
-                self._send(Answer(generation, question, job, error=TmplanError(f"planning failed: {error!r}; please report this")))
+                way = "; lock or bound an axis, or ask for fewer GPUs" if isinstance(error, MemoryError) else ""
+                self._send(Answer(generation, question, job, error=TmplanError(f"planning failed: {said(error)}{way}")))
 
     def _known(self, job: Job, question: Question) -> Any:
         """The result of the same search, where it was the last; else None."""

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import Any
 
 from textual.message import Message
 
-from planner.errors import TmplanError, fault
+from planner.errors import TmplanError
 from planner.space import AXES, Bounds
 from tui import document as edits
 from tui.before import Before
 from tui.bindings import key_of
 from tui.exportkey import Exporting
 from tui.history import Kept, Moment
+from tui.threads import begin, said
 
 Place = tuple[Any, Any, str]  # inputs, the space with the axis freed, the axis: what decides which values are legal
 
@@ -57,7 +57,7 @@ class WhatIf(Exporting):
         self._steps[place] = self._steps.get(place, 0) + sign
         if not waiting:
             self.set_timer(0.3, lambda: self.foot.say("looking for the legal values …") if place in self._steps else None)
-            threading.Thread(target=lambda: self.post(_legal(place)), daemon=True).start()
+            begin(lambda: self.post(_legal(place)))
 
     def on_legal(self, message: Legal) -> None:
         """Step as often as was pressed meanwhile."""
@@ -160,7 +160,7 @@ class WhatIf(Exporting):
             return
         self.back = max(0, back)
         if moment is not None and moment.kept not in self.befores:
-            threading.Thread(target=lambda: self.recall(moment), daemon=True).start()
+            begin(lambda: self.recall(moment))
         self.show_before()
 
     def show_before(self) -> None:
@@ -202,7 +202,5 @@ def _legal(place: Place) -> Legal:
 
     try:
         return Legal(place, axis_values(resolve(place[0]), place[1], place[2]))
-    except TmplanError as error:
-        return Legal(place, (), str(error))
     except Exception as error:  # on a thread nobody else would hear of it
-        return Legal(place, (), fault(error))
+        return Legal(place, (), said(error))

@@ -147,6 +147,68 @@ def test_a_refused_job_is_an_answer(key: str) -> None:
     assert error.key == key  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "there is not enough memory; lock or bound an axis"),
+        (RecursionError(), "lies too deep in itself"),
+        (ZeroDivisionError("x"), "this is a fault of tmplan"),
+    ],
+)
+def test_whatever_breaks_a_search_is_an_answer(error: Exception, says: str) -> None:
+    """Out of memory, or broken in any way, a search is answered by a sentence, the program goes on, and the next question is planned."""
+    broken = [error]
+
+    def search(job: Any, space: Space, **_: Any) -> Any:
+        if broken:
+            raise broken.pop()
+        return fake_search(job, space)
+
+    async def play(it: Driver) -> None:
+        assert says in " ".join(it.text().split())
+        await it.field("global_batch", "128")
+        assert it.app.answer is not None and it.app.answer.job is not None and it.app.answer.job.global_batch == 128
+
+    drive(play, search=search)
+
+
+def test_a_page_out_of_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that there is not enough memory for says that, not that tmplan is at fault."""
+    import tui.pages.memory as page
+
+    def broken(subject: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(page, "work", broken)
+
+    async def play(it: Driver) -> None:
+        it.app.open_page("memory")
+        await it.ready()
+        assert "there is not enough memory" in it.text() and "fault" not in it.text()
+
+    drive(play, search=fake_search)
+
+
+def test_where_no_thread_can_begin_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit made where the system lets no thread begin stands, the reason is said, and once there are threads it is planned."""
+
+    async def play(it: Driver) -> None:
+        def none(self: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        await it.press("3")
+        it.app.active_form.go("global_batch")
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", none)
+            await it.pilot.press("enter", *"128", "enter")
+            assert "the system lets no further thread begin" in it.text()
+        assert it.app.document.inputs.values["global_batch"] == 128
+        await it.field("global_batch", "256")
+        assert it.app.answer is not None and it.app.answer.job is not None and it.app.answer.job.global_batch == 256
+
+    drive(play, search=fake_search)
+
+
 def test_keys_work_while_a_search_runs() -> None:
     """The table of the former plans moves, and the program quits at once, while the planner is busy."""
     gate = Gate()
