@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from planner import presets
 from tui import document as edits
-from tui.files import Files
+from tui.elsewhere import Elsewhere
 from tui.layout import FORMS, PANES
 
 
-class Tmplan(Files):
+class Tmplan(Elsewhere):
     """The program with all its actions: a method `action_<name>` for every action that tui.bindings names."""
 
     def action_pane(self, name: str) -> None:

@@ -6,16 +6,22 @@ import contextlib
 import os
 import shlex
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError
 from planner.presetfolders import troubles
 from tui import bindings, config
+from tui.leaving import Leaving, end
 from tui.session import Session, State, take
 
 if TYPE_CHECKING:
     from planner.planfile import Document
+    from tui.actions import Tmplan
+
+FILES = 9  # that the program has open at once, beside those it was given
+REFUSED = 2  # the exit code of a fault too
 
 # Textual reads these when imported. Kitty's key reports would outlive a dropped SSH session.
 SETTINGS = {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0", "TEXTUAL_DISABLE_KITTY_KEY": "1"}
@@ -32,12 +38,27 @@ def check_terminal(path: Path | None = None) -> None:
         raise TmplanError(f"this terminal ({said}) cannot show the program; {instead} with the same options prints the same plans as text")
 
 
+def check_files() -> None:
+    """OSError where the system does not let as many files be open as the program needs: later it would fail half way."""
+    held: list[int] = []
+    try:
+        while len(held) < FILES:
+            held.append(os.dup(0))
+    finally:
+        for descriptor in held:
+            os.close(descriptor)
+
+
 def run(document: Document | None, path: Path | None, *, fresh: bool = False) -> None:
     """Open the program and return when it is left: on a document, from a file or not, else where the last session ended, or on the example.
 
-    `fresh` leaves the last session aside. TmplanError where there is no terminal.
+    `fresh` leaves the last session aside. TmplanError where there is no terminal, OSError where too few files may be open. A fault of the
+    program is raised once the session is written and the terminal is itself again.
     """
     check_terminal(path)
+    check_files()
+    leaving = Leaving()
+    leaving.watch()
     os.environ.update(SETTINGS)
     from tui.planning import Planner, Question
 
@@ -50,31 +71,37 @@ def run(document: Document | None, path: Path | None, *, fresh: bool = False) ->
     planner = Planner()
     question = Question(now.inputs, now.space, state.view)
     generation = planner.ask(question)
-    with contextlib.suppress(KeyboardInterrupt):  # ctrl+c before the keyboard is Textual's
-        from tui.actions import Tmplan
+    from tui.actions import Tmplan
 
-        program = Tmplan(now, planner=planner, state=state, session=session, theme=settings.theme, notices=notices)
-        program.expect(question, generation)
-        program.run(mouse=False)
+    program = Tmplan(now, planner=planner, state=state, session=session, theme=settings.theme, notices=notices)
+    program.expect(question, generation)
+    leaving.program = program
+    threading.excepthook = lambda hook: program.thread_broke(hook.exc_value, hook.thread)
+    wrong = played(program)
+    if wrong is not None:
+        leaving.give_up(REFUSED)  # should even what follows not come to its end
         planner.stop()
-        if program._exception is not None:  # a fault of the program: Textual would print every local variable
+        with contextlib.suppress(Exception):
             program.keep()
-            raise program._exception
-        end(program.return_code or 0)
+        leaving.restore()
+        raise wrong
+    end(leaving.code or program.return_code or 0)
 
 
-def end(code: int) -> None:
-    """End the process at once: a planning thread cannot be killed, and Python would first free a million plans piece by piece."""
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            stream.flush()
-    os._exit(code)
+def played(program: Tmplan) -> Exception | None:
+    """Run the program until it is left; what went wrong, if it ended in another way."""
+    try:
+        program.run(mouse=False)
+    except Exception as error:
+        return error
+    return program._exception or (None if program.left else RuntimeError("the screen ended by itself"))
 
 
 def opened(session: Session, document: Document | None, path: Path | None, *, fresh: bool) -> State:
     """The state to begin with. What was open before stays in the history of a document opened now: an undo brings it back."""
     from planner.inputs import EXAMPLE
     from planner.planfile import Document
+    from tui.asked import ASKED
     from tui.history import History, Moment
     from tui.rows import View
 
@@ -86,5 +113,5 @@ def opened(session: Session, document: Document | None, path: Path | None, *, fr
     if document is not None:
         state.history.opened(Moment.of(document, path, f"opened {path.name}" if path else "started anew"))
         state.chosen, state.view = document.plan, View()
-        state.refused.clear()
+        state.refused = {key: told for key, told in state.refused.items() if key.startswith(ASKED)}  # what was no field's
     return state

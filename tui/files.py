@@ -1,14 +1,9 @@
-"""Files: plan files opened and edited elsewhere, and pictures of the screen."""
+"""Files: plan files opened, and pictures of the screen."""
 
 from __future__ import annotations
 
 import os
-import shlex
-import signal
-import subprocess
 from pathlib import Path
-
-from textual.app import SuspendNotSupported
 
 from planner import placing, planfile, wholefile
 from planner.errors import TmplanError
@@ -18,7 +13,7 @@ from tui.editor import LineEdit
 from tui.history import Moment
 from tui.prompt import Prompt
 from tui.rows import View
-from tui.writing import EDITED, Writing
+from tui.writing import Writing
 
 
 class Files(Writing):
@@ -58,54 +53,6 @@ class Files(Writing):
         self.changed()
         self.show_document()
 
-    def action_editor(self) -> None:
-        """Open the plan file in $EDITOR and read it again."""
-        self.close_editor()
-        path = self.beside(EDITED)
-        kept = getattr(self, "_unread", "")  # what was typed there and could not be read: to be mended, not lost
-        try:
-            words = editor_words()
-            before = kept or planfile.dumps(self.document_written())
-            wholefile.write(path, before, private=True)
-            self.keep()  # while the editor is open nothing else would
-            code = self.outside([*words, str(path)])
-            text = wholefile.content(path, planfile.LARGEST_FILE, "is too large for a plan file").decode("utf-8", "replace")
-        except TmplanError as error:
-            self.foot.say(str(error), "bad")
-            return
-        self.read_edited(text, before if not kept else "", code, str(path))
-
-    def outside(self, command: list[str]) -> int:
-        """Run a program of its own on the terminal, and come back; its exit code. TmplanError where it cannot be run."""
-        interrupt = signal.signal(signal.SIGINT, lambda *_: None)  # ctrl+c there is meant for that program
-        try:
-            with self.suspend():
-                return subprocess.call(command)
-        except SuspendNotSupported:
-            raise TmplanError("this terminal cannot be lent to an editor") from None
-        except (OSError, ValueError) as error:
-            reason = wholefile.reason(error)
-            raise TmplanError(f"{command[0]} cannot be run: {reason}; set EDITOR to an editor that is there") from None
-        finally:
-            signal.signal(signal.SIGINT, interrupt)
-            self.repaint()
-
-    def read_edited(self, text: str, before: str, code: int, path: str) -> None:
-        """What came back from the editor: a document, or text that is kept until it is one."""
-        self._unread = ""
-        if text == before:
-            self.foot.say(f"nothing was changed{f'; the editor ended with {code}' if code else ''}")
-            return
-        try:
-            document = planfile.loads(text, where="what you edited")
-        except TmplanError as error:
-            self._unread = text
-            self.foot.say(f"{error}; {key_of('editor')} opens it again, it lies in {path}", "bad")
-            return
-        self.table.chosen = document.plan
-        self.replace(document, "edited in the editor")
-        self.show_document()
-
     def action_picture(self) -> None:
         """Ask for a path and write the screen there as SVG, as it was before it was asked."""
         picture = self.export_screenshot(title="tmplan")
@@ -124,15 +71,3 @@ class Files(Writing):
             return None
 
         self.ask(Prompt("picture to", done, LineEdit.of("tmplan.svg")))
-
-
-def editor_words() -> list[str]:
-    """The command of the editor that the environment names; TmplanError where that cannot be read."""
-    for name in ("VISUAL", "EDITOR"):
-        try:
-            words = shlex.split(os.environ.get(name, ""))
-        except ValueError as error:
-            raise TmplanError(f"{name} cannot be read: {error}; set it to the command of an editor") from None
-        if words:
-            return words
-    return ["vi"]

@@ -83,6 +83,15 @@ class Form(LinePane):
             self.redraw()
         return used
 
+    @property
+    def left(self) -> str | None:
+        """What is typed in the open editor and stands nowhere else."""
+        if self.edit is None or self.edit.fresh:
+            return None
+        key = self.entry.key
+        stands = self.refused[key][0] if key in self.refused else self.texts.get(key, ("", False))[0]
+        return None if self.edit.text == stands else self.edit.text
+
     def end(self) -> None:
         """Close the editor."""
         self.edit = None

@@ -7,11 +7,13 @@ from textual import events
 from planner.errors import TmplanError
 from tui import document as edits
 from tui.bindings import FORM, Binding, lookup
+from tui.editor import LineEdit
 from tui.keeping import Quit
 from tui.overlay import Overlay
 from tui.paging import Paging
 from tui.picker import Picker
 from tui.prompt import Prompt
+from tui.threads import SCARCE, said
 from tui.welcome import Welcome
 
 
@@ -25,6 +27,8 @@ class Keyboard(Paging):
     async def on_key(self, event: events.Key) -> None:
         event.stop()
         event.prevent_default()
+        if self.left:
+            return
         try:
             if event.key == "ctrl+c":
                 self.action_leave()
@@ -32,6 +36,8 @@ class Keyboard(Paging):
             self.take(event)
         except (TmplanError, OSError) as error:  # such as a folder that has gone meanwhile
             self.foot.say(str(error), "bad")
+        except SCARCE as error:
+            self.foot.say(f"{said(error)} for this", "bad")
         self.touch()
 
     def take(self, event: events.Key) -> None:
@@ -90,7 +96,13 @@ class Keyboard(Paging):
             return event.key == "enter"
         else:
             self.active_form.take(event)
+            self._say_fault(self.active_form.edit)
         return True
+
+    def _say_fault(self, edit: LineEdit | None) -> None:
+        """Say that an open editor has not taken all; a prompt says it itself."""
+        if edit is not None and edit.fault:
+            self.foot.say(edit.fault, "bad")
 
     def on_paste(self, event: events.Paste) -> None:
         """Pasted text goes where typed text would."""
@@ -101,6 +113,7 @@ class Keyboard(Paging):
                 edit.insert(event.text)
                 self.picker.at = 0  # another list
                 owner.redraw()
+                self._say_fault(edit)
                 self.touch()
                 return
 

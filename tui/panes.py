@@ -9,6 +9,7 @@ from textual.geometry import Region
 from textual.widget import Widget
 
 from tui.bindings import DETAIL, FORM, PLANS
+from tui.editor import LineEdit
 from tui.form import Form
 from tui.layout import FORMS, Wish, places, shape
 from tui.picker import Picker
@@ -92,11 +93,15 @@ class Panes(Program):
         self.foot.redraw()
 
     def ask(self, prompt: Prompt) -> None:
-        """Ask in the message line."""
+        """Ask in the message line, with what was typed there when the program was closed."""
+        if left := self.asked.take(prompt.label):
+            prompt.edit = LineEdit.of(left)
         self.foot.prompt = prompt
         self.foot.redraw()
 
     def pick(self, title: str, choices: list[tuple[str, str]], done: Callable[[str], None], *, at: str = "", freely: bool = False) -> None:
         """Ask by a list over the panes."""
         self.picker.ask(title, choices, done, at=at, freely=freely)
+        if freely and (left := self.asked.take(title)):
+            self.picker.edit = LineEdit.of(left)
         self.arrange()

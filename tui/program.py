@@ -2,17 +2,21 @@
 
 One document, the last of a history of edits; one view; what is pinned; the newest answer. What is built on it, each in a module of its
 own: tui.panes lays out, tui.answering plans and shows, tui.paging works pages out, tui.keyboard hands keys out; tui.whatif, tui.viewing,
-tui.asking, tui.reaching and tui.files hold what the keys do.
+tui.asking, tui.reaching, tui.files and tui.elsewhere hold what the keys do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import subprocess
+import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.console import RenderableType
 from textual.app import App
 from textual.binding import BindingType
 from textual.driver import Driver
@@ -21,9 +25,11 @@ from textual.screen import Screen
 from textual.timer import Timer
 from textual.widget import Widget
 
+from planner.errors import fault
 from planner.plan import Plan
 from planner.planfile import Document
 from tui import themes
+from tui.asked import LEFT, Asked
 from tui.bindings import key_of
 from tui.detail import Detail
 from tui.form import Form
@@ -40,7 +46,6 @@ from tui.status import Foot, Small, StatusLine, Tabs
 from tui.table import Table
 from tui.welcome import Welcome
 
-LEFT = "typed when the program was closed"  # of a text that was not entered; the session keeps this
 SETTLE = 0.08  # seconds the cursor rests before the detail of its plan is worked out
 
 
@@ -90,6 +95,10 @@ class Program(App[None], inherit_bindings=False):
         self.status, self.tabs, self.foot, self.small = StatusLine(), Tabs(), Foot(), Small()
         self.picker, self.help, self.welcome = Picker(), Help(), Welcome()
         self.overs = (self.picker, self.help, self.welcome)  # what may lie over the panes, the topmost first
+        self.asked = Asked(state.refused)
+        self.left = False  # it has been told to end
+        self.guest: subprocess.Popen[bytes] | None = None  # who has the terminal meanwhile (tui.elsewhere)
+        self._running_in: asyncio.AbstractEventLoop | None = None
         self._settling: Timer | None = None
         self._wrong: dict[str, str] = {}
         self._placed: dict[str, Region] = {}
@@ -140,10 +149,13 @@ class Program(App[None], inherit_bindings=False):
         return QuietScreen(self.places)
 
     async def run_async(self, **options: Any) -> None:
-        for number in (signal.SIGTERM, signal.SIGHUP):  # before the terminal is touched: whenever they come, it is restored
-            with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):  # a platform without, or not the main thread
-                asyncio.get_running_loop().add_signal_handler(number, self.leave, 128 + number)
+        self._running_in = asyncio.get_running_loop()
         await super().run_async(**options)
+
+    @property
+    def begun(self) -> bool:
+        """Whether the terminal may be the program's."""
+        return self._running_in is not None
 
     def compose(self) -> list[Widget]:
         panes = (self.table, self.detail, self.aside)
@@ -153,20 +165,47 @@ class Program(App[None], inherit_bindings=False):
         if self.session and self.session.first_ever and self.document.plan is None and self.path is None:
             self.welcome.open = True
         self.start()
-        if self.notices:
-            self.foot.say("; ".join(filter(None, (*self.notices, self.foot.message))), "bad")
+        told = (*self.notices, self.asked.told, self.foot.message)
+        if any(told[:-1]):
+            self.foot.say("; ".join(filter(None, told)), "bad" if self.notices else "text")
 
     def start(self) -> None:
         """Show the document and ask for its plans (tui.answering)."""
         raise NotImplementedError
 
+    # A fault of the program ends it; `tui.app` says in a sentence what it was. Textual would show every local variable.
+
+    def _handle_exception(self, error: Exception) -> None:
+        self._return_code = 2
+        if self._exception is None:
+            self._exception = error
+            self._exception_event.set()
+        self._close_messages_no_wait()
+
+    def panic(self, *renderables: RenderableType) -> None:
+        self._handle_exception(RuntimeError(" ".join(map(str, renderables)) or "the screen cannot go on"))
+
     def _print_error_renderables(self) -> None:
-        """Nothing: `tui.app` says in a sentence what went wrong."""
+        self._exit_renderables.clear()
+
+    def thread_broke(self, error: BaseException | None, thread: threading.Thread | None) -> None:
+        """What nobody caught on a thread: said in the message line; where nothing can be written any more, the terminal is gone."""
+        if isinstance(error, OSError) and thread is not None and thread is getattr(self._driver, "_writer_thread", None):
+            os.kill(os.getpid(), signal.SIGHUP)
+        elif isinstance(error, Exception) and self.is_running:
+            self.call_later(self.foot.say, fault(error), "bad")
+
+    def being_typed(self) -> dict[str, str]:
+        """What is typed at a prompt, or as a path in a list, and not entered, by the label."""
+        prompt, picker = self.foot.prompt, self.picker
+        typed = {prompt.label: prompt.edit.text} if prompt and prompt.touched else {}
+        return typed | ({picker.title: picker.edit.text} if picker.open and picker.freely and picker.edit.text else {})
 
     def state(self) -> State:
-        """What is to outlive the program."""
+        """What is to outlive the program, with what is typed and not entered: it is there again next time."""
         refused = {key: told for form in self.forms.values() for key, told in form.refused.items()}
-        refused |= {form.entry.key: (form.edit.text, LEFT) for form in self.forms.values() if form.edit and not form.edit.fresh}
+        refused |= {form.entry.key: (form.left, LEFT) for form in self.forms.values() if form.left is not None}
+        refused |= self.asked.kept(self.being_typed())
         return State(self.history, list(self.pins), self.view, self.columns, refused, self.table.chosen)
 
     def keep(self) -> None:
@@ -176,12 +215,29 @@ class Program(App[None], inherit_bindings=False):
 
     def leave(self, code: int = 0) -> None:
         """Give up planning, keep the session, and restore the terminal."""
-        self.planner.stop()
-        for form in self.forms.values():
-            if form.edit and not form.edit.fresh:  # typed and not entered: there again next time
-                form.refused.setdefault(form.entry.key, (form.edit.text, LEFT))
-        self.keep()
-        self.exit(return_code=code)
+        if self.left:
+            return
+        self.left = True
+        try:
+            self.planner.stop()
+            self.keep()
+        except Exception as error:
+            self._handle_exception(error)
+        finally:
+            self.exit(return_code=code)
+
+    def ask_to_leave(self, code: int) -> None:
+        """Leave as soon as what was typed before is done; from a signal, at any moment."""
+        with contextlib.suppress(RuntimeError):  # it has left
+            if self._running_in is not None:
+                self._running_in.call_soon_threadsafe(self._leave_behind_keys, code)
+
+    def _leave_behind_keys(self, code: int) -> None:
+        """A key goes through the program, the screen and the program again; so does this."""
+        if not self.is_running or not self.screen_stack:
+            self.leave(code)
+        else:
+            self.call_later(self.screen.call_later, self.call_later, self.leave, code)
 
     @property
     def subject(self) -> Plan | None:

@@ -23,6 +23,14 @@ class Prompt:
     help: str = "enter accepts, esc cancels"
     refusal: str = ""
 
+    def __post_init__(self) -> None:
+        self._offered = self.edit.text
+
+    @property
+    def touched(self) -> bool:
+        """Whether it holds what a person typed."""
+        return self.edit.text not in ("", self._offered)
+
     def take(self, event: Key) -> bool:
         """Use a key; whether the prompt is over."""
         if event.key == "escape":
@@ -37,7 +45,8 @@ class Prompt:
     def draw(self, width: int) -> list[Line]:
         """Two lines: the text being typed, and what is wrong with it or what the keys do."""
         label = f" {self.label} "
-        below = (f" ✗ {self.refusal}", "bad") if self.refusal else (f" {self.help}", "dim")
+        refusal = self.refusal or self.edit.fault
+        below = (f" ✗ {refusal}", "bad") if refusal else (f" {self.help}", "dim")
         return [[(label, "title-on"), *self.edit.runs(max(8, width - len(label) - 1))], [below]]
 
 

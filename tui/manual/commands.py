@@ -12,8 +12,9 @@ from tui.manual.markdown import block, code, page, plain, table
 CODES = (
     ("0", "done"),
     ("1", "no plan fits, or none is valid; stdout still has what was found. Of some commands another lack: see theirs"),
-    ("2", "an input was refused; one sentence on stderr says what was wrong, where, and what would be right"),
+    ("2", "an input was refused; one sentence on stderr says what was wrong, where, and what would be right."),
     ("130", "interrupted"),
+    ("129, 143", "the program was ended by SIGHUP or a terminal that is gone, or by SIGTERM; its session is written"),
 )
 ENVIRONMENT = (
     ("NO_COLOR", "set, whatever its value: no colours but the terminal's own; comes before all else that chooses a theme"),
