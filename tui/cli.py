@@ -12,8 +12,9 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError, UnknownName
@@ -40,10 +41,11 @@ PIECE = 1 << 20  # characters written to stdout at a time
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command gives back: the text for stdout, and the exit code."""
+    """What a command gives back: the text for stdout, what is worked out and written behind it piece by piece, and the exit code."""
 
     text: str = ""
     code: int = DONE
+    more: Iterable[str] = ()
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -128,16 +130,16 @@ def open_program(document: Document | None, path: Path | None = None, *, fresh: 
 
 def deliver(answer: Answer) -> int:
     """Write the data to stdout, all of it or with a sentence why not. What a terminal acts on stays out of it, wherever it came from."""
-    if not answer.text:
+    if not answer.text and not answer.more:
         return answer.code
     if sys.stdout is None:
         return refuse("stdout is closed; there is nowhere to print to")
-    text = answer.text if answer.text.endswith("\n") else answer.text + "\n"
+    text = answer.text if answer.text.endswith("\n") or not answer.text else answer.text + "\n"
     try:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="replace")  # a terminal without box-drawing characters gets question marks, not a traceback
-        for start in range(0, len(text), PIECE):
-            sys.stdout.write(plain(text[start : start + PIECE]))
+        for piece in chain((text[start : start + PIECE] for start in range(0, len(text), PIECE)), answer.more):
+            sys.stdout.write(plain(piece))
         sys.stdout.flush()
     except BrokenPipeError:
         return leave_pipe()

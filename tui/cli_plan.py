@@ -12,7 +12,7 @@ from planner.band import band
 from planner.best import why_none
 from planner.broken import broken_rules
 from planner.checks import choice
-from planner.columns import BY_KEY, RISK, at_risk, columns_for, find, predictions, records, write_size
+from planner.columns import RISK, find, predictions, write_size
 from planner.errors import FieldError
 from planner.fields import JOB_GROUPS
 from planner.hardware import GIB
@@ -23,11 +23,10 @@ from planner.plan import Column
 from planner.planfile import Document
 from planner.rowstore import ROWS
 from planner.specs import Job
-from tui.aligned import aligned
 from tui.cli import DONE, NO_PLAN, Answer, narrate
-from tui.data import as_csv, as_json
+from tui.data import as_json_of_many
+from tui.listing import Listing
 from tui.overwriting import put, vacant
-from tui.tablekeys import table_keys
 
 PATIENCE = 1.0  # seconds of silence before a search says how far it is
 
@@ -45,14 +44,14 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
     rows = candidates(result, every)
     if column is not None:
         rows = ordered(result, rows, column)
-    estimate = result.estimate(rows[:top])
-    narrate(summary(job, result, len(estimate.plan)))
+    listing = Listing(result, rows[:top], every)
+    narrate(summary(job, result, len(listing)))
     if result.counts.unkept:
         narrate(unlisted(result))
     if result.alike:
         narrate(told_apart(result))
     marked = f", marked {RISK} before GiB" if format in ("table", "markdown") else ""
-    for sentence in risks(estimate, marked):
+    for sentence in risks(listing, marked):
         narrate(sentence)
     advice = [] if result.counts.fit else advised(result)
     for sentence in advice:
@@ -61,9 +60,8 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
         saved(save, document, result, rows, force=force)
     code = DONE if result.counts.fit else NO_PLAN
     if format == "json":
-        return as_json(contract(document, result, estimate, advice), code)
-    text = csv_of(estimate) if format == "csv" else {"table": as_table, "markdown": as_markdown}[format](job, estimate, every)
-    return Answer(text, code)
+        return as_json_of_many(contract(document, result, advice), "plans", listing.records(), code)
+    return Answer(code=code, more={"csv": listing.csv, "table": listing.table, "markdown": listing.markdown}[format]())
 
 
 def searched(job: Job, document: Document) -> search.Result:
@@ -135,12 +133,12 @@ def told_apart(result: search.Result) -> str:
     )
 
 
-def risks(estimate: search.Estimate, marked: str) -> list[str]:
+def risks(listing: Listing, marked: str) -> list[str]:
     """How many of the plans told are at risk, and how that is marked, in a sentence; nothing where none is."""
-    count, told = int(at_risk(estimate).sum()), len(estimate.plan)
+    count, told = listing.risky, len(listing)
     if not count:
         return []
-    limit = f"the 80 % band of memory crosses the limit of {estimate.memory_limit / GIB:.1f} GiB"
+    limit = f"the 80 % band of memory crosses the limit of {listing.job.memory_limit / GIB:.1f} GiB"
     return [f"{count:,} of the {told:,} printed {'is' if count == 1 else 'are'} at risk{marked}: {limit}"]
 
 
@@ -154,8 +152,8 @@ def saved(path: str, document: Document, result: search.Result, rows: Column, *,
     narrate(f"saved the first plan in {path}")
 
 
-def contract(document: Document, result: search.Result, estimate: search.Estimate, advice: list[str]) -> dict[str, Any]:
-    """The JSON contract, schema 1; docs/json.md says what each key means."""
+def contract(document: Document, result: search.Result, advice: list[str]) -> dict[str, Any]:
+    """The JSON contract, schema 1, but for the plans; docs/json.md says what each key means."""
     counts = result.counts
     return {
         "job": job_values(document.inputs),
@@ -169,7 +167,6 @@ def contract(document: Document, result: search.Result, estimate: search.Estimat
             "seconds": counts.seconds,
         },
         "advice": advice,
-        "plans": records(estimate),
     }
 
 
@@ -177,28 +174,3 @@ def job_values(inputs: Inputs) -> dict[str, Value]:
     """What every field of the job stands at, in its own unit, by its key."""
     found = {key: value for key, (value, _) in shown(inputs).items() if BY_FIELD[key].group in JOB_GROUPS}
     return {key: int(value) if BY_FIELD[key].numbered else value for key, value in found.items()}
-
-
-def csv_of(estimate: search.Estimate) -> str:
-    """One line a plan, a column for every number."""
-    columns = columns_for(estimate)
-    values = [list(map(c.plain, c.values(estimate))) for c in columns]
-    return as_csv([c.key for c in columns], zip(*values, strict=True))
-
-
-def cells_of(job: Job, estimate: search.Estimate, every: bool) -> list[list[str]]:
-    """The columns of a job's table as text, headings first; what a plan lacks to fit as a last column where all are printed."""
-    columns = [BY_KEY[key] for key in (*table_keys(job), *(("over_gib",) if every else ()))]
-    return [[c.title, *c.texts(estimate)] for c in columns]
-
-
-def as_table(job: Job, estimate: search.Estimate, every: bool) -> str:
-    """A line a plan, as wide as its columns need."""
-    cells = cells_of(job, estimate, every)
-    return "".join(f"{line}\n" for line in aligned(list(zip(*cells, strict=True))))
-
-
-def as_markdown(job: Job, estimate: search.Estimate, every: bool) -> str:
-    """The same table as Markdown has it, its columns set right."""
-    head, *lines = zip(*([cell.strip() for cell in column] for column in cells_of(job, estimate, every)), strict=True)
-    return "".join(f"| {' | '.join(line)} |\n" for line in (head, ["---:"] * len(head), *lines))

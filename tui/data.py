@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from planner.plaintext import flat
@@ -25,12 +25,30 @@ def as_json(data: Mapping[str, Any], code: int = DONE, *, indent: int | None = 2
     return Answer(json.dumps({"schema": SCHEMA, "version": version()} | dict(data), indent=indent, allow_nan=False) + "\n", code)
 
 
+def as_json_of_many(data: Mapping[str, Any], key: str, records: Iterable[Mapping[str, Any]], code: int = DONE) -> Answer:
+    """`as_json` of an object whose last key holds a list, which is written as it is worked out."""
+
+    def pieces() -> Iterator[str]:
+        whole = as_json(dict(data) | {key: []}).text
+        yield whole.removesuffix("[]\n}\n")
+        written = False
+        for record in records:
+            yield (",\n    " if written else "[\n    ") + json.dumps(record, indent=2, allow_nan=False).replace("\n", "\n    ")
+            written = True
+        yield "\n  ]\n}\n" if written else "[]\n}\n"
+
+    return Answer(code=code, more=pieces())
+
+
 def as_csv(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """A line for each row under the line of keys; true and false as JSON has them, nothing for what there is not."""
+    return csv_lines([heads, *rows])
+
+
+def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
+    """A line for each row."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(heads)
-    writer.writerows([list(map(_cell, row)) for row in rows])
+    csv.writer(out, lineterminator="\n").writerows([list(map(_cell, row)) for row in rows])
     return out.getvalue()
 
 
