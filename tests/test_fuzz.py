@@ -110,8 +110,11 @@ def test_a_planted_fault_is_found_counted_and_made_short(tmp_path: Path) -> None
 def test_an_input_that_does_not_end_is_a_fault(tmp_path: Path) -> None:
     """What waits for a pipe that nobody writes to is woken and told, with where it waited."""
     os.mkfifo(tmp_path / "pipe")
-    waiting = replace(PLANTED, check=lambda case, bench: (tmp_path / "pipe").read_text(), limit=0.2)
-    fault = trial(waiting, {}, Bench(tmp_path))
+
+    def waits(case: Case, bench: Bench) -> None:
+        (tmp_path / "pipe").read_text()
+
+    fault = trial(replace(PLANTED, check=waits, limit=0.2), {}, Bench(tmp_path))
     assert isinstance(fault, Fault) and fault.signature.startswith("no end within 0 s")
 
 

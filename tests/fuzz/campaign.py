@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import pkgutil
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +41,16 @@ class Bench:
     def measure(self, what: str, value: float) -> None:
         """Keep a figure that is to be told, the greatest so far."""
         self.measured[what] = max(value, self.measured.get(what, value))
+
+    def empty(self) -> Path:
+        """The folder, with nothing in it."""
+        for path in self.folder.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(0o700)
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        return self.folder
 
     def put(self, path: Path, data: bytes) -> Path:
         """A file at a path, with a time stamp that no other has: what is read is kept by its stamp."""

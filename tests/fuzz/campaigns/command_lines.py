@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from functools import cache
 from random import Random
 
@@ -64,8 +63,7 @@ def option(rng: Random, name: str, parameter: Parameter) -> list[str]:
 
 def check(case: Case, bench: Bench) -> None:
     """The command keeps what every command promises; what it wrote is cleared away."""
-    for path in bench.folder.iterdir():
-        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    bench.empty()
     (bench.folder / "plan.toml").write_text(written(0), encoding="utf-8")
     (bench.folder / "runs.csv").write_text(as_csv(list(measured()[:4])), encoding="utf-8")
     (bench.folder / "script.sh").write_text(bases("megatron")[2], encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 from random import Random
@@ -35,8 +34,7 @@ def draw(rng: Random) -> Case:
 
 def check(case: Case, bench: Bench) -> None:
     """The program ends at once with its code, the terminal sane, and of the edits none is lost but the last before SIGKILL."""
-    shutil.rmtree(bench.folder, ignore_errors=True)
-    bench.folder.mkdir()
+    bench.empty()
     with Tty(*SMALL, folder=bench.folder) as it:
         it.opened()
         it.write(b"1jj")  # the number of GPUs

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -41,6 +40,8 @@ VARIABLES: dict[str, Mapping[str, str]] = {
 REFUSED = ("a dumb terminal", "no variables")  # where the program says that it cannot draw
 STREAMS = ("closed stdout", "closed stderr", "closed stdin", "full stdout", "full stderr", "a pipe nobody reads")
 
+KEYS = ("E", "w\r", "y", "3+", "")  # the editor, writing, copying, an edit
+
 
 def draw(rng: Random) -> Case:
     """A command with odd streams, or in an odd place; or the program in one."""
@@ -48,18 +49,15 @@ def draw(rng: Random) -> Case:
     if chance < 0.3:
         return {"argv": list(rng.choice(COMMANDS)), "streams": rng.choice(STREAMS)}
     place = rng.choice(sorted(VARIABLES))
-    return (
-        {"argv": list(rng.choice(COMMANDS)), "place": place}
-        if chance < 0.7
-        else {"program": place, "key": rng.choice(("E", "w\r", "y", "3+", ""))}
-    )
+    if chance < 0.7:
+        return {"argv": list(rng.choice(COMMANDS)), "place": place}
+    return {"program": place, "key": rng.choice(KEYS)}
 
 
 def check(case: Case, bench: Bench) -> None:
     """Nothing but a documented code and a sentence; the program answers, and /dev/null is where it was."""
     guard.assert_null()
-    shutil.rmtree(bench.folder, ignore_errors=True)
-    bench.folder.mkdir()
+    bench.empty()
     try:
         if "streams" in case:
             _streams(case["argv"], case["streams"], bench.folder)
@@ -101,16 +99,9 @@ def _streams(argv: list[str], streams: str, folder: Path) -> None:
             ended = children.run(argv, folder, patience=PATIENCE, streams={name: full})
     else:
         ended = _closed(argv, name, folder)
-    need(
-        ended.ran.code in DOCUMENTED,
-        f"with {streams} a command ends with a code that is not documented",
-        f"{ended.ran.code}: {ended.ran.err}",
-    )
-    need(
-        "Traceback" not in ended.ran.err and "fault of tmplan" not in ended.ran.err,
-        f"with {streams} a command says more than it should",
-        ended.ran.err,
-    )
+    code, err = ended.ran.code, ended.ran.err
+    need(code in DOCUMENTED, f"with {streams} a command ends with a code that is not documented", f"{code}: {err}")
+    need("Traceback" not in err and "fault of tmplan" not in err, f"with {streams} a command says more than it should", err)
 
 
 def _closed(argv: list[str], name: str, folder: Path) -> children.Ended:
@@ -123,12 +114,11 @@ def _closed(argv: list[str], name: str, folder: Path) -> children.Ended:
 
 def _program(place: str, key: str, folder: Path) -> None:
     """The program: it opens, or says why not; it takes a key, answers the next, and ends as it should."""
-    need(
-        session.take(folder / "file/below").path is None, "a session that keeps nothing has a path"
-    )  # or /dev/null is moved away: do not go on
     it = Tty(*SMALL, folder=folder)
     own = {} if "TMPLAN_STATE" in VARIABLES[place] else {"TMPLAN_STATE": it.environment["TMPLAN_STATE"]}
     it.environment = _environment(place, folder) | own
+    nowhere = session.take(folder / "file/below").path
+    need(nowhere is None, "a session that keeps nothing has a path", nowhere)  # or /dev/null would be moved away
     with it:
         if place in REFUSED:
             need(it.end() == 2, "where nothing can be drawn the program does not refuse", it.status)

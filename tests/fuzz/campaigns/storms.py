@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import signal
 import time
 from random import Random
@@ -74,8 +73,7 @@ def happens(it: Tty, kind: str, *what: Any) -> None:
 
 def check(case: Case, bench: Bench) -> None:
     """Whatever happened, the program answers a key, takes little memory, and leaves as it should, its session written."""
-    shutil.rmtree(bench.folder, ignore_errors=True)
-    bench.folder.mkdir()
+    bench.empty()
     with Tty(*SMALL, folder=bench.folder) as it:
         it.opened()
         for each in case["events"]:
