@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -21,6 +22,7 @@ from tests.fuzz.promises import clean, command, kept, sentence
 from tests.fuzz.runner import Budget, generator, run, trial
 from tests.fuzz.shrink import shrunk
 
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the campaigns read /proc")
 TABLES = {"job": {"model": "llama-3.1-8b", "gpus": 8, "rates": [1.5, 2.5]}, "space": {"tp": "2"}, "schema": 1}
 
 
