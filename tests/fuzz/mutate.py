@@ -9,6 +9,7 @@ from typing import Any
 from tests.fuzz import nasty
 
 RATES = (0.003, 0.01, 0.03, 0.08, 0.25)
+LARGEST = 10**308
 MISSPELT = ("x", "_", " ", "\x00", "é", "\x1b[2J")
 PUT_IN = (
     b"\x00", b"\xff\xfe", b"\xef\xbb\xbf", b"\xc3\x28", b"\xed\xa0\x80", b"\x1b[2J", b"[" * 50, b"{" * 50, b'"', b"'''", b"\\u0000",
@@ -61,7 +62,7 @@ def tweaked(rng: Random, value: Any, *, none: bool = True) -> Any:
         return nasty.value(rng, none=none)
     if isinstance(value, int):
         near: tuple[Callable[[int], Any], ...] = (
-            lambda v: v + 1, lambda v: v - 1, lambda v: -v, lambda v: 2 * v, lambda v: 1000 * v, lambda v: v // 2, float, str,
+            lambda v: v + 1, lambda v: v - 1, lambda v: -v, lambda v: 2 * v, lambda v: 1000 * v, lambda v: v // 2, _real, str,
             lambda v: v * 10**20, lambda v: 0,
         )  # fmt: skip
         return rng.choice(near)(value)
@@ -80,6 +81,11 @@ def tweaked(rng: Random, value: Any, *, none: bool = True) -> Any:
         )
         return rng.choice((*others, rng.choice(nasty.TEXTS)))
     return nasty.value(rng, none=none)
+
+
+def _real(value: int) -> float:
+    """A whole number as a float, or the largest there is."""
+    return float(min(max(value, -LARGEST), LARGEST))
 
 
 def shaken(rng: Random, data: bytes) -> bytes:

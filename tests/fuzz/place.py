@@ -10,6 +10,8 @@ from pathlib import Path
 
 from tests.fuzz.ledger import ROOT
 
+KINDS = ("gpus", "clusters", "models", "stacks")  # folders of presets
+SHIPPED = ROOT / "planner" / "presets"
 DROPPED = ("NO_COLOR", "COLUMNS", "LINES", "TMPLAN_THEME", "TMPLAN_TRACEBACK", "VISUAL")
 
 
@@ -37,3 +39,8 @@ def enter(root: Path, name: str) -> Path:
     tempfile.tempdir = None  # it is worked out once, and kept
     os.chdir(here / "work")
     return here / "work"
+
+
+def own() -> Path:
+    """The folder of the user's own settings, presets and themes, as this campaign has it."""
+    return Path(os.environ["TMPLAN_CONFIG"])

@@ -8,16 +8,17 @@ import socket
 from pathlib import Path
 from random import Random
 
-from planner import presets
+from tests.fuzz import place
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.campaigns.command_lines import MODELS
 from tests.fuzz.campaigns.plan_files import written
+from tests.fuzz.place import KINDS
 from tests.fuzz.promises import tried
 from tui import config, session, themefiles
 
 SMALL = ("--model", MODELS[0], "--gpus", "8", "--global-batch", "16", "--sequence", "2048", "--tp", "1", "--pp", "1")
 HUGE = 2**32  # bytes of a sparse file: none of them takes room
-KINDS = ("folder", "pipe", "endless", "dangling", "loop", "unreadable", "huge", "nul", "long", "empty", "socket")
+THINGS = ("folder", "pipe", "endless", "dangling", "loop", "unreadable", "huge", "nul", "long", "empty", "socket")
 PLACES = {  # {} stands for the path; its ending tells what is read there
     "model.json": ("plan", "--model", "{}", *SMALL[2:]), "model.toml": ("plan", "--model", "{}", *SMALL[2:]),
     "gpu.toml": ("plan", *SMALL, "--gpu", "{}"), "cluster.toml": ("plan", *SMALL, "--cluster", "{}"),
@@ -26,14 +27,14 @@ PLACES = {  # {} stands for the path; its ending tells what is read there
     "config.yaml": ("import", "{}"), "runs.csv": ("estimate", "{}"), "measured.csv": ("validate", "{}", "{}"),
     "steps.csv": ("calibrate", "{}", "--name", "mine", *SMALL[2:4]), "kernels.csv": ("calibrate", "{}", "--name", "mine", "--gemm", "{}"),
 }  # fmt: skip
-OWN = ("config", "theme", "session", *presets.KINDS)  # what lies in the user's own folders, and stops nothing
+OWN = ("config", "theme", "session", *KINDS)  # what lies in the user's own folders, and stops nothing
 
 
 def draw(rng: Random) -> Case:
     """A thing that is no file, and where it is met."""
     if rng.random() < 0.4:
-        return {"kind": rng.choice(KINDS), "own": rng.choice(OWN)}
-    return {"kind": rng.choice(KINDS), "place": rng.choice(sorted(PLACES))}
+        return {"kind": rng.choice(THINGS), "own": rng.choice(OWN)}
+    return {"kind": rng.choice(THINGS), "place": rng.choice(sorted(PLACES))}
 
 
 def check(case: Case, bench: Bench) -> None:
@@ -52,7 +53,7 @@ def check(case: Case, bench: Bench) -> None:
 
 def _among_own(kind: str, own: str, folder: Path) -> None:
     """Lists, plans and the session with such a thing in the user's own folders."""
-    where = presets.config_folder()
+    where = place.own()
     name = {"config": "config.toml", "theme": "themes/mine.toml", "session": "session-1.json"}.get(own, f"presets/{own}/aaa.toml")
     home = folder if own == "session" else where
     (home / name).parent.mkdir(parents=True, exist_ok=True)
@@ -66,7 +67,7 @@ def _among_own(kind: str, own: str, folder: Path) -> None:
             taken.close()
             return
         themefiles.names(), config.load({})
-        for argv in (["plan", *SMALL, "--top", "1"], ["completion", "names", "models"], [own] if own in presets.KINDS else ["themes"]):
+        for argv in (["plan", *SMALL, "--top", "1"], ["completion", "names", "models"], [own] if own in KINDS else ["themes"]):
             tried(argv, codes=(0,))
     finally:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)

@@ -12,11 +12,12 @@ from planner.columns import records
 from planner.inputs import Inputs, resolve
 from planner.planfile import Document
 from planner.space import Space
-from tests.fuzz import nasty, tomltext
+from tests.fuzz import nasty, place, tomltext
 from tests.fuzz.campaign import Bench, Campaign, Case, register
 from tests.fuzz.campaigns.config_json import SMALL
 from tests.fuzz.mutate import mutated, shaken
 from tests.fuzz.numbered import sound
+from tests.fuzz.place import KINDS, SHIPPED
 from tests.fuzz.promises import tried
 from tui import document as edits
 
@@ -24,7 +25,7 @@ from tui import document as edits
 @cache
 def shipped() -> tuple[tuple[str, str], ...]:
     """Kind and text of every preset that is shipped."""
-    found = ((kind, path.read_text(encoding="utf-8")) for kind in presets.KINDS for path in sorted((presets.SHIPPED / kind).glob("*.toml")))
+    found = ((kind, path.read_text(encoding="utf-8")) for kind in KINDS for path in sorted((SHIPPED / kind).glob("*.toml")))
     return tuple(found)
 
 
@@ -56,7 +57,7 @@ def check(case: Case, bench: Bench) -> None:
 
 def _as_own(way: str, kind: str, data: bytes, bench: Bench) -> None:
     """A command with the preset among the user's own, under a name that sorts first; one that needs it not is never refused for it."""
-    folder = presets.user_folder() / kind
+    folder = place.own() / "presets" / kind
     folder.mkdir(parents=True, exist_ok=True)
     path = bench.put(folder / "aaa-own.toml", data)
     try:

@@ -7,8 +7,7 @@ from importlib.resources import files
 from random import Random
 from typing import Any
 
-from planner import presets
-from tests.fuzz import nasty, tomltext
+from tests.fuzz import nasty, place, tomltext
 from tests.fuzz.campaign import Bench, Campaign, Case, register
 from tests.fuzz.mutate import mutated, shaken
 from tests.fuzz.promises import tried
@@ -44,7 +43,7 @@ def _settings(rng: Random) -> dict[str, Any]:
 
 def check(case: Case, bench: Bench) -> None:
     """Settings never keep the program from starting: what is wrong has a sentence, and the theme chosen can be drawn with."""
-    folder = presets.config_folder()
+    folder = place.own()
     (folder / "themes").mkdir(parents=True, exist_ok=True)
     where, theme = folder / "config.toml", folder / "themes" / "mine.toml"
     bench.put(where, nasty.unpacked(case["config"]))
