@@ -86,7 +86,7 @@ def _ranking(document: Document, result: Result, best: Found | None, case: Case)
         need(abs(first - best.step) <= 1e-12 * first, "the best plan is not the first of the ranking", (first, best.step))
     rows = candidates(result, True)
     some = np.unique(np.concatenate([rows[:6], rows[-4:], rows[len(rows) // 2 :][:4]])) if len(rows) else rows
-    told = contract(document, result, result.estimate(some), [])
+    told = contract(document, result, []) | {"plans": records(result.estimate(some))}
     json.dumps(told, allow_nan=False)
     for record in told["plans"]:
         sound(record)
