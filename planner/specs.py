@@ -144,6 +144,9 @@ class Stack:
         for tuning in self.tunings:
             choice("tunings", tuning, TUNINGS)
         choice("attention", self.attention, ATTENTIONS)
+        if self.uneven_stages == "flops" and (self.interleaved or {"zb-v", "dualpipev"} & set(self.schedules)):
+            told = "stages even in FLOPs are whole ranks: interleaved must be false with uneven_stages flops, and schedules without zb-v"
+            raise FieldError("uneven_stages", f"{told} and dualpipev")
         shares = (
             "activation_overhead",
             "allocator_slack",

@@ -263,6 +263,7 @@ def test_wrong_gpu_cluster_and_stack_files_are_refused(tmp_path: Path) -> None:
     """Tables, units said twice, unknown GPUs and shares above one are refused with file and key."""
     gpu = (presets.SHIPPED / "gpus" / "h100-sxm.toml").read_text()
     stack = (presets.SHIPPED / "stacks" / "megatron-core.toml").read_text()
+    nanotron = (presets.SHIPPED / "stacks" / "nanotron.toml").read_text()
     cluster = (presets.SHIPPED / "clusters" / "dgx-h100.toml").read_text()
     wrong = [
         (presets.gpu, gpu.replace("pad_m", "padm"), r"\[gemm\]: unknown key 'padm'; did you mean 'pad_m'"),
@@ -274,6 +275,8 @@ def test_wrong_gpu_cluster_and_stack_files_are_refused(tmp_path: Path) -> None:
         (presets.stack, stack.replace("scores = 0.0", "score = 0.0"), r"\[selective.keep\]: unknown key 'score'; did you mean 'scores'"),
         (presets.stack, stack.replace("attention = 1.0", "attention = 1.5"), "key 'attention' must be a share from 0 to 1"),
         (presets.stack, stack.replace("[0, 1, 2, 3]", "[0, 4]"), "key 'zero_stages' must list stages from 0 to 3"),
+        (presets.stack, nanotron.replace("interleaved = false", "interleaved = true"), "interleaved must be false with"),
+        (presets.stack, 'schedules = ["1f1b", "zb-v"]\n' + nanotron, "schedules without zb-v and dualpipev"),
     ]
     for number, (read, text, sentence) in enumerate(wrong):
         path = write(tmp_path, text, f"{number}.toml")
