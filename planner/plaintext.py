@@ -38,8 +38,11 @@ def flat(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """TOML whose strings are all in double quotes, with what `plain` leaves out told by number: read back it is the same."""
-    return HIDDEN.sub(lambda found: f"\\U{ord(found[0]):08x}", text)
+    """TOML whose strings are all in double quotes, with what `plain` leaves out told by number: read back it is the same.
+
+    But for halves of surrogate pairs, which neither TOML nor UTF-8 holds: each becomes U+FFFD.
+    """
+    return HIDDEN.sub(lambda found: "\ufffd" if "\ud800" <= found[0] <= "\udfff" else f"\\U{ord(found[0]):08x}", text)
 
 
 def line(text: str) -> str:

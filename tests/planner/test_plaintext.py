@@ -37,6 +37,13 @@ def test_toml_holds_no_control_character_and_loses_none(table: dict[str, str]) -
     assert not hidden(text) and tomllib.loads(text) == table
 
 
+@given(st.text(st.characters(exclude_categories=())))
+def test_toml_of_any_text_can_be_read(text: str) -> None:
+    """A text that no UTF-8 holds, as JSON may bring it, makes no file that cannot be read: halves of pairs become U+FFFD."""
+    found = tomllib.loads(escaped(tomli_w.dumps({"name": text})))["name"]
+    assert found == "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+
+
 @pytest.mark.parametrize("value", [HOSTILE, [HOSTILE] * 20_000, {HOSTILE: HOSTILE}, "a" * 60_000, [[1] * 20_000] * 20_000])
 def test_a_value_in_a_sentence_is_short(value: Any) -> None:
     """A value of any size and kind is quoted in a few dozen characters."""
