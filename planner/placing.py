@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import secrets
 import selectors
@@ -30,6 +29,8 @@ class Changed(FileError):
 
 def digest(content: bytes) -> str:
     """What a file of these bytes is told by."""
+    import hashlib  # for those that read or write a plan file alone: it loads OpenSSL
+
     return hashlib.sha256(content).hexdigest()
 
 
