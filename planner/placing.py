@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import selectors
 import stat
 from pathlib import Path
@@ -72,7 +71,7 @@ def put(path: str | Path, place: str, content: bytes, over: str | None, private:
     former = os.stat(place) if not private and os.path.exists(place) else None
     if former and not os.access(place, os.W_OK):
         raise PermissionError(errno.EACCES, "the file is read-only")
-    temporary = os.path.join(folder, f".{name[:40]}.{secrets.token_hex(4)}.tmp")
+    temporary = os.path.join(folder, f".{name[:40]}.{os.urandom(4).hex()}.tmp")
     mode = 0o600 if private else 0o666 if former is None else former.st_mode & 0o777  # the umask decides, as for any new file
     handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _flags("O_BINARY"), mode)
     try:
