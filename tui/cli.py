@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError, UnknownName
 from planner.plaintext import flat, plain, sentence, short
+from tui import stdout
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -138,9 +139,7 @@ def deliver(answer: Answer) -> int:
     try:
         if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="replace")  # a terminal without box-drawing characters gets question marks, not a traceback
-        for piece in chain((text[start : start + PIECE] for start in range(0, len(text), PIECE)), answer.more):
-            sys.stdout.write(plain(piece))
-        sys.stdout.flush()
+        stdout.write(sys.stdout, map(plain, chain((text[start : start + PIECE] for start in range(0, len(text), PIECE)), answer.more)))
     except BrokenPipeError:
         return leave_pipe()
     except KeyboardInterrupt:

@@ -82,13 +82,14 @@ def predicted(evil: Evil) -> str:
 
 
 def own_presets(kind: str) -> Callable[[Evil], list[list[str]]]:
-    """A preset of one's own that hostile texts fill, and one that they damage, both called by hostile names."""
+    """Presets of one's own that hostile texts fill and damage, two of them under hostile names, by which no preset can be asked for."""
 
     def lists(evil: Evil) -> list[list[str]]:
         folder = evil.config / "presets" / kind
         shipped = presets.table(kind, presets.names(kind)[0])
-        written(folder / f"{NAME}1.toml", {**shipped, "name": f"{NAME} own", "sources": [NAME]})
-        written(folder / f"{NAME}2.toml", {**shipped, NAME: NAME})
+        written(folder / "own.toml", {**shipped, "name": f"{NAME} own", "sources": [NAME]})
+        written(folder / "damaged.toml", {**shipped, NAME: NAME})
+        written(folder / f"{NAME}2.toml", {**shipped, "name": NAME})
         (folder / f"{NAME}3.toml").write_text(f"a = {NAME}", encoding="utf-8")
         return [[], ["--format", "json"]]
 
@@ -200,7 +201,7 @@ def test_no_argument_reaches_the_terminal_through_a_command(command: str, evil: 
 
 
 def test_the_name_is_still_read(evil: Evil) -> None:
-    """What is left of a name is shown: it is cleaned, not dropped, and columns stay below their headings."""
+    """What is left of a name is shown: it is cleaned, not dropped; a preset of a hostile name is not listed, others in their columns."""
     assert evil.run("plan", evil.plan) == 0
     assert f"{DRAWN} model" in evil.err
     assert evil.run("gpus") == 0
@@ -208,7 +209,7 @@ def test_the_name_is_still_read(evil: Evil) -> None:
     own_presets("gpus")(evil)
     assert evil.run("gpus") == 0
     lines = evil.out.splitlines()
-    assert len(lines) == before + 1 and any(f"{DRAWN}1" in line for line in lines)
+    assert len(lines) == before + 1 and sum(line.startswith("own ") for line in lines) == 1
     at = lines[0].index("vendor")
     assert all(line[at - 2 : at] == "  " and line[at] != " " for line in lines)
 
