@@ -33,8 +33,11 @@ SCHEMA = 1
 LARGEST_FILE = 2**20
 TABLES = ("schema", "version", "job", "defaults", "space", "plan", "predictions", "presets")
 PRESETS = ("cluster", "gpu", "model", "stack")
+WHOLE = "# A line `# end` closes this file: where it is missing, the file was cut short.\n"
+END = "# end\n"
 HEADER = (
     "# A plan of tmplan: open it with `tmplan FILE`. Bytes are bytes, GiB is 2^30; edit [job] and [space], tmplan works out the rest.\n"
+    + WHOLE
 )
 
 
@@ -73,7 +76,7 @@ def dumps(document: Document) -> str:
     if document.predictions is not None:
         tables["predictions"] = dict(document.predictions)
     tables["presets"] = {key: {"name": name, "spec": specfile.table(spec)} for (key, name), spec in used(inputs).items()}
-    return HEADER + plaintext.escaped(tomli_w.dumps(tables))
+    return HEADER + plaintext.escaped(tomli_w.dumps(tables)) + END
 
 
 def write(path: str | Path, document: Document, *, over: str | None = None) -> str:
@@ -97,6 +100,9 @@ def read(path: str | Path) -> Document:
 
 def loads(text: str, where: str = "plan file") -> Document:
     """The document of a plan file's text."""
+    lines = text.splitlines()
+    if WHOLE.rstrip() in lines and END.rstrip() not in lines:
+        raise PlanFileError(f"was cut short: the line that closes it, `{END.rstrip()}`, is missing", where=where)
     other = "" if "schema" in text else "; if it is another framework's file, `tmplan import` reads it"
     tables = structured.toml(text, where, PlanFileError, other)
     _check_schema(tables, where)

@@ -41,6 +41,7 @@ class Answering(Keeping):
         """Show the document, and ask for its plans unless they were asked for before the program stood (tui.app)."""
         self.befores: dict[Kept, Before] = {}  # the plans of a moment's document, the latest
         self._glimpsed = ""  # what was said of a search that goes on
+        self._notices = tuple(self.notices)  # said at the start: what the first answer says stands behind them, not in their place
         self._assumed: list[str] = []  # what was said to be assumed of the model
         self.begin_keeping()
         self.show_document()
@@ -173,7 +174,9 @@ class Answering(Keeping):
             return
         before, lost = self.before(), self.table.lost()
         told = f"{self.history.now.label}: {before.summary(answer.result)}" if before and answer.result else ""
-        self.say(*self.assumed(), told, lost)
+        found = [*self.assumed(), told, lost]
+        self.say(*(self._notices if any(found) else ()), *found)
+        self._notices = ()
 
     def assumed(self) -> list[str]:
         """What is assumed of the model, as far as it was not said of the model before."""

@@ -62,7 +62,7 @@ def document_from(
     """The document to begin with: the plan file or the example, then what the options set on top of it."""
     from planner import planfile
 
-    document = planfile.read(file) if file else planfile.Document(EXAMPLE)
+    document = planfile.read(file) if file is not None else planfile.Document(EXAMPLE)
     inputs = document.inputs.with_all(values_of({key: text for key, text in given.items() if key not in AXES}, document.inputs))
     space = bounded(document.space, pin, most, least, {axis: str(text) for axis, text in given.items() if axis in AXES})
     return planfile.Document(inputs, space, document.plan, document.predictions, version(), document.source)

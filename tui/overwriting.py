@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from planner import placing, wholefile
 from planner.errors import FileError
+from planner.plaintext import PATH, named
 
 
 class Exists(FileError):
@@ -17,9 +19,12 @@ class Exists(FileError):
 
 
 def vacant(path: str, *, force: bool) -> None:
-    """Refuse a path where a file is, before any work is done for it: Exists."""
+    """Refuse a path where a file is, or in a folder that is not there, before any work is done for it: Exists, FileError."""
     if not force and wholefile.replaces(path):
         raise Exists([path])
+    folder = Path(path).parent
+    if not os.path.isdir(folder):
+        raise FileError(f"cannot be written: there is no folder {named(str(folder), PATH)}", where=path)
 
 
 def put(path: str | Path, text: str, *, force: bool) -> None:

@@ -39,6 +39,14 @@ def chosen(names: str) -> dict[str, Campaign]:
     return {name: known[name] for name in asked or known}
 
 
+def reproductions(path: str) -> Any:
+    """What a file of reproductions holds; SystemExit where it cannot be read."""
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{path}: no reproductions can be read from it: {error}") from None
+
+
 def budgets(asked: Mapping[str, Campaign], given: argparse.Namespace) -> dict[str, Budget]:
     """The share of each campaign by its weight; with two at once there is twice the time."""
     whole = sum(campaign.weight for campaign in asked.values())
@@ -56,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     guard.assert_null()
     with place.folder() as root:
         if given.replay:
-            return replayed(json.loads(Path(given.replay).read_text(encoding="utf-8")), asked, root)
+            return replayed(reproductions(given.replay), asked, root)
         found: dict[str, Ledger] = run_all(asked, budgets(asked, given), root, given.jobs)
     found = {name: found[name] for name in asked}
     print(report.as_text(found))

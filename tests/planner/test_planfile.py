@@ -22,7 +22,7 @@ from planner.hardware import LARGEST_GPUS
 from planner.inputs import EXAMPLE, Inputs, resolve, shown
 from planner.plaintext import quoted
 from planner.plan import FIELDS, NAMED, Plan
-from planner.planfile import SCHEMA, Document, dumps, loads, read, write
+from planner.planfile import SCHEMA, WHOLE, Document, dumps, loads, read, write
 from planner.space import Space
 from planner.specs import RANGE
 
@@ -124,7 +124,7 @@ def test_the_file_reads_as_a_person_would_write_it() -> None:
         ("schema = 1", "schema = true", "key 'schema' must be a whole number"),
         ("schema = 1", "schema = 1\nplane = 3", "unknown key 'plane'"),
         ("\n[job]", "\n[jobs]", "unknown key 'jobs'"),
-        ("gpus = 16384", "gpus = ", "line 7 is not valid TOML"),
+        ("gpus = 16384", "gpus = ", "line 8 is not valid TOML"),
         ("gpus = 16384", "gpus = 0", r"\[job\] gpus must be a whole number from 1"),
         ("gpus = 16384", 'gpus = "many"', r"\[job\] gpus must be a whole number"),
         ("gpus = 16384", "gpu_count = 16384", r"\[job\] unknown key 'gpu_count'"),
@@ -260,3 +260,14 @@ def test_a_rate_of_nothing_is_refused(key: str, value: str) -> None:
     text = re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", dumps(Document(EXAMPLE)))
     with pytest.raises(FileError, match=f"{key} must lie between"):
         loads(text)
+
+
+def test_a_file_cut_anywhere_is_refused() -> None:
+    """Wherever a plan file ends early, also between two tables, it is refused; a note put behind its end is not in the way."""
+    text = dumps(Document(EXAMPLE))
+    whole = len(text.rstrip())
+    for end in range(whole):
+        with pytest.raises(PlanFileError):
+            loads(text[:end])
+    for same in (text, text.rstrip(), text + "\n# a note\n", text.replace("\n", "\r\n"), text.replace(WHOLE, "")):
+        assert loads(same).inputs.values == EXAMPLE.values

@@ -12,10 +12,12 @@ import pytest
 from planner import planfile, presets
 from planner.errors import FileError
 from planner.plaintext import quoted
+from planner.plan import Plan
 from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.printing import said
 from tui import cli
-from tui.session import Session
+from tui.history import History, Moment
+from tui.session import Session, State
 
 TINY = {
     "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 8,
@@ -125,3 +127,17 @@ def test_the_message_line_says_it_when_the_program_opens(tmp_path: Path) -> None
     drive(play, document)
     drive(behind, document, session=Session(None, 2, None, "nothing is kept"))
     drive(escaped, planfile.loads(text))
+
+
+def test_the_first_answer_does_not_hide_what_was_said_at_the_start() -> None:
+    """Where the plan of a session is gone, why its config or its folder is left out still stands before that; later edits stand alone."""
+
+    async def play(it: Driver) -> None:
+        await it.ready()
+        assert it.app.foot.message == "nothing is kept; the plan the cursor was on is not valid any more"
+        await it.field("global_batch", "128")
+        await it.ready()
+        assert "nothing is kept" not in it.app.foot.message
+
+    state = State(History([Moment.of(SMALL)]), chosen=Plan(tp=3, dp=5))
+    drive(play, state=state, session=Session(None, 2, None, "nothing is kept"))

@@ -113,3 +113,16 @@ def test_a_config_file_that_comes_meanwhile_stays(folder: Path, monkeypatch: pyt
     assert cli.run(["config", "--init"]) == 2
     monkeypatch.undo()
     assert path.read_text() == "theirs"
+
+
+def test_a_folder_that_is_not_there_is_refused_before_any_work(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--save and --out into no folder: a sentence that names it, and no search before it."""
+    assert cli.run(["plan", *SMALL, "--save", "nowhere/plan.toml"]) == 2
+    said = capsys.readouterr()
+    assert said.out == "" and said.err == "tmplan: nowhere/plan.toml: cannot be written: there is no folder nowhere\n"
+
+
+def test_no_name_of_a_plan_file_is_not_the_example(capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty name, as of a variable that is not set, is refused: nobody asked for the example then."""
+    assert cli.run(["plan", ""]) == 2
+    assert "cannot be read" in capsys.readouterr().err
