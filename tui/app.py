@@ -24,6 +24,7 @@ FILES = 9  # that the program has open at once, beside those it was given
 REFUSED = 2  # the exit code of a fault too
 
 # Textual reads these when imported. Kitty's key reports would outlive a dropped SSH session.
+COLOURS = {"TEXTUAL_COLOR_SYSTEM": ("auto", "standard", "256", "truecolor")}  # what a person may set to say what the terminal shows
 SETTINGS = {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0", "TEXTUAL_DISABLE_KITTY_KEY": "1"}
 
 
@@ -59,7 +60,7 @@ def run(document: Document | None, path: Path | None, *, fresh: bool = False) ->
     check_files()
     leaving = Leaving()
     leaving.watch()
-    os.environ.update(SETTINGS)
+    own_settings()
     from tui.planning import Planner, Question
 
     settings = config.load()
@@ -86,6 +87,13 @@ def run(document: Document | None, path: Path | None, *, fresh: bool = False) ->
         leaving.restore()
         raise wrong
     end(leaving.code or program.return_code or 0)
+
+
+def own_settings() -> None:
+    """Leave of Textual's switches in the environment only those that this program means: others break it, press keys or write files."""
+    for name in [name for name in os.environ if name.startswith("TEXTUAL_") and os.environ[name] not in COLOURS.get(name, ())]:
+        del os.environ[name]
+    os.environ.update(SETTINGS)
 
 
 def played(program: Tmplan) -> Exception | None:

@@ -6,15 +6,17 @@ import os
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 from textual.app import SuspendNotSupported
 
 from planner import planfile, wholefile
-from planner.errors import TmplanError
+from planner.errors import FileError, TmplanError
 from planner.plaintext import named
 from tui import leaving
 from tui.bindings import key_of
 from tui.files import Files
+from tui.statefolder import aside
 from tui.writing import EDITED
 
 EDITOR = "editor"  # what the session keeps a text under that could not be read
@@ -36,7 +38,7 @@ class Elsewhere(Files):
             wholefile.write(path, before, private=True)
             self.keep()  # while the editor is open nothing else would
             code = self.outside([*words, str(path)])
-            text = wholefile.content(path, planfile.LARGEST_FILE, "is too large for a plan file").decode("utf-8", "replace")
+            text = came_back(path)
         except TmplanError as error:
             self.foot.say(str(error), "bad")
             return
@@ -96,6 +98,16 @@ class Elsewhere(Files):
 
     def being_typed(self) -> dict[str, str]:
         return super().being_typed() | ({EDITOR: self._unread} if self._unread else {})
+
+
+def came_back(path: Path) -> str:
+    """What an editor wrote; what cannot be read lies under a name of its own then, for the next edit would take its place. FileError."""
+    try:
+        return wholefile.text(path, planfile.LARGEST_FILE, "is too large for a plan file")
+    except FileError as error:
+        if not wholefile.there(path):
+            raise
+        raise FileError(f"{error}; it lies in {aside(path, 'unread')}") from None
 
 
 def editor_words() -> list[str]:

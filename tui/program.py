@@ -139,7 +139,7 @@ class Program(App[None], inherit_bindings=False):
 
     def get_driver_class(self) -> type[Driver]:
         chosen = super().get_driver_class()
-        if chosen.__name__ != "LinuxDriver":  # another system, or one that TEXTUAL_DRIVER names
+        if chosen.__name__ != "LinuxDriver":  # another system
             return chosen
         from tui.driver import QuietDriver
 

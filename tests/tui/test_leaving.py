@@ -160,6 +160,37 @@ def test_whatever_becomes_of_an_editor_the_program_goes_on(editor: str) -> None:
         assert it.sent.rfind(b"\x1b[?1000h") <= it.sent.rfind(b"\x1b[?1000l")
 
 
+@pytest.mark.usefixtures("made_up")
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [(b"x" * 1_200_000, "is too large for a plan file"), (b"# M\xfcller", "is not UTF-8 text (byte 3)"), (None, "a pipe")],
+)
+def test_what_an_editor_wrote_is_never_written_over(written: bytes | None, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be read as text is refused as it is, with where it lies; the next time the editor is opened it still lies there."""
+    monkeypatch.setenv("EDITOR", "true")
+
+    async def play(it: Driver) -> None:
+        def editor(command: list[str]) -> int:
+            path = Path(command[-1])
+            path.unlink()
+            path.write_bytes(written) if written is not None else os.mkfifo(path)
+            return 0
+
+        monkeypatch.setattr(it.app, "outside", editor)
+        folder = it.app.beside("edited.toml").parent
+        for times in (1, 2):
+            await it.press("E")
+            kept = sorted(folder.glob("edited.unread*"))
+            assert why in it.app.foot.message and f"it lies in {folder}" in it.app.foot.message
+            assert len(kept) == times
+        if written is not None:
+            assert all(path.read_bytes() == written for path in kept)
+        for path in folder.iterdir():
+            path.unlink()
+
+    drive(play, search=fake_search)
+
+
 HELP = "import tui.actions\ntui.actions.Tmplan.action_help = help"
 FAULTS = {
     "a key": f"def help(self): raise KeyError('broken')\n{HELP}",
@@ -254,6 +285,16 @@ def test_few_files_are_a_sentence_or_enough(files: int) -> None:
             assert it.wait(20) == 2
             assert it.sent.decode().strip() == f"tmplan: too many open files (ulimit -n allows {files}); raise the limit to 64 or more"
         assert it.cooked
+
+
+def test_switches_of_the_toolkit_in_the_environment_break_nothing(tmp_path: Path) -> None:
+    """A driver that is not there, colours that are none, keys to be pressed, a log: none of it is taken from the environment."""
+    wrong = {"TEXTUAL_DRIVER": "nope", "TEXTUAL_COLOR_SYSTEM": "nope", "TEXTUAL_PRESS": "q", "TEXTUAL_LOG": str(tmp_path / "log")}
+    with Terminal(*SMALL, environment=wrong) as it:
+        edited(it)
+        it.press("q")
+        check(it, 0)
+    assert not (tmp_path / "log").exists()
 
 
 @pytest.mark.usefixtures("made_up")
