@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from planner.checks import choice
 from planner.planfile import Document
-from planner.rankmap import LINKS, Groups, RankMap, rank_map
+from planner.rankmap import LINKS, Groups, RankMap, rank_map, spans
 from tui.choosing import Lacking, code, misfit, named
 from tui.cli import Answer
-from tui.data import as_json
+from tui.data import Blocks, as_json_in_blocks
 from tui.rankpicture import drawn
 
 NUMBERS = ("plan", "world", "nodes", "gpus_per_node", "link_domain")
@@ -26,23 +25,30 @@ def ranks(document: Document, *, pinned: bool, format: str, width: int) -> Answe
         return chosen.answer(format, NONE, indent=None)
     layout = rank_map(chosen.job, chosen.plan)
     if format == "json":
-        return as_json(record(layout) | {"advice": misfit(chosen)}, code(chosen), indent=None)
+        return as_json_in_blocks(record(layout) | {"advice": misfit(chosen)}, code(chosen))
     return Answer("\n".join(drawn(layout, width)) + "\n", code(chosen))
 
 
 def record(layout: RankMap) -> dict[str, Any]:
-    """Every group, and the node of every rank."""
+    """Every group, and the node of every rank, to be written block by block."""
     return {
         "plan": layout.plan.named(), "world": layout.world, "nodes": layout.nodes,
         "gpus_per_node": layout.per_node, "link_domain": layout.job.cluster.link_domain,
-        "node_of_rank": layout.node_of(np.arange(layout.world)).tolist(),
+        "node_of_rank": Blocks(layout.node_of(some).tolist() for some in spans(layout.world)),
         "groups": {groups.kind: as_record(groups) for groups in layout.all_groups()},
     }  # fmt: skip
 
 
 def as_record(groups: Groups) -> dict[str, Any]:
-    """The groups of one kind as plain values."""
+    """The groups of one kind as plain values, the lists block by block."""
     return {
-        "size": groups.size, "count": len(groups), "leaving_node": int(groups.leaves_node.sum()), "links": groups.links(),
-        "ranks": groups.ranks.tolist(), "leaves_node": groups.leaves_node.tolist(), "link": [LINKS[i] for i in groups.link],
+        "size": groups.size, "count": len(groups), "leaving_node": groups.leaving_node, "links": groups.links(),
+        "ranks": Blocks(rows(groups)), "leaves_node": Blocks(groups.reach(some)[0].tolist() for some in groups.blocks()),
+        "link": Blocks([LINKS[i] for i in groups.reach(some)[1]] for some in groups.blocks()),
     }  # fmt: skip
+
+
+def rows(groups: Groups) -> Iterator[list[Any] | Blocks]:
+    """The ranks of each group, several groups at a time, or where one is large by itself."""
+    for some in groups.rows():
+        yield Blocks(part.tolist() for part in some) if isinstance(some, Iterator) else some.tolist()

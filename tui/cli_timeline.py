@@ -7,10 +7,10 @@ from typing import Any
 from planner.checks import choice
 from planner.passes import KINDS
 from planner.planfile import Document
-from planner.timeline import Timeline, timeline
+from planner.timeline import Rank, Timeline, timeline
 from tui.choosing import Lacking, code, misfit, named
 from tui.cli import Answer
-from tui.data import as_json, printed
+from tui.data import Blocks, as_json_in_blocks, printed
 from tui.pages.step import Time
 from tui.pages.timeline import Found, draw
 
@@ -26,23 +26,24 @@ def schedule(document: Document, *, pinned: bool, format: str, width: int) -> An
         return chosen.answer(format, NONE, indent=None)
     job, plan = chosen.job, chosen.plan
     if format == "json":
-        return as_json(record(timeline(job, plan)) | {"advice": misfit(chosen)}, code(chosen), indent=None)
+        return as_json_in_blocks(record(timeline(job, plan)) | {"advice": misfit(chosen)}, code(chosen))
     found = Found(job, plan, timeline(job, plan) if plan.pp > 1 else None, Time(job, plan, chosen.estimate))
     return Answer(printed(draw(found, width)), code(chosen))
 
 
 def record(shown: Timeline) -> dict[str, Any]:
-    """Every pass of every rank, in the order they run."""
+    """Every pass of every rank, in the order they run, to be written rank by rank."""
     return {
         "plan": shown.plan.named(), "micro_batches": shown.micro_batches, "drawn": shown.drawn,
         "seconds": shown.seconds, "bubble_seconds": shown.bubble, "model_bubble_seconds": shown.model_bubble,
         "slowest_seconds": shown.slowest,
-        "ranks": [
-            {
-                "rank": number, "in_flight": rank.held(int(shown.plan.vpp)), "kind": [KINDS[kind] for kind in rank.kind],
-                "chunk": rank.chunk.tolist(), "micro_batch": rank.micro_batch.tolist(), "start": rank.start.tolist(),
-                "end": rank.end.tolist(),
-            }
-            for number, rank in enumerate(shown.ranks)
-        ],
+        "ranks": Blocks([as_record(number, rank, int(shown.plan.vpp))] for number, rank in enumerate(shown.ranks)),
+    }  # fmt: skip
+
+
+def as_record(number: int, rank: Rank, chunks: int) -> dict[str, Any]:
+    """The passes of one rank as plain values."""
+    return {
+        "rank": number, "in_flight": rank.held(chunks), "kind": [KINDS[kind] for kind in rank.kind],
+        "chunk": rank.chunk.tolist(), "micro_batch": rank.micro_batch.tolist(), "start": rank.start.tolist(), "end": rank.end.tolist(),
     }  # fmt: skip

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from planner.plaintext import flat
@@ -38,6 +39,41 @@ def as_json_of_many(data: Mapping[str, Any], key: str, records: Iterable[Mapping
         yield "\n  ]\n}\n" if written else "[]\n}\n"
 
     return Answer(code=code, more=pieces())
+
+
+class Blocks:
+    """A list that is worked out as it is written: blocks of some of its values each, or of a value that is such a list itself."""
+
+    def __init__(self, blocks: Iterable[list[Any] | Blocks]) -> None:
+        self.blocks = blocks
+
+
+def as_json_in_blocks(data: Mapping[str, Any], code: int = DONE) -> Answer:
+    """`as_json` on one line, of an object that has `Blocks` among its values, or among those of objects in it."""
+    return Answer(code=code, more=chain(_pieces({"schema": SCHEMA, "version": version()} | dict(data)), "\n"))
+
+
+def _pieces(value: Any) -> Iterator[str]:
+    """A value as JSON, piece by piece, as json.dumps writes it whole."""
+    if isinstance(value, Blocks):
+        lead = "["
+        for block in value.blocks:
+            if isinstance(block, Blocks):
+                yield lead
+                yield from _pieces(block)
+            elif block:
+                yield lead + json.dumps(block, allow_nan=False)[1:-1]
+            else:
+                continue
+            lead = ", "
+        yield "[]" if lead == "[" else "]"
+    elif isinstance(value, Mapping) and value:
+        for number, (key, each) in enumerate(value.items()):
+            yield f"{', ' if number else '{'}{json.dumps(key)}: "
+            yield from _pieces(each)
+        yield "}"
+    else:
+        yield json.dumps(value, allow_nan=False)
 
 
 def as_csv(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:

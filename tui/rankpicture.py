@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from planner.rankmap import KINDS, RankMap
+from planner.rankmap import KINDS, Groups, RankMap
 from tui.aligned import aligned
 
 WIDTH = 80
@@ -55,21 +55,20 @@ def table(layout: RankMap, kinds: list[str], width: int = WIDTH) -> Iterator[str
                 kind,
                 f"{groups.size:,}",
                 f"{len(groups):,}",
-                f"{groups.leaves_node.sum():,}",
+                f"{groups.leaving_node:,}",
                 links.replace("single", "-"),
-                span(groups.ranks[0]),
+                span(groups),
             )
         )
     rows = aligned(lines, left=(0, 4, 5))
     yield from rows if max(map(len, rows)) <= width else aligned([line[:-1] for line in lines], left=(0, 4))  # without the first group
 
 
-def span(ranks: Any) -> str:
-    """Ranks of a group, which lie evenly apart: 0-7, or 0-504 by 8."""
-    if len(ranks) == 1:
-        return f"{ranks[0]}"
-    step = int(ranks[1] - ranks[0])
-    return f"{ranks[0]}-{ranks[-1]}" + (f" by {step}" if step > 1 else "")
+def span(groups: Groups) -> str:
+    """Ranks of the first group, which lie evenly apart: 0-7, or 0-504 by 8."""
+    if groups.size == 1:
+        return "0"
+    return f"0-{groups.stride * (groups.size - 1)}" + (f" by {groups.stride}" if groups.stride > 1 else "")
 
 
 def node_lines(layout: RankMap, node: int, kinds: list[str], width: int = WIDTH) -> Iterator[str]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner import rankmap
 from planner.errors import FieldError
 from planner.plan import Plan
 from planner.rankmap import ATTENTION, EXPERTS, KINDS, LINKS, NETWORK, SCALE_UP, SINGLE, RankMap, rank_map
@@ -120,3 +123,24 @@ def test_a_plan_that_does_not_fill_the_world_is_refused(plan: Plan, said: str) -
     """Degrees that do not multiply to the GPUs, or experts that do not fold over a stage, are a sentence."""
     with pytest.raises(FieldError, match=said):
         rank_map(job_of(16), plan)
+
+
+@settings(max_examples=100, deadline=None)
+@given(layouts(), st.sampled_from([1, 2, 5, 64]))
+def test_groups_in_blocks_are_those_of_the_whole_world(layout: RankMap, block: int) -> None:
+    """Whatever a block holds, rows, nodes left and links are those worked out at once, and no block is larger than it may be."""
+    for groups in layout.all_groups():
+        with patch.object(rankmap, "BLOCK", block):
+            rows: list[list[int]] = []
+            parts = []
+            for some in groups.rows():
+                pieces = list(some) if isinstance(some, Iterator) else [some]
+                parts += pieces
+                rows += [np.concatenate(pieces).tolist()] if isinstance(some, Iterator) else some.tolist()
+            numbers = list(groups.blocks())
+            counted = groups.counts
+        assert rows == groups.ranks.tolist()
+        assert max(part.size for part in parts) <= block and max(map(len, numbers)) <= block
+        assert np.concatenate(numbers).tolist() == list(range(len(groups)))
+        assert counted[0] == groups.leaves_node.sum()
+        assert counted[1].tolist() == np.bincount(groups.link, minlength=len(LINKS)).tolist()
