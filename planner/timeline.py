@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 import numpy as np
 
 from planner import experts, layercosts, schedule, shard, split, stagecosts
-from planner.errors import TmplanError
+from planner.errors import FieldError, TmplanError
 from planner.evaluate import evaluate
 from planner.passes import BACKWARD, FORWARD, INPUTS, KINDS, WEIGHTS, Block, order, virtual_stage
 from planner.plan import Column, Plan
 from planner.specs import Job
+from planner.split import V
 
 MOST = 150_000  # passes that are worked out; of a step with more, fewer micro-batches, the steady state being all alike
+LIMIT = 4 * MOST  # passes of the fewest micro-batches that fill a pipeline and drain it; one with more is refused
+FILLS = 3  # micro-batches a rank that fill a pipeline, run it full and drain it, under every schedule
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,14 @@ class Timeline:
 
 
 def timeline(job: Job, plan: Plan, *, cancelled: Callable[[], bool] = lambda: False) -> Timeline:
-    """The passes of one plan's pipeline; one without a pipeline has one rank, whose passes follow each other."""
+    """The passes of one plan's pipeline; one without a pipeline has one rank, whose passes follow each other.
+
+    FieldError where even the fewest micro-batches that fill the pipeline are too many passes to be worked out.
+    """
     column = plan.column()
     count = round(float(shard.micro_batches(job, column)[0]))
-    group = int(split.round_size(plan.pp, count))
-    drawn = fewer(int(plan.pp * plan.vpp), int(plan.pp), count, group)
+    refuse_too_many(plan, count)
+    drawn, group = to_draw(plan, count)
     took = durations(job, plan)
     ahead = int(np.max(experts.ahead(job, column))) if job.model.experts else 0
     orders = [order(plan, rank, drawn, group, ahead) for rank in range(plan.pp)]
@@ -83,9 +90,42 @@ def timeline(job: Job, plan: Plan, *, cancelled: Callable[[], bool] = lambda: Fa
     return Timeline(plan, ranks, count, drawn, max(own), bubble)
 
 
+def refuse_too_many(plan: Plan, count: int) -> None:
+    """FieldError where more than LIMIT passes would be worked out; it says about how long a pipeline is drawn."""
+    asked = passes(plan, count)
+    if asked <= LIMIT:
+        return
+    drawn, _ = to_draw(plan, count)
+    stages = f"pp {plan.pp:,}" + f" with {plan.vpp:,} virtual stages a rank" * (plan.vpp > 1)
+    pp = isqrt(LIMIT // (FILLS * kinds(plan) * int(plan.vpp)))
+    raise FieldError(
+        "pp",
+        f"the pipeline of {stages} is too long to draw: {drawn:,} micro-batches, which fill it and drain it, are {asked:,} passes, "
+        f"and at most {LIMIT:,} are worked out; take a plan with pp of up to about {pp:,}",
+    )
+
+
+def passes(plan: Plan, count: int) -> int:
+    """How many passes are worked out for a plan whose step has so many micro-batches."""
+    drawn, _ = to_draw(plan, count)
+    issued = max(drawn, 2 * int(plan.pp) - 1) if plan.schedule == V else drawn  # ZB-V is written for so many, and then cut
+    return kinds(plan) * int(plan.pp * plan.vpp) * issued
+
+
+def kinds(plan: Plan) -> int:
+    """Passes, at most, of a micro-batch through one virtual stage: forward and backward, or forward and the halves of backward."""
+    return 3 if plan.schedule else 2
+
+
+def to_draw(plan: Plan, count: int) -> tuple[int, int]:
+    """Of so many micro-batches of a step, those that are worked out, and those of an interleaved schedule's round."""
+    group = int(split.round_size(plan.pp, count))
+    return fewer(int(plan.pp * plan.vpp), int(plan.pp), count, group), group
+
+
 def fewer(stages: int, pp: int, count: int, group: int) -> int:
     """How many micro-batches are worked out: all, or where those are too many passes whole groups of them, enough to fill the pipeline."""
-    wanted = max(MOST // (3 * stages), 3 * pp)
+    wanted = max(MOST // (3 * stages), FILLS * pp)
     return min(count, -(-wanted // group) * group)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from unittest.mock import patch
+
 import numpy as np
 import pytest
 
+from planner import timeline as module
+from planner.errors import FieldError
 from planner.passes import BACKWARD, FORWARD, INPUTS, WEIGHTS, Pass, order
 from planner.plan import Plan
 from planner.schedule import bubble_left
 from planner.specs import SCHEDULES
-from planner.timeline import MOST, fewer, run, timeline
+from planner.timeline import LIMIT, MOST, fewer, passes, run, timeline, to_draw
 from tests.planner.jobs import every_schedule, example, small
 
 CODE = {name: code for code, name in enumerate(SCHEDULES)}
@@ -101,3 +105,36 @@ def test_one_rank_runs_its_micro_batches_one_after_the_other() -> None:
     """Without a pipeline there is one row and no bubble."""
     shown = timeline(small(), Plan(dp=16))
     assert len(shown.ranks) == 1 and shown.bubble == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+@pytest.mark.parametrize("m", [1, 7, 40, 100_000])
+@pytest.mark.parametrize("vpp", [1, 3])
+def test_the_passes_of_a_plan_are_counted_before_they_are_worked_out(name: str, m: int, vpp: int) -> None:
+    """What is counted is what the orders hold, or more where a schedule leaves backward passes whole or drops those there are not."""
+    code = CODE[name]
+    plan = Plan(pp=5, vpp=2 if code > 2 else vpp if not code else 1, schedule=code)
+    drawn, group = to_draw(plan, m)
+    if name == "dualpipev" and drawn < 10:
+        return  # it needs two micro-batches a rank
+    held = sum(len(block) for rank in range(plan.pp) for block in order(plan, rank, drawn, group))
+    assert held <= passes(plan, m) <= LIMIT
+    if name in ("1f1b", "zb-h1", "zb-h2"):
+        assert held == passes(plan, m)
+
+
+@pytest.mark.parametrize(("pp", "vpp", "schedule"), [(10_000, 1, 0), (1024, 1, 0), (504, 20, 0), (1024, 1, 1), (512, 2, 3), (512, 2, 4)])
+def test_a_pipeline_too_long_to_draw_is_refused_before_a_pass_is_worked_out(pp: int, vpp: int, schedule: int) -> None:
+    """However many ranks and micro-batches, no more than LIMIT passes are worked out, and no order is written for what is refused."""
+    plan = Plan(pp=pp, vpp=vpp, schedule=schedule)
+    job = every_schedule(example(gpus=pp, model="llama-3.1-8b", global_batch=100_000))
+    with patch.object(module, "order") as written, pytest.raises(FieldError, match="too long to draw") as said:
+        timeline(job, plan)
+    assert not written.called
+    shorter = plan.with_(pp=int(str(said.value).split()[-1].replace(",", "")))
+    assert passes(shorter, 3 * shorter.pp) <= LIMIT
+
+
+def test_zb_v_of_few_micro_batches_is_counted_as_it_is_written() -> None:
+    """Its order is written for 2 p - 1 micro-batches and then cut: one micro-batch through very many ranks is refused as well."""
+    assert passes(Plan(pp=1000, vpp=2, schedule=CODE["zb-v"]), 1) > LIMIT > passes(Plan(pp=1000), 1)
