@@ -44,7 +44,7 @@ def as_record(groups: Groups) -> dict[str, Any]:
     return {
         "size": groups.size, "count": len(groups), "leaving_node": groups.leaving_node, "links": groups.links(),
         "ranks": Blocks(rows(groups)), "leaves_node": Blocks(groups.reach(some)[0].tolist() for some in groups.blocks()),
-        "link": Blocks([LINKS[i] for i in groups.reach(some)[1]] for some in groups.blocks()),
+        "link": Blocks([LINKS[i] for i in groups.reach(some)[1].tolist()] for some in groups.blocks()),
     }  # fmt: skip
 
 

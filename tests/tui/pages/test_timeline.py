@@ -9,8 +9,12 @@ from dataclasses import replace
 
 import pytest
 
+from planner.inputs import EXAMPLE
 from planner.plan import Plan
+from planner.planfile import Document
+from planner.space import Bounds, Space
 from tests.planner.jobs import every_schedule
+from tests.tui.driving import Driver, drive
 from tests.tui.pages.subjects import WIDTHS, subject, text
 from tui.cli import run
 from tui.pages import timeline
@@ -81,3 +85,18 @@ def test_the_command_draws_the_same_and_its_json_has_every_pass(capsys: pytest.C
     assert max(max(rank["end"]) for rank in found["ranks"]) == found["seconds"]
     assert run(["timeline", *plan, "--width", "20"]) == 2
     assert "56" in capsys.readouterr().err
+
+
+def test_a_pipeline_too_long_to_draw_is_told_in_the_page() -> None:
+    """The page of such a plan says in a sentence what can be drawn, and how long it is."""
+
+    async def play(it: Driver) -> None:
+        await it.press("4", "t")
+        said = " ".join(" ".join(it.app.detail.lines()).split())
+        assert "pp 1,024 is too long to draw" in said and "pp of up to about" in said
+
+    long = Document(
+        EXAMPLE.with_all({"layers": 2000, "global_batch": 65536}),
+        Space({"pp": Bounds((1024,)), "vpp": Bounds((1,)), "tp": Bounds((16,))}),
+    )
+    drive(play, long)
