@@ -7,6 +7,7 @@ import errno
 import os
 import selectors
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 
 from planner.errors import FileError
@@ -65,8 +66,8 @@ def kind(place: str) -> int:
         return 0
 
 
-def put(path: str | Path, place: str, content: bytes, over: str | None, private: bool) -> None:
-    """Write a file beside the place, then put it there; the mode and the owner of the file that was there are kept."""
+def put(path: str | Path, place: str, content: Iterable[bytes], over: str | None, private: bool) -> None:
+    """Write a file beside the place, piece by piece, then put it there; the mode and the owner of the file that was there are kept."""
     folder, name = os.path.split(place)
     former = os.stat(place) if not private and os.path.exists(place) else None
     if former and not os.access(place, os.W_OK):
@@ -76,7 +77,7 @@ def put(path: str | Path, place: str, content: bytes, over: str | None, private:
     handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _flags("O_BINARY"), mode)
     try:
         with open(handle, "wb") as stream:
-            stream.write(content)
+            stream.writelines(content)
             stream.flush()
             os.fsync(stream.fileno())
         if former is not None:
@@ -85,17 +86,17 @@ def put(path: str | Path, place: str, content: bytes, over: str | None, private:
                 with contextlib.suppress(OSError):  # only root gives files away
                     os.chown(temporary, former.st_uid, former.st_gid)
             os.chmod(temporary, former.st_mode & 0o777)
-        _place(path, temporary, place, content, over)
+        _place(path, temporary, place, over)
     finally:
         with contextlib.suppress(OSError):  # gone when it took its place
             os.unlink(temporary)
 
 
-def _place(path: str | Path, temporary: str, place: str, content: bytes, over: str | None) -> None:
+def _place(path: str | Path, temporary: str, place: str, over: str | None) -> None:
     """Give a file that is written its place, if what stands there is what may be overwritten: Changed. What holds the same stays."""
     if over is not None and (over != NOTHING or os.path.lexists(place)):
         found = held(place)
-        if found == digest(content):
+        if found == held(temporary):
             return
         if found != over:
             raise Changed(path, found, over)
@@ -123,7 +124,7 @@ def _claim(temporary: str, place: str) -> None:
             raise
 
 
-def send(place: str, content: bytes) -> None:
+def send(place: str, content: Iterable[bytes]) -> None:
     """Write to a pipe or a device, never waiting long for whoever reads it."""
     own = descriptor(place)
     try:
@@ -133,12 +134,13 @@ def send(place: str, content: bytes) -> None:
             raise OSError(errno.ENXIO, "nobody reads this pipe") from None
         raise
     try:
-        left = memoryview(content)
-        while left:
-            try:
-                left = left[os.write(handle, left) :]
-            except BlockingIOError:
-                _await(handle)
+        for piece in content:
+            left = memoryview(piece)
+            while left:
+                try:
+                    left = left[os.write(handle, left) :]
+                except BlockingIOError:
+                    _await(handle)
     finally:
         os.close(handle)
 

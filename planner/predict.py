@@ -5,8 +5,8 @@ Rows of one job are evaluated together. Where a row does not tell its recomputat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from planner.errors import TmplanError
 from planner.evaluate import evaluate, memory_parts
 from planner.hardware import GIB
 from planner.plan import FIELDS, Plan
-from planner.runs import Configured, Row, configured, refusal
+from planner.runcolumns import COLUMNS
+from planner.runs import MOST_STAGES, Configured, Row, configured, refusal, whole
 from planner.specs import RECOMPUTES, Job
 
 SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
@@ -24,6 +25,10 @@ SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
 # run, and have other means (offloading, finer recomputation) that cost less.
 ROOM = 1.5
 MICRO_BATCHES = (1, 2, 4, 8, 16)
+STAGES = 1 << 18  # pipeline stages of plans evaluated, and of predictions held, at a time: some 100 MB
+UNLIKE = 1 << 8  # rows that differ evaluated at a time
+BLOCK = 1 << 14  # rows at a time, equal ones counted
+READ = tuple(column.key for column in COLUMNS)  # rows that agree in these have one prediction
 
 
 @dataclass(frozen=True)
@@ -49,11 +54,31 @@ def batches(items: Sequence[Configured | None]) -> list[Batch]:
             found.setdefault(key, []).append(i)
     out = []
     for rows in found.values():
-        group = [item for i in rows if (item := items[i]) is not None]
-        columns = {name: np.array([getattr(item.plan, name) for item in group]) for name in FIELDS}
-        told, micro_told = (np.array([getattr(item, name) for item in group]) for name in ("recompute_told", "micro_told"))
-        out.append(Batch(group[0].job, Plan(**columns), tuple(rows), told, micro_told))
+        out += [_batch(part, items) for part in _parts(rows, items)]
     return out
+
+
+def _parts(rows: list[int], items: Sequence[Configured | None]) -> Iterator[list[int]]:
+    """Rows of one job in parts of at most STAGES pipeline stages, each plan counted with those of the longest; as they are where few."""
+    stages = {i: int(item.plan.pp) for i in rows if (item := items[i]) is not None}
+    if max(stages.values()) * len(rows) <= STAGES:
+        yield rows
+        return
+    part: list[int] = []
+    for i in sorted(rows, key=stages.__getitem__):
+        if part and stages[i] * (len(part) + 1) > STAGES:
+            yield part
+            part = []
+        part.append(i)
+    yield part
+
+
+def _batch(rows: list[int], items: Sequence[Configured | None]) -> Batch:
+    """The batch of some rows of one job."""
+    group = [item for i in rows if (item := items[i]) is not None]
+    columns = {name: np.array([getattr(item.plan, name) for item in group]) for name in FIELDS}
+    told, micro_told = (np.array([getattr(item, name) for item in group]) for name in ("recompute_told", "micro_told"))
+    return Batch(group[0].job, Plan(**columns), tuple(rows), told, micro_told)
 
 
 @dataclass(frozen=True)
@@ -110,28 +135,92 @@ def filled(batch: Batch) -> Plan:
 
 def predict(rows: Iterable[Row], progress: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
     """A prediction for each row, as `tmplan estimate` writes it, in the order of the rows; `progress` is told how many are done."""
-    rows = list(rows)
-    items: list[Configured | None] = []
-    out: list[dict[str, Any]] = []
-    for row in rows:
-        out.append({"id": row.get("id", "")})
-        try:
-            items.append(configured(row))
-        except TmplanError as error:
-            items.append(None)
-            out[-1]["error"] = refusal(error)
-    done = items.count(None)
-    for batch in batches(items):
-        for i, answer in zip(batch.rows, answers(batch), strict=True):
-            item = items[i]
-            assert item is not None
-            blanks = {key for key, known in (("recompute", item.recompute_told), ("micro_batch", item.micro_told)) if not known}
-            chosen = answer.pop("chosen")
-            out[i] |= answer | {"assumed": dict(item.assumed) | {key: chosen[key] for key in sorted(blanks)}}
-        done += len(batch.rows)
+    return list(predicted(rows, progress))
+
+
+def predicted(rows: Iterable[Row], progress: Callable[[int], None] | None = None) -> Iterator[dict[str, Any]]:
+    """The predictions of `predict` one after another, a block of rows worked out at a time; equal rows share what theirs hold.
+
+    `progress` is told often, also where no more are done than before.
+    """
+    done = 0
+
+    def tell() -> None:
         if progress:
             progress(done)
-    return out
+
+    block = Block()
+    for row in rows:
+        if block.full:
+            for prediction in block.predictions(tell):
+                done += 1
+                yield prediction
+                tell()
+            block = Block()
+        block.add(row)
+        tell()
+    for prediction in block.predictions(tell):
+        done += 1
+        yield prediction
+        tell()
+
+
+@dataclass
+class Block:
+    """Rows that are worked out together: those that differ in what is read of them, and for every row its id and which of these it is."""
+
+    items: list[Configured | None] = field(default_factory=list)
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    places: dict[tuple[str | None, ...], int] = field(default_factory=dict)
+    rows: list[tuple[str, int]] = field(default_factory=list)
+    stages: int = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether it holds as much as is worked out at a time."""
+        return self.stages >= STAGES or len(self.items) >= UNLIKE or len(self.rows) >= BLOCK
+
+    def add(self, row: Row) -> None:
+        """Another row."""
+        key = tuple(map(row.get, READ))
+        if key not in self.places:
+            self.places[key] = len(self.items)
+            self._configure(row)
+        self.rows.append((row.get("id", ""), self.places[key]))
+
+    def _configure(self, row: Row) -> None:
+        """A row that differs from those there are, or why it is refused."""
+        try:
+            item = configured(row)
+        except TmplanError as error:
+            self.items.append(None)
+            self.answers.append({"error": refusal(error)})
+            return
+        self.items.append(item)
+        self.answers.append({})
+        self.stages += int(item.plan.pp)
+
+    def predictions(self, tell: Callable[[], None]) -> Iterator[dict[str, Any]]:
+        """One for each row, in their order; `tell` is called between batches."""
+        for batch in batches(self.items):
+            for i, answer in zip(batch.rows, answers(batch), strict=True):
+                item = self.items[i]
+                assert item is not None
+                blanks = {key for key, known in (("recompute", item.recompute_told), ("micro_batch", item.micro_told)) if not known}
+                chosen = answer.pop("chosen")
+                self.answers[i] = answer | {"assumed": dict(item.assumed) | {key: chosen[key] for key in sorted(blanks)}}
+            tell()
+        for name, place in self.rows:
+            yield {"id": name} | self.answers[place]
+
+
+def stages_told(row: Row) -> int:
+    """Pipeline stages that the prediction of a row lists; 0 where it will be refused for them."""
+    try:
+        pp = whole(row, "pp", 1)
+        return pp if pp <= MOST_STAGES * whole(row, "layers") else 0
+    except TmplanError:
+        return 0
 
 
 def answers(batch: Batch) -> list[dict[str, Any]]:

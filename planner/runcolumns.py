@@ -75,11 +75,18 @@ MEASURED: tuple[RunColumn, ...] = (
 NEEDED = tuple(column.key for column in COLUMNS if not column.blank)
 
 
+SLIPS = 8  # columns told one by one
+LONGEST = 64  # characters of a name that is compared
+
+
 def misspelt(columns: Iterable[str]) -> Iterator[str]:
-    """A sentence for every column of a file that nothing reads and that looks like one it lacks."""
-    there = list(columns)
-    known = [column.key for column in (*COLUMNS, *MEASURED)]
+    """A sentence for every column of a file that nothing reads and that looks like one it lacks: a few of them, the others counted."""
+    there = dict.fromkeys(columns)
+    known = {column.key: None for column in (*COLUMNS, *MEASURED)}
     absent = [key for key in known if key not in there]
-    for name in there:
-        if name not in known and (near := difflib.get_close_matches(name.lower(), absent, n=1, cutoff=0.75)):
-            yield f"column '{named(name)}' is not read; did you mean '{near[0]}'?"
+    own = (name for name in there if name not in known and len(name) <= LONGEST)
+    slips = [(name, near[0]) for name in own if (near := difflib.get_close_matches(name.lower(), absent, n=1, cutoff=0.75))]
+    for name, like in slips[:SLIPS]:
+        yield f"column '{named(name)}' is not read; did you mean '{like}'?"
+    if more := len(slips[SLIPS:]):
+        yield f"{more:,} other column{'s' * (more > 1)} that look{'s' * (more == 1)} misspelt {'is' if more == 1 else 'are'} not read"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from itertools import islice
 from pathlib import Path
 
@@ -29,16 +30,17 @@ class NotRegular(ValueError):
     """What is no regular file, in words."""
 
 
-def write(path: str | Path, text: str, *, over: str | None = None, private: bool = False) -> None:
+def write(path: str | Path, text: str | Iterable[str], *, over: str | None = None, private: bool = False) -> None:
     """Write a file whole, or leave what was there untouched: FileError says why it could not be written.
 
+    text: all of it, or pieces, which are written as they come; what they raise as they are made leaves the place untouched.
     over: what may be overwritten, as `placing.held` told it (placing.NOTHING: no file may be there); Changed where something else is there.
     private: for the user's eyes alone, in a folder of tmplan's own; a link there is replaced, not followed.
     A pipe or a device (/dev/null, /dev/stdout) is written to; nothing takes its place. A disk is refused.
     """
     untouched = "; what was there is untouched"
     try:
-        content = text.encode("utf-8")
+        content = [text.encode("utf-8")] if isinstance(text, str) else (piece.encode("utf-8") for piece in text)
         place = os.path.abspath(path) if private else leads(path)
         kind = placing.kind(place)
         if kind in (0, stat.S_IFREG) or private:

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -42,11 +42,15 @@ PIECE = 1 << 20  # characters written to stdout at a time
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command gives back: the text for stdout, what is worked out and written behind it piece by piece, and the exit code."""
+    """What a command gives back: the text for stdout, what is worked out and written behind it piece by piece, and the exit code.
+
+    `ending` is called once all is written: it says what is to be said then, and gives the exit code in place of `code`.
+    """
 
     text: str = ""
     code: int = DONE
     more: Iterable[str] = ()
+    ending: Callable[[], int] | None = None
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -148,7 +152,7 @@ def deliver(answer: Answer) -> int:
     except OSError as error:
         leave_pipe()
         return refuse(f"stdout cannot be written: {(error.strerror or 'input/output error').lower()}")
-    return answer.code
+    return answer.ending() if answer.ending else answer.code
 
 
 def leave_pipe() -> int:

@@ -1,26 +1,28 @@
-"""`tmplan estimate`: a prediction for every row of a runs file, as JSON lines."""
+"""`tmplan estimate`: a prediction for every row of a runs file, as JSON lines, worked out and written block by block."""
 
 from __future__ import annotations
 
 import json
 import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from planner import presets, wholefile
-from planner.errors import FieldError
-from planner.predict import predict
+from planner.errors import FieldError, FileError
+from planner.predict import predicted, stages_told
 from planner.presetfolders import troubles
 from planner.rowfile import Numbered, numbered_rows
 from planner.runcolumns import NEEDED, misspelt
 from planner.runrow import told
-from tui.cli import DONE, NO_PLAN, Answer, narrate
+from tui.cli import DONE, NO_PLAN, PIECE, Answer, narrate
 from tui.cli_inputs import tell_left_out
 from tui.cli_plan import reporting
 from tui.overwriting import put, vacant
 
 SENTENCES = 8  # refusals told one by one; what is behind them is summed up
+KEPT = 10_000  # sentences counted one by one
+MOST_STAGES = 1 << 24  # pipeline stages of all rows: three numbers each, about 1 GB
 
 
 def estimate(path: str, out: str | None, *, force: bool = False) -> Answer:
@@ -30,23 +32,29 @@ def estimate(path: str, out: str | None, *, force: bool = False) -> Answer:
         raise FieldError("out", f"{out} is the file of the runs; name another for their predictions")
     if out:
         vacant(out, force=force)
-    predictions = predict(rows, progress=reporting(f"of {len(rows):,} rows done"))
-    text = "".join(json.dumps(prediction, allow_nan=False) + "\n" for prediction in predictions)
-    if out:
-        put(out, text, force=force)
-    for line in summary(predictions, out):
-        narrate(line)
-    return Answer("" if out else text, DONE if any("error" not in prediction for prediction in predictions) else NO_PLAN)
+    tally = Tally()
+    lines = pieces(map(tally.counted, predicted(rows, progress=reporting(f"of {len(rows):,} rows done"))))
+    if not out:
+        return Answer(more=lines, ending=lambda: ended(tally))
+    put(out, lines, force=force)
+    return Answer(code=ended(tally, out))
 
 
 def read(path: str) -> list[dict[str, str]]:
-    """The rows of a runs file, each with an id, its line number where it has none."""
-    return [row | {"id": row.get("id", "").strip() or str(line)} for line, row in numbered(path)]
+    """The rows of a runs file, each with an id, its line number where it has none; FileError beyond MOST_STAGES."""
+    rows, stages, report = numbered(path), 0, reporting("rows looked through")
+    for done, (line, row) in enumerate(rows):
+        row["id"] = row.get("id", "").strip() or str(line)
+        stages += stages_told(row)
+        if stages > MOST_STAGES:
+            raise FileError(f"line {line} brings its rows beyond {MOST_STAGES:,} pipeline stages in all; split it", where=path)
+        report(done)
+    return [row for _, row in rows]
 
 
 def numbered(path: str, *needed: str) -> Numbered[dict[str, str]]:
     """The rows of a runs file with the line of each; a column that looks misspelt is told."""
-    rows = numbered_rows(path, (*NEEDED, *needed))
+    rows = numbered_rows(path, (*NEEDED, *needed), reporting("rows read"))
     for sentence in misspelt(rows[0][1]):
         narrate(sentence)
     tell_left_out(troubles())
@@ -55,12 +63,55 @@ def numbered(path: str, *needed: str) -> Numbered[dict[str, str]]:
     return rows
 
 
-def summary(predictions: Sequence[Mapping[str, Any]], out: str | None) -> list[str]:
+def pieces(predictions: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A line of JSON for each, several of them at once where they are short."""
+    lines: list[str] = []
+    size = 0
+    for prediction in predictions:
+        lines.append(json.dumps(prediction, allow_nan=False) + "\n")
+        size += len(lines[-1])
+        if size >= PIECE:
+            yield "".join(lines)
+            lines, size = [], 0
+    if lines:
+        yield "".join(lines)
+
+
+class Tally:
+    """How many rows were predicted, and how many each sentence refused; of sentences beyond KEPT only how many rows."""
+
+    def __init__(self) -> None:
+        self.rows = self.others = 0
+        self.refused: Counter[str] = Counter()
+
+    def counted(self, prediction: Mapping[str, Any]) -> Mapping[str, Any]:
+        """A prediction, counted."""
+        self.rows += 1
+        if "error" in prediction:
+            if prediction["error"] in self.refused or len(self.refused) < KEPT:
+                self.refused[prediction["error"]] += 1
+            else:
+                self.others += 1
+        return prediction
+
+    @property
+    def done(self) -> int:
+        """Rows predicted."""
+        return self.rows - self.refused.total() - self.others
+
+
+def ended(tally: Tally, out: str | None = None) -> int:
+    """Say what became of the rows; the exit code."""
+    for line in summary(tally, out):
+        narrate(line)
+    return DONE if tally.done else NO_PLAN
+
+
+def summary(tally: Tally, out: str | None) -> Sequence[str]:
     """How many rows were predicted, and how many each sentence refused."""
-    refused = Counter(prediction["error"] for prediction in predictions if "error" in prediction)
-    done = len(predictions) - refused.total()
-    lines = [f"{done:,} of {len(predictions):,} row{'s' * (len(predictions) != 1)} predicted{f', written to {out}' if out else ''}"]
-    lines += [f"{count:,} refused: {sentence}" for sentence, count in refused.most_common(SENTENCES)]
-    if rest := refused.total() - sum(count for _, count in refused.most_common(SENTENCES)):
-        lines.append(f"{rest:,} refused by {len(refused) - SENTENCES:,} other sentences")
+    first = tally.refused.most_common(SENTENCES)
+    lines = [f"{tally.done:,} of {tally.rows:,} row{'s' * (tally.rows != 1)} predicted{f', written to {out}' if out else ''}"]
+    lines += [f"{count:,} refused: {sentence}" for sentence, count in first]
+    if rest := tally.rows - tally.done - sum(count for _, count in first):
+        lines.append(f"{rest:,} refused by {'more than ' if tally.others else ''}{len(tally.refused) - len(first):,} other sentences")
     return lines

@@ -13,6 +13,7 @@ from planner.plaintext import flat, quoted
 from planner.rowfile import by_id, numbered_rows, read_predictions
 from planner.score import COLUMNS, Score, score
 from tui.cli import Answer, narrate
+from tui.cli_plan import reporting
 
 SCHEMA = 1  # of the JSON; docs/json.md
 GROUPS = ("time", "memory", "ranking", "oom", "band")  # figures by group
@@ -33,10 +34,10 @@ WIDTH = 9  # of a column of figures
 def validate(runs_path: str, predictions_path: str, *, worst: int, format: str) -> Answer:
     """Score a file of predictions against a file of runs; `worst` runs are listed."""
     choice("format", format, ("table", "json"))
-    runs = by_id(numbered_rows(runs_path, COLUMNS), runs_path)
+    runs = by_id(numbered_rows(runs_path, COLUMNS, reporting("rows read")), runs_path)
     for name, run in runs.items():
         _refuse(f"{runs_path}: run {quoted(name)}", run, RUN)
-    predictions = read_predictions(predictions_path)
+    predictions = read_predictions(predictions_path, {*PREDICTION, "error"}, reporting("predictions read"))
     for name, prediction in predictions.items():
         _refuse(f"{predictions_path}: prediction {quoted(name)}", prediction, PREDICTION)
     if strangers := len(predictions.keys() - runs.keys()):

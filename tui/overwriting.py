@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from planner import placing, wholefile
@@ -27,8 +28,8 @@ def vacant(path: str, *, force: bool) -> None:
         raise FileError(f"cannot be written: there is no folder {named(str(folder), PATH)}", where=path)
 
 
-def put(path: str | Path, text: str, *, force: bool) -> None:
-    """Write a file whole, over another only where that was asked for: Exists, however late it came; FileError."""
+def put(path: str | Path, text: str | Iterable[str], *, force: bool) -> None:
+    """Write a file whole, of a text or its pieces, over another only where that was asked for: Exists, however late it came; FileError."""
     try:
         wholefile.write(path, text, over=None if force else placing.NOTHING)
     except placing.Changed:
