@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from planner import rowfile
 from planner.errors import FileError
 from planner.rowfile import by_id, numbered_rows, read_predictions
+from planner.runs import MOST_STAGES
 
 
 def read_rows(path: str, needed: tuple[str, ...] = ()) -> list[dict[str, str]]:
@@ -134,3 +136,56 @@ def test_rows_by_id_refuse_a_row_without_one() -> None:
     assert by_id([(2, {"id": "a", "oom": "1"})], "runs.csv") == {"a": {"id": "a", "oom": "1"}}
     with pytest.raises(FileError, match=r"^runs.csv: line 2 has no id$"):
         by_id([(2, {"id": "", "oom": "1"})], "runs.csv")
+
+
+def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bounds of a few columns, commas and values."""
+    for name, most in (("MOST_COLUMNS", 3), ("MOST_COMMAS", 5), ("MOST_VALUES", 6), ("MOST_VALUES_IN_ALL", 15)):
+        monkeypatch.setattr(rowfile, name, most)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("a,b,c,d\n1,2,3,4\n", "line 1 makes 4 columns; a file of rows has at most 3"),
+        ("a,b,c,d,e,f,g\n1\n", "line 1 has more than 5 commas; a file of rows has at most 3 columns"),
+        ("a,b\n1,2\n,,,,,,,\n", "line 3 has more than 5 commas; a file of rows has at most 3 columns"),
+        ('{"a": 1, "b": 2}\n{"c": 3, "d": 4}\n', "line 2 makes 4 columns; a file of rows has at most 3"),
+        ('{"a": 1}\n{"a": [[], [], []]}\n', "line 2 holds more than 6 values (commas and brackets are counted)"),
+        ('{"a": 1, "b": 2, "c": 3}\n' * 4, "line 4 brings it beyond 15 values (commas and brackets are counted); split it"),
+    ],
+    ids=["columns", "commas of the header", "commas of a row", "columns of all lines", "values of a line", "values of all lines"],
+)
+def test_what_a_line_may_hold_is_bounded(file: Any, monkeypatch: pytest.MonkeyPatch, content: str, says: str) -> None:
+    """Columns, and the cells or values that a line would be split into, are refused beyond a bound, in one sentence with the line."""
+    bounded(monkeypatch)
+    with pytest.raises(FileError) as refusal:
+        read_rows(path := file(content))
+    assert str(refusal.value) == f"{path}: {says}"
+
+
+def test_a_line_is_bounded_before_it_is_read(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line of JSON beyond the bound is never parsed, and one at the bound is."""
+    bounded(monkeypatch)
+    assert read_rows(file('{"a": 1, "b": 2, "c": "x,y,z"}\n'))
+    monkeypatch.setattr("planner.rowfile.json.loads", lambda *_, **__: pytest.fail("parsed"))
+    with pytest.raises(FileError, match="line 1 holds more than 6 values"):
+        read_predictions(file('{"id": "a", "x": [1, 2, 3, 4]}\n'))
+
+
+def test_a_prediction_of_as_many_stages_as_a_run_may_have_is_read() -> None:
+    """The bound of a line leaves room for the longest that `tmplan estimate` writes: three numbers a stage, four stages a layer."""
+    assert 3 * MOST_STAGES * 10_000 < rowfile.MOST_VALUES / 2
+
+
+def test_predictions_are_held_by_the_keys_that_are_asked_for(file: Any) -> None:
+    """Of a prediction the id and the keys named are held, and nothing else."""
+    assert read_predictions(file('{"id": "a", "x": [1], "fits": true}\n'), {"fits"}) == {"a": {"id": "a", "fits": True}}
+
+
+@pytest.mark.parametrize("content", ["id,a\n" + "1,long text\n" * 3, '{"id": 1, "a": "long text"}\n' * 3], ids=["csv", "json lines"])
+def test_equal_cells_are_held_once_and_rows_are_counted(file: Any, content: str) -> None:
+    """Cells that are alike are one object, and the progress callback hears of every row."""
+    heard: list[int] = []
+    rows = [row for _, row in numbered_rows(file(content), (), heard.append)]
+    assert len({id(row["a"]) for row in rows}) == 1 and heard == [1, 2, 3]

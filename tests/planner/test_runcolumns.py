@@ -6,6 +6,7 @@ import ast
 import inspect
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -97,3 +98,14 @@ def test_a_slip_of_the_pen_is_told_and_a_column_of_ones_own_is_not() -> None:
     said = list(misspelt([*(set(ROW) - {"micro_batch"}), "microbatch", "nodes", "loss", "host"]))
     assert said == ["column 'microbatch' is not read; did you mean 'micro_batch'?"]
     assert not list(misspelt([*ROW, "microbatch"]))
+
+
+def test_of_many_slips_a_few_are_told_and_the_others_counted() -> None:
+    """Beyond eight, columns that look misspelt are counted; a name of a length that no column has is not compared."""
+    slips = [f"micro_batch{i}" for i in range(20)]
+    said = list(misspelt([*(set(ROW) - {"micro_batch"}), *slips]))
+    assert said[:8] == [f"column '{slip}' is not read; did you mean 'micro_batch'?" for slip in slips[:8]]
+    assert said[8:] == ["12 other columns that look misspelt are not read"]
+    assert list(misspelt([*(set(ROW) - {"micro_batch"}), *slips[:9]]))[8:] == ["1 other column that looks misspelt is not read"]
+    with patch("planner.runcolumns.difflib.get_close_matches", lambda *_, **__: pytest.fail("compared")):
+        assert not list(misspelt([*(set(ROW) - {"micro_batch"}), "micro_batch" * 10]))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from math import gcd
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import planner.predict
 from planner.errors import TmplanError
 from planner.predict import predict
 from planner.runs import configured, nic_gbit
@@ -283,3 +285,57 @@ def test_a_pipeline_layout_in_a_note_tells_the_virtual_stages(layout: str, vpp: 
     found = configured(SMALL | {"note": f"args: --pipeline-model-parallel-layout={layout} --x=1"})
     assert found.plan.vpp == vpp
     assert ("vpp" in found.assumed) == (vpp != 1)
+
+
+def mixed() -> list[dict[str, str]]:
+    """Rows of several jobs and depths, equal ones and a refused one among them."""
+    return [row(id=str(i), pp=str(2 ** (i % 4)), gpus="16", dp="", micro_batch="", recompute="", seq=str(2048 * (1 + i % 2)),
+                tp="0.5" if i == 7 else "1") for i in range(20)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("stages", "unlike", "rows"), [(1, 99, 99), (9, 99, 99), (99, 1, 99), (99, 3, 99), (99, 99, 1), (99, 99, 7)])
+def test_rows_predicted_in_blocks_are_those_predicted_at_once(monkeypatch: pytest.MonkeyPatch, stages: int, unlike: int, rows: int) -> None:
+    """However few stages, unlike rows or rows are worked out at a time, the predictions are the same, in the order of the rows."""
+    whole = predict(mixed())
+    assert [each["id"] for each in whole] == [str(i) for i in range(20)] and "error" in whole[7]
+    for name, value in (("STAGES", stages), ("UNLIKE", unlike), ("BLOCK", rows)):
+        monkeypatch.setattr(planner.predict, name, value)
+    heard: list[int] = []
+    assert predict(mixed(), heard.append) == whole
+    assert heard == sorted(heard) and heard[-1] == 20
+
+
+def test_no_more_stages_are_evaluated_at_once_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns of plans are cut so that the stages of their longest times the plans stay within the bound, where one plan does."""
+    sizes: list[int] = []
+    real = planner.predict.stage_memory
+
+    def watched(job: Any, plan: Any) -> Any:
+        found = real(job, plan)
+        sizes.append(found.device.size)
+        return found
+
+    monkeypatch.setattr(planner.predict, "STAGES", 12)
+    monkeypatch.setattr(planner.predict, "stage_memory", watched)
+    predict(mixed())
+    assert max(sizes) <= 12
+
+
+def test_equal_rows_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that differs from another in its id and in what was measured alone costs nothing."""
+    read: list[Any] = []
+
+    def watched(found: Any) -> Any:
+        read.append(found)
+        return configured(found)
+
+    monkeypatch.setattr(planner.predict, "configured", watched)
+    found = predict([row(id=str(i), step_s=str(i)) for i in range(9)])
+    assert len(read) == 1 and [each.pop("id") for each in found] == [str(i) for i in range(9)] and found == [found[0]] * 9
+
+
+def test_predictions_come_before_the_rows_behind_them_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of rows without end no more than a block is held."""
+    monkeypatch.setattr(planner.predict, "BLOCK", 4)
+    endless = (row(id=str(i)) for i in itertools.count())
+    assert [each["id"] for each in itertools.islice(planner.predict.predicted(endless), 10)] == [str(i) for i in range(10)]

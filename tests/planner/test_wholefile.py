@@ -292,3 +292,28 @@ def test_root_leaves_a_file_to_its_owner(tmp_path: Path) -> None:
     os.chown(path, 12345, 12345)
     wholefile.write(path, "after")
     assert (path.stat().st_uid, path.stat().st_gid, path.read_text()) == (12345, 12345, "after")
+
+
+def test_pieces_are_written_as_their_text_would_be(tmp_path: Path) -> None:
+    """Pieces that come one after another make the same file, and what holds the same already stays as it is."""
+    path = tmp_path / "out"
+    wholefile.write(path, iter(["a", "", "\u00e9\n"]), over=placing.NOTHING)
+    assert path.read_text(encoding="utf-8") == "a\u00e9\n"
+    wholefile.write(path, iter(["a\u00e9", "\n"]), over=placing.NOTHING)
+    with pytest.raises(placing.Changed):
+        wholefile.write(path, iter(["b"]), over=placing.NOTHING)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, FileError("no")])
+def test_pieces_that_end_early_leave_nothing(tmp_path: Path, error: BaseException) -> None:
+    """Where the making of pieces is stopped, what was there stays, and no part of the new file is left beside it."""
+    path = tmp_path / "out"
+    path.write_text("kept")
+
+    def pieces() -> Iterator[str]:
+        yield "half"
+        raise error
+
+    with pytest.raises(error if isinstance(error, type) else type(error)):
+        wholefile.write(path, pieces())
+    assert path.read_text() == "kept" and list(tmp_path.iterdir()) == [path]

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
+from planner import predict as predicting
 from planner.predict import predict
 from planner.rowfile import numbered_rows
 from planner.runcolumns import NEEDED
 from tests.planner.stepfiles import ROW, rows, write
-from tui import cli, cli_plan
+from tui import cli, cli_estimate, cli_plan
 
 ROOT = Path(__file__).parents[2]
 WRONG = {"experts": "8", "ep": "3"}
@@ -37,6 +38,10 @@ class Desk:
         code = cli.run(["estimate", *argv])
         self.out, self.err = self._capsys.readouterr()
         return code
+
+    def said(self) -> str:
+        """What was written to stderr since."""
+        return self._capsys.readouterr().err
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -172,6 +177,48 @@ def test_how_far_it_is_is_told_once_it_takes_long(desk: Desk, monkeypatch: pytes
     monkeypatch.setattr(cli_plan, "PATIENCE", 0.0)
     assert desk.run(path) == 0
     assert "3 of 3 rows done so far\n" in desk.err
+
+
+def test_progress_is_told_while_rows_are_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows read and rows looked through are on stderr too when there is no patience left; `validate` tells its own."""
+    monkeypatch.setattr(cli_plan, "PATIENCE", 0.0)
+    path, out = desk.file(rows({}, {"seq": "4096"})), str(desk.folder / "p.jsonl")
+    assert desk.run(path, "--out", out) == 0
+    assert "2 rows read so far\n" in desk.err and "rows looked through so far\n" in desk.err
+    blank = dict.fromkeys(("group", "sweep", "peak_mem_gib", "mem_kind", "mem_rank", "oom", "quality_speed"), "")
+    cli.run(["validate", desk.file([{**row, **blank} for row in rows({}, {"seq": "4096"})]), out])
+    said = desk.said()
+    assert "2 rows read so far\n" in said and "2 predictions read so far\n" in said
+
+
+def test_stages_of_all_rows_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows with more pipeline stages in all than are listed are refused with the line; those refused for their stages count for none."""
+    monkeypatch.setattr(cli_estimate, "MOST_STAGES", 10)
+    deep = {"gpus": "8", "pp": "4"}
+    assert desk.run(desk.file(rows(deep, deep, {"pp": "1000"}, {"pp": "-1"}, {}))) == 0
+    path = desk.file(rows(deep, deep, deep))
+    assert desk.run(path) == 2
+    assert desk.out == "" and desk.err == f"tmplan: {path}: line 4 brings its rows beyond 10 pipeline stages in all; split it\n"
+
+
+def test_what_is_written_is_never_held_in_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines come in pieces of a bounded size, on stdout and into a file, and make the text that all of them make."""
+    path, out = desk.file(rows(*({"seq": str(1024 * (1 + i % 3))} for i in range(9)))), desk.folder / "p.jsonl"
+    assert desk.run(path) == 0
+    whole = desk.out
+    monkeypatch.setattr(cli_estimate, "PIECE", 1500)
+    monkeypatch.setattr(predicting, "UNLIKE", 2)
+    assert desk.run(path) == 0 and desk.out == whole
+    assert desk.run(path, "--out", str(out)) == 0 and out.read_text() == whole
+    lines = [json.loads(line) for line in whole.splitlines()]
+    assert max(map(len, cli_estimate.pieces(lines))) < 1500 + max(map(len, whole.splitlines(keepends=True)))
+
+
+def test_sentences_without_end_are_counted_and_not_held(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond a bound, sentences that refused are not told apart, and every row is still counted."""
+    monkeypatch.setattr(cli_estimate, "KEPT", 9)
+    assert desk.run(desk.file(rows(*({"tp": f"0.{i}"} for i in range(1, 12))))) == 1
+    assert desk.err.startswith("0 of 11 rows") and desk.err.endswith("3 refused by more than 1 other sentences\n")
 
 
 @pytest.mark.parametrize("name", ["estimate", "validate", "calibrate"])
