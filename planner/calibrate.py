@@ -8,7 +8,7 @@ run among several moves little.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,30 +40,38 @@ class Calibration:
     after: float
 
 
-def calibrated(data: Runs, held: Collection[str] = ()) -> Calibration:
+def calibrated(data: Runs, held: Collection[str] = (), progress: Callable[[int], None] | None = None) -> Calibration:
     """The factors that the measured runs make most probable; all of one cluster. Those held were measured otherwise, and stay 1.
 
     Sought from where the cluster stands, and from a slower network and slower links: traffic that compute hides says nothing of a
-    link until the link is slow.
+    link until the link is slow. `progress` is told how many times a run was evaluated.
     """
+    evaluated = 0
+
+    def tell(runs: int) -> None:
+        nonlocal evaluated
+        evaluated += runs
+        if progress:
+            progress(evaluated)
+
     free = np.array([name not in held for name in FACTORS])
     spread = np.array([SPREAD[name] for name in FACTORS])
     slower = [-spread * (np.array(FACTORS) == name) * free for name in FACTORS if name.endswith("bytes_s")]
-    found = [step for start in (np.zeros(len(FACTORS)), *slower) for step in _descent(data, start, free, spread)]
+    found = [step for start in (np.zeros(len(FACTORS)), *slower) for step in _descent(data, start, free, spread, tell)]
     x = min(found, key=lambda pair: pair[1])[0]
     before, after = predicted(data, np.zeros(len(FACTORS))), predicted(data, x)
     factors = {name: float(np.exp(value)) for name, value in zip(FACTORS, x, strict=True)}
     return Calibration(factors, len(data.measured), _error(before, data.measured), _error(after, data.measured))
 
 
-def _descent(data: Runs, x: Any, free: Any, spread: Any) -> Iterator[tuple[Any, float]]:
+def _descent(data: Runs, x: Any, free: Any, spread: Any, tell: Callable[[int], None]) -> Iterator[tuple[Any, float]]:
     """Steps of Gauss and Newton towards the most probable factors, each with how improbable it is (-log, but for a constant)."""
     for _ in range(ROUNDS):
-        here = predicted(data, x)
+        here = predicted(data, x, tell)
         error = np.log(data.measured / here)
         odds = 1 + (error / NOISE) ** 2 / FREEDOM
         yield x, float(FREEDOM / 2 * np.sum(np.log(odds)) + np.sum((x / spread) ** 2) / 2)
-        slopes = np.stack([np.log(predicted(data, x + STEP * unit) / here) / STEP for unit in np.eye(len(x))[free]], axis=1)
+        slopes = np.stack([np.log(predicted(data, x + STEP * unit, tell) / here) / STEP for unit in np.eye(len(x))[free]], axis=1)
         weighted = slopes.T / (NOISE**2 * odds)
         step = np.linalg.solve(weighted @ slopes + np.diag(spread[free] ** -2), weighted @ error - x[free] / spread[free] ** 2)
         last, x = x, x.copy()
@@ -72,10 +80,13 @@ def _descent(data: Runs, x: Any, free: Any, spread: Any) -> Iterator[tuple[Any, 
             return
 
 
-def predicted(data: Runs, x: Sequence[float] | Any) -> Any:
-    """Predicted seconds of every run with the factors' logarithms x."""
+def predicted(data: Runs, x: Sequence[float] | Any, tell: Callable[[int], None] = lambda _: None) -> Any:
+    """Predicted seconds of every run with the factors' logarithms x; `tell` hears of how many runs after each batch."""
     factors = {name: float(np.exp(value)) for name, value in zip(FACTORS, x, strict=True)}
-    parts = [step_seconds(on(batch.job, factors), batch) for batch in data.batches]
+    parts = []
+    for batch in data.batches:
+        parts.append(step_seconds(on(batch.job, factors), batch))
+        tell(len(batch.rows))
     return np.concatenate(parts)
 
 

@@ -22,6 +22,7 @@ from planner.presets import ClusterPreset
 from planner.runs import GIGABIT, Configured, Row, configured, nic_gbit, refusal, told, whole
 from planner.specs import RECOMPUTES, Job
 
+MOST_RUNS = 5_000  # a few dozen tell all that there is to tell of a cluster
 FOLLOWS = ("dp", "gpus_per_node", "interconnect")  # from other columns, or from the cluster
 
 
@@ -53,6 +54,8 @@ class Measured:
 
 def measured(numbered: Sequence[tuple[int, Row]], where: str) -> Measured:
     """The rows of a file with their seconds; FileError names the first line that tells none, or cannot be modelled."""
+    if len(numbered) > MOST_RUNS:
+        raise FileError(f"holds {len(numbered):,} runs; a calibration takes at most {MOST_RUNS:,}, and a few dozen do", where=where)
     found = []
     for line, row in numbered:
         try:

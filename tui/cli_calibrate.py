@@ -21,6 +21,7 @@ from planner.presets import ClusterPreset
 from tui.cli import Answer, narrate
 from tui.cli_estimate import numbered
 from tui.cli_inputs import version
+from tui.cli_plan import reporting
 
 # Factor -> what it is, and what one unit of it is in base units.
 LINES = {
@@ -84,7 +85,9 @@ def calibrate(path: str, *, name: str, cluster: str | None, gemm: str | None, nc
         found = replace(found, link=link)
     if len(data.items) > MANY:
         narrate(f"{found.runs}; finding the factors they make most probable")
-    factors = calibrated(measured.moved(runs, shape, gpu), held=("link_bytes_s",) if nccl else ()).factors
+    factors = calibrated(
+        measured.moved(runs, shape, gpu), held=("link_bytes_s",) if nccl else (), progress=reporting("evaluations of a run")
+    ).factors
     shape = replace(presetfile.rounded(shape, factors), name=name, calibrated_runs=len(data.items))
     found = replace(found, shape=shape, after=errors(measured.moved(runs, shape, gpu)))
     shape = replace(shape, sources=sources(found, path, cluster, nccl, made))

@@ -164,3 +164,14 @@ def test_collectives_over_more_than_a_node_alone_are_refused() -> None:
     """A table without a group that fits the scale-up domain tells nothing of the link."""
     with pytest.raises(TmplanError, match=r"^nccl.csv: must hold collectives within a scale-up domain, of at most 8 GPUs$"):
         measured.link(one_job(), [FittedCollective("all_gather", 64, 20e9, 1e-5, 9, 0.0)], "nccl.csv")
+
+
+def test_runs_without_bound_are_refused_and_each_evaluation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More runs than are calibrated on are one sentence; the progress callback hears of more and more evaluations."""
+    heard: list[int] = []
+    steps = stepped(rows({}, {"tp": "2"}), {})
+    calibrated(gathered(steps), progress=heard.append)
+    assert heard == sorted(set(heard)) and len(heard) > 5
+    monkeypatch.setattr(measured, "MOST_RUNS", 1)
+    with pytest.raises(TmplanError, match=r"^mine.csv: holds 2 runs; a calibration takes at most 1, and a few dozen do$"):
+        read(steps)
