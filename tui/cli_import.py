@@ -12,6 +12,7 @@ from planner.checks import choice
 from planner.columns import BY_KEY, predictions, records
 from planner.imports.imported import Imported, document_of, inputs_of
 from planner.imports.reading import read
+from planner.imports.sizes import differing
 from planner.inputs import resolve, shown
 from planner.search import Estimate
 from planner.space import AXES, Space
@@ -38,7 +39,10 @@ def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: s
     found = read(path)
     document = document_for(found, given, path)
     job = resolve(document.inputs)
+    differs = list(differing(found.sizes, job.model, [key for key in given if key != "model"]))
     tell(found, document, given)
+    for sentence in differs:
+        narrate(f"note: {sentence}")
     tell_notes([document])
     today = searched(job, document)  # pinned to the one plan that was read
     free = bounded(Space(), None, None, None, {axis: str(text) for axis, text in given.items() if axis in AXES})
@@ -57,7 +61,8 @@ def imported(path: str, given: Mapping[str, str | bool], *, format: str, save: s
     if format == "table":
         return Answer(as_table(job, rows), code)
     plans = {name: records(rows[name])[0] if name in rows else None for name in SPELL}
-    told = {"framework": found.framework, "job": job_values(document.inputs), "not_understood": list(found.not_understood)}
+    told = {"framework": found.framework, "job": job_values(document.inputs), "not_understood": list(found.not_understood),
+            "differs": differs}  # fmt: skip
     lacking = advice or ([] if best.counts.fit else [why_none(best)])
     return as_json(told | {"plans": plans, "advice": lacking}, code)
 

@@ -7,6 +7,7 @@ import shlex
 from planner.export import _megatron_facts as facts
 from planner.export._degrees import Degrees, degrees
 from planner.export._megatron_keys import VERSION
+from planner.export._told import READ_BACK, assumptions
 from planner.export.registry import Exported, Request, Target, register
 
 MAIN = "train.sh"
@@ -139,6 +140,7 @@ def script(request: Request, d: Degrees, notes: tuple[str, ...]) -> str:
     head = [
         f"{request.job.model.name} on {d.world:,} GPUs, for Megatron-LM {VERSION}",
         *request.about,
+        *([READ_BACK + told] if (told := assumptions(request.job, "megatron-core", facts.overlaps_experts(request, d))) else []),
         *(f"Note: {note}" for note in notes),
     ]
     rope = request.job.model.positions == "rope"

@@ -8,6 +8,7 @@ from typing import Any
 import tomli_w
 
 from planner.architecture import Model
+from planner.export import _told
 from planner.export._degrees import Degrees, degrees
 from planner.export._keys_torchtitan import FLAVORS, Flavor
 from planner.export._keys_torchtitan_later import LATER, module
@@ -144,7 +145,7 @@ def write(request: Request) -> Exported:
     assert kind is not None  # refused before
     notes, missing = _notes(request, d, kind), _later_missing(d, kind)
     table: dict[str, Any] = {
-        "job": {"description": f"tmplan: {job.model.name}"},
+        "job": {"description": description(request, d, kind)},
         "model": {"name": kind.model, "flavor": kind.flavor, "converters": ["quantize.linear.float8"] if job.precision == "fp8" else []},
         "optimizer": {"name": "AdamW"},
         "training": {
@@ -169,6 +170,13 @@ def write(request: Request) -> Exported:
             split["module_fqns_per_model_part"] = modules(job.model.layers, d.pp * d.vpp, "lm_head")  # its name since 0.3
         files["train.py"] = module(request, d, kind, split, notes)
     return Exported(files, tuple(notes))
+
+
+def description(request: Request, d: Degrees, kind: Flavor) -> str:
+    """The model's name, and for the import what no key holds: the sizes of an own flavor, assumptions of the job."""
+    job = request.job
+    told = _told.sizes(job) if kind.flavor == OWN else "", _told.assumptions(job, "torchtitan", overlapped(request, d))
+    return "; ".join((f"tmplan: {job.model.name}", *filter(None, (", ".join(filter(None, told)),))))
 
 
 def overlapped(request: Request, d: Degrees) -> bool:

@@ -7,19 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from planner import presets
-from planner.architecture import Model
 from planner.errors import FieldError, FileError
 from planner.fields import Value
-from planner.inputs import BELONGS, Inputs, resolve
+from planner.imports.sizes import preset_of, standing
+from planner.inputs import Inputs, resolve
 from planner.plan import Plan, from_named
 from planner.planfile import Document
 from planner.space import AXES, Bounds, Space
-
-# Sizes by which a preset is found, the most telling first; and the fields of the form that make another model of it.
-SIZES = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab", "experts", "experts_per_token", "expert_ffn", "kv_rank")
-BASES = {True: "llama-3.1-8b", False: "gpt3-175b"}  # a model of sizes nobody knows stands on one of its kind: gated, or as GPT-3
-VOCAB_PADS = 1024  # a vocabulary may have been padded by up to so many entries
 
 
 @dataclass(frozen=True)
@@ -35,46 +29,23 @@ class Imported:
     gpus_per_node: int = 0
     not_understood: Sequence[str] = ()
     untold: Sequence[str] = ()  # fields of the plan that such a file cannot hold: they stand as its framework has them
-
-
-def preset_of(sizes: Mapping[str, Any]) -> str:
-    """The preset whose sizes are those told; empty where none has them."""
-    models, _ = presets.every("models", presets.model)  # one of the user's that cannot be read stops no other
-    return next((name for name, model in models.items() if _alike(model, sizes)), "")
-
-
-def _alike(model: Model, sizes: Mapping[str, Any]) -> bool:
-    """Whether a preset has every size that is told; a vocabulary may be padded."""
-    told = [
-        key
-        for key in SIZES
-        if key in sizes and key != "vocab" and not (key == "ffn" and model.experts and model.sparse_layers == model.layers)
-    ]
-    if sizes.get("experts", 0) != model.experts:  # a file that tells of no experts is of a dense model
-        return False
-    if not {"layers", "hidden"} <= set(told) or any(getattr(model, key) != sizes[key] for key in told):
-        return False
-    return "vocab" not in sizes or 0 <= sizes["vocab"] - model.vocab < VOCAB_PADS
+    base: str = ""  # the preset that the model was made of, where the file names it
 
 
 def inputs_of(found: Imported, where: str, model: str = "") -> Inputs:
     """The job a file describes, on the GPUs it tells, of the model named where one is; FileError where its sizes make no model."""
-    name = model or str(found.job.get("model", "")) or preset_of(found.sizes)
-    values: dict[str, Value] = {"stack": found.stack, "model": name or BASES[bool(found.sizes.get("gated", True))]}
-    if not name:
-        values |= {key: value for key, value in found.sizes.items() if key in FORM}
+    named = model or str(found.job.get("model", ""))
+    missing = [key for key in ("layers", "hidden", "heads") if key not in found.sizes]
+    if missing and not named and not preset_of(found.sizes, found.base):
+        raise FileError(f"does not tell the model's {', '.join(missing)}; name it with --model", where=where)
+    name, changes = (named, {}) if named else standing(found.sizes, found.base)
+    values: dict[str, Value] = {"stack": found.stack, "model": name, **changes}
     values |= {key: value for key, value in found.job.items() if key != "model"}
     if found.gpus:
         values["gpus"] = found.gpus
     if found.gpus_per_node:
         values["gpus_per_node"] = found.gpus_per_node
-    missing = [key for key in ("layers", "hidden", "heads") if key not in found.sizes]
-    if missing and not name:
-        raise FileError(f"does not tell the model's {', '.join(missing)}; name it with --model", where=where)
     return Inputs().with_all(values)
-
-
-FORM = BELONGS["model"]  # the fields of the model's form
 
 
 def document_of(found: Imported, inputs: Inputs) -> Document:

@@ -11,7 +11,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from planner.errors import FileError
+from planner.export._megatron_facts import FLASH
 from planner.imports.imported import Imported
+from planner.imports.layerfreq import dense_and_every
+from planner.imports.told import LINE, assumptions_of
 from planner.plaintext import named, quoted
 
 ASSIGNED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
@@ -30,6 +33,9 @@ SIZES = {
     "vocab-size": "vocab", "num-experts": "experts", "moe-router-topk": "experts_per_token", "moe-ffn-hidden-size": "expert_ffn",
     "moe-shared-expert-intermediate-size": "shared_ffn", "mtp-num-layers": "mtp_layers", "kv-lora-rank": "kv_rank",
 }  # fmt: skip
+# Of latent attention: the options and what Megatron-LM has them at.
+LATENT = {"q_rank": ("q-lora-rank", 0), "head_dim": ("qk-head-dim", 128), "rope_dim": ("qk-pos-emb-head-dim", 64),
+          "v_dim": ("v-head-dim", 128)}  # fmt: skip
 DEGREES = {
     "tensor-model-parallel-size": "tp", "pipeline-model-parallel-size": "pp", "context-parallel-size": "cp",
     "micro-batch-size": "micro_batch", "expert-model-parallel-size": "ep", "num-virtual-stages-per-pipeline-rank": "vpp",
@@ -63,9 +69,14 @@ def tokens(text: str, where: str) -> list[str]:
     variables = _Variables(where)
     for word in words:
         if (found := ASSIGNED.fullmatch(word)) and not word.startswith("-"):
-            variables.known[found[1]] = variables.put_in(found[2].strip("()"))
+            variables.known[found[1]] = variables.put_in(_unwrapped(found[2]))
     put = variables.put_in
     return [put(word).strip("()") if word.count("(") != word.count(")") else put(word) for word in words]
+
+
+def _unwrapped(value: str) -> str:
+    """What is assigned, without the parentheses of an array, which may end in another word."""
+    return value if value.count("(") == value.count(")") and not value.startswith("(") else value.strip("()")
 
 
 class _Variables:
@@ -111,27 +122,91 @@ def read(text: str, where: str) -> Imported:
     """The job and plan of a script or command line; FileError names an option whose value makes no sense."""
     given = arguments(tokens(text, where))
     whole = _Whole(given, where)
-    sizes = {field: count for option, field in SIZES.items() if (count := whole(option, 0)) is not None}
-    sizes["gated"], sizes["tied"] = "swiglu" in given, "untie-embeddings-and-output-weights" not in given
-    if "group-query-attention" in given:
-        sizes["kv_heads"] = whole("num-query-groups") or 1
-    elif "heads" in sizes:
-        sizes["kv_heads"] = sizes["heads"]
-    if "multi-latent-attention" not in given:
-        sizes.pop("kv_rank", None)
-    if sizes.get("hidden") and "ffn" not in sizes:
-        sizes["ffn"] = int(4 * sizes["hidden"] * 2 / 3 / 64) * 64 if sizes["gated"] else 4 * sizes["hidden"]
-    if sizes.get("experts"):
-        sizes.setdefault("expert_ffn", sizes.get("ffn", 0))
-        sizes.setdefault("experts_per_token", 2)
+    left = [named(f"--{name} {' '.join(values)}") for name, values in given.items() if not understood(name)]
+    sizes = _sizes(given, whole)
+    if pattern := _sparse(given, sizes):
+        left.append(pattern)
     plan: dict[str, Any] = {axis: count for option, axis in DEGREES.items() if (count := whole(option)) is not None}
     plan |= _virtual(whole, sizes, plan) | _zero(given, whole, where) | _recompute(given, whole, where)
     plan["sequence_parallel"] = int("sequence-parallel" in given and plan.get("tp", 1) > 1)
     if sizes.get("experts"):
         plan["etp"] = whole("expert-tensor-parallel-size") or plan.get("tp", 1)
     nodes, node = whole("nnodes"), whole("nproc-per-node") or whole("nproc_per_node")
-    left = [named(f"--{name} {' '.join(values)}") for name, values in given.items() if not understood(name)]
-    return Imported("Megatron-LM", "megatron-core", sizes, _job(given, whole), plan, (nodes or 1) * node if node else 0, node or 0, left)
+    job, strange = _with_told(text, _job(given, whole), given)
+    stack = str(job.pop("stack", "megatron-core"))
+    return Imported("Megatron-LM", stack, sizes, job, plan, (nodes or 1) * node if node else 0, node or 0, left + strange)
+
+
+def _with_told(text: str, job: dict[str, Any], given: Mapping[str, list[str]]) -> tuple[dict[str, Any], list[str]]:
+    """The job with what a comment of tmplan's own told beside the options, which win; and what of it is not understood."""
+    line = LINE.search(text)
+    told, left = assumptions_of(line[1]) if line else ({}, [])
+    backend = given.get("attention-backend")
+    if "attention" in told and backend not in (["fused"], [FLASH[str(told["attention"])]]):
+        del told["attention"]  # the script was changed since
+    return told | job, left
+
+
+def _sizes(given: Mapping[str, list[str]], whole: _Whole) -> dict[str, Any]:
+    """The model's sizes, with what Megatron-LM has them at where an option is absent; traits whose option is absent stay open."""
+    sizes: dict[str, Any] = {field: count for option, field in SIZES.items() if (count := whole(option, 0)) is not None}
+    if not sizes:
+        return sizes
+    sizes["gated"], sizes["tied"] = "swiglu" in given, "untie-embeddings-and-output-weights" not in given
+    latent = "multi-latent-attention" in given
+    if "group-query-attention" in given:
+        sizes["kv_heads"] = whole("num-query-groups") or 1
+    elif "heads" in sizes:
+        sizes["kv_heads"] = sizes["heads"]
+    if latent:
+        sizes.setdefault("kv_rank", 512)
+        sizes |= {field: whole(option, 0) or usual for field, (option, usual) in LATENT.items()}
+    else:
+        sizes |= {"kv_rank": 0, "q_rank": 0, "rope_dim": 0, "v_dim": 0}
+        if sizes.get("hidden") and sizes.get("heads"):
+            sizes.setdefault("head_dim", sizes["hidden"] // sizes["heads"])
+    if sizes.get("hidden") and "ffn" not in sizes:
+        sizes["ffn"] = int(4 * sizes["hidden"] * 2 / 3 / 64) * 64 if sizes["gated"] else 4 * sizes["hidden"]
+    if sizes.get("experts"):
+        sizes = {"expert_ffn": sizes.get("ffn", 0), "experts_per_token": 2, "shared_ffn": 0, "mtp_layers": 0} | sizes
+        sizes |= {"shared_gate": "moe-shared-expert-gate" in given, "router_groups": whole("moe-router-num-groups", 0) or 0}
+        sizes["groups_per_token"] = whole("moe-router-group-topk", 0) or 0
+    return sizes | _traits(given, latent, whole)
+
+
+def _traits(given: Mapping[str, list[str]], latent: bool, whole: _Whole) -> dict[str, Any]:
+    """What no field of the form holds: norms, biases, positions, windows. What Megatron-LM has no option for is told as absent."""
+    window = re.fullmatch(r"\(?([0-9]{1,10}),0\)?", "".join(given.get("window-size", [])))
+    told: dict[str, Any] = {
+        "qk_norm": "head" if "qk-layernorm" in given and not latent else "none", "bias": "disable-bias-linear" not in given,
+        "qkv_bias": "add-qkv-bias" in given, "sinks": given.get("softmax-type") == ["learnable"],
+        "sliding_window": int(window[1]) if window else 0, "norms_per_layer": 2, "embedding_norm": False, "parallel_block": False,
+        "chunked": False,
+    }  # fmt: skip
+    if window and given.get("window-attn-skip-freq", [""])[0].isdecimal():
+        told["global_every"] = whole("window-attn-skip-freq") or 1
+    if (norm := "".join(given.get("normalization", [])).lower()) in ("rmsnorm", "layernorm"):
+        told["norm"] = norm
+    positions = {"rope": "rope", "learned_absolute": "learned"}.get("".join(given.get("position-embedding-type", [])))
+    if positions:
+        told["positions"] = positions
+    if positions == "learned" and (most := whole("max-position-embeddings")):
+        told["max_positions"] = most
+    if rate := given.get("hidden-dropout"):
+        told["dropout"] = not re.fullmatch(r"0(\.0*)?", rate[0])
+    return told
+
+
+def _sparse(given: Mapping[str, list[str]], sizes: dict[str, Any]) -> str:
+    """Put dense_layers and moe_every into the sizes; what is not understood of --moe-layer-freq, empty where all is."""
+    if not sizes.get("experts"):
+        return ""
+    text = "".join(given.get("moe-layer-freq", [])) or "1"
+    found = dense_and_every(text, int(sizes.get("layers", 0)))
+    if found is None:
+        return named(f"--moe-layer-freq {text}: no dense layers first and then one in so many with experts; every layer is taken as sparse")
+    sizes["dense_layers"], sizes["moe_every"] = found
+    return ""
 
 
 def understood(name: str) -> bool:
@@ -174,6 +249,8 @@ def _job(given: Mapping[str, list[str]], whole: _Whole) -> dict[str, Any]:
         job["optimizer"] = "sgd"
     if given.get("attention-backend") == ["unfused"]:
         job["attention"] = "unfused" if "no-masked-softmax-fusion" in given else "fused-softmax"
+    elif given.get("attention-backend") == ["flash"] and given.get("flash-attention-version") in (["2"], ["3"]):
+        job["attention"] = f"flash-{given['flash-attention-version'][0]}"
     if "optimizer-cpu-offload" in given:
         job["offload_optimizer"] = True
     if "overlap-moe-expert-parallel-comm" in given:

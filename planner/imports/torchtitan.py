@@ -6,6 +6,7 @@ Keys: torchtitan/config/job_config.py (0.2.2). Its models are names of a registr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from planner import presets
@@ -13,10 +14,14 @@ from planner.errors import FileError
 from planner.export._keys_torchtitan import FLAVORS
 from planner.export.torchtitan import OWN
 from planner.export.torchtitan import SCHEDULES as WRITTEN
-from planner.imports.imported import SIZES, Imported
+from planner.fields import Value
+from planner.imports.imported import Imported
+from planner.imports.sizes import whole
+from planner.imports.told import KINDS, assumptions_of, pairs, sizes_of
 from planner.imports.typed import MOST, count, flag, strange, table, word
 from planner.plaintext import quoted
 
+OURS = "tmplan: "  # what the description of an export begins with
 SCHEDULES = {name: schedule for schedule, name in WRITTEN.items()} | {"Interleaved1F1B": "1f1b"}
 DEGREES = {
     "tensor_parallel_degree": "tp", "pipeline_parallel_degree": "pp", "context_parallel_degree": "cp", "expert_parallel_degree": "ep",
@@ -65,7 +70,7 @@ def read(tables: Mapping[str, Any], where: str) -> Imported:
     keep = word(parallel, "fsdp_reshard_after_forward", where, "default", ("default", "always", "never"))
     pipelined = plan.get("pp", 1) > 1
     plan["zero"] = 0 if not sharded else 2 if keep == "never" or (keep == "default" and pipelined) else 3
-    sizes = _sizes(tables, where)
+    sizes, base, told, left = _model(tables, where)
     plan |= _schedule(parallel, int(sizes.get("layers", 0)), where)
     local = count(training, "local_batch_size", where, 8)
     plan["micro_batch"] = count(parallel, "pipeline_parallel_microbatch_size", where, 1) if pipelined else local
@@ -83,13 +88,14 @@ def read(tables: Mapping[str, Any], where: str) -> Imported:
         job["overlap_experts"] = True
     if any("float8" in name for name in _texts(table(tables, "model", where), "converters", where)):
         job["precision"] = "fp8"
-    left = [f"[{name}]" for name in strange(tables, {*READ, *SILENT})]
+    left += [f"[{name}]" for name in strange(tables, {*READ, *SILENT})]
     left += [name for part, keys in READ.items() for name in strange(table(tables, part, where), keys, f"[{part}] ")]
     if not sizes:
         model = table(tables, "model", where)
-        told = f"name {quoted(model.get('name'))}, flavor {quoted(model.get('flavor'))}"
-        left.append(f"[model] {told}: no preset; name one with --model")
-    return Imported("torchtitan", "torchtitan", sizes, job, plan, rest * plan["dp"] if shard > 0 else 0, 0, left)
+        flavored = f"name {quoted(model.get('name'))}, flavor {quoted(model.get('flavor'))}"
+        left.append(f"[model] {flavored}: no preset; name one with --model")
+    stack, gpus = str(told.pop("stack", "torchtitan")), rest * plan["dp"] if shard > 0 else 0
+    return Imported("torchtitan", stack, sizes, told | job, plan, gpus, 0, left, base=base)
 
 
 def _or_left(values: Mapping[str, Any], key: str, where: str) -> int:
@@ -108,17 +114,32 @@ def _texts(values: Mapping[str, Any], key: str, where: str) -> list[str]:
     return found
 
 
-def _sizes(tables: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    """The shape of a registered flavor; of tmplan's own, that of the preset its export names; empty where neither is known."""
-    model, told = table(tables, "model", where), word(table(tables, "job", where), "description", where)
+def _model(tables: Mapping[str, Any], where: str) -> tuple[Mapping[str, Any], str, dict[str, Value], list[str]]:
+    """Sizes, the preset they were made of, fields of the job, and what is not understood, from the flavor and tmplan's description.
+
+    The sizes are a registered flavor's; of tmplan's own flavor those that the description tells. Empty where neither is known.
+    """
+    model, described = table(tables, "model", where), word(table(tables, "job", where), "description", where)
     kind, flavor = word(model, "name", where), word(model, "flavor", where)
-    for known in FLAVORS:
-        if known.flavor and (known.model, known.flavor) == (kind, flavor):
-            return known.shape
-    name = told.removeprefix("tmplan: ")
-    if flavor == OWN and name in presets.names("models"):
-        return {key: getattr(presets.model(name), key) for key in SIZES}
-    return {}
+    registered = next((known.shape for known in FLAVORS if known.flavor and (known.model, known.flavor) == (kind, flavor)), None)
+    if not described.startswith(OURS):
+        return whole(registered) if registered else {}, "", {}, []
+    name, _, listed = described.removeprefix(OURS).partition("; ")
+    assumed = ", ".join(f"{key} {value}" for key, value in pairs(listed) if key not in KINDS)
+    job, left = assumptions_of(assumed) if assumed else ({}, [])
+    base = name if name in presets.names("models") else ""
+    if registered:
+        return whole(registered), base, job, left
+    if flavor != OWN:
+        return {}, "", job, left
+    sizes = sizes_of(", ".join(f"{key} {value}" for key, value in pairs(listed) if key in KINDS))
+    if sizes is not None:
+        return whole(sizes), base, job, left
+    if base:
+        left.append(f"[job] description tells no sizes of {base}, which may have been changed: those of the preset are taken")
+        shape = presets.model(base)
+        return {f.name: getattr(shape, f.name) for f in fields(shape) if f.name in KINDS}, base, job, left
+    return {}, "", job, left
 
 
 def _schedule(parallel: Mapping[str, Any], layers: int, where: str) -> dict[str, Any]:

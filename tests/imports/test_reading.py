@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from planner.errors import FieldError, FileError
-from planner.imports.imported import document_of, inputs_of, preset_of
+from planner.imports.imported import document_of, inputs_of
+from planner.imports.layerfreq import dense_and_every
 from planner.imports.reading import read, read_text
+from planner.imports.sizes import differing, preset_of
 from planner.inputs import resolve
 from planner.plan import Plan
 from planner.search import search
@@ -210,3 +212,56 @@ def test_the_strategies_of_fsdp_are_read(told: str, zero: int, replicas: int) ->
     config = ACCELERATE | {"fsdp_config": {"fsdp_reshard_after_forward": told}, "parallelism_config": None}
     plan = plan_of(yaml.safe_dump(config), "fsdp.yaml", "qwen3-8b")
     assert (plan.zero, plan.dp_replicate) == (zero, replicas)
+
+
+SPARSE = MEGATRON.replace("--num-layers 32", "--num-layers 24 --num-experts 8")
+FREQUENCIES = [
+    ("([0]*3+[1]*21)", (3, 1)),
+    ("[0]*3+[1]*21", (3, 1)),
+    ("1", (0, 1)),
+    ("2", (0, 2)),
+    ("[0,1]*12", (0, 2)),
+    ("[0]*4 + 10*[0, 1]", (4, 2)),
+    ("([1]*24)", (0, 1)),
+    ("5", None),
+    ("[1,0,1]", None),
+    ("[1]*20+[0]*4", None),
+    ("[1]*10**9", None),
+    ("[[1]*24]", None),
+    ("__import__(1)", None),
+    ("[1]*24 if 1 else 2", None),
+    ("(" * 900 + "[1]*24" + ")" * 900, None),
+    ("[1]*9999*9999*9999", None),
+]
+
+
+@pytest.mark.parametrize(("text", "found"), FREQUENCIES, ids=[text[:20] for text, _ in FREQUENCIES])
+def test_which_layers_have_experts_is_read_or_said(text: str, found: tuple[int, int] | None) -> None:
+    """--moe-layer-freq is read in every form Megatron-LM takes that a model holds; any other is told as not understood."""
+    assert dense_and_every(text, 24) == found
+    read = read_text(f"{SPARSE.rstrip()} --moe-layer-freq '{text}'\n", "run.sh")
+    told = [line for line in read.not_understood if line.startswith("--moe-layer-freq")]
+    assert len(told) == (found is None)
+    if found:
+        assert (read.sizes["dense_layers"], read.sizes["moe_every"]) == found
+
+
+def test_traits_of_a_model_nobody_knows_come_from_the_file() -> None:
+    """Norms of queries and keys that a file tells are planned with, though no preset has its sizes; what no preset can lend is said."""
+    text = MEGATRON.replace("--num-layers 32", "--num-layers 20 --qk-layernorm --disable-bias-linear --normalization RMSNorm")
+    for more, trait in (("--position-embedding-type rope", "qk_norm"), ("--softmax-type learnable --add-qkv-bias", "qkv_bias")):
+        found = read_text(f"{text.rstrip()} {more}\n", "run.sh")
+        model = resolve(inputs_of(found, "run.sh")).model
+        said = list(differing(found.sizes, model))
+        assert getattr(model, trait) == found.sizes[trait] or any(f"says {trait} " in line for line in said)
+    assert resolve(inputs_of(read_text(text + " --position-embedding-type rope", "run.sh"), "run.sh")).model.qk_norm == "head"
+
+
+def test_a_torchtitan_file_of_tmplans_flavor_without_sizes_says_so() -> None:
+    """A description that names a preset and no sizes is taken as that preset, and that its sizes may differ is said."""
+    text = (
+        TORCHTITAN.replace('name = "llama3"', 'name = "qwen3"').replace('"70B"', '"tmplan"') + '[job]\ndescription = "tmplan: qwen3-14b"\n'
+    )
+    found = read_text(text, "train.toml")
+    assert preset_of(found.sizes, found.base) == "qwen3-14b"
+    assert any("tells no sizes" in line for line in found.not_understood)

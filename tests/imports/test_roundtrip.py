@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from planner.errors import FieldError
+from planner.evaluate import evaluate
 from planner.export._keys_accelerate import KEYS as ACCELERATE_KEYS
 from planner.export._keys_deepspeed import KEYS as DEEPSPEED_KEYS
 from planner.export._keys_torchtitan import KEYS as TORCHTITAN_KEYS
@@ -18,6 +19,7 @@ from planner.export.registry import Request, export, target
 from planner.imports import huggingface, megatron, torchtitan
 from planner.imports.imported import document_of, inputs_of
 from planner.imports.reading import read
+from planner.imports.sizes import differing
 from planner.inputs import Inputs, Value, resolve
 from planner.plan import Plan
 from planner.search import search
@@ -135,6 +137,52 @@ def test_what_shards_over_one_rank_alone_is_not_sharded(tmp_path: Path) -> None:
     text = written(Request(job, plan, ()), "megatron-lm", tmp_path).read_text()
     assert "--use-distributed-optimizer" in text
     same(Request(job, plan, ()), TARGETS[0], tmp_path)
+
+
+CHANGED: list[dict[str, Value]] = [
+    {"model": "qwen3-14b", "layers": 12},
+    {"model": "qwen3-14b", "hidden": 4096, "heads": 32, "ffn": 12288},
+    {"model": "qwen3-8b", "heads": 16, "kv_heads": 4, "vocab": 152000},
+    {"model": "qwen3-8b", "tied": True, "layers": 8},
+    {"model": "llama-3.1-8b", "layers": 16, "head_dim": 64, "vocab": 128512},
+    {"model": "qwen3-30b-a3b", "experts": 64, "experts_per_token": 4, "expert_ffn": 1024},
+    {"model": "mixtral-8x7b", "layers": 8, "experts": 16},
+    {"model": "deepseek-v3-671b", "layers": 24},
+    {"model": "deepseek-v3-671b", "layers": 12, "dense_layers": 1, "experts": 64, "mtp_layers": 0},
+    {"model": "deepseek-v2-lite-16b", "layers": 10, "dense_layers": 2, "shared_ffn": 1408},
+    {"model": "gpt3-175b", "layers": 12, "hidden": 2048, "heads": 16, "ffn": 8192},
+    {"model": "gpt-oss-20b", "layers": 12},
+]
+ASSUMED: list[dict[str, Value]] = [
+    {"attention": "flash-2"},
+    {"overlap_experts": True, "model": "qwen3-30b-a3b", "gpus": 8},
+    {"stack": "nemo"},
+    {"stack": "nemo-tuned", "gradient_bytes": "4"},
+    {"imbalance": 1.5, "headroom": 7.0, "model": "mixtral-8x7b"},
+]
+
+
+@pytest.mark.parametrize("changes", [*CHANGED, *ASSUMED], ids=str)
+@pytest.mark.parametrize(("name", "stack"), [("megatron-lm", "megatron-core"), ("torchtitan", "torchtitan")])
+def test_what_was_changed_comes_back_with_the_same_numbers(name: str, stack: str, changes: dict[str, Value], tmp_path: Path) -> None:
+    """A model of changed sizes, and assumptions no option holds, are read back as the same memory and step, to the last digit."""
+    usual: dict[str, Value] = {"model": "qwen3-8b", "stack": stack, "gpu": "h200-sxm", "gpus": 128, "global_batch": 256, "sequence": 2048}
+    job = resolve(Inputs().with_all(usual | changes))
+    result = search(job, Space())
+    rows = np.random.default_rng(20261203).permutation(len(result))[:150]
+    requests = [Request(job, result.plan(int(row)), ("a plan",)) for row in rows]
+    taken = [request for request in requests if not target(name).refusals(request)][:5]
+    if name == "megatron-lm":
+        assert taken
+    for request in taken:
+        path = written(request, name, tmp_path)
+        found = read(path)
+        document = document_of(found, inputs_of(found, str(path)).with_("gpu", "h200-sxm"))
+        again = resolve(document.inputs)
+        assert (list(found.not_understood), list(differing(found.sizes, again.model))) == ([], [])
+        assert document.plan == request.plan
+        one, two = evaluate(job, request.plan), evaluate(again, request.plan)
+        assert (float(one.memory), float(one.step)) == (float(two.memory), float(two.step)), path.read_text()
 
 
 def test_every_key_that_is_exported_is_understood() -> None:

@@ -91,3 +91,14 @@ def test_options_without_end_are_counted_not_listed(tmp_path: Path, capsys: pyte
     lines = [line for line in err.splitlines() if line.startswith("not understood: ")]
     assert len(lines) == 21 and lines[-1] == "not understood: 981 more" and max(map(len, lines)) < 200
     assert len(json.loads(out)["not_understood"]) == 1001
+
+
+def test_sizes_that_differ_from_the_model_named_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With --model each size of the file that the model has otherwise is a note on stderr and in the JSON, but one set by hand."""
+    path = script(tmp_path, MEGATRON.replace("--num-layers 32", "--num-layers 12"))
+    run(["import", path, "--model", "llama-3.1-8b", "--format", "json"])
+    out, err = capsys.readouterr()
+    sentence = "the file says layers 12, and the model planned with, llama-3.1-8b, has 32"
+    assert sentence in json.loads(out)["differs"] and f"note: {sentence}" in err
+    run(["import", path, "--model", "llama-3.1-8b", "--layers", "32"])
+    assert "says layers" not in capsys.readouterr().err
