@@ -182,7 +182,7 @@ def test_what_was_changed_comes_back_with_the_same_numbers(name: str, stack: str
         assert (list(found.not_understood), list(differing(found.sizes, again.model))) == ([], [])
         assert document.plan == request.plan
         one, two = evaluate(job, request.plan), evaluate(again, request.plan)
-        assert (float(one.memory), float(one.step)) == (float(two.memory), float(two.step)), path.read_text()
+        assert (one.memory.tolist(), one.step.tolist()) == (two.memory.tolist(), two.step.tolist()), path.read_text()
 
 
 def test_every_key_that_is_exported_is_understood() -> None:
