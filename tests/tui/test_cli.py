@@ -291,7 +291,7 @@ def test_the_most_headroom_that_a_field_takes_is_taken(capsys: pytest.CaptureFix
 def test_a_plan_that_cannot_be_saved_is_refused_before_anything_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["plan", *SMALL, "--save", str(tmp_path / "no" / "plan.toml")]) == 2
     out, err = capsys.readouterr()
-    assert out == "" and "cannot be written: no such file or directory" in err
+    assert out == "" and "cannot be written: there is no folder" in err
     assert cli.run(["plan", "--gpus", "8", "--save", str(tmp_path / "plan.toml")]) == 2
     assert "there is no plan to save" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
