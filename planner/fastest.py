@@ -25,6 +25,7 @@ from planner.split import DUALPIPE_V
 
 MANY = 50_000  # degrees times sizes of a micro-batch from which a search takes half a second or more
 FEW = 64  # degrees looked at first, for a plan to hold the others against; each time twice as many
+BOUNDS = 4  # parts of a tree whose bounds are worked out together: the same layers come again in few of them
 ROUNDED = 1 + 1e-12  # sums in another order
 LONGEST = 1e300  # seconds; beyond it is what does not exist
 
@@ -49,7 +50,8 @@ def fastest(job: Job, space: Space | None = None, *, within: float = np.inf, can
     tree = ranks(job, space)
     sizes = np.array(space["micro_batch"].only or divisors(job.global_batch), np.int64)
     widest = max(FEW, PART // (2 * len(sizes)))  # rows of which the bounds of all sizes are held at once
-    nearest = np.concatenate([least_of_layers(part, sizes).min(axis=(1, 2), initial=np.inf) for part in pieces(tree, 2 * len(sizes))])
+    parts = pieces(tree, 2 * len(sizes), BOUNDS)
+    nearest = np.concatenate([least_of_layers(part, sizes).min(axis=(1, 2), initial=np.inf) for part in parts])
     order, best, at, width = np.argsort(nearest), NONE, 0, FEW
     while at < len(order) and nearest[order[at]] <= (reach := min(best.step, within, LONGEST) * ROUNDED):
         rows = np.sort(order[at : at + width])  # as the lattice has them, which breaks ties

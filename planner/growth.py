@@ -127,14 +127,15 @@ def _added(tree: Growth, name: str, candidates: Candidates, then: Callable[[Grow
         yield part
 
 
-def pieces(tree: Growth, counts: Column | int) -> Iterator[Growth]:
-    """Contiguous parts of a tree whose rows, each counted so often, come to about `PART`; the tree itself where they all do."""
+def pieces(tree: Growth, counts: Column | int, times: int = 1) -> Iterator[Growth]:
+    """Contiguous parts of a tree whose rows, each counted so often, come to about `times` `PART`; the tree itself where they all do."""
+    most = times * PART
     total = counts * len(tree) if isinstance(counts, int) else int(counts.sum())
-    if total <= PART:
+    if total <= most:
         yield tree
         return
     ends = np.cumsum(np.broadcast_to(counts, (len(tree),)))
-    cuts = [0, *np.unique(np.searchsorted(ends, np.arange(PART, total, PART)) + 1).tolist(), len(tree)]
+    cuts = [0, *np.unique(np.searchsorted(ends, np.arange(most, total, most)) + 1).tolist(), len(tree)]
     for low, high in pairwise(cuts):
         if low < high:
             yield tree.taken(slice(low, high))
