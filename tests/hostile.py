@@ -10,7 +10,7 @@ from typing import Any
 
 import tomli_w
 
-from planner.planfile import Document, dumps
+from planner.document.planfile import Document, dumps
 
 # Writes the clipboard and the title, moves the cursor (by C1 too), writes over a line, turns its order, hides in a line, makes two of it.
 NAME = "n\x1b]52;c;ZXZpbA==\x07\x1b]0;t\x07\x9b2J\x1b[2J\r\b\u202egnp.exe\u2066\u200f\ufeff\u2028\u200b\ne\u0301\u0335\u0336\u200d\x7f=v"

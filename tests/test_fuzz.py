@@ -85,11 +85,11 @@ def test_the_ledger_keeps_the_shortest_reproduction() -> None:
 
 def test_a_signature_names_the_innermost_frame_of_tmplan() -> None:
     """Faults are told apart by where in tmplan they arise, and broken promises by what was promised."""
-    from planner.keys import fill
+    from planner.presets.toml_keys import fill
 
     with pytest.raises(AttributeError) as caught:
         fill(None, {}, "here")  # type: ignore[arg-type]
-    assert fault_of("some", {}, caught.value).signature.startswith("AttributeError planner/keys.py:")
+    assert fault_of("some", {}, caught.value).signature.startswith("AttributeError planner/presets/toml_keys.py:")
     assert fault_of("some", {}, Broken("all is well", "it is not")).signature == "broken: all is well"
 
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from planner.columns import COLUMNS
-from tui import themefiles
-from tui.bindings import BINDINGS
-from tui.cli import COMMANDS
-from tui.commandline import commands
-from tui.filter import column_of
-from tui.keymap import keymap
+from planner.report.columns import COLUMNS
+from tui.cli.introspect import commands
+from tui.cli.main import COMMANDS
 from tui.manual.__main__ import PAGES, main
 from tui.manual.commands import ENVIRONMENT, plans
+from tui.settings import theme_files as themefiles
+from tui.settings.bindings import BINDINGS
+from tui.settings.keymap import keymap
+from tui.state.filter import column_of
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -1,4 +1,4 @@
-"""Files are read in one place, `planner.wholefile`, so that none is waited for, none is without a limit, and each refusal is a sentence."""
+"""Files are read in one place, `files.whole`, so that none is waited for, none is without a limit, and each refusal is a sentence."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ OPENING = {
 }  # fmt: skip
 # Of these modules the calls named are no reading of a file.
 ALLOWED = {
-    "planner/wholefile.py": {"open"},  # the one reader
-    "planner/placing.py": {"open"},  # writes files; reads what one holds to compare it, asked first what it is, and within a bound
-    "planner/imports/reading.py": {"read_text"},  # its own, of a text
-    "planner/imports/yamltext.py": {"load"},  # of a text that the one reader gave
-    "tui/cli.py": {"open"},  # /dev/null, to be written to
-    "tui/session.py": {"open"},  # the lock of a session, written, and kept open as long as the program runs
-    "tui/statefolder.py": {"open", "fdopen"},  # the same
+    "planner/files/whole.py": {"open"},  # the one reader
+    "planner/files/placing.py": {"open"},  # writes files; reads what one holds to compare it, asked first what it is, and within a bound
+    "planner/importers/reading.py": {"read_text"},  # its own, of a text
+    "planner/importers/yaml_text.py": {"load"},  # of a text that the one reader gave
+    "tui/cli/main.py": {"open"},  # /dev/null, to be written to
+    "tui/state/session.py": {"open"},  # the lock of a session, written, and kept open as long as the program runs
+    "tui/settings/state_folder.py": {"open", "fdopen"},  # the same
 }
 
 

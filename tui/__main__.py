@@ -8,7 +8,7 @@ import sys
 def main() -> None:
     """Run `tmplan` on the arguments of the process."""
     try:
-        from tui.cli import main as run
+        from tui.cli.main import main as run
 
         run()
     except KeyboardInterrupt:

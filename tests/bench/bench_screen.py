@@ -14,7 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable
 
-from tests.tui.terminal import KEYS, PROGRAM, Terminal
+from tests.tui.pseudo_terminal import KEYS, PROGRAM, Terminal
 
 Cost = tuple[int, float]  # bytes, milliseconds
 QUIET = 0.15  # seconds without a byte that end a press

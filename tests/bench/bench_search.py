@@ -12,10 +12,10 @@ from __future__ import annotations
 import statistics
 import time
 
-from planner.fastest import fastest
-from planner.inputs import EXAMPLE, resolve
-from planner.search import search
-from planner.specs import Job
+from planner.document.inputs import EXAMPLE, resolve
+from planner.search.branch_and_bound import fastest
+from planner.search.search import search
+from planner.specs.job import Job
 
 CALCULON, BROWSER = 432, 70_000
 JOBS = {

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz.promises import Ran
-from tests.tui.terminal import PROGRAM
+from tests.tui.pseudo_terminal import PROGRAM
 
 ROOM = 4 * 10**9  # bytes of address space: enough to see that a command takes too much, not so much that the machine suffers
 POLL = 0.05

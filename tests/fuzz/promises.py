@@ -48,7 +48,7 @@ class Ran:
 
 def command(argv: Sequence[str]) -> Ran:
     """A whole command line, run in this process as the entry point does; a fault of tmplan leaves it as the exception that it is."""
-    from tui import cli
+    from tui.cli import main as cli
 
     out, err = io.StringIO(), io.StringIO()
     with _environment(TMPLAN_TRACEBACK="1"), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -16,9 +16,9 @@ from typing import Any
 
 from tests.fuzz.campaign import Broken, need
 from tests.fuzz.guard import MEMORY
-from tests.tui.terminal import PROGRAM, Terminal
-from tui import session
-from tui.session import State
+from tests.tui.pseudo_terminal import PROGRAM, Terminal
+from tui.state import session
+from tui.state.session import State
 
 SMALL = ("--model", "llama-3.2-1b", "--gpus", "8", "--global-batch", "64")
 PATIENCE = 60.0  # seconds for anything that should take one: the machine may be busy with others

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from planner.export.registry import Request, target
-from planner.inputs import Inputs, resolve
-from planner.search import search
-from planner.space import Space
+from planner.document.inputs import Inputs, resolve
+from planner.document.space import Space
+from planner.exporters.registry import Request, target
+from planner.search.search import search
 
 DENSE = ("gpt2-xl-1.5b", "llama-3.1-8b", "qwen3-8b", "llama-3.1-70b")
 SPARSE = ("mixtral-8x7b", "qwen3-30b-a3b", "deepseek-v2-lite-16b", "deepseek-v3-671b")

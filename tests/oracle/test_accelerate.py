@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from planner.export.registry import Request, export
+from planner.exporters.registry import Request, export
 from tests.oracle.plans import DENSE, ENOUGH, SPARSE, drawn
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planner.export.registry import Request, export, target
-from planner.imports.megatron import arguments, tokens
-from planner.inputs import Inputs, resolve
-from planner.plan import Plan
-from planner.rankmap import rank_map
-from planner.rules import RULES
+from planner.document.inputs import Inputs, resolve
+from planner.exporters.registry import Request, export, target
+from planner.importers.megatron import arguments, tokens
+from planner.layout.rank_map import rank_map
+from planner.search.rules import RULES
+from planner.specs.plan import Plan
 from tests.oracle.plans import ENOUGH, drawn
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from planner.export.registry import Request, export, target
-from planner.plan import Plan
+from planner.exporters.registry import Request, export, target
+from planner.specs.plan import Plan
 from tests.oracle.plans import ENOUGH, drawn
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from planner.inputs import EXAMPLE, resolve
-from planner.lattice import SHARDING_FIELDS, lattices
-from planner.plan import FIELDS, Plan
-from planner.space import Space
-from planner.specs import SCHEDULES, Job
+from planner.document.inputs import EXAMPLE, resolve
+from planner.document.space import Space
+from planner.search.lattice import SHARDING_FIELDS, lattices
+from planner.specs.job import SCHEDULES, Job
+from planner.specs.plan import FIELDS, Plan
 
 
 def example(**changes: object) -> Job:

@@ -12,11 +12,13 @@ import numpy as np
 from hypothesis import HealthCheck, assume, settings
 from hypothesis import strategies as st
 
-from planner import presets, split, stagecosts
-from planner.plan import Plan
-from planner.search import Result, search
-from planner.space import Space
-from planner.specs import Job
+from planner import presets
+from planner.cost import pipeline_split as split
+from planner.cost import stage_cost as stagecosts
+from planner.document.space import Space
+from planner.search.search import Result, search
+from planner.specs.job import Job
+from planner.specs.plan import Plan
 from tests.planner.jobs import every_schedule, example, mixture
 
 MODELS = ("llama-3.2-1b", "llama-3.1-8b", "qwen2.5-7b", "gpt3-175b", "falcon-7b", "gemma-2-2b", "bloom-176b", "olmo-2-7b")

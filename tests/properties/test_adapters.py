@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.evaluate import evaluate
-from planner.search import search
-from planner.space import Space
-from planner.specs import Job
+from planner.cost.evaluate import evaluate
+from planner.document.space import Space
+from planner.search.search import search
+from planner.specs.job import Job
 from tests.planner.jobs import mixture, small
 
 JOBS = (small(), small(stack="deepspeed"), small(stack="pytorch-fsdp"), small(stack="torchtitan"), mixture(), mixture(stack="torchtitan"))

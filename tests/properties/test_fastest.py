@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import fastest as quick
 from planner import presets
+from planner.cost.evaluate import evaluate
+from planner.document.space import Space
 from planner.errors import TmplanError
-from planner.evaluate import evaluate
-from planner.fastest import fastest, least_steady, least_step
-from planner.search import Cancelled, Result, search
-from planner.space import Space
-from planner.specs import Job
+from planner.search import branch_and_bound as quick
+from planner.search.branch_and_bound import fastest, least_steady, least_step
+from planner.search.search import Cancelled, Result, search
+from planner.specs.job import Job
 from tests.planner.jobs import cut, example, mixture
 from tests.properties.strategies import SETTINGS, any_job, any_result, many
 

@@ -11,20 +11,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner import estimate as est
-from planner import parameters, shard, split, stagecosts, traffic
-from planner.architecture import Model
-from planner.axes import divisors
-from planner.compute import linear_shapes
-from planner.evaluate import evaluate
-from planner.experts import expert_shapes
-from planner.explained import headlines
-from planner.formula import Step
-from planner.plan import Plan
-from planner.schedule import model_flops
-from planner.search import search
-from planner.space import Space
-from planner.specs import Job
+from planner.cost import communication as traffic
+from planner.cost import pipeline_split as split
+from planner.cost import shard
+from planner.cost import stage_cost as stagecosts
+from planner.cost import step_cost as est
+from planner.cost.compute import linear_shapes
+from planner.cost.evaluate import evaluate
+from planner.cost.moe import expert_shapes
+from planner.cost.schedule import model_flops
+from planner.document.space import Space
+from planner.formula.trace import Step
+from planner.report.explain import headlines
+from planner.search.axes import divisors
+from planner.search.search import search
+from planner.specs import parameters
+from planner.specs.job import Job
+from planner.specs.model import Model
+from planner.specs.plan import Plan
 from tests.planner.jobs import every_schedule, mixture
 from tests.properties.strategies import SETTINGS, every_stage_an_edge, layers_of, mixtures, one, searched
 

@@ -9,15 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner import fastest as alone
-from planner import growth, rowstore
-from planner.axes import Candidates
-from planner.legal import axis_values
-from planner.pareto import pareto
-from planner.plan import FIELDS
-from planner.search import Result, search
-from planner.space import Space
-from planner.specs import Job
+from planner.document.space import Space
+from planner.search import branch_and_bound as alone
+from planner.search import growth
+from planner.search import row_store as rowstore
+from planner.search.axes import Candidates
+from planner.search.legal_values import axis_values
+from planner.search.search import Result, search
+from planner.specs.job import Job
+from planner.specs.plan import FIELDS
+from planner.whatif.pareto import pareto
 from tests.planner.jobs import allowed, example, mixture, small
 from tests.properties.strategies import SETTINGS, any_job
 
@@ -89,7 +90,7 @@ def test_beyond_the_bound_the_rows_that_matter_are_kept(most: int, headroom: flo
     with the same numbers; the others are counted."""
     job = small(headroom=headroom)
     whole = search(job)
-    with patch.object(rowstore, "ROWS", most), patch.object(rowstore, "MISFITS", 50), patch("planner.blocks.BLOCK", 256):
+    with patch.object(rowstore, "ROWS", most), patch.object(rowstore, "MISFITS", 50), patch("planner.search.blocks.BLOCK", 256):
         cut = search(job)
     assert len(whole) > 2000
     assert (cut.counts.evaluated, cut.counts.fit, cut.counts.refused) == (whole.counts.evaluated, whole.counts.fit, whole.counts.refused)

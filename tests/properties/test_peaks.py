@@ -9,15 +9,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from planner import compute, presets
-from planner.axes import divisors
-from planner.compute import attended
+from planner import presets
+from planner.cost import compute
+from planner.cost.compute import attended
+from planner.cost.schedule import needed_flops
+from planner.document.space import Space
 from planner.errors import TmplanError
-from planner.plan import Plan
-from planner.schedule import needed_flops
-from planner.search import search
-from planner.space import Space
-from planner.specs import Job
+from planner.search.axes import divisors
+from planner.search.search import search
+from planner.specs.job import Job
+from planner.specs.plan import Plan
 from tests.planner.jobs import example
 from tests.properties.strategies import SETTINGS
 

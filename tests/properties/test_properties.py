@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import stagecosts
-from planner.axes import divisors
-from planner.evaluate import evaluate, stages
-from planner.plan import FIELDS, Plan, columns_of, distinct
-from planner.search import search
-from planner.space import Bounds, Space
-from planner.specs import Job
+from planner.cost import stage_cost as stagecosts
+from planner.cost.evaluate import evaluate, stages
+from planner.document.space import Bounds, Space
+from planner.search.axes import divisors
+from planner.search.search import search
+from planner.specs.job import Job
+from planner.specs.plan import FIELDS, Plan, columns_of, distinct
 from tests.properties.strategies import SETTINGS, any_job, every_stage_an_edge, many, one, searched, some
 
 

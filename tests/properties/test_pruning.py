@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import lattice
-from planner import search as searching
-from planner.plan import FIELDS, Column
-from planner.search import Result, search
-from planner.space import Space
-from planner.specs import Job
+from planner.document.space import Space
+from planner.search import lattice
+from planner.search import search as searching
+from planner.search.search import Result, search
+from planner.specs.job import Job
+from planner.specs.plan import FIELDS, Column
 from tests.planner.jobs import allowed, mixture
 from tests.properties.strategies import SETTINGS, any_job, searched
 

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import schedule as schedules
-from planner import shard, split, stagecosts
-from planner.evaluate import evaluate, stages
-from planner.plan import Plan
-from planner.search import Result
-from planner.space import Space
-from planner.specs import SCHEDULES, Job
+from planner.cost import pipeline_split as split
+from planner.cost import schedule as schedules
+from planner.cost import shard
+from planner.cost import stage_cost as stagecosts
+from planner.cost.evaluate import evaluate, stages
+from planner.document.space import Space
+from planner.search.search import Result
+from planner.specs.job import SCHEDULES, Job
+from planner.specs.plan import Plan
 from tests.planner.jobs import every_schedule
 from tests.properties.strategies import SETTINGS, any_job, one, searched
 

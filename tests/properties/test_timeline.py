@@ -7,13 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner import experts, shard, split, stagecosts
-from planner.evaluate import evaluate
-from planner.passes import BACKWARD, FORWARD, INPUTS, WEIGHTS, order, virtual_stage
-from planner.plan import Plan
-from planner.search import Result
-from planner.space import Space
-from planner.timeline import Rank, durations, run, timeline
+from planner.cost import moe as experts
+from planner.cost import pipeline_split as split
+from planner.cost import shard
+from planner.cost import stage_cost as stagecosts
+from planner.cost.evaluate import evaluate
+from planner.document.space import Space
+from planner.layout.pipeline_passes import BACKWARD, FORWARD, INPUTS, WEIGHTS, order, virtual_stage
+from planner.layout.timeline import Rank, durations, run, timeline
+from planner.search.search import Result
+from planner.specs.plan import Plan
 from tests.properties.strategies import SETTINGS, any_job, one, searched
 
 SHAPES = [(0, 1), (0, 2), (0, 3), (1, 1), (2, 1), (3, 2), (4, 2)]  # schedule, virtual stages a rank

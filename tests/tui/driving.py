@@ -11,13 +11,13 @@ from typing import Any
 from textual.events import Key
 from textual.pilot import Pilot
 
-from planner.inputs import EXAMPLE
-from planner.planfile import Document
-from tui.actions import Tmplan
-from tui.keynames import CHARACTERS
-from tui.layout import PANES
-from tui.planning import Planner
-from tui.session import Session, State
+from planner.document.inputs import EXAMPLE
+from planner.document.planfile import Document
+from tui.app.actions import Tmplan
+from tui.settings.key_names import CHARACTERS
+from tui.state.planner_thread import Planner
+from tui.state.session import Session, State
+from tui.terminal.layout import PANES
 
 SMALL = Document(EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096}))
 CHARS = {name: char for char, name in CHARACTERS.items()} | {"space": " ", "enter": "\r", "tab": "\t"}

@@ -12,16 +12,16 @@ import numpy as np
 import pytest
 
 import tui.pages
-from planner import evaluate as real
-from planner import explained as trees
-from planner.band import Band
-from planner.costs import Estimate
-from planner.formula import Step
-from planner.hardware import GIB
-from planner.plan import Plan
-from planner.search import Counts
-from planner.space import Space
-from planner.specs import Job
+from planner.cost import evaluate as real
+from planner.cost.error_band import Band
+from planner.cost.records import Estimate
+from planner.document.space import Space
+from planner.formula.trace import Step
+from planner.report import explain as trees
+from planner.search.search import Counts
+from planner.specs.hardware import GIB
+from planner.specs.job import Job
+from planner.specs.plan import Plan
 
 MEMORY = {"parameters": 0.2, "gradients": 0.3, "optimizer": 0.05, "activations": 0.4, "context": 0.05}
 TIME = {"compute": 0.7, "tp": 0.1, "bubble": 0.12, "dp": 0.08}

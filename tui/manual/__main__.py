@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from planner import wholefile
+from planner.files import whole as wholefile
 from tui.manual.commands import commands_page
 from tui.manual.keys import keys_page
 from tui.manual.registries import columns_page, fields_page, nomenclature_page, rules_page, themes_page

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from planner.fields import FIELDS, JOB_GROUPS
-from planner.space import AXES
-from tui.commandline import Command, Parameter, commands
+from planner.document.fields import FIELDS, JOB_GROUPS
+from planner.document.space import AXES
+from tui.cli.introspect import Command, Parameter, commands
 from tui.manual.markdown import block, code, page, plain, table
 
 CODES = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tui.bindings import SECTIONS, Binding, where
-from tui.keymap import CONTROL, FUNCTION, refusal
-from tui.keynames import shown
 from tui.manual.markdown import block, code, page, plain, table
+from tui.settings.bindings import SECTIONS, Binding, where
+from tui.settings.key_names import shown
+from tui.settings.keymap import CONTROL, FUNCTION, refusal
 
 KINDS = {  # what is refused whole, and one of it
     "`alt` with anything": "alt+x", "`super`, `cmd`": "super+x", "`ctrl` with `shift`": "ctrl+shift+x",

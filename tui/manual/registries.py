@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from planner.columns import COLUMNS
-from planner.fields import BY_KEY, FIELDS, Field, text
-from planner.formula import every_formula
-from planner.quantities import QUANTITIES
-from planner.rules import RULES, SENTENCES
-from planner.sources import SOURCES
-from planner.space import AXES
-from tui import themefiles, themes, themetable
-from tui.axes import about
+from planner.document.fields import BY_KEY, FIELDS, Field, text
+from planner.document.space import AXES
+from planner.formula.bibliography import SOURCES
+from planner.formula.quantities import QUANTITIES
+from planner.formula.trace import every_formula
+from planner.report.columns import COLUMNS
+from planner.search.rules import RULES, SENTENCES
 from tui.manual.markdown import block, code, page, plain, table
+from tui.settings import theme_files as themefiles
+from tui.settings import theme_table as themetable
+from tui.settings import themes
+from tui.state.axes import about
 
 FORMS = ("*       free", "8       just that", "1,2,4   one of these", "<=16    at most", ">=2     at least", "2..8    from 2 to 8")
 GROUPS = {"cluster": "Cluster", "model": "Model", "batch": "Parallelism and batch", "run": "Training as a whole"}

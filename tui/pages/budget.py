@@ -6,28 +6,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner import lifetime
-from planner.amounts import write, write_amount
-from planner.best import Found as Chosen
-from planner.budget import budget, explain
-from planner.columns import write_size, write_tokens
-from planner.deadline import LARGEST, PRIMES, Answer, Best, Doubled, doubled, smallest
-from planner.formula import Step
-from planner.inputs import Inputs, run_of
-from planner.lifetime import Serving, serving_flops
-from planner.sanity import Sanity, sanity
-from planner.scalinglaws import LAWS
-from planner.space import Space
-from planner.specs import Job
-from planner.training import DAY, Run
-from planner.words import in_words, some_gpus
+from planner.document.inputs import Inputs, run_of
+from planner.document.space import Space
+from planner.document.training_run import DAY, Run
+from planner.economics import lifetime_cost as lifetime
+from planner.economics.budget import budget, explain
+from planner.economics.lifetime_cost import Serving, serving_flops
+from planner.economics.sanity import Sanity, sanity
+from planner.economics.scaling_laws import LAWS
+from planner.formula.trace import Step
+from planner.formula.units import write, write_amount
+from planner.report.best import Found as Chosen
+from planner.report.columns import write_size, write_tokens
+from planner.report.wording import in_words, some_gpus
+from planner.specs.job import Job
+from planner.whatif.deadline import LARGEST, PRIMES, Answer, Best, Doubled, doubled, smallest
+from tui.draw.step_tree import trees
+from tui.draw.writing import Row, counted, heading, rows, sentence
 from tui.pages import goodput, spending
-from tui.pages.writing import Row, counted, heading, rows, sentence
-from tui.steptree import trees
 
 if TYPE_CHECKING:
-    from planner.plan import Plan
-    from tui.lines import Line
+    from planner.specs.plan import Plan
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 _kept: list[tuple[tuple[Inputs, Job, Space], Answer]] = []
@@ -61,7 +61,7 @@ def found(
 
     progress is called with the GPUs of each cluster that the deadline has searched.
     """
-    from planner.evaluate import evaluate
+    from planner.cost.evaluate import evaluate
 
     run, estimate = run_of(inputs, job), evaluate(job, plan)
     known = budget(job, run, float(estimate.step[0]))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from planner.best import parts
-from planner.columns import write_figure, write_gib, write_percent, write_yes
-from planner.compare import Entry, difference, entry, why_larger, why_slower
-from planner.hardware import GIB
-from planner.words import in_words, recompute, schedule, sharding
-from tui.pages.writing import heading, one, sentence
+from planner.report.best import parts
+from planner.report.columns import write_figure, write_gib, write_percent, write_yes
+from planner.report.wording import in_words, recompute, schedule, sharding
+from planner.specs.hardware import GIB
+from planner.whatif.compare import Entry, difference, entry, why_larger, why_slower
+from tui.draw.writing import heading, one, sentence
 
 if TYPE_CHECKING:
-    from tui.lines import Line
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 LABEL, VALUE, APART = 18, 12, 9  # cells of a row's name, of a plan's value, of its difference from the first

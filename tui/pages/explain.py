@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError
-from planner.explained import FIRST, explained, named
-from planner.sources import SOURCES, Source
-from planner.words import in_words
-from tui.pages.writing import heading, sentence
-from tui.steptree import tree
+from planner.formula.bibliography import SOURCES, Source
+from planner.report.explain import FIRST, explained, named
+from planner.report.wording import in_words
+from tui.draw.step_tree import tree
+from tui.draw.writing import heading, sentence
 
 if TYPE_CHECKING:
-    from planner.formula import Step
-    from planner.plan import Plan
-    from planner.specs import Job
-    from tui.lines import Line
+    from planner.formula.trace import Step
+    from planner.specs.job import Job
+    from planner.specs.plan import Plan
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 

@@ -6,20 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planner import inference, presets
-from planner.columns import write_gib, write_size
-from planner.hardware import GIB
-from planner.inference import Fit, Room, Serving
-from tui.aligned import aligned
-from tui.pages import writing
-from tui.pages.writing import sentence
-from tui.steptree import trees
+from planner import presets
+from planner.economics import serving as inference
+from planner.economics.serving import Fit, Room, Serving
+from planner.report.columns import write_gib, write_size
+from planner.specs.hardware import GIB
+from tui.draw import writing
+from tui.draw.aligned import aligned
+from tui.draw.step_tree import trees
+from tui.draw.writing import sentence
 
 if TYPE_CHECKING:
-    from planner.architecture import Model
-    from planner.formula import Step
-    from planner.specs import Job
-    from tui.lines import Line
+    from planner.formula.trace import Step
+    from planner.specs.job import Job
+    from planner.specs.model import Model
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 DTYPES = ("int4", "int8", "bf16", "fp32")

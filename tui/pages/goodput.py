@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from planner.amounts import write
-from planner.budget import Budget, budget, explain
+from planner.document.inputs import run_of
+from planner.document.training_run import Run
+from planner.economics.budget import Budget, budget, explain
+from planner.economics.goodput import Goodput, goodput, goodput_of
 from planner.errors import FieldError
-from planner.formula import Step
-from planner.goodput import Goodput, goodput, goodput_of
-from planner.inputs import run_of
-from planner.specs import Job
-from planner.training import Run
-from tui.chart import Axis, Series, plot
-from tui.pages.writing import Row, counted, heading, one, rows, sentence, set_in, table
-from tui.steptree import trees
+from planner.formula.trace import Step
+from planner.formula.units import write
+from planner.specs.job import Job
+from tui.draw.chart import Axis, Series, plot
+from tui.draw.step_tree import trees
+from tui.draw.writing import Row, counted, heading, one, rows, sentence, set_in, table
 
 if TYPE_CHECKING:
-    from tui.lines import Line
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 TIMES = (1 / 8, 1 / 4, 1 / 2, 1, 2, 4, 8)  # as many GPUs as there are, for the table by size
@@ -59,7 +59,7 @@ def sizes(job: Job, run: Run, known: Budget) -> Iterator[tuple[int, Goodput | No
 
 def work(subject: Subject) -> Found:
     """The goodput of the plan under the cursor; FieldError where failures leave next to no time to train."""
-    from planner.evaluate import evaluate
+    from planner.cost.evaluate import evaluate
 
     step = one(evaluate(subject.job, subject.plan).step)
     run = run_of(subject.document.inputs, subject.job)

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.best import Found
-from planner.columns import write_gib, write_percent
-from planner.evaluate import evaluate, stages
-from planner.hardware import GIB
-from planner.words import in_words
-from tui.pages.writing import alike_stages, cut, heading, sentence, stacked
+from planner.cost.evaluate import evaluate, stages
+from planner.report.best import Found
+from planner.report.columns import write_gib, write_percent
+from planner.report.wording import in_words
+from planner.specs.hardware import GIB
+from tui.draw.writing import alike_stages, cut, heading, sentence, stacked
 
 if TYPE_CHECKING:
-    from planner.plan import Plan
-    from planner.specs import Job
-    from tui.lines import Line
+    from planner.specs.job import Job
+    from planner.specs.plan import Plan
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 PURPOSES = {  # in the order of the bar: the letter, and what it is

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.formula import Declared, every_formula
-from planner.quantities import QUANTITIES, Quantity
-from planner.sources import SOURCES, Source
-from tui.pages.writing import heading, sentence
+from planner.formula.bibliography import SOURCES, Source
+from planner.formula.quantities import QUANTITIES, Quantity
+from planner.formula.trace import Declared, every_formula
+from tui.draw.writing import heading, sentence
 
 if TYPE_CHECKING:
-    from tui.lines import Line
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.columns import BY_KEY, RISK, at_risk, write_figure, write_gib, write_percent
-from planner.evaluate import evaluate
-from planner.hardware import GIB
-from planner.pareto import pareto
-from planner.words import in_words
-from tui.chart import Axis, Series, plot
-from tui.pages.writing import cut, heading, one, sentence, set_in
+from planner.cost.evaluate import evaluate
+from planner.report.columns import BY_KEY, RISK, at_risk, write_figure, write_gib, write_percent
+from planner.report.wording import in_words
+from planner.specs.hardware import GIB
+from planner.whatif.pareto import pareto
+from tui.draw.chart import Axis, Series, plot
+from tui.draw.writing import cut, heading, one, sentence, set_in
 
 if TYPE_CHECKING:
-    from planner.plan import Plan
-    from planner.search import Estimate, Result
-    from planner.specs import Job
-    from tui.lines import Line
+    from planner.search.search import Estimate, Result
+    from planner.specs.job import Job
+    from planner.specs.plan import Plan
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 CLOUD = 2000  # plans drawn behind the front, evenly taken from all

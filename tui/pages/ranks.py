@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from planner.rankmap import RankMap, rank_map
-from tui.lines import Line
+from planner.layout.rank_map import RankMap, rank_map
+from tui.draw.lines import Line
+from tui.draw.rank_picture import drawn
 from tui.pages.subject import Subject
-from tui.rankpicture import drawn
 
 
 def work(subject: Subject) -> RankMap:

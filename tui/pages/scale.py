@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from planner.columns import write_figure, write_percent, write_tokens
-from planner.scale import Ladder, Rung, ladder, sizes
-from planner.training import DAY
-from planner.words import in_words, some_gpus
-from tui.aligned import aligned
-from tui.chart import Axis, Series, plot, short
-from tui.pages.writing import heading, sentence, set_in
+from planner.document.training_run import DAY
+from planner.report.columns import write_figure, write_percent, write_tokens
+from planner.report.wording import in_words, some_gpus
+from planner.whatif.scaling import Ladder, Rung, ladder, sizes
+from tui.draw.aligned import aligned
+from tui.draw.chart import Axis, Series, plot, short
+from tui.draw.writing import heading, sentence, set_in
 
 if TYPE_CHECKING:
-    from tui.lines import Line
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 CHART = 13  # lines

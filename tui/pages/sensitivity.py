@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.best import Found as Planned
-from planner.best import first
-from planner.columns import RISK, write_figure
-from planner.sensitivity import FACTORS, Change, Sensitivity, sensitivity, span
-from planner.words import changed, in_words
-from tui.barchart import Bar, bars
-from tui.pages.writing import heading, sentence, set_in
+from planner.report.best import Found as Planned
+from planner.report.best import first
+from planner.report.columns import RISK, write_figure
+from planner.report.wording import changed, in_words
+from planner.whatif.sensitivity import FACTORS, Change, Sensitivity, sensitivity, span
+from tui.draw.bar_chart import Bar, bars
+from tui.draw.writing import heading, sentence, set_in
 
 if TYPE_CHECKING:
-    from tui.lines import Line
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 ROOMY = 96  # cells from which values and steps stand beside the bars

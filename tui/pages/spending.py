@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from planner.columns import write_parameters, write_tokens
-from planner.scalinglaws import LAWS
-from tui.aligned import aligned
-from tui.pages.writing import Row, heading, rows, sentence, table
+from planner.economics.scaling_laws import LAWS
+from planner.report.columns import write_parameters, write_tokens
+from tui.draw.aligned import aligned
+from tui.draw.writing import Row, heading, rows, sentence, table
 
 if TYPE_CHECKING:
-    from planner.budget import Budget
-    from planner.lifetime import Serving
-    from planner.reverse import Spent
-    from tui.lines import Line
+    from planner.economics.affordable import Spent
+    from planner.economics.budget import Budget
+    from planner.economics.lifetime_cost import Serving
+    from tui.draw.lines import Line
 
 LOSSES = 90  # cells from which the losses that laws expect have columns
 LONGEST = 22  # letters of the rule or law by which a model is bought

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.columns import write_figure, write_percent
-from planner.evaluate import evaluate
-from planner.words import TRAFFIC, in_words
-from tui.pages.writing import SHADES, cut, heading, one, seconds, sentence, stacked
+from planner.cost.evaluate import evaluate
+from planner.report.columns import write_figure, write_percent
+from planner.report.wording import TRAFFIC, in_words
+from tui.draw.writing import SHADES, cut, heading, one, seconds, sentence, stacked
 
 if TYPE_CHECKING:
-    from planner.costs import Estimate
-    from planner.plan import Plan
-    from planner.specs import Job
-    from tui.lines import Line
+    from planner.cost.records import Estimate
+    from planner.specs.job import Job
+    from planner.specs.plan import Plan
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 PARTS = {  # in the order of the bar: the letter, and what it is

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from planner.plan import Plan
-    from planner.planfile import Document
-    from planner.search import Result
-    from planner.specs import Job
+    from planner.document.planfile import Document
+    from planner.search.search import Result
+    from planner.specs.job import Job
+    from planner.specs.plan import Plan
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from planner.columns import write_figure, write_percent
-from planner.evaluate import evaluate
-from planner.passes import BACKWARD, FORWARD, INPUTS, KINDS, WEIGHTS
-from planner.split import ZB_H2
-from planner.timeline import Rank, Timeline, timeline
-from planner.words import in_words, schedule
+from planner.cost.evaluate import evaluate
+from planner.cost.pipeline_split import ZB_H2
+from planner.layout.pipeline_passes import BACKWARD, FORWARD, INPUTS, KINDS, WEIGHTS
+from planner.layout.timeline import Rank, Timeline, timeline
+from planner.report.columns import write_figure, write_percent
+from planner.report.wording import in_words, schedule
+from tui.draw.writing import heading, one, seconds, sentence
 from tui.pages import step
-from tui.pages.writing import heading, one, seconds, sentence
 
 if TYPE_CHECKING:
-    from planner.plan import Plan
-    from planner.specs import Job
-    from tui.lines import Line
+    from planner.specs.job import Job
+    from planner.specs.plan import Plan
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 FILL = {FORWARD: "░", BACKWARD: "█", INPUTS: "▓", WEIGHTS: "▒"}

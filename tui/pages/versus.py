@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from planner.against import FORM, against
-from planner.best import Found, Nothing
-from planner.columns import write_figure, write_gib, write_percent
+from planner.document.other_cluster import FORM, against
 from planner.errors import FieldError
-from planner.hardware import GIB
-from planner.versus import Pair, versus
-from planner.words import in_words
-from tui.aligned import aligned
-from tui.pages.writing import sentence
+from planner.report.best import Found, Nothing
+from planner.report.columns import write_figure, write_gib, write_percent
+from planner.report.wording import in_words
+from planner.specs.hardware import GIB
+from planner.whatif.versus import Pair, versus
+from tui.draw.aligned import aligned
+from tui.draw.writing import sentence
 
 if TYPE_CHECKING:
-    from tui.lines import Line
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 LABEL, RATIO = 19, 9  # cells of the names of figures, and of their ratios

@@ -6,16 +6,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from planner.document.axis_pairs import pairs
+from planner.document.space import Space, parse_bounds
 from planner.errors import TmplanError
-from planner.space import Space, parse_bounds
-from planner.whynot import WhyNot, why_not
-from planner.words import in_words
-from tui.cli_inputs import pairs
+from planner.report.wording import in_words
+from planner.whatif.why_not import WhyNot, why_not
+from tui.draw.writing import sentence
 from tui.pages.compare import table
-from tui.pages.writing import sentence
 
 if TYPE_CHECKING:
-    from tui.lines import Line
+    from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
 EXAMPLE = "tp=8,pp=16,micro_batch=1"

@@ -11,7 +11,7 @@ from tests.fuzz.campaigns.plan_files import written
 from tests.fuzz.campaigns.row_files import as_csv, measured
 from tests.fuzz.campaigns.typed_texts import typed
 from tests.fuzz.promises import tried
-from tui.commandline import Command, Parameter, commands
+from tui.cli.introspect import Command, Parameter, commands
 
 LEFT_OUT = ("refit", "calibrate")  # which write into presets, and take minutes
 WRITES = ("out", "save")

@@ -7,18 +7,19 @@ import re
 from random import Random
 from typing import Any
 
-from planner import hfconfig, presets
-from planner.best import best_fitting
-from planner.columns import records
-from planner.inputs import Inputs, resolve
-from planner.planfile import Document
-from planner.space import Space
+from planner import presets
+from planner.document.inputs import Inputs, resolve
+from planner.document.planfile import Document
+from planner.document.space import Space
+from planner.presets import hf_config as hfconfig
+from planner.report.best import best_fitting
+from planner.report.columns import records
 from tests.fuzz import nasty
 from tests.fuzz.campaign import Bench, Campaign, Case, register
 from tests.fuzz.mutate import mutated, shaken
 from tests.fuzz.numbered import sound
 from tests.fuzz.promises import tried
-from tui import document as edits
+from tui.state import edits
 
 SMALL: dict[str, Any] = {"gpu": "h100-sxm", "gpus": 8, "global_batch": 16, "sequence": 2048}
 LLAMA: dict[str, Any] = {

@@ -17,15 +17,15 @@ from typing import Any
 
 import yaml
 
-from planner.best import best_fitting
-from planner.export import registry
-from planner.inputs import Inputs, resolve
-from planner.plan import Plan
-from planner.space import Space
-from planner.specs import Job
+from planner.document.inputs import Inputs, resolve
+from planner.document.space import Space
+from planner.exporters import registry
+from planner.report.best import best_fitting
+from planner.specs.job import Job
+from planner.specs.plan import Plan
 from tests.fuzz.campaign import Bench, Broken, Campaign, Case, need, register
 from tests.fuzz.promises import clean
-from tui import exporting
+from tui.state import export_files as exporting
 
 CANARY = "CANARY"  # stands in a name for the path of a file that running the name would make
 NAMES = (

@@ -9,11 +9,11 @@ from random import Random
 
 import yaml
 
-from planner import planfile
-from planner.evaluate import evaluate
-from planner.imports import reading
-from planner.imports.imported import document_of, inputs_of
-from planner.inputs import resolve
+from planner.cost.evaluate import evaluate
+from planner.document import planfile
+from planner.document.inputs import resolve
+from planner.importers import reading
+from planner.importers.imported import document_of, inputs_of
 from tests.fuzz import nasty, tomltext
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.campaigns.config_json import json_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from planner import kernels
+from planner.calibration import kernel_tables as kernels
 from tests.fuzz import nasty
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.mutate import shaken

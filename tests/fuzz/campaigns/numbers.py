@@ -9,20 +9,20 @@ from typing import Any
 
 import numpy as np
 
-from planner import planfile
-from planner.best import Found, best_fitting
-from planner.columns import COLUMNS, predictions, records
-from planner.evaluate import evaluate
-from planner.inputs import Inputs, resolve, run_of
-from planner.order import ordered
-from planner.planfile import Document
-from planner.search import Result, search
-from planner.space import Space
+from planner.cost.evaluate import evaluate
+from planner.document import planfile
+from planner.document.inputs import Inputs, resolve, run_of
+from planner.document.planfile import Document
+from planner.document.space import Space
+from planner.report.best import Found, best_fitting
+from planner.report.columns import COLUMNS, predictions, records
+from planner.report.sort import ordered
+from planner.search.search import Result, search
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.jobs import bounds, values
 from tests.fuzz.numbered import sound
-from tui.cli_plan import candidates, contract
-from tui.rows import View, ranked
+from tui.cli.plan import candidates, contract
+from tui.state.view import View, ranked
 
 SOME = 400  # plans of a ranking that are looked at in order
 SMALL = 64  # GPUs up to which every plan is looked at

@@ -14,7 +14,9 @@ from tests.fuzz.campaigns.command_lines import MODELS
 from tests.fuzz.campaigns.plan_files import written
 from tests.fuzz.place import KINDS
 from tests.fuzz.promises import tried
-from tui import config, session, themefiles
+from tui.settings import config
+from tui.settings import theme_files as themefiles
+from tui.state import session
 
 SMALL = ("--model", MODELS[0], "--gpus", "8", "--global-batch", "16", "--sequence", "2048", "--tp", "1", "--pp", "1")
 HUGE = 2**32  # bytes of a sparse file: none of them takes room

@@ -12,7 +12,7 @@ from tests.fuzz import children, guard
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.promises import DOCUMENTED, Ran, kept
 from tests.fuzz.tty import CODES, SMALL, Tty
-from tui import session
+from tui.state import session
 
 PATIENCE = 60.0
 COMMANDS: tuple[tuple[str, ...], ...] = (

@@ -7,19 +7,19 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from planner import planfile
-from planner.best import best_fitting
-from planner.columns import predictions
+from planner.cost.evaluate import evaluate
+from planner.document import planfile
+from planner.document.inputs import EXAMPLE, resolve, run_of
+from planner.document.planfile import Document
+from planner.document.space import Space
 from planner.errors import Unsupported
-from planner.evaluate import evaluate
-from planner.inputs import EXAMPLE, resolve, run_of
-from planner.planfile import Document
-from planner.space import Space
+from planner.report.best import best_fitting
+from planner.report.columns import predictions
 from tests.fuzz import nasty, tomltext
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.mutate import mutated, shaken
 from tests.fuzz.promises import tried
-from tui import document as edits
+from tui.state import edits
 
 JOBS: tuple[tuple[dict[str, Any], dict[str, str]], ...] = (
     ({"model": "llama-3.1-8b", "gpu": "h100-sxm", "gpus": 8, "global_batch": 16, "sequence": 2048}, {"tp": "2", "pp": "<=4"}),

@@ -7,11 +7,11 @@ from functools import cache
 from random import Random
 
 from planner import presets
-from planner.best import best_fitting
-from planner.columns import records
-from planner.inputs import Inputs, resolve
-from planner.planfile import Document
-from planner.space import Space
+from planner.document.inputs import Inputs, resolve
+from planner.document.planfile import Document
+from planner.document.space import Space
+from planner.report.best import best_fitting
+from planner.report.columns import records
 from tests.fuzz import nasty, place, tomltext
 from tests.fuzz.campaign import Bench, Campaign, Case, register
 from tests.fuzz.campaigns.config_json import SMALL
@@ -19,7 +19,7 @@ from tests.fuzz.mutate import mutated, shaken
 from tests.fuzz.numbered import sound
 from tests.fuzz.place import KINDS, SHIPPED
 from tests.fuzz.promises import tried
-from tui import document as edits
+from tui.state import edits
 
 
 @cache

@@ -5,17 +5,17 @@ from __future__ import annotations
 import shutil
 from random import Random
 
-from planner.best import best_fitting
-from planner.export import registry
-from planner.imports import reading
-from planner.imports.imported import document_of, inputs_of
-from planner.inputs import Inputs, resolve
-from planner.plan import Plan
-from planner.specs import Job
+from planner.document.inputs import Inputs, resolve
+from planner.exporters import registry
+from planner.importers import reading
+from planner.importers.imported import document_of, inputs_of
+from planner.report.best import best_fitting
+from planner.specs.job import Job
+from planner.specs.plan import Plan
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.campaigns.numbers import space_of
 from tests.fuzz.jobs import bounds, values
-from tui import exporting
+from tui.state import export_files as exporting
 
 # Target -> stacks whose plans it can express, whether its files tell the model's sizes, the kinds of recompute they tell apart, and the
 # axes they do not tell (the notes of an export say so).

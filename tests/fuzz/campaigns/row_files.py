@@ -21,7 +21,7 @@ SUFFIXES = ("0", "x", "e5", "%", "\x00", '"', ",", "\n", "\x1b]0;x\x07")
 @cache
 def measured() -> tuple[Row, ...]:
     """The rows of the measured runs that the tests have, the heading first."""
-    with open(ROOT / "tests/planner/measured.csv", encoding="utf-8", newline="") as stream:
+    with open(ROOT / "tests/planner/calibration/measured.csv", encoding="utf-8", newline="") as stream:
         return tuple(csv.reader(stream))
 
 

@@ -10,20 +10,19 @@ from functools import cache
 from pathlib import Path
 from random import Random
 
-from planner import planfile
+from planner.document import planfile
+from planner.document.inputs import resolve
 from planner.errors import TmplanError
-from planner.inputs import resolve
-from planner.plan import Plan
+from planner.specs.plan import Plan
 from tests.fuzz import nasty, tomltext
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.campaigns.config_json import json_text
 from tests.fuzz.campaigns.plan_files import plans
 from tests.fuzz.mutate import mutated, shaken
-from tui import document as edits
-from tui import session
-from tui.filter import parse_filter
-from tui.history import History, Kept, Moment
-from tui.rows import View
+from tui.state import edits, session
+from tui.state.filter import parse_filter
+from tui.state.history import History, Kept, Moment
+from tui.state.view import View
 
 PLAN = Plan(2, 2, 1, 1, 4, dp_shard=4, zero=1)
 

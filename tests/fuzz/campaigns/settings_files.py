@@ -11,8 +11,8 @@ from tests.fuzz import nasty, place, tomltext
 from tests.fuzz.campaign import Bench, Campaign, Case, register
 from tests.fuzz.mutate import mutated, shaken
 from tests.fuzz.promises import tried
-from tui import config, themes
-from tui.bindings import BINDINGS
+from tui.settings import config, themes
+from tui.settings.bindings import BINDINGS
 
 KEYS = (
     "ctrl+f", "f2", "^L", "C-l", "ctrl-", "+", "ctrl++", "alt+x", "", " ", "shift+A", "hyper+q", "q", "?", "é", "\x1b", "pgdn", "1" * 500,

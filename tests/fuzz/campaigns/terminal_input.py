@@ -17,7 +17,7 @@ from textual import constants
 from tests.fuzz import nasty
 from tests.fuzz.campaign import Bench, Broken, Campaign, Case, need, register
 from tests.fuzz.sequences import sequence
-from tui import driver as drivers
+from tui.terminal import driver as drivers
 
 PROBE = b"Z"
 PATIENCE = 20.0  # seconds for a key to arrive

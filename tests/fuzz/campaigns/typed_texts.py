@@ -5,18 +5,18 @@ from __future__ import annotations
 from functools import cache
 from random import Random
 
-from planner import planfile
-from planner.columns import find
-from planner.inputs import EXAMPLE, resolve, run_of
-from planner.planfile import Document
-from planner.space import AXES, parse_bounds, write_bounds
+from planner.document import planfile
+from planner.document.inputs import EXAMPLE, resolve, run_of
+from planner.document.planfile import Document
+from planner.document.space import AXES, parse_bounds, write_bounds
+from planner.report.columns import find
 from tests.fuzz import nasty
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
-from tui import document as edits
-from tui import keynames
-from tui.cli_inputs import bounded
-from tui.filter import parse_filter
+from tui.cli.inputs import bounded
 from tui.pages.whynot import asked
+from tui.settings import key_names as keynames
+from tui.state import edits
+from tui.state.filter import parse_filter
 
 PIECES = (
     "0", "1", "2", "8", "16", "-", "+", ".", ",", "e", "_", "k", "m", "b", "t", "%", "x", "0x", "1e309", "1e-400", "nan", "inf", "²", "١٢",

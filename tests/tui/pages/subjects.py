@@ -7,14 +7,14 @@ from functools import cache
 
 import pytest
 
-from planner.inputs import EXAMPLE, Inputs, resolve
-from planner.plan import Plan
-from planner.planfile import Document
-from planner.search import Result, search
-from tui.data import printed
-from tui.lines import Line, fit
+from planner.document.inputs import EXAMPLE, Inputs, resolve
+from planner.document.planfile import Document
+from planner.search.search import Result, search
+from planner.specs.plan import Plan
+from tui.cli.output import printed
+from tui.draw.lines import Line, fit
 from tui.pages.subject import Subject
-from tui.themes import ROLES
+from tui.settings.themes import ROLES
 
 WIDTHS = (56, 80, 190)
 PIPED = Plan(tp=2, pp=4, dp=2, dp_shard=2, zero=1, sequence_parallel=1)  # of the small job

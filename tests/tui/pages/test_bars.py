@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import pytest
 
-from planner.evaluate import evaluate, stages
-from planner.plan import Plan
+from planner.cost.evaluate import evaluate, stages
+from planner.specs.plan import Plan
 from tests.planner.jobs import every_schedule, mixture
 from tests.tui.pages.subjects import PIPED, WIDTHS, subject, text
+from tui.draw.writing import stacked
 from tui.pages import memory, step
-from tui.pages.writing import stacked
 
 
 def test_a_stacked_bar_is_as_long_as_its_parts_and_each_begins_with_its_letter() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from planner.plan import Plan
+from planner.specs.plan import Plan
 from tests.tui.pages.subjects import PIPED, WIDTHS, subject, text
-from tui.cli import run
+from tui.cli.main import run
 from tui.pages import compare
 
 OTHERS = (Plan(tp=2, dp=8, dp_shard=8, zero=1, sequence_parallel=1, micro_batch=2), Plan(dp=16, micro_batch=4))

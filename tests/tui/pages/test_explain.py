@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from planner.explained import FIRST
-from planner.formula import FORMULAS
-from planner.quantities import QUANTITIES
-from planner.sources import SOURCES
+from planner.formula.bibliography import SOURCES
+from planner.formula.quantities import QUANTITIES
+from planner.formula.trace import FORMULAS
+from planner.report.explain import FIRST
 from tests.tui.pages.subjects import PIPED, WIDTHS, subject, text
-from tui.cli import run
+from tui.cli.main import run
 from tui.pages import explain, nomenclature
 
 SMALL = ["--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.tui.pages.subjects import WIDTHS, subject, text
-from tui.cli import run
+from tui.cli.main import run
 from tui.pages import pareto
 
 SMALL = ["--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]
@@ -30,8 +30,8 @@ def test_plans_over_the_limit_are_marked_by_sign_and_letter() -> None:
 
 def test_without_a_valid_plan_there_is_a_sentence() -> None:
     """A batch that nothing divides leaves nothing to draw."""
-    from planner.search import search
-    from planner.space import Space
+    from planner.document.space import Space
+    from planner.search.search import search
 
     made = subject()
     assert "nothing to draw" in text(pareto.draw(pareto.found(search(made.job, Space().with_("tp", "3")), None), 80), 80)

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 import pytest
 
-from planner.inputs import EXAMPLE
-from planner.plan import Plan
-from planner.planfile import Document
-from planner.space import Bounds, Space
+from planner.document.inputs import EXAMPLE
+from planner.document.planfile import Document
+from planner.document.space import Bounds, Space
+from planner.specs.plan import Plan
 from tests.planner.jobs import every_schedule
 from tests.tui.driving import Driver, drive
 from tests.tui.pages.subjects import WIDTHS, subject, text
-from tui.cli import run
+from tui.cli.main import run
 from tui.pages import timeline
 from tui.pages.subject import Subject
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.tui.pages.subjects import WIDTHS, subject, text
-from tui.cli import run
+from tui.cli.main import run
 from tui.pages import whynot
 
 SMALL = ["--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]

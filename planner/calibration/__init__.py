@@ -1,0 +1,1 @@
+"""Constants from measurements: kernel tables, fits to runs, factors of a cluster from measured steps."""

@@ -1,0 +1,70 @@
+"""Fitted constants written back to where they stand: the files of stacks and GPUs, and constants.py. Comments stay as they are."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from planner import presets
+from planner.calibration.fit import Parameter
+from planner.cost.error_band import FILE
+from planner.errors import FileError
+from planner.files import whole as wholefile
+from planner.presets.toml_keys import LARGEST
+from planner.specs import constants
+
+CONSTANTS = Path(constants.__file__)
+
+
+def places(parameter: Parameter) -> list[tuple[Path, str, float]]:
+    """Where a constant stands: file, key, and what one unit of the key is in base units."""
+    if parameter.owner == "constants":
+        return [(CONSTANTS, parameter.attribute, 1.0)]
+    kind = f"{parameter.owner}s"
+    name = parameter.attribute.rpartition(".")[2]
+    keys = presets.GEMM_KEYS if "." in parameter.attribute else presets.KEYS[kind]
+    key, scale = next((key, spec.scale) for key, spec in keys.items() if spec.field == name)
+    folder = presets.SHIPPED / kind
+    files = [folder / file for file in wholefile.names_in(folder, ".toml")]
+    return [(file, key, scale) for file in files if _concerns(parameter, file)]
+
+
+def _concerns(parameter: Parameter, file: Path) -> bool:
+    """Whether a file's stack or GPU is among those a parameter is shared by."""
+    if not parameter.names:
+        return True
+    return file.stem in parameter.names or (parameter.owner == "gpu" and presets.gpu(file.stem).arch in parameter.names)
+
+
+def write(fitted: Mapping[Parameter, float]) -> int:
+    """Write every constant to its places, to four digits; how many numbers changed. FileError where a key is not found."""
+    changed = 0
+    for parameter, value in fitted.items():
+        for file, key, scale in places(parameter):
+            text = wholefile.text(file, LARGEST, f"is larger than {LARGEST:,} bytes")
+            pattern = re.compile(rf"^(\s*{key}(?:: float)? = )[-+.\deE_]+", re.MULTILINE)
+            if not pattern.search(text):
+                if parameter.owner == "gpu":
+                    continue  # a GPU without a fit of its own stands on derived constants
+                raise FileError(f"has no number '{key}'", where=str(file))
+            digits = f"{value / scale:.4g}"
+            number = str(int(float(digits))) if "e+" in digits else digits
+            new = pattern.sub(rf"\g<1>{number}", text, count=1)
+            if new != text:
+                wholefile.write(file, new)
+                changed += 1
+    return changed
+
+
+def write_bands(entries: Mapping[tuple[str, tuple[str, str, str]], Mapping[str, Any]]) -> None:
+    """Write the bands of estimates, an entry a kind of run."""
+    lines = [
+        "# Written by `tmplan refit --write`: the middle 80 % of ln(measured / predicted), by kind of run, the most similar first.",
+        "",
+    ]
+    for (of, (stack, arch, size)), entry in sorted(entries.items()):
+        lines += ["[[band]]", f'of = "{of}"', f'stack = "{stack}"', f'arch = "{arch}"', f'size = "{size}"', f"runs = {entry['runs']}"]
+        lines += [*(f"{key} = {entry[key]:.4f}" for key in ("low", "high", "apart")), ""]
+    wholefile.write(FILE, "\n".join(lines))

@@ -1,0 +1,222 @@
+"""What each parallel dimension must send, when, and what hides it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from planner.cost.collectives import all_reduce_seconds, gather_seconds, send_seconds
+from planner.cost.memory import WEIGHT_BYTES, kept_whole, optimizer_width
+from planner.cost.pipeline_split import in_v, is_head
+from planner.cost.shard import expert_shard_size, padded_vocab
+from planner.formula.trace import formula
+from planner.specs.job import Job
+from planner.specs.plan import Plan
+
+# Parameters a second that the processors of one node update with Adam: 1 B in 0.24 s to 10 B in 2.57 s (ZeRO-Offload, Table 4,
+# quoted from memory and not checked here).
+HOST_ADAM_PARAMETERS_S = 4e9
+
+
+@formula("2 · T · h", "shoeybi19", "Section 3: activations of a micro-batch in 16 bits")
+def tp_message(job: Job, tokens: Any) -> Any:
+    """What one tensor-parallel all-reduce carries; bytes."""
+    return 2.0 * tokens * job.model.hidden
+
+
+@formula("2 · t_ar, or 4 · t_ag under sequence parallelism", "korthikanti22", "Section 4.2.2")
+def tp_forward(job: Job, plan: Plan, tp_message: Any) -> Any:
+    """Tensor-parallel traffic of a layer's forward pass; the backward pass takes as long; seconds."""
+    stride = 1
+    together = all_reduce_seconds(job, plan.tp, stride, tp_message)
+    apart = gather_seconds(job, plan.tp, stride, tp_message) * 2.0
+    halves = 1.0 if job.model.parallel_block or not job.model.ffn else 2.0  # routed experts alone have none of their own
+    return halves * np.where(plan.sequence_parallel > 0, apart, together)
+
+
+@formula("x_t · t_t · (2 · ℓ_i + 0.5 with embedding + 0.5 with head)", "korthikanti22", "Section 4.2.2; exposed share: the stack's")
+def stage_tp(job: Job, plan: Plan, stage: Any, stage_layers: Any, tp_forward: Any) -> Any:
+    """Exposed tensor-parallel traffic of one micro-batch on a stage; seconds."""
+    edges = ((stage == 0) * 0.5) + (is_head(plan, stage) * 0.5)  # embedding: an all-reduce; head: its input's and the loss's
+    return job.stack.tp_exposed * tp_forward * (2 * stage_layers + edges)
+
+
+@formula("t_ag of 2 · k · (e_k + e_v) / t · T · c", "ring23", "Section 3: blocks of keys and values around the ring")
+def cp_forward(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Context-parallel traffic of a layer's forward pass: keys and values once around the group; seconds."""
+    widths = job.model.key_dim + job.model.value_dim
+    whole = 2.0 * -(-job.model.kv_heads // plan.tp) * widths * tokens * plan.cp
+    return gather_seconds(job, plan.cp, plan.tp, whole)
+
+
+@formula("max(t_c - t_a, x_c · t_c) + max(2 · t_c - t_d, x_c · 2 · t_c)", "ring23", "Section 3: hidden while attention takes longer")
+def cp_layer(job: Job, cp_forward: Any, attention_forward: Any, attention_backward: Any) -> Any:
+    """Context-parallel traffic that attention does not hide, forward and backward (which sends gradients too); seconds."""
+    share = job.stack.cp_exposed
+    forward = np.maximum(cp_forward - attention_forward, share * cp_forward)
+    return forward + np.maximum(2 * cp_forward - attention_backward, share * 2 * cp_forward)
+
+
+@formula("ℓ_i · x_l", "ring23", "Section 3, for every layer")
+def stage_cp(stage_layers: Any, cp_layer: Any) -> Any:
+    """Exposed context-parallel traffic of one micro-batch on a stage; seconds."""
+    return stage_layers * cp_layer
+
+
+@formula("max(t_c - t_a, x_c · t_c)", "ring23", "Section 3: hidden while attention takes longer")
+def cp_repeat(job: Job, cp_forward: Any, attention_forward: Any) -> Any:
+    """Context-parallel traffic of a forward pass that attention does not hide; seconds."""
+    return np.maximum(cp_forward - attention_forward, job.stack.cp_exposed * cp_forward)
+
+
+@formula("t_f + h_r + x_t · t_t + x_r", "korthikanti22", "Section 5: a forward pass again, its traffic with it")
+def repeat_layer(job: Job, layer_forward: Any, repeat_host: Any, tp_forward: Any, cp_repeat: Any) -> Any:
+    """What one wholly recomputed layer repeats in one micro-batch; seconds."""
+    return layer_forward + repeat_host + job.stack.tp_exposed * tp_forward + cp_repeat
+
+
+@formula("2 · t_s · (x_p · m · v + p - 1)", "narayanan21", "Section 2.2.2: v times the sends when interleaved")
+def pp_seconds(job: Job, plan: Plan, tokens: Any, micro_batches: Any) -> Any:
+    """Exposed sends between pipeline stages in a step, forward and backward; seconds."""
+    message = 2.0 * tokens * job.model.hidden / np.where(plan.sequence_parallel > 0, plan.tp, 1)
+    hop = send_seconds(job, plan.tp * plan.cp * plan.dp, message)
+    count = job.stack.pp_exposed * micro_batches * plan.vpp + plan.pp - 1
+    return np.where(plan.pp > 1, 2.0 * hop * count, 0.0)
+
+
+def buckets(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
+    """Messages that gradients or weights are sent in; count."""
+    whole = job.stack.bucket_parameters
+    own = np.where(plan.zero >= 1, job.stack.sharded_parameters or whole, whole)
+    return np.ceil(heaviest_weights / np.maximum(own, job.stack.bucket_growth * plan.dp)) if whole else 1
+
+
+class Group(NamedTuple):
+    """Ranks that hold the same parameters: all of them, those that share sharded states, replicas of those, their stride in rank order."""
+
+    whole: Any
+    shard: Any
+    replicas: Any
+    stride: Any
+
+
+def dense_group(plan: Plan) -> Group:
+    """The ranks that hold the same parameters outside the routed experts: data and context parallel ones."""
+    return Group(plan.dp * plan.cp, plan.dp_shard * plan.cp, plan.dp_replicate, plan.tp)
+
+
+def expert_group(plan: Plan) -> Group:
+    """The ranks that hold the same routed experts (expert data parallel)."""
+    whole = plan.tp * plan.cp * plan.dp // (plan.ep * plan.etp)
+    return Group(whole, np.maximum(expert_shard_size(plan), 1), plan.dp_replicate, plan.ep * plan.etp)
+
+
+def _parts(plan: Plan, heaviest_weights: Any, heaviest_experts: Any) -> list[tuple[Group, Any]]:
+    """What is reduced and gathered: parameters by the ranks that hold the same; experts None for a dense model."""
+    dense = [(dense_group(plan), heaviest_weights)]
+    return dense if heaviest_experts is None else [*dense, (expert_group(plan), heaviest_experts)]
+
+
+def _replicas(job: Job, group: Group, weights: Any) -> Any:
+    """All-reduce of the sharded gradients between the replicas of HSDP (or of a partly sharded optimizer)."""
+    message = float(job.stack.gradient_reduce_bytes) * weights / group.shard
+    return all_reduce_seconds(job, group.replicas, group.stride * group.shard, message)
+
+
+def _synced(job: Job, plan: Plan) -> Any:
+    """Whether sharded gradients and weights are sent once a step."""
+    return (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan))
+
+
+@formula("t_ar of g_r · P_m and P_mx; under ZeRO-1 t_ag of g_r · P_m and P_mx", "zero20", "Section 7.2")
+def reduce_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
+    """Gradient traffic once a step, ZeRO 0 and 1 (and whatever a pipeline syncs once); seconds."""
+    total = _tied(job, plan)
+    for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
+        gradients, sent = float(job.stack.gradient_reduce_bytes) * weights, buckets(job, plan, weights)
+        whole = all_reduce_seconds(job, group.whole, group.stride, gradients, sent)
+        scatter = gather_seconds(job, group.shard, group.stride, gradients, sent) + _replicas(job, group, weights)
+        total = total + np.select([plan.zero == 0, _synced(job, plan)], [whole, scatter], 0.0)
+    return total
+
+
+@formula("t_ag of 2 · P_m, and of 2 · P_mx, under ZeRO-1 and ZeRO-2", "zero20", "Section 7.2")
+def gather_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
+    """Weights gathered once a step, after the optimizer has updated each rank's share; seconds."""
+    total: Any = 0.0
+    for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
+        total = total + gather_seconds(job, group.shard, group.stride, WEIGHT_BYTES * weights, buckets(job, plan, weights))
+    later = 0.0 if job.stack.master_is_parameter else total  # FSDP gathers when a micro-batch begins
+    return np.select([_synced(job, plan), plan.zero == 2], [total, later], 0.0)
+
+
+def _tied(job: Job, plan: Plan) -> Any:
+    """Gradients of a tied embedding, added between the first and the last stage (Megatron-LM, finalize_model_grads)."""
+    if not job.model.tied or job.frozen:
+        return 0.0
+    message = float(job.stack.gradient_reduce_bytes) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp
+    stride = plan.tp * plan.cp * plan.dp * np.maximum(plan.pp - 1, 1)
+    return np.where((plan.pp > 1) & ~in_v(plan), all_reduce_seconds(job, 2, stride, message), 0.0)
+
+
+@formula(
+    "t_ag of g_r · P_m (and P_mx) under ZeRO-2 and ZeRO-3, and of 2 · P_m wherever weights are gathered",
+    "zero20",
+    "Section 7.2; fsdp23 Section 3.3",
+)
+def reduce_each(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
+    """Gradient and weight traffic every micro-batch, ZeRO 2 and 3; seconds.
+
+    ZeRO-3 gathers weights for the forward and for the backward pass; FSDP kept gathered in between (ZeRO-2) gathers them once.
+    """
+    units = job.model.layers / plan.pp  # a message a layer
+    times = np.where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
+    total: Any = 0.0
+    for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
+        scatter = gather_seconds(job, group.shard, group.stride, float(job.stack.gradient_reduce_bytes) * weights, units)
+        gather = gather_seconds(job, group.shard, group.stride, WEIGHT_BYTES * weights, units)
+        total = total + scatter + _replicas(job, group, weights) + times * gather
+    return np.where((plan.zero >= 2) & ~kept_whole(job, plan), total, 0.0)
+
+
+@formula("min(p, m) interleaved, else 1", "narayanan21", "Section 2.2.2: chunks take turns in rounds of p micro-batches")
+def last_round(plan: Plan, micro_batches: Any) -> Any:
+    """Micro-batches that may hide what is sent once a step: the last (or first); interleaved, a round of them, chunk by chunk."""
+    return np.where(plan.vpp > 1, np.minimum(plan.pp, micro_batches), 1.0)
+
+
+@formula("min(ω · t_1, ⅔ · n_r · τ) + min(ω_g · t_3, ⅓ · n_r · τ)", "fsdp23", "Section 3.3: overlap, bounded by the compute there is")
+def hidden_once(job: Job, reduce_once: Any, gather_once: Any, last_round: Any, slowest_stage: Any) -> Any:
+    """What hides of the traffic once a step: gradients behind the last backward pass, weights behind the first forward; seconds."""
+    room = last_round * slowest_stage
+    return np.minimum(job.stack.dp_overlap * reduce_once, room * (2 / 3)) + np.minimum(job.stack.gather_overlap * gather_once, room / 3)
+
+
+@formula("t_1 + t_3 - t_h1 + m · t_2 - min(ω · m · t_2, t_y - t_h1)", "fsdp23", "Section 3.3: overlap, bounded by the compute there is")
+def dp_seconds(
+    job: Job, reduce_once: Any, gather_once: Any, hidden_once: Any, reduce_each: Any, micro_batches: Any, steady_seconds: Any
+) -> Any:
+    """Gradient and weight traffic that nothing hides, a step; seconds."""
+    every = micro_batches * reduce_each
+    left = np.maximum(steady_seconds - hidden_once, 0.0)  # what hides behind a computation leaves none of it to the rest
+    return reduce_once + gather_once - hidden_once + every - np.minimum(job.stack.dp_overlap * every, left)
+
+
+@formula("bytes of states read and written / (η_h · B_h); offloaded, over PCIe at the pace of the host", "offload21", "Section 4")
+def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
+    """The optimizer's step on one rank; seconds."""
+    shares = [w / np.where(plan.zero >= 1, group.shard, 1) for group, w in _parts(plan, heaviest_weights, heaviest_experts)]
+    owned: Any = sum(shares)
+    if job.offload_optimizer:
+        sent = (job.gradient_bytes + WEIGHT_BYTES) * owned / job.cluster.gpu.pcie_bytes_s
+        return sent + owned * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S
+    moved = (job.gradient_bytes + 2.0 * optimizer_width(job) + WEIGHT_BYTES) * owned  # master copy and states, read and written
+    return moved / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
+
+
+@formula("O_s · GPUs per node, if offloaded", "offload21", "Section 4")
+def host_bytes(job: Job, optimizer_bytes: Any) -> Any:
+    """Host memory that offloaded states take on one node; bytes."""
+    ranks = min(job.cluster.gpus_per_node, job.cluster.gpus)
+    return optimizer_bytes * (ranks if job.offload_optimizer else 0)

@@ -1,0 +1,286 @@
+"""Seconds on the device: matrix products by shape, attention by kernel, element-wise work by bytes; and the host's time.
+
+All for one layer and one micro-batch on one rank, unless said. Columns depend on tp, cp, micro_batch and sequence_parallel alone.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from planner.cost.shard import padded_vocab
+from planner.formula.trace import formula
+from planner.specs.hardware import Gpu
+from planner.specs.job import Job
+from planner.specs.model import Model
+from planner.specs.plan import Plan
+
+Shape = tuple[Any, Any, Any]
+
+
+def narrow_gain(gpu: Gpu, precision: str) -> float:
+    """How many times the 16-bit rate products in 8 or 4 bits reach on this GPU; 1 for 16 bits."""
+    return max(1.0, gpu.narrow_fraction * (gpu.units(precision) / gpu.flops_bf16)) if precision in ("fp8", "fp4") else 1.0
+
+
+def product_rate(gpu: Gpu, precision: str, gained: float = 1.0) -> float:
+    """Rate that large products near in training, with so much of what narrow numbers gain: never above their units' peak; FLOP/s."""
+    rate = gpu.gemm.training * gpu.gemm.flops_s * (1.0 + gained * (narrow_gain(gpu, precision) - 1.0))
+    return min(rate, gpu.units(precision))
+
+
+def pace(job: Job) -> float:
+    """Time of the device's work on this cluster over what the GPU's constants give, never so little that kernels would run above the
+    peak of their units or the memory's bandwidth; ratio.
+    """
+    if job.cluster.pace >= 1.0:
+        return job.cluster.pace
+    gpu = job.cluster.gpu
+    nearest = max(product_rate(gpu, precision) / gpu.units(precision) for precision in ("bf16", job.precision))
+    return max(job.cluster.pace, nearest, job.constants.hbm_fraction)
+
+
+@formula(
+    "t_0 + ([2 · (x + dx) · (y + dy) · (z + dz) / (ρ · R_g)]⁴ + [2 · (x · y + y · z + x · z) / B_g]⁴)^¼",
+    "calib",
+    "form and constants: the GPU's file",
+)
+def gemm_seconds(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any) -> Any:
+    """One matrix product of m x k by k x n in 16 or 8 bits; seconds."""
+    return gpu.gemm.overhead_s + gemm_body(gpu, precision, m_rows, n_columns, k_inner)
+
+
+def gemm_body(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any, gained: float = 1.0) -> Any:
+    """The same without its launch, with so much of what narrow numbers gain; seconds."""
+    g = gpu.gemm
+    rate = product_rate(gpu, precision, gained)
+    flops = 2.0 * (m_rows + g.pad_m) * (n_columns + g.pad_n) * (k_inner + g.pad_k) / rate
+    moved = 2.0 * (m_rows * n_columns + n_columns * k_inner + m_rows * k_inner) / g.bytes_s
+    squares = (flops * flops) ** 2 + (moved * moved) ** 2
+    return np.sqrt(np.sqrt(squares))
+
+
+def linear_shapes(job: Job, plan: Plan, tokens: Any) -> dict[str, tuple[Shape, ...]]:
+    """The shapes (m, n, k) of a layer's matrix products on one rank, by part."""
+    model = job.model
+    middle = model.ffn / plan.tp
+    mlp = ((tokens, (2 if model.gated else 1) * middle, model.hidden), (tokens, model.hidden, middle))
+    return {
+        "qkv": latent_shapes(model, plan, tokens) if model.kv_rank else (_plain_qkv(model, plan, tokens),),
+        "projection": ((tokens, model.hidden, model.heads * model.value_dim / plan.tp),),
+        "mlp": mlp if model.ffn else (),
+    }
+
+
+def _plain_qkv(model: Model, plan: Plan, tokens: Any) -> Shape:
+    """Queries, keys and values in one product."""
+    keys = -(-model.kv_heads // plan.tp) * model.head_dim
+    return tokens, model.heads * model.head_dim / plan.tp + 2 * keys, model.hidden
+
+
+def latent_shapes(model: Model, plan: Plan, tokens: Any) -> tuple[Shape, ...]:
+    """Latent attention (DeepSeek-V2, arXiv 2405.04434, Section 2.1): down into the latent spaces, whole on every rank, and up to heads."""
+    own = tokens / np.where(plan.sequence_parallel > 0, plan.tp, 1)
+    queries = model.heads * model.key_dim / plan.tp
+    down: tuple[Shape, ...] = ((own, model.kv_rank + model.rope_dim, model.hidden),)
+    if model.q_rank:
+        down += ((own, model.q_rank, model.hidden),)
+    up = (tokens, model.heads * (model.head_dim + model.value_dim) / plan.tp, model.kv_rank)
+    return (*down, (tokens, queries, model.q_rank or model.hidden), up)
+
+
+def linear_parts(job: Job, plan: Plan, tokens: Any) -> dict[str, Any]:
+    """Forward seconds of a layer's matrix products by part."""
+    gpu = job.cluster.gpu
+    shapes = linear_shapes(job, plan, tokens)
+    return {part: sum(gemm_seconds(gpu, job.precision, *shape) for shape in given) for part, given in shapes.items()}
+
+
+@formula("sum of t_g over qkv, projection and MLP", "korthikanti22", "Appendix A: the products of a layer")
+def linear_forward(job: Job, plan: Plan, tokens: Any) -> Any:
+    """A layer's matrix products, forward; seconds."""
+    return sum(linear_parts(job, plan, tokens).values())
+
+
+@formula("sum of t_g for the gradients of inputs and of weights", "math101", "backward: two products for each forward one")
+def linear_backward(job: Job, plan: Plan, tokens: Any) -> Any:
+    """A layer's matrix products, backward: dX = dY W^T and dW = X^T dY; seconds."""
+    gpu = job.cluster.gpu
+    shapes = [shape for part in linear_shapes(job, plan, tokens).values() for shape in part]
+    return sum(gemm_seconds(gpu, job.precision, m, k, n) for m, n, k in shapes) + weight_products(job, plan, tokens)
+
+
+@formula("κ_c · sum of t_g for the gradients of weights", "zerobubble23", "Section 2: the backward pass split in two")
+def weight_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Of a layer's backward pass the gradients of weights, which zero-bubble schedules put off; seconds."""
+    return pace(job) * weight_products(job, plan, tokens) + 0.0 * tokens
+
+
+def weight_products(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Of a layer's matrix products backward those that give the gradients of weights; seconds."""
+    if job.frozen:
+        return 0.0
+    shapes = [shape for part in linear_shapes(job, plan, tokens).values() for shape in part]
+    return sum(gemm_seconds(job.cluster.gpu, job.precision, k, n, m) for m, n, k in shapes)
+
+
+def attended(model: Model, sequence: int) -> float:
+    """Keys a query attends to under a causal mask, mean over queries and layers; a window shortens it in local layers."""
+    everything = sequence / 2
+    if not model.sliding_window or model.sliding_window >= sequence:
+        return everything
+    window = model.sliding_window / 2 if model.chunked else model.sliding_window - model.sliding_window**2 / (2 * sequence)
+    share = model.global_layers / model.layers
+    return everything * share + window * (1 - share)
+
+
+@formula("2 · T · (s / 2) · a · (e_k + e_v) / t, fewer keys under sliding windows", "flash23", "Section 4, causal FLOPs halved")
+def attention_flops(job: Job, plan: Plan, tokens: Any) -> Any:
+    """FLOPs of scores and values, forward, causal half alone; FLOP."""
+    model = job.model
+    return 2.0 * tokens * attended(model, job.sequence) * model.heads * (model.key_dim + model.value_dim) / plan.tp
+
+
+def unfused_attention(job: Job, plan: Plan, tokens: Any, backward: bool) -> Any:
+    """Attention in separate kernels over the whole square: batched products, softmax, dropout; seconds."""
+    model, gpu = job.model, job.cluster.gpu
+    rows = tokens * model.heads / plan.tp
+    s = float(job.sequence)
+    products = gemm_seconds(gpu, "bf16", rows, s, float(model.key_dim)) + gemm_seconds(gpu, "bf16", rows, float(model.value_dim), s)
+    # bytes a score: softmax read and write (backward two reads, one write), dropout likewise with its mask
+    softmax, dropout = (6, 5) if backward else (4, 5)
+    kernels = softmax + (dropout if model.dropout else 0) + (8 if job.attention == "unfused" else 0)  # scale and mask apart
+    moved = kernels * job.stack.softmax_traffic
+    return products * (2 if backward else 1) + rows * s * moved / (job.constants.hbm_fraction * gpu.hbm_bytes_s)
+
+
+@formula("F_a / (φ · ρ · R_g) with flash kernels; products and softmax by bytes otherwise", "flash23", "rate: the GPU's file")
+def attention_forward(job: Job, plan: Plan, tokens: Any, attention_flops: Any) -> Any:
+    """A layer's attention, forward; seconds."""
+    if not job.attention.startswith("flash"):
+        return unfused_attention(job, plan, tokens, backward=False)
+    gpu = job.cluster.gpu
+    slower = job.constants.flash_1_slower if job.attention == "flash-1" else 1.0
+    fraction = gpu.flash3_fraction if job.attention == "flash-3" and gpu.flash3_fraction else gpu.flash_fraction
+    return gpu.gemm.overhead_s + slower * attention_flops / min(fraction * gpu.gemm.training * gpu.gemm.flops_s, gpu.flops_bf16)
+
+
+@formula("2.5 · t_a with flash kernels; twice the products otherwise", "flash23", "Section 3.1")
+def attention_backward(job: Job, plan: Plan, tokens: Any, attention_forward: Any) -> Any:
+    """A layer's attention, backward; seconds."""
+    if not job.attention.startswith("flash"):
+        return unfused_attention(job, plan, tokens, backward=True)
+    return job.constants.flash_backward * attention_forward
+
+
+def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Any:
+    """Bytes a token that norms, residuals, dropout, positions and the activation move: each read and written once in 16 bits,
+    as often again as the stack's kernels do.
+    """
+    model = job.model
+    region = np.where(plan.sequence_parallel > 0, plan.tp, 1)
+    rotated = (model.heads + model.kv_heads) * model.key_dim / plan.tp  # latent attention copies whole heads together
+    normed = model.norms_per_layer * model.hidden + model.q_rank + model.kv_rank
+    norms = (6 if backward else 4) * normed / region
+    residuals = 2 * (6 + (1 if model.dropout else 0)) * model.hidden / region
+    positions = 4 * rotated * ((model.positions == "rope") + (model.qk_norm != "none"))
+    widths = {(True, False): 6, (True, True): 10, (False, False): 4, (False, True): 6}[model.gated, backward]
+    activation = widths * model.ffn / plan.tp
+    cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)  # inputs of products into 8 bits
+    return job.stack.norm_traffic * norms + job.stack.elementwise * (residuals + positions + activation + cast)
+
+
+@formula("T · (norms · ε_n + the rest · ε) / (η_h · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
+def elementwise_forward(job: Job, plan: Plan, tokens: Any) -> Any:
+    """A layer's element-wise work, forward; seconds."""
+    moved = tokens * elementwise_bytes(job, plan, backward=False)
+    return moved / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
+
+
+def trained_bytes(job: Job) -> float:
+    """Bytes of gradient kept for each parameter; none where the weights are frozen."""
+    return 0.0 if job.frozen else float(job.gradient_bytes)
+
+
+@formula(
+    "(T · (norms · ε_n + the rest · ε) + 2 · g · P_l) / (η_h · B_h)", "tmplan", "as forward, and weight gradients added into the kept ones"
+)
+def elementwise_backward(job: Job, plan: Plan, tokens: Any, layer_weights: Any) -> Any:
+    """A layer's element-wise work, backward, with the accumulation of weight gradients; seconds."""
+    moved = tokens * elementwise_bytes(job, plan, backward=True)
+    return (moved + 2.0 * trained_bytes(job) * layer_weights) / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
+
+
+@formula("κ_c · (t_m + t_a + t_e)", "korthikanti22", "Table 4 measures these for one layer")
+def layer_forward(job: Job, linear_forward: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
+    """A layer's forward pass on the device; seconds."""
+    return pace(job) * (linear_forward + attention_forward + elementwise_forward)
+
+
+@formula("κ_c · (t_n + t_d + t_h)", "korthikanti22", "Table 4 measures these for one layer")
+def layer_backward(job: Job, linear_backward: Any, attention_backward: Any, elementwise_backward: Any) -> Any:
+    """A layer's backward pass on the device; seconds."""
+    return pace(job) * (linear_backward + attention_backward + elementwise_backward)
+
+
+@formula("parts of the forward pass repeated under selective recompute", "korthikanti22", "Section 5")
+def selective_repeat(job: Job, plan: Plan, tokens: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
+    """Forward work that selective recompute repeats in one layer; seconds."""
+    repeat = job.stack.selective.repeat
+    total: Any = repeat.get("attention", 0.0) * attention_forward + repeat.get("elementwise", 0.0) * elementwise_forward
+    for part, seconds in linear_parts(job, plan, tokens).items():
+        if repeat.get(part):
+            total = total + repeat[part] * seconds
+    return pace(job) * total
+
+
+@formula("t_r under selective recompute, else 0", "korthikanti22", "Section 5")
+def selective_seconds(plan: Plan, selective_repeat: Any) -> Any:
+    """What this plan's recomputation repeats in a layer it does not recompute whole; seconds."""
+    return np.where(plan.recompute == 1, selective_repeat, 0.0)
+
+
+@formula("κ_h · (H_l + H_t under tensor parallelism)", "tmplan", "kernels by count: the stack's")
+def host_layer(job: Job, plan: Plan) -> Any:
+    """Time the host needs to launch one layer's forward pass; seconds."""
+    return job.cluster.host_pace * (job.stack.host_layer_s + np.where(plan.tp > 1, job.stack.host_tp_s, 0.0))
+
+
+def longer(job: Job, host: Any, busy: Any) -> Any:
+    """What host and device together take beyond the device alone, overlapping kernel by kernel; seconds."""
+    power = job.constants.host_power
+    share = host / busy
+    return busy * ((1.0 + share**power) ** (1.0 / power) - 1.0)
+
+
+@formula("(h_f^η_p + t_bf^η_p)^(1/η_p) - t_bf, and with 1.5 · h_f and t_bb", "tmplan", "launches overlap kernel by kernel")
+def layer_host(job: Job, host_layer: Any, busy_forward: Any, busy_backward: Any) -> Any:
+    """Time the device waits for the host in one layer, forward and backward; seconds."""
+    backward = job.constants.host_backward * host_layer
+    return longer(job, host_layer, busy_forward) + longer(job, backward, busy_backward)
+
+
+@formula("(h_f^η_p + t_bf^η_p)^(1/η_p) - t_bf", "tmplan", "launches overlap kernel by kernel")
+def repeat_host(job: Job, host_layer: Any, busy_forward: Any) -> Any:
+    """Time the device waits for the host while a layer's forward pass is repeated; seconds."""
+    return longer(job, host_layer, busy_forward)
+
+
+@formula("3 · t_g + 2 · λ · T · (V / t) / (η_h · B_h)", "korthikanti22", "Appendix A: logits layer")
+def head_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Head and loss of one micro-batch, forward and backward; seconds."""
+    gpu, hidden = job.cluster.gpu, float(job.model.hidden)
+    entries = padded_vocab(job, plan) / plan.tp
+    products = (
+        gemm_seconds(gpu, "bf16", tokens, entries, hidden)
+        + gemm_seconds(gpu, "bf16", tokens, hidden, entries)
+        + (0.0 if job.frozen else gemm_seconds(gpu, "bf16", hidden, entries, tokens))
+    )
+    return pace(job) * products + 2.0 * job.stack.logits_bytes * tokens * entries / (job.constants.hbm_fraction * gpu.hbm_bytes_s)
+
+
+@formula("(12 · T · h) / (η_h · B_h)", "tmplan", "lookup, its gradient added in fp32, by bytes")
+def embedding_seconds(job: Job, tokens: Any) -> Any:
+    """Embedding of one micro-batch, forward and backward; seconds."""
+    return 12.0 * tokens * job.model.hidden / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)

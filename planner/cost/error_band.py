@@ -1,0 +1,177 @@
+"""How far estimates lie from measured runs: the band that 80 of 100 runs like this one fall in, and when two plans are alike.
+
+The bands stand in `presets/bands.toml`, written by `tmplan refit`: for each kind of run the logarithms of measured over
+predicted between which the middle 80 % lie. The most similar kind with enough runs counts: the same stack, GPU architecture and
+size, then the same stack, then the same architecture, then all; a mixture of experts before all that its like.
+
+A band always reaches the estimate. Where nine of ten runs lay above what was predicted of them, or below, estimates of that kind are
+off to one side; the band ends at the estimate then, not short of it, and holds more runs than 80 of 100.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from math import exp
+from typing import Any
+
+import numpy as np
+
+from planner import presets
+from planner.presets.toml_keys import read_toml
+from planner.specs.job import Job
+
+Kind = tuple[str, str, str]  # stack, architecture, size; "" for any
+FILE = presets.SHIPPED / "bands.toml"
+EXPERTS = " experts"  # behind the name of a stack that ran a mixture of experts
+ENOUGH = 15  # runs that a kind needs to speak for itself
+SHARE = 0.8
+# Bands are this much wider than the residuals of the runs the constants were fitted to. Runs of other models then lie inside 84 times of
+# 100 (`covered`), runs of sources that neither constants nor bands have seen, their frameworks among them, about 57 times: in between
+# is what a user meets.
+WIDEN = 1.3
+
+
+@dataclass(frozen=True)
+class Band:
+    """The middle 80 % of measured over predicted, as factors; how many runs it rests on; which; and what sets two plans apart.
+
+    Of an estimate the band is from `low` to `high` times it: from the quantiles, or from the estimate where that lies beyond one.
+    `apart` is the ratio of two predicted steps of one job below which the order of measured ones was as good as chance: half of the
+    pairs of runs differ from their prediction by more.
+    """
+
+    tenth: float  # quantiles of measured over predicted: 10 of 100 runs lie below the one, 10 above the other
+    ninetieth: float
+    runs: int
+    like: str
+    apart: float
+
+    @property
+    def low(self) -> float:
+        """The lower end over the estimate: 1 at most."""
+        return min(self.tenth, 1.0)
+
+    @property
+    def high(self) -> float:
+        """The upper end over the estimate: 1 at least."""
+        return max(self.ninetieth, 1.0)
+
+
+def size(job: Job) -> str:
+    """One node, a few (up to 8), or many."""
+    nodes = -(-job.cluster.gpus // job.cluster.gpus_per_node)
+    return "one node" if nodes == 1 else "2 to 8 nodes" if nodes <= 8 else "more than 8 nodes"
+
+
+def family(job: Job) -> str:
+    """The stack a job's runs are told by: with experts they lie further from their estimates, and speak for each other first."""
+    return f"{job.stack.name}{EXPERTS}" if job.model.experts else job.stack.name
+
+
+def kinds(stack: str, arch: str, size: str) -> Iterator[Kind]:
+    """The kinds a run belongs to, the most similar first."""
+    yield from ((stack, arch, size), (stack, "", size), (stack, arch, ""), (stack, "", ""))
+    if stack.endswith(EXPERTS):
+        yield from ((EXPERTS.strip(), arch, size), (EXPERTS.strip(), arch, ""), (EXPERTS.strip(), "", ""), ("", "", ""))
+    else:
+        yield from (("", arch, size), ("", arch, ""), ("", "", ""))
+
+
+@lru_cache(maxsize=1)
+def shipped() -> Mapping[tuple[str, Kind], Band]:
+    """The bands by quantity (step, memory) and kind."""
+    return bands({(e["of"], (e["stack"], e["arch"], e["size"])): e for e in read_toml(FILE)["band"]})
+
+
+def like(kind: Kind) -> str:
+    """A kind in words."""
+    return ", ".join(filter(None, kind)) or "all runs"
+
+
+def band(job: Job, of: str = "step", table: Mapping[tuple[str, Kind], Band] | None = None) -> Band:
+    """The band of a job's estimates, of `step` or `memory`. On a calibrated cluster its own runs have moved the middle already.
+
+    No run with adapters was measured: of a job that trains them the band is that of full training, and `like` says so.
+    """
+    table = shipped() if table is None else table
+    found = next(table[of, kind] for kind in kinds(family(job), job.cluster.gpu.arch, size(job)) if (of, kind) in table)
+    if job.frozen:
+        found = replace(found, like=f"{found.like}, none with adapters")
+    if not job.cluster.calibrated_runs or of != "step":
+        return found
+    middle = (found.tenth * found.ninetieth) ** 0.5
+    return replace(found, tenth=found.tenth / middle, ninetieth=found.ninetieth / middle)
+
+
+@dataclass(frozen=True)
+class Residual:
+    """One measured run: its kinds, the logarithm of measured over predicted, and the sweep it belongs to."""
+
+    of: str
+    stack: str
+    arch: str
+    size: str
+    error: float
+    sweep: str
+    model: str
+
+
+def table(residuals: Sequence[Residual], widen: float = 1.0) -> dict[tuple[str, Kind], dict[str, Any]]:
+    """The entries of the file: for every kind with enough runs its quantiles, widened, and what sets two plans apart."""
+    by_kind: dict[tuple[str, Kind], list[Residual]] = {}
+    for r in residuals:
+        for kind in dict.fromkeys(kinds(r.stack, r.arch, r.size)):
+            by_kind.setdefault((r.of, kind), []).append(r)
+    out = {}
+    for key, members in by_kind.items():
+        if len(members) >= ENOUGH or key[1] == ("", "", ""):
+            low, middle, high = _quantiles(members, ((1 - SHARE) / 2, 0.5, (1 + SHARE) / 2))
+            out[key] = {
+                "low": middle + widen * (low - middle), "high": middle + widen * (high - middle),
+                "runs": len(members), "apart": _apart(members),
+            }  # fmt: skip
+    return out
+
+
+def _quantiles(members: Sequence[Residual], shares: Sequence[float]) -> list[float]:
+    """Quantiles of the errors, every stack among the runs weighing the same: a stack that was measured more is not more like another."""
+    ordered = sorted(members, key=lambda r: r.error)
+    counts = Counter(r.stack for r in ordered)
+    weights = np.array([1 / counts[r.stack] for r in ordered])
+    at = (np.cumsum(weights) - weights / 2) / weights.sum()
+    return np.interp(shares, at, [r.error for r in ordered]).tolist()
+
+
+def _apart(members: Sequence[Residual]) -> float:
+    """Median difference of two residuals of one sweep (of one kind, where too few runs are of a sweep)."""
+    sweeps: dict[str, list[float]] = {}
+    for r in members:
+        if r.sweep:
+            sweeps.setdefault(r.sweep, []).append(r.error)
+    gaps = [abs(a - b) for errors in sweeps.values() for i, a in enumerate(errors) for b in errors[:i]]
+    if len(gaps) >= ENOUGH:
+        return float(np.median(gaps))
+    spread = np.array([r.error for r in members])
+    return float(np.median(np.abs(spread - np.median(spread))) * 2**0.5)
+
+
+def bands(entries: Mapping[tuple[str, Kind], Mapping[str, Any]]) -> dict[tuple[str, Kind], Band]:
+    """Entries as bands."""
+    return {key: Band(exp(e["low"]), exp(e["high"]), e["runs"], like(key[1]), exp(e["apart"])) for key, e in entries.items()}
+
+
+def covered(residuals: Sequence[Residual], widen: float = 1.0) -> tuple[float, int]:
+    """Share of runs inside bands made of the runs of other models, and how many runs: each half of the models judged by the other."""
+    names = sorted({(r.stack, r.model) for r in residuals})
+    half = {name: i % 2 for i, name in enumerate(names)}
+    inside = []
+    for side in (0, 1):
+        known = bands(table([r for r in residuals if half[r.stack, r.model] != side], widen))
+        for r in residuals:
+            if half[r.stack, r.model] == side:
+                found = next(known[r.of, kind] for kind in kinds(r.stack, r.arch, r.size) if (r.of, kind) in known)
+                inside.append(found.low <= exp(r.error) <= found.high)
+    return float(np.mean(inside)), len(inside)

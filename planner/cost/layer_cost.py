@@ -1,0 +1,145 @@
+"""What one layer costs, dense or sparse, for one micro-batch on one rank: the first tier of an estimate.
+
+Worked out once for each distinct combination of the axes it depends on (LAYER_AXES), and gathered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numpy as np
+
+from planner.cost import adapters, compute, memory, shard
+from planner.cost import communication as traffic
+from planner.cost import moe as experts
+from planner.cost.records import Kinds, LayerCost
+from planner.specs.job import Job
+from planner.specs.plan import Plan, distinct
+
+LAYER_AXES = ("tp", "cp", "micro_batch", "sequence_parallel", "ep", "etp")
+T = TypeVar("T", bound=tuple[Any, ...])
+
+
+def layer_cost(job: Job, plan: Plan) -> LayerCost:
+    """The costs of a layer with a dense MLP, for each plan."""
+    t = shard.tokens(job, plan)
+    weights = shard.layer_weights(job, plan)
+    flops = compute.attention_flops(job, plan, t)
+    attention_forward = compute.attention_forward(job, plan, t, flops)
+    attention_backward = compute.attention_backward(job, plan, t, attention_forward)
+    elementwise = compute.elementwise_forward(job, plan, t)
+    linear_forward, linear_backward = linear(job, plan, t)
+    forward = compute.layer_forward(job, linear_forward, attention_forward, elementwise)
+    backward = compute.layer_backward(job, linear_backward, attention_backward, compute.elementwise_backward(job, plan, t, weights))
+    tp_forward = traffic.tp_forward(job, plan, traffic.tp_message(job, t))
+    cp_forward = traffic.cp_forward(job, plan, t)
+    cp_layer = traffic.cp_layer(job, cp_forward, attention_forward, attention_backward)
+    cp_repeat = traffic.cp_repeat(job, cp_forward, attention_forward)
+    exposed = job.stack.tp_exposed * tp_forward + cp_layer / 3
+    busy_forward, busy_backward = forward + exposed, backward + exposed + cp_layer / 3
+    host = compute.host_layer(job, plan)
+    waited = compute.repeat_host(job, host, busy_forward)
+    activations, selective = memory.layer_activations(job, plan, t), memory.selective_activations(job, plan, t)
+    none = np.zeros(len(plan))
+    return LayerCost(
+        tokens=t,
+        layer_activations=activations,
+        selective_activations=selective,
+        checkpoint_bytes=memory.checkpoint_bytes(job, plan, t),
+        buffer_bytes=memory.buffer_bytes(job, plan, t),
+        layer_gradients=memory.layer_gradients(job, plan, t),
+        layer_forward=forward,
+        layer_backward=backward,
+        weight_seconds=compute.weight_seconds(job, plan, t),
+        selective_repeat=compute.selective_repeat(job, plan, t, attention_forward, elementwise),
+        layer_host=compute.layer_host(job, host, busy_forward, busy_backward),
+        host_layer=host,
+        busy_forward=busy_forward,
+        busy_layer=busy_forward + busy_backward,
+        cp_repeat=cp_repeat,
+        repeat_layer=traffic.repeat_layer(job, forward, waited, tp_forward, cp_repeat),
+        tp_forward=tp_forward,
+        cp_forward=cp_forward,
+        cp_layer=cp_layer,
+        ep_forward=none,
+        ep_backward=none,
+        head_seconds=compute.head_seconds(job, plan, t),
+        embedding_seconds=compute.embedding_seconds(job, t),
+    )
+
+
+def linear(job: Job, plan: Plan, tokens: Any) -> tuple[Any, Any]:
+    """A layer's matrix products forward and backward, those of adapters with them; seconds."""
+    forward, backward = compute.linear_forward(job, plan, tokens), compute.linear_backward(job, plan, tokens)
+    if not job.frozen:
+        return forward, backward
+    own = adapters.adapter_backward(job, plan, tokens, adapters.adapter_weights(job, plan))
+    return adapters.adapted_forward(forward, adapters.adapter_forward(job, plan, tokens)), adapters.adapted_backward(backward, own)
+
+
+def sparse_cost(job: Job, plan: Plan) -> LayerCost:
+    """The costs of a layer with routed experts, for each plan: those of the layer around them, and theirs."""
+    c = layer_cost(job.around_experts, plan)
+    sent = experts.routed_copies(job, plan, c.tokens)
+    copies = experts.expert_copies(job, plan, sent)
+    linear = experts.experts_linear(job, plan, copies)
+    forward = experts.sparse_forward(job, plan, c.layer_forward, linear, sent, copies)
+    backward = experts.sparse_backward(job, plan, c.layer_backward, shard.expert_weights(job, plan), sent, copies)
+    ep_forward, ep_backward = experts.ep_forward(job, plan, sent), experts.ep_backward(job, plan, sent)
+    exposed = c.busy_forward - c.layer_forward
+    busy_forward = forward + exposed + ep_forward
+    busy_backward = backward + (c.busy_layer - c.busy_forward - c.layer_backward) + ep_backward
+    host = experts.host_sparse(job, c.host_layer)
+    waited = compute.repeat_host(job, host, busy_forward)
+    repeated = traffic.repeat_layer(job, forward, waited, c.tp_forward, c.cp_repeat)
+    return c._replace(
+        layer_activations=experts.sparse_activations(job, plan, c.layer_activations, sent, copies),
+        selective_activations=experts.sparse_selective(job, plan, c.selective_activations, sent, copies),
+        layer_gradients=experts.sparse_gradients(job, plan, c.layer_gradients, sent, copies),
+        layer_forward=forward,
+        layer_backward=backward,
+        weight_seconds=experts.sparse_weight_seconds(job, plan, c.weight_seconds, copies),
+        selective_repeat=experts.sparse_repeat(job, plan, c.selective_repeat, linear, sent, copies),
+        layer_host=compute.layer_host(job, host, busy_forward, busy_backward),
+        host_layer=host,
+        busy_forward=busy_forward,
+        busy_layer=busy_forward + busy_backward,
+        repeat_layer=experts.sparse_repeated(repeated, ep_forward),
+        ep_forward=ep_forward,
+        ep_backward=ep_backward,
+    )
+
+
+def kinds(job: Job, plan: Plan) -> Kinds:
+    """The costs of a layer of each kind the model has, for each plan."""
+    return Kinds(layer_cost(job, plan), sparse_cost(job, plan) if job.model.experts else None)
+
+
+def taken(costs: T, rows: Any) -> T:
+    """Some rows of every column of a cost, and of the costs in it; what is the same for all, or nothing, stays."""
+
+    def of(cost: Any) -> Any:
+        return taken(cost, rows) if isinstance(cost, tuple) else np.take(cost, rows, axis=-1) if np.ndim(cost) else cost
+
+    return type(costs)(*(of(cost) for cost in costs))
+
+
+def once(job: Job, plan: Plan, axes: tuple[str, ...], cost: Callable[[Job, Plan], T]) -> tuple[T, Any]:
+    """A cost for each distinct combination of the axes it depends on, and for each plan which of them it has."""
+    few, inverse = distinct(plan, axes)
+    return cost(job, few), inverse
+
+
+def gathered(axes: tuple[str, ...], cost: Callable[[Job, Plan], T]) -> Callable[[Job, Plan], T]:
+    """A cost worked out once for each distinct combination of the axes it depends on, and gathered for each plan."""
+
+    def run(job: Job, plan: Plan) -> T:
+        if len(plan) < shard.SMALL:
+            return cost(job, plan)
+        return taken(*once(job, plan, axes, cost))
+
+    return run
+
+
+layer_costs = gathered(LAYER_AXES, kinds)

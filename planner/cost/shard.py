@@ -1,0 +1,115 @@
+"""What a plan leaves on one rank: micro-batches, tokens, parameters. One plan or columns; stages broadcast in front."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from planner.cost.pipeline_split import in_v, is_head, largest
+from planner.formula.trace import formula
+from planner.specs import parameters
+from planner.specs.job import Job
+from planner.specs.plan import Plan
+
+SMALL = 256  # below this many plans, working out every row beats looking for distinct ones
+
+
+@formula("B / (D · b)", "narayanan21", "Section 3.3")
+def micro_batches(job: Job, plan: Plan) -> Any:
+    """Micro-batches a step on each data-parallel rank; count."""
+    return job.global_batch / (plan.dp * plan.micro_batch)
+
+
+@formula("b · s / c", "korthikanti22", "Section 4, with context parallelism")
+def tokens(job: Job, plan: Plan) -> Any:
+    """Tokens of one micro-batch on one rank; count."""
+    return plan.micro_batch * float(job.sequence) / plan.cp
+
+
+@formula("attention + matrices · h · f / t + norms", "shoeybi19", "Section 3; latent attention: DeepSeek-V2, arXiv 2405.04434, Section 2.1")
+def layer_weights(job: Job, plan: Plan) -> Any:
+    """Parameters of one layer with a dense MLP on one tensor-parallel rank; count."""
+    return parameters.layer_parameters_per_rank(job.model, plan.tp)
+
+
+@formula("attention + matrices · h · f_s / t + norms + h · E", "gshard20", "Section 2.2: only the experts are divided over ranks")
+def around_weights(job: Job, plan: Plan) -> Any:
+    """Parameters of one sparse layer on one tensor-parallel rank without its routed experts: attention, shared experts, router; count."""
+    layer = parameters.layer_parameters_per_rank(job.around_experts.model, plan.tp)
+    return layer + parameters.router_parameters(job.model)
+
+
+@formula(
+    "E / EP · (matrices · h · f_e) / ETP", "gshard20", "Section 3.1: experts over ranks; Megatron-LM, moe/README.md: expert tensor parallel"
+)
+def expert_weights(job: Job, plan: Plan) -> Any:
+    """Parameters of the routed experts of one sparse layer on one rank; count."""
+    return job.model.experts / plan.ep * parameters.expert_parameters(job.model) / plan.etp
+
+
+def padded_vocab(job: Job, plan: Plan) -> Any:
+    """Vocabulary entries over all tensor-parallel ranks, padded as the stack pads (Megatron-LM: to 128 x tp)."""
+    multiple = job.stack.vocab_multiple * plan.tp
+    return -(-job.model.vocab // multiple) * multiple
+
+
+@formula("V · h / t + learned positions", "shoeybi19", "Section 3")
+def embedding_weights(job: Job, plan: Plan) -> Any:
+    """Parameters of the embedding on one tensor-parallel rank; count."""
+    return padded_vocab(job, plan) * float(job.model.hidden) / plan.tp + parameters.position_parameters(job.model)
+
+
+@formula("V · h / t", "shoeybi19", "Section 3")
+def head_weights(job: Job, plan: Plan) -> Any:
+    """Parameters of the output projection on one rank: its own, or the last stage's copy of a tied embedding; count."""
+    own = padded_vocab(job, plan) * float(job.model.hidden) / plan.tp
+    return own * (((plan.pp > 1) & ~in_v(plan)) if job.model.tied else 1.0)
+
+
+@formula("ℓ_i · P_l + (P_e if i = 0) + (P_h at the head)", "shoeybi19", "Section 3")
+def stage_weights(plan: Plan, stage: Any, stage_layers: Any, layer_weights: Any, embedding_weights: Any, head_weights: Any) -> Any:
+    """Parameters on one rank of a pipeline stage, before any sharding over data parallelism; count."""
+    return stage_layers * layer_weights + (stage == 0) * embedding_weights + is_head(plan, stage) * head_weights
+
+
+@formula(
+    "ℓ_d · P_l + ℓ_x · P_a + (P_e if i = 0) + (P_h at the head)", "gshard20", "Section 2.2; with multi-token prediction its own at the head"
+)
+def mixed_weights(
+    job: Job, plan: Plan, stage: Any, dense_stage_layers: Any, sparse_stage_layers: Any, layer_weights: Any, around_weights: Any,
+    embedding_weights: Any, head_weights: Any,
+) -> Any:  # fmt: skip
+    """Parameters on one rank of a pipeline stage beside its routed experts, before any sharding over data parallelism; count."""
+    head = is_head(plan, stage)
+    layers = dense_stage_layers * layer_weights + sparse_stage_layers * around_weights
+    behind = job.model.mtp_layers * parameters.mtp_vectors(job.model) + (stage > 0) * (job.model.mtp_layers > 0) * embedding_weights
+    return layers + (stage == 0) * embedding_weights + head * (head_weights + behind)
+
+
+@formula("ℓ_x · P_x", "gshard20", "Section 2.2")
+def stage_experts(sparse_stage_layers: Any, expert_weights: Any) -> Any:
+    """Parameters of the routed experts on one rank of a pipeline stage; count."""
+    return sparse_stage_layers * expert_weights
+
+
+@formula("max P_i", "tmplan", "the heaviest stage decides the traffic")
+def heaviest_weights(stage_weights: Any) -> Any:
+    """Parameters on a rank of the heaviest stage; count."""
+    return largest(stage_weights)
+
+
+@formula("D_s · c", "zero20", "Section 5; Megatron-LM and torchtitan shard over data and context parallel ranks")
+def shard_size(plan: Plan) -> Any:
+    """Ranks over which sharded states are divided; count."""
+    return plan.dp_shard * plan.cp
+
+
+@formula("max P_ix", "tmplan", "the heaviest stage decides the traffic")
+def heaviest_experts(stage_experts: Any) -> Any:
+    """Parameters of the routed experts on a rank of the heaviest stage; count."""
+    return largest(stage_experts)
+
+
+@formula("t · c · D_s / (EP · ETP)", "megatron", "megatron/core/parallel_state.py: expert data parallel groups")
+def expert_shard_size(plan: Plan) -> Any:
+    """Ranks that hold the same routed experts within a sharded group, over which their states are divided; count."""
+    return plan.tp * plan.cp * plan.dp_shard / (plan.ep * plan.etp)

@@ -1,0 +1,260 @@
+"""What pipeline stages cost for one micro-batch, and what a pipeline comes to before sharding: the second and third tier of an estimate.
+
+Three stages are enough to find the fullest and the slowest, five or six where dense layers come first (`split.edge_stages`).
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from planner.cost import communication as traffic
+from planner.cost import compute, memory, schedule, shard
+from planner.cost import moe as experts
+from planner.cost import moe_stages as mixed
+from planner.cost import pipeline_split as split
+from planner.cost.layer_cost import gathered, layer_costs
+from planner.cost.records import Block, Kinds, LayerCost, Pipeline, StageCost
+from planner.specs.job import Job
+from planner.specs.plan import Plan
+
+EDGE_AXES = ("pp", "vpp", "schedule")
+
+
+class Layers(NamedTuple):
+    """Layers on each stage: all of the model's own, and with those of multi-token prediction the dense and the sparse ones."""
+
+    all: Any
+    dense: Any
+    sparse: Any  # None for a dense model
+
+
+class Edges(NamedTuple):
+    """The edge stages of plans, the layers they hold, and those of the fullest virtual stage."""
+
+    stage: Any
+    layers: Layers
+    chunk: Any
+
+
+def stage_kinds(job: Job, plan: Plan, stage: Any) -> Layers:
+    """How many layers of each kind each stage holds."""
+    layers = split.stage_layers(job, plan, stage)
+    if not job.model.experts:
+        return Layers(layers, layers, None)
+    sparse = split.sparse_stage_layers(job, plan, stage, layers)
+    return Layers(layers, split.dense_stage_layers(job, plan, stage, layers, sparse), sparse)
+
+
+def virtual_kinds(job: Job, plan: Plan) -> Layers:
+    """How many layers of each kind each virtual stage of one plan holds, in the order that data flows through them; p · v x 1."""
+    layers = split.virtual_layers(job, plan)[:, None]
+    if not job.model.experts:
+        return Layers(layers, layers, None)
+    first = np.clip(job.model.dense_layers - (np.cumsum(layers, axis=0) - layers), 0, layers)
+    sparse = (layers - first) * split.sparse_share(job)
+    behind = np.zeros_like(sparse)
+    behind[-1] = job.model.mtp_layers
+    return Layers(layers, layers - sparse, sparse + behind)
+
+
+def edge_kinds(job: Job, plan: Plan) -> Edges:
+    """The edge stages of each plan, and how many layers of each kind they hold."""
+    stage = split.edge_stages(job, plan)
+    return Edges(stage, stage_kinds(job, plan, stage), split.chunk_layers(job, plan))
+
+
+edges = gathered(EDGE_AXES, edge_kinds)
+
+
+def rest_parts(job: Job, plan: Plan, stage: Any, layers: Layers, cost: Kinds) -> dict[str, Any]:
+    """Working set, logits and buffers of a rank on each stage; bytes."""
+    c, s = cost
+    working = memory.layer_working(plan, c.layer_gradients, c.layer_activations, c.selective_activations)
+    if s:
+        of_sparse = memory.layer_working(plan, s.layer_gradients, s.layer_activations, s.selective_activations)
+        working = mixed.mixed_working(layers.dense, layers.sparse, working, of_sparse)
+    logits = memory.logits_memory(job, plan, stage, c.tokens)
+    return {"working": memory.working_bytes(working, logits), "logits": logits, "buffers": c.buffer_bytes}
+
+
+def work_parts(job: Job, plan: Plan, stage: Any, layers: Layers, cost: Kinds) -> dict[str, Any]:
+    """Seconds of one micro-batch on each stage that holds so many layers, by part, nothing repeated."""
+    c, s = cost
+    edges = c.embedding_seconds, c.head_seconds
+    if not s:
+        return {
+            "compute": schedule.stage_compute(plan, stage, layers.all, c.layer_forward, c.layer_backward, *edges),
+            "host": schedule.stage_host(job, plan, layers.all, c.layer_host, c.host_layer, c.busy_layer),
+            "tp": traffic.stage_tp(job, plan, stage, layers.all, c.tp_forward),
+            "cp": traffic.stage_cp(layers.all, c.cp_layer),
+        }
+    both, passes = (layers.dense, layers.sparse), (c.layer_forward, c.layer_backward, s.layer_forward, s.layer_backward)
+    ahead = mixed.mtp_seconds(job, plan, c.tokens)
+    exposed = experts.ep_layer(job, plan, s.ep_forward, s.ep_backward, s.layer_forward, s.layer_backward)
+    return {
+        "compute": mixed.mixed_compute(job, plan, stage, *both, *passes, *edges, ahead),
+        "host": mixed.mixed_host(job, plan, *both, c.layer_host, s.layer_host, s.busy_layer, s.host_layer),
+        "tp": mixed.mixed_tp(job, plan, stage, *both, c.tp_forward, s.tp_forward),
+        "cp": mixed.mixed_cp(*both, c.cp_layer),
+        "ep": experts.stage_ep(layers.sparse, exposed),
+    }
+
+
+def block(plan: Plan, layers: Any, c: LayerCost) -> Block:
+    """What the layers of one kind keep and repeat."""
+    return Block(
+        layers=layers,
+        kept_activations=memory.kept_activations(plan, c.layer_activations, c.selective_activations),
+        repeat_layer=c.repeat_layer,
+        selective_seconds=compute.selective_seconds(plan, c.selective_repeat),
+    )
+
+
+def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
+    """The costs of one micro-batch on some stages (stages x plans), for each plan, from the costs of a layer."""
+    stage, layers, _ = place
+    count = shard.micro_batches(job, plan)
+    c, s = cost
+    most = s or c
+    in_flight = split.in_flight(plan, stage, count, experts.ahead(job, plan)) if s else split.in_flight(plan, stage, count)
+    work = work_parts(job, plan, stage, layers, cost).values()
+    return StageCost(
+        layers=layers.all,
+        in_flight=in_flight,
+        checkpoint_bytes=c.checkpoint_bytes,
+        embedding_masks=memory.embedding_masks(job, stage, c.checkpoint_bytes),
+        gathered_inputs=memory.gathered_inputs(job, plan, c.tokens, in_flight),
+        rest_bytes=memory.rest_bytes(*rest_parts(job, plan, stage, layers, cost).values()),
+        stage_work=mixed.mixed_work(*work) if s else schedule.stage_work(*work),
+        micro_batches=count,
+        pp_seconds=traffic.pp_seconds(job, plan, c.tokens, count),
+        weight_share=schedule.weight_share(most.weight_seconds, most.busy_layer, most.layer_host),
+        forward_share=schedule.forward_share(most.busy_layer, most.busy_forward),
+        dense=block(plan, layers.dense, c),
+        sparse=block(plan, layers.sparse, s) if s else None,
+    )
+
+
+def edge_cost(job: Job, plan: Plan) -> StageCost:
+    """The costs of one micro-batch on the edge stages, for each plan."""
+    return stage_cost(job, plan, edges(job, plan), layer_costs(job, plan))
+
+
+class Floor(NamedTuple):
+    """The least that one micro-batch needs, whatever is recomputed: a layer's checkpoint, the layer at hand, the logits; bytes."""
+
+    checkpoint: Any
+    gradients: Any
+    logits: Any
+
+
+def floor_cost(job: Job, plan: Plan) -> Floor:
+    """The least that one micro-batch needs, for each plan; sequence parallelism is taken as on."""
+    t, held = shard.tokens(job, plan), min(1.0, job.stack.selective.keep.get("norm_in", 1.0))
+    gradients = memory.layer_gradients(job.around_experts if job.model.experts else job, plan, t)
+    if job.model.experts and not job.model.dense_layers:
+        sent = experts.routed_copies(job, plan, t)
+        gradients = experts.sparse_gradients(job, plan, gradients, sent, experts.expert_copies(job, plan, sent))
+    return Floor(held * 2.0 * t * job.model.hidden / plan.tp, gradients, memory.head_logits(job, plan, t))
+
+
+floor_costs = gathered(("tp", "cp", "micro_batch", "ep", "etp"), floor_cost)
+
+
+def least_live(job: Job, plan: Plan) -> Any:
+    """A lower bound of live bytes on the edge stages, whatever is recomputed and sharded: checkpoints in flight, and what is at hand."""
+    (stage, layers, _), least = edges(job, plan), floor_costs(job, plan)
+    in_flight = split.in_flight(plan, stage, shard.micro_batches(job, plan))
+    kept = job.stack.activation_overhead * in_flight * layers.all * least.checkpoint
+    return kept + np.maximum(split.is_head(plan, stage) * least.logits, least.gradients)
+
+
+class Recomputed(NamedTuple):
+    """Layers recomputed whole on each stage: all, the dense, the sparse (None for a dense model)."""
+
+    all: Any
+    dense: Any
+    sparse: Any
+
+
+def recomputed(job: Job, plan: Plan, c: StageCost) -> Recomputed:
+    """How many layers of each kind each stage recomputes whole."""
+    if not c.sparse:
+        repeated = split.recomputed_layers(plan, c.layers)
+        return Recomputed(repeated, repeated, None)
+    repeated = split.recomputed_layers(plan, c.dense.layers + c.sparse.layers)
+    sparse = split.recomputed_sparse(job, plan, repeated, c.dense.layers, c.sparse.layers)
+    return Recomputed(repeated, split.recomputed_dense(repeated, sparse), sparse)
+
+
+def activations(job: Job, plan: Plan, c: StageCost) -> Any:
+    """Activations in flight on each stage; bytes."""
+    again = recomputed(job, plan, c)
+    held = memory.held_bytes(c.dense.layers, again.dense, c.dense.kept_activations, c.checkpoint_bytes)
+    if c.sparse:
+        of_sparse = memory.held_bytes(c.sparse.layers, again.sparse, c.sparse.kept_activations, c.checkpoint_bytes)
+        held = mixed.held_by_both(held, of_sparse)
+    layers = c.dense.layers + c.sparse.layers if c.sparse else c.layers
+    return memory.activation_bytes(job, layers, again.all, c.in_flight, held, c.embedding_masks, c.gathered_inputs)
+
+
+def fewest_recomputed(job: Job, plan: Plan, c: StageCost, static_bytes: Any, chunk: Any) -> Any:
+    """For `first`, the fewest layers to recompute in each virtual stage with which a plan fits beside its states; where none does, all
+    but one.
+
+    chunk: layers of the fullest virtual stage.
+
+    Memory falls with every layer, by what a dense one keeps beyond its checkpoint while those last, then by what a sparse one does.
+    """
+    allowed = (job.memory_limit - job.stack.context_bytes) / (1.0 + job.stack.allocator_slack)
+    excess = static_bytes + live(job, plan.with_(recompute_layers=0 * plan.pp), c) - allowed
+    weight = job.stack.activation_overhead * c.in_flight
+    gathered = c.gathered_inputs
+    each = weight * (c.dense.kept_activations - c.checkpoint_bytes) + gathered
+    if c.sparse is None:
+        layers = excess / each
+    elif job.model.moe_every > 1:
+        total = np.maximum(c.dense.layers + c.sparse.layers, 1)
+        of_sparse = weight * (c.sparse.kept_activations - c.checkpoint_bytes) + gathered
+        layers = excess / ((c.dense.layers * each + c.sparse.layers * of_sparse) / total)
+    else:  # the dense ones lie at the start of the first virtual stage, so that each layer more takes one of them, then none
+        of_sparse = weight * (c.sparse.kept_activations - c.checkpoint_bytes) + gathered
+        with_dense, dense = each + (plan.vpp - 1) * of_sparse, c.dense.layers
+        beyond = dense * plan.vpp + (excess - dense * with_dense) / of_sparse
+        layers = np.where(excess <= dense * with_dense, plan.vpp * excess / with_dense, beyond)
+    fewest = split.largest(np.ceil(layers / plan.vpp - 1e-9))
+    return np.clip(fewest, 1, np.maximum(chunk - 1, 1)).astype(np.int64)
+
+
+def live(job: Job, plan: Plan, c: StageCost) -> Any:
+    """Live bytes beside the states, on each stage."""
+    return memory.live_bytes(activations(job, plan, c), c.rest_bytes)
+
+
+def repeats(job: Job, plan: Plan, c: StageCost) -> Any:
+    """What recomputation repeats on each stage in one micro-batch; seconds."""
+    again = recomputed(job, plan, c)
+    repeated = schedule.stage_repeat(c.dense.layers, again.dense, c.dense.repeat_layer, c.dense.selective_seconds)
+    if c.sparse:
+        of_sparse = schedule.stage_repeat(c.sparse.layers, again.sparse, c.sparse.repeat_layer, c.sparse.selective_seconds)
+        repeated = mixed.repeated_by_both(repeated, of_sparse)
+    return repeated
+
+
+def pipeline(job: Job, plan: Plan, c: StageCost) -> Pipeline:
+    """What each plan costs before sharding, from the costs of its edge stages."""
+    again = repeats(job, plan, c)
+    each = schedule.stage_seconds(c.stage_work, again)
+    slowest = schedule.slowest_stage(each)
+    left = schedule.bubble_left(plan, c.weight_share, c.forward_share, schedule.working_share(again, each))
+    return Pipeline(
+        live_bytes=live(job, plan, c),
+        micro_batches=c.micro_batches,
+        steady_seconds=schedule.steady_seconds(c.micro_batches, slowest),
+        bubble_seconds=schedule.bubble_seconds(left, schedule.all_stages(job, plan, c.layers, each), slowest),
+        pp_seconds=c.pp_seconds,
+        slowest_stage=slowest,
+        last_round=traffic.last_round(plan, c.micro_batches),
+    )

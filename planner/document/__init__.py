@@ -1,0 +1,1 @@
+"""The document a person edits: fields, inputs, bounds on the axes, and the plan file that holds them."""

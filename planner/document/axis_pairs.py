@@ -1,0 +1,24 @@
+"""Axes and values as a person types them: `tp=8,pp<=4`."""
+
+from __future__ import annotations
+
+import re
+
+from planner.errors import FieldError
+from planner.plaintext import quoted
+
+PAIRS = re.compile(r",(?=\s*[A-Za-z_]+\s*[<>]?=)")  # the comma before the next axis, not those between the values of one
+
+
+def pairs(option: str, text: str) -> list[tuple[str, str]]:
+    """Axis and values of each pair in one option's text, `tp<=8` as `("tp", "<=8")`; FieldError for a part that is no pair."""
+    parsed = []
+    for part in PAIRS.split(text):
+        axis, equals, values = part.partition("=")
+        if not equals or not values.strip():
+            taken = "--pin and --plan take" if option == "--pin" else f"{option} takes"
+            raise FieldError(option, f"{taken} AXIS=VALUES such as tp=8, not {quoted(part.strip())}")
+        if axis.endswith(("<", ">")):
+            axis, values = axis[:-1], f"{axis[-1]}={values.strip()}"
+        parsed.append((axis.strip().lower(), values.strip()))
+    return parsed

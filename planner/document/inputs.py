@@ -1,0 +1,291 @@
+"""Inputs: what a person set, and the Job it comes to once presets and defaults fill in the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from planner.document.fields import BY_KEY, FIELDS, Field, Spec, Value, check, field_of, load, parse, text
+from planner.document.training_run import Run, resolved
+from planner.errors import FieldError, TmplanError
+from planner.presets import ClusterPreset
+from planner.specs.hardware import Cluster, Gpu
+from planner.specs.job import STATE_BYTES, Job, Stack
+from planner.specs.model import Model
+
+__all__ = ["BY_KEY", "EXAMPLE", "FIELDS", "Field", "Inputs", "Recorded", "Value", "field_of", "parse", "resolve", "shown", "text", "used"]
+
+GPU_FIGURES = ("link_domain", "link_gb_s", "nic_gbit_s", "memory_gib", "hbm_gb_s", "tflops_bf16", "tflops_fp8", "pcie_gb_s")
+BELONGS = {  # a preset chosen anew drops what was set on top of the former
+    "cluster": ("gpu", "gpus", "gpus_per_node", "host_memory_gib", *GPU_FIGURES, "board_w"),
+    "gpu": (*GPU_FIGURES, "board_w"),
+    "model": tuple(f.key for f in FIELDS if f.spec == "model"),
+    "stack": ("gradient_bytes", "attention"),
+}
+DEFAULTS: Mapping[str, Value] = {f.key: f.default for f in FIELDS if f.default is not None}
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Presets and defaults as a plan file recorded them: they stand in for today's, so that a file keeps its numbers."""
+
+    presets: Mapping[tuple[str, str], Spec] = field(default_factory=dict)  # (field, name) -> spec
+    defaults: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The values that were set, by field; a field not named stands at its preset's value or its default.
+
+    Hashable. Empty text is never held: an optional field set to it is one not set.
+    """
+
+    values: Mapping[str, Value] = field(default_factory=dict)
+    recorded: Recorded = field(default_factory=Recorded, repr=False)
+
+    def __post_init__(self) -> None:
+        for key in self.values:
+            field_of(key)
+        object.__setattr__(self, "values", {f.key: self.values[f.key] for f in FIELDS if self.values.get(f.key, "") != ""})
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.values.items()))
+
+    def with_(self, key: str, value: Value | None) -> Inputs:
+        """The same with one field set, or back at its preset (None). Another preset drops what was set on top of the former."""
+        field_of(key)
+        values = dict(self.values)
+        if key in BELONGS and _name(self, key) != _name(Inputs(values | {key: "" if value is None else value}, self.recorded), key):
+            values = {k: v for k, v in values.items() if k not in BELONGS[key]}
+        values.pop(key, None)
+        return Inputs(values if value is None else values | {key: value}, self.recorded)
+
+    def with_all(self, changes: Mapping[str, Value | None]) -> Inputs:
+        """The same with several fields set, presets before what is set on top of them."""
+        for key in changes:
+            field_of(key)
+        inputs = self
+        for f in sorted(FIELDS, key=lambda f: f.kind != "preset"):
+            inputs = inputs.with_(f.key, changes[f.key]) if f.key in changes else inputs
+        return inputs
+
+
+EXAMPLE = Inputs({"gpu": "h100-sxm", "gpus": 16384, "model": "llama-3.1-405b", "stack": "megatron-core", "global_batch": 2048})
+
+
+def default(inputs: Inputs, key: str) -> Value:
+    """What a field stands at when nobody says."""
+    return inputs.recorded.defaults.get(key, DEFAULTS[key])
+
+
+def used(inputs: Inputs) -> dict[tuple[str, str], Spec]:
+    """Every preset these inputs rest on, by field and name."""
+    names = {key: _name(inputs, key) for key in ("cluster", "gpu", "model", "stack")}
+    return {(key, name): _load(inputs, key, name) for key, name in names.items() if name}
+
+
+def resolve(inputs: Inputs) -> Job:
+    """The job these inputs come to; FieldError, UnknownName or Unsupported say which field stands in the way."""
+    values = {key: check(BY_KEY[key], value) for key, value in inputs.values.items()}
+    model = _model(inputs, values)
+    cluster = _cluster(inputs, values)
+    stack = stack_of(inputs)
+    job = {f.attribute: _base(f, values.get(f.key, default(inputs, f.key))) for f in FIELDS if f.spec == "job" and f.default is not None}
+    if "sequence" not in values and model.positions == "learned":
+        job["sequence"] = min(job["sequence"], model.max_positions)
+    job |= {key: _base(BY_KEY[key], values.get(key, value)) for key, value in _following(stack, job["optimizer"]).items()}
+    return Job(model, cluster, stack, **job)
+
+
+def run_of(inputs: Inputs, job: Job) -> Run:
+    """What training this job as a whole rests on; FieldError says which field stands in the way."""
+    fields = [f for f in FIELDS if f.spec == "run"]
+    given = {f.key: inputs.values.get(f.key, default(inputs, f.key) if f.key in DEFAULTS else "") for f in fields}
+    return resolved(job, {f.attribute: _base(f, check(f, given[f.key])) for f in fields if given[f.key] != ""})
+
+
+def stack_of(inputs: Inputs) -> Stack:
+    """The stack of these inputs; UnknownName or FieldError where it cannot be read."""
+    stack = _load(inputs, "stack", _name(inputs, "stack"))
+    assert isinstance(stack, Stack)
+    return stack
+
+
+def _following(stack: Stack, optimizer: str) -> dict[str, Value]:
+    """What the optional fields of a job stand at, following its stack and its optimizer."""
+    return {"gradient_bytes": stack.gradient_bytes, "state_bytes": STATE_BYTES[optimizer], "attention": stack.attention}
+
+
+def model_of(inputs: Inputs) -> Model:
+    """The model these inputs come to; FieldError, UnknownName or Unsupported say which field stands in the way."""
+    return _model(inputs, {key: check(BY_KEY[key], value) for key, value in inputs.values.items() if BY_KEY[key].group == "model"})
+
+
+def _model(inputs: Inputs, values: Mapping[str, Value]) -> Model:
+    """The model with its dimensions overridden; what its publisher counted is no longer told of it then.
+
+    kv_heads follows heads where the preset had as many (MHA), and of attention made latent; head_dim follows hidden / heads where the
+    preset had it so, latent attention apart, whose heads have a width of their own.
+    """
+    preset = _load(inputs, "model", _name(inputs, "model"))
+    assert isinstance(preset, Model)
+    changes = _overrides("model", values)
+    hidden, heads = changes.get("hidden", preset.hidden), changes.get("heads", preset.heads)
+    latent = changes.get("kv_rank", preset.kv_rank) > 0
+    follows = preset.kv_heads == preset.heads or (latent and not preset.kv_rank)
+    if "kv_heads" not in changes and follows and heads != preset.kv_heads:
+        changes["kv_heads"] = heads
+    if "head_dim" not in changes and not latent and preset.heads * preset.head_dim == preset.hidden and heads * preset.head_dim != hidden:
+        if hidden % heads:
+            raise FieldError(
+                "heads", f"{heads:,} heads do not divide a hidden size of {hidden:,}; set head_dim too, or another number of heads"
+            )
+        changes["head_dim"] = hidden // heads
+    if preset.kv_rank and not latent:
+        changes |= {"q_rank": 0, "rope_dim": 0, "v_dim": 0}
+    _check_experts(preset, changes)
+    return replace(preset, **changes, published_parameters=0.0, published_active=0.0) if changes else preset
+
+
+def _check_experts(preset: Model, changes: Mapping[str, Any]) -> None:
+    """FieldError for experts whose other sizes nobody told, or that the preset's router cannot divide into its groups."""
+    experts, needed = changes.get("experts", preset.experts), ("experts_per_token", "expert_ffn")
+    sizes = {key: changes.get(key, getattr(preset, key)) for key in needed}
+    missing = [key for key, size in sizes.items() if not size]
+    if missing and experts and sizes["experts_per_token"] <= experts:  # too many a token are told by the model itself
+        raise FieldError(missing[0], f"a model with {experts:,} experts needs {' and '.join(missing)} too; set {missing[0]}")
+    if preset.router_groups and experts % preset.router_groups:
+        told = f"its router chooses among {preset.router_groups} groups of experts"
+        raise FieldError("experts", f"experts must be a multiple of {preset.router_groups} for {preset.name}, {told}; {experts:,} is not")
+
+
+def _gpu(inputs: Inputs, values: Mapping[str, Value]) -> Gpu:
+    """The GPU with its figures overridden; the rates of its GEMM fit grow with the peaks they were measured under, and with the bf16 peak
+    those of narrower numbers, unless they are set too.
+    """
+    preset = _load(inputs, "gpu", _name(inputs, "gpu"))
+    assert isinstance(preset, Gpu)
+    changes = _overrides("gpu", values)
+    if not changes:
+        return preset
+    faster = changes.get("flops_bf16", preset.flops_bf16) / preset.flops_bf16
+    wider = changes.get("hbm_bytes_s", preset.hbm_bytes_s) / preset.hbm_bytes_s
+    gemm = replace(preset.gemm, flops_s=preset.gemm.flops_s * faster, bytes_s=preset.gemm.bytes_s * wider)
+    narrow = {"flops_fp8": preset.flops_fp8 * faster, "flops_fp4": preset.flops_fp4 * faster}
+    return replace(preset, **narrow | changes, gemm=gemm)
+
+
+def _cluster(inputs: Inputs, values: Mapping[str, Value]) -> Cluster:
+    """The cluster: its preset's shape where there is one, else nodes of 8 with the GPU's own links; then what was set."""
+    gpu = _gpu(inputs, values)
+    shape = _shape(inputs)
+    given = _overrides("cluster", values)
+    gpus = int(given.pop("gpus", None) or (shape.gpus if shape else default(inputs, "gpus")))
+    node = int(given.pop("gpus_per_node", None) or _usual_node(inputs, shape))
+    if gpus > node and gpus % node:
+        below = gpus // node * node
+        raise FieldError("gpus", f"{gpus:,} GPUs do not fill nodes of {node:,}; use {below:,} or {below + node:,}")
+    same = shape is not None and shape.gpu == _name(inputs, "gpu")  # another GPU in the same chassis brings its own links
+    found: dict[str, Any] = {"link_domain": _domain(gpu, node), "link_bytes_s": gpu.link_bytes_s, "nic_bytes_s": gpu.nic_bytes_s}
+    if shape:
+        found |= {"nic_bytes_s": shape.nic_bytes_s or gpu.nic_bytes_s, "host_memory_bytes": shape.host_memory_bytes}
+    if shape and same:
+        found |= {"link_domain": shape.link_domain, "link_bytes_s": shape.link_bytes_s or gpu.link_bytes_s}
+        found |= {"pace": shape.pace, "host_pace": shape.host_pace, "calibrated_runs": shape.calibrated_runs}
+    return Cluster(shape.name if shape else gpu.name, gpu, gpus, min(node, gpus), **(found | given))
+
+
+def node_size(inputs: Inputs) -> int:
+    """GPUs in one node of these inputs, of which a small cluster fills a part alone; FieldError where that cannot be told."""
+    value = inputs.values.get("gpus_per_node")
+    return int(_usual_node(inputs, _shape(inputs)) if value is None else check(BY_KEY["gpus_per_node"], value))
+
+
+def _usual_node(inputs: Inputs, shape: ClusterPreset | None) -> Value:
+    """GPUs in one node where nobody says."""
+    return shape.gpus_per_node if shape else default(inputs, "gpus_per_node")
+
+
+def _domain(gpu: Gpu, node: int) -> int:
+    """GPUs one scale-up domain holds: as sold where that is a rack; a node's at most otherwise; over PCIe the node itself."""
+    if gpu.link_domain == 1:
+        return node
+    return gpu.link_domain if gpu.link_domain > 8 else min(gpu.link_domain, node)
+
+
+def _shape(inputs: Inputs) -> ClusterPreset | None:
+    """The cluster preset, where one is chosen."""
+    name = _name(inputs, "cluster")
+    spec = _load(inputs, "cluster", name) if name else None
+    assert spec is None or isinstance(spec, ClusterPreset)
+    return spec
+
+
+def _name(inputs: Inputs, key: str) -> str:
+    """The preset a field stands at; a cluster brings its GPU."""
+    name = inputs.values.get(key)
+    if name is None and key == "gpu" and "cluster" in inputs.values:
+        shape = _try(lambda: _shape(inputs))
+        name = shape.gpu if shape else None
+    return str(default(inputs, key) if name is None else name)
+
+
+def _load(inputs: Inputs, key: str, name: str) -> Spec:
+    """A preset, as the plan file recorded it where it did."""
+    return inputs.recorded.presets.get((key, name)) or load(key, name)
+
+
+def _base(f: Field, value: Value) -> Any:
+    """A value in base units; of a choice among numbers, the number."""
+    if f.numbered:
+        return int(value)
+    return value * f.scale if f.scale != 1.0 and not isinstance(value, str) else value
+
+
+def _overrides(spec: str, values: Mapping[str, Value]) -> dict[str, Any]:
+    """What was set on top of one spec, by its attributes and in base units."""
+    return {BY_KEY[key].attribute: _base(BY_KEY[key], value) for key, value in values.items() if BY_KEY[key].spec == spec}
+
+
+def _try(make: Any) -> Any:
+    """What a call gives, None where it is refused."""
+    try:
+        return make()
+    except TmplanError:
+        return None
+
+
+def shown(inputs: Inputs) -> dict[str, tuple[Value, bool]]:
+    """What every field stands at, and whether that was set; "" where a half-wrong state leaves it open. Never raises."""
+    bare = {key: value for key, value in inputs.values.items() if _try(lambda k=key, v=value: check(BY_KEY[k], v)) is not None}
+    stack = _try(lambda: stack_of(inputs))
+    model = _try(lambda: _model(inputs, bare)) or _try(lambda: _load(inputs, "model", _name(inputs, "model")))
+    specs: dict[str, Any] = {"model": model, "gpu": _try(lambda: _gpu(inputs, bare)), "cluster": _try(lambda: _cluster(inputs, bare))}
+    job = _try(lambda: resolve(inputs))
+    specs |= {"job": job, "run": _try(lambda: run_of(inputs, job)) if job else None}
+    following = _following(stack, str(bare.get("optimizer", default(inputs, "optimizer")))) if stack else {}
+    found: dict[str, tuple[Value, bool]] = {}
+    for f in FIELDS:
+        value: Any = ""
+        spec = specs.get(f.spec)
+        if f.key in inputs.values:
+            value = inputs.values[f.key]
+        elif f.kind == "preset":
+            value = _name(inputs, f.key)
+        elif spec is not None and getattr(spec, f.attribute) is not None:
+            value = _unit(f, getattr(spec, f.attribute))
+        elif f.key in following:
+            value = str(following[f.key])
+        elif f.default is not None:
+            value = default(inputs, f.key)
+        found[f.key] = (value, f.key in inputs.values)
+    return found
+
+
+def _unit(f: Field, value: Any) -> Value:
+    """A value of a spec in the field's own unit, free of the rounding that scaling there and back leaves."""
+    if f.kind == "float":
+        return float(f"{value / f.scale:.12g}")
+    return str(value) if f.kind == "choice" else value

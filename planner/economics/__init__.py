@@ -1,0 +1,1 @@
+"""Time and money: training runs, goodput, budgets, serving, scaling laws."""

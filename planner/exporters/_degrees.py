@@ -1,0 +1,45 @@
+"""Numbers of a plan that several targets spell."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from planner.exporters.registry import Request
+from planner.specs.job import RECOMPUTES, SCHEDULES
+
+
+class Degrees(NamedTuple):
+    """A plan's numbers as plain Python values, with those that follow from them."""
+
+    tp: int
+    pp: int
+    vpp: int
+    cp: int
+    dp: int
+    ep: int
+    etp: int
+    dp_shard: int
+    dp_replicate: int
+    zero: int
+    sequence_parallel: bool
+    micro_batch: int
+    recompute: str  # none, selective, full, first
+    recompute_layers: int
+    schedule: str  # of SCHEDULES
+    world: int
+    nodes: int
+    gpus_per_node: int
+    micro_batches: int  # a step, on each data-parallel rank (gradient accumulation)
+
+
+def degrees(request: Request) -> Degrees:
+    """The numbers of a request's plan."""
+    job, plan = request.job, request.plan
+    node = min(job.cluster.gpus_per_node, job.cluster.gpus)
+    return Degrees(
+        tp=int(plan.tp), pp=int(plan.pp), vpp=int(plan.vpp), cp=int(plan.cp), dp=int(plan.dp), ep=int(plan.ep), etp=int(plan.etp),
+        dp_shard=int(plan.dp_shard), dp_replicate=int(plan.dp_replicate) if plan.zero else int(plan.dp), zero=int(plan.zero),
+        sequence_parallel=bool(plan.sequence_parallel), micro_batch=int(plan.micro_batch), recompute=RECOMPUTES[int(plan.recompute)],
+        recompute_layers=int(plan.recompute_layers), schedule=SCHEDULES[int(plan.schedule)], world=job.cluster.gpus,
+        nodes=-(-job.cluster.gpus // node), gpus_per_node=node, micro_batches=job.global_batch // (int(plan.dp) * int(plan.micro_batch)),
+    )  # fmt: skip

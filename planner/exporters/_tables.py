@@ -1,0 +1,38 @@
+"""What torchtitan, nanotron and MaxText have in common: a model by its shape, jobs that none takes, comments that no name can end."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import MISSING, fields
+from typing import Any
+
+from planner.specs.job import Job
+from planner.specs.model import Model
+
+APART = ("name", "sources", "published_parameters", "published_active", "max_positions", "mtp_layers")
+SIZES = {"layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab"}
+EXPERTS = {"experts", "experts_per_token", "expert_ffn"}
+
+
+def shape(model: Model) -> dict[str, Any]:
+    """What of a model differs from the defaults and decides what is trained; longest sequence and multi-token prediction are apart."""
+    named = {f.name: (getattr(model, f.name), f.default) for f in fields(model) if f.name not in APART}
+    return {name: value for name, (value, default) in named.items() if default is MISSING or value != default}
+
+
+def comment(lines: Iterable[str]) -> str:
+    """Lines as comments of a readable width; whatever could end one is a space there."""
+    clean = ("".join(c if c.isprintable() else " " for c in line) for line in lines)
+    return "".join(f"# {part}\n" for line in clean for part in textwrap.wrap(line, 118, break_on_hyphens=False))
+
+
+def not_as_given(job: Job, framework: str) -> list[str]:
+    """Reasons against a job that none of these frameworks would train as it is given."""
+    pairs = (
+        (job.frozen, f"{framework} trains whole models here, without adapters on frozen weights; set tuning to full"),
+        (job.model.dropout, f"tmplan cannot turn dropout on in {framework}; take a model without dropout"),
+        (job.model.mtp_layers > 0, f"multi-token prediction cannot be written for {framework}; set mtp_layers to 0"),
+        (job.optimizer == "adamw-8bit", f"{framework} has no 8-bit AdamW; use adamw"),
+    )
+    return [sentence for holds, sentence in pairs if holds]

@@ -1,0 +1,117 @@
+"""Hugging Face accelerate with FSDP2: `accelerate.yaml` for its launcher, `trainer_args.json` for the Trainer that it launches."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from planner.exporters._degrees import degrees
+from planner.exporters._files import (
+    MODEL,
+    OPTIMIZERS,
+    adapter_notes,
+    fsdp_notes,
+    fsdp_settings,
+    kept_apart,
+    never,
+    sharded_by_fsdp,
+    yaml_file,
+)
+from planner.exporters.registry import Exported, Request, Target, register
+
+MAIN = "accelerate.yaml"
+BESIDE = "trainer_args.json"
+TITLE = "accelerate"
+HOW = (
+    "start with `accelerate launch --config_file accelerate.yaml`; the degrees are there alone, batch and optimizer in trainer_args.json "
+    "alone: without the Trainer, give them to your own loader and Accelerator"
+)
+RING = "accelerate runs context parallelism on PyTorch's scaled dot product attention: load the model with sdpa"
+
+
+def refusals(request: Request) -> list[str]:
+    """Why accelerate cannot launch this plan."""
+    job, d = request.job, degrees(request)
+    reasons = [*never(request, TITLE), *sharded_by_fsdp(request, TITLE)]
+    if d.ep > 1:
+        reasons.append("accelerate has no expert parallelism: set ep to 1")
+    if job.precision == "fp8":
+        reasons.append("accelerate trains in 8 bits with a library and a recipe that a plan does not name: set precision to bf16")
+    return reasons
+
+
+def launcher(request: Request) -> dict[str, Any]:
+    """What `accelerate launch` reads."""
+    job, d = request.job, degrees(request)
+    values: dict[str, Any] = {
+        "compute_environment": "LOCAL_MACHINE",
+        "distributed_type": "FSDP" if d.zero else "MULTI_GPU" if d.world > 1 else "NO",
+        "mixed_precision": job.precision,
+        "num_machines": d.nodes,
+        "num_processes": d.world,
+        "machine_rank": 0,
+        "main_training_function": "main",
+        "use_cpu": False,
+    }
+    if not d.zero:
+        return values
+    values["fsdp_config"] = {
+        "fsdp_version": 2,
+        "fsdp_reshard_after_forward": d.zero == 3,
+        "fsdp_offload_params": job.offload_optimizer,
+        "fsdp_activation_checkpointing": d.recompute != "none",
+        "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
+        "fsdp_cpu_ram_efficient_loading": d.tp == 1,
+        "fsdp_state_dict_type": "SHARDED_STATE_DICT",
+    }
+    values["parallelism_config"] = {
+        "parallelism_config_dp_replicate_size": d.dp_replicate,
+        "parallelism_config_dp_shard_size": d.dp_shard,
+        "parallelism_config_tp_size": d.tp,
+        "parallelism_config_cp_size": d.cp,
+    }
+    if d.cp > 1:
+        values["parallelism_config"]["parallelism_config_cp_comm_strategy"] = "allgather"
+    return values
+
+
+def trainer(request: Request) -> dict[str, Any]:
+    """What the Trainer's TrainingArguments take."""
+    job, d = request.job, degrees(request)
+    recomputes = d.recompute != "none"
+    values: dict[str, Any] = {
+        "per_device_train_batch_size": d.micro_batch,
+        "gradient_accumulation_steps": d.micro_batches,
+        "bf16": job.precision == "bf16",
+        "fp16": job.precision == "fp16",
+        "optim": OPTIMIZERS[job.optimizer],
+    }
+    if not d.zero:
+        return values | ({"gradient_checkpointing": True} if recomputes else {})  # under FSDP the Trainer wants FSDP's own
+    values["fsdp"] = True
+    values["fsdp_config"] = {"version": 2, **fsdp_settings(request, "cpu_offload")}
+    return values
+
+
+def notes(request: Request) -> list[str]:
+    """What the files do not say."""
+    job, d = request.job, degrees(request)
+    found = [MODEL, HOW, f"sequences of {job.sequence:,} tokens, learning rate and number of steps are up to your script"]
+    if d.nodes > 1:
+        found.append("on each machine give its own --machine_rank, and everywhere --main_process_ip and --main_process_port of the first")
+    if d.cp > 1:
+        found.append(RING)
+    return [*found, *adapter_notes(request), *fsdp_notes(request, d), *kept_apart(request, d)]
+
+
+def write(request: Request) -> Exported:
+    """Both files."""
+    said = tuple(notes(request))
+    files = {
+        MAIN: yaml_file(launcher(request), (f"accelerate {TARGET.version}", *request.about, *said)),
+        BESIDE: json.dumps(trainer(request), indent=2) + "\n",
+    }
+    return Exported(files, said)
+
+
+TARGET = register(Target("accelerate", TITLE, MAIN, "1.15.0", refusals, write))

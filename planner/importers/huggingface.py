@@ -1,0 +1,130 @@
+"""DeepSpeed's JSON and accelerate's YAML: how they shard and accumulate, as a job and a plan. Neither tells the model nor the sequence.
+
+Keys: deepspeed/runtime/config.py, deepspeed/runtime/zero/config.py; accelerate/utils/dataclasses.py, accelerate/parallelism_config.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from planner.errors import FileError
+from planner.exporters._files import OPTIMIZERS
+from planner.files.structured import json_object
+from planner.importers import yaml_text as yamltext
+from planner.importers.imported import Imported
+from planner.importers.typed import count, flag, strange, table, word
+from planner.plaintext import quoted
+
+DEEPSPEED = frozenset({
+    "train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "zero_optimization", "bf16", "fp16", "data_types",
+    "tensor_parallel", "expert_parallel", "activation_checkpointing", "optimizer", "scheduler", "gradient_clipping", "steps_per_print",
+    "wall_clock_breakdown", "zero_allow_untested_optimizer", "communication_data_type", "prescale_gradients",
+})  # fmt: skip
+ACCELERATE = frozenset({
+    "compute_environment", "debug", "distributed_type", "downcast_bf16", "enable_cpu_affinity", "fsdp_config",
+    "gradient_accumulation_steps", "machine_rank", "main_process_ip", "main_process_port", "main_training_function", "mixed_precision",
+    "num_machines", "num_processes",
+    "parallelism_config", "rdzv_backend", "same_network", "tpu_env", "tpu_use_cluster", "tpu_use_sudo", "use_cpu",
+})  # fmt: skip
+GRADIENTS = {"bf16": "2", "fp16": "2", "fp32": "4"}  # bytes of a gradient as it is accumulated
+# Values of fsdp_reshard_after_forward, FSDP1's strategies among them -> ZeRO stage.
+RESHARD = {
+    "true": 3, "false": 2, "full_shard": 3, "shard_grad_op": 2, "no_shard": 0, "hybrid_shard": 3, "hybrid_shard_zero2": 2,
+}  # fmt: skip
+
+
+def read_deepspeed(text: str, where: str) -> Imported:
+    """A DeepSpeed configuration; FileError for what is damaged, "auto" where a number is needed, or impossible."""
+    config = json_object(text, where, once=True)  # DeepSpeed refuses a key told twice, too
+    zero = table(config, "zero_optimization", where)
+    stage = zero.get("stage", 0)
+    if isinstance(stage, bool) or not isinstance(stage, int) or not 0 <= stage <= 3:
+        raise FileError(f"key 'zero_optimization.stage' must be 0, 1, 2 or 3, not {quoted(stage)}", where=where)
+    plan: dict[str, Any] = {"zero": stage, "micro_batch": count(config, "train_micro_batch_size_per_gpu", where)}
+    plan["tp"] = count(table(config, "tensor_parallel", where), "autotp_size", where)
+    experts = table(config, "expert_parallel", where)
+    if flag(experts, "enabled", where):
+        plan |= {"ep": count(experts, "autoep_size", where), "etp": count(experts, "expert_tensor_parallel_size", where)}
+    job: dict[str, Any] = {"precision": "fp16" if flag(table(config, "fp16", where), "enabled", where) else "bf16"}
+    steps = count(config, "gradient_accumulation_steps", where)
+    gpus = 0
+    if config.get("train_batch_size") is not None:
+        job["global_batch"] = count(config, "train_batch_size", where)
+        plan["dp"] = job["global_batch"] // (plan["micro_batch"] * steps)
+        if plan["dp"] * plan["micro_batch"] * steps != job["global_batch"] or not plan["dp"]:
+            raise FileError("train_batch_size must be train_micro_batch_size_per_gpu x gradient_accumulation_steps x ranks", where=where)
+        gpus = plan["dp"] * plan["tp"]
+        shard = count(zero, "zero_hpz_partition_size", where)
+        if stage == 3 and 1 < shard < plan["dp"] and plan["dp"] % shard == 0:
+            plan |= {"dp_shard": shard, "dp_replicate": plan["dp"] // shard}
+    if word(table(zero, "offload_optimizer", where), "device", where) == "cpu":
+        job["offload_optimizer"] = True
+    kept = word(table(config, "data_types", where), "grad_accum_dtype", where)
+    if kept in GRADIENTS:
+        job["gradient_bytes"] = GRADIENTS[kept]
+    if word(table(config, "optimizer", where), "type", where).lower() == "sgd":
+        job["optimizer"] = "sgd"
+    plan["sequence_parallel"] = 0
+    plan["recompute"] = "full" if config.get("activation_checkpointing") is not None else "none"  # of which layers the model's code says
+    untold = ("sequence_parallel",) if plan["tp"] > 1 else ()
+    return Imported("DeepSpeed", "deepspeed", {}, job, plan, gpus, 0, strange(config, DEEPSPEED), untold)
+
+
+def read_accelerate(text: str, where: str) -> Imported:
+    """An accelerate configuration; FileError for what is damaged or impossible."""
+    config = yamltext.read(text, where)
+    if not isinstance(config, dict):
+        raise FileError("must hold keys and values, as `accelerate config` writes them", where=where)
+    fsdp, parallel = table(config, "fsdp_config", where), table(config, "parallelism_config", where)
+    gpus, machines = count(config, "num_processes", where), count(config, "num_machines", where)
+    if gpus % machines:
+        raise FileError(f"num_processes {gpus:,} must be a multiple of num_machines {machines:,}", where=where)
+    sizes = {axis: count(parallel, f"parallelism_config_{axis}_size", where) for axis in ("tp", "cp", "dp_replicate", "dp_shard")}
+    if gpus % (sizes["tp"] * sizes["cp"]):
+        raise FileError(f"num_processes {gpus:,} must be a multiple of tp {sizes['tp']:,} x cp {sizes['cp']:,}", where=where)
+    plan: dict[str, Any] = {"tp": sizes["tp"], "cp": sizes["cp"], "dp": gpus // (sizes["tp"] * sizes["cp"])}
+    stage, replicas = _fsdp(fsdp, machines, where)
+    sharded = _text(config, "distributed_type", where) == "fsdp" or sizes["dp_shard"] > 1
+    plan["zero"] = stage if sharded else 0
+    if (replicas := max(replicas, sizes["dp_replicate"])) > 1:
+        plan["dp_replicate"] = replicas
+    if sizes["dp_shard"] > 1 and sizes["dp_shard"] * replicas != plan["dp"]:
+        raise FileError(f"num_processes {gpus:,} must be tp x cp x dp_shard x dp_replicate of parallelism_config", where=where)
+    plan["recompute"] = "full" if flag(fsdp, "fsdp_activation_checkpointing", where) else "none"
+    plan["sequence_parallel"] = int(plan["tp"] > 1)
+    job: dict[str, Any] = {"precision": {"fp16": "fp16", "fp8": "fp8"}.get(_text(config, "mixed_precision", where), "bf16")}
+    if flag(fsdp, "fsdp_offload_params", where):
+        job["offload_optimizer"] = True
+    stack = "pytorch-fsdp" if sizes["tp"] == sizes["cp"] == 1 else "torchtitan"  # the same DTensor code, with tensor parallelism
+    untold = ("sequence_parallel",) if plan["tp"] > 1 else ()
+    return Imported("accelerate", stack, {}, job, plan, gpus, gpus // machines, strange(config, ACCELERATE), untold)
+
+
+def _fsdp(fsdp: Mapping[str, Any], machines: int, where: str) -> tuple[int, int]:
+    """The ZeRO stage of an FSDP configuration, and over how many groups it is replicated."""
+    told = _text(fsdp, "fsdp_reshard_after_forward", where) or "true"
+    if told not in RESHARD:
+        known = f"true, false or one of {', '.join(name.upper() for name in RESHARD if name not in ('true', 'false'))}"
+        raise FileError(f"key 'fsdp_reshard_after_forward' must be {known}, not {quoted(told)}", where=where)
+    return RESHARD[told], machines if told.startswith("hybrid") else 1
+
+
+def _text(values: Mapping[str, Any], key: str, where: str) -> str:
+    """A word in lower case; YAML reads a bare yes, no, true or false as a flag."""
+    value = values.get(key)
+    return str(value).lower() if isinstance(value, bool) else word(values, key, where).lower()
+
+
+def with_trainer(found: Imported, text: str, where: str) -> Imported:
+    """An accelerate configuration with what the Trainer's arguments beside it tell: micro-batch, accumulation, recompute without FSDP."""
+    told = json_object(text, where)
+    micro, steps = count(told, "per_device_train_batch_size", where), count(told, "gradient_accumulation_steps", where)
+    plan = dict(found.plan) | {"micro_batch": micro}
+    if flag(told, "gradient_checkpointing", where):
+        plan["recompute"] = "full"
+    job = dict(found.job) | {"global_batch": micro * steps * plan["dp"]}
+    if word(told, "optim", where) == OPTIMIZERS["adamw-8bit"]:
+        job["optimizer"] = "adamw-8bit"
+    return replace(found, plan=plan, job=job)

@@ -1,0 +1,1 @@
+"""What is shown of plans: columns, sorting, wording, the explanation of every number, advice."""

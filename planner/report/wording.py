@@ -1,0 +1,105 @@
+"""What sentences call things: the parts of a step and of memory, a plan, one of its choices, and what differs between two plans."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from planner.document.space import AXES
+from planner.report.columns import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
+from planner.specs.plan import NAMED, Plan
+
+STEP: Mapping[str, str] = {  # the parts of a step
+    "compute": "compute", "recompute": "recomputation", "host": "the host's launches", "tp": "tensor-parallel traffic",
+    "cp": "context-parallel traffic", "ep": "the experts' all-to-all", "bubble": "the pipeline bubble", "pp": "pipeline sends",
+    "dp": "data-parallel traffic", "optimizer": "the optimizer step", "straggler": "waiting for the slowest rank",
+}  # fmt: skip
+TRAFFIC = ("tp", "cp", "ep", "pp", "dp")
+EXPOSED: Mapping[str, str] = {  # the same where hidden traffic is told too
+    name: words.replace("experts'", "experts' exposed") if name == "ep" else f"exposed {words}" if name in TRAFFIC else words
+    for name, words in STEP.items()
+}
+MEMORY: Mapping[str, str] = {  # the parts of memory
+    "parameters": "weights", "gradients": "gradients", "optimizer": "optimizer states", "gathered": "gathered layers of FSDP",
+    "workspace": "workspaces of kernels", "experts": "states of routed experts", "activations": "activations",
+    "working": "the layer at hand", "logits": "logits and loss", "buffers": "communication buffers", "slack": "allocator slack",
+    "context": "context",
+}  # fmt: skip
+CHOICES: Mapping[str, tuple[str, ...]] = {  # fields of a plan that make sense together alone
+    "tp": ("tp",), "pipeline": ("pp", "vpp", "schedule"), "cp": ("cp",), "dp": ("dp",), "ep": ("ep",), "etp": ("etp",),
+    "sharding": ("zero", "dp_replicate"), "sequence_parallel": ("sequence_parallel",), "micro_batch": ("micro_batch",),
+    "recompute": ("recompute", "recompute_layers"),
+}  # fmt: skip
+COUNTS = [choice for choice, own in CHOICES.items() if own == (choice,) and choice != "sequence_parallel"]  # told as a name and a number
+FOLLOWS = ("dp", "dp_replicate", "recompute_layers")  # axes that change with the number of GPUs, or with recompute, as a matter of course
+
+
+def some_gpus(count: int) -> str:
+    """So many GPUs, of which one is no plural."""
+    return f"{count:,} GPU{'s' * (count != 1)}"
+
+
+def schedule(plan: Plan) -> str:
+    """The pipeline schedule: 1F1B, interleaved, ZB-H1 ..."""
+    return write_schedule(schedule_code(plan))
+
+
+def sharding(plan: Plan) -> str:
+    """The sharding: none, ZeRO-1, FSDP, HSDP x8 ..."""
+    return write_sharding(sharding_code(plan))
+
+
+def recompute(plan: Plan) -> str:
+    """What is recomputed: none, sel, full, first 3."""
+    return write_recompute(recompute_code(plan))
+
+
+def in_words(plan: Plan) -> str:
+    """A plan in a few words: its degrees above one, and what it has of schedule, sharding, sequence parallelism, recomputation."""
+    said = [f"{axis} {getattr(plan, axis)}" for axis in ("tp", "pp", "vpp", "cp", "dp", "ep", "etp") if getattr(plan, axis) > 1]
+    said = said or ["one GPU"]
+    if plan.schedule:
+        said.append(schedule(plan))
+    if plan.zero:
+        said.append(sharding(plan))
+    if plan.sequence_parallel:
+        said.append("sp")
+    said.append(f"micro-batch {plan.micro_batch}")
+    if plan.recompute:
+        said.append(f"recompute {recompute(plan)}")
+    return ", ".join(said)
+
+
+def chosen(plan: Plan, choice: str) -> str:
+    """One of the CHOICES of a plan."""
+    if choice == "pipeline":
+        return f"pp {plan.pp}{f' x vpp {plan.vpp}' if plan.vpp > 1 else ''}{f' {schedule(plan)}' if plan.schedule else ''}"
+    if choice == "sharding":
+        return sharding(plan) if plan.zero else "no sharding"
+    if choice == "sequence_parallel":
+        return "sequence parallelism" if plan.sequence_parallel else "no sequence parallelism"
+    if choice == "recompute":
+        return f"recompute {recompute(plan)}"
+    return f"{choice.replace('_', '-')} {getattr(plan, choice)}"
+
+
+def instead(before: Plan, after: Plan, choice: str) -> str:
+    """What a plan chose instead of what another did: `tp 8 instead of 4`."""
+    was = chosen(before, choice)
+    return f"{chosen(after, choice)} instead of {was.partition(' ')[2] if choice in (*COUNTS, 'recompute') else was}"
+
+
+def changed(before: Plan, after: Plan) -> list[str]:
+    """What differs between two plans, axis by axis: `tp 4 -> 8`. What follows from the number of GPUs is not told."""
+    told = []
+    for axis in AXES:
+        old, new = int(getattr(before, axis)), int(getattr(after, axis))
+        if old != new and axis not in FOLLOWS:
+            told.append(f"{axis.replace('_', '-')} {_value(axis, old)} -> {_value(axis, new)}")
+    return told
+
+
+def _value(axis: str, value: int) -> str:
+    """One value of an axis as a person writes it."""
+    if axis == "sequence_parallel":
+        return "yes" if value else "no"
+    return NAMED[axis][value] if axis in NAMED else str(value)

@@ -1,0 +1,1 @@
+"""Every valid plan: axes, rules, the lattice that grows them, blocks of them evaluated, and the fastest alone."""

@@ -1,0 +1,124 @@
+"""AXES: every candidate value of every axis of a plan, in the order in which the lattice grows them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from planner.cost.pipeline_split import chunk_layers
+from planner.document.space import Space
+from planner.specs.job import RECOMPUTES, SCHEDULES, Job
+from planner.specs.plan import Column, Plan
+
+FIRST = RECOMPUTES.index("first")
+
+
+class Candidates(NamedTuple):
+    """The candidate values of an axis below each row of a tree: how many each row has (a column, or one number), and the values."""
+
+    counts: Callable[[Job, Plan], Column | int]
+    values: Callable[[Job, Plan, Column | int], Column]
+
+
+def divisors(number: int) -> Column:
+    """All divisors of a number, ascending."""
+    small = [d for d in range(1, int(number**0.5) + 1) if number % d == 0]
+    return np.array(sorted({*small, *(number // d for d in small)}), np.int64)
+
+
+def each(values: Column) -> Candidates:
+    """The same candidates below every row."""
+    return Candidates(lambda job, plan: len(values), lambda job, plan, counts: np.tile(values, len(plan)))
+
+
+def _first_layers(every: bool) -> Candidates:
+    """Layers to recompute in each virtual stage under `first`, otherwise none: one, where the search finds the fewest that fit, or every
+    number from 1 to one less than the stage holds, where the user bounds it.
+    """
+
+    def counts(job: Job, plan: Plan) -> Column:
+        held = np.maximum(chunk_layers(job, plan) - 1, 0)
+        return np.where(plan.recompute == FIRST, held if every else np.minimum(held, 1), 1)
+
+    def values(job: Job, plan: Plan, most: Column | int) -> Column:
+        most = np.asarray(most)
+        return np.where(np.repeat(plan.recompute == FIRST, most), runs(np.ones(len(most), np.int64), most), 0)
+
+    return Candidates(counts, values)
+
+
+def _replica_counts(job: Job, plan: Plan) -> Column:
+    """How many ways there are to replicate the sharded groups of each plan."""
+    degrees, row = np.unique(plan.dp, return_inverse=True)
+    length = np.array([len(divisors(int(d))) for d in degrees], np.int64)
+    return np.where(plan.zero > 0, np.maximum(length - 1, 1)[row], 1)
+
+
+def _replicas(job: Job, plan: Plan, counts: Column | int) -> Column:
+    """Replicas of the sharded groups: the divisors of dp below dp; dp itself where nothing is sharded."""
+    degrees, row = np.unique(plan.dp, return_inverse=True)
+    lists = [divisors(int(d)) for d in degrees]  # ascending: dp itself is the last
+    length = np.array([len(v) for v in lists], np.int64)
+    end = np.cumsum(length)[row]
+    start = np.where(plan.zero > 0, end - length[row], end - 1)
+    found: Column = np.concatenate(lists or [degrees])[runs(start, np.asarray(counts))]
+    return found
+
+
+def runs(start: Column, counts: Column) -> Column:
+    """start, start + 1, ... for so many each, one row's behind another's."""
+    found: Column = np.arange(int(counts.sum())) + np.repeat(start - (np.cumsum(counts) - counts), counts)
+    return found
+
+
+def _expert_tensor(job: Job) -> Candidates:
+    """Ranks an expert may lie on: one; tp as well; or any number of them that divides the expert and the ranks."""
+    model = job.model
+    if not model.experts or job.stack.expert_tensor == "never":
+        return each(np.ones(1, np.int64))
+    if job.stack.expert_tensor == "tp":
+        return Candidates(lambda job, plan: np.where(plan.tp > 1, 2, 1), _one_or_tp)
+    world = divisors(job.cluster.gpus)
+    return each(world[model.expert_ffn % world == 0])
+
+
+def _one_or_tp(job: Job, plan: Plan, counts: Column | int) -> Column:
+    """One rank an expert, and behind it tp of them where that is more."""
+    values: Column = np.repeat(plan.tp, counts)
+    values[np.cumsum(counts) - counts] = 1
+    return values
+
+
+def rank_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
+    """The axes that say what lies on which rank, in the order they grow, with the candidates of each; `dp` follows once pp is known."""
+    world = divisors(job.cluster.gpus)
+    return (
+        ("tp", each(world[world <= job.model.heads])),
+        ("cp", each(world[world <= job.sequence])),
+        ("pp", each(world[world <= job.model.layers])),
+        ("ep", each(world[np.isin(world, divisors(job.model.experts))] if job.model.experts else np.ones(1, np.int64))),
+        ("etp", _expert_tensor(job)),
+    )
+
+
+def stage_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
+    """The axes that say how a pipeline runs, grown below what lies on which rank."""
+    return (
+        ("schedule", each(np.array(sorted(SCHEDULES.index(name) for name in job.stack.schedules)))),
+        ("vpp", each(np.arange(1, job.model.layers + 3))),
+    )
+
+
+def batch_axes(job: Job, space: Space) -> tuple[tuple[str, Candidates], ...]:
+    """The axes that say what a micro-batch does, grown below the degrees."""
+    return (
+        ("sequence_parallel", each(np.arange(2))),
+        ("micro_batch", each(divisors(job.global_batch))),
+        ("recompute", each(np.arange(len(RECOMPUTES)))),
+        ("recompute_layers", _first_layers("recompute_layers" in space.bounds)),
+    )
+
+
+SHARDING_AXES: tuple[tuple[str, Candidates], ...] = (("zero", each(np.arange(4))), ("dp_replicate", Candidates(_replica_counts, _replicas)))

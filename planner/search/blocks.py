@@ -1,0 +1,93 @@
+"""Many plans at once: pairs of a pipeline row and a sharding row of a lattice, evaluated block by block.
+
+What depends on a few axes is worked out once for all blocks: a layer on the degrees and what a micro-batch is, the layers of each stage
+on the pipeline alone. A block is what stays in the processor's cache.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+
+from planner.cost import layer_cost as layercosts
+from planner.cost import stage_cost as stagecosts
+from planner.cost import step_cost as est
+from planner.cost.records import Sharding, StageCost, Totals
+from planner.search.axes import FIRST, runs
+from planner.search.lattice import Lattice
+from planner.specs.job import Job
+from planner.specs.plan import Column, Plan
+
+BLOCK = 1 << 16  # plans evaluated at a time
+
+
+class Pairs(NamedTuple):
+    """A block of plans: their pipeline rows and sharding rows, memory and time, the layers each recomputes in a virtual stage."""
+
+    pipeline_row: Column
+    sharding_row: Column
+    totals: Totals
+    recompute_layers: Column
+
+
+class Blocks:
+    """The plans of a lattice, evaluated a block at a time.
+
+    solve: plans that recompute the first few layers take the fewest that fit beside their own sharding.
+    """
+
+    def __init__(self, job: Job, lattice: Lattice, solve: bool) -> None:
+        self.job, self.lattice, self.solve = job, lattice, solve
+        self.unlisted = 0  # plans with more layers recomputed, or fewer, that those found stand for
+        self.ranges = _ranges(lattice.count)
+        if self.ranges:
+            self.layers, self.layer_row = layercosts.once(job, lattice.pipeline, layercosts.LAYER_AXES, layercosts.kinds)
+            self.edges, self.edge_row = layercosts.once(job, lattice.pipeline, stagecosts.EDGE_AXES, stagecosts.edge_kinds)
+
+    def pairs(self, lo: int, hi: int) -> Pairs:
+        """The plans of a range of pipeline rows."""
+        lat = self.lattice
+        assert lat.sharding is not None
+        counts = lat.count[lo:hi]
+        rows = np.repeat(np.arange(hi - lo), counts)
+        shards = runs(lat.first[lo:hi], counts)
+        plan = lat.pipeline.take(slice(lo, hi))
+        place = layercosts.taken(self.edges, self.edge_row[lo:hi])
+        cost = stagecosts.stage_cost(self.job, plan, place, layercosts.taken(self.layers, self.layer_row[lo:hi]))
+        found = self._evaluated(plan, cost, rows, shards, lat.sharding, place.chunk)
+        return Pairs(rows + lo, shards, *found)
+
+    def _evaluated(
+        self, plan: Plan, cost: StageCost, rows: Column, shards: Column, sharding: Sharding, chunk: Column
+    ) -> tuple[Totals, Column]:
+        """Memory and time of pairs; the layers each recomputes. chunk: layers of the fullest virtual stage of each plan."""
+        job, layers = self.job, plan.recompute_layers[rows]
+        first = plan.recompute[rows] == FIRST
+        if not self.solve or not first.any():
+            return est.combined(
+                job, layercosts.taken(stagecosts.pipeline(job, plan, cost), rows), layercosts.taken(sharding, shards)
+            ), layers
+        totals = Totals(*(np.empty(len(rows)) for _ in Totals._fields))
+        open_, told = np.flatnonzero(first), np.flatnonzero(~first)
+        own, states = layercosts.taken(cost, rows[open_]), layercosts.taken(sharding, shards[open_])
+        few = plan.take(rows[open_])
+        layers[open_] = stagecosts.fewest_recomputed(job, few, own, states.static_bytes, chunk[rows[open_]])
+        self.unlisted += int(np.maximum(chunk[rows[open_]] - 2, 0).sum())
+        solved = stagecosts.pipeline(job, few.with_(recompute_layers=layers[open_]), own)
+        others = layercosts.taken(stagecosts.pipeline(job, plan, cost), rows[told]), layercosts.taken(sharding, shards[told])
+        for places, found in ((open_, est.combined(job, solved, states)), (told, est.combined(job, *others))):
+            for column, values in zip(totals, found, strict=True):
+                column[places] = values
+        return totals, layers
+
+
+def _ranges(count: Column) -> list[tuple[int, int]]:
+    """Ranges of pipeline rows whose plans come to about BLOCK."""
+    ends = np.cumsum(count)
+    if not len(ends) or ends[-1] == 0:
+        return []
+    cuts = np.searchsorted(ends, np.arange(BLOCK, ends[-1], BLOCK))
+    edges = np.unique(np.concatenate([[0], cuts + 1, [len(count)]]))
+    return [(int(a), int(b)) for a, b in pairwise(edges)]

@@ -1,0 +1,236 @@
+"""RULES: what makes a plan valid. Each is a sentence, the fields it reads, and a mask; the lattice applies it once they exist.
+
+Sources name where the framework enforces the rule. To add one, add one Rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from planner.cost.pipeline_split import DUALPIPE_V, chunk_layers, in_v, stage_layers
+from planner.specs.job import SCHEDULES, Job
+from planner.specs.plan import Plan
+
+
+class Rule(NamedTuple):
+    """A reason to refuse a plan: key, the sentence a user reads, the fields it reads, where it is enforced, what it allows."""
+
+    key: str
+    sentence: str
+    fields: tuple[str, ...]
+    source: str
+    allowed: Callable[[Job, Plan], Any]
+
+
+def _divides(*names: str) -> Callable[[Job, Plan], Any]:
+    def allowed(job: Job, plan: Plan) -> Any:
+        product = np.ones(1, np.int64)
+        for name in names:
+            product = product * getattr(plan, name)
+        return job.cluster.gpus % product == 0
+
+    return allowed
+
+
+def _kv_heads(job: Job, plan: Plan) -> Any:
+    kv = job.model.kv_heads
+    repeated = (plan.tp % kv == 0) if job.stack.kv_replication else False
+    return (kv % plan.tp == 0) | repeated
+
+
+def _stages(job: Job, plan: Plan) -> Any:
+    layers, chunks = job.model.layers, plan.pp * plan.vpp
+    even = layers % chunks == 0
+    room = stage_layers(job, plan, np.where(in_v(plan), 0, plan.pp - 1)) >= 0  # behind what the head takes
+    if job.stack.uneven_stages == "any":
+        return (chunks <= layers + 2) & room
+    if job.stack.uneven_stages == "flops":
+        return chunks <= layers
+    if job.stack.uneven_stages == "slots":
+        alone = ~_splits(job, plan.pp)  # a layout for every chunk where no number of them splits evenly
+        return (_splits(job, chunks) | (alone & (chunks <= layers))) & room
+    return even
+
+
+def _splits(job: Job, chunks: Any) -> Any:
+    """Whether layers divide by so many virtual stages, as they are, or with head, or with embedding and head, counted as layers."""
+    layers, behind = job.model.layers, job.model.mtp_layers
+    return (layers % chunks == 0) | ((layers + 2 + behind) % chunks == 0) | ((layers + 1 + behind) % chunks == 0)
+
+
+def _sequence_cp(job: Job, plan: Plan) -> Any:
+    return (plan.cp == 1) | (job.sequence % (job.stack.sequence_rule * plan.cp) == 0)
+
+
+def _sequence_sp(job: Job, plan: Plan) -> Any:
+    return (plan.sequence_parallel == 0) | (job.sequence % (plan.cp * plan.tp) == 0)
+
+
+def _sp_wanted(job: Job, plan: Plan) -> Any:
+    on = plan.sequence_parallel == 1
+    if job.stack.sequence_parallel == "never":
+        return ~on
+    if job.stack.sequence_parallel == "always":
+        return on | (plan.tp == 1)
+    return on | True
+
+
+def _groups(job: Job, plan: Plan) -> Any:
+    count = job.global_batch // (plan.dp * plan.micro_batch)
+    plain = (plan.vpp == 1) | (np.asarray(plan.schedule) > 0)
+    if job.stack.interleaved_groups:
+        return plain | ((count >= plan.pp) & (count % plan.pp == 0))
+    return plain | (count % np.maximum(1, count // plan.pp) == 0)
+
+
+def _expert_world(job: Job, plan: Plan) -> Any:
+    return (plan.tp * plan.cp * plan.dp) % (plan.ep * plan.etp) == 0
+
+
+def _expert_shard(job: Job, plan: Plan) -> Any:
+    sharded = plan.dp // np.maximum(plan.dp_replicate, 1) * (1 if job.stack.experts_in_shard else plan.cp * plan.tp)
+    return (plan.zero == 0) | (sharded % (plan.ep * plan.etp) == 0)
+
+
+def _expert_tensor(job: Job, plan: Plan) -> Any:
+    allowed = {"never": plan.etp == 1, "tp": (plan.etp == 1) | (plan.etp == plan.tp), "any": plan.etp >= 1}
+    return allowed[job.stack.expert_tensor]
+
+
+def _schedule_stack(job: Job, plan: Plan) -> Any:
+    return np.isin(plan.schedule, [SCHEDULES.index(name) for name in job.stack.schedules])
+
+
+def _schedule_stages(job: Job, plan: Plan) -> Any:
+    code = np.asarray(plan.schedule)
+    return (code == 0) | ((plan.pp > 1) & np.where(in_v(plan), plan.vpp == 2, plan.vpp == 1))
+
+
+def _dual_batches(job: Job, plan: Plan) -> Any:
+    count = job.global_batch // (plan.dp * plan.micro_batch)
+    return (np.asarray(plan.schedule) != DUALPIPE_V) | (count >= 2 * plan.pp)
+
+
+def _pipeline_batches(job: Job, plan: Plan) -> Any:
+    count = job.global_batch // (plan.dp * plan.micro_batch)
+    allowed = {"any": plan.pp >= 1, "fill": count >= plan.pp - 1, "stages": count % plan.pp == 0}
+    return (plan.pp == 1) | allowed[job.stack.micro_batches]
+
+
+def _zero_known(job: Job, plan: Plan) -> Any:
+    alone = (plan.dp * plan.cp == 1) & (plan.zero == 0)
+    if job.stack.unsharded_alone:
+        alone = alone & (plan.tp * plan.pp == 1)
+    return alone | np.isin(plan.zero, job.stack.zero_stages)
+
+
+def _shards_left(job: Job, plan: Plan) -> Any:
+    inside = (plan.dp % plan.dp_replicate == 0) & (plan.dp_replicate < plan.dp)
+    return (plan.zero == 0) | (plan.dp_replicate == 1) | inside
+
+
+ARGS = "Megatron-LM megatron/training/arguments.py"
+RULES: tuple[Rule, ...] = (
+    Rule("world", "tp must divide the GPUs", ("tp",), f"{ARGS}, world size", _divides("tp")),
+    Rule("world", "tp x cp must divide the GPUs", ("tp", "cp"), f"{ARGS}, world size", _divides("tp", "cp")),
+    Rule("world", "tp x cp x pp must divide the GPUs", ("tp", "cp", "pp"), f"{ARGS}, world size", _divides("tp", "cp", "pp")),
+    Rule("tensor", "this stack has no tensor parallelism", ("tp",), "the stack's own documentation",
+         lambda job, plan: (plan.tp == 1) | job.stack.tensor_parallel),
+    Rule("heads", "tp must divide the attention heads", ("tp",), "megatron/core/transformer/transformer_config.py",
+         lambda job, plan: job.model.heads % plan.tp == 0),
+    Rule("kv_heads", "tp must divide the key-value heads, or be a multiple of them where the stack repeats heads", ("tp",),
+         "megatron/core/transformer/transformer_config.py; torchtitan models/common/decoder.py", _kv_heads),
+    Rule("ffn", "tp must divide the MLP width", ("tp",), "Shoeybi et al. 2019, Section 3: whole columns on each rank",
+         lambda job, plan: job.model.ffn % plan.tp == 0),
+    Rule("quantized", "QLoRA runs without tensor parallelism and without pipelines: no stack divides matrices in 4 bits", ("tp",),
+         "bitsandbytes docs/source/fsdp_qlora.md; PEFT docs/source/accelerate: data parallelism alone",
+         lambda job, plan: (plan.tp == 1) | (job.tuning != "qlora")),
+    Rule("quantized", "QLoRA runs without tensor parallelism and without pipelines: no stack divides matrices in 4 bits", ("pp",),
+         "bitsandbytes docs/source/fsdp_qlora.md; PEFT docs/source/accelerate: data parallelism alone",
+         lambda job, plan: (plan.pp == 1) | (job.tuning != "qlora")),
+    Rule("context", "this stack has no context parallelism", ("cp",), "the stack's own documentation",
+         lambda job, plan: (plan.cp == 1) | job.stack.context_parallel),
+    Rule("cp_attention", "context parallelism needs flash attention", ("cp",), "Liu et al. 2023: blockwise attention",
+         lambda job, plan: (plan.cp == 1) | job.attention.startswith("flash")),
+    Rule("sequence_cp", "cp (twice, for causal balance) must divide the sequence", ("cp",), f"{ARGS}, seq % (2 cp)", _sequence_cp),
+    Rule("pipeline", "this stack has no pipelines", ("pp",), "the stack's own documentation",
+         lambda job, plan: (plan.pp == 1) | (job.stack.pipeline_zero_most >= 0)),
+    Rule("tied", "this stack cannot tie embedding and head across a pipeline", ("pp",), "torchtitan: tying not with PP",
+         lambda job, plan: (plan.pp == 1) | job.stack.tied_pipeline | (not job.model.tied)),
+    Rule("layers", "pp must not exceed the layers", ("pp",), f"{ARGS}", lambda job, plan: plan.pp <= job.model.layers),
+    Rule("moe_stack", "this stack trains no mixtures of experts", ("tp",), "the stack's own documentation",
+         lambda job, plan: (plan.tp > 0) & (job.stack.expert_parallel or not job.model.experts)),
+    Rule("experts", "ep must divide the routed experts, and is 1 for a dense model", ("ep",),
+         f"{ARGS}; megatron/core/transformer/moe/moe_layer.py",
+         lambda job, plan: (plan.ep == 1) if not job.model.experts else job.model.experts % plan.ep == 0),
+    Rule("expert_world", "ep x etp must divide tp x cp x dp, the ranks of a stage", ("tp", "cp", "dp", "ep"),
+         "megatron/core/parallel_state.py, expert parallel groups", lambda job, plan: (plan.tp * plan.cp * plan.dp) % plan.ep == 0),
+    Rule("expert_world", "ep x etp must divide tp x cp x dp, the ranks of a stage", ("tp", "cp", "dp", "ep", "etp"),
+         "megatron/core/parallel_state.py, expert parallel groups", _expert_world),
+    Rule("expert_tensor", "this stack divides no expert over so many ranks", ("tp", "etp"),
+         "torchtitan distributed/parallel_dims.py; the stack's own documentation", _expert_tensor),
+    Rule("expert_ffn", "etp must divide the width of an expert, and is 1 for a dense model", ("etp",), "Shoeybi et al. 2019, Section 3",
+         lambda job, plan: (job.model.expert_ffn % plan.etp == 0) if job.model.experts else plan.etp == 1),
+    Rule("expert_bias", "experts with biases lie whole on a rank: etp must be 1", ("etp",),
+         "megatron/core/transformer/transformer_config.py", lambda job, plan: (plan.etp == 1) | (not job.model.bias)),
+    Rule("schedule_stack", "this stack has no such pipeline schedule", ("schedule",), "the stack's own documentation", _schedule_stack),
+    Rule("schedule_stages", "zero-bubble schedules need a pipeline: ZB-V and DualPipeV with two virtual stages a rank, others with one",
+         ("pp", "schedule", "vpp"), "torch 2.13.0 distributed/pipelining/schedules.py: V schedules hold two stages", _schedule_stages),
+    Rule("dual_batches", "DualPipeV needs as many micro-batches as stages, 2 x pp", ("pp", "schedule", "dp", "micro_batch"),
+         "torch 2.13.0 distributed/pipelining/schedules.py; DualPipe dualpipe/dualpipev.py", _dual_batches),
+    Rule("interleaving", "virtual stages need a pipeline, and a stack that interleaves", ("pp", "schedule", "vpp"),
+         f"{ARGS}, vpp needs pp > 1", lambda job, plan: (plan.vpp == 1) | ((plan.pp > 1) & (job.stack.interleaved | in_v(plan)))),
+    Rule("stages", "pp x vpp must divide the layers, or the layers with embedding and head where the stack counts those",
+         ("pp", "schedule", "vpp"),
+         "megatron/core/transformer/transformer_block.py; torchtitan distributed/pipeline_parallel.py", _stages),
+    Rule("batch", "dp x micro-batch must divide the global batch", ("dp", "micro_batch"), "megatron/core/num_microbatches_calculator.py",
+         lambda job, plan: job.global_batch % (plan.dp * plan.micro_batch) == 0),
+    Rule("pipeline_batches", "this stack fills a pipeline with at least pp - 1 micro-batches, or with whole multiples of pp",
+         ("pp", "dp", "micro_batch"), "nanotron parallel/pipeline_parallel/engine.py; MaxText configs/types.py", _pipeline_batches),
+    Rule("groups", "interleaving needs micro-batches in whole groups of pp, or in equal rounds where the stack asks no more",
+         ("pp", "schedule", "vpp", "dp", "micro_batch"),
+         "megatron/core/pipeline_parallel/schedules.py; torch 2.13.0 distributed/pipelining/schedules.py", _groups),
+    Rule("sp_alone", "sequence parallelism needs tp above 1", ("tp", "sequence_parallel"), f"{ARGS}",
+         lambda job, plan: (plan.sequence_parallel == 0) | (plan.tp > 1)),
+    Rule("sp_stack", "this stack fixes sequence parallelism", ("tp", "sequence_parallel"), "the stack's own documentation", _sp_wanted),
+    Rule("expert_sp", "with experts this stack takes tensor parallelism under sequence parallelism alone", ("tp", "sequence_parallel"),
+         "megatron/core/transformer/moe/moe_layer.py, forward",
+         lambda job, plan: (plan.tp == 1) | (plan.sequence_parallel == 1) | (not (job.model.experts and job.stack.expert_needs_sp))),
+    Rule("sequence_sp", "tp x cp must divide the sequence under sequence parallelism", ("tp", "cp", "sequence_parallel"),
+         "Korthikanti et al. 2022, Section 4.2.2", _sequence_sp),
+    Rule("first", "this stack cannot recompute the first N layers alone", ("recompute",), "the stack's own documentation",
+         lambda job, plan: (plan.recompute != 3) | job.stack.first_recompute),
+    Rule("first_layers", "the first N layers must be fewer than a virtual stage holds", ("pp", "vpp", "recompute", "recompute_layers"),
+         f"{ARGS}, --recompute-num-layers",
+         lambda job, plan: np.where(plan.recompute == 3, (plan.recompute_layers >= 1) & (plan.recompute_layers < chunk_layers(job, plan)),
+                                    plan.recompute_layers == 0)),
+    Rule("zero_known", "this stack does not have this ZeRO stage beside these degrees", ("tp", "pp", "dp", "cp", "zero"),
+         "the stack's own documentation; torchtitan distributed/parallel_dims.py", _zero_known),
+    Rule("zero_alone", "sharding needs more than one data or context parallel rank", ("dp", "cp", "zero"), "nothing to shard over",
+         lambda job, plan: (plan.zero == 0) | (plan.dp * plan.cp > 1)),
+    Rule("zero_pipeline", "this stack does not run so high a ZeRO stage in a pipeline", ("pp", "zero"),
+         "DeepSpeed runtime/pipe/engine.py; Megatron-LM docs, Megatron-FSDP: integrated with TP, CP, EP",
+         lambda job, plan: (plan.pp == 1) | (plan.zero <= max(job.stack.pipeline_zero_most, 0))),
+    Rule("hsdp_stack", "this stack does not replicate sharded groups", ("zero", "dp_replicate"), "the stack's own documentation",
+         lambda job, plan: (plan.zero == 0) | (plan.dp_replicate == 1) | job.stack.hsdp),
+    Rule("hsdp_zero", "replicated groups need ZeRO-2 or 3, with DeepSpeed ZeRO-3", ("zero", "dp_replicate"),
+         "torchtitan distributed/parallel_dims.py; DeepSpeed runtime/zero/config.py, zero_hpz_partition_size",
+         lambda job, plan: (plan.zero == 0) | (plan.zero >= job.stack.hsdp_least) | (plan.dp_replicate == 1)),
+    Rule("hsdp_shard", "dp_replicate must divide dp and leave at least two ranks to shard over", ("dp", "zero", "dp_replicate"),
+         "torchtitan distributed/parallel_dims.py",
+         _shards_left),
+    Rule("expert_shard", "ep x etp must divide the ranks of a sharded group, dp_shard x cp x tp, in MaxText dp_shard",
+         ("tp", "cp", "dp", "ep", "etp", "zero", "dp_replicate"),
+         "torchtitan distributed/parallel_dims.py; MaxText configs/types.py", _expert_shard),
+    Rule("expert_zero", "this stack does not shard experts with so high a ZeRO stage", ("ep", "zero"),
+         "DeepSpeed moe/layer.py: native mixtures of experts not with ZeRO-3",
+         lambda job, plan: (plan.zero <= job.stack.expert_zero_most) | (not job.model.experts)),
+)  # fmt: skip
+SENTENCES = {rule.key: rule.sentence for rule in RULES} | {
+    "bounds": "a degree lies outside the bounds you set",
+    "states": "weights, gradients and optimizer states alone are more than the memory of a GPU",
+    "activations": "one micro-batch needs more than the memory the smallest states leave, whatever is recomputed",
+}

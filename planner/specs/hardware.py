@@ -1,0 +1,121 @@
+"""What a plan runs on: Gemm, Gpu and Cluster. Frozen, validated, in base units.
+
+Every class checks itself when made and raises FieldError naming the field. Nothing here needs numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from planner.errors import FieldError
+from planner.specs.validate import checked
+
+GIB = float(2**30)
+CACHED = 2.0  # times the memory's bandwidth that operands of products come at where caches hold some: 1.7 measured at most (A100)
+ROUNDED = 1.0001  # files hold five digits
+LARGEST_GPUS = 10_000_000
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """Time of one matrix product: t0 + ([2(m+dm)(n+dn)(k+dk)/P]^4 + [bytes/B]^4)^(1/4), P times the share that training reaches."""
+
+    overhead_s: float  # t0: launch and ramp
+    flops_s: float  # P: the plateau it nears on large shapes
+    pad_m: float
+    pad_n: float
+    pad_k: float
+    bytes_s: float  # B: what it moves where memory bounds it, from caches too
+    training: float = 1.0  # share of P that training runs reach: power and clocks, kernels between
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        checked(self, {
+            "overhead_s": (0, 1), "flops_s": (1e6, 1e21), "pad_m": (0, 1e6), "pad_n": (0, 1e6), "pad_k": (0, 1e6), "bytes_s": (1e6, 1e30),
+            "training": (0.01, 1),
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One accelerator as the framework sees it (of an MI250X, one of its two dies)."""
+
+    name: str
+    vendor: str
+    arch: str
+    flops_bf16: float  # dense FLOP/s
+    flops_fp8: float  # 0: none
+    memory_bytes: float  # what the driver offers, not the label
+    hbm_bytes_s: float
+    link_bytes_s: float  # scale-up link, one way
+    link_domain: int  # GPUs within one scale-up domain as sold
+    nic_bytes_s: float  # scale-out, one way, a GPU, as the common node has it
+    pcie_bytes_s: float  # to the host, one way
+    gemm: Gemm
+    flash_fraction: float  # flash attention's rate as a fraction of the GEMM plateau
+    flash3_fraction: float = 0.0  # the same of kernels written for this very GPU (FlashAttention-3, cuDNN); 0: as flash_fraction
+    flops_fp4: float = 0.0  # 0: none
+    narrow_fraction: float = 0.9  # of the nominal gain of 8 or 4 bits over 16 that products reach
+    board_w: float = 0.0  # power of its board at most, as sold; 0: not told
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        checked(self, {
+            "flops_bf16": (1e9, 1e20), "flops_fp8": (0, 1e22), "flops_fp4": (0, 1e22), "memory_bytes": (GIB / 4, 2**50),
+            "hbm_bytes_s": (1e8, 1e16),
+            "link_bytes_s": (1e6, 1e15), "link_domain": (1, 65_536), "nic_bytes_s": (1e5, 1e15), "pcie_bytes_s": (1e6, 1e15),
+            "flash_fraction": (0.01, 1.0), "narrow_fraction": (0.1, 1.3), "flash3_fraction": (0, 1.0), "board_w": (0, 1e6),
+        })  # fmt: skip
+
+    def believable(self) -> Gpu:
+        """Itself; FieldError where its products would run above its peak, or take operands faster than caches let memory give them."""
+        rate, peak = self.gemm.training * self.gemm.flops_s / 1e12, self.flops_bf16 / 1e12
+        if rate > ROUNDED * peak:
+            told = f"[gemm] gives products {rate:,.5g} TFLOP/s (tflops x training_factor), above the peak of {peak:,.5g} (tflops_bf16)"
+            raise FieldError("gemm", f"{told}; lower the one or raise the other")
+        moved, bandwidth = self.gemm.bytes_s / 1e12, self.hbm_bytes_s / 1e12
+        if moved > ROUNDED * CACHED * bandwidth:
+            told = f"[gemm] tb_s must be no more than {CACHED:g} times the memory bandwidth, {CACHED * bandwidth:,.5g} TB/s here"
+            raise FieldError("gemm", f"{told}, not {moved:,.5g}")
+        return self
+
+    def units(self, precision: str) -> float:
+        """Dense peak of the units that multiply numbers of this precision, 0 if there are none; FLOP/s."""
+        return {"fp8": self.flops_fp8, "fp4": self.flops_fp4}.get(precision, self.flops_bf16)
+
+    def peak(self, precision: str) -> float:
+        """Dense peak of the fastest units that a job of this precision uses: in 8 or 4 bits bf16's too, for attention; FLOP/s."""
+        return max(self.flops_bf16, self.units(precision))
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """GPUs on nodes and the links between them. A group of ranks sits inside a scale-up domain, or crosses it."""
+
+    name: str
+    gpu: Gpu
+    gpus: int  # the world size
+    gpus_per_node: int
+    link_domain: int  # GPUs that reach each other over the scale-up link
+    link_bytes_s: float
+    nic_bytes_s: float  # one way, a GPU
+    host_memory_bytes: float = 2 * 2**40  # a node
+    measured_reduce_bytes_s: float = 0.0  # bus bandwidth of an all-reduce over all GPUs, as measured there; 0: not measured
+    measured_gather_bytes_s: float = 0.0  # the same of an all-gather
+    pace: float = 1.0  # time of the device's work here over what the GPU's constants give
+    host_pace: float = 1.0  # time of the host's work here over what the stack's constants give
+    calibrated_runs: int = 0  # measured runs that links and paces were calibrated on; 0: none
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        checked(self, {
+            "gpus": (1, LARGEST_GPUS), "gpus_per_node": (1, 65_536), "link_domain": (1, 65_536),
+            "link_bytes_s": (1e6, 1e15), "nic_bytes_s": (1e5, 1e15), "host_memory_bytes": (GIB, 2**60),
+            "measured_reduce_bytes_s": (0, 1e15), "measured_gather_bytes_s": (0, 1e15), "pace": (0.05, 20), "host_pace": (0.05, 20),
+            "calibrated_runs": (0, 1_000_000),
+        })  # fmt: skip
+
+    @property
+    def calibration(self) -> str:
+        """What a person is told of it; empty where nothing was calibrated."""
+        return f"calibrated on {self.calibrated_runs:,} run{'s' * (self.calibrated_runs != 1)}" if self.calibrated_runs else ""

@@ -1,0 +1,138 @@
+"""Plan: one plan, or equal-length columns of plans."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from planner.errors import FieldError
+from planner.plaintext import named, quoted
+from planner.specs.hardware import LARGEST_GPUS
+from planner.specs.job import RANGE, RECOMPUTES, SCHEDULES
+
+Column = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The degrees and choices of one plan (whole numbers), or of many (columns of equal length).
+
+    `dp` counts replicas of the model's data; `dp_shard` x `dp_replicate` = dp. Experts lie on `ep` x `etp` of the tp x cp x dp ranks
+    of a stage. `recompute` is an index into specs.RECOMPUTES, `recompute_layers` the layers recomputed in each virtual stage when it
+    is `first`; `schedule` is an index into specs.SCHEDULES.
+    """
+
+    tp: Any = 1
+    pp: Any = 1
+    vpp: Any = 1
+    cp: Any = 1
+    dp: Any = 1
+    ep: Any = 1
+    etp: Any = 1
+    dp_shard: Any = 1
+    dp_replicate: Any = 1
+    zero: Any = 0
+    sequence_parallel: Any = 0
+    micro_batch: Any = 1
+    recompute: Any = 0
+    recompute_layers: Any = 0
+    schedule: Any = 0
+
+    def __len__(self) -> int:
+        return len(self.tp)
+
+    def take(self, rows: Any) -> Plan:
+        """The plans at these rows, as columns (or one plan for one row)."""
+        return Plan(**{k: v[rows] for k, v in columns_of(self).items()})
+
+    def one(self, row: int) -> Plan:
+        """One row as a plan of plain whole numbers."""
+        return Plan(**{k: int(v[row]) for k, v in columns_of(self).items()})
+
+    def rows(self) -> Iterator[Plan]:
+        """Each row as a plan of its own."""
+        return (self.one(i) for i in range(len(self)))
+
+    def column(self) -> Plan:
+        """One plan as columns of length one."""
+        return Plan(**{k: np.array([v]) for k, v in columns_of(self).items()})
+
+    def with_(self, **changes: Any) -> Plan:
+        """The same with some fields changed."""
+        return replace(self, **changes)
+
+    def named(self) -> dict[str, Any]:
+        """One plan as a mapping of plain values, recompute by its name."""
+        values = {k: int(v) for k, v in columns_of(self).items()}
+        names = {axis: choices[values[axis]] for axis, choices in NAMED.items()}
+        return values | names | {"sequence_parallel": bool(values["sequence_parallel"])}
+
+
+FIELDS = tuple(f.name for f in fields(Plan))
+NAMED = {"recompute": RECOMPUTES, "schedule": SCHEDULES}  # axes of named choices, held as the index of the choice
+FROM_ZERO = tuple(name for name, (least, _) in RANGE.items() if not least)  # other fields are at least 1
+
+
+def columns_of(plan: Plan) -> dict[str, Any]:
+    """The fields of a plan by name."""
+    return {name: getattr(plan, name) for name in FIELDS}
+
+
+def from_named(values: Mapping[str, Any], where: str = "plan") -> Plan:
+    """A plan from the mapping `named` gives; FieldError on a missing, unknown or impossible value."""
+    values = dict(values)
+    unknown = sorted(set(values) - set(FIELDS))
+    if unknown:
+        raise FieldError(unknown[0], f"a plan has no field '{named(unknown[0])}'; its fields are {', '.join(FIELDS)}", where=where)
+    for axis, choices in NAMED.items():
+        name = values.get(axis, choices[0])
+        if name not in choices:
+            raise FieldError(axis, f"{axis} must be one of {', '.join(choices)}, not {quoted(name)}", where=where)
+        values[axis] = choices.index(name)
+    for key, value in values.items():
+        least, most = RANGE.get(key, (1, LARGEST_GPUS))
+        yes_no = key == "sequence_parallel"
+        if not isinstance(value, int) or (isinstance(value, bool) and not yes_no) or not least <= value <= most:
+            wanted = "true or false" if yes_no else f"a whole number from {least} to {most:,}"
+            raise FieldError(key, f"{key} must be {wanted}, not {quoted(value)}", where=where)
+    return Plan(**{k: int(v) for k, v in values.items()})
+
+
+TABLE = 1 << 20  # codes below this are looked up in a table rather than sorted
+
+
+def distinct(plan: Plan, names: Sequence[str]) -> tuple[Plan, Column]:
+    """The distinct combinations of some fields, and for each row which of them it has.
+
+    Terms that depend on a few axes are worked out once for each combination and gathered. Fields not named stand at their
+    defaults in the small plan. Whole numbers from 0; linear in the rows while the distinct combinations are few.
+    """
+    code: Column = np.zeros(len(plan), np.int64)
+    size = 1
+    first: Column = np.zeros(1, np.int64)  # a row that has each combination
+    for name in names:
+        values, count = _compact(getattr(plan, name))[:2]
+        if size * count > TABLE:
+            code, size, first = _compact(code)
+        code = code * count + values
+        size *= count
+    code, size, first = _compact(code)
+    return Plan(**{name: getattr(plan, name)[first] for name in names}), code
+
+
+def _compact(values: Column) -> tuple[Column, int, Column]:
+    """Whole numbers renumbered from 0 without gaps, in order; how many there are; and a row that has each."""
+    size = int(values.max()) + 1 if len(values) else 0
+    if size > TABLE:
+        _, rows, inverse = np.unique(values, return_index=True, return_inverse=True)
+        return inverse, len(rows), rows
+    row = np.full(size, -1, np.int64)
+    row[values] = np.arange(len(values))
+    found = np.flatnonzero(row >= 0)
+    number = np.empty(size, np.int64)
+    number[found] = np.arange(len(found))
+    return number[values], len(found), row[found]

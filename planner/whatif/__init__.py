@@ -1,0 +1,1 @@
+"""Questions about plans: comparison, why not, scaling, sensitivity, other clusters, Pareto front, deadlines."""

@@ -1,0 +1,87 @@
+"""The inputs that a sensitivity changes, and how: rates by any factor, counts to the next value that is allowed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from planner.document.fields import BY_KEY
+from planner.document.inputs import Inputs, node_size, resolve, shown
+from planner.specs.job import Job
+from planner.specs.plan import Plan
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input: its name, what it is called, the fields that change together, and what it is to the job.
+
+    kind: rate (any number), count (doubled or halved), batch and sequence (to the next allowed value). A scale-up domain that is the node
+    grows with it.
+    """
+
+    key: str
+    label: str
+    fields: tuple[str, ...]
+    kind: str = "rate"
+    offload: bool = False  # counts where the optimizer's states are offloaded alone
+
+    @property
+    def unit(self) -> str:
+        """The unit of its values."""
+        return BY_KEY[self.fields[0]].unit or ("GPUs" if self.kind == "count" else "")
+
+
+INPUTS = (
+    Input("peak", "peak rate", ("tflops_bf16", "tflops_fp8")),
+    Input("hbm", "HBM bandwidth", ("hbm_gb_s",)),
+    Input("memory", "memory size", ("memory_gib",)),
+    Input("link", "scale-up link", ("link_gb_s",)),
+    Input("nic", "NIC", ("nic_gbit_s",)),
+    Input("node", "node size", ("gpus_per_node", "link_domain"), "count"),
+    Input("domain", "link domain", ("link_domain",), "count"),
+    Input("batch", "global batch", ("global_batch",), "batch"),
+    Input("sequence", "sequence", ("sequence",), "sequence"),
+    Input("pcie", "PCIe", ("pcie_gb_s",), offload=True),
+    Input("host", "host memory", ("host_memory_gib",), offload=True),
+)
+
+
+def values_of(inputs: Inputs, one: Input) -> dict[str, float]:
+    """What the fields of an input stand at, in their own units; those that are none or nothing are left out."""
+    values = {key: float(value) for key in one.fields if isinstance(value := shown(inputs)[key][0], int | float) and value}
+    if one.key == "node":
+        values["gpus_per_node"] = float(node_size(inputs))
+        if values["link_domain"] != values["gpus_per_node"]:
+            del values["link_domain"]
+    return values
+
+
+def candidates(one: Input, before: float, factor: float, plan: Plan) -> Iterator[float]:
+    """Values to try, the one that was asked for first where it is allowed: the first with which the plan stays valid is taken."""
+    wanted, stepped = before * factor, before * 2 if factor > 1 else max(1.0, before // 2)
+    if one.kind == "rate":
+        yield wanted
+        return
+    if one.kind != "count":
+        if wanted == int(wanted):
+            yield wanted
+        for unit in units(one, int(before), plan):
+            rounded = float((math.ceil if factor > 1 else math.floor)(wanted / unit) * unit)
+            if rounded >= 1 and rounded != before:
+                yield rounded
+    yield stepped
+
+
+def units(one: Input, before: int, plan: Plan) -> tuple[int, int]:
+    """What a batch must be a multiple of with this plan, or in whole rounds of its pipeline; a sequence in eighths, or for its ranks."""
+    if one.kind == "batch":
+        return plan.dp * plan.micro_batch, plan.dp * plan.micro_batch * plan.pp
+    power, eighth = before & -before, 2 ** max(0, before.bit_length() - 4)  # the largest powers of two that divide it, and an eighth of it
+    return min(power, eighth), 2 * plan.cp * plan.tp
+
+
+def made(inputs: Inputs, one: Input, values: dict[str, float], factor: float) -> Job:
+    """The job with one input changed; errors of its fields."""
+    new = {key: round(value * factor) if BY_KEY[key].kind == "int" else value * factor for key, value in values.items()}
+    return resolve(inputs.with_all(new))

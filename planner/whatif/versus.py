@@ -1,0 +1,154 @@
+"""What if: the same job on two clusters, the best plan on each, and what of the step makes the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from planner.document.inputs import Inputs, resolve
+from planner.document.space import Space
+from planner.formula.trace import Step, formula, tracing
+from planner.report.best import Cancel, Found, Nothing, best
+from planner.report.columns import write_figure
+from planner.report.explain import headlines
+from planner.report.wording import STEP
+from planner.specs.hardware import GIB, Cluster
+from planner.specs.job import Job
+
+ALIKE = 0.01  # of the step: less is said to be no difference
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of a cluster: what it is called, its unit, and its value of one GPU or of the cluster."""
+
+    label: str
+    unit: str
+    value: Callable[[Job], float]
+
+
+FIGURES = (
+    Figure("GPUs", "", lambda job: job.cluster.gpus),
+    Figure("GPUs a node", "", lambda job: job.cluster.gpus_per_node),
+    Figure("link domain", "GPUs", lambda job: job.cluster.link_domain),
+    Figure("peak rate", "TFLOP/s", lambda job: peak(job) / 1e12),
+    Figure("HBM", "GB/s", lambda job: job.cluster.gpu.hbm_bytes_s / 1e9),
+    Figure("memory", "GiB", lambda job: job.cluster.gpu.memory_bytes / GIB),
+    Figure("scale-up link", "GB/s", lambda job: job.cluster.link_bytes_s / 1e9),
+    Figure("NIC", "Gb/s", lambda job: job.cluster.nic_bytes_s / 1.25e8),
+)
+IN_ALL: Mapping[str, tuple[str, Callable[[Cluster, Job], float]]] = {  # what a part of the step runs at, all GPUs together
+    "compute": ("peak rate", lambda cluster, job: cluster.gpus * peak(job)),
+    "recompute": ("peak rate", lambda cluster, job: cluster.gpus * peak(job)),
+    "optimizer": ("memory bandwidth", lambda cluster, job: cluster.gpus * cluster.gpu.hbm_bytes_s),
+    **dict.fromkeys(("tp", "cp", "ep"), ("scale-up bandwidth", lambda cluster, job: cluster.gpus * cluster.link_bytes_s)),
+    **dict.fromkeys(("dp", "pp"), ("network bandwidth", lambda cluster, job: cluster.gpus * cluster.nic_bytes_s)),
+}
+
+
+def peak(job: Job) -> float:
+    """The dense rate of a GPU in the job's precision; FLOP/s."""
+    return job.cluster.gpu.units(job.precision)
+
+
+@formula("t_step", "tmplan", "of the same batch on the other cluster")
+def other_seconds(step_seconds: Any) -> Any:
+    """One optimizer step on the other cluster; seconds."""
+    return step_seconds * 1.0
+
+
+@formula("t_step / t_other", "tmplan", "the same batch on both")
+def speed_up(step_seconds: Any, other_seconds: Any) -> Any:
+    """How many times as fast the other cluster trains; ratio."""
+    return step_seconds / other_seconds
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The job on the cluster of the document and on another: the jobs, and the best plan of each or why there is none."""
+
+    here: Job
+    there: Job
+    ours: Found | Nothing
+    theirs: Found | Nothing
+
+    @property
+    def both(self) -> tuple[Found, Found] | None:
+        """The two plans, where there are two."""
+        return (self.ours, self.theirs) if isinstance(self.ours, Found) and isinstance(self.theirs, Found) else None
+
+    def names(self) -> tuple[str, str]:
+        """What the clusters are called: by name, where they are of different size by their GPUs too."""
+        here, there = self.here.cluster, self.there.cluster
+        if here.gpus != there.gpus:
+            return f"{here.name} x{here.gpus:,}", f"{there.name} x{there.gpus:,}"
+        return here.name, there.name if there.name != here.name else f"{there.name} changed"
+
+    def figures(self) -> list[tuple[Figure, float, float]]:
+        """What of the clusters differs, and the number of GPUs."""
+        told = [(figure, float(figure.value(self.here)), float(figure.value(self.there))) for figure in FIGURES]
+        return [row for row in told if row[0].label == "GPUs" or row[1] != row[2]]
+
+    def parts(self) -> list[tuple[str, float, float]]:
+        """Parts of the step that either plan has, in seconds on each cluster, those that differ most first."""
+        if self.both is None:
+            return []
+        ours, theirs = (found.parts for found in self.both)
+        rows = [(name, ours.get(name, 0.0), theirs.get(name, 0.0)) for name in STEP if ours.get(name) or theirs.get(name)]
+        return sorted(rows, key=lambda row: -abs(row[2] - row[1]))
+
+    def gain(self) -> float:
+        """How many times as fast the other cluster trains."""
+        assert self.both is not None
+        return float(speed_up(self.both[0].step, other_seconds(self.both[1].step)))
+
+    def verdict(self) -> str:
+        """Which is faster, by how much, and the part that makes the difference, in a sentence or two."""
+        here, there = self.names()
+        if self.both is None:
+            return " ".join(
+                f"On {name}: {found.why}" for name, found in ((here, self.ours), (there, self.theirs)) if isinstance(found, Nothing)
+            )
+        ours, theirs = self.both
+        if abs(self.gain() - 1) < ALIKE:
+            return (
+                f"{here} and {there} take the same time to within {ALIKE:.0%}: {write_figure(ours.step)} and {write_figure(theirs.step)} s."
+            )
+        faster, slower = (there, here) if theirs.step < ours.step else (here, there)
+        quick, slow = sorted((ours.step, theirs.step))
+        start = f"{faster} trains {slow / quick:.3g} times as fast as {slower}: {write_figure(quick)} s a step, not {write_figure(slow)}."
+        told = f"{start} {self._reason(theirs.step < ours.step, slow - quick)}"
+        if self.here.cluster.gpus == self.there.cluster.gpus:
+            return told
+        return f"{told} A GPU of {there} trains {theirs.rate / ours.rate:.3g} times as many tokens a second as one of {here}."
+
+    def _reason(self, there_is_faster: bool, saved: float) -> str:
+        """The part of which the faster cluster saves most, and what it has more of."""
+        sign = 1 if there_is_faster else -1
+        name, ours, theirs = max(self.parts(), key=lambda row: sign * (row[1] - row[2]))
+        part = sign * (ours - theirs)
+        clause = f"Between them lie {saved:.3g} s; {STEP[name]} alone makes {part:.3g}"
+        if name in IN_ALL:
+            what, of = IN_ALL[name]
+            fast, slow = (self.there, self.here) if there_is_faster else (self.here, self.there)
+            ratio = of(fast.cluster, fast) / of(slow.cluster, slow)
+            if ratio > 1 + ALIKE:
+                clause += f"; it has {ratio:.3g} times the {what}, all GPUs together"
+        return f"{clause}."
+
+
+def versus(inputs: Inputs, space: Space, other: Inputs, cancelled: Cancel = None) -> Pair:
+    """The job of some inputs on their cluster and on that of others, each planned within the same space; Cancelled as search."""
+    here, there = resolve(inputs), resolve(other)
+    return Pair(here, there, best(here, space, cancelled), best(there, space, cancelled))
+
+
+def explain(pair: Pair) -> dict[str, Step]:
+    """The trees of both steps and of how many times as fast the other cluster trains; of a side without a plan there is none."""
+    found = {"step": pair.ours, "other_step": pair.theirs}
+    trees = {name: headlines(side.job, side.plan)["step"] for name, side in found.items() if isinstance(side, Found)}
+    if len(trees) == len(found):
+        with tracing() as trace:
+            trees["speed_up"] = trace.of(speed_up(trace.held(trees["step"]), other_seconds(trace.held(trees["other_step"]))))
+    return trees

@@ -1,0 +1,60 @@
+"""Files of measured steps the tests share: made by the planner itself, on a cluster that differs by known factors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from planner import presets
+from planner.calibration import own_steps as measured
+from planner.calibration.calibrate import FACTORS, predicted
+from planner.calibration.own_steps import Measured
+from planner.presets import ClusterPreset
+from planner.specs.hardware import Gpu
+
+# Llama 3.1 8B on H100, all that matters told.
+ROW = {
+    "framework": "megatron-core", "layers": "32", "hidden": "4096", "heads": "32", "kv_heads": "8", "head_dim": "128", "ffn": "14336",
+    "gated": "1", "vocab": "128256", "tied": "0", "seq": "8192", "gpu": "h100-sxm", "gpus": "8", "gpus_per_node": "8", "tp": "1",
+    "pp": "1", "cp": "1", "vpp": "1", "zero": "1", "sequence_parallel": "0", "micro_batch": "1", "global_batch": "64",
+    "recompute": "full", "dtype": "bf16", "attention": "flash-2", "step_s": "1",
+}  # fmt: skip
+SHAPES: tuple[Mapping[str, str], ...] = (
+    {}, {"tp": "4", "sequence_parallel": "1"}, {"tp": "8", "sequence_parallel": "1", "seq": "1024"}, {"seq": "256", "micro_batch": "4"},
+    {"gpus": "32", "global_batch": "32"}, {"gpus": "32", "tp": "8", "sequence_parallel": "1"}, {"seq": "256", "gpus": "16"},
+    {"tp": "2", "sequence_parallel": "1", "seq": "512"}, {"gpus": "64", "seq": "1024"},
+)  # fmt: skip
+
+
+def rows(*changes: Mapping[str, str]) -> list[dict[str, str]]:
+    """The row, changed in each of these ways."""
+    return [ROW | {"id": f"run-{i}"} | dict(change) for i, change in enumerate(changes)]
+
+
+def read(found: Sequence[Mapping[str, str]], where: str = "mine.csv") -> Measured:
+    """Rows as a file of them would be read."""
+    return measured.measured(list(enumerate(found, 2)), where)
+
+
+def stepped(found: Sequence[Mapping[str, str]], factors: Mapping[str, float]) -> list[dict[str, str]]:
+    """The rows with the steps they take where the cluster differs from what its preset says by these factors."""
+    data = read(found)
+    shape, gpu = base(data)
+    runs = measured.runs_on(data, shape, gpu)
+    seconds = np.empty(len(found))
+    seconds[runs.rows] = predicted(runs, np.log([factors.get(name, 1.0) for name in FACTORS]))
+    return [{**row, "step_s": repr(float(step))} for row, step in zip(found, seconds, strict=True)]
+
+
+def base(data: Measured, cluster: str | None = None) -> tuple[ClusterPreset, Gpu]:
+    """The cluster that rows begin with, and its GPU."""
+    return measured.base(data, cluster), presets.gpu(data.gpu)
+
+
+def write(path: Path, found: Sequence[Mapping[str, str]]) -> str:
+    """A CSV file of rows."""
+    columns = list(dict.fromkeys(column for row in found for column in row))
+    path.write_text("\n".join([",".join(columns), *(",".join(row.get(column, "") for column in columns) for row in found)]) + "\n")
+    return str(path)

@@ -1,0 +1,141 @@
+"""Fitting constants to runs, dropping terms, and writing constants back."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from planner import presets
+from planner.calibration import ablation
+from planner.calibration import fit as fitting
+from planner.calibration import write_back as writeback
+from planner.calibration.fit import Parameter
+from planner.calibration.fitted_parameters import PARAMETERS
+from tests.planner.runs.test_configure import row
+
+ELEMENTWISE = Parameter("stack", ("torchtitan",), "elementwise", 3.0, 0.5, 6.0)
+TRAINING = Parameter("gpu", ("hopper",), "gemm.training", 0.82, 0.5, 1.0)
+HOST = Parameter("stack", ("nanotron",), "host_layer_s", 1e-3, 1e-5, 1e-1)
+
+
+def made_rows() -> list[dict[str, str]]:
+    """Twelve layouts of one model, without times."""
+    layouts = [(tp, mb, seq) for tp in (1, 2, 4) for mb in (1, 2) for seq in (2048, 8192)]
+    return [
+        row(
+            id=str(i),
+            group="made",
+            sweep="s",
+            tp=str(tp),
+            dp=str(16 // tp),
+            micro_batch=str(mb),
+            seq=str(seq),
+            quality_speed="A",
+            step_s="1",
+        )
+        for i, (tp, mb, seq) in enumerate(layouts)
+    ]
+
+
+def with_times(values: dict[Parameter, float]) -> list[dict[str, str]]:
+    """The rows with the times that these constants give."""
+    rows = made_rows()
+    data = fitting.runs(rows)
+    seconds = fitting.predicted(data, values)
+    for place, second in zip(data.rows, seconds, strict=True):
+        rows[int(place)]["step_s"] = repr(float(second))
+    return rows
+
+
+def test_constants_that_made_the_times_are_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fit to times made with known constants ends at these constants and at no error, if their starts do not hold them back."""
+    monkeypatch.setattr(fitting, "PRIOR", 1e-4)
+    truth = {ELEMENTWISE: 3.3, TRAINING: 0.8}
+    rows = with_times(truth)
+    data = fitting.runs(rows)
+    found = fitting.fit(data, [ELEMENTWISE, TRAINING, HOST], rounds=20)
+    assert HOST not in found  # no run depends on it
+    assert found[ELEMENTWISE] == pytest.approx(3.3, rel=0.03)
+    assert found[TRAINING] == pytest.approx(0.8, rel=0.01)
+    assert ablation.scored(rows, data, fitting.predicted(data, found)).time_mape == pytest.approx(0, abs=0.3)
+
+
+def test_a_constant_that_few_runs_speak_of_stays_near_its_start() -> None:
+    """The more a fit is held back, the nearer a constant ends to its start."""
+    data = fitting.runs(with_times({ELEMENTWISE: 4.5}))
+    near, far = (
+        abs(fitting.fit(data, [replace(ELEMENTWISE, start=start)])[replace(ELEMENTWISE, start=start)] - 4.5) for start in (4.4, 1.5)
+    )
+    assert near < far
+
+
+def test_a_constant_touches_only_the_runs_that_have_it() -> None:
+    """Evaluating anew only the batches a constant touches gives what evaluating all gives."""
+    rows = with_times({})
+    rows += [row(id="n", group="other", framework="nanotron", zero="1", step_s="1")]
+    data = fitting.runs(rows)
+    base = fitting.predicted(data, {})
+    touched = [ELEMENTWISE.of(b.job) is not None for b in data.batches]
+    assert 0 < sum(touched) < len(touched)
+    part = fitting.predicted(data, {ELEMENTWISE: 4.0}, touched, base)
+    assert part == pytest.approx(fitting.predicted(data, {ELEMENTWISE: 4.0}))
+    assert data.without("other").measured.tolist() == data.measured[data.group == "made"].tolist()
+
+
+def test_what_a_runs_note_says_is_stronger_than_a_fitted_constant() -> None:
+    """A run told to have fused norms keeps them fused whatever the constant of its stack is."""
+    norms = Parameter("stack", ("aleph-alpha",), "norm_traffic", 8.0, 1.0, 20.0)
+    own = {"framework": "Aleph Alpha", "zero": "1", "step_s": "1", "group": "g"}
+    rows = [row(id="a", **own), row(id="b", note="kernels: fused RMSNorm", **own)]
+    data = fitting.runs(rows)
+    before, after = (fitting.predicted(data, {norms: value}) for value in (8.0, 20.0))
+    place = {int(r): i for i, r in enumerate(data.rows)}
+    assert after[place[0]] > before[place[0]]
+    assert after[place[1]] == before[place[1]]
+
+
+def test_dropping_a_term_takes_its_time_and_puts_it_back() -> None:
+    """Without attention a step is shorter, and afterwards the model is what it was."""
+    data = fitting.runs(with_times({}))
+    whole = fitting.predicted(data, {})
+    term = next(t for t in ablation.TERMS if t.name == "attention")
+    with ablation.dropped(term):
+        assert (fitting.predicted(data, {}) < whole).all()
+    assert np.array_equal(fitting.predicted(data, {}), whole)
+
+
+def test_every_term_has_a_line_in_the_ablation() -> None:
+    """The ablation begins with the whole model and has one line for each term."""
+    rows = with_times({})
+    data = fitting.runs(rows)
+    lines = dict(ablation.ablation(rows, data, {}))
+    assert len(lines) == len(ablation.TERMS) + 1
+    assert lines["every term"].time_mape == pytest.approx(0, abs=1e-6)
+    assert (lines["without attention"].time_mape or 0) > 1
+
+
+def test_fitted_constants_are_fewer_than_eighty_and_within_their_bounds() -> None:
+    """Every fitted constant starts inside its bounds, has a place in a file, and the shipped value lies within them too."""
+    assert len(PARAMETERS) < 80
+    for parameter in PARAMETERS:
+        assert parameter.low < parameter.start < parameter.high, parameter.key
+        for file, key, scale in writeback.places(parameter):
+            found = re.search(rf"^\s*{key}(?:: float)? = ([-+.\deE_]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+            if found:
+                assert parameter.low * 0.99 <= float(found[1]) * scale <= parameter.high * 1.01, (parameter.key, file.name)
+
+
+def test_a_fitted_constant_is_written_to_its_places_and_comments_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Writing a constant back changes the number and nothing else of the line."""
+    folder = tmp_path / "stacks"
+    folder.mkdir()
+    source = presets.SHIPPED / "stacks" / "torchtitan.toml"
+    text = re.sub(r"(?m)^elementwise = .*$", "elementwise = 1.5  # why", source.read_text(encoding="utf-8"))
+    (folder / "torchtitan.toml").write_text(text, encoding="utf-8")
+    monkeypatch.setattr(presets, "SHIPPED", tmp_path)
+    assert writeback.write({replace(ELEMENTWISE): 2.34567}) == 1
+    assert "elementwise = 2.346  # why" in (folder / "torchtitan.toml").read_text(encoding="utf-8")

@@ -1,0 +1,241 @@
+"""LoRA and QLoRA: published sizes, memory and speed, what adapters keep, send and refuse."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from planner import presets
+from planner.cost.communication import reduce_once
+from planner.cost.evaluate import evaluate
+from planner.cost.memory import activation_terms
+from planner.cost.schedule import model_flops, needed_flops
+from planner.document.inputs import EXAMPLE, run_of
+from planner.document.space import Space
+from planner.economics.budget import budget
+from planner.errors import FieldError
+from planner.report.explain import headlines
+from planner.report.sort import figures
+from planner.search.search import search
+from planner.specs import lora, parameters
+from planner.specs.job import Job
+from planner.specs.model import Model
+from planner.specs.plan import Plan
+from tests.planner.jobs import bare, example, mixture, small
+
+NAMES = presets.names("models")
+ROWS = Plan(tp=2, pp=2, dp=4, dp_shard=4, zero=1, sequence_parallel=1)
+LLAMA_65B = Model("llama-65b", 80, 8192, 64, 64, 128, 22_016, 32_000, 2048)  # Touvron et al. 2023, Table 2
+
+
+def gpt3(**changes: object) -> Job:
+    """GPT-3 175B on V100, whose weights take the same 96 shards whatever is tuned."""
+    given = {"model": "gpt3-175b", "gpu": "v100-32gb-sxm", "gpus": 96, "global_batch": 24, "sequence": 1024, "precision": "fp16"}
+    return example(**given, attention="unfused", **changes)
+
+
+def on_one_gpu(rank: int, **changes: object) -> Job:
+    """Llama 65B tuned on a single GPU of 48 GB, every linear layer adapted."""
+    job = example(gpu="l40s", gpus=1, global_batch=1, sequence=512, stack="deepspeed")
+    given = {"tuning": "qlora", "lora_rank": rank, "lora_targets": "all"} | changes
+    return replace(job, model=LLAMA_65B, **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_linear_layers_are_those_of_the_parameter_count(name: str) -> None:
+    """Of every preset the matrices that may have adapters add up to the attention and the MLP that are counted elsewhere."""
+    model = presets.model(name)
+    total = sum(matrix.size for matrix in lora.linear_matrices(model).values())
+    assert total == pytest.approx(parameters.attention_matrices(model) + parameters.mlp_matrices(model), rel=1e-12)
+
+
+def test_gpt_3s_adapters_are_as_large_as_loras_paper_says() -> None:
+    """Hu et al. 2021: rank 4 on queries and values is a checkpoint of 35 MB (Section 4.2), rank 1 is 4.7 M parameters, rank 8 37.7 M
+    (Table 4)."""
+    model = presets.model("gpt3-175b")
+    each = [model.layers * lora.adapter_parameters(model, "query-value", rank) for rank in (1, 4, 8)]
+    assert each[1] * 2 == pytest.approx(35 * 2**20, rel=0.05)
+    assert (each[0], each[2]) == (pytest.approx(4.7e6, rel=0.01), pytest.approx(37.7e6, rel=0.01))
+
+
+def test_gpt_3s_states_fall_to_350_gb() -> None:
+    """Hu et al. 2021, Section 4.2: 350 GB to tune GPT-3 175B, its weights in 16 bits; all else of the states is within a tenth of that."""
+    parts = evaluate(bare(gpt3(tuning="lora", lora_rank=4, lora_targets="query-value")), Plan(tp=8, pp=12, recompute=2)).memory_parts
+    states = 96 * (parts["parameters"] + parts["gradients"] + parts["optimizer"])[0]
+    assert states == pytest.approx(350e9, rel=0.1)
+
+
+def test_gpt_3_is_tuned_a_third_faster() -> None:
+    """Hu et al. 2021, Section 4.2, footnote: 43.1 tokens a second and V100 for 32.5, with the same shards of the weights; within 5 %."""
+    plan = Plan(tp=8, pp=12, recompute=2)
+    whole, adapters = (evaluate(gpt3(**changes), plan).step[0] for changes in ({}, {"tuning": "lora", "lora_rank": 4}))
+    assert whole / adapters == pytest.approx(43.1 / 32.5, rel=0.05)
+
+
+def test_a_weight_in_4_bits_takes_its_constants_too() -> None:
+    """Dettmers et al. 2023, Section 3: 0.127 bits a weight, after doubly quantizing what would be 0.5."""
+    assert pytest.approx(0.127, abs=5e-4) == lora.NF4_BYTES * 8 - 4
+
+
+def test_65b_is_tuned_on_one_gpu_of_48_gb_with_qlora_alone() -> None:
+    """Dettmers et al. 2023: 65B fits one GPU of 48 GB at rank 64, its states paged to the host, and needs over 780 GB in 16 bits."""
+    plan = Plan(recompute=2)
+    assert evaluate(on_one_gpu(64, offload_optimizer=True), plan).fits[0]
+    assert evaluate(on_one_gpu(16), plan).fits[0]
+    assert not evaluate(on_one_gpu(16, tuning="lora"), plan).fits[0]
+    assert evaluate(on_one_gpu(16, tuning="full"), plan).memory[0] > 780e9
+
+
+def test_the_frozen_weights_of_65b_take_what_guanacos_do() -> None:
+    """Dettmers et al. 2023, Table 1: Guanaco 65B is 41 GB with its adapters in 16 bits or wider; 33B 21 GB. Ours within a tenth."""
+    parts = evaluate(bare(on_one_gpu(64)), Plan(recompute=2)).memory_parts
+    adapters = 80 * lora.adapter_parameters(LLAMA_65B, "all", 64)
+    assert parts["parameters"][0] + 2 * adapters == pytest.approx(41e9, rel=0.1)
+
+
+@pytest.mark.parametrize("stack", ["megatron-core", "pytorch-fsdp", "deepspeed", "torchtitan"])
+@pytest.mark.parametrize("zero", [0, 1, 2, 3])
+def test_frozen_weights_are_kept_sharded_and_gathered_in_16_bits(stack: str, zero: int) -> None:
+    """2 bytes a weight on each rank, over the ranks under ZeRO-3; the trained states are the adapters', a hundredth of the model's."""
+    job = small(stack=stack)
+    plan = Plan(dp=16, dp_shard=16 if zero else 1, zero=zero)
+    whole, parts = evaluate(job, plan).memory_parts, evaluate(replace(job, tuning="lora"), plan).memory_parts
+    weights = 2 * parameters.total_parameters(job.model)
+    assert parts["parameters"][0] == pytest.approx(weights / (16 if zero == 3 else 1), rel=0.01)
+    for name in ("gradients", "optimizer"):
+        assert 0 < parts[name][0] < whole[name][0] / 100
+    assert (parts["gathered"][0] > 0) == (zero == 3)
+
+
+def test_gradients_of_adapters_alone_are_sent() -> None:
+    """Data-parallel traffic falls with the parameters trained; fully sharded, the frozen weights are still gathered, 4 bits as 4 bits."""
+    job = small(nic_gbit_s=10, link_gb_s=10, stack="deepspeed")
+
+    def sent(tuning: str, zero: int) -> float:
+        e = evaluate(replace(job, tuning=tuning), Plan(dp=16, dp_shard=16 if zero else 1, zero=zero))
+        return float(e.time_parts["dp"][0] + e.hidden["dp"][0])
+
+    assert sent("lora", 1) < sent("full", 1) / 50
+    assert sent("full", 3) / 2 < sent("lora", 3) < sent("full", 3)
+    assert sent("qlora", 3) == pytest.approx(sent("lora", 3) * 0.36, rel=0.2)
+
+
+def test_what_frozen_matrices_without_adapters_would_keep_is_not_kept() -> None:
+    """With adapters on attention the inputs of the MLP's products are not kept, with adapters on all they are."""
+    job, plan = small(), Plan(dp=16)
+    whole, attention, every = (
+        activation_terms(replace(job, **changes), plan)  # type: ignore[arg-type]
+        for changes in ({}, {"tuning": "lora"}, {"tuning": "lora", "lora_targets": "all"})
+    )
+    assert attention["act_out"] == 0 < every["act_out"] == whole["act_out"]
+    assert attention["linear_in"] == every["linear_in"] / 2
+    assert (attention["adapters"], every["adapters"]) == (2 * 16 * 4, 2 * 16 * 7)
+    assert "adapters" not in whole
+
+
+def test_utilisation_counts_what_adapters_need() -> None:
+    """Frozen matrices need 4 FLOPs a weight and token for 6, adapters 6; attention needs what it did."""
+    job = small()
+    tuned = replace(job, tuning="lora")
+    tokens = float(job.global_batch) * job.sequence
+    model = job.model
+    matrices = parameters.total_parameters(model) - parameters.embedding_parameters(model)
+    assert needed_flops(job) == model_flops(job) == model_flops(tuned)
+    assert (needed_flops(job) - needed_flops(tuned)) / (2 * matrices * tokens) == pytest.approx(1.0, rel=0.01)
+
+
+def test_qlora_pays_for_bringing_weights_into_16_bits() -> None:
+    """The same plan is slower in 4 bits than in 16, and smaller by three quarters of the weights of the linear layers."""
+    job = replace(small(stack="deepspeed"), tuning="lora")
+    plan = Plan(dp=16)
+    narrow, plain = evaluate(replace(job, tuning="qlora"), plan), evaluate(job, plan)
+    linear = job.model.layers * sum(matrix.size for matrix in lora.linear_matrices(job.model).values())
+    assert plain.step[0] < narrow.step[0] < 1.2 * plain.step[0]
+    saved = plain.memory_parts["parameters"][0] - narrow.memory_parts["parameters"][0]
+    assert saved == pytest.approx((2 - lora.NF4_BYTES) * linear, rel=1e-9)
+    once = linear * (2 + lora.NF4_BYTES) / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
+    batches = job.global_batch / 16
+    later = narrow.time_parts["compute"][0] - plain.time_parts["compute"][0]
+    assert later == pytest.approx(2 * once * batches, rel=1e-6)  # forward and backward
+
+
+def test_a_frozen_tied_embedding_is_not_added_between_stages() -> None:
+    """The first and the last stage of a pipeline sum the gradients of an embedding they share, unless it is frozen."""
+    job = small(model="llama-3.2-1b", nic_gbit_s=10, link_gb_s=10)
+    plan = Plan(pp=2, dp=1, tp=8, sequence_parallel=1)
+    whole, tuned = (reduce_once(one, plan.column(), 1e6)[0] for one in (job, replace(job, tuning="lora")))
+    assert job.model.tied and tuned == 0 < whole
+
+
+def test_experts_stay_whole_and_frozen() -> None:
+    """In a mixture of experts attention has adapters; experts keep their weights alone, sharded where the plan shards, and send nothing."""
+    job = replace(mixture(stack="torchtitan"), tuning="lora")
+    for zero, share in ((2, 1), (3, 2)):
+        e = evaluate(job, Plan(dp=16, dp_shard=16, ep=8, zero=zero))
+        experts = job.model.layers * job.model.experts * parameters.expert_parameters(job.model) / 8
+        assert e.memory_parts["experts"][0] == pytest.approx(2 * experts / share)
+
+
+def tuned(targets: str, rank: int, model: str = "llama-3.1-8b") -> Job:
+    """A job whose model has adapters of this rank."""
+    return replace(example(model=model), tuning="lora", lora_targets=targets, lora_rank=rank)
+
+
+REFUSED = [
+    (lambda: replace(small(stack="nanotron"), tuning="lora"), "nanotron is planned with tuning full, not lora"),
+    (lambda: replace(small(), tuning="qlora"), "Megatron-Core is planned with tuning full or lora, not qlora"),
+    (lambda: replace(mixture(), tuning="lora", lora_targets="all"), "adapters on routed experts are not planned"),
+    (lambda: replace(mixture(stack="deepspeed"), tuning="qlora"), "routed experts in 4 bits are not planned"),
+    (lambda: replace(example(model="deepseek-v3-671b"), tuning="lora", lora_targets="query-value"), "no value matrix of its own"),
+    (lambda: replace(small(stack="deepspeed", precision="fp8"), tuning="qlora"), "QLoRA computes in 16 bits"),
+    (lambda: replace(small(), tuning="dora"), "tuning must be one of full, lora, qlora"),
+    (lambda: replace(small(), lora_rank=0), "lora_rank must lie between"),
+    (
+        lambda: tuned("all", 4097),
+        "lora_rank must be at most 4,096, the hidden size of llama-3.1-8b, not 4,097",
+    ),
+    (lambda: tuned("attention", 7169, "deepseek-v3-671b"), "7,168, the hidden size of deepseek-v3-671b, not 7,169: no"),
+]
+
+
+@pytest.mark.parametrize(("make", "said"), REFUSED, ids=[said for _, said in REFUSED])
+def test_what_cannot_be_tuned_is_refused_in_a_sentence(make: object, said: str) -> None:
+    """A stack, a model or a precision that does not go with the adapters is named, with what would be right."""
+    with pytest.raises(FieldError, match=said):
+        make()  # type: ignore[operator]
+
+
+def test_a_rank_is_as_high_as_the_hidden_size_allows() -> None:
+    """The hidden size itself is a rank, above the narrower side of keys and values too; where all is trained the rank says nothing."""
+    assert tuned("all", 4096).frozen and tuned("attention", 4096, "mixtral-8x7b").frozen
+    assert not replace(small(), lora_rank=65_536).frozen
+
+
+@pytest.mark.parametrize("job", [replace(small(), tuning="lora"), replace(small(stack="deepspeed"), tuning="qlora", lora_targets="all")])
+def test_the_trees_of_adapters_give_the_tables_numbers(job: Job) -> None:
+    """The roots are the numbers of the table, and lead to the adapters, the frozen weights and their traffic."""
+    plan = ROWS if job.tuning == "lora" else Plan(dp=16, dp_shard=16, zero=3)
+    numbers, trees = evaluate(job, plan), headlines(job, plan)
+    assert trees["memory"].value == pytest.approx(numbers.memory[0], rel=1e-12)
+    assert trees["step"].value == pytest.approx(numbers.step[0], rel=1e-12)
+    assert trees["mfu"].value == pytest.approx(numbers.mfu[0], rel=1e-12)
+    assert all(trees["memory"].find(name) for name in ("frozen_parameters", "stage_adapters", "frozen_bytes"))
+    assert all(trees["step"].find(name) for name in ("adapter_forward", "adapter_backward", "adapted_each"))
+
+
+def test_budget_and_checkpoint_count_adapters_alone() -> None:
+    """Training comes to 4 P D for 6; a checkpoint holds the adapters and their states, a thousandth of the model's."""
+    run = run_of(EXAMPLE, small())
+    whole, tuned = (budget(job, run, 1.0) for job in (small(), replace(small(), tuning="lora")))
+    assert tuned.flops / whole.flops == pytest.approx(4 / 6)
+    assert tuned.exact_flops < whole.exact_flops
+    assert tuned.goodput.saved_bytes < whole.goodput.saved_bytes / 500
+
+
+def test_a_ranking_by_utilisation_counts_as_the_table_does() -> None:
+    """The utilisation that plans are ordered by is the one they are shown with."""
+    job = replace(small(), tuning="lora")
+    result = search(job, Space())
+    rows = result.order[:5]
+    assert figures(result, rows).mfu == pytest.approx(result.estimate(rows).mfu, rel=1e-9)

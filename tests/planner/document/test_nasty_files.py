@@ -1,0 +1,91 @@
+"""A good file of each kind with any value in any of its places: read, or refused in a sentence, never a fault of tmplan."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from planner import presets
+from planner.document import planfile
+from planner.document.inputs import EXAMPLE, resolve, run_of, used
+from planner.document.space import Space
+from planner.errors import TmplanError
+from planner.presets import hf_config as hfconfig
+from planner.presets.toml_keys import read_toml
+from planner.specs.model import Model
+from planner.specs.plan import Plan
+from tests.nasty import NASTY, changed, readable
+from tests.planner.presets.test_hf_config import DEEPSEEK, LLAMA, LLAMA_4, QWEN_MOE
+
+PLAN = tomllib.loads(
+    planfile.dumps(
+        planfile.Document(
+            EXAMPLE.with_all({"cluster": "dgx-h100", "gpus": 64, "model": "qwen2-57b-a14b"}),
+            Space().with_("tp", "8").with_("recompute", "none,full"),
+            Plan(tp=8, pp=2, dp=4, dp_shard=4, zero=1),
+            {"memory_gib": 60.0, "fits": True, "time_parts_seconds": {"optimizer": 0.1}},
+            "0.1.0",
+        )
+    )
+)
+
+PRESETS = {"gpus": "h100-sxm", "clusters": "dgx-h100", "models": "qwen2-57b-a14b", "stacks": "torchtitan"}
+ODD: dict[str, Any] = QWEN_MOE | {
+    "model_type": "nobody-knows", "_name_or_path": "a/b", "layer_types": ["full_attention", "sliding_attention"] * 24, "moe_layers": [3, 5],
+    "text_config": QWEN_MOE | {"mlp_layer_types": ["sparse"] * 48}, "moe_layer_freq": [0, 1] * 24, "is_encoder_decoder": False,
+}  # fmt: skip
+
+
+def refused_readably(read: Callable[[], Any]) -> None:
+    """Whatever comes of it, nothing but a readable refusal, in which no value is so long that the sentence had to be cut."""
+    try:
+        read()
+    except TmplanError as error:
+        assert readable(str(error)) and " … " not in str(error), str(error)
+
+
+@pytest.mark.parametrize("new", NASTY, ids=range(len(NASTY)))
+def test_any_value_in_any_place_of_a_plan_file(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each place of a plan file's tables holds each nasty value once; what is read comes to a job and a plan."""
+    told: list[Any] = []
+    monkeypatch.setattr(planfile, "structured", SimpleNamespace(toml=lambda *_: told[-1]))  # presets keep theirs
+
+    def read() -> None:
+        document = planfile.loads("schema = 1")
+        job = resolve(document.inputs)
+        run_of(document.inputs, job)
+        assert len(used(document.inputs)) in (3, 4)
+        assert planfile.dumps(document)
+
+    for tables in changed(PLAN, new):
+        told.append(tables)
+        refused_readably(read)
+
+
+@pytest.mark.parametrize("kind", PRESETS)
+def test_any_value_in_any_place_of_a_preset(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each place of a preset's tables holds each nasty value once."""
+    good = presets.table(kind, PRESETS[kind])
+    for new in NASTY:
+        for tables in changed(good, new):
+            monkeypatch.setattr(presets, "read_toml", lambda path, told=tables: told if path.name == "mine.toml" else read_toml(path))
+            refused_readably(lambda: getattr(presets, kind.removesuffix("s"))("./mine.toml"))
+
+
+@pytest.mark.parametrize("config", [LLAMA, DEEPSEEK, LLAMA_4, QWEN_MOE, ODD], ids=lambda config: str(config["model_type"]))
+def test_any_value_in_any_place_of_a_configuration_of_hugging_face(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each place of a config.json holds each nasty value once; what is read has a short name and readable notes."""
+    for new in (*NASTY, None):
+        for told in changed(config, new):
+            monkeypatch.setattr(hfconfig, "_load", lambda _, told=told: told)
+            refused_readably(lambda: plain(hfconfig.read(Path("config.json"))))
+
+
+def plain(model: Model) -> None:
+    """A model's name and notes are of a length that a person reads."""
+    assert readable(model.name, 100) and all(map(readable, model.notes))

@@ -1,0 +1,271 @@
+"""Plans as torchtitan's files: keys of its own, stages as planned, and nothing that would train something else."""
+
+from __future__ import annotations
+
+import ast
+import tomllib
+from collections.abc import Callable
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from planner.cost.pipeline_split import stage_layers
+from planner.document.space import Space
+from planner.exporters._keys import paths
+from planner.exporters._keys_torchtitan import FLAVORS, KEYS
+from planner.exporters._keys_torchtitan_later import PARALLELISM, TRAINING
+from planner.exporters._tables import APART, shape
+from planner.exporters.registry import CannotExport, Exported, Request, export
+from planner.exporters.torchtitan import arguments, modules
+from planner.search.search import search
+from planner.specs.job import SCHEDULES, Job
+from planner.specs.model import Model
+from planner.specs.plan import Plan
+from tests.planner.exporters.requests import request
+from tests.planner.jobs import cut, example
+
+SHARDED = Plan(tp=2, pp=2, dp=4, dp_shard=4, zero=3, sequence_parallel=1, micro_batch=1)
+HOSTILE = 'a: b\n[x]\ny = "$(rm -rf ~)"\r\n# """\u2028import os\x00'
+NO_LAYERS = ("gemma-2-9b", "qwen2.5-7b", "gpt3-175b")  # torchtitan has no model of these
+DECIDED = {  # what becomes of each field of a job
+    "model": "written", "cluster": "written", "stack": "read by tmplan alone", "sequence": "written", "global_batch": "written",
+    "precision": "written or refused", "optimizer": "written or refused", "gradient_bytes": "noted", "state_bytes": "noted",
+    "attention": "noted", "offload_optimizer": "written", "headroom": "read by tmplan alone", "imbalance": "read by tmplan alone",
+    "capacity": "refused", "overlap_experts": "written", "tuning": "refused", "lora_rank": "refused",
+    "lora_targets": "refused", "constants": "read by tmplan alone",
+}  # fmt: skip
+
+
+def titan(plan: Plan | None = None, **changes: object) -> Request:
+    """A request on torchtitan's stack: Llama 3.1 8B on 16 GPUs unless told otherwise."""
+    base = {"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096, "stack": "torchtitan"}
+    return request(plan, **(base | changes))
+
+
+def job_with(asked: Request, **changes: Any) -> Request:
+    """The same with fields of its job changed."""
+    return replace(asked, job=replace(asked.job, **changes))
+
+
+def model_with(asked: Request, **changes: Any) -> Request:
+    """The same with fields of its model changed."""
+    return job_with(asked, model=replace(asked.job.model, **changes))
+
+
+def toml_of(made: Exported) -> dict[str, Any]:
+    """train.toml, read back."""
+    return tomllib.loads(made.files["train.toml"])
+
+
+def called(made: Exported, name: str) -> dict[str, Any]:
+    """The arguments train.py gives to a class of that name."""
+    tree = ast.parse(made.files["train.py"])
+    (call,) = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == name]
+    return {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
+
+
+def check(made: Exported) -> None:
+    """Every key is torchtitan's, of its type and choices, and the module compiles."""
+    for name, value in paths(toml_of(made)):
+        key = KEYS[name]
+        assert type(value) is key.kind and (not key.choices or value in key.choices), name
+    if "train.py" in made.files:
+        compile(made.files["train.py"], "train.py", "exec")
+        for table, name in ((PARALLELISM, "ParallelismConfig"), (TRAINING, "TrainingConfig")):
+            for key_name, value in called(made, name).items():
+                assert type(value) is table[key_name].kind and (not table[key_name].choices or value in table[key_name].choices)
+
+
+def stages(made: Exported, layers: int) -> list[int]:
+    """Layers of each virtual stage, cut as torchtitan says it does: embedding and head count as a layer each."""
+    table = toml_of(made)["parallelism"]
+    if "module_fqns_per_model_part" in table:
+        return [sum(name.startswith("layers.") for name in part) for part in table["module_fqns_per_model_part"]]
+    each = table.get("pipeline_parallel_layers_per_stage")
+    single = 1 if table["pipeline_parallel_schedule"] == "1F1B" else 2
+    count = -(-(layers + 2) // each) if each else table["pipeline_parallel_degree"] * single
+    base, extra = divmod(layers + 2, count)
+    return [base + (i < extra) - (i == 0) - (i == count - 1) for i in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [
+        ("8b", lambda: titan(SHARDED)),
+        ("405b", lambda: titan(Plan(tp=8, pp=8, vpp=4, dp=8, dp_shard=4, dp_replicate=2, zero=2, sequence_parallel=1, recompute=2),
+                               model="llama-3.1-405b", gpus=512, global_batch=512)),
+        ("qwen3-moe", lambda: titan(Plan(tp=1, dp=16, dp_shard=16, ep=8, zero=3, recompute=1), model="qwen3-30b-a3b")),
+        ("own", lambda: titan(Plan(tp=1, dp=16, dp_shard=16, zero=3, recompute=1), model="mixtral-8x7b")),
+    ],
+)  # fmt: skip
+def test_golden(name: str, asked: Callable[[], Request], golden: Callable[[str, str], None]) -> None:
+    """The files of well-known plans are what they were."""
+    made = export("torchtitan", asked())
+    check(made)
+    golden(f"export/torchtitan-{name}.toml", made.files["train.toml"])
+    golden(f"export/torchtitan-{name}.py", made.files["train.py"])
+
+
+@pytest.mark.parametrize(
+    ("model", "gpus", "changes"),
+    [
+        ("llama-3.1-8b", 16, {}), ("llama-3.1-70b", 128, {}), ("llama-3.1-405b", 512, {"sequence": 8192}), ("llama-3.2-1b", 8, {}),
+        ("llama-4-scout-17b-16e", 64, {}), ("qwen3-8b", 16, {}), ("qwen3-30b-a3b", 32, {}), ("deepseek-v2-lite-16b", 32, {}),
+        ("gpt-oss-20b", 16, {}), ("mixtral-8x7b", 64, {}), ("gemma-2-9b", 16, {}), ("qwen2.5-7b", 16, {}),
+        ("gpt3-175b", 256, {"sequence": 2048}),
+        ("llama-3.1-8b", 16, {"precision": "fp8"}), ("llama-3.1-70b", 64, {"offload_optimizer": True}),
+    ],
+)  # fmt: skip
+def test_every_valid_plan_is_written_or_refused_in_words(model: str, gpus: int, changes: dict[str, object]) -> None:
+    """Whatever the search finds for torchtitan is written with its keys alone and its layers as planned, or refused in a sentence."""
+    job = example(model=model, gpus=gpus, stack="torchtitan", **({"global_batch": 512, "sequence": 4096} | changes))
+    result = search(job, Space())
+    rows = [int(row) for row in result.order[:: max(1, len(result.order) // 60)]]
+    written = 0
+    for row in rows:
+        plan = result.plan(row)
+        try:
+            made = export("torchtitan", Request(job, plan))
+        except CannotExport as refused:
+            assert str(refused).startswith("this plan cannot be written for torchtitan: ") and len(str(refused)) > 60
+            continue
+        check(made)
+        written += 1
+        table = toml_of(made)
+        assert table["training"]["global_batch_size"] % (table["training"]["local_batch_size"] * plan.dp) == 0
+        if plan.pp > 1:
+            cutting = stages(made, job.model.layers)
+            assert len(cutting) == plan.pp * plan.vpp and sum(cutting) == job.model.layers
+            turns = [i % plan.pp if SCHEDULES[plan.schedule] == "1f1b" else min(i, 2 * plan.pp - 1 - i) for i in range(len(cutting))]
+            for stage in range(plan.pp):
+                assert sum(n for n, t in zip(cutting, turns, strict=True) if t == stage) == int(stage_layers(job, plan, stage))
+    assert (written > 0) == (model not in NO_LAYERS)
+
+
+def test_every_schedule_has_its_name() -> None:
+    """The four schedules are torchtitan's, with the micro-batches of a step in one local batch."""
+    for changes, name in (({}, "1F1B"), ({"vpp": 2}, "Interleaved1F1B"), ({"vpp": 2, "schedule": SCHEDULES.index("zb-v")}, "ZBVZeroBubble"),
+                          ({"vpp": 2, "schedule": SCHEDULES.index("dualpipev")}, "DualPipeV")):  # fmt: skip
+        table = toml_of(export("torchtitan", titan(SHARDED.with_(**changes))))
+        assert table["parallelism"]["pipeline_parallel_schedule"] == name
+        assert table["training"]["local_batch_size"] == 16 and table["parallelism"]["pipeline_parallel_microbatch_size"] == 1
+
+
+def test_module_names_hold_every_layer_once() -> None:
+    """Where no number of layers a stage gives as many stages, the modules of each are named: embedding first, norm and head last."""
+    for layers, chunks in ((32, 16), (7, 3), (5, 7), (80, 24)):
+        parts = modules(layers, chunks, "output")
+        assert [name for part in parts for name in part] == ["tok_embeddings", *(f"layers.{i}" for i in range(layers)), "norm", "output"]
+        assert len(parts) == chunks and all(parts)
+
+
+def test_a_model_is_named_by_its_shape_alone() -> None:
+    """A flavor is written for the registered shape whatever the model's name, and for another shape never."""
+    asked = titan(SHARDED)
+    assert toml_of(export("torchtitan", model_with(asked, name="x")))["model"]["flavor"] == "8B"
+    changed = export("torchtitan", model_with(asked, ffn=12288))
+    assert toml_of(changed)["model"]["flavor"] == "tmplan" and "multiple_of=12288" in changed.files["train.toml"]
+
+
+def test_own_flavors_have_the_planned_width() -> None:
+    """The ModelArgs printed for an own Llama flavor round to exactly the planned MLP width."""
+    for hidden, ffn in ((4096, 12288), (2048, 8192), (5120, 3000), (8192, 28672)):
+        text = arguments(replace(example(model="llama-3.1-8b").model, hidden=hidden, ffn=ffn), "llama3")
+        given = {str(k.arg): ast.literal_eval(k.value) for k in ast.parse(text).body[0].value.keywords}  # type: ignore[attr-defined]
+        width = int(given["ffn_dim_multiplier"] * int(2 * 4 * hidden / 3))
+        assert given["multiple_of"] * -(-width // given["multiple_of"]) == ffn
+
+
+def test_flavors_are_of_known_fields() -> None:
+    """Every shape of a flavor names fields of a model, and what is left out of shapes is such a field too."""
+    known = {f.name for f in fields(Model)}
+    assert all(set(flavor.shape) <= known for flavor in FLAVORS) and set(APART) < known
+    assert shape(example(model="llama-3.1-8b").model) == FLAVORS[0].shape
+
+
+def test_every_field_of_a_job_is_decided() -> None:
+    """Each field of a job is written, refused, noted, or concerns tmplan alone."""
+    assert set(DECIDED) == {f.name for f in fields(Job)}
+
+
+REFUSED: list[tuple[Callable[[], Request], str]] = [
+    (lambda: job_with(titan(SHARDED), tuning="lora"), "set tuning to full"),
+    (lambda: job_with(titan(SHARDED), precision="fp16"), "no fp16"),
+    (lambda: job_with(titan(SHARDED), optimizer="sgd"), "use adamw"),
+    (lambda: job_with(titan(SHARDED), optimizer="adamw-8bit"), "8-bit"),
+    (lambda: job_with(titan(Plan(dp=16, dp_shard=16, zero=3), model="qwen3-30b-a3b"), capacity=1.5), "drops no tokens"),
+    (lambda: job_with(titan(SHARDED), sequence=4098), "must divide the sequence"),
+    (lambda: job_with(titan(SHARDED), sequence=262144), "at most 131,072"),
+    (lambda: job_with(titan(SHARDED), global_batch=63), "divide the batch"),
+    (lambda: model_with(titan(SHARDED), dropout=True), "dropout"),
+    (lambda: model_with(titan(SHARDED), norm="layernorm"), "no model of such layers"),
+    (lambda: model_with(titan(SHARDED), sliding_window=1024, global_every=2), "no model of such layers"),
+    (lambda: model_with(titan(SHARDED), kv_heads=1), "key-value heads"),
+    (lambda: model_with(titan(SHARDED), tied=True), "tied"),
+    (lambda: titan(SHARDED.with_(dp=8, dp_shard=8)), "number of GPUs"),
+    (lambda: titan(SHARDED.with_(zero=1)), "zero to 2 or 3"),
+    (lambda: titan(SHARDED.with_(zero=0)), "beside no other"),
+    (lambda: titan(SHARDED.with_(dp_shard=1, dp_replicate=4)), "nothing is sharded"),
+    (lambda: titan(Plan(tp=8, pp=2, sequence_parallel=1)), "trains in bf16"),
+    (lambda: titan(SHARDED.with_(sequence_parallel=0)), "comes with sequence parallelism"),
+    (lambda: titan(SHARDED.with_(schedule=SCHEDULES.index("zb-h1"))), "zb-h1"),
+    (lambda: titan(SHARDED.with_(schedule=SCHEDULES.index("zb-v"))), "two virtual stages"),
+    (lambda: titan(SHARDED.with_(recompute=3, recompute_layers=1)), "all alike"),
+    (lambda: titan(SHARDED.with_(vpp=32)), "must not exceed"),
+    (lambda: titan(SHARDED.with_(ep=2)), "1 for a dense model"),
+    (lambda: titan(Plan(dp=16, dp_shard=16, zero=3, ep=3), model="qwen3-30b-a3b"), "divide the experts"),
+    (lambda: titan(Plan(tp=4, dp=4, dp_shard=4, zero=3, sequence_parallel=1, etp=2), model="qwen3-30b-a3b"), "1 or tp"),
+    (lambda: titan(Plan(pp=2, dp=8, dp_shard=8, zero=3), model="qwen3-8b"), "no pipeline of qwen3"),
+    (lambda: titan(Plan(cp=2, dp=8, dp_shard=8, zero=3), model="gpt-oss-20b"), "no context parallelism for gpt_oss"),
+    (lambda: titan(Plan(dp=16, dp_shard=16, zero=3), model="deepseek-v3-671b"), "multi-token"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "words"), REFUSED, ids=[words for _, words in REFUSED])
+def test_refused(asked: Callable[[], Request], words: str) -> None:
+    """What torchtitan would refuse, or train otherwise, is refused in a sentence that says so."""
+    with pytest.raises(CannotExport, match=words):
+        export("torchtitan", asked())
+
+
+def test_noted() -> None:
+    """What only changes speed or memory is said in the file and beside it."""
+    moe = titan(Plan(tp=2, dp=8, dp_shard=8, zero=3, sequence_parallel=1), model="qwen3-30b-a3b")
+    cases = (
+        (job_with(titan(SHARDED), gradient_bytes=2), "gradients in 32 bits"),
+        (job_with(titan(SHARDED), state_bytes=2), "states in 32 bits"),
+        (job_with(titan(SHARDED), offload_optimizer=True), "go to the host"),
+        (job_with(titan(SHARDED), attention="unfused"), "attention kernels"),
+        (moe, "divides experts over the tp ranks"), (job_with(moe, overlap_experts=True), "needs dualpipev"),
+        (titan(Plan(dp=16, dp_shard=16, zero=3), model="llama-3.2-1b"), "register the flavor"),
+    )  # fmt: skip
+    for asked, words in cases:
+        made = export("torchtitan", asked)
+        assert any(words in note for note in made.notes) and words in made.files["train.toml"].replace("\n# ", " ")
+
+
+def test_later_only_where_it_can() -> None:
+    """No train.py is written for what 0.3 has not, and a note says so; a model that only 0.3 has registered keeps its flavor there."""
+    etp = export("torchtitan", titan(Plan(tp=2, dp=8, dp_shard=8, ep=4, etp=2, zero=3, sequence_parallel=1), model="qwen3-30b-a3b"))
+    scout = export("torchtitan", titan(Plan(dp=64, dp_shard=64, zero=3), model="llama-4-scout-17b-16e", gpus=64))
+    for made in (etp, scout):
+        assert list(made.files) == ["train.toml"] and any("no train.py" in note for note in made.notes)
+    small = export("torchtitan", titan(Plan(dp=16, dp_shard=16, zero=3), model="llama-3.2-1b"))
+    assert "models.llama3 import" in small.files["train.py"] and 'model_registry("1B")' in small.files["train.py"]
+
+
+def test_hostile_names_are_text() -> None:
+    """A model's name, or a line about the plan, adds no key, ends no comment and runs nothing."""
+    asked = replace(model_with(titan(SHARDED), name=HOSTILE), about=(HOSTILE,))
+    made, plain = export("torchtitan", asked), export("torchtitan", titan(SHARDED))
+    check(made)
+    assert toml_of(made)["job"].pop("description") == f"tmplan: {HOSTILE}"
+    assert {k: v for k, v in toml_of(made).items() if k != "job"} == {k: v for k, v in toml_of(plain).items() if k != "job"}
+    assert ast.dump(ast.parse(made.files["train.py"])) == ast.dump(ast.parse(plain.files["train.py"]))
+
+
+def test_cut_models_keep_no_flavor() -> None:
+    """A model cut to some of its layers is not passed off as the registered one."""
+    job = cut(example(model="llama-3.1-8b", gpus=16, global_batch=64, sequence=4096, stack="torchtitan"), 8)
+    assert toml_of(export("torchtitan", Request(job, SHARDED)))["model"]["flavor"] == "tmplan"

@@ -1,0 +1,341 @@
+"""Rows of measured runs as the jobs and plans they were."""
+
+from __future__ import annotations
+
+import itertools
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import planner.runs.predict
+from planner.errors import TmplanError
+from planner.runs.configure import configured, nic_gbit
+from planner.runs.predict import predict
+from planner.specs.job import RECOMPUTES, SCHEDULES
+
+ROW = {
+    "id": "a", "framework": "torchtitan (PyTorch)", "model": "llama3-8b", "layers": "32", "hidden": "4096", "heads": "32", "kv_heads": "8",
+    "head_dim": "128", "ffn": "14336", "gated": "1", "vocab": "128256", "seq": "8192", "tied": "0", "gpu": "h100-sxm", "gpus": "16",
+    "gpus_per_node": "8", "tp": "2", "pp": "1", "cp": "1", "dp": "8", "vpp": "1", "zero": "3", "micro_batch": "1", "global_batch": "16",
+    "recompute": "full", "dtype": "bf16", "attention": "flash",
+}  # fmt: skip
+# DeepSeek-V3 on Megatron-Bridge, as its columns tell it.
+SPARSE = ROW | {
+    "id": "m", "framework": "Megatron-Bridge (Megatron-Core)", "model": "DeepSeekV3", "layers": "61", "hidden": "7168", "heads": "128",
+    "kv_heads": "128", "ffn": "18432", "vocab": "129280", "seq": "4096", "experts": "256", "topk": "8", "expert_ffn": "2048",
+    "shared_experts": "1", "gpus": "1024", "tp": "2", "pp": "8", "dp": "64", "ep": "64", "etp": "1", "vpp": "4", "zero": "1",
+    "sequence_parallel": "1", "global_batch": "8192",
+}  # fmt: skip
+# A small one that no preset has.
+SMALL = SPARSE | {
+    "model": "small", "layers": "16", "hidden": "1024", "heads": "32", "kv_heads": "32", "ffn": "4096", "vocab": "50257", "experts": "32",
+    "topk": "4", "expert_ffn": "1024", "shared_experts": "ffn 512", "gpus": "8", "tp": "2", "pp": "2", "dp": "2", "ep": "4", "vpp": "1",
+    "global_batch": "32",
+}  # fmt: skip
+
+
+def row(**changes: str) -> dict[str, str]:
+    """The row with some columns changed."""
+    return ROW | changes
+
+
+@pytest.mark.parametrize(
+    ("framework", "gpu", "note", "stack"),
+    [
+        ("NeMo/Megatron-Core", "h100-sxm", "", "nemo-tuned"), ("NeMo (Megatron-Core)", "h100-sxm", "", "nemo"),
+        ("Megatron-Bridge (Megatron-Core)", "b200", "", "nemo-tuned"), ("Megatron-LM", "a100-80gb-sxm", "", "megatron-lm-2021"),
+        ("Megatron-LM", "h100-sxm", "", "megatron-core"), ("Megatron-DeepSpeed", "v100-32gb-sxm", "", "megatron-deepspeed"),
+        ("nanotron v0.5", "h100-sxm", "", "nanotron"), ("llm-foundry/Composer (PyTorch FSDP1)", "a100-40gb-sxm", "", "pytorch-fsdp"),
+        ("MaxText (JAX)", "h100-sxm", "", "maxtext"), ("DeepSpeed ZeRO-3", "h100-sxm", "", "deepspeed"),
+        ("Megatron-Core r0.8.0", "h100-sxm", "kernels: tp-comm-overlap", "nemo-tuned"),
+        ("Megatron-LM fork (zero bubble)", "a100-80gb-sxm", "", "zero-bubble"), ("aleph-alpha", "h100-sxm", "", "aleph-alpha"),
+    ],
+)  # fmt: skip
+def test_a_framework_by_its_own_words_is_the_stack_that_stands_for_it(framework: str, gpu: str, note: str, stack: str) -> None:
+    """The name a source gives its framework, its GPU's age and what it says of overlap choose the stack."""
+    assert configured(row(framework=framework, gpu=gpu, note=note)).job.stack.name == stack
+
+
+def test_a_framework_nobody_knows_is_taken_for_the_usual_one_and_said() -> None:
+    """An unknown framework stands as Megatron-Core, and `assumed` says so."""
+    found = configured(row(framework="something new"))
+    assert found.job.stack.name == "megatron-core"
+    assert found.assumed["framework"] == "megatron-core"
+
+
+@pytest.mark.parametrize(
+    ("words", "gbit"),
+    [
+        ("4 x 100Gb RoCE between nodes", 50.0), ("RDMA 400 Gb/s per GPU", 400.0), ("800 Gbps per node", 100.0), ("1600 Gbps RoCE", 200.0),
+        ("one 100 Gb/s EDR IB per node", 12.5), ("NVLink3 600GB/s intra; HDR InfiniBand 200Gb/s inter", 200.0),
+        ("8x ConnectX-7 IB NDR 400Gb/s, 1x Ethernet 100Gb/Sec", 400.0), ("PCIe-NIC: 500 GB/s", None), ("NVSwitch", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_networks_rate_is_read_from_a_sources_words(words: str, gbit: float | None) -> None:
+    """Gb/s a GPU come from ports times rate, a rate a GPU or a node; bytes a second and bare names tell nothing."""
+    assert nic_gbit(words, 8) == gbit
+
+
+def test_what_a_row_does_not_tell_is_assumed_and_said() -> None:
+    """Blank columns are filled as the stack's users have them, and each stands in `assumed`; told ones never do."""
+    found = configured(row(zero="", sequence_parallel="", vpp="", dtype="", tied="", vocab="", dp=""))
+    assert {"zero", "sequence_parallel", "vpp", "dtype", "tied", "vocab", "dp"} <= set(found.assumed)
+    assert (found.plan.zero, found.plan.dp) == (3, 8)
+    assert not {"tp", "micro_batch", "gpu"} & set(found.assumed)
+
+
+def test_the_lightest_recomputation_that_fits_stands_in_for_one_not_told() -> None:
+    """Where there is room nothing is recomputed, where there is none more is, and the answer says which was taken."""
+    wide, narrow = predict([row(recompute="", gpu="b200", id="wide"), row(recompute="", micro_batch="16", global_batch="128", id="narrow")])
+    assert RECOMPUTES.index(wide["assumed"]["recompute"]) < RECOMPUTES.index(narrow["assumed"]["recompute"])
+    assert wide["fits"]
+
+
+def test_a_micro_batch_not_told_is_the_fastest_that_fits() -> None:
+    """The step of a row without a micro-batch is that of the best told one."""
+    told = predict([row(micro_batch=str(size), id=str(size), recompute="full") for size in (1, 2)])
+    (blank,) = predict([row(micro_batch="", recompute="full")])
+    assert blank["step_seconds"] == pytest.approx(min(p["step_seconds"] for p in told if p["fits"]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"experts": "8", "ep": "3"}, "ep 3 does not divide the 8 experts"), ({"experts": "64", "ep": "32"}, "do not divide the 16 ranks"),
+        ({"experts": "8", "shared_experts": "two"}, "shared_experts"), ({"gpu": "abacus"}, "abacus"), ({"layers": ""}, "layers"),
+        ({"hidden": "wide"}, "hidden"), ({"attention": "quantum"}, "attention"), ({"recompute": "some"}, "recompute"),
+        ({"seq": "-1"}, "seq"), ({"gpus": "1.5"}, "gpus"), ({"schedule": "wave"}, "schedule"),
+    ],
+)  # fmt: skip
+def test_a_row_that_cannot_be_modelled_is_refused_in_a_sentence_and_stops_no_other(changes: dict[str, str], words: str) -> None:
+    """The refusal names what is wrong on one line; the rows beside it are predicted."""
+    with pytest.raises(TmplanError, match=words):
+        configured(row(**changes))
+    bad, good = predict([row(**changes), row(id="b")])
+    assert words in bad["error"]
+    assert "\n" not in bad["error"]
+    assert good["step_seconds"] > 0
+
+
+def test_rows_predicted_together_are_what_each_is_alone() -> None:
+    """Predictions do not depend on the rows beside them."""
+    rows = [row(id=str(i), tp=tp, dp=str(16 // int(tp)), micro_batch=mb) for i, (tp, mb) in enumerate([("1", "1"), ("2", "2"), ("4", "1")])]
+    alone: list[Any] = [predict([r])[0] for r in rows]
+    assert predict(rows) == alone
+
+
+def test_a_mixture_of_experts_is_read_from_its_columns() -> None:
+    """Experts, those a token visits, their width and their degrees are the columns'; shared experts a count or a width."""
+    found = configured(SMALL)
+    model = found.job.model
+    assert (model.experts, model.experts_per_token, model.expert_ffn, model.shared_ffn) == (32, 4, 1024, 512)
+    assert (found.plan.ep, found.plan.etp) == (4, 1)
+    assert configured(SMALL | {"shared_experts": "2"}).job.model.shared_ffn == 2048
+    assert not {"model", "ep", "etp", "topk", "expert_ffn"} & set(found.assumed)
+
+
+def test_blanks_of_a_mixture_of_experts_are_assumed_and_said() -> None:
+    """Without a preset a token visits two experts of the dense width, ep is all that divides experts, ranks and node, etp the stack's."""
+    found = configured(SMALL | {"topk": "", "expert_ffn": "", "shared_experts": "", "ep": "", "etp": ""})
+    model, plan = found.job.model, found.plan
+    assert (model.experts_per_token, model.expert_ffn, model.shared_ffn) == (2, 4096, 0)
+    assert plan.ep == gcd(32, plan.tp * plan.cp * plan.dp, found.job.cluster.gpus_per_node)
+    assert {"topk", "expert_ffn", "ep", "etp"} <= set(found.assumed)
+    assert found.plan.etp == 1  # of the ranks, ep has left none to tensor parallelism
+
+
+def test_a_dense_row_has_no_expert_degrees_and_no_traits_of_a_preset() -> None:
+    """A dense row stays the plain model of its columns, whatever ep tells and whichever preset has its sizes."""
+    qwen = {"layers": "36", "hidden": "4096", "heads": "32", "ffn": "12288", "vocab": "151936"}  # Qwen3 8B has norms of queries and keys
+    found = configured(row(ep="8", **qwen))
+    assert found.job.model.qk_norm == "none"
+    assert (found.plan.ep, found.plan.etp) == (1, 1)
+    assert "model" not in found.assumed
+
+
+def test_a_preset_of_the_same_sizes_tells_what_no_column_does() -> None:
+    """Latent attention, dense layers and groups of experts are the preset's, and `assumed` says which; the name has no part in it."""
+    found = configured(SPARSE | {"model": "anything"})
+    model = found.job.model
+    assert (model.kv_rank, model.q_rank, model.rope_dim, model.v_dim, model.dense_layers, model.router_groups) == (512, 1536, 64, 128, 3, 8)
+    assert found.assumed["model"].endswith("as deepseek-v3-671b")
+    assert "latent attention, 3 dense layers" in found.assumed["model"]
+    other = configured(SPARSE | {"layers": "60"})
+    assert (other.job.model.kv_rank, other.job.model.dense_layers) == (0, 0)
+    assert "model" not in other.assumed
+
+
+def test_blank_sizes_come_from_the_preset_that_has_the_others() -> None:
+    """What a row leaves blank the preset tells: heads' width, experts a token visits, their width, shared experts."""
+    blanks = {"kv_heads": "", "head_dim": "", "ffn": "", "topk": "", "expert_ffn": "", "shared_experts": ""}
+    assert configured(SPARSE | blanks).job.model == configured(SPARSE).job.model
+
+
+def test_a_preset_of_ones_own_counts_as_the_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model file in the user's folder lends its traits, a file there that cannot be read stops nothing."""
+    folder = tmp_path / "presets" / "models"
+    folder.mkdir(parents=True)
+    sizes = "layers = 16\nhidden = 1024\nheads = 32\nkv_heads = 32\nhead_dim = 128\nffn = 64\nvocab = 50257\nmax_positions = 4096\n"
+    experts = (
+        "experts = 32\nexperts_per_token = 4\nexpert_ffn = 1024\nsliding_window = 128\nglobal_every = 2\nsinks = true\nsources = ['us']\n"
+    )
+    (folder / "ours.toml").write_text(sizes + experts)
+    (folder / "broken.toml").write_text("layers = [")
+    monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path))
+    found = configured(SMALL)
+    assert (found.job.model.sliding_window, found.job.model.sinks) == (128, True)
+    assert found.assumed["model"] == "windows of 128 tokens, attention sinks as ours"
+    assert found.job.model.ffn == 4096  # no layer is dense: its width is no size to be found by
+
+
+@pytest.mark.parametrize(
+    ("changes", "layers"),
+    [
+        ({}, 1), ({"note": "DeepSeekV3 (w/o MTP)"}, 0), ({"note": "DeepSeekV3 (w/ MTP)"}, 1), ({"framework": "torchtitan"}, 0),
+        ({"framework": "torchtitan", "model": "DeepSeekV3 (w/ MTP)"}, 1), ({"note": "args: --mtp-num-layers=2"}, 2),
+    ],
+)  # fmt: skip
+def test_layers_of_multi_token_prediction_are_those_that_were_trained(changes: dict[str, str], layers: int) -> None:
+    """Megatron-Bridge trains those a model has unless told otherwise, others only where they say so; an argument is final."""
+    assert configured(SPARSE | changes).job.model.mtp_layers == layers
+
+
+ARGS = "args: --multi-latent-attention=True --moe-layer-freq=([0]*3+[1]*13) --normalization=RMSNorm --disable-bias-linear=True"
+
+
+def test_arguments_in_a_note_decide_the_model() -> None:
+    """Latent attention, dense layers, groups and multi-token prediction are Megatron-LM's arguments, or its defaults."""
+    model = configured(SMALL | {"note": ARGS, "head_dim": "32"}).job.model
+    assert (model.kv_rank, model.q_rank, model.head_dim, model.rope_dim, model.v_dim) == (32, 0, 128, 64, 128)
+    assert (model.dense_layers, model.norm, model.bias) == (3, "rmsnorm", False)
+    more = f"{ARGS} --kv-lora-rank=512 --q-lora-rank=1536 --moe-router-num-groups=4 --moe-router-group-topk=2 --mtp-num-layers=1; vocab"
+    model = configured(SMALL | {"note": more, "gated": "0"}).job.model
+    assert (model.kv_rank, model.q_rank, model.router_groups, model.groups_per_token, model.mtp_layers) == (512, 1536, 4, 2, 1)
+    assert (model.norm, model.bias) == ("rmsnorm", False)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "dense", "every"),
+    [("([0]*1+[1]*15)", 1, 1), ("[1]*16", 0, 1), ("2", 0, 2), ("([0]*1+[1]*1)*8", 0, 2), ("([0,0,1,1])*4", 8, 1), ("odd", 0, 1)],
+)
+def test_which_layers_are_sparse_is_read_from_their_pattern(pattern: str, dense: int, every: int) -> None:
+    """Dense layers in front are counted, one sparse layer in so many is seen, and any other order has as many dense layers."""
+    model = configured(SMALL | {"note": f"args: --moe-layer-freq={pattern}"}).job.model
+    assert (model.dense_layers, model.moe_every) == (dense, every)
+
+
+@pytest.mark.parametrize(
+    ("note", "routing"),
+    [
+        ("", (1.0, 0.0, False)), ("MoE routing force-balanced", (1.0, 0.0, False)), ("natural MoE routing", (1.1, 0.0, False)),
+        ("token-drop MoE", (1.0, 1.0, False)), ("token-dropless", (1.0, 0.0, False)), ("EP overlap on, search run", (1.0, 0.0, True)),
+        ("args: --overlap-moe-expert-parallel-comm=True", (1.0, 0.0, True)), ("EP overlap off", (1.0, 0.0, False)),
+        ("args: --moe-expert-capacity-factor=1.25", (1.0, 1.25, False)),
+    ],
+)  # fmt: skip
+def test_words_on_routing_are_those_of_the_job(note: str, routing: tuple[float, float, bool]) -> None:
+    """Balance, capacity and the overlap of the all-to-all are read from the note of a mixture of experts, and of no dense row."""
+    job = configured(SMALL | {"note": note}).job
+    assert (job.imbalance, job.capacity, job.overlap_experts) == routing
+    dense = configured(row(note=note)).job
+    assert (dense.imbalance, dense.capacity, dense.overlap_experts) == (1.0, 0.0, False)
+
+
+def test_recompute_modules_in_a_note_are_what_selective_recomputation_does() -> None:
+    """The modules told replace the stack's own, in either spelling, the same stack for the same modules; without them it stays."""
+    comma, listed, plain = (
+        configured(SPARSE | {"note": note}).job.stack
+        for note in ("recompute as told: selective:mla_up_proj,moe_act; x", "selective:[moe_act mla_up_proj]", "recompute selective")
+    )
+    assert comma is listed
+    assert comma.selective.keep == {"qkv": 0.0, "expert_act": 0.0}
+    assert comma.selective.repeat == {"qkv": 0.5, "expert_act": 1.0}
+    assert plain.selective.keep == {"scores": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("said", "schedule", "assumed"),
+    [
+        ("", "1f1b", False), ("1f1b-interleaved", "1f1b", False), ("interleaved", "1f1b", False), ("gpipe", "1f1b", True),
+        ("zb-1p", "zb-h1", False), ("ZB-H1", "zb-h1", False), ("zb-2p", "zb-h2", False), ("v-half", "zb-h1", True), ("v-min", "1f1b", True),
+        ("zbv", "zb-v", False), ("dualpipe", "dualpipev", True), ("dualpipev", "dualpipev", False),
+    ],
+)  # fmt: skip
+def test_a_schedule_by_any_name_is_the_plans(said: str, schedule: str, assumed: bool) -> None:
+    """The plan has the schedule's code; names of the same thing are not assumed, near ones are."""
+    found = configured(row(schedule=said, pp="2", dp="4", vpp=""))
+    assert SCHEDULES[found.plan.schedule] == schedule
+    assert ("schedule" in found.assumed) == assumed
+
+
+@pytest.mark.parametrize(("vpp", "assumed"), [("", False), ("2", False), ("1", True), ("4", True)])
+def test_a_schedule_in_the_shape_of_a_v_has_two_stages_a_rank(vpp: str, assumed: bool) -> None:
+    """zb-v and dualpipev have vpp 2, and where a row tells another number `assumed` says so."""
+    for schedule in ("zb-v", "dualpipev"):
+        found = configured(row(schedule=schedule, pp="2", dp="4", vpp=vpp))
+        assert found.plan.vpp == 2
+        assert ("vpp" in found.assumed) == assumed
+
+
+@pytest.mark.parametrize(("layout", "vpp"), [("Et*3|(tt|)*6mL", 4), ("Et*3|(tt|)*6tmL", 4), ("E|(tt|)*2,(t|)*4,mL", 4), ("Et*9|t*7L", 1)])
+def test_a_pipeline_layout_in_a_note_tells_the_virtual_stages(layout: str, vpp: int) -> None:
+    """Stages of the layout over pp; a number told against it was derived without it, and `assumed` says so."""
+    found = configured(SMALL | {"note": f"args: --pipeline-model-parallel-layout={layout} --x=1"})
+    assert found.plan.vpp == vpp
+    assert ("vpp" in found.assumed) == (vpp != 1)
+
+
+def mixed() -> list[dict[str, str]]:
+    """Rows of several jobs and depths, equal ones and a refused one among them."""
+    return [row(id=str(i), pp=str(2 ** (i % 4)), gpus="16", dp="", micro_batch="", recompute="", seq=str(2048 * (1 + i % 2)),
+                tp="0.5" if i == 7 else "1") for i in range(20)]  # fmt: skip
+
+
+@pytest.mark.parametrize(("stages", "unlike", "rows"), [(1, 99, 99), (9, 99, 99), (99, 1, 99), (99, 3, 99), (99, 99, 1), (99, 99, 7)])
+def test_rows_predicted_in_blocks_are_those_predicted_at_once(monkeypatch: pytest.MonkeyPatch, stages: int, unlike: int, rows: int) -> None:
+    """However few stages, unlike rows or rows are worked out at a time, the predictions are the same, in the order of the rows."""
+    whole = predict(mixed())
+    assert [each["id"] for each in whole] == [str(i) for i in range(20)] and "error" in whole[7]
+    for name, value in (("STAGES", stages), ("UNLIKE", unlike), ("BLOCK", rows)):
+        monkeypatch.setattr(planner.runs.predict, name, value)
+    heard: list[int] = []
+    assert predict(mixed(), heard.append) == whole
+    assert heard == sorted(heard) and heard[-1] == 20
+
+
+def test_no_more_stages_are_evaluated_at_once_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Columns of plans are cut so that the stages of their longest times the plans stay within the bound, where one plan does."""
+    sizes: list[int] = []
+    real = planner.runs.predict.stage_memory
+
+    def watched(job: Any, plan: Any) -> Any:
+        found = real(job, plan)
+        sizes.append(found.device.size)
+        return found
+
+    monkeypatch.setattr(planner.runs.predict, "STAGES", 12)
+    monkeypatch.setattr(planner.runs.predict, "stage_memory", watched)
+    predict(mixed())
+    assert max(sizes) <= 12
+
+
+def test_equal_rows_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row that differs from another in its id and in what was measured alone costs nothing."""
+    read: list[Any] = []
+
+    def watched(found: Any) -> Any:
+        read.append(found)
+        return configured(found)
+
+    monkeypatch.setattr(planner.runs.predict, "configured", watched)
+    found = predict([row(id=str(i), step_s=str(i)) for i in range(9)])
+    assert len(read) == 1 and [each.pop("id") for each in found] == [str(i) for i in range(9)] and found == [found[0]] * 9
+
+
+def test_predictions_come_before_the_rows_behind_them_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of rows without end no more than a block is held."""
+    monkeypatch.setattr(planner.runs.predict, "BLOCK", 4)
+    endless = (row(id=str(i)) for i in itertools.count())
+    assert [each["id"] for each in itertools.islice(planner.runs.predict.predicted(endless), 10)] == [str(i) for i in range(10)]

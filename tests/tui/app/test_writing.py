@@ -1,0 +1,300 @@
+"""Plan files that others changed are asked about, whenever and however; what is the program's own lies where nobody else looks."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from planner.document import planfile
+from planner.files import placing
+from tests.tui.driving import SMALL, Driver, drive
+from tui.state.edits import set_text
+from tui.state.session import State, dumps, loads, take
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder the program runs in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+OTHERS = set_text(SMALL, "gpus", "32")
+
+
+def touched_up(path: Path) -> None:
+    """The same plan with a comment of somebody's, and the very times of the file that was opened."""
+    found = path.stat()
+    path.write_text(path.read_text() + "# mine\n")
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+
+
+CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "another plan": (lambda path: planfile.write(path, OTHERS), "was changed by another program since it was opened; overwrite it?"),
+    "a comment": (touched_up, "was changed by another program since it was opened; overwrite it?"),
+    "nothing in it": (lambda path: path.write_text(""), "was changed by another program since it was opened; overwrite it?"),
+    "removed": (Path.unlink, "is not there any more; write it anew?"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_a_file_that_others_changed_is_asked_about(what: str, folder: Path) -> None:
+    """What another program wrote, by its content, is overwritten after a yes alone; and one's own writing asks nothing again."""
+    path = folder / "mine.toml"
+    planfile.write(path, SMALL)
+    change, question = CHANGES[what]
+
+    async def play(it: Driver) -> None:
+        await it.field("sequence", "2k")
+        change(path)
+        theirs = path.read_bytes() if path.exists() else None
+        for answer in ("n", "escape", "enter"):
+            await it.press("w", "enter")
+            assert f"mine.toml {question}" in it.text()
+            await it.press(answer)
+            assert (path.read_bytes() if path.exists() else None) == theirs
+            assert it.app.status.status.changed
+        await it.press("w", "enter", "y")
+        assert planfile.read(path).inputs.values["sequence"] == 2048
+        await it.field("sequence", "4k")
+        await it.press("w", "enter")
+        assert planfile.read(path).inputs.values["sequence"] == 4096
+
+    drive(play, planfile.read(path), Path("mine.toml"))
+
+
+def test_a_yes_is_for_what_was_asked_about(folder: Path) -> None:
+    """What comes between the question and the yes is asked about again: another change, and a file where none was."""
+    path = folder / "mine.toml"
+    planfile.write(path, SMALL)
+
+    async def play(it: Driver) -> None:
+        planfile.write(path, OTHERS)
+        await it.press("w", "enter")
+        path.write_text("newer")
+        await it.press("y")
+        assert "overwrite it?" in it.text() and path.read_text() == "newer"
+        path.unlink()
+        await it.press("y")
+        assert "write it anew?" in it.text() and not path.exists()
+        path.write_text("newest")
+        await it.press("y")
+        assert "exists; overwrite it?" in it.text() and path.read_text() == "newest"
+        await it.press("y")
+        assert planfile.read(path).inputs.values == SMALL.inputs.values
+
+    drive(play, planfile.read(path), path)
+
+
+def test_another_path_can_be_taken_instead(folder: Path) -> None:
+    """w at the question asks for a path again; the file that others changed stays, and later writing is to the new one."""
+    path = folder / "mine.toml"
+    planfile.write(path, SMALL)
+
+    async def play(it: Driver) -> None:
+        path.write_text("theirs")
+        await it.press("w", "enter", "w")
+        assert it.app.foot.prompt and it.app.foot.prompt.edit.text == str(path)
+        await it.press("ctrl+u")
+        await it.type("other.toml")
+        assert path.read_text() == "theirs" and planfile.read("other.toml").inputs.values == SMALL.inputs.values
+        await it.field("sequence", "2k")
+        await it.press("w", "enter")
+        assert planfile.read("other.toml").inputs.values["sequence"] == 2048
+
+    drive(play, planfile.read(path), path)
+
+
+@pytest.mark.parametrize("becomes", ["folder", "pipe"])
+def test_what_is_no_file_any_more_is_a_sentence(becomes: str, folder: Path) -> None:
+    """The plan file has become a folder, or a pipe that nobody reads: told in the prompt, and nothing waits."""
+    path = folder / "mine.toml"
+    planfile.write(path, SMALL)
+
+    async def play(it: Driver) -> None:
+        path.unlink()
+        path.mkdir() if becomes == "folder" else os.mkfifo(path)
+        await it.press("w", "enter")
+        assert ("it is a folder" if becomes == "folder" else "nobody reads this pipe") in it.text()
+        assert it.app.foot.prompt and it.app.foot.prompt.edit.text == str(path)
+
+    drive(play, planfile.read(path), path)
+
+
+def test_what_keeps_nothing_is_no_file_of_the_plan(folder: Path) -> None:
+    """Written to /dev/null, the plan is as unsaved as before."""
+
+    async def play(it: Driver) -> None:
+        await it.press("w", "ctrl+u")
+        await it.type(os.devnull)
+        assert "keeps nothing" in it.text() and it.app.path is None and it.app.unsaved
+
+    drive(play)
+
+
+def test_undo_behind_a_write_knows_what_the_file_holds(folder: Path) -> None:
+    """An earlier edit of the file that was written is not in the file: the star says so, and writing it asks nothing."""
+    path = folder / "mine.toml"
+    planfile.write(path, SMALL)
+
+    async def play(it: Driver) -> None:
+        await it.field("sequence", "2k")
+        await it.press("w", "enter")
+        assert not it.app.unsaved
+        await it.press("u")
+        assert it.app.unsaved and it.app.status.status.changed
+        await it.press("w", "enter")
+        assert planfile.read(path).inputs.values["sequence"] == SMALL.inputs.values["sequence"]
+        await it.press("U")
+        assert it.app.unsaved
+        await it.press("w", "enter")
+        assert planfile.read(path).inputs.values["sequence"] == 2048
+
+    drive(play, planfile.read(path), path)
+
+
+def test_an_edit_from_before_a_file_was_opened_anew_asks(folder: Path) -> None:
+    """Another program changed the file and it was opened again: an older edit, of what it was before, does not replace it unasked."""
+    path = folder / "mine.toml"
+    planfile.write(path, SMALL)
+
+    async def play(it: Driver) -> None:
+        await it.field("sequence", "2k")
+        planfile.write(path, OTHERS)
+        await it.press("o")
+        await it.type("mine.toml")
+        assert not it.app.unsaved
+        await it.press("u")
+        assert it.app.unsaved
+        await it.press("w", "enter")
+        assert "was changed by another program since it was opened; overwrite it?" in it.text()
+        assert planfile.read(path).inputs.values["gpus"] == 32
+
+    drive(play, planfile.read(path), path)
+
+
+def test_a_change_between_two_sessions_is_asked_about(folder: Path) -> None:
+    """The session remembers what the file was: what others wrote while no program ran is noticed, by one from before digests too."""
+    path = folder / "mine.toml"
+    planfile.write(path, SMALL)
+    kept: list[State] = []
+
+    async def edit(it: Driver) -> None:
+        await it.field("sequence", "2k")
+        kept.append(loads(dumps(it.app.state())))
+
+    async def write(it: Driver) -> None:
+        await it.press("w", "enter")
+        assert "was changed by another program since it was opened; overwrite it?" in it.text()
+        assert planfile.read(path).inputs.values["gpus"] == 32
+
+    drive(edit, planfile.read(path), path)
+    planfile.write(path, OTHERS)
+    drive(write, state=kept[0])
+
+
+def test_options_on_top_of_a_file_are_not_in_it(folder: Path) -> None:
+    """`tmplan mine.toml --gpus 32` shows the file as changed; writing it asks nothing."""
+    from tui.cli.inputs import document_from
+
+    path = folder / "mine.toml"
+    planfile.write(path, SMALL)
+
+    async def play(it: Driver) -> None:
+        assert it.app.unsaved and it.app.status.status.changed
+        await it.press("w", "enter")
+        assert planfile.read(path).inputs.values["gpus"] == 32
+
+    drive(play, document_from(str(path), {"gpus": "32"}), path)
+
+
+def test_a_long_name_leaves_room_for_the_question(folder: Path) -> None:
+    """At 80 columns what is asked stands whole beside a name of 60 characters."""
+    name = f"{'long' * 15}.toml"
+    planfile.write(folder / name, SMALL)
+
+    async def play(it: Driver) -> None:
+        (folder / name).write_text("theirs")
+        await it.press("w", "enter")
+        assert "was changed by another program since it was opened; overwrite it?" in it.text()
+
+    drive(play, planfile.read(folder / name), Path(name), size=(80, 24))
+
+
+def test_a_picture_takes_the_place_of_nothing(folder: Path) -> None:
+    """A file that is there, or comes meanwhile, stays."""
+
+    async def play(it: Driver) -> None:
+        await it.press("I")
+        (folder / "tmplan.svg").write_text("theirs")
+        await it.press("enter")
+        assert "exists; type another path" in it.text() and (folder / "tmplan.svg").read_text() == "theirs"
+
+    drive(play)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["session", "no session"])
+def test_copies_lie_where_nobody_else_looks(kept: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0600 beside the session, or in a folder 0700 of a name that nobody could know; a link laid there is not followed."""
+    (folder / "precious").write_text("precious")
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    session = take(folder / "state" if kept else folder / "precious")
+    if kept:
+        session.first_ever = False
+        (folder / "state" / "session-1-copied.toml").symlink_to(folder / "precious")
+    (folder / f"tmplan-{os.getpid()}-copied.toml").symlink_to(folder / "precious")
+
+    async def play(it: Driver) -> None:
+        await it.press("y")
+        path = it.app.beside("copied.toml")
+        assert path.name in it.text()
+        assert path.lstat().st_mode == stat.S_IFREG | 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
+        assert planfile.read(path).inputs.values == SMALL.inputs.values
+        assert it.app.beside("copied.toml") == path
+
+    drive(play, session=session)
+    session.close()
+    assert (folder / "precious").read_text() == "precious"
+    if not kept:
+        assert [p.name for p in folder.glob("tmplan-*/*")] == ["copied.toml"]  # which the message named
+
+
+def test_the_folder_of_what_was_edited_goes_with_the_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a session: what was edited and read back needs no file, what could not be read stays; a folder that was taken is not used."""
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+
+    async def play(it: Driver) -> None:
+        path = it.app.beside("edited.toml")
+        path.write_text("read back")
+
+    async def unread(it: Driver) -> None:
+        it.app.beside("edited.toml").write_text("precious")
+        it.app._unread = "precious"
+
+    async def taken(it: Driver) -> None:
+        path = it.app.beside("edited.toml")
+        path.parent.rmdir()
+        (folder / "elsewhere").mkdir()
+        path.parent.symlink_to(folder / "elsewhere")
+        assert it.app.beside("edited.toml").parent != path.parent
+
+    drive(play)
+    assert not list(folder.iterdir())
+    drive(taken)
+    drive(unread)
+    assert [p.read_text() for p in folder.glob("tmplan-*/*")] == ["precious"]
+
+
+def test_held_tells_everything_apart(folder: Path) -> None:
+    """Nothing, an empty file, content, a folder, a link, a pipe."""
+    paths = [folder / name for name in ("none", "empty", "text", "folder", "link", "pipe")]
+    paths[1].touch()
+    paths[2].write_text("x")
+    paths[3].mkdir()
+    paths[4].symlink_to("text")
+    os.mkfifo(paths[5])
+    assert len({placing.held(path) for path in paths}) == len(paths) and placing.held(paths[0]) == placing.NOTHING

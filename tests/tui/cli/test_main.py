@@ -1,0 +1,387 @@
+"""The command line: data on stdout, narration on stderr, one sentence and exit code 2 for what is refused, never a traceback."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planner.document.fields import FIELDS, JOB_GROUPS
+from planner.document.inputs import resolve
+from planner.document.planfile import read
+from tui.cli import main as cli
+from tui.cli.answer import Answer
+
+ROOT = Path(__file__).parents[3]
+SMALL = ("--model", "llama-3.1-8b", "--gpus", "8", "--global-batch", "64")
+CALL = [sys.executable, "-c", "from tui.cli.main import main; main()"]
+
+
+def shell(*argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
+    """`tmplan` in a process of its own."""
+    env = {**os.environ, "PYTHONPATH": str(ROOT), **more.pop("env", {})}
+    return subprocess.run([*CALL, *argv], capture_output=True, text=True, timeout=60, env=env, **more)
+
+
+def planned(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> Any:
+    """The JSON of `tmplan plan`."""
+    assert cli.run(["plan", *SMALL, "--format", "json", *argv]) == code
+    return json.loads(capsys.readouterr().out)
+
+
+def test_plan_prints_the_ranking_fastest_first(capsys: pytest.CaptureFixture[str]) -> None:
+    found = planned(capsys, "--top", "50")
+    times = [plan["step_seconds"] for plan in found["plans"]]
+    assert len(times) == 50 and times == sorted(times)
+    assert all(plan["fits"] and plan["tp"] * plan["pp"] * plan["cp"] * plan["dp"] == 8 for plan in found["plans"])
+
+
+def test_allowed_and_refused_are_all_that_was_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = planned(capsys)["counts"]
+    assert counts["evaluated"] + sum(counts["refused"].values()) == counts["seen"]
+    assert 0 < counts["fit"] <= counts["evaluated"] and counts["seconds"] > 0
+
+
+def test_every_key_of_the_json_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
+    documented = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "json.md").read_text()))
+    found = planned(capsys)
+    assert found["schema"] == 1
+    assert set(found) | set(found["counts"]) | set(found["plans"][0]) <= documented
+    assert set(found["job"]) == {f.key for f in FIELDS if f.group in JOB_GROUPS}
+
+
+def test_table_json_and_csv_hold_the_same_plans(capsys: pytest.CaptureFixture[str]) -> None:
+    plans = planned(capsys, "--top", "5")["plans"]
+    assert cli.run(["plan", *SMALL, "--top", "5", "--format", "csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    assert [float(row["step_seconds"]) for row in rows] == [plan["step_seconds"] for plan in plans]
+    assert [float(row["memory_optimizer_gib"]) for row in rows] == [plan["memory_parts_gib"]["optimizer"] for plan in plans]
+    assert cli.run(["plan", *SMALL, "--top", "5"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[:3] == ["TP", "PP", "VPP"] and len(lines) == 6
+    assert [line.split()[0] for line in lines[1:]] == [str(plan["tp"]) for plan in plans]
+
+
+def test_pins_and_bounds_hold_for_every_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    found = planned(capsys, "--pin", "tp=2,cp=1", "--max", "pp=2", "--min", "dp=2", "--pin", "recompute=full")
+    assert found["space"] == {"tp": "2", "pp": "<=2", "cp": "1", "dp": ">=2", "recompute": "full"}
+    assert all((p["tp"], p["cp"], p["recompute"]) == (2, 1, "full") and p["pp"] <= 2 <= p["dp"] for p in found["plans"])
+
+
+def test_sort_orders_by_a_column_best_first(capsys: pytest.CaptureFixture[str]) -> None:
+    memory = [plan["memory_gib"] for plan in planned(capsys, "--sort", "memory_gib")["plans"]]
+    assert memory == sorted(memory)
+    mfu = [plan["mfu"] for plan in planned(capsys, "--sort", "mfu")["plans"]]
+    assert mfu == sorted(mfu, reverse=True)
+
+
+def test_all_prints_what_does_not_fit_behind_what_does_and_by_how_much(capsys: pytest.CaptureFixture[str]) -> None:
+    plans = planned(capsys, "--all", "--pin", "tp=1,pp=1,cp=1", "--top", "1000")["plans"]
+    fits = [plan["fits"] for plan in plans]
+    assert fits == sorted(fits, reverse=True) and not all(fits)
+    assert all((plan["over_gib"] > 0) != plan["fits"] for plan in plans)
+
+
+def test_a_saved_plan_opens_as_the_same_job_with_the_same_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "plan.toml")
+    first = planned(capsys, "--nic-gbit-s", "200", "--save", path)["plans"][0]
+    document = read(path)
+    assert document.plan is not None and document.predictions is not None
+    assert document.plan.named().items() <= first.items()
+    assert {**document.plan.named(), **document.predictions} == first
+    assert resolve(document.inputs).cluster.nic_bytes_s == 25e9
+    assert cli.run(["plan", path, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["plans"][0] == first
+
+
+def test_options_stand_on_top_of_the_plan_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "plan.toml")
+    planned(capsys, "--pin", "tp=2", "--save", path)
+    assert cli.run(["plan", path, "--sequence", "4k", "--pin", "tp=4", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["job"]["sequence"], found["job"]["model"], found["space"]) == (4096, "llama-3.1-8b", {"tp": "4"})
+
+
+def test_when_nothing_fits_the_exit_code_is_1_and_stderr_says_what_is_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["plan", "--gpus", "8", "--format", "json"]) == 1
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["plans"] == [] and found["counts"]["fit"] == 0 and found["advice"]
+    assert all(sentence in err for sentence in found["advice"])
+
+
+def test_when_nothing_is_valid_the_rules_that_refused_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    found = planned(capsys, "--pin", "tp=3", code=1)
+    assert found["counts"]["evaluated"] == 0
+    assert any("must divide the GPUs" in sentence for sentence in found["advice"])
+
+
+def test_explain_prints_the_tree_of_the_best_plan_by_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["explain", *SMALL]) == 0
+    out = capsys.readouterr().out
+    assert "t_step = " in out and "└─ " in out and "[" in out
+
+
+def test_explain_explains_the_plan_that_is_pinned_with_the_numbers_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = planned(capsys, "--pin", "tp=4", "--top", "1")["plans"][0]
+    axes = ",".join(f"{axis}={plan[axis]}" for axis in ("tp", "pp", "cp", "dp", "micro_batch", "recompute"))
+    assert cli.run(["explain", *SMALL, "--plan", axes, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["plan"] == plan
+    assert found["steps"]["step"]["value"] == pytest.approx(plan["step_seconds"], rel=1e-12)
+    assert found["steps"]["memory"]["value"] == pytest.approx(plan["memory_gib"] * 2**30, rel=1e-12)
+
+
+def test_explain_takes_the_plan_of_a_plan_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "plan.toml")
+    plan = planned(capsys, "--sort", "memory_gib", "--save", path)["plans"][0]
+    assert cli.run(["explain", path, "--format", "json", "--depth", "1", "--of", "mfu"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["plan"] == plan and list(found["steps"]) == ["mfu"] and found["steps"]["mfu"]["children"] == []
+
+
+def test_explain_explains_a_plan_that_does_not_fit_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["explain", "--gpus", "8", "--of", "memory", "--depth", "1"]) == 1
+    out, err = capsys.readouterr()
+    assert "M_d = " in out and "does not fit" in err
+
+
+def test_explain_exits_with_1_when_the_plan_is_not_valid(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["explain", *SMALL, "--plan", "tp=3"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "must divide the GPUs" in err
+
+
+@pytest.mark.parametrize(
+    ("kind", "known"), [("models", "llama-3.1-405b"), ("gpus", "h100-sxm"), ("clusters", "dgx-h100"), ("stacks", "megatron-core")]
+)
+def test_presets_are_listed_as_a_table_and_as_json(kind: str, known: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run([kind]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert cli.run([kind, "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["schema"] == 1 and known in [row["name"] for row in found[kind]]
+    assert [line.split()[0] for line in table[1:]] == [row["name"] for row in found[kind]]
+
+
+def test_a_broken_preset_of_the_user_is_told_and_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "presets" / "gpus").mkdir(parents=True)
+    (tmp_path / "presets" / "gpus" / "mine.toml").write_text("vendor = ")
+    monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path))
+    assert cli.run(["gpus"]) == 0
+    out, err = capsys.readouterr()
+    assert "h100-sxm" in out and "mine.toml" in err and "line 1" in err
+
+
+REFUSED = [
+    (["nonsense"], "no command or file is called 'nonsense'"),
+    (["modls"], "did you mean models"),
+    (["plan", "--bogus"], "--bogus"),
+    (["plan", "--top", "x"], "--top"),
+    (["plan", "--top", "-1"], "--top"),
+    (["plan", "--format", "yaml"], "table, json, csv"),
+    (["plan", "--sort", "speed"], "no column is called 'speed'"),
+    (["plan", "--gpus", "0"], "from 1 to 10,000,000"),
+    (["plan", "--gpus", "-8"], "from 1 to 10,000,000"),
+    (["plan", "--gpus", "1e9"], "1,000,000,000"),
+    (["plan", "--gpus", "nan"], "whole number"),
+    (["plan", "--gpus", "eight"], "not 'eight'"),
+    (["plan", "--gpus", ""], "gpus is empty"),
+    (["plan", "--gpus", "20"], "use 16 or 24"),
+    (["plan", "--model", "lama-3.1-8b"], "did you mean llama"),
+    (["plan", "--model", "/nowhere/config.json"], "/nowhere/config.json"),
+    (["plan", "--gpu", "h100"], "did you mean"),
+    (["plan", "--precision", "fp8", "--gpu", "a100-80gb-sxm"], "no fp8 units"),
+    (["plan", "--pin", "tp"], "--pin and --plan take AXIS=VALUES"),
+    (["plan", "--pin", "tp="], "--pin and --plan take AXIS=VALUES"),
+    (["explain", "--plan", "tp"], "--pin and --plan take AXIS=VALUES"),
+    (["plan", "--save", ""], "--save takes the name of a plan file"),
+    (["sensitivity", "--explain", "speed"], "no input is called 'speed'"),
+    (["budget", "--price-gpu-hour", "0", "--money", "1000"], "costs nothing"),
+    (["budget", "--tuning", "lora", "--price-gpu-hour", "2", "--money", "1000"], "set tuning to full"),
+    (["plan", "--pin", "px=3"], "no axis is called 'px'"),
+    (["plan", "--pin", "tp=0"], "between 1 and"),
+    (["plan", "--pin", "tp=8", "--max", "tp=4"], "no tp is both 8 and <=4"),
+    (["plan", "--max", "recompute=full"], "no order"),
+    (["plan", "missing.toml"], "missing.toml: cannot be read"),
+    (["explain", "--of", "speed"], "no number is called 'speed'"),
+    (["explain", "--depth", "0"], "--depth"),
+    (["models", "--format", "csv"], "table, json"),
+    (["missing.toml"], "missing.toml: cannot be read"),
+    ([], "needs a terminal"),
+]
+
+
+@pytest.mark.parametrize(("argv", "says"), REFUSED, ids=[" ".join(argv) or "nothing" for argv, _ in REFUSED])
+def test_a_refusal_is_one_sentence_on_stderr_and_exit_code_2(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and says in err
+    lines = [line for line in err.splitlines() if line.startswith("tmplan: ")]
+    assert len(lines) == 1 and err.endswith(lines[0] + "\n") and "Traceback" not in err
+
+
+def test_bounds_that_no_candidate_meets_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """Where no rule has refused a plan, for there was none to refuse, the bound that leaves nothing is said."""
+    assert cli.run(["plan", *SMALL, "--tp", ">=999"]) == 1
+    assert "tp cannot be >=999" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("bounds", "says"),
+    [
+        (["--pin", "tp=8,dp=3"], "tp x dp must divide the 16 GPUs (tp 8, dp 3; it is 24)"),
+        (["--pin", "tp=4,pp=2,cp=1,dp=4"], "tp x cp x pp x dp must be the 16 GPUs (tp 4, cp 1, pp 2, dp 4; it is 32)"),
+    ],
+)
+def test_pins_that_do_not_come_to_the_gpus_are_named_with_their_product(
+    bounds: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not that a degree lies outside the bounds."""
+    assert cli.run(["plan", "--model", "llama-3.1-8b", "--gpus", "16", *bounds]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_bounds_read_as_the_filter_writes_them() -> None:
+    """tp<=8 is tp=<=8, whatever the case of the axes and however many stand in a list."""
+    from planner.document.axis_pairs import pairs
+
+    assert pairs("--pin", "tp<=8,PP>=2, cp=1,2") == [("tp", "<=8"), ("pp", ">=2"), ("cp", "1,2")]
+
+
+def test_most_and_least_may_say_so_twice(capsys: pytest.CaptureFixture[str]) -> None:
+    """--max tp<=2 is --max tp=2."""
+    assert cli.run(["plan", *SMALL, "--max", "tp<=2", "--min", "pp>=2", "--top", "3", "--format", "json"]) == 0
+    assert all(p["tp"] <= 2 <= p["pp"] for p in json.loads(capsys.readouterr().out)["plans"])
+
+
+def test_a_folder_with_a_config_is_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A model as Hugging Face has it is a folder: its config.json is read, and it is named after the folder."""
+    sizes = {"num_hidden_layers": 8, "hidden_size": 1024, "num_attention_heads": 8, "intermediate_size": 2048, "vocab_size": 32000,
+             "max_position_embeddings": 8192}  # fmt: skip
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "config.json").write_text(json.dumps({"model_type": "llama", **sizes}))
+    assert cli.run(["plan", "--model", str(tmp_path / "tiny"), "--gpus", "8", "--top", "1"]) == 0
+    assert capsys.readouterr().err.startswith("tiny (")
+
+
+def test_a_plan_file_given_as_a_model_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not that a key of it is unknown."""
+    saved = str(tmp_path / "plan.toml")
+    assert cli.run(["plan", *SMALL, "--save", saved]) == 0
+    assert cli.run(["plan", "--model", saved]) == 2
+    assert "is a plan file, not a model" in capsys.readouterr().err
+
+
+def test_the_most_headroom_that_a_field_takes_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    """95 % is within 0 to 95 %, though 95 hundredths are a little more than 0.95 as numbers are kept."""
+    assert cli.run(["plan", *SMALL, "--headroom", "95"]) in (0, 1)
+    assert "must lie" not in capsys.readouterr().err
+
+
+def test_a_plan_that_cannot_be_saved_is_refused_before_anything_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["plan", *SMALL, "--save", str(tmp_path / "no" / "plan.toml")]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "cannot be written: there is no folder" in err
+    assert cli.run(["plan", "--gpus", "8", "--save", str(tmp_path / "plan.toml")]) == 2
+    assert "there is no plan to save" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_a_fault_of_tmplan_itself_is_told_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken(argv: list[str]) -> Answer:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(cli, "dispatch", broken)
+    assert cli.run(["plan"]) == 2
+    assert "fault of tmplan" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_with_130_and_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("planner.search.search.search", interrupted)
+    assert cli.run(["plan", *SMALL]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_reader_that_has_had_enough_ends_it_quietly() -> None:
+    command = f"{' '.join([sys.executable, '-c', repr(CALL[2])])} plan {' '.join(SMALL)} --top 5000 --format json | head -1"
+    ended = subprocess.run(["bash", "-c", command + "; exit ${PIPESTATUS[0]}"], capture_output=True, text=True, timeout=60,
+                           env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert ended.stdout == "{\n" and ended.returncode == 0
+    assert "Traceback" not in ended.stderr and "BrokenPipe" not in ended.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
+    with open("/dev/full", "w") as full:
+        ended = subprocess.run([*CALL, "gpus"], stdout=full, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert ended.returncode == 2 and ended.stderr == "tmplan: stdout cannot be written: no space left on device\n"
+
+
+def test_a_closed_stdout_is_one_sentence() -> None:
+    ended = subprocess.run(["bash", "-c", f"{sys.executable} -c {CALL[2]!r} gpus >&-"], stderr=subprocess.PIPE, text=True,
+                           env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert ended.returncode == 2 and "Traceback" not in ended.stderr and ended.stderr.count("\n") == 1
+
+
+def test_a_terminal_that_knows_only_ascii_gets_no_traceback() -> None:
+    ended = shell("explain", *SMALL, env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
+    assert ended.returncode == 0 and "t_step" in ended.stdout
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["plan", "--help"], ["models"], ["gpus"], ["clusters"], ["stacks"]])
+def test_help_and_lists_load_neither_numpy_nor_textual_nor_rich(argv: list[str]) -> None:
+    loaded = "set(sys.modules) & {'numpy', 'textual', 'rich'}"
+    code = f"import sys; from tui.cli.main import run; run({argv!r}); print(*({loaded}), file=sys.stderr)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert ended.stdout and ended.stderr.strip() == ""
+
+
+def test_planning_does_not_load_textual() -> None:
+    code = f"import sys; from tui.cli.main import run; run(['plan', *{SMALL!r}]); print({{'textual'}} & set(sys.modules), file=sys.stderr)"
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
+    assert ended.stderr.endswith("set()\n")
+
+
+def test_every_field_and_every_exit_code_is_in_the_help() -> None:
+    said = shell("plan", "--help").stdout
+    for f in FIELDS:
+        assert (f"--{f.key.replace('_', '-')}" in said) == (f.group in JOB_GROUPS), f.key
+    assert "Exit codes: 0 done" in said
+
+
+def test_the_version_is_one_line() -> None:
+    ended = shell("--version")
+    assert ended.returncode == 0 and re.fullmatch(r"tmplan \S.*\n", ended.stdout)
+
+
+def test_a_first_argument_that_is_no_command_opens_the_program(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[Any] = []
+
+    def open_program(document: Any, path: Path | None = None, *, fresh: bool = False) -> Answer:
+        opened.append((document, path))
+        return Answer()
+
+    monkeypatch.setattr(cli, "open_program", open_program)
+    path = str(tmp_path / "plan.toml")
+    assert cli.run(["plan", *SMALL, "--save", path]) == 0
+    assert cli.run([]) == cli.run([path]) == cli.run([*SMALL, "--pin", "tp=8"]) == cli.run(["open", path, "--gpus", "16"]) == 0
+    (nothing, _), (file, at), (given, _), (both, _) = opened
+    assert nothing is None and at == Path(path) and file.plan is not None
+    assert given.inputs.values["gpus"] == 8 and given.space.text("tp") == "8" and both.inputs.values["gpus"] == 16

@@ -1,0 +1,145 @@
+"""A config.json of a family that tmplan does not know is planned as a Llama, and whoever plans with it is told."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planner import presets
+from planner.document import planfile
+from planner.errors import FileError
+from planner.plaintext import quoted
+from planner.specs.plan import Plan
+from tests.tui.driving import SMALL, Driver, drive
+from tests.tui.printing import said
+from tui.cli import main as cli
+from tui.cli.answer import Answer
+from tui.state.history import History, Moment
+from tui.state.session import Session, State
+
+TINY = {
+    "hidden_size": 1024, "intermediate_size": 2816, "num_hidden_layers": 8, "num_attention_heads": 16, "num_key_value_heads": 8,
+    "vocab_size": 32000, "max_position_embeddings": 8192,
+}  # fmt: skip
+SIZE = ("--gpus", "8", "--global-batch", "64")
+READ = "it was read as a Llama (gated MLP, RMSNorm, rotary positions): check its sizes, or write a model TOML"
+COMMANDS = (
+    ("plan", "--top", "1"), ("explain",), ("why-not", "tp=2"), ("compare", "--plan", "tp=1", "--plan", "tp=2"), ("pareto",), ("timeline",),
+    ("ranks",), ("scale", "--sizes", "8"), ("sensitivity", "--by", "2"), ("versus", "--against", "h200-sxm"), ("budget",),
+    ("export", "--to", "megatron-lm"),
+)  # fmt: skip
+
+
+def config(folder: Path, **more: Any) -> str:
+    """The path of a configuration with these keys beside its sizes."""
+    path = folder / "config.json"
+    path.write_text(json.dumps(TINY | more))
+    return str(path)
+
+
+@pytest.mark.parametrize("told", ["foo", None, "", 5, "x\x1b[2J" * 40])
+def test_an_unknown_family_is_told_in_one_sentence(tmp_path: Path, told: object) -> None:
+    """The model read as a Llama says, in one printable line with the file and what its model_type is, that it was, and what to do."""
+    path = config(tmp_path, model_type=told)
+    (note,) = presets.model(path).notes
+    what = f"model_type {quoted(str(told))} is not known" if told else "model_type is missing"
+    assert note == f"{path}: {what}; {READ}" and note.isprintable()
+    (note,) = presets.model(config(tmp_path)).notes
+    assert note == f"{path}: model_type is missing; {READ}"
+
+
+@pytest.mark.parametrize("known", ["llama", "qwen3", "gemma3", "mixtral", "deepseek_v3", "phi3"])
+def test_a_known_family_needs_no_note(tmp_path: Path, known: str) -> None:
+    """Of a family that is read its own way nothing has to be said, whether it stands by its own name or by that of another."""
+    sizes = {"text_config": TINY | {"num_experts_per_tok": 2}} if known == "gemma3" else {"num_experts_per_tok": 2}
+    assert presets.model(config(tmp_path, model_type=known, **sizes)).notes == ()
+
+
+def test_a_model_toml_has_no_notes(tmp_path: Path) -> None:
+    """What a TOML leaves out has its own default: notes are no key of it."""
+    (tmp_path / "own.toml").write_text((presets.SHIPPED / "models" / "llama-3.1-8b.toml").read_text() + 'notes = ["x"]\n')
+    with pytest.raises(FileError, match="unknown key 'notes'"):
+        presets.model(tmp_path / "own.toml")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
+def test_every_command_says_once_what_it_assumed(tmp_path: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    """The note stands on stderr once, however often the command reads the model, and not on stdout."""
+    path = config(tmp_path, model_type="foo")
+    code, out, err = said(capsys, *command, "--model", path, *SIZE)
+    assert (code, err.count(f"note: {path}: model_type 'foo' is not known; {READ}\n"), err.count("is not known")) == (0, 1, 1)
+    assert "is not known" not in out
+
+
+def test_fit_import_and_a_plan_file_say_it_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Serving the model, a file of another framework planned with it, and a plan file made of it are told the same; a preset nothing."""
+    path, plan, deepspeed = config(tmp_path, model_type="foo"), str(tmp_path / "plan.toml"), tmp_path / "ds.json"
+    deepspeed.write_text(json.dumps({"train_batch_size": 64, "train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 8}))
+    told = f"note: {path}: model_type 'foo' is not known; {READ}\n"
+    assert said(capsys, "fit", "--model", path)[2].count(told) == 1
+    assert said(capsys, "import", str(deepspeed), "--model", path)[2].count(told) == 1
+    assert said(capsys, "plan", "--model", path, *SIZE, "--save", plan)[2].count(told) == 1
+    Path(path).unlink()
+    assert said(capsys, "explain", plan)[2].count(told) == 1
+    assert "note:" not in said(capsys, "plan", "--model", "llama-3.1-8b", *SIZE)[2]
+
+
+def test_the_screen_is_not_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening the program leaves stderr alone, which is the screen's."""
+    monkeypatch.setattr(cli, "open_program", lambda *_, **__: Answer())
+    assert said(capsys, "--model", config(tmp_path, model_type="foo")) == (0, "", "")
+
+
+def test_the_message_line_says_it_when_the_model_is_set(tmp_path: Path) -> None:
+    """Typed into the field of the model it is told before what the edit came to, not by the next edit, and again when it is redone."""
+    path = config(tmp_path, model_type="foo")
+    told = f"{path}: model_type 'foo' is not known; {READ}"
+
+    async def play(it: Driver) -> None:
+        await it.field("model", path)
+        assert it.app.foot.message.startswith(f"{told}; Model llama-3.1-8b → {path}") and READ in " ".join(it.text().split())
+        await it.field("sequence", "2k")
+        assert "is not known" not in it.app.foot.message and "Sequence" in it.app.foot.message
+        await it.press("u", "u", "U")
+        assert it.app.foot.message.startswith(told)
+
+    drive(play)
+
+
+def test_the_message_line_says_it_when_the_program_opens(tmp_path: Path) -> None:
+    """A document, or a plan file, of such a model says so as soon as it stands, behind what else there is to say of the start; characters
+    that move a cursor are replaced."""
+    path = config(tmp_path, model_type="foo")
+    document = replace(SMALL, inputs=SMALL.inputs.with_("model", path))
+    text = planfile.dumps(document).replace("model_type 'foo'", "model_type '\\u001bfoo'")
+
+    async def play(it: Driver) -> None:
+        assert it.app.foot.message == f"{path}: model_type 'foo' is not known; {READ}"
+
+    async def escaped(it: Driver) -> None:
+        assert "model_type '?foo' is not known" in it.app.foot.message
+
+    async def behind(it: Driver) -> None:
+        assert it.app.foot.message == f"nothing is kept; {path}: model_type 'foo' is not known; {READ}"
+
+    drive(play, document)
+    drive(behind, document, session=Session(None, 2, None, "nothing is kept"))
+    drive(escaped, planfile.loads(text))
+
+
+def test_the_first_answer_does_not_hide_what_was_said_at_the_start() -> None:
+    """Where the plan of a session is gone, why its config or its folder is left out still stands before that; later edits stand alone."""
+
+    async def play(it: Driver) -> None:
+        await it.ready()
+        assert it.app.foot.message == "nothing is kept; the plan the cursor was on is not valid any more"
+        await it.field("global_batch", "128")
+        await it.ready()
+        assert "nothing is kept" not in it.app.foot.message
+
+    state = State(History([Moment.of(SMALL)]), chosen=Plan(tp=3, dp=5))
+    drive(play, state=state, session=Session(None, 2, None, "nothing is kept"))

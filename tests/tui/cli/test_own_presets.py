@@ -1,0 +1,298 @@
+"""What of a person's own cannot be read stops nothing that does not need it, is named once, and is refused where it is asked for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planner import presets
+from planner.presets import folders as presetfolders
+from tests.odd import ODD, patience
+from tests.planner.importers.test_reading import MEGATRON
+from tests.tui.driving import Driver, drive
+from tests.tui.fake import fake_search, made_up
+from tests.tui.printing import said
+from tests.tui.pseudo_terminal import Terminal
+
+__all__ = ["made_up"]
+
+SMALL = ("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "8", "--global-batch", "8", "--sequence", "2048")
+COMMANDS: dict[str, tuple[str, ...]] = {
+    "plan": ("plan", *SMALL, "--top", "2"),
+    "explain": ("explain", *SMALL, "--plan", "tp=2"),
+    "fit": ("fit", *SMALL[:4], "--tp", "1"),
+    "fit largest": ("fit", *SMALL[:4], "--largest"),
+    "models": ("models",),
+    "gpus": ("gpus", "--format", "json"),
+    "clusters": ("clusters",),
+    "stacks": ("stacks",),
+    "versus": ("versus", *SMALL, "--against", "dgx-b200,gpus=8"),
+    "import": ("import", "run.sh", "--gpu", "h100-sxm"),
+    "estimate": ("estimate", "runs.csv"),
+    "names": ("completion", "names", "models"),
+    "themes": ("themes",),
+}
+SILENT = ("names", "themes")  # what a shell waits for; what needs no preset
+RUNS = """id,framework,model,layers,hidden,heads,ffn,vocab,experts,topk,expert_ffn,gpu,gpus,seq,global_batch,tp,pp,cp,micro_batch
+a,megatron-core,m,8,1024,16,4096,32000,8,2,1024,h100-sxm,8,2048,16,1,1,1,1
+"""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to run in, with a script and a file of runs; no settings yet."""
+    monkeypatch.chdir(tmp_path)
+    Path("run.sh").write_text(MEGATRON)
+    Path("runs.csv").write_text(RUNS)
+    monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path / "config"))
+    return tmp_path / "config"
+
+
+def long(config: Path, monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """A name that no system takes."""
+    monkeypatch.setenv("TMPLAN_CONFIG", "x" * length)
+
+
+def forbidden(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder that may not be looked into, nor anything below it: another's, left by a `sudo`."""
+    (config / "presets" / "models").mkdir(parents=True)
+    for name in ("stat", "lstat", "open", "scandir"):
+        real = getattr(os, name)
+
+        def asked(path: Any, *rest: Any, real: Callable[..., Any] = real, **named: Any) -> Any:
+            if isinstance(path, str | os.PathLike) and os.fspath(path).startswith(f"{config}"):
+                raise PermissionError(13, "Permission denied", os.fspath(path))
+            return real(path, *rest, **named)
+
+        monkeypatch.setattr(os, name, asked)
+
+
+def circle(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links without an end."""
+    config.symlink_to(config)
+
+
+def nowhere(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A link to a folder that has gone."""
+    config.symlink_to("gone")
+
+
+def a_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file in place of the folder."""
+    config.write_text("")
+
+
+def a_pipe(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe in place of a folder of presets."""
+    (config / "presets").mkdir(parents=True)
+    for kind in presetfolders.KINDS:
+        os.mkfifo(config / "presets" / kind)
+
+
+FOLDERS: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], None], str]] = {
+    "forbidden": (forbidden, "cannot be looked into: permission denied"),
+    "300 characters": (lambda config, patch: long(config, patch, 300), "cannot be looked into: file name too long"),
+    "5,000 characters": (lambda config, patch: long(config, patch, 5000), "cannot be looked into: file name too long"),
+    "a circle": (circle, "cannot be looked into: it is a link that leads in a circle"),
+    "a link to nothing": (nowhere, "cannot be looked into: it is a link to a folder that is not there"),
+    "a file": (a_file, "cannot be looked into: it is no folder"),
+    "a pipe": (a_pipe, "presets/models: cannot be looked into: it is no folder"),
+}
+
+
+IN_THEM = [
+    pytest.param(name, *FOLDERS[folder], id=f"{folder}, {name}")
+    for folder in FOLDERS
+    for name in (COMMANDS if folder == "forbidden" else ("plan", "models", "import", "themes"))
+]
+
+
+@pytest.mark.parametrize(("name", "spoil", "says"), IN_THEM)
+def test_a_folder_that_cannot_be_looked_into_stops_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str,
+    spoil: Callable[[Path, pytest.MonkeyPatch], None], says: str,
+) -> None:  # fmt: skip
+    """Every command answers as it does without a folder, and says once on stderr why what lies there is left out."""
+    expected = said(capsys, *COMMANDS[name])
+    spoil(home, monkeypatch)
+    with patience():
+        code, out, err = said(capsys, *COMMANDS[name])
+    assert (code, out) == expected[:2]
+    if name not in SILENT:
+        assert err.count(says) == 1 and err.count("left out") == err.count("cannot be looked into")
+
+
+@pytest.mark.parametrize(("spoil", "says"), FOLDERS.values(), ids=FOLDERS)
+def test_a_name_is_not_only_unknown_where_its_folder_cannot_be_looked_into(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    spoil: Callable[[Path, pytest.MonkeyPatch], None], says: str,
+) -> None:  # fmt: skip
+    """Whoever asks for a preset of their own is told that it may lie where nobody can look; settings are the defaults, and it is said."""
+    spoil(home, monkeypatch)
+    code, out, err = said(capsys, "plan", "--model", "ours")
+    assert (code, out) == (2, "") and "no model that could be read is called 'ours'; " in err and "cannot be looked into: " in err
+    code, out, err = said(capsys, "config")
+    assert out.startswith("# Settings of tmplan") and "this is a fault" not in err
+    assert said(capsys, "config", "--init")[0] in (0, 2)
+
+
+def test_dev_null_is_no_folder_and_says_nothing(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """TMPLAN_CONFIG=/dev/null is how one says that there is nothing of one's own."""
+    monkeypatch.setenv("TMPLAN_CONFIG", "/dev/null")
+    assert presetfolders.troubles() == ()
+    assert said(capsys, "models")[2] == ""
+
+
+NEEDED = {"models": ("models", "fit", "fit largest", "import", "estimate"), **{kind: (kind,) for kind in ("gpus", "clusters", "stacks")}}
+DAMAGED: dict[str, tuple[Callable[[Path], Any], str]] = {
+    **{name: odd for name, odd in ODD.items() if name != "nothing"},
+    "no TOML": (lambda path: path.write_text("x = ["), "line 1 is not valid TOML"),
+    "no key": (lambda path: path.write_text("x = 1"), "unknown key 'x'"),
+    "digits": (lambda path: path.write_text(f"layers = {'9' * 5000}"), "holds a number of thousands of digits"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("damage", ["a pipe", "a link to nothing", "no TOML"])
+def test_a_damaged_preset_stops_nothing_that_does_not_need_it(
+    home: Path, capsys: pytest.CaptureFixture[str], name: str, damage: str
+) -> None:
+    """One of each kind, before all others by name: every command answers as without; what looks at all of a kind names it once."""
+    (put, says), expected = DAMAGED[damage], said(capsys, *COMMANDS[name])
+    for kind in presetfolders.KINDS:
+        folder = home / "presets" / kind
+        folder.mkdir(parents=True)
+        put(folder / "aaa.toml")
+    with patience():
+        code, out, err = said(capsys, *COMMANDS[name])
+    if name == "names":
+        assert out == f"aaa\n{expected[1]}"
+        return
+    assert (code, out) == expected[:2]
+    for kind, commands in NEEDED.items():
+        assert err.count(f"left out aaa: {home}/presets/{kind}/aaa.toml: ") == (name in commands)
+    assert err.count(says) == sum(name in commands for commands in NEEDED.values())
+
+
+@pytest.mark.parametrize("kind", presetfolders.KINDS)
+@pytest.mark.parametrize("name", ["aaa", "shipped"])
+@pytest.mark.parametrize(("put", "says"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_preset_is_refused_by_its_own_path(
+    home: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str, put: Callable[[Path], Any], says: str
+) -> None:
+    """Asked for by name it is refused in a sentence that names the person's own file and what is wrong, a shipped name's too."""
+    name = presets.names(kind)[0] if name == "shipped" else name
+    path = home / "presets" / kind / f"{name}.toml"
+    path.parent.mkdir(parents=True)
+    put(path)
+    with patience():
+        code, out, err = said(capsys, "plan", f"--{kind.removesuffix('s')}", name.upper() if name == "aaa" else name)
+    assert (code, out) == (2, "") and err.startswith(f"tmplan: {path}: ") and says in err and err.count("\n") == 1
+
+
+def test_what_is_no_preset_in_their_folder_is_let_be(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Hidden files, an editor's lock, copies, names nobody asks for and ten thousand other files are no presets, and not told of."""
+    folder, expected = home / "presets" / "models", said(capsys, "models")
+    folder.mkdir(parents=True)
+    odd = (
+        ".hidden.toml",
+        ".toml",
+        "mine.toml~",
+        "mine.toml.orig",
+        "README",
+        "x.json.toml",
+        "x.toml.toml",
+        "a\x1b]0;b\x07.toml",
+        "a\nb.toml",
+    )
+    for name in odd:
+        (folder / name).write_text("x")
+    (folder / ".#mine.toml").symlink_to("somebody@somewhere.42")
+    (folder / os.fsdecode(b"\xff.toml")).write_text("x")
+    for i in range(10_000):
+        (folder / f"{i}.txt").touch()
+    assert said(capsys, "models") == expected
+
+
+def test_more_presets_than_are_listed_are_said(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a person's own so many are listed, the first by name; one beyond is there for whoever asks by name."""
+    monkeypatch.setattr(presetfolders, "MOST", 2)
+    (home / "presets" / "models").mkdir(parents=True)
+    model = (presets.SHIPPED / "models" / "llama-3.1-8b.toml").read_text()
+    for name in "abc":
+        (home / "presets" / "models" / f"{name}.toml").write_text(model)
+    assert {"a", "b"} <= set(presets.names("models")) and "c" not in presets.names("models")
+    assert presets.model("c").name == "c"
+    assert f"{home}/presets/models: holds 3 presets; the first 2 by name are listed" in said(capsys, "models")[2]
+
+
+def test_many_damaged_presets_are_not_told_one_by_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The first few are named, the others counted."""
+    (home / "presets" / "models").mkdir(parents=True)
+    for i in range(30):
+        (home / "presets" / "models" / f"a{i:02}.toml").write_text("x = [")
+    err = said(capsys, *COMMANDS["import"])[2]
+    assert err.count("left out a") == 8 and "left out 22 more; `tmplan models`" in err
+    assert said(capsys, "models")[2].count("left out a") == 30
+
+
+@pytest.mark.usefixtures("made_up")
+@pytest.mark.parametrize(
+    ("typed", "says"),
+    [("./p.json", "it is a pipe"), ("./p.toml", "it is a pipe"), ("./zero.json", "it is a device"), ("./", "it is a folder")],
+)
+def test_a_pipe_typed_as_a_path_is_refused_and_the_program_goes_on(home: Path, typed: str, says: str) -> None:
+    """A pipe or a device typed into a preset's field or the prompt for a plan file: a sentence at once, and the keyboard answers."""
+    os.mkfifo("p.toml")
+    os.mkfifo("p.json")
+    Path("zero.json").symlink_to("/dev/zero")
+
+    async def play(it: Driver) -> None:
+        await it.field("model", typed)
+        assert says in " ".join(it.text().split())
+        await it.press("escape", "o")
+        assert it.app.foot.prompt is not None
+        it.app.foot.prompt.edit.insert(typed)
+        await it.press("enter")
+        assert says in " ".join(it.text().split())
+        await it.press("escape", "escape")
+        assert len(it.app.history.moments) == 1
+
+    with patience(60):
+        drive(play, search=fake_search)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_the_list_of_presets_marks_one_that_cannot_be_read(home: Path) -> None:
+    """The list to choose from opens whatever lies in the folder, and says of which preset nothing can be told."""
+    (home / "presets" / "models").mkdir(parents=True)
+    os.mkfifo(home / "presets" / "models" / "aaa.toml")
+
+    async def play(it: Driver) -> None:
+        await it.press("2")
+        it.app.forms["model"].go("model")
+        await it.press("enter")
+        await it.press(*"aaa")
+        assert "cannot be read; choosing it says why" in it.text()
+        await it.press("enter")
+        assert "aaa.toml: cannot be read: it is a pipe" in " ".join(it.text().split())
+
+    with patience(60):
+        drive(play, search=fake_search)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
+def test_the_program_opens_and_says_what_it_left_out(tmp_path: Path) -> None:
+    """With a config folder that is none the program stands as ever, and its first message says that the person's own is left out."""
+    (tmp_path / "config").write_text("")
+    environment = {"TMPLAN_CONFIG": str(tmp_path / "config"), "TMPLAN_STATE": str(tmp_path / "state")}
+    with Terminal("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "16", environment=environment) as it:
+        it.until("Step s")
+        it.until("cannot be looked into")
+        it.press("q")
+        assert it.wait() == 0

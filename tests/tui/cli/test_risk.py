@@ -1,0 +1,133 @@
+"""A plan at risk, whose memory fits while its 80 % band crosses the limit, is told as such wherever plans are."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from planner.report.advice import Advice, nearest
+from planner.report.best import Found
+from planner.report.columns import BY_KEY, RISK, at_risk, records
+from planner.search.search import Result, search
+from tests.planner.jobs import example
+from tests.properties.strategies import SETTINGS, any_result
+from tui.cli.main import run
+from tui.state.filter import parse_filter
+from tui.widgets.detail import Detail
+
+# Two plans fit: of 72.3 GiB and of 55.4 GiB of 76.8 GiB, with a band that reaches 1.17 times as far: 84.6 GiB and 64.8 GiB.
+JOB = {"model": "llama-3.1-70b", "gpu": "a100-80gb-sxm", "gpus": 2, "global_batch": 16, "sequence": 2048, "stack": "pytorch-fsdp",
+       "tuning": "qlora"}  # fmt: skip
+ARGV = [word for key, value in JOB.items() for word in (f"--{key.replace('_', '-')}", str(value))]
+REACHES = "at risk: the 80 % band of its memory reaches 84.6 GiB, the limit is 76.8 GiB"
+
+
+@SETTINGS
+@given(any_result())
+def test_a_plan_fits_is_at_risk_or_does_not_fit(result: Result) -> None:
+    """At risk are those that fit and whose high band does not, of any job; the sign stands before their memory alone, and takes no room."""
+    rows = np.arange(len(result))[:: max(1, len(result) // 60)]
+    estimate = result.estimate(rows)
+    texts, memory = BY_KEY["memory_gib"].texts(estimate), BY_KEY["memory_gib"]
+    for row, (told, text) in enumerate(zip(records(estimate), texts, strict=True)):
+        assert told["at_risk"] == (told["fits"] and told["memory_high_gib"] > told["memory_limit_gib"])
+        assert text.replace(RISK, " ") in (plain := memory.text(told["memory_gib"]), f" {plain}")
+        assert (RISK in text) == told["at_risk"]
+        found = Found(result.job, result.plan(int(rows[row])), estimate.row(row))
+        assert found.fit == ("at risk" if told["at_risk"] else "fits" if told["fits"] else "does not fit")
+        assert bool(found.risk) == found.at_risk == told["at_risk"]
+
+
+@pytest.mark.parametrize("format", ["table", "markdown"])
+def test_the_ranking_marks_them_and_says_how(format: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A sign before the figure of the one, none before the other's; on stderr how many, what the sign is, and what it means."""
+    assert run(["plan", *ARGV, "--top", "2", "--format", format]) == 0
+    out, err = capsys.readouterr()
+    assert [line.count(RISK) for line in out.splitlines()[-2:]] == [1, 0] and f"{RISK}72.3" in out and " 55.4 " in out
+    assert "1 of the 2 printed is at risk, marked ? before GiB: the 80 % band of memory crosses the limit of 76.8 GiB" in err
+
+
+def test_json_and_csv_tell_them_by_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+    """at_risk beside fits, true of the first alone; the order is by step time as ever."""
+    assert run(["plan", *ARGV, "--format", "json", "--top", "2"]) == 0
+    plans = json.loads(capsys.readouterr().out)["plans"]
+    assert [(plan["fits"], plan["at_risk"]) for plan in plans] == [(True, True), (True, False)]
+    assert run(["plan", *ARGV, "--format", "csv", "--top", "2"]) == 0
+    out, err = capsys.readouterr()
+    assert [row["at_risk"] for row in csv.DictReader(io.StringIO(out))] == ["true", "false"]
+    assert "1 of the 2 printed is at risk: the 80 %" in err
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["explain"], REACHES), (["explain"], "mfu 61.5%, at risk\n"), (["ranks"], REACHES), (["timeline"], REACHES),
+        (["export", "--to", "axolotl"], REACHES), (["budget"], REACHES), (["budget"], "micro-batch 1 (at risk)"),
+        (["sensitivity"], REACHES), (["sensitivity"], "s, at risk, the best plan"),
+        (["sensitivity"], "? at risk then: the 80 % band of its memory crosses the limit"),
+        (["compare", "--plan", "zero=3", "--plan", "zero=2"], "B is zero=2, which is at risk"),
+        (["compare", "--plan", "zero=3", "--plan", "zero=2"], "GiB more than A and is at risk"),
+        (["compare", "--plan", "zero=3", "--plan", "zero=2"], "fits     at risk"),
+        (["pareto"], "? at risk: its 80 % band crosses it"), (["pareto"], "?72.3   dp 2, ZeRO-2"),
+        (["why-not", "zero=2"], f"It is {REACHES}."), (["scale", "--from", "2", "--to", "2"], "on GPUs: 2."),
+        (["versus", "--against", "gpus=4"], f"micro-batch 1; {REACHES}"),
+    ],
+)  # fmt: skip
+def test_a_command_about_one_plan_says_that_it_is_at_risk(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In words, whatever is told of it besides."""
+    wide = ["--width", "200"] if argv[0] not in ("explain", "export") else []
+    assert run([*argv, *wide, *ARGV]) == 0
+    assert says in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize("argv", [["explain"], ["budget"], ["compare", "--plan", "zero=3", "--plan", "zero=3,micro_batch=1"]])
+def test_nothing_is_said_of_a_plan_that_fits_with_its_band(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """No sign and no word of risk beside 55.4 GiB of 76.8."""
+    pinned = [] if argv[0] == "compare" else ["--pin", "zero=3"]
+    assert run([*argv, *pinned, *ARGV]) == 0
+    assert "at risk" not in "".join(capsys.readouterr())
+
+
+def test_json_about_one_plan_has_it_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """Of budget, why-not and sensitivity, whose objects tell fits apart from the plan."""
+    assert run(["budget", *ARGV, "--format", "json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["budget"]["fits"] is True and told["budget"]["at_risk"] is True and told["advice"] == []
+    assert run(["why-not", "zero=2", *ARGV, "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["at_risk"] is True
+    assert run(["sensitivity", *ARGV, "--by", "2", "--format", "json"]) == 0
+    changes = {change["input"]: change for change in json.loads(capsys.readouterr().out)["changes"]}
+    assert changes["peak"]["this_at_risk"] is True and changes["memory"]["this_at_risk"] is False
+
+
+def test_the_screen_tells_it_in_the_detail() -> None:
+    """Beside the memory of the plan under the cursor; of the other nothing."""
+    result = search(example(**JOB))
+    for row, says in zip(result.order[:2], ("72.3 of 76.8 GiB, at risk ", "55.4 of 76.8 GiB  "), strict=True):
+        head = next(iter(Detail()._bars(result.estimate(np.array([row])), 80)))
+        assert "".join(text for text, _ in head).startswith(f" memory {says}")
+
+
+def test_a_filter_takes_them_out() -> None:
+    """!risk leaves the plans whose band fits too, risk those at risk."""
+    result = search(example(model="llama-3.1-8b", gpus=8, global_batch=64))
+    estimate = result.estimate(result.order)
+    (risky,), (safe,) = parse_filter("risk"), parse_filter("!risk")
+    assert (risky.mask(estimate) == at_risk(estimate)).all() and (safe.mask(estimate) == ~at_risk(estimate)).all()
+    assert 0 < int(at_risk(estimate).sum()) < len(estimate.plan)
+    assert estimate.memory[at_risk(estimate)].min() * estimate.memory_band.high > estimate.memory_limit
+
+
+def test_advice_whose_best_plan_is_at_risk_says_so() -> None:
+    """Where a change makes plans fit, the fastest of them may be at risk."""
+    near = nearest(search(example(model="llama-3.1-8b", gpus=1, global_batch=8, sequence=2048)))
+    assert near is not None and near.advice
+    for advice in near.advice:
+        assert ("(at risk)" in advice.sentence) == advice.at_risk
+    assert Advice("Use 2 GPUs", 3, 1.5, at_risk=True).sentence == "Use 2 GPUs: 3 plans fit, the fastest at 1.5 s a step (at risk)."
+    assert any(advice.at_risk for advice in near.advice)

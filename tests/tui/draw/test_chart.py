@@ -1,0 +1,80 @@
+"""Charts as lines: they keep to their room, put marks where their numbers say, and read without colour."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import pairwise
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tui.draw.bar_chart import Bar, bars
+from tui.draw.chart import Axis, Series, plot, scatter
+from tui.draw.lines import Line
+
+NUMBERS = st.floats(min_value=-1e12, max_value=1e12) | st.just(math.nan) | st.just(math.inf)
+
+
+def text(lines: Sequence[Line]) -> list[str]:
+    return ["".join(part for part, _ in line).rstrip() for line in lines]
+
+
+def test_points_stand_where_their_numbers_say() -> None:
+    """The lowest is on the lowest row and leftmost, the highest on the top row and rightmost, whatever their order."""
+    found = text(scatter([(4, 40), (1, 10), (2, 20)], 40, 10, [("C", "bad"), ("A", "figure"), ("B", "good")], x=Axis("x"), y=Axis("y")))
+    assert found[0] == "y by x"
+    assert found[1].endswith("C") and len(found[1]) == 40
+    assert found[7].strip().lstrip("│") == "A"
+    assert sum(line.count("B") for line in found) == 1
+
+
+def test_a_logarithmic_axis_spaces_doublings_evenly() -> None:
+    """On an axis to base 2 each doubling is as far as the last, and the ticks are powers of two."""
+    found = text(plot([Series([(8, 1), (16, 1), (32, 1), (64, 1)], "*")], 60, 6, x=Axis("GPUs", lambda v: f"{v:.0f}", 2)))
+    row = next(line for line in found if "*" in line)
+    at = [i for i, char in enumerate(row) if char == "*"]
+    assert len({b - a for a, b in pairwise(at)}) <= 2 and at[-1] - at[0] >= 45
+    assert found[-1].split() == ["8", "16", "32", "64"]
+
+
+def test_a_logarithmic_axis_within_one_power_still_has_numbers() -> None:
+    """Values that no power of the base lies between are marked by round numbers."""
+    found = text(plot([Series([(1, 70), (2, 100)])], 40, 12, y=Axis("t", log=2)))
+    labels = [line.partition("┤")[0].strip() for line in found if "┤" in line]
+    assert len(labels) >= 2
+
+
+def test_what_cannot_be_placed_is_left_out() -> None:
+    """Not a number, or nothing positive on a logarithmic axis: no mark, and a sentence where there is no other."""
+    assert text(scatter([(1, math.nan)], 40, 10, [("o", "figure")])) == ["nothing to draw"]
+    assert text(plot([Series([(0, 1)])], 40, 10, x=Axis(log=2))) == ["nothing to draw"]
+    assert text(plot([], 40, 10)) == ["nothing to draw"]
+
+
+@example([(0.0, 0.0), (2e-309, 2e-309)], 40, 10, 0)
+@given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=6), st.integers(30, 190), st.integers(6, 40), st.sampled_from([0, 2]))
+def test_a_plot_keeps_to_its_room(points: list[tuple[float, float]], width: int, height: int, log: int) -> None:
+    """No line is wider than asked for and there are as many as asked for; a line has few changes of style."""
+    lines = plot([Series(points, "o", "good", "·")], width, height, x=Axis("x", log=log), y=Axis("y"))
+    assert all(len(line) <= width for line in text(lines))
+    assert len(lines) in (1, height)
+    assert all(len(line) <= 3 for line in lines)
+
+
+def test_bars_are_to_one_scale_and_name_their_sign_without_colour() -> None:
+    """A bar twice the value is twice as long; negative ones are hatched and on the other side of zero."""
+    found = text(bars([Bar("rate", 30, "+30 %"), Bar("link", 15, "+15 %"), Bar("batch", -15, "-15 %"), Bar("none", 0, "0 %")], 60))
+    lengths = [line.count("█") for line in found]
+    assert abs(lengths[0] - 2 * lengths[1]) <= 1 and lengths[2:] == [0, 0]
+    assert abs(found[2].count("░") - lengths[1]) <= 1 and found[2].index("░") < found[0].index("│") == found[2].index("│")
+    assert found[0].endswith("+30 %")
+
+
+@given(st.lists(NUMBERS, max_size=8), st.integers(40, 190))
+@example([2.2e-309], 40)
+@example([-2.2e-309, 1e12], 40)
+def test_bars_keep_to_their_room(values: list[float], width: int) -> None:
+    """No bar is wider than the room it was given."""
+    found = text(bars([Bar(f"input {i}", v, f"{v:+.1e}") for i, v in enumerate(values)], width))
+    assert len(found) == len(values) and all(len(line) <= width for line in found)

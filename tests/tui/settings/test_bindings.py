@@ -1,0 +1,102 @@
+"""The registry of keys: complete, free of conflicts, and fit for plain SSH."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from dataclasses import replace
+
+import pytest
+
+from tui.app.actions import Tmplan
+from tui.settings.bindings import ALL, BINDINGS, PLANS, Binding, active, lookup, use
+from tui.widgets.help import Help
+from tui.widgets.hints import hints
+from tui.widgets.welcome import told
+
+PLAIN = {"tab", "shift+tab", "enter", "escape", "up", "down", "left", "right", "home", "end", "pageup", "pagedown", "space",
+         "question_mark", "slash", "asterisk", "exclamation_mark", "minus", "plus", "equals_sign", "colon", "left_square_bracket",
+         "right_square_bracket", "ctrl+c", "ctrl+l", "ctrl+p"}  # fmt: skip
+
+
+@pytest.mark.parametrize("binding", BINDINGS, ids=lambda b: f"{b.action}-{b.keys[0]}")
+def test_every_binding_has_its_action(binding: Binding) -> None:
+    """Each entry names a method of the program that takes what the entry gives it."""
+    action = getattr(Tmplan, f"action_{binding.action}")
+    assert len(inspect.signature(action).parameters) == 1 + bool(binding.argument)
+    assert action.__doc__
+
+
+def test_every_action_has_a_key() -> None:
+    """What the program can do is reachable by keyboard."""
+    classes = [kind for kind in Tmplan.__mro__ if kind.__module__.startswith("tui.")]
+    own = {name.removeprefix("action_") for kind in classes for name in vars(kind) if name.startswith("action_")}
+    assert own == {binding.action for binding in BINDINGS}
+
+
+def test_no_key_means_two_things_in_one_place() -> None:
+    """In each pane a key has one meaning."""
+    for context in ALL:
+        keys = [key for binding in BINDINGS if context in binding.contexts for key in binding.keys]
+        assert len(keys) == len(set(keys))
+        assert all(lookup(context, key) for key in keys)
+
+
+def test_no_two_bindings_are_called_the_same() -> None:
+    """What a person's own keys call a binding is one word, and means that one alone."""
+    called = [binding.id for binding in BINDINGS]
+    assert len(called) == len(set(called))
+    assert all(re.fullmatch("[a-z][a-z0-9-]*", name) for name in called)
+
+
+def test_other_keys_show_everywhere() -> None:
+    """Bindings put in use are those dispatched, hinted and told in the help; taken out again, the registry's own are."""
+    moved = tuple(replace(b, keys=("semicolon",)) if b.id == "filter" else b for b in BINDINGS)
+    try:
+        use(moved)
+        found = lookup(PLANS, "semicolon")
+        assert found is not None and found.action == "filter" and lookup(PLANS, "slash") is None
+        assert "; filter" in "".join(text for text, _ in hints(PLANS, 200))
+        assert any("   ; " in "".join(text for text, _ in line) for line in Help().content(76))
+        use(tuple(replace(b, keys=()) if b.id == "filter" else b for b in BINDINGS))
+        assert "filter" not in "".join(text for text, _ in hints(PLANS, 200))
+    finally:
+        use()
+    assert active() is BINDINGS
+
+
+def test_keys_arrive_over_plain_ssh_and_tmux() -> None:
+    """Single characters, and keys every terminal sends: no alt, no ctrl chord that is another key or tmux's prefix."""
+    for binding in BINDINGS:
+        for key in binding.keys:
+            assert (len(key) == 1 and key.isalnum()) or key in PLAIN, key
+
+
+@pytest.mark.parametrize("width", [56, 76, 160])
+def test_help_tells_every_key(width: int) -> None:
+    """The help screen holds each binding's keys and the words of its meaning, whole, at every width."""
+    told = " ".join(" ".join(text for text, _ in line) for line in Help().content(width))
+    for binding in BINDINGS:
+        assert binding.shown in told
+        assert all(word in told for word in binding.help.split())
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+@pytest.mark.parametrize("context", ALL)
+def test_hints_fit_the_line_and_keep_help_and_quit(context: str, width: int) -> None:
+    """However narrow the screen, the two keys a person needs most are there."""
+    text = "".join(text for text, _ in hints(context, width))
+    assert len(text) <= width
+    assert "? help" in text
+    assert "q quit" in text
+
+
+def test_sentences_name_the_keys_that_hold() -> None:
+    """The welcome and the help's notes on writing name a person's own keys, and every name in braces is a binding."""
+    assert told()[2].startswith("? tells every key, : finds any command")
+    use(tuple(replace(b, keys=()) if b.id == "undo" else replace(b, keys=("Z",)) if b.id == "free" else b for b in BINDINGS))
+    try:
+        assert "(no key) takes back any edit" in told()[2]
+        assert any("Z gives it back" in "".join(text for text, _ in line) for line in Help().content(80))
+    finally:
+        use()

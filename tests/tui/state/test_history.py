@@ -1,0 +1,86 @@
+"""The history of edits: whatever is done and undone, nothing is ever lost."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from planner.document.inputs import EXAMPLE
+from planner.document.planfile import Document
+from tui.state.history import LIMIT, History, Moment
+
+STEPS = st.lists(st.sampled_from(["push", "undo", "redo"]), max_size=80)
+
+
+def moment(gpus: int) -> Moment:
+    """A moment told apart by its GPUs."""
+    return Moment.of(Document(EXAMPLE.with_("gpus", 8 * gpus)))
+
+
+@given(STEPS)
+def test_no_document_is_ever_lost(steps: list[str]) -> None:
+    """After any sequence of edits, undos and redos every document there has ever been is still in the history, and undo reaches it."""
+    history = History([moment(1)])
+    ever = {history.now.kept}
+    for number, step in enumerate(steps, 2):
+        length = len(history.moments)
+        if step == "push":
+            history.push(moment(number))
+        elif step == "undo":
+            history.undo()
+        else:
+            history.redo()
+        ever.add(history.now.kept)
+        assert len(history.moments) >= length
+        assert {m.kept for m in history.moments} == ever
+    while history.redo():
+        pass
+    reached = {history.now.kept}
+    while history.undo():
+        reached.add(history.now.kept)
+    assert reached == ever
+
+
+@given(STEPS)
+def test_every_undo_is_one_edit_away(steps: list[str]) -> None:
+    """Undo then redo comes back to the very moment, and neighbours in the past differ by one edit or its undoing."""
+    history = History([moment(1)])
+    neighbours = set()
+    for number, step in enumerate(steps, 2):
+        before = history.now.kept
+        if step == "push":
+            history.push(moment(number))
+            neighbours |= {(before, history.now.kept), (history.now.kept, before)}
+        elif step == "undo" and history.undo():
+            history.redo()
+            assert history.now.kept is before
+            history.undo()
+        elif step == "redo" and history.redo():
+            history.undo()
+            assert history.now.kept is before
+            history.redo()
+    pairs = zip(history.moments, history.moments[1:], strict=False)
+    assert all((a.kept, b.kept) in neighbours for a, b in pairs)
+
+
+def test_an_edit_after_undos_keeps_what_was_undone() -> None:
+    """Two edits undone and another made: undoing that goes back through the way taken to the edits undone."""
+    history = History([moment(n) for n in (1, 2, 3)])
+    first, second, third = (m.kept for m in history.moments)
+    history.undo()
+    history.undo()
+    history.push(moment(4))
+    seen = []
+    while history.undo():
+        seen.append(history.now.kept)
+    assert seen == [first, second, third, second, first]
+
+
+def test_a_long_history_forgets_its_beginning_only() -> None:
+    """Beyond the limit the oldest moments go, and the one at hand stays."""
+    history = History([moment(1)])
+    for number in range(2, LIMIT + 12):
+        history.push(moment(number))
+    assert len(history.moments) == LIMIT
+    assert history.now.document.inputs.values["gpus"] == 8 * (LIMIT + 11)
+    assert history.moments[0].document.inputs.values["gpus"] == 8 * 12

@@ -1,0 +1,275 @@
+"""The planner: the newest question is answered, an older one never."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from planner.document.inputs import EXAMPLE, Inputs
+from planner.document.space import Space
+from planner.search import search as planner_search
+from tests.tui.driving import Driver, drive
+from tests.tui.fake import fake_search
+from tui.state.planner_thread import Answer, Planner, Question
+from tui.state.view import View
+
+SMALL = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64})
+
+
+def question(sequence: int, view: View | None = None) -> Question:
+    """A question told apart by its sequence length."""
+    return Question(SMALL.with_("sequence", sequence), Space(), view or View())
+
+
+class Heard:
+    """Answers as they come, and a wait for them."""
+
+    def __init__(self) -> None:
+        self.answers: list[Answer] = []
+        self._new = threading.Condition()
+
+    def __call__(self, answer: Answer) -> None:
+        with self._new:
+            self.answers.append(answer)
+            self._new.notify_all()
+
+    def wait(self, count: int) -> list[Answer]:
+        """The answers, once there are so many."""
+        with self._new:
+            assert self._new.wait_for(lambda: len(self.answers) >= count, timeout=10)
+        return self.answers
+
+
+class Gate:
+    """A search that waits until it is let through, and tells which it was asked."""
+
+    def __init__(self) -> None:
+        self.open = threading.Event()
+        self.entered = threading.Semaphore(0)
+        self.asked: list[int] = []
+
+    def __call__(self, job: Any, space: Space, cancelled: Any = None, **_: Any) -> Any:
+        self.asked.append(job.sequence)
+        self.entered.release()
+        assert self.open.wait(10)
+        return fake_search(job, space)
+
+
+def test_an_older_answer_never_lands() -> None:
+    """A search that ends after a newer question was asked says nothing."""
+    gate, heard = Gate(), Heard()
+    planner = Planner(gate, burst=0.0)
+    planner.attach(heard)
+    planner.ask(question(1024))
+    assert gate.entered.acquire(timeout=10)
+    newest = planner.ask(question(2048))
+    assert gate.entered.acquire(timeout=10)
+    gate.open.set()
+    heard.wait(1)
+    time.sleep(0.05)
+    assert [answer.generation for answer in heard.answers] == [newest]
+
+
+def test_an_older_search_learns_that_it_is_cancelled() -> None:
+    """The search of an older question sees cancelled() turn true, the newest does not."""
+    told: list[Any] = []
+    entered = threading.Semaphore(0)
+
+    def search(job: Any, space: Space, cancelled: Any = None, **_: Any) -> Any:
+        told.append(cancelled)
+        entered.release()
+        return fake_search(job, space)
+
+    planner = Planner(search, burst=0.0)
+    for sequence in (1024, 2048):
+        planner.ask(question(sequence))
+        assert entered.acquire(timeout=10)
+    assert [cancelled() for cancelled in told] == [True, False]
+    planner.stop()
+    assert told[1]()
+
+
+def test_an_answer_waits_for_whoever_wants_it() -> None:
+    """What was planned before the screen stood is delivered when it does, once."""
+    heard, searched = Heard(), threading.Event()
+
+    def search(job: Any, space: Space, **_: Any) -> Any:
+        searched.set()
+        return fake_search(job, space)
+
+    planner = Planner(search)
+    planner.ask(question(1024))
+    assert searched.wait(10)
+    planner.attach(heard)
+    assert len(heard.wait(1)) == 1
+
+
+def test_a_burst_of_questions_is_searched_once_or_twice() -> None:
+    """Questions that follow each other at once do not each start a search."""
+    gate, heard = Gate(), Heard()
+    gate.open.set()
+    planner = Planner(gate, burst=0.2)
+    planner.attach(heard)
+    for sequence in range(1024, 1044):
+        planner.ask(question(sequence))
+    while not heard.answers or heard.answers[-1].generation != planner.generation:
+        heard.wait(len(heard.answers) + 1)
+    assert len(gate.asked) <= 2
+    assert gate.asked[-1] == 1043
+
+
+def test_another_view_needs_no_other_search() -> None:
+    """Sorting and filtering work on the plans already found."""
+    gate, heard = Gate(), Heard()
+    gate.open.set()
+    planner = Planner(gate, burst=0.0)
+    planner.attach(heard)
+    planner.ask(question(1024))
+    heard.wait(1)
+    planner.ask(question(1024, View(reverse=True)))
+    first, second = heard.wait(2)
+    assert len(gate.asked) == 1
+    assert second.rows.tolist() == first.rows.tolist()[::-1]
+
+
+@pytest.mark.parametrize("key", ["gpus", "global_batch"])
+def test_a_refused_job_is_an_answer(key: str) -> None:
+    """Inputs that make no job come back as an error that names the field."""
+    heard = Heard()
+    planner = Planner(fake_search)
+    planner.attach(heard)
+    planner.ask(Question(Inputs({**SMALL.values, key: 0}), Space()))
+    error = heard.wait(1)[0].error
+    assert error is not None
+    assert error.key == key  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("error", "says"),
+    [
+        (MemoryError(), "there is not enough memory; lock or bound an axis"),
+        (RecursionError(), "lies too deep in itself"),
+        (ZeroDivisionError("x"), "this is a fault of tmplan"),
+    ],
+)
+def test_whatever_breaks_a_search_is_an_answer(error: Exception, says: str) -> None:
+    """Out of memory, or broken in any way, a search is answered by a sentence, the program goes on, and the next question is planned."""
+    broken = [error]
+
+    def search(job: Any, space: Space, **_: Any) -> Any:
+        if broken:
+            raise broken.pop()
+        return fake_search(job, space)
+
+    async def play(it: Driver) -> None:
+        assert says in " ".join(it.text().split())
+        await it.field("global_batch", "128")
+        assert it.app.answer is not None and it.app.answer.job is not None and it.app.answer.job.global_batch == 128
+
+    drive(play, search=search)
+
+
+def test_a_page_out_of_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page that there is not enough memory for says that, not that tmplan is at fault."""
+    import tui.pages.memory as page
+
+    def broken(subject: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(page, "work", broken)
+
+    async def play(it: Driver) -> None:
+        it.app.open_page("memory")
+        await it.ready()
+        assert "there is not enough memory" in it.text() and "fault" not in it.text()
+
+    drive(play, search=fake_search)
+
+
+def test_where_no_thread_can_begin_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An edit made where the system lets no thread begin stands, the reason is said, and once there are threads it is planned."""
+
+    async def play(it: Driver) -> None:
+        def none(self: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        await it.press("3")
+        it.app.active_form.go("global_batch")
+        with monkeypatch.context() as patch:
+            patch.setattr(threading.Thread, "start", none)
+            await it.pilot.press("enter", *"128", "enter")
+            assert "the system lets no further thread begin" in it.text()
+        assert it.app.document.inputs.values["global_batch"] == 128
+        await it.field("global_batch", "256")
+        assert it.app.answer is not None and it.app.answer.job is not None and it.app.answer.job.global_batch == 256
+
+    drive(play, search=fake_search)
+
+
+def test_keys_work_while_a_search_runs() -> None:
+    """The table of the former plans moves, and the program quits at once, while the planner is busy."""
+    gate = Gate()
+    gate.open.set()
+
+    async def play(it: Driver) -> None:
+        gate.open.clear()
+        it.app.edit(lambda document: type(document)(document.inputs.with_("sequence", 2048)), "sequence")
+        before = it.app.table.at
+        await it.pilot.press("4", "down", "down")
+        assert it.app.table.at == before + 2
+        await it.pilot.press("q", "y")  # no session keeps the edit
+        await it.pilot.pause()
+        assert not it.app.is_running or it.app._exit
+        gate.open.set()
+
+    drive(play, search=gate)
+
+
+def test_of_a_large_search_the_best_plan_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the ranking its first plan, in an answer of its own; for another order of the same plans nothing ahead."""
+    monkeypatch.setattr("planner.search.branch_and_bound.MANY", 1)
+    heard = Heard()
+    planner = Planner(burst=0.0)
+    planner.attach(heard)
+    planner.ask(question(4096))
+    ahead, whole = heard.wait(2)
+    assert ahead.ahead is not None and ahead.result is None and whole.result is not None
+    assert ahead.ahead.plan == whole.result.plan(int(whole.rows[0]))
+    assert ahead.ahead.step == float(whole.result.step_seconds[whole.rows[0]])
+    planner.ask(question(4096, View(reverse=True)))
+    assert heard.wait(3)[2].ahead is None
+    monkeypatch.setattr("planner.search.branch_and_bound.MANY", 10**9)
+    planner.ask(question(2048))
+    assert heard.wait(4)[3].ahead is None
+
+
+def test_the_best_plan_is_told_while_the_others_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the message line, with what it was before the edit; once the others are ranked, what the edit came to stands there."""
+    gate, real = threading.Event(), planner_search.search
+    gate.set()
+
+    def slow(*arguments: Any, **options: Any) -> Any:
+        assert gate.wait(10)
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(planner_search, "search", slow)
+    monkeypatch.setattr("planner.search.branch_and_bound.MANY", 1)
+
+    async def play(it: Driver) -> None:
+        assert it.app.foot.message == ""
+        gate.clear()
+        it.app.edit(lambda document: type(document)(document.inputs.with_("global_batch", 128)), "global_batch")
+        for _ in range(1000):
+            if it.app.foot.message:
+                break
+            await it.pilot.pause(0.01)
+        told = it.app.foot.message
+        assert told.startswith("Global batch 64 → 128: best ") and told.endswith("; ranking the others …") and "micro-batch" in told
+        gate.set()
+        await it.ready()
+        assert it.app.foot.message.startswith(told.split(", ")[0]) and "fit" in it.app.foot.message
+
+    drive(play)

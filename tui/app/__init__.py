@@ -1,0 +1,1 @@
+"""The program: panes, pages, keys and files put together."""

@@ -1,0 +1,78 @@
+"""Commands on measured runs: predicted, scored, and constants fitted to them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tui.cli import options as opt
+from tui.cli.answer import Answer
+from tui.cli.declare_app import app
+
+
+@app.command("estimate", epilog="Exit codes: 0 done, 1 no row could be predicted, 2 an input was refused, 130 interrupted.")
+def estimate(runs: opt.Runs, out: opt.Out = None, force: opt.Force = False) -> Answer:
+    """Predict the step time and the memory of every row of a runs file: JSON lines, one a row.
+
+    Example: tmplan estimate runs.csv --out predictions.jsonl
+    """
+    from tui.cli.estimate import estimate
+
+    return estimate(runs, out, force=force)
+
+
+@app.command("validate", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
+def validate(
+    runs: opt.Runs, predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="JSON lines, as `tmplan estimate` writes them")],
+    worst: Annotated[int, typer.Option(min=0, metavar="N", help="how many of the worst step times to list")] = 10,
+    format: Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the figures")] = "table",
+) -> Answer:  # fmt: skip
+    """Score predictions against measured runs: step time, memory, ranking, out of memory, band.
+
+    Example: tmplan validate runs.csv predictions.jsonl --worst 20
+    """
+    from tui.cli.validate import validate
+
+    return validate(runs, predictions, worst=worst, format=format)
+
+
+@app.command("calibrate", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
+def calibrate(
+    measured: Annotated[str, typer.Argument(metavar="MEASURED", help="CSV or JSON lines of runs with their step_s; docs/runs.md")],
+    name: Annotated[str, typer.Option(metavar="NAME", help="name of the preset to save")] = "calibrated",
+    cluster: Annotated[str | None, typer.Option(metavar="PRESET", help="the cluster to begin with", show_default=False)] = None,
+    gemm: Annotated[str | None, typer.Option(metavar="FILE", help="measured products: m,n,k,latency in ms", show_default=False)] = None,
+    nccl: Annotated[
+        str | None, typer.Option(metavar="FILE", help="collectives of one node: op_name,num_gpus,message_size,latency", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="overwrite a preset of that name")] = False,
+) -> Answer:
+    """Fit a cluster preset to a few measured steps of your own, and save it among your presets.
+
+    Example: tmplan calibrate mine.csv --name ours --cluster dgx-h100, then tmplan plan --cluster ours
+    """
+    from tui.cli.calibrate import calibrate
+
+    return calibrate(measured, name=name, cluster=cluster, gemm=gemm, nccl=nccl, force=force)
+
+
+@app.command("refit", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
+def refit(
+    runs: opt.Runs,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="rounds of the fit")] = 14,
+    shipped: Annotated[bool, typer.Option("--shipped", help="do not fit: the constants as they are")] = False,
+    ablate: Annotated[bool, typer.Option("--ablate", help="print the scores without each term of the model")] = False,
+    leave_out: Annotated[bool, typer.Option("--leave-out", help="predict each source with constants fitted to the others (long)")] = False,
+    kernels: Annotated[
+        str | None, typer.Option(metavar="FOLDER", help="fit gemm*.csv and nccl*.csv of a folder too", show_default=False)
+    ] = None,
+    write: Annotated[bool, typer.Option("--write", help="write constants and bands into this installation's files")] = False,
+) -> Answer:
+    """Fit the model's constants to measured runs, and print each: what it rests on, and the error with and without it.
+
+    Example: tmplan refit runs.csv --ablate
+    """
+    from tui.cli.refit import refit
+
+    return refit(runs, rounds=rounds, shipped=shipped, ablate=ablate, leave_out=leave_out, tables=kernels, write=write)

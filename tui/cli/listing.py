@@ -1,0 +1,78 @@
+"""The plans of a search as text, worked out and written block by block: a million of them are never held as text, or as numbers in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from planner.report.columns import BY_KEY, at_risk, columns_for, records
+from planner.report.sort import figures
+from tui.cli.output import csv_lines
+from tui.draw.aligned import spread, widths
+from tui.state.table_columns import table_keys
+
+if TYPE_CHECKING:
+    from planner.search.search import Estimate, Result
+    from planner.specs.job import Job
+    from planner.specs.plan import Column
+
+BLOCK = 1 << 12  # plans evaluated in full at a time
+
+
+class Listing:
+    """Some rows of a result, to be written."""
+
+    def __init__(self, result: Result, rows: Column, every: bool) -> None:
+        self.result, self.rows, self.every = result, rows, every
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def job(self) -> Job:
+        """The job they are plans of."""
+        return self.result.job
+
+    @property
+    def risky(self) -> int:
+        """How many of them are at risk."""
+        return int(at_risk(figures(self.result, self.rows)).sum()) if len(self) else 0
+
+    def estimates(self) -> Iterator[Estimate]:
+        """All numbers of the rows, a block at a time; one block of none where there are no rows."""
+        for at in range(0, max(len(self), 1), BLOCK):
+            yield self.result.estimate(self.rows[at : at + BLOCK])
+
+    def records(self) -> Iterator[dict[str, Any]]:
+        """One mapping of plain values a row, as the JSON contract has it."""
+        for estimate in self.estimates():
+            yield from records(estimate)
+
+    def csv(self) -> Iterator[str]:
+        """A line of keys, and a line a plan: a column for every number."""
+        for number, estimate in enumerate(self.estimates()):
+            columns = columns_for(estimate)
+            values = [list(map(c.plain, c.values(estimate))) for c in columns]
+            yield csv_lines(([] if number else [[c.key for c in columns]]) + [list(row) for row in zip(*values, strict=True)])
+
+    def cells(self) -> Iterator[list[list[str]]]:
+        """Lines of cells of the job's table, a block at a time, the headings first; what a plan lacks to fit as a last column of all."""
+        columns = [BY_KEY[key] for key in (*table_keys(self.job), *(("over_gib",) if self.every else ()))]
+        yield [[c.title for c in columns]]
+        for estimate in self.estimates():
+            yield [list(line) for line in zip(*(c.texts(estimate) for c in columns), strict=True)]
+
+    def table(self) -> Iterator[str]:
+        """A line a plan, as wide as its columns need: they are worked out once to be measured, and once to be written."""
+        blocks: Iterable[list[list[str]]] = list(self.cells()) if len(self) <= BLOCK else self.cells()
+        width = [max(each) for each in zip(*map(widths, (block for block in blocks if block)), strict=True)]
+        for block in blocks if isinstance(blocks, list) else self.cells():
+            yield "".join(f"{line}\n" for line in spread(block, width))
+
+    def markdown(self) -> Iterator[str]:
+        """The same table as Markdown has it, its columns set right."""
+        for number, block in enumerate(self.cells()):
+            lines = [[cell.strip() for cell in line] for line in block]
+            if not number:
+                lines.append(["---:"] * len(lines[0]))
+            yield "".join(f"| {' | '.join(line)} |\n" for line in lines)

@@ -1,0 +1,98 @@
+"""`tmplan models`, `gpus`, `clusters`, `stacks`: the presets there are, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from planner import presets
+from planner.presets import folders as presetfolders
+from planner.specs import parameters
+from planner.specs.hardware import GIB
+from planner.specs.validate import choice
+from tui.cli.answer import Answer, narrate
+from tui.draw.aligned import aligned
+
+Row = dict[str, Any]
+
+
+def _model(spec: Any) -> Row:
+    """Active parameters and experts are null for a dense model."""
+    total, active = parameters.total_parameters(spec), parameters.active_parameters(spec)
+    return {
+        "name": spec.name, "parameters": total, "active": active if active < total else None, "layers": spec.layers, "hidden": spec.hidden,
+        "heads": spec.heads, "kv_heads": spec.kv_heads, "head_dim": spec.head_dim, "ffn": spec.ffn, "experts": spec.experts or None,
+        "vocab": spec.vocab,
+        "max_positions": spec.max_positions, "gated": spec.gated, "tied": spec.tied, "norm": spec.norm, "positions": spec.positions,
+    }  # fmt: skip
+
+
+def _gpu(spec: Any) -> Row:
+    return {
+        "name": spec.name, "vendor": spec.vendor, "arch": spec.arch, "memory_gib": spec.memory_bytes / GIB,
+        "tflops_bf16": spec.flops_bf16 / 1e12, "tflops_fp8": spec.flops_fp8 / 1e12, "hbm_gb_s": spec.hbm_bytes_s / 1e9,
+        "link_gb_s": spec.link_bytes_s / 1e9, "link_domain": spec.link_domain, "nic_gbit_s": spec.nic_bytes_s / 1.25e8,
+        "pcie_gb_s": spec.pcie_bytes_s / 1e9,
+    }  # fmt: skip
+
+
+def _cluster(spec: Any) -> Row:
+    """What the shape itself says; null where it leaves a figure to its GPU."""
+    link, nic = spec.link_bytes_s, spec.nic_bytes_s
+    return {
+        "name": spec.name, "gpu": spec.gpu, "gpus": spec.gpus, "gpus_per_node": spec.gpus_per_node, "link_domain": spec.link_domain,
+        "link_gb_s": link / 1e9 if link else None, "nic_gbit_s": nic / 1.25e8 if nic else None,
+        "host_memory_gib": spec.host_memory_bytes / GIB,
+    }  # fmt: skip
+
+
+def _stack(spec: Any) -> Row:
+    return {
+        "name": spec.name, "title": spec.title, "zero_stages": list(spec.zero_stages), "hsdp": spec.hsdp,
+        "tensor_parallel": spec.tensor_parallel, "pipeline": spec.pipeline_zero_most >= 0, "interleaved": spec.interleaved,
+        "context_parallel": spec.context_parallel, "sequence_parallel": spec.sequence_parallel,
+        "gradient_bytes": spec.gradient_bytes, "attention": spec.attention, "schedules": list(spec.schedules),
+        "expert_parallel": spec.expert_parallel, "expert_tensor": spec.expert_tensor,
+    }  # fmt: skip
+
+
+LISTED: Mapping[str, tuple[Callable[[str], Any], Callable[[Any], Row]]] = {
+    "models": (presets.model, _model),
+    "gpus": (presets.gpu, _gpu),
+    "clusters": (presets.cluster, _cluster),
+    "stacks": (presets.stack, _stack),
+}
+
+
+def list_presets(kind: str, format: str) -> Answer:
+    """Every preset of a kind. One that cannot be read is told on stderr and left out: it must not hide the others."""
+    choice("format", format, ("table", "json"))
+    read, row = LISTED[kind]
+    specs, left_out = presets.every(kind, read)
+    for told in (*presetfolders.troubles(), *left_out):
+        narrate(f"tmplan: {told}")
+    rows = [row(spec) | {"name": name} for name, spec in specs.items()]
+    if format == "json":
+        return Answer(json.dumps({"schema": 1, kind: rows}, indent=2) + "\n")
+    return Answer(table(rows))
+
+
+def table(rows: list[Row]) -> str:
+    """Rows as aligned text: names to the left, numbers to the right."""
+    if not rows:
+        return "none\n"
+    lines = [list(rows[0])] + [[written(key, value) for key, value in row.items()] for row in rows]
+    left = [i for i, value in enumerate(rows[0].values()) if isinstance(value, str)]
+    return "".join(f"{line}\n" for line in aligned(lines, left))
+
+
+def written(key: str, value: Any) -> str:
+    """One cell."""
+    if key in ("parameters", "active") and value:
+        return f"{value / 1e9:.2f}B" if value >= 1e9 else f"{value / 1e6:.0f}M"
+    if isinstance(value, bool):
+        return "yes" if value else "-"
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

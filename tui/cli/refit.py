@@ -1,0 +1,120 @@
+"""`tmplan refit`: the constants of the model fitted anew to measured runs and kernels, and what each of them is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from planner.calibration import ablation
+from planner.calibration import fit as fitting
+from planner.calibration import kernel_tables as kernels
+from planner.calibration import write_back as writeback
+from planner.calibration.fit import Parameter, Runs
+from planner.calibration.fitted_parameters import PARAMETERS
+from planner.calibration.residuals import residuals
+from planner.cost import error_band as band
+from planner.errors import FieldError
+from planner.files.whole import expanded, names_in
+from planner.plaintext import flat
+from planner.runs.columns import NEEDED
+from planner.runs.row_file import by_id, numbered_rows
+from planner.runs.score import Score
+from tui.cli.answer import Answer, narrate
+
+ROWS = 250  # of one source group that a fit looks at: more of the same kind teach it nothing
+ROWS_LEFT_OUT = 120  # the same, where a fit is made for every group that is left out
+HEADS = ("start", "fitted", "runs", "groups", "error with", "at start")
+
+
+def refit(path: str, *, rounds: int, shipped: bool, ablate: bool, leave_out: bool, tables: str | None, write: bool) -> Answer:
+    """Fit, and print every constant: start, value, the runs it rests on, and the error with it and with its start in its place."""
+    rows = list(by_id(numbered_rows(path, ("id", "group", "model", *NEEDED, "step_s")), path).values())
+    whole = fitting.runs(rows)
+    if not len(whole.measured):
+        raise FieldError("runs", f"{path} has no run with a step time that can be modelled")
+    few = fitting.runs(rows, ROWS)
+    narrate(f"{len(whole.measured):,} runs with a step time, {len(few.measured):,} of them looked at; {len(PARAMETERS)} constants")
+    found = {} if shipped else fitting.fit(few, PARAMETERS, rounds=rounds, progress=lambda n: narrate(f"round {n} of {rounds}"))
+    lines = [headline("all runs", ablation.scored(rows, whole, fitting.predicted(whole, found)))]
+    if not shipped:
+        lines += ["", *constants(rows, whole, found)]
+    if tables:
+        lines += ["", *kernel_lines(tables)]
+    if ablate:
+        lines += ["", "the model without a term, nothing fitted again"]
+        lines += [headline(name, figures) for name, figures in ablation.ablation(rows, whole, found)]
+    if leave_out:
+        lines += ["", "each source group predicted with constants fitted to the others", *unseen(rows, whole, rounds)]
+    if write:
+        lines += ["", f"{writeback.write(found)} numbers written", written(rows)]
+    return Answer("\n".join(lines) + "\n")
+
+
+def headline(name: str, found: Score) -> str:
+    """The figures of a score in one line."""
+    rho, top1, top3 = (figure(v) for v in (found.rho, found.regret_top1, found.regret_top3))
+    time, within = figure(found.time_mape), figure(found.within_10_percent)
+    return f"{flat(name):42s} step time {time:>6s} %  within 10 % {within:>6s} %  rho {rho:>5s}  regret {top1:>6s} % (top 3 {top3:>5s} %)"
+
+
+def figure(value: float | None) -> str:
+    """A figure to two digits, a dash where there is none."""
+    return "-" if value is None else f"{value:.2f}"
+
+
+def constants(rows: Sequence[Mapping[str, str]], data: Runs, found: Mapping[Parameter, float]) -> Iterator[str]:
+    """A line a constant."""
+    best = fitting.predicted(data, found)
+    with_it = ablation.scored(rows, data, best).time_mape
+    width = max(len(p.key) for p in found)
+    yield " ".join([f"{'constant':{width}s}", *(f"{head:>10s}" for head in HEADS)])
+    for parameter, value in found.items():
+        touched = [parameter.of(b.job) is not None for b in data.batches]
+        places = [i for k, hit in enumerate(touched) if hit for i in range(data.ends[k], data.ends[k + 1])]
+        other = fitting.predicted(data, {**found, parameter: parameter.start}, touched, best)
+        without = ablation.scored(rows, data, other).time_mape
+        groups = len(set(data.group[places].tolist()))
+        cells = (f"{parameter.start:.4g}", f"{value:.4g}", f"{len(places)}", f"{groups}", figure(with_it), figure(without))
+        mark = "" if parameter.low * 1.02 < value < parameter.high * 0.98 else "  at its bound"
+        yield " ".join([f"{parameter.key:{width}s}", *(f"{cell:>10s}" for cell in cells)]) + mark
+
+
+def kernel_lines(folder: str) -> Iterator[str]:
+    """The constants of matrix products and collectives fitted to the measured tables of a folder, and what they leave."""
+    heads = f"{'t0, us':>8s} {'TFLOP/s':>8s} {'dm':>6s} {'dn':>6s} {'dk':>6s} {'TB/s':>6s} {'error %':>8s} {'FLOPs alone %':>14s}"
+    yield f"{'matrix products':30s} {heads}"
+    for file in tables_in(folder, "gemm"):
+        fit = kernels.fit_gemm(kernels.read_gemm(file))
+        g = fit.gemm
+        sizes = f"{g.pad_m:6.0f} {g.pad_n:6.0f} {g.pad_k:6.0f} {g.bytes_s / 1e12:6.2f}"
+        errors = f"{100 * fit.error:8.1f} {100 * fit.flops_only_error:14.1f}"
+        yield f"{flat(file.stem):30s} {g.overhead_s * 1e6:8.2f} {g.flops_s / 1e12:8.0f} {sizes} {errors}"
+    yield f"{'collectives':30s} {'operation':>16s} {'ranks':>6s} {'GB/s':>8s} {'us':>6s} {'error %':>8s}"
+    for file in tables_in(folder, "nccl"):
+        for c in kernels.fit_collectives(kernels.read_nccl(file)):
+            rate = f"{c.bandwidth_bytes_s / 1e9:8.0f} {c.latency_s * 1e6:6.0f}"
+            yield f"{flat(file.stem):30s} {c.operation:>16s} {c.ranks:6d} {rate} {100 * c.error:8.1f}"
+
+
+def tables_in(folder: str, prefix: str) -> list[Path]:
+    """The measured tables of one kind in a folder; FileError where that cannot be looked into."""
+    place = Path(expanded(folder))
+    return [place / name for name in names_in(place, ".csv") if name.startswith(prefix)]
+
+
+def unseen(rows: Sequence[Mapping[str, str]], data: Runs, rounds: int) -> Iterator[str]:
+    """A line a source group that was left out, and their mean."""
+    few, errors = fitting.runs(rows, ROWS_LEFT_OUT), []
+    for group, found in ablation.left_out(rows, data, few, PARAMETERS, rounds):
+        narrate(f"left out {group}: {figure(found.time_mape)} %")
+        errors.append(found.time_mape or 0.0)
+        yield headline(group, found)
+    yield f"mean over groups {sum(errors) / len(errors):.2f} %"
+
+
+def written(rows: Sequence[Mapping[str, str]]) -> str:
+    """Write the bands that the residuals of these runs make, and say how many runs of other models they cover."""
+    found = residuals(rows)
+    share, count = band.covered([r for r in found if r.of == "step"], band.WIDEN)
+    writeback.write_bands(band.table(found, band.WIDEN))
+    return f"bands of {len(found):,} residuals written; they cover {100 * share:.1f} % of {count:,} runs of models not used for them"

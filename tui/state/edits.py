@@ -1,0 +1,143 @@
+"""Edits of a document, each a pure step Document -> Document, and how its fields read.
+
+The program holds one document and replaces it (`Program.edit`); an undo stack needs nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from planner.document.fields import JOB_GROUPS, load
+from planner.document.inputs import FIELDS, Field, model_of, parse, shown, stack_of, text
+from planner.document.planfile import Document
+from planner.document.space import AXES, Bounds, Space
+from planner.errors import FieldError, TmplanError
+from planner.report.columns import write_size
+from planner.specs.hardware import GIB, Gpu
+from planner.specs.job import RECOMPUTES, Job, Stack
+from planner.specs.model import Model
+from planner.specs.plan import Plan
+from tui.state import axes
+
+NOTHING = ("", "0", "full")  # what a field reads beside which others say nothing
+Texts = Mapping[str, tuple[str, bool]]  # what every line of the forms reads, and whether a person set it
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of a form: a field of the inputs, or an axis of the search."""
+
+    key: str
+    label: str
+    unit: str
+    kind: str  # preset, int, float, choice, bool, axis
+    help: str
+    preset_kind: str = ""
+    choices: tuple[str, ...] = ()
+
+
+def _entry(f: Field) -> Entry:
+    choices = ("yes", "no") if f.kind == "bool" else f.choices
+    return Entry(f.key, f.label, f.unit, f.kind, f.help, f.preset_kind, choices)
+
+
+def _axis(axis: str) -> Entry:
+    return Entry(axis, axes.label(axis), "", "axis", axes.about(axis))
+
+
+ENTRIES: dict[str, tuple[Entry, ...]] = {
+    group: tuple(_entry(f) for f in FIELDS if f.group == group) + (tuple(map(_axis, AXES)) if group == "batch" else ())
+    for group in (*JOB_GROUPS, "run")
+}
+BY_KEY = {entry.key: entry for entries in ENTRIES.values() for entry in entries}
+
+
+def set_text(document: Document, key: str, typed: str) -> Document:
+    """The document with one field or axis as a person typed it; FieldError says what cannot be read."""
+    if BY_KEY[key].kind == "axis":
+        return replace(document, space=document.space.with_(key, typed))
+    value = parse(key, typed)
+    return replace(document, inputs=document.inputs.with_(key, None if value == "" else value))
+
+
+def free(document: Document, key: str) -> Document:
+    """The document with an axis left to the search, or a field back at its preset's value."""
+    if BY_KEY[key].kind == "axis":
+        return replace(document, space=document.space.with_(key, None))
+    return replace(document, inputs=document.inputs.with_(key, None))
+
+
+def adopted(document: Document, job: Job, plan: Plan) -> Document:
+    """The document with every axis bounded to a plan's value; axes that say nothing of the job or the plan stay free."""
+    silent = axes.idle(job.model.experts > 0, job.stack) | ({"dp_replicate"} if not plan.zero else set())
+    bounds = {axis: Bounds((int(getattr(plan, axis)),)) for axis in AXES if axis not in silent}
+    if RECOMPUTES[plan.recompute] != "first":
+        bounds.pop("recompute_layers", None)
+    return replace(document, space=Space(bounds), plan=plan)
+
+
+def texts(document: Document) -> Texts:
+    """What every line of the forms reads, and whether a person set it."""
+    found = {key: (text(key, value), set) for key, (value, set) in shown(document.inputs).items()}
+    return found | {axis: (document.space.text(axis), not document.space[axis].free) for axis in AXES}
+
+
+def listed(document: Document, texts: Texts) -> dict[str, tuple[Entry, ...]]:
+    """The lines of each form: all but those that say nothing of this job, such as expert parallelism of a dense model.
+
+    What a person set is there whatever it says, so that it can be freed.
+    """
+    silent = {f.key for f in FIELDS if f.beside and not _counts(texts, f)} | _idle(document, texts)
+    return {group: tuple(e for e in entries if e.key not in silent or texts[e.key][1]) for group, entries in ENTRIES.items()}
+
+
+def _counts(texts: Texts, f: Field) -> bool:
+    """Whether a field says something: the one it stands beside is not 0, or it is a size that the model has."""
+    own = f.spec == "model" and texts[f.key][0] not in NOTHING
+    return own or texts[f.beside][0] not in NOTHING
+
+
+def _idle(document: Document, texts: Texts) -> frozenset[str]:
+    """The axes that say nothing of this job."""
+    try:
+        stack = stack_of(document.inputs)
+    except TmplanError:
+        return frozenset()
+    return axes.idle(texts["experts"][0] not in ("", "0"), stack)
+
+
+def size(document: Document) -> str:
+    """How many parameters the model has, and a token visits; empty where there can be no such model."""
+    try:
+        model = model_of(document.inputs)
+    except TmplanError:
+        return ""
+    return write_size(model) if model.experts else f"{write_size(model)} parameters"
+
+
+def notes(document: Document) -> list[str]:
+    """What was assumed of the model where its file does not tell, a sentence each; nothing where there can be no such model."""
+    try:
+        model = model_of(document.inputs)
+    except TmplanError:
+        return []
+    return ["".join(char if char.isprintable() else "?" for char in note) for note in model.notes]
+
+
+def about(key: str, name: str) -> str:
+    """A few words on a preset, for the list it is chosen from; on one that cannot be planned, nothing."""
+    try:
+        spec = load(key, name)
+    except FieldError:
+        return "cannot be read; choosing it says why"
+    except TmplanError:
+        return ""
+    if isinstance(spec, Model):
+        experts = f", {spec.experts} experts" if spec.experts else ""
+        return f"{write_size(spec)}, {spec.layers} layers of {spec.hidden:,}, {spec.heads}/{spec.kv_heads} heads{experts}"
+    if isinstance(spec, Gpu):
+        return f"{spec.memory_bytes / GIB:.0f} GiB, {spec.flops_bf16 / 1e12:,.0f} TFLOP/s"
+    if isinstance(spec, Stack):
+        return spec.title
+    return f"{spec.gpu}, {spec.gpus_per_node} a node, {spec.gpus:,} GPUs"

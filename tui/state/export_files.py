@@ -1,0 +1,88 @@
+"""A plan as the files of a target: what they say of it, where they go, and writing them. The command and the key both come here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from planner import plaintext
+from planner.errors import FieldError, FileError, TmplanError
+from planner.exporters.registry import Exported, Request
+from planner.files import whole as wholefile
+from planner.plaintext import named
+from planner.specs.job import Job
+from planner.specs.plan import Plan
+from tui.state.overwrite import Exists, put
+
+LARGEST = 2**26  # bytes of a file that is overwritten, and put back if another of the same export cannot be written
+ENDING = re.compile(r"\.[A-Za-z]\w*$")  # of a file's name; the .1-405b of a model is none
+
+
+def request(job: Job, plan: Plan, version: str) -> Request:
+    """A plan to export, with the lines that say what it is and what is predicted of it."""
+    from planner.cost.evaluate import evaluate
+    from planner.report.best import Found
+    from tui.state.headline import headline
+
+    degrees, _, figures = headline(Found(job, plan, evaluate(job, plan))).partition("  ")
+    what = f"{job.model.name} on {job.cluster.gpus:,} {job.cluster.gpu.name}, {job.stack.name}"
+    batch = f"sequence {job.sequence:,}, global batch {job.global_batch:,}, {job.precision}"
+    lines = (f"tmplan {version}: {what}; {batch}", f"plan: {degrees}", f"predicted: {figures}")
+    return Request(job, plan, tuple(map(plaintext.line, lines)))
+
+
+def placed(exported: Exported, out: str) -> dict[Path, str]:
+    """The files by the paths they go to: into a folder, or where there is one alone, to a file."""
+    path = Path(wholefile.expanded(out))
+    single = os.path.exists(path) and not os.path.isdir(path)  # no error where no system takes such a name: writing says so
+    if len(exported.files) == 1 and (single or (not os.path.isdir(path) and not out.endswith(os.sep) and ENDING.search(path.name))):
+        return {path: next(iter(exported.files.values()))}
+    if single:
+        raise FieldError(
+            "out", f"{named(out)} is a file, and there are {len(exported.files)} to write ({', '.join(exported.files)}): name a folder"
+        )
+    return {path / name: text for name, text in exported.files.items()}
+
+
+def write(files: Mapping[Path, str], *, force: bool) -> None:
+    """Write all files, each whole, or leave what was there: Exists where one is in the way, FileError where one cannot be written."""
+    kept = {path: _content(path) for path in files} if force else dict.fromkeys(files)
+    if not force and (there := [str(path) for path in files if wholefile.replaces(path)]):
+        raise Exists(there)
+    parents = {folder for path in files for folder in path.parents}
+    made = sorted((folder for folder in parents if not os.path.exists(folder)), key=lambda folder: len(folder.parts))
+    done: list[Path] = []
+    try:
+        for folder in made:
+            folder.mkdir()
+        for path, text in files.items():
+            put(path, text, force=force)
+            done.append(path)
+    except (TmplanError, OSError, ValueError) as error:
+        _undo(done, kept, made)
+        if isinstance(error, TmplanError):
+            raise
+        raise FileError(f"cannot be made: {wholefile.reason(error)}", where=str(folder)) from None
+
+
+def _content(path: Path) -> bytes | None:
+    """What a file holds; None where there is none."""
+    beyond = f"is larger than {LARGEST:,} bytes: too large to be kept until all is written; move it away first"
+    return wholefile.content(path, LARGEST, beyond) if os.path.isfile(path) else None
+
+
+def _undo(done: list[Path], kept: Mapping[Path, bytes | None], made: list[Path]) -> None:
+    """Put back what was there before the files already written."""
+    with contextlib.suppress(OSError):
+        for path in done:
+            before = kept[path]
+            if before is not None:
+                path.write_bytes(before)
+            elif path.is_file():
+                path.unlink()
+        for folder in reversed(made):
+            if folder.exists():
+                folder.rmdir()

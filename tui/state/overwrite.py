@@ -1,0 +1,37 @@
+"""Overwriting, as commands do: a file that is there stays as it is, unless --force was said."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from planner.errors import FileError
+from planner.files import placing
+from planner.files import whole as wholefile
+from planner.plaintext import PATH, named
+
+
+class Exists(FileError):
+    """Files that are there already; only --force, or a yes, overwrites them."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self.paths = paths
+        super().__init__(f"{' and '.join(paths)} {'exists' if len(paths) == 1 else 'exist'}; --force overwrites")
+
+
+def vacant(path: str, *, force: bool) -> None:
+    """Refuse a path where a file is, or in a folder that is not there, before any work is done for it: Exists, FileError."""
+    if not force and wholefile.replaces(path):
+        raise Exists([path])
+    folder = Path(path).parent
+    if not os.path.isdir(folder):
+        raise FileError(f"cannot be written: there is no folder {named(str(folder), PATH)}", where=path)
+
+
+def put(path: str | Path, text: str | Iterable[str], *, force: bool) -> None:
+    """Write a file whole, of a text or its pieces, over another only where that was asked for: Exists, however late it came; FileError."""
+    try:
+        wholefile.write(path, text, over=None if force else placing.NOTHING)
+    except placing.Changed:
+        raise Exists([str(path)]) from None

@@ -1,0 +1,1 @@
+"""Panes and what opens over them."""
