@@ -12,21 +12,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.errors import UnknownName
+from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
+from planner.report.number_text import write_count, write_figure, write_fill, write_gib, write_over, write_percent, write_yes
 from planner.specs.hardware import GIB
 from planner.specs.job import RECOMPUTES, SCHEDULES
-from planner.specs.parameters import active_parameters, total_parameters
 
 if TYPE_CHECKING:
     from planner.search.search import Estimate
-    from planner.specs.model import Model
-    from planner.specs.plan import Plan
 
 
 Plain = int | float | bool | str
 RISK = "?"  # before the memory of a plan at risk, wherever plans are listed
-SHARDING = ("none", "ZeRO-1", "ZeRO-2", "FSDP")  # by ZeRO stage
-SHORT_RECOMPUTE = ("none", "sel", "full", "first")
-SCHEDULE_NAMES = {"1f1b": "1F1B", "zb-h1": "ZB-H1", "zb-h2": "ZB-H2", "zb-v": "ZB-V", "dualpipev": "DualPipeV"}
 
 
 @dataclass(frozen=True)
@@ -68,79 +64,6 @@ class Column:
         return values if getattr(values, "ndim", 0) else values + estimate.step * 0.0
 
 
-def write_count(value: Any) -> str:
-    """A whole number."""
-    return str(int(value))
-
-
-def write_yes(value: Any) -> str:
-    """yes, or - where not: a column of them reads at a glance."""
-    return "yes" if value else "-"
-
-
-def write_figure(value: Any) -> str:
-    """A number of about four digits, never in scientific notation below ten million."""
-    size = abs(value)
-    if size >= 1e7:
-        return f"{value:.2e}"
-    return f"{value:.3f}" if size < 10 else f"{value:.2f}" if size < 100 else f"{value:.1f}" if size < 1000 else f"{value:.0f}"
-
-
-def write_gib(value: Any) -> str:
-    """GiB to a tenth."""
-    return f"{value:.1f}" if value < 10_000 else f"{value:.0f}"
-
-
-def write_percent(value: Any) -> str:
-    """A share in percent, to a tenth."""
-    return f"{100 * value:.1f}%"
-
-
-def write_fill(value: Any) -> str:
-    """A share in whole percent; a plan over the limit never reads as 100 %."""
-    percent = 100 * value
-    return f"{int(percent) + 1 if value > 1 and int(percent) == 100 else round(percent)}%"
-
-
-def write_over(value: Any) -> str:
-    """GiB over the limit, - where there is room."""
-    return f"+{max(value, 0.1):.1f}" if value > 0 else "-"
-
-
-def sharding_code(plan: Plan) -> Any:
-    """ZeRO stage and replicas in one whole number, so that a column of it sorts and compares."""
-    return plan.zero + 4 * (plan.dp_replicate - 1)
-
-
-def write_sharding(code: Any) -> str:
-    """none, ZeRO-1, ZeRO-2, FSDP, or for eight replicas of sharded groups HSDP x8 (Z2 x8 with ZeRO-2): no more than a column's width."""
-    zero, replicas = int(code) % 4, int(code) // 4 + 1
-    if zero == 0 or replicas == 1:
-        return SHARDING[zero]
-    return f"HSDP x{replicas}" if zero == 3 else f"Z{zero} x{replicas}"
-
-
-def recompute_code(plan: Plan) -> Any:
-    """The kind of recompute and its layers in one whole number."""
-    return plan.recompute + 4 * plan.recompute_layers
-
-
-def write_recompute(code: Any) -> str:
-    """none, sel, full, or first 3."""
-    kind, layers = int(code) % 4, int(code) // 4
-    return f"first {layers}" if kind == 3 else SHORT_RECOMPUTE[kind]
-
-
-def schedule_code(plan: Plan) -> Any:
-    """The pipeline schedule and whether a rank holds several virtual stages in one whole number."""
-    return 2 * plan.schedule + (plan.vpp > 1)
-
-
-def write_schedule(code: Any) -> str:
-    """1F1B, interleaved (1F1B over virtual stages), ZB-H1, ZB-H2, ZB-V or DualPipeV."""
-    return "interleaved" if code == 1 else SCHEDULE_NAMES[SCHEDULES[int(code) // 2]]
-
-
 def _degree(key: str, heading: str, width: int, help: str) -> Column:
     return Column(key, heading, "", width, help, lambda e: getattr(e.plan, key), write_count, int)
 
@@ -150,26 +73,6 @@ def _figure(
     ascending: bool = True,
 ) -> Column:  # fmt: skip
     return Column(key, heading, unit, width, help, value, write, float, ascending)
-
-
-def write_size(model: Model) -> str:
-    """All parameters, and of a mixture of experts those that a token visits: 671.0B, 37.6B active."""
-    total, active = total_parameters(model), active_parameters(model)
-    return f"{write_parameters(total)}, {write_parameters(active)} active" if active < total else write_parameters(total)
-
-
-def write_parameters(count: float) -> str:
-    """A number of parameters as people say it: 124M, 8.0B, 671.0B, 1.03T."""
-    if count < 1e6:
-        return f"{count:,.0f}"
-    return f"{count / 1e12:.2f}T" if count >= 1e12 else f"{count / 1e9:.1f}B" if count >= 1e9 else f"{count / 1e6:.0f}M"
-
-
-def write_tokens(count: float) -> str:
-    """A number of tokens as people say it: 512M, 300B, 15.6T."""
-    if count < 1e6 or count >= 1e16:
-        return f"{count:,.0f}" if count < 1e6 else f"{count / 1e12:,.0f}T"
-    return f"{count / 1e12:,.4g}T" if count >= 1e12 else f"{count / 1e9:,.4g}B" if count >= 1e9 else f"{count / 1e6:,.4g}M"
 
 
 def over(estimate: Estimate) -> Any:

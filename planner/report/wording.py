@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from planner.document.space import AXES
-from planner.report.columns import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
+from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
 from planner.specs.plan import NAMED, Plan
 
 STEP: Mapping[str, str] = {  # the parts of a step

@@ -14,7 +14,7 @@ import numpy as np
 
 from planner.cost.evaluate import evaluate
 from planner.report.best import Found, parts
-from planner.report.columns import write_figure, write_gib
+from planner.report.number_text import write_figure, write_gib
 from planner.report.wording import CHOICES, EXPOSED, MEMORY, TRAFFIC, instead
 from planner.specs.hardware import GIB
 from planner.specs.job import Job

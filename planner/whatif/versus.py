@@ -10,8 +10,8 @@ from planner.document.inputs import Inputs, resolve
 from planner.document.space import Space
 from planner.formula.trace import Step, formula, tracing
 from planner.report.best import Cancel, Found, Nothing, best
-from planner.report.columns import write_figure
 from planner.report.explain import headlines
+from planner.report.number_text import write_figure
 from planner.report.wording import STEP
 from planner.specs.hardware import GIB, Cluster
 from planner.specs.job import Job

@@ -12,7 +12,7 @@ import numpy as np
 
 from planner.document.space import Space, write_bounds
 from planner.report.best import parts
-from planner.report.columns import write_figure, write_gib
+from planner.report.number_text import write_figure, write_gib
 from planner.report.wording import MEMORY
 from planner.search.broken_rules import Broken, broken_rules
 from planner.search.rules import RULES, SENTENCES

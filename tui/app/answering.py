@@ -10,7 +10,7 @@ from textual.message import Message
 
 from planner.document.planfile import Document
 from planner.errors import FieldError, TmplanError
-from planner.report.columns import write_figure
+from planner.report.number_text import write_figure
 from planner.report.wording import in_words
 from tui.app.keeping import Keeping
 from tui.settings.bindings import key_of

@@ -10,7 +10,7 @@ from planner.document.planfile import Document
 from planner.economics import serving as inference
 from planner.economics.serving import Fit, Serving
 from planner.errors import FieldError
-from planner.report.columns import write_parameters
+from planner.report.number_text import write_parameters
 from planner.specs.hardware import GIB
 from planner.specs.job import Job
 from planner.specs.parameters import total_parameters

@@ -15,7 +15,8 @@ from planner.document.planfile import Document
 from planner.errors import FieldError
 from planner.report.advice import nearest
 from planner.report.best import why_none
-from planner.report.columns import RISK, find, predictions, write_size
+from planner.report.columns import RISK, find, predictions
+from planner.report.number_text import write_size
 from planner.report.sort import ordered
 from planner.search import search
 from planner.search.broken_rules import broken_rules

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from planner.report.columns import write_figure
+from planner.report.number_text import write_figure
 
 if TYPE_CHECKING:
     from tui.draw.lines import Line, Run

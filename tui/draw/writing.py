@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
-from planner.report.columns import write_figure
+from planner.report.number_text import write_figure
 from tui.draw.aligned import aligned
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from planner.economics.scaling_laws import LAWS
 from planner.formula.trace import Step
 from planner.formula.units import write, write_amount
 from planner.report.best import Found as Chosen
-from planner.report.columns import write_size, write_tokens
+from planner.report.number_text import write_size, write_tokens
 from planner.report.wording import in_words, some_gpus
 from planner.specs.job import Job
 from planner.whatif.deadline import LARGEST, PRIMES, Answer, Best, Doubled, doubled, smallest

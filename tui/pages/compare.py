@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from planner.report.best import parts
-from planner.report.columns import write_figure, write_gib, write_percent, write_yes
+from planner.report.number_text import write_figure, write_gib, write_percent, write_yes
 from planner.report.wording import in_words, recompute, schedule, sharding
 from planner.specs.hardware import GIB
 from planner.whatif.compare import Entry, difference, entry, why_larger, why_slower

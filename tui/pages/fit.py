@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from planner import presets
 from planner.economics import serving as inference
 from planner.economics.serving import Fit, Room, Serving
-from planner.report.columns import write_gib, write_size
+from planner.report.number_text import write_gib, write_size
 from planner.specs.hardware import GIB
 from tui.draw import writing
 from tui.draw.aligned import aligned

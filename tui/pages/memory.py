@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from planner.cost.evaluate import evaluate, stages
 from planner.report.best import Found
-from planner.report.columns import write_gib, write_percent
+from planner.report.number_text import write_gib, write_percent
 from planner.report.wording import in_words
 from planner.specs.hardware import GIB
 from tui.draw.writing import alike_stages, cut, heading, sentence, stacked

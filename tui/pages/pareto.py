@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from planner.cost.evaluate import evaluate
-from planner.report.columns import BY_KEY, RISK, at_risk, write_figure, write_gib, write_percent
+from planner.report.columns import BY_KEY, RISK, at_risk
+from planner.report.number_text import write_figure, write_gib, write_percent
 from planner.report.wording import in_words
 from planner.specs.hardware import GIB
 from planner.whatif.pareto import pareto

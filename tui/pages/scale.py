@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from planner.document.training_run import DAY
-from planner.report.columns import write_figure, write_percent, write_tokens
+from planner.report.number_text import write_figure, write_percent, write_tokens
 from planner.report.wording import in_words, some_gpus
 from planner.whatif.scaling import Ladder, Rung, ladder, sizes
 from tui.draw.aligned import aligned

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from planner.report.best import Found as Planned
 from planner.report.best import first
-from planner.report.columns import RISK, write_figure
+from planner.report.columns import RISK
+from planner.report.number_text import write_figure
 from planner.report.wording import changed, in_words
 from planner.whatif.sensitivity import FACTORS, Change, Sensitivity, sensitivity, span
 from tui.draw.bar_chart import Bar, bars

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from planner.economics.scaling_laws import LAWS
-from planner.report.columns import write_parameters, write_tokens
+from planner.report.number_text import write_parameters, write_tokens
 from tui.draw.aligned import aligned
 from tui.draw.writing import Row, heading, rows, sentence, table
 

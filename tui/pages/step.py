@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.cost.evaluate import evaluate
-from planner.report.columns import write_figure, write_percent
+from planner.report.number_text import write_figure, write_percent
 from planner.report.wording import TRAFFIC, in_words
 from tui.draw.writing import SHADES, cut, heading, one, seconds, sentence, stacked
 

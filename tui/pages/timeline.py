@@ -12,7 +12,7 @@ from planner.cost.evaluate import evaluate
 from planner.cost.pipeline_split import ZB_H2
 from planner.layout.pipeline_passes import BACKWARD, FORWARD, INPUTS, KINDS, WEIGHTS
 from planner.layout.timeline import Rank, Timeline, timeline
-from planner.report.columns import write_figure, write_percent
+from planner.report.number_text import write_figure, write_percent
 from planner.report.wording import in_words, schedule
 from tui.draw.writing import heading, one, seconds, sentence
 from tui.pages import step

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from planner.document.other_cluster import FORM, against
 from planner.errors import FieldError
 from planner.report.best import Found, Nothing
-from planner.report.columns import write_figure, write_gib, write_percent
+from planner.report.number_text import write_figure, write_gib, write_percent
 from planner.report.wording import in_words
 from planner.specs.hardware import GIB
 from planner.whatif.versus import Pair, versus

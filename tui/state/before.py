@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from planner.report.columns import write_figure, write_gib
+from planner.report.number_text import write_figure, write_gib
 from planner.specs.hardware import GIB
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from planner.document.inputs import FIELDS, Field, model_of, parse, shown, stack
 from planner.document.planfile import Document
 from planner.document.space import AXES, Bounds, Space
 from planner.errors import FieldError, TmplanError
-from planner.report.columns import write_size
+from planner.report.number_text import write_size
 from planner.specs.hardware import GIB, Gpu
 from planner.specs.job import RECOMPUTES, Job, Stack
 from planner.specs.model import Model

@@ -9,17 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from planner.report.columns import (
-    at_risk,
-    recompute_code,
-    schedule_code,
-    sharding_code,
-    write_figure,
-    write_gib,
-    write_recompute,
-    write_schedule,
-    write_sharding,
-)
+from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
+from planner.report.columns import at_risk
+from planner.report.number_text import write_figure, write_gib
 from planner.specs.hardware import GIB
 from planner.specs.job import Job
 from tui.draw.lines import Line, Run, fit, rule

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from planner.report.columns import BY_KEY, Column, write_gib
+from planner.report.columns import BY_KEY, Column
+from planner.report.number_text import write_gib
 from planner.specs.hardware import GIB
 from tui.draw.lines import Line, LinePane, Run, rule, wrap
 from tui.settings.bindings import key_of

@@ -13,7 +13,9 @@ import pytest
 from planner import presets
 from planner.document.inputs import EXAMPLE, resolve
 from planner.errors import UnknownName
-from planner.report.columns import BY_KEY, COLUMNS, columns_for, find, records, schedule_code, write_schedule, write_sharding, write_size
+from planner.report.choice_text import schedule_code, write_schedule, write_sharding
+from planner.report.columns import BY_KEY, COLUMNS, columns_for, find, records
+from planner.report.number_text import write_size
 from planner.search.search import Estimate, evaluate
 from planner.specs.job import SCHEDULES
 from planner.specs.plan import FIELDS, Plan
