@@ -13,6 +13,7 @@ from planner import presets
 from planner.calibration.fit import Runs, step_of
 from planner.calibration.kernel_tables import FittedCollective, link_constants, wire_bytes
 from planner.cost.collectives import gather_seconds
+from planner.dimensions import Bytes, Count
 from planner.document.inputs import Inputs, Recorded, resolve
 from planner.errors import FileError, TmplanError
 from planner.plaintext import named
@@ -144,6 +145,6 @@ def link(job: Job, fits: Sequence[FittedCollective], where: str) -> Link:
     ranks = max(fit.ranks for fit in within)
     plateau = link_constants(within, now).fraction * now
     inside = replace(job, cluster=replace(job.cluster, gpus=ranks, gpus_per_node=min(ranks, job.cluster.gpus_per_node)))
-    short, long = (float(gather_seconds(inside, ranks, 1, size)) for size in (2.0**30, 2.0**31))
+    short, long = (float(gather_seconds(inside, Count(ranks), Count(1), Bytes(size))) for size in (2.0**30, 2.0**31))
     reached = wire_bytes("all_gather", ranks, 2.0**30) / (long - short)
     return Link(float(now * plateau / reached), plateau, ranks)

@@ -10,6 +10,7 @@ from planner.cost.collectives import all_reduce_seconds, gather_seconds, send_se
 from planner.cost.memory import WEIGHT_BYTES, kept_whole, optimizer_width
 from planner.cost.pipeline_split import in_v, is_head
 from planner.cost.shard import expert_shard_size, padded_vocab
+from planner.dimensions import Count, maximum
 from planner.formula.trace import formula
 from planner.specs.job import Job
 from planner.specs.plan import Plan
@@ -28,7 +29,7 @@ def tp_message(job: Job, tokens: Any) -> Any:
 @formula("2 · t_ar, or 4 · t_ag under sequence parallelism", "korthikanti22", "Section 4.2.2")
 def tp_forward(job: Job, plan: Plan, tp_message: Any) -> Any:
     """Tensor-parallel traffic of a layer's forward pass; the backward pass takes as long; seconds."""
-    stride = 1
+    stride = Count(1)
     together = all_reduce_seconds(job, plan.tp, stride, tp_message)
     apart = gather_seconds(job, plan.tp, stride, tp_message) * 2.0
     halves = 1.0 if job.model.parallel_block or not job.model.ffn else 2.0  # routed experts alone have none of their own
@@ -156,8 +157,8 @@ def _tied(job: Job, plan: Plan) -> Any:
     if not job.model.tied or job.frozen:
         return 0.0
     message = float(job.stack.gradient_reduce_bytes) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp
-    stride = plan.tp * plan.cp * plan.dp * np.maximum(plan.pp - 1, 1)
-    return np.where((plan.pp > 1) & ~in_v(plan), all_reduce_seconds(job, 2, stride, message), 0.0)
+    stride = plan.tp * plan.cp * plan.dp * maximum(plan.pp - 1, 1)
+    return np.where((plan.pp > 1) & ~in_v(plan), all_reduce_seconds(job, Count(2), stride, message), 0.0)
 
 
 @formula(

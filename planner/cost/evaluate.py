@@ -70,7 +70,7 @@ def memory_parts(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost, co
 def stages(job: Job, plan: Plan) -> list[dict[str, Any]]:
     """Memory of every pipeline stage of one plan: stage, layers, in_flight, bytes by purpose, and `device`, their sum."""
     columns = plan.column()
-    stage = np.arange(plan.pp)[:, None]
+    stage = plan.every_stage()
     cost = layercosts.kinds(job, columns)
     place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, columns, stage), None)
     c = stagecosts.stage_cost(job, columns, place, cost)

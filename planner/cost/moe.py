@@ -15,6 +15,7 @@ from planner.cost.collectives import all_to_all_seconds, gather_seconds, inside
 from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes
 from planner.cost.memory import WEIGHT_BYTES, kept_whole, optimizer_width
 from planner.cost.pipeline_split import DUALPIPE_V
+from planner.dimensions import Count
 from planner.formula.trace import formula
 from planner.specs.job import RECOMPUTES, Job
 from planner.specs.plan import Plan
@@ -199,7 +200,7 @@ def exchange_seconds(job: Job, plan: Plan, routed_copies: Any, copy_bytes: float
     else:
         across, within = routed_copies * (members - near) / members, routed_copies * (near - 1) / members
     exchanged = all_to_all_seconds(job, members, stride, size * within, size * across)
-    return exchanged + gather_seconds(job, plan.etp, 1, size * routed_copies * plan.etp)
+    return exchanged + gather_seconds(job, plan.etp, Count(1), size * routed_copies * plan.etp)
 
 
 @formula("2 · t_xx", "gshard20", "Section 3.2: two all-to-all a layer, forward")

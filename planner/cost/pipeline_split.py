@@ -84,7 +84,7 @@ def virtual_layers(job: Job, plan: Plan) -> Any:
     What the head displaces leaves the stages of its rank, the latest first. Negative in the last where the rank has no room for it.
     """
     if job.stack.uneven_stages == "flops":
-        return np.asarray(stage_layers(job, plan, np.arange(plan.pp)))
+        return np.asarray(stage_layers(job, plan, np.arange(int(plan.pp))))
     base, extra, (embedding, head) = split_slots(job, plan)
     stages = np.arange(int(plan.pp) * int(plan.vpp))
     found = int(base) + (stages < int(extra)) - int(embedding) * (stages == 0)

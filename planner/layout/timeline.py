@@ -141,7 +141,7 @@ def durations(job: Job, plan: Plan) -> Column:
     recomputation belongs to the gradients of inputs.
     """
     alone = plan.with_(pp=plan.pp * plan.vpp, vpp=1, schedule=0)  # each chunk as a rank of its own
-    ranks = stagecosts.stage_kinds(job, plan.column(), np.arange(plan.pp)[:, None])
+    ranks = stagecosts.stage_kinds(job, plan.column(), plan.every_stage())
     work, repeated, forward, weights = _stage_times(job, plan, ranks)
     share_work, share_repeated, _, _ = _stage_times(job, alone, stagecosts.virtual_kinds(job, plan))
     found = np.zeros((len(KINDS), alone.pp))
@@ -157,7 +157,7 @@ def durations(job: Job, plan: Plan) -> Column:
 
 def _stage_times(job: Job, plan: Plan, layers: stagecosts.Layers) -> tuple[Column, Column, float, float]:
     """Of each stage the seconds of a micro-batch, nothing repeated, and what is repeated; shares of forward pass and weight gradients."""
-    column, stage = plan.column(), np.arange(plan.pp)[:, None]
+    column, stage = plan.column(), plan.every_stage()
     cost = layercosts.kinds(job, column)
     c = stagecosts.stage_cost(job, column, stagecosts.Edges(stage, layers, None), cost)
     most = cost.sparse or cost.dense

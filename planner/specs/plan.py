@@ -7,14 +7,14 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from planner.dimensions import Array, Choice, Count, Stage
 from planner.errors import FieldError
 from planner.plaintext import named, quoted
 from planner.specs.hardware import LARGEST_GPUS
 from planner.specs.job import RANGE, RECOMPUTES, SCHEDULES
 
-Column = NDArray[Any]
+Column = Array
 
 
 @dataclass(frozen=True)
@@ -26,28 +26,32 @@ class Plan:
     is `first`; `schedule` is an index into specs.SCHEDULES.
     """
 
-    tp: Any = 1
-    pp: Any = 1
-    vpp: Any = 1
-    cp: Any = 1
-    dp: Any = 1
-    ep: Any = 1
-    etp: Any = 1
-    dp_shard: Any = 1
-    dp_replicate: Any = 1
-    zero: Any = 0
-    sequence_parallel: Any = 0
-    micro_batch: Any = 1
-    recompute: Any = 0
-    recompute_layers: Any = 0
-    schedule: Any = 0
+    tp: Choice = Choice(1)
+    pp: Choice = Choice(1)
+    vpp: Choice = Choice(1)
+    cp: Choice = Choice(1)
+    dp: Choice = Choice(1)
+    ep: Choice = Choice(1)
+    etp: Choice = Choice(1)
+    dp_shard: Choice = Choice(1)
+    dp_replicate: Choice = Choice(1)
+    zero: Choice = Choice(0)
+    sequence_parallel: Choice = Choice(0)
+    micro_batch: Choice = Choice(1)
+    recompute: Choice = Choice(0)
+    recompute_layers: Choice = Choice(0)
+    schedule: Choice = Choice(0)
 
     def __len__(self) -> int:
         return len(self.tp)
 
-    def take(self, rows: Any) -> Plan:
+    def take(self, rows: int | slice | Array) -> Plan:
         """The plans at these rows, as columns (or one plan for one row)."""
         return Plan(**{k: v[rows] for k, v in columns_of(self).items()})
+
+    def every_stage(self) -> Stage:
+        """The pipeline ranks of one plan; shape (pp, 1), which broadcasts against columns of plans."""
+        return Stage(np.arange(int(self.pp))[:, None])
 
     def one(self, row: int) -> Plan:
         """One row as a plan of plain whole numbers."""
@@ -61,7 +65,7 @@ class Plan:
         """One plan as columns of length one."""
         return Plan(**{k: np.array([v]) for k, v in columns_of(self).items()})
 
-    def with_(self, **changes: Any) -> Plan:
+    def with_(self, **changes: int | Array) -> Plan:
         """The same with some fields changed."""
         return replace(self, **changes)
 
@@ -77,7 +81,7 @@ NAMED = {"recompute": RECOMPUTES, "schedule": SCHEDULES}  # axes of named choice
 FROM_ZERO = tuple(name for name, (least, _) in RANGE.items() if not least)  # other fields are at least 1
 
 
-def columns_of(plan: Plan) -> dict[str, Any]:
+def columns_of(plan: Plan) -> dict[str, Count]:
     """The fields of a plan by name."""
     return {name: getattr(plan, name) for name in FIELDS}
 

@@ -76,9 +76,10 @@ def candidates(one: Input, before: float, factor: float, plan: Plan) -> Iterator
 def units(one: Input, before: int, plan: Plan) -> tuple[int, int]:
     """What a batch must be a multiple of with this plan, or in whole rounds of its pipeline; a sequence in eighths, or for its ranks."""
     if one.kind == "batch":
-        return plan.dp * plan.micro_batch, plan.dp * plan.micro_batch * plan.pp
+        each = int(plan.dp * plan.micro_batch)
+        return each, each * int(plan.pp)
     power, eighth = before & -before, 2 ** max(0, before.bit_length() - 4)  # the largest powers of two that divide it, and an eighth of it
-    return min(power, eighth), 2 * plan.cp * plan.tp
+    return min(power, eighth), int(2 * plan.cp * plan.tp)
 
 
 def made(inputs: Inputs, one: Input, values: dict[str, float], factor: float) -> Job:

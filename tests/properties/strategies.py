@@ -128,7 +128,7 @@ def one(result: Result, data: st.DataObject) -> Plan:
 
 def layers_of(job: Job, plan: Plan) -> tuple[Any, stagecosts.Layers]:
     """All stages of one plan, and the layers they hold."""
-    stage = np.arange(plan.pp)[:, None]
+    stage = plan.every_stage()
     return stage, stagecosts.stage_kinds(job, plan.column(), stage)
 
 

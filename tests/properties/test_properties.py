@@ -113,7 +113,7 @@ def test_more_sharding_never_adds_memory(job: Job, data: st.DataObject) -> None:
     states = [[sum(stage.get(k, 0.0) for k in purposes) for stage in stages(job, p)] for p in ladder]
     assert all(b <= a * (1 + 1e-12) for less, more in pairwise(states) for a, b in zip(less, more, strict=True))
     assert all(b.memory[0] <= a.memory[0] * (1 + 1e-12) for a, b in pairwise([evaluate(job, p) for p in ladder[:3]]))
-    groups = [int(d) for d in divisors(plan.dp) if d > 1 and plan.tp * plan.cp * d % (plan.ep * plan.etp) == 0]
+    groups = [int(d) for d in divisors(int(plan.dp)) if d > 1 and plan.tp * plan.cp * d % (plan.ep * plan.etp) == 0]
     for zero in (1, 2, 3):
         sizes = [float(evaluate(job, plan.with_(zero=zero, dp_shard=d, dp_replicate=plan.dp // d)).memory[0]) for d in groups]
         assert all(b <= a * (1 + 1e-12) for a, b in pairwise(sizes))
@@ -125,7 +125,7 @@ def test_recomputing_more_never_keeps_more_and_never_runs_faster(job: Job, data:
     """From none to the first N layers to all, activations kept on each stage fall and the step grows."""
     result = searched(job)
     plan = result.plan(int(some(result, data, 1)[0])).with_(recompute=0, recompute_layers=0)
-    whole = int(max(stage["layers"] for stage in stages(job, plan))) // plan.vpp
+    whole = int(max(stage["layers"] for stage in stages(job, plan))) // int(plan.vpp)
     ladder = [plan, *(plan.with_(recompute=3, recompute_layers=n) for n in range(1, max(whole, 1))), plan.with_(recompute=2)]
     kept = [[stage["activations"] for stage in stages(job, p)] for p in ladder]
     times = [float(evaluate(job, p).step[0]) for p in ladder]
@@ -152,7 +152,7 @@ def test_distinct_gathers_back_what_it_took_apart(rows: list[tuple[int, int, int
     tp, pp, cp = (np.array(column) for column in zip(*rows, strict=True))
     small, inverse = distinct(Plan(tp=tp, pp=pp, cp=cp), ("tp", "pp", "cp"))
     assert len(small.tp) == len(set(rows))
-    assert [*zip(small.tp[inverse], small.pp[inverse], small.cp[inverse], strict=True)] == rows
+    assert np.stack([small.tp[inverse], small.pp[inverse], small.cp[inverse]], axis=1).tolist() == [list(row) for row in rows]
 
 
 @given(st.integers(1, 10**7))

@@ -34,13 +34,13 @@ def piped(draw: st.DrawFn) -> Result:
 
 def of(plan: Plan, schedule: int) -> Plan:
     """The same plan under another schedule, with the virtual stages it asks for."""
-    return plan.with_(schedule=schedule, vpp=2 if schedule >= ZB_V else 1, recompute=min(plan.recompute, 2), recompute_layers=0)
+    return plan.with_(schedule=schedule, vpp=2 if schedule >= ZB_V else 1, recompute=min(int(plan.recompute), 2), recompute_layers=0)
 
 
 def held(job: Job, plan: Plan) -> Any:
     """Micro-batches in flight on every stage, the overlap of the experts' traffic apart."""
     column = plan.column()
-    return split.in_flight(column, np.arange(plan.pp)[:, None], shard.micro_batches(job, column))[:, 0]
+    return split.in_flight(column, plan.every_stage(), shard.micro_batches(job, column))[:, 0]
 
 
 @SETTINGS
@@ -111,7 +111,7 @@ def test_no_schedule_holds_more_than_there_is_nor_less_than_1f1b(result: Result,
 def test_every_stage_of_every_schedule_holds_whole_layers(result: Result, data: st.DataObject) -> None:
     """Stages hold whole layers, none fewer than none, all of the model's; exactly one rank holds the head, and it computes the logits."""
     job, plan = result.job, one(result, data)
-    layers = split.stage_layers(job, plan.column(), np.arange(plan.pp)[:, None])[:, 0]
+    layers = split.stage_layers(job, plan.column(), plan.every_stage())[:, 0]
     assert (layers >= 0).all() and (layers == layers.astype(int)).all() and layers.sum() == job.model.layers
     logits = [row["logits"] > 0 for row in stages(job, plan)]
     assert logits.index(True) == (0 if plan.schedule >= ZB_V else plan.pp - 1) and sum(logits) == 1

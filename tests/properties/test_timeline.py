@@ -88,8 +88,8 @@ def test_no_pass_begins_before_what_it_needs(found: tuple[Plan, int, tuple[Rank,
 def test_no_rank_holds_more_than_the_memory_model_counts(found: tuple[Plan, int, tuple[Rank, ...]]) -> None:
     """Micro-batches in flight on each rank are at most those that memory is counted for; with enough micro-batches exactly those."""
     plan, m, ranks = found
-    counted = split.in_flight(plan.column(), np.arange(plan.pp)[:, None], m)[:, 0]
-    held = np.array([rank.held(plan.vpp) for rank in ranks])
+    counted = split.in_flight(plan.column(), plan.every_stage(), m)[:, 0]
+    held = np.array([rank.held(int(plan.vpp)) for rank in ranks])
     assert (held <= counted + 1e-12).all()
     if m >= 2 * plan.pp and (plan.schedule or m % plan.pp == 0):
         assert held == pytest.approx(counted)
@@ -115,7 +115,7 @@ def test_virtual_stages_hold_the_layers_of_their_rank(result: Result, data: st.D
     """No virtual stage holds fewer than no layers; together those of a rank hold its layers, and all of them each kind the model has."""
     job, plan = result.job, one(result, data)
     found = stagecosts.virtual_kinds(job, plan)
-    ranks = split.stage_layers(job, plan.column(), np.arange(plan.pp)[:, None])[:, 0]
+    ranks = split.stage_layers(job, plan.column(), plan.every_stage())[:, 0]
     for rank, layers in enumerate(ranks):
         assert sum(found.all[virtual_stage(plan, rank, chunk), 0] for chunk in range(plan.vpp)) == layers
     assert (found.all >= 0).all() and (found.dense >= 0).all()
@@ -137,7 +137,7 @@ def test_ranks_are_busy_for_as_long_as_the_time_model_says(result: Result, data:
     host = parts["host"][0] - job.cluster.host_pace * job.stack.step_fixed_s
     assert steady == pytest.approx(own + host, rel=1e-9)
     assert shown.bubble >= -1e-9 * shown.seconds
-    column, stage = plan.column(), np.arange(plan.pp)[:, None]
+    column, stage = plan.column(), plan.every_stage()
     counted = split.in_flight(column, stage, shown.micro_batches, experts.ahead(job, column) if job.model.experts else 0)
     held = [rank.held(int(plan.vpp)) for rank in shown.ranks]
     assert (held <= np.broadcast_to(counted, stage.shape)[:, 0] + 1e-9).all()

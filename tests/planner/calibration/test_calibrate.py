@@ -14,6 +14,7 @@ from planner.calibration.calibrate import FACTORS, SPREAD, calibrated
 from planner.calibration.fit import Runs
 from planner.calibration.kernel_tables import FittedCollective, wire_bytes
 from planner.cost.collectives import gather_seconds
+from planner.dimensions import Bytes, Count
 from planner.errors import TmplanError
 from planner.specs.job import Job
 from tests.planner.calibration.step_files import SHAPES, base, read, rows, stepped
@@ -156,7 +157,7 @@ def test_the_link_that_a_plateau_gives_reproduces_it(ranks: int) -> None:
     assert (link.plateau, link.ranks) == (300e9, ranks)
     inside = replace(job, cluster=replace(job.cluster, gpus=ranks, link_bytes_s=link.rate))
     size = np.array([2.0**32, 2.0**33])
-    short, long = gather_seconds(inside, ranks, 1, size)
+    short, long = gather_seconds(inside, Count(ranks), Count(1), Bytes(size))
     assert wire_bytes("all_gather", ranks, size[1] - size[0]) / (long - short) == pytest.approx(300e9, rel=1e-9)
 
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from planner.calibration import kernel_tables as kernels
 from planner.cost.collectives import all_reduce_seconds, gather_seconds
 from planner.cost.compute import gemm_seconds
+from planner.dimensions import Bytes, Count
 from planner.errors import FieldError, FileError, TmplanError
 from planner.specs.hardware import Gemm
 from tests.planner.jobs import small
@@ -227,7 +228,7 @@ def test_the_wire_carries_what_the_planner_charges(members: int) -> None:
     for name, planned in (("all_reduce", all_reduce_seconds), ("all_gather", gather_seconds), ("reduce_scatter", gather_seconds)):
         reached = rate * (1 - 0.5 / members)  # two ranks reach three quarters of what many do
         ours = job.constants.link_latency + kernels.wire_bytes(name, members, 2.0**26) / reached
-        assert float(planned(job, members, 1, 2.0**26)) == pytest.approx(ours, rel=1e-12)
+        assert float(planned(job, Count(members), Count(1), Bytes(2.0**26))) == pytest.approx(ours, rel=1e-12)
 
 
 def test_the_constants_of_a_link_are_medians_over_rings_of_the_largest_group() -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, hop_seconds, inside, send_seconds
 from planner.cost.evaluate import evaluate
+from planner.dimensions import Bytes, Count
 from planner.specs.constants import CONSTANTS
 from planner.specs.plan import Plan
 from tests.planner.jobs import example, small
@@ -20,10 +21,15 @@ CLUSTER = JOB.cluster  # 2,048 nodes of 8
 BIG = 1e9
 
 
+def gather(members: int, stride: int, message: float, pieces: int = 1) -> float:
+    """Seconds of an all-gather on this cluster."""
+    return float(gather_seconds(JOB, Count(members), Count(stride), Bytes(message), Count(pieces)))
+
+
 @pytest.mark.parametrize(("members", "stride", "near"), [(8, 1, 8), (16, 1, 8), (2, 4, 2), (4, 4, 2), (128, 8, 1), (3, 3, 2)])
 def test_a_group_sits_where_rank_order_puts_it(members: int, stride: int, near: int) -> None:
     """Members that share a node of 8 are those whose ranks, a stride apart, lie within it."""
-    assert inside(CLUSTER, members, stride) == near
+    assert inside(CLUSTER, Count(members), Count(stride)) == near
 
 
 def test_long_messages_take_their_bytes_over_the_slower_link() -> None:
@@ -31,25 +37,25 @@ def test_long_messages_take_their_bytes_over_the_slower_link() -> None:
     message = 64 * BIG
     link = CONSTANTS.link_fraction * (1 - 1 / 16) * CLUSTER.link_bytes_s  # eight ranks reach fifteen sixteenths of what many would
     nic = CONSTANTS.nic_fraction * CLUSTER.nic_bytes_s
-    assert gather_seconds(JOB, 8, 1, message) == pytest.approx(message * 7 / 8 / link, rel=0.01)
-    assert gather_seconds(JOB, 128, 8, message) == pytest.approx(message * 127 / 128 / nic, rel=0.01)
-    both = gather_seconds(JOB, 16, 1, message)
+    assert gather(8, 1, message) == pytest.approx(message * 7 / 8 / link, rel=0.01)
+    assert gather(128, 8, message) == pytest.approx(message * 127 / 128 / nic, rel=0.01)
+    both = gather(16, 1, message)
     assert both == pytest.approx(message * 15 / 16 / min(link, nic * 8), rel=0.01)
-    assert all_reduce_seconds(JOB, 8, 1, message) == pytest.approx(2 * gather_seconds(JOB, 8, 1, message), rel=0.01)
+    assert float(all_reduce_seconds(JOB, Count(8), Count(1), Bytes(message))) == pytest.approx(2 * gather(8, 1, message), rel=0.01)
 
 
 @given(st.sampled_from([2, 4, 8, 16, 64]), st.sampled_from([1, 2, 8, 64]), st.floats(1, 1e10))
 def test_collectives_cost_latency_and_grow_with_the_message(members: int, stride: int, message: float) -> None:
     """Any group of two or more pays a latency, more for more bytes; a group of one pays nothing."""
-    assert gather_seconds(JOB, members, stride, message) > 1e-6
-    assert gather_seconds(JOB, members, stride, 2 * message) >= gather_seconds(JOB, members, stride, message)
-    assert gather_seconds(JOB, 1, stride, message) == 0
+    assert gather(members, stride, message) > 1e-6
+    assert gather(members, stride, 2 * message) >= gather(members, stride, message)
+    assert gather(1, stride, message) == 0
 
 
 def test_a_ring_over_more_nodes_pays_more_latency_and_a_measured_one_pays_what_was_measured() -> None:
     """A small all-gather grows with the nodes it visits; on a cluster whose own collectives were measured slow it grows faster."""
     small_message = 1e4
-    few, many = (float(gather_seconds(JOB, members, 8, small_message)) for members in (16, 256))
+    few, many = (gather(members, 8, small_message) for members in (16, 256))
     assert many > 2 * few
     measured = replace(CLUSTER, measured_reduce_bytes_s=5e9, measured_gather_bytes_s=5e9)
     assert hop_seconds(replace(JOB, cluster=measured), 1) > hop_seconds(JOB, 1)
@@ -59,16 +65,16 @@ def test_a_ring_over_more_nodes_pays_more_latency_and_a_measured_one_pays_what_w
 
 def test_messages_sent_in_pieces_pay_the_latency_of_each() -> None:
     """Ten pieces of a message take its bytes once and ten latencies."""
-    one, ten = (float(gather_seconds(JOB, 64, 8, 1e8, pieces)) for pieces in (1, 10))
-    latency = float(gather_seconds(JOB, 64, 8, 1e-9))
+    one, ten = (gather(64, 8, 1e8, pieces) for pieces in (1, 10))
+    latency = gather(64, 8, 1e-9)
     assert ten - one == pytest.approx(9 * latency, rel=1e-6)
 
 
 def test_a_rack_wide_domain_keeps_traffic_off_the_network() -> None:
     """On GB200 NVL72 a group of 64 ranks stays within the NVLink domain; on nodes of 8 it does not."""
     rack = example(cluster="gb200-nvl72")
-    assert inside(rack.cluster, 64, 1) == 64
-    assert send_seconds(rack, 36, BIG) < send_seconds(JOB, 36, BIG)
+    assert inside(rack.cluster, Count(64), Count(1)) == 64
+    assert send_seconds(rack, Count(36), Bytes(BIG)) < send_seconds(JOB, Count(36), Bytes(BIG))
 
 
 def test_tensor_parallelism_across_nodes_is_allowed_and_dear() -> None:

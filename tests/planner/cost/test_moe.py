@@ -16,6 +16,7 @@ from planner.cost import moe_stages as mixed
 from planner.cost.collectives import all_to_all_seconds
 from planner.cost.evaluate import evaluate
 from planner.cost.records import LayerCost
+from planner.dimensions import Bytes, Count
 from planner.specs import parameters
 from planner.specs.constants import CONSTANTS
 from planner.specs.job import SCHEDULES, Job, Selective
@@ -48,7 +49,7 @@ NIC = CONSTANTS.nic_fraction * 50e9
 def exchanged(job: Job, ep: int, etp: int = 1) -> float:
     """One exchange of the copies of so many tokens in 16 bits, its latency apart."""
     copies, plan = TOKENS * job.model.experts_per_token, Plan(ep=ep, etp=etp)
-    latency = float(all_to_all_seconds(job, ep, etp, 0.0, 0.0))
+    latency = float(all_to_all_seconds(job, Count(ep), Count(etp), Bytes(0.0), Bytes(0.0)))
     return float(experts.exchange_seconds(job, plan, np.array([copies]), 2.0)[0]) - latency
 
 

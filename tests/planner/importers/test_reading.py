@@ -80,7 +80,14 @@ def test_a_megatron_script_is_read_through_its_variables_comments_and_arrays() -
 def test_a_torchtitan_configuration_is_read() -> None:
     found = read_text(TORCHTITAN, "llama.toml")
     plan = plan_of(TORCHTITAN, "llama.toml")
-    assert (plan.tp, plan.dp, plan.dp_shard, plan.dp_replicate, plan.zero, plan.micro_batch) == (8, 32, 16, 2, 3, 2)
+    assert [int(n) for n in (plan.tp, plan.dp, plan.dp_shard, plan.dp_replicate, plan.zero, plan.micro_batch)] == [
+        8,
+        32,
+        16,
+        2,
+        3,
+        2,
+    ]
     assert (preset_of(found.sizes), found.job["global_batch"], found.gpus) == ("llama-3.1-70b", 64, 256)
     assert list(found.not_understood) == ["[parallelism] mystery"]
 
@@ -88,14 +95,21 @@ def test_a_torchtitan_configuration_is_read() -> None:
 def test_a_deepspeed_configuration_is_read() -> None:
     text = json.dumps(DEEPSPEED)
     found, plan = read_text(text, "ds.json"), plan_of(text, "ds.json", "llama-3.1-8b")
-    assert (plan.dp, plan.micro_batch, plan.zero, plan.dp_shard, plan.dp_replicate, found.gpus) == (32, 2, 3, 8, 4, 32)
+    assert [int(degree) for degree in (plan.dp, plan.micro_batch, plan.zero, plan.dp_shard, plan.dp_replicate, found.gpus)] == [
+        32,
+        2,
+        3,
+        8,
+        4,
+        32,
+    ]
     assert list(found.not_understood) == ["odd"]
 
 
 def test_an_accelerate_configuration_is_read() -> None:
     text = yaml.safe_dump(ACCELERATE)
     plan = plan_of(text, "fsdp.yaml", "qwen3-8b")
-    assert (plan.tp, plan.dp, plan.dp_shard, plan.dp_replicate, plan.zero) == (2, 8, 4, 2, 2)
+    assert [int(degree) for degree in (plan.tp, plan.dp, plan.dp_shard, plan.dp_replicate, plan.zero)] == [2, 8, 4, 2, 2]
     assert read_text(text, "fsdp.yaml").gpus_per_node == 8
 
 
@@ -211,7 +225,7 @@ def test_the_strategies_of_fsdp_are_read(told: str, zero: int, replicas: int) ->
     """FSDP1's words for what is sharded are ZeRO stages; hybrid ones replicate between machines."""
     config = ACCELERATE | {"fsdp_config": {"fsdp_reshard_after_forward": told}, "parallelism_config": None}
     plan = plan_of(yaml.safe_dump(config), "fsdp.yaml", "qwen3-8b")
-    assert (plan.zero, plan.dp_replicate) == (zero, replicas)
+    assert [int(degree) for degree in (plan.zero, plan.dp_replicate)] == [zero, replicas]
 
 
 SPARSE = MEGATRON.replace("--num-layers 32", "--num-layers 24 --num-experts 8")

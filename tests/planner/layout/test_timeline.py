@@ -22,7 +22,7 @@ CODE = {name: code for code, name in enumerate(SCHEDULES)}
 def idle(plan: Plan, m: int, forward: float, inputs: float, weights: float) -> float:
     """The bubble of a pipeline whose stages are all alike, in units of what a micro-batch takes on a rank."""
     took = np.repeat(np.array([[forward], [inputs + weights], [inputs], [weights]]) / plan.vpp, plan.pp * plan.vpp, axis=1)
-    ranks = run(plan, [order(plan, rank, m, plan.pp) for rank in range(plan.pp)], took)
+    ranks = run(plan, [order(plan, rank, m, int(plan.pp)) for rank in range(plan.pp)], took)
     whole = forward + inputs + weights
     return float(max(rank.end[-1] - rank.start[0] for rank in ranks)) / whole - m
 
@@ -132,7 +132,7 @@ def test_a_pipeline_too_long_to_draw_is_refused_before_a_pass_is_worked_out(pp: 
         timeline(job, plan)
     assert not written.called
     shorter = plan.with_(pp=int(str(said.value).split()[-1].replace(",", "")))
-    assert passes(shorter, 3 * shorter.pp) <= LIMIT
+    assert passes(shorter, 3 * int(shorter.pp)) <= LIMIT
 
 
 def test_zb_v_of_few_micro_batches_is_counted_as_it_is_written() -> None:
