@@ -15,12 +15,15 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cached_property
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 
 from planner.formula.bibliography import SOURCES
+from planner.formula.notation import APPROXIMATE, NotationError, parsed
+from planner.formula.notation_value import Array, Values, substituted
 from planner.formula.quantities import QUANTITIES, Quantity
 from planner.formula.units import write
 
@@ -42,6 +45,8 @@ class Step:
     substituted: str
     source: str
     children: tuple[Step, ...]
+    values: Values = field(default_factory=dict, compare=False, repr=False)  # of the symbols that the notation may have
+    result: Array = field(default_factory=lambda: np.zeros(()), compare=False, repr=False)  # value, on every stage of a column
 
     @property
     def text(self) -> str:
@@ -56,7 +61,7 @@ class Step:
 
     def as_dict(self) -> dict[str, Any]:
         """The tree as plain data."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "children"}
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.compare and f.name != "children"}
         return own | {"text": self.text, "children": [child.as_dict() for child in self.children]}
 
 
@@ -70,8 +75,14 @@ class Declared:
     quantity: Quantity
     sentence: str
 
+    @property
+    def approximate(self) -> bool:
+        """Whether the notation is for the reader alone: a simulation, a table, too many cases."""
+        return self.notation.startswith(APPROXIMATE)
+
 
 FORMULAS: dict[str, Declared] = {}
+UNITS = {quantity.symbol: quantity.unit for quantity in QUANTITIES.values()}
 
 
 def every_formula() -> dict[str, Declared]:
@@ -88,6 +99,7 @@ class _Trace:
         self.row = row
         self.by_id: dict[int, tuple[Any, Step]] = {}  # the result is held so that its id stays its own
         self.open: list[list[Step]] = []
+        self.terms: list[dict[str, list[Array]]] = []  # of each open formula, what it said of its terms, by symbol
         self.last: Step | None = None
 
     def of(self, result: Any) -> Step:
@@ -129,10 +141,22 @@ def scalar(value: Any, row: int = 0) -> float:
     return float(flat[row if len(flat) > 1 else 0])
 
 
+def term(name: str, value: R) -> R:
+    """A term of the formula at work that is no formula of its own, as it is given; while tracing its symbol has this value.
+
+    name: of a quantity. Given several times, its notation may add the values up with a Σ.
+    """
+    trace = _active.get()
+    if trace is not None and trace.terms:
+        trace.terms[-1].setdefault(QUANTITIES[name].symbol, []).append(np.asarray(value, float))
+    return value
+
+
 def formula(notation: str, key: str, where: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function as the formula of the quantity it is named after.
 
-    notation: the right-hand side in the symbols of quantities.py; key: an entry of sources.py; where: equation, table, section.
+    notation: the right-hand side in the symbols of quantities.py and the grammar of notation.py, or for the reader alone and starting
+    with "≈ "; key: an entry of bibliography.py; where: equation, table, section.
     """
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:
@@ -149,15 +173,17 @@ def formula(notation: str, key: str, where: str = "") -> Callable[[Callable[P, R
             if trace is None:
                 return function(*args, **kwargs)
             trace.open.append([])
+            trace.terms.append({})
             result = function(*args, **kwargs)
-            nested = trace.open.pop()
+            nested, terms = trace.open.pop(), trace.terms.pop()
             if id(result) in trace.by_id:
                 result = result * 1  # type: ignore[operator, assignment]  # a value of its own, so that it has a step of its own
             given = signature.bind(*args, **kwargs).arguments
             children = [trace.by_id[id(v)][1] for v in given.values() if id(v) in trace.by_id] + nested
-            symbols = _symbols(given, trace.row) | {c.symbol: write(c.value, c.unit) for c in children}
+            values = _values(given, children, terms)
             step = Step(name, quantity.symbol, quantity.meaning, quantity.unit, scalar(result, trace.row), notation,
-                        _substitute(notation, symbols), source, tuple(dict.fromkeys(children)))  # fmt: skip
+                        _substitute(notation, values, trace.row), source, tuple(dict.fromkeys(children)), values,
+                        np.asarray(result, float))  # fmt: skip
             trace.by_id[id(result)] = (result, step)
             trace.last = step
             if trace.open:
@@ -169,23 +195,44 @@ def formula(notation: str, key: str, where: str = "") -> Callable[[Callable[P, R
     return declare
 
 
-def _symbols(given: dict[str, Any], row: int) -> dict[str, str]:
-    """Symbol -> written value, for every argument, and every field of a spec among the arguments, that is a quantity."""
-    found: dict[str, str] = {}
+def _values(given: dict[str, Any], children: list[Step], terms: Values) -> Values:
+    """Symbol -> its values: of every quantity among the arguments and their fields, of the formulas called, of terms named."""
+    found: dict[str, list[Array]] = {}
 
     def look(name: str, value: Any) -> None:
         if is_dataclass(value) and not isinstance(value, type):
-            for f in fields(value):
-                look(f.name, getattr(value, f.name))
+            for inner in _quantities_of(type(value)):
+                look(inner, getattr(value, inner))
         elif name in QUANTITIES and (isinstance(value, int | float) or hasattr(value, "max")):
-            quantity = QUANTITIES[name]
-            found[quantity.symbol] = write(scalar(value, row), quantity.unit)
+            found[QUANTITIES[name].symbol] = [np.asarray(value, float)]
 
     for name, value in given.items():
-        look(name, value)
+        if is_dataclass(value):
+            look(name, value)
+    steps: dict[str, list[Array]] = {}
+    for child in children:
+        steps.setdefault(child.symbol, []).append(child.result)
+    found |= steps
+    found |= {symbol: list(values) for symbol, values in terms.items()}
+    for name, value in given.items():
+        if not is_dataclass(value):
+            look(name, value)
     return found
 
 
-def _substitute(notation: str, symbols: dict[str, str]) -> str:
+@functools.cache
+def _quantities_of(spec: type) -> tuple[str, ...]:
+    """The fields of a spec, and those of its properties that are quantities."""
+    names = [f.name for f in fields(spec)]
+    return (*names, *(n for n in QUANTITIES if isinstance(getattr(spec, n, None), property | cached_property) and n not in names))
+
+
+def _substitute(notation: str, values: Values, row: int) -> str:
     """The notation with each symbol that has a value replaced by it."""
-    return SYMBOL.sub(lambda m: symbols.get(m.group(), m.group()), notation)
+    used = set(SYMBOL.findall(notation)) & set(values)
+    here = {symbol: tuple(np.asarray(scalar(value, row)) for value in values[symbol]) for symbol in used}
+    written = {symbol: tuple(write(float(value), UNITS[symbol]) for value in several) for symbol, several in here.items()}
+    try:
+        return substituted(parsed(notation), written, here)
+    except NotationError:  # approximate: for the reader alone
+        return SYMBOL.sub(lambda m: written[m.group()][-1] if m.group() in written else m.group(), notation)

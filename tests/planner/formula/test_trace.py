@@ -10,7 +10,7 @@ from planner.cost.evaluate import evaluate
 from planner.cost.memory import layer_activations
 from planner.formula.bibliography import SOURCES
 from planner.formula.quantities import QUANTITIES
-from planner.formula.trace import FORMULAS, SYMBOL, Step, is_tracing, tracing
+from planner.formula.trace import FORMULAS, Step, is_tracing, tracing
 from planner.formula.units import write
 from planner.report.explain import headlines
 from planner.specs.job import Job
@@ -20,19 +20,6 @@ from tests.planner.jobs import every_schedule, example, korthikanti, mixture, sm
 META = Plan(tp=8, pp=16, vpp=8, dp=128, dp_shard=128, zero=1, sequence_parallel=1, recompute=1)
 MIXED = every_schedule(mixture("deepseek-v3-671b", 13, stack="torchtitan", gpus=64, global_batch=256))
 DUAL = Plan(tp=2, pp=4, vpp=2, dp=8, ep=8, dp_shard=8, zero=2, sequence_parallel=1, schedule=4)
-# words that stand in notations beside symbols; every one of at least two letters, so that none is taken for a symbol
-TEXT = """
-    activations AdamW all also and at attention beyond bit by bytes displace divided domain dx dy dz else embedding fewer first
-    flash for forward from full GPUs gradients head hidden host if in inputs interleaved is keeps kernels keys last latency learned
-    less link log2 masks matrices max min MLP nodes norms nothing of offloaded or otherwise over pace parts pass PCIe per positions
-    products projection qkv read recompute recomputed repeats rest scores selective sequence SGD sliding slower softmax stages states
-    sum tensor the then to token twice two under up weights what windows with within written ZeRO between
-    rows columns adapted both all QLoRA adapters each weight one matrix
-    parallelism F1B repeated kept dropout node wherever gathered are hop weight fill these without capacity
-    experts exp interval layers lookups one parameters prediction routed sqrt told too visited where least master step
-    those while whole most kinds
-"""
-WORDS = frozenset(SYMBOL.findall(TEXT))
 
 
 def walk(step: Step) -> list[Step]:
@@ -89,16 +76,6 @@ def test_every_formula_is_declared_once_and_sourced() -> None:
     for declared in FORMULAS.values():
         assert any(declared.source.startswith(short) for short in shorts), declared.name
         assert declared.sentence.endswith("."), declared.name
-
-
-def test_every_symbol_in_a_notation_is_known() -> None:
-    """A notation is written in the symbols of quantities.py and plain words, nothing else."""
-    symbols = {quantity.symbol for quantity in QUANTITIES.values()}
-    assert not symbols & WORDS
-    for declared in FORMULAS.values():
-        assert "'" not in declared.notation
-        for token in SYMBOL.findall(declared.notation):
-            assert token in symbols | WORDS, (declared.name, token)
 
 
 def test_nothing_is_recorded_outside_tracing() -> None:
