@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.formula.trace import formula
-from planner.report.best import Found
+from planner.report.best import EvaluatedPlan
 from planner.report.wording import STEP
 
 # Transformer Math 101, "Engineering Takeaways for Compute Costs": below 115 TFLOP/s an A100, of 312, model or hardware are set up wrongly.
@@ -48,7 +48,7 @@ class Sanity:
         return f"above the {self.floor / 1e12:.0f} TFLOP/s a GPU below which something is wrong; {largest}"
 
 
-def sanity(found: Found, achieved: float) -> Sanity:
+def sanity(found: EvaluatedPlan, achieved: float) -> Sanity:
     """What to think of a plan that achieves so many FLOP/s a GPU."""
     step, peak = found.step, found.job.cluster.gpu.flops_bf16
     parts = found.parts

@@ -24,7 +24,7 @@ Cancel = Callable[[], bool] | None
 
 
 @dataclass(frozen=True)
-class Found:
+class EvaluatedPlan:
     """A plan of a job, and its numbers (an Estimate of one row)."""
 
     job: Job
@@ -95,29 +95,29 @@ def parts(estimate: Estimate, kind: str) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Nothing:
+class NoPlan:
     """Why there is no plan, in a sentence."""
 
     why: str
 
 
-def best(job: Job, space: Space, cancelled: Cancel = None) -> Found | Nothing:
+def best(job: Job, space: Space, cancelled: Cancel = None) -> EvaluatedPlan | NoPlan:
     """The fastest plan that fits, or why there is none; Cancelled as search."""
-    return best_fitting(job, space, cancelled) or Nothing(why_none(search(job, space, cancelled=cancelled), cancelled))
+    return best_fitting(job, space, cancelled) or NoPlan(why_none(search(job, space, cancelled=cancelled), cancelled))
 
 
-def best_fitting(job: Job, space: Space, cancelled: Cancel = None, within: float = math.inf) -> Found | None:
+def best_fitting(job: Job, space: Space, cancelled: Cancel = None, within: float = math.inf) -> EvaluatedPlan | None:
     """The fastest plan that fits, None where nothing does in a step of `within` seconds; Cancelled as search."""
     plan = fastest(job, space, within=within, cancelled=cancelled)
-    return None if plan is None else Found(job, plan, evaluate(job, plan))
+    return None if plan is None else EvaluatedPlan(job, plan, evaluate(job, plan))
 
 
-def first(result: Result) -> Found | None:
+def first(result: Result) -> EvaluatedPlan | None:
     """The fastest plan that fits, of a search that has been done; None where nothing does."""
     if not len(result.order):
         return None
     estimate = result.estimate(result.order[:1])
-    return Found(result.job, estimate.plan.one(0), estimate)
+    return EvaluatedPlan(result.job, estimate.plan.one(0), estimate)
 
 
 def why_none(result: Result, cancelled: Cancel = None) -> str:
@@ -137,7 +137,7 @@ def why_none(result: Result, cancelled: Cancel = None) -> str:
     return f"No plan is valid. The rule that refused most: {refused[0][0]}." if refused else "No plan is valid."
 
 
-def grown(before: Found, after: Found) -> str:
+def grown(before: EvaluatedPlan, after: EvaluatedPlan) -> str:
     """The part of the step that costs more GPU time a token than before, the one that grew most, in a clause; empty where none did."""
     old, new = before.a_token(), after.a_token()
     growth = {name: cost - old.get(name, 0.0) for name, cost in new.items()}

@@ -13,7 +13,7 @@ from math import gcd
 import numpy as np
 
 from planner.cost.evaluate import evaluate
-from planner.report.best import Found, parts
+from planner.report.best import EvaluatedPlan, parts
 from planner.report.number_text import write_figure, write_gib
 from planner.report.wording import CHOICES, EXPOSED, MEMORY, TRAFFIC, instead
 from planner.specs.hardware import GIB
@@ -22,7 +22,7 @@ from planner.specs.plan import Plan
 
 
 @dataclass(frozen=True)
-class Entry(Found):
+class Entry(EvaluatedPlan):
     """One of the plans compared, with its numbers: what it is called."""
 
     name: str

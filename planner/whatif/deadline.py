@@ -13,7 +13,7 @@ from planner.document.training_run import Run
 from planner.economics.budget import Budget, budget, train_steps
 from planner.economics.goodput import mtbf_seconds, restart_share
 from planner.errors import FieldError
-from planner.report.best import Cancel, Found, Nothing, best, best_fitting, grown
+from planner.report.best import Cancel, EvaluatedPlan, NoPlan, best, best_fitting, grown
 from planner.search.search import Cancelled
 from planner.specs.job import Job
 from planner.specs.parameters import attention_matrices, mlp_work
@@ -27,7 +27,7 @@ LARGEST = 262_144  # GPUs; larger clusters are not tried
 class Best:
     """The fastest plan that fits on so many GPUs, and what training with it comes to."""
 
-    found: Found
+    found: EvaluatedPlan
     budget: Budget
 
     @property
@@ -107,7 +107,7 @@ def best_on(inputs: Inputs, space: Space, cancelled: Cancel = None, within: floa
     return trained(inputs, best_fitting(job, space, cancelled, within / steps_of(job, run_of(inputs, job))))
 
 
-def trained(inputs: Inputs, found: Found | None) -> Best | None:
+def trained(inputs: Inputs, found: EvaluatedPlan | None) -> Best | None:
     """A plan with what training comes to; None where there is no plan, or failures leave no time to train."""
     try:
         return Best(found, budget(found.job, run_of(inputs, found.job), found.step)) if found else None
@@ -185,7 +185,7 @@ def doubled(inputs: Inputs, space: Space, here: Best, cancelled: Cancel = None) 
         found = best(resolve(there), space, cancelled)
     except FieldError as error:  # twice the GPUs do not fill whole nodes, or are beyond what the field takes
         return Doubled(gpus, None, 0.0, str(error))
-    if isinstance(found, Nothing):
+    if isinstance(found, NoPlan):
         return Doubled(gpus, None, 0.0, found.why)
     twice = trained(there, found)
     if twice is None:

@@ -17,7 +17,7 @@ from planner.economics.budget import Budget
 from planner.economics.budget import explain as explain_budget
 from planner.errors import FieldError
 from planner.formula.trace import Step, formula, tracing
-from planner.report.best import Cancel, Found, Nothing, best
+from planner.report.best import Cancel, EvaluatedPlan, NoPlan, best
 from planner.report.explain import headlines
 from planner.report.wording import changed, some_gpus
 from planner.specs.hardware import LARGEST_GPUS
@@ -55,7 +55,7 @@ class Rung:
 
     gpus: int
     global_batch: float
-    found: Found | None = None
+    found: EvaluatedPlan | None = None
     budget: Budget | None = None
     why: str = ""
 
@@ -68,7 +68,7 @@ class Ladder:
     weak: bool
 
     @property
-    def fitted(self) -> list[tuple[int, Found]]:
+    def fitted(self) -> list[tuple[int, EvaluatedPlan]]:
         """The sizes at which a plan fits: GPUs, and the best plan."""
         return [(rung.gpus, rung.found) for rung in self.rungs if rung.found]
 
@@ -77,7 +77,7 @@ class Ladder:
         """The best plans that have time to train, with what training comes to."""
         return [Best(rung.found, rung.budget) for rung in self.rungs if rung.found and rung.budget]
 
-    def efficiency(self, found: Found) -> float:
+    def efficiency(self, found: EvaluatedPlan) -> float:
         """Tokens a second and GPU over those of the smallest size that fits."""
         return float(scaling_efficiency(found.rate, smallest_rate(self.fitted[0][1].rate)))
 
@@ -195,7 +195,7 @@ def _rung(inputs: Inputs, space: Space, size: int, batch: float, cancelled: Canc
         found = best(resolve(there), space, cancelled)
     except FieldError as error:
         return Rung(size, batch, why=f"{error}.")
-    if isinstance(found, Nothing):
+    if isinstance(found, NoPlan):
         return Rung(size, batch, why=found.why)
     trains = trained(there, found)
     return Rung(size, batch, found, trains.budget) if trains else Rung(size, batch, found, why="Failures leave no time to train.")

@@ -15,7 +15,7 @@ from planner.document.inputs import Inputs, resolve
 from planner.document.space import Space, exactly
 from planner.errors import FieldError, TmplanError, UnknownName
 from planner.formula.trace import Step, formula, tracing
-from planner.report.best import Cancel, Found, Nothing, best
+from planner.report.best import Cancel, EvaluatedPlan, NoPlan, best
 from planner.report.explain import headlines
 from planner.report.wording import changed
 from planner.search.rules import SENTENCES
@@ -52,8 +52,8 @@ class Change:
     factor: float
     before: float
     after: float
-    this: Found | None
-    best: Found | None
+    this: EvaluatedPlan | None
+    best: EvaluatedPlan | None
     this_why: str = ""
     best_why: str = ""
 
@@ -67,8 +67,8 @@ class Change:
 class Sensitivity:
     """A plan and the best plan of its job now, and every change, factor by factor, those that matter most first."""
 
-    this: Found
-    best: Found | None
+    this: EvaluatedPlan
+    best: EvaluatedPlan | None
     changes: tuple[Change, ...]
 
     def gains(self, change: Change) -> tuple[float | None, float | None]:
@@ -132,7 +132,7 @@ def sensitivity(
     plan: Plan,
     *,
     factors: Sequence[float] = FACTORS,
-    now: Found | None = None,
+    now: EvaluatedPlan | None = None,
     progress: Callable[[int], None] | None = None,
     cancelled: Cancel = None,
 ) -> Sensitivity:
@@ -155,17 +155,17 @@ def sensitivity(
                 changes.append(change)
             if progress:
                 progress(len(changes))
-    return Sensitivity(this, known if isinstance(known, Found) else None, tuple(changes))
+    return Sensitivity(this, known if isinstance(known, EvaluatedPlan) else None, tuple(changes))
 
 
-def as_is(job: Job, plan: Plan) -> tuple[Found | None, str]:
+def as_is(job: Job, plan: Plan) -> tuple[EvaluatedPlan | None, str]:
     """A plan in a job, whether it fits or not; None, and the rule that refuses it, where it is not valid there."""
     result = search(job, exactly(plan))
     if not len(result):
         told = [key for key in result.counts.refused if key != "bounds"]  # of what led to no plan, what is not this space itself
         return None, SENTENCES[told[0]] if told else SENTENCES["bounds"]
     estimate = result.estimate(result.order[:1] if len(result.order) else result.rejected_order[:1])
-    return Found(job, estimate.plan.one(0), estimate), ""
+    return EvaluatedPlan(job, estimate.plan.one(0), estimate), ""
 
 
 def _change(inputs: Inputs, space: Space, plan: Plan, one: Input, factor: float, cancelled: Cancel) -> Change | None:
@@ -196,7 +196,7 @@ def _change(inputs: Inputs, space: Space, plan: Plan, one: Input, factor: float,
 def _with_best(change: Change, job: Job, space: Space, cancelled: Cancel) -> Change:
     """The same with the best plan of the changed job."""
     found = best(job, space, cancelled)
-    return replace(change, best_why=found.why) if isinstance(found, Nothing) else replace(change, best=found)
+    return replace(change, best_why=found.why) if isinstance(found, NoPlan) else replace(change, best=found)
 
 
 def explain(found: Sensitivity, key: str, factor: float) -> dict[str, Step]:

@@ -9,7 +9,7 @@ from typing import Any
 from planner.document.inputs import Inputs, resolve
 from planner.document.space import Space
 from planner.formula.trace import Step, formula, tracing
-from planner.report.best import Cancel, Found, Nothing, best
+from planner.report.best import Cancel, EvaluatedPlan, NoPlan, best
 from planner.report.explain import headlines
 from planner.report.number_text import write_figure
 from planner.report.wording import STEP
@@ -70,13 +70,13 @@ class Pair:
 
     here: Job
     there: Job
-    ours: Found | Nothing
-    theirs: Found | Nothing
+    ours: EvaluatedPlan | NoPlan
+    theirs: EvaluatedPlan | NoPlan
 
     @property
-    def both(self) -> tuple[Found, Found] | None:
+    def both(self) -> tuple[EvaluatedPlan, EvaluatedPlan] | None:
         """The two plans, where there are two."""
-        return (self.ours, self.theirs) if isinstance(self.ours, Found) and isinstance(self.theirs, Found) else None
+        return (self.ours, self.theirs) if isinstance(self.ours, EvaluatedPlan) and isinstance(self.theirs, EvaluatedPlan) else None
 
     def names(self) -> tuple[str, str]:
         """What the clusters are called: by name, where they are of different size by their GPUs too."""
@@ -108,7 +108,7 @@ class Pair:
         here, there = self.names()
         if self.both is None:
             return " ".join(
-                f"On {name}: {found.why}" for name, found in ((here, self.ours), (there, self.theirs)) if isinstance(found, Nothing)
+                f"On {name}: {found.why}" for name, found in ((here, self.ours), (there, self.theirs)) if isinstance(found, NoPlan)
             )
         ours, theirs = self.both
         if abs(self.gain() - 1) < ALIKE:
@@ -147,7 +147,7 @@ def versus(inputs: Inputs, space: Space, other: Inputs, cancelled: Cancel = None
 def explain(pair: Pair) -> dict[str, Step]:
     """The trees of both steps and of how many times as fast the other cluster trains; of a side without a plan there is none."""
     found = {"step": pair.ours, "other_step": pair.theirs}
-    trees = {name: headlines(side.job, side.plan)["step"] for name, side in found.items() if isinstance(side, Found)}
+    trees = {name: headlines(side.job, side.plan)["step"] for name, side in found.items() if isinstance(side, EvaluatedPlan)}
     if len(trees) == len(found):
         with tracing() as trace:
             trees["speed_up"] = trace.of(speed_up(trace.held(trees["step"]), other_seconds(trace.held(trees["other_step"]))))

@@ -21,7 +21,7 @@ from tui.state.planner_thread import Answer, Question
 from tui.state.view import View
 
 if TYPE_CHECKING:
-    from planner.report.best import Found
+    from planner.report.best import EvaluatedPlan
 
 
 class Answered(Message):
@@ -126,7 +126,7 @@ class Answering(Keeping):
         self.show_document()
         self.show_detail()
 
-    def glimpse(self, best: Found) -> None:
+    def glimpse(self, best: EvaluatedPlan) -> None:
         """The best plan is known, the others are still being ranked: say it."""
         before = self.before()
         was = f"{self.history.now.label}: {before.best_step(best.step)}" if before else f"best {write_figure(best.step)} s"

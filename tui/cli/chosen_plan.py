@@ -9,7 +9,7 @@ from typing import Any
 from planner.document.inputs import resolve
 from planner.document.planfile import Document
 from planner.document.space import exactly
-from planner.report.best import Found, best_fitting
+from planner.report.best import EvaluatedPlan, best_fitting
 from planner.search.search import Estimate, Result
 from planner.specs.hardware import GIB
 from tui.cli.answer import DONE, NO_PLAN, Answer, narrate
@@ -29,12 +29,12 @@ class Lacking:
         return as_json({**told, "advice": list(self.advice)}, NO_PLAN, indent=indent) if format == "json" else Answer(code=NO_PLAN)
 
 
-def code(found: Found) -> int:
+def code(found: EvaluatedPlan) -> int:
     """The exit code of a command that has done what was asked with a plan."""
     return DONE if found.fits else NO_PLAN
 
 
-def choose(document: Document, *, pinned: bool, nearest: bool = False) -> Found | Lacking:
+def choose(document: Document, *, pinned: bool, nearest: bool = False) -> EvaluatedPlan | Lacking:
     """The best plan within the pins, else the plan file's own, else the best of the job; why, on stderr too, where there is none.
 
     A plan that someone named is taken even where it does not fit; where nobody named one, only if `nearest` is asked for.
@@ -51,7 +51,7 @@ def choose(document: Document, *, pinned: bool, nearest: bool = False) -> Found 
         for sentence in lacking.advice:
             narrate(sentence)
         return lacking
-    return Found(job, estimate.plan.one(0), estimate)
+    return EvaluatedPlan(job, estimate.plan.one(0), estimate)
 
 
 def first(result: Result) -> Estimate | None:
@@ -60,14 +60,14 @@ def first(result: Result) -> Estimate | None:
     return result.estimate(rows[:1]) if len(rows) else None
 
 
-def misfit(found: Found) -> list[str]:
+def misfit(found: EvaluatedPlan) -> list[str]:
     """That a plan does not fit, in a sentence, if so."""
     if found.fits:
         return []
     return [f"this plan does not fit: it needs {found.memory / GIB:.2f} GiB of {found.estimate.memory_limit / GIB:.2f} GiB"]
 
 
-def tell_misfit(found: Found) -> None:
+def tell_misfit(found: EvaluatedPlan) -> None:
     """On stderr, that a plan does not fit, or is at risk, if so."""
     for sentence in misfit(found):
         narrate(sentence)
@@ -75,7 +75,7 @@ def tell_misfit(found: Found) -> None:
         narrate(f"this plan is {found.risk}")
 
 
-def named(document: Document, *, pinned: bool) -> Found | Lacking:
+def named(document: Document, *, pinned: bool) -> EvaluatedPlan | Lacking:
     """The plan to write or to draw; which one it is, where no plan file says so, on stderr, and whether it does not fit."""
     found = choose(document, pinned=pinned)
     if isinstance(found, Lacking):

@@ -7,7 +7,7 @@ from typing import Any
 
 from planner.document.planfile import Document
 from planner.errors import UnknownName
-from planner.report.best import Found as Best
+from planner.report.best import EvaluatedPlan
 from planner.report.columns import records
 from planner.specs.validate import choice
 from planner.whatif.sensitivity import FACTORS, Change, Sensitivity, explain, sensitivity
@@ -62,7 +62,7 @@ def lacking(document: Document, none: Lacking, of: str | None, factor: float, fo
     return none.answer(format, {"job": job_values(document.inputs), "plan": None, "best": None, "changes": [], "verdicts": []})
 
 
-def explained(found: Sensitivity, key: str, factor: float, format: str, depth: int | None, chosen: Best) -> Answer:
+def explained(found: Sensitivity, key: str, factor: float, format: str, depth: int | None, chosen: EvaluatedPlan) -> Answer:
     """Where the gains of one input come from."""
     trees = explain(found, key, factor)
     if format == "json":

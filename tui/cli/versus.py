@@ -7,7 +7,7 @@ from typing import Any
 from planner.document.inputs import Inputs
 from planner.document.other_cluster import against
 from planner.document.planfile import Document
-from planner.report.best import Found, Nothing
+from planner.report.best import EvaluatedPlan, NoPlan
 from planner.report.columns import records
 from planner.specs.validate import choice
 from planner.whatif.versus import Pair, explain, versus
@@ -43,12 +43,12 @@ def record(pair: Pair, document: Document, other: Inputs) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def side(inputs: Inputs, name: str, found: Found | Nothing) -> dict[str, Any]:
+def side(inputs: Inputs, name: str, found: EvaluatedPlan | NoPlan) -> dict[str, Any]:
     """One of the two as plain values."""
     return {
         "name": name,
         "job": job_values(inputs),
-        "plan": records(found.estimate)[0] if isinstance(found, Found) else None,
-        "tokens_per_second": found.tokens_per_second if isinstance(found, Found) else None,
-        "why": found.why if isinstance(found, Nothing) else "",
+        "plan": records(found.estimate)[0] if isinstance(found, EvaluatedPlan) else None,
+        "tokens_per_second": found.tokens_per_second if isinstance(found, EvaluatedPlan) else None,
+        "why": found.why if isinstance(found, NoPlan) else "",
     }

@@ -16,7 +16,7 @@ from planner.economics.sanity import Sanity, sanity
 from planner.economics.scaling_laws import LAWS
 from planner.formula.trace import Step
 from planner.formula.units import write, write_amount
-from planner.report.best import Found as Chosen
+from planner.report.best import EvaluatedPlan
 from planner.report.number_text import write_size, write_tokens
 from planner.report.wording import in_words, some_gpus
 from planner.specs.job import Job
@@ -65,7 +65,7 @@ def found(
 
     run, estimate = run_of(inputs, job), evaluate(job, plan)
     known = budget(job, run, float(estimate.step[0]))
-    here = Best(Chosen(job, plan, estimate), known)
+    here = Best(EvaluatedPlan(job, plan, estimate), known)
     answer = answered(inputs, job, space, run.deadline_s, progress, cancelled) if run.deadline_s is not None else None
     laws = LAWS if run.served_tokens and not job.model.experts and not job.frozen else ()
     served = tuple(lifetime.serving(law, known.parameters, known.tokens, run.served_tokens) for law in laws)

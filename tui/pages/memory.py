@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from planner.cost.evaluate import evaluate, stages
-from planner.report.best import Found
+from planner.report.best import EvaluatedPlan
 from planner.report.number_text import write_gib, write_percent
 from planner.report.wording import in_words
 from planner.specs.hardware import GIB
@@ -50,7 +50,7 @@ class Memory:
 def work(subject: Subject) -> Memory:
     """Every stage of the plan under the cursor."""
     job, plan = subject.job, subject.plan
-    return Memory(job, plan, stages(job, plan), job.memory_limit, Found(job, plan, evaluate(job, plan)).risk)
+    return Memory(job, plan, stages(job, plan), job.memory_limit, EvaluatedPlan(job, plan, evaluate(job, plan)).risk)
 
 
 def draw(found: Memory, width: int) -> list[Line]:

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from planner.report.best import Found as Planned
-from planner.report.best import first
+from planner.report.best import EvaluatedPlan, first
 from planner.report.columns import RISK
 from planner.report.number_text import write_figure
 from planner.report.wording import changed, in_words
@@ -102,5 +101,5 @@ def _cells(found: Sensitivity, change: Change, roomy: bool) -> str:
     return out
 
 
-def _step(found: Planned | None) -> str:
+def _step(found: EvaluatedPlan | None) -> str:
     return f"{write_figure(found.step)} s" if found else ""

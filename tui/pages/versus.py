@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from planner.document.other_cluster import FORM, against
 from planner.errors import FieldError
-from planner.report.best import Found, Nothing
+from planner.report.best import EvaluatedPlan, NoPlan
 from planner.report.number_text import write_figure, write_gib, write_percent
 from planner.report.wording import in_words
 from planner.specs.hardware import GIB
@@ -52,16 +52,16 @@ def draw(pair: Pair, width: int) -> list[Line]:
     return [*lines, [], *sentence(pair.verdict(), width, "strong")] if pair.both else lines
 
 
-def _told(found: Found | Nothing) -> str:
+def _told(found: EvaluatedPlan | NoPlan) -> str:
     """A plan in words and whether it is at risk, or why there is none."""
-    if not isinstance(found, Found):
+    if not isinstance(found, EvaluatedPlan):
         return found.why
     return f"{in_words(found.plan)}{f'; {found.risk}' if found.at_risk else ''}"
 
 
 def _plans(pair: Pair) -> list[tuple[str, ...]]:
     """Figures of the best plans; - where there is none."""
-    sides = [found if isinstance(found, Found) else None for found in (pair.ours, pair.theirs)]
+    sides = [found if isinstance(found, EvaluatedPlan) else None for found in (pair.ours, pair.theirs)]
     if not any(sides):
         return []
     figures = (

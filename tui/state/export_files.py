@@ -24,10 +24,10 @@ ENDING = re.compile(r"\.[A-Za-z]\w*$")  # of a file's name; the .1-405b of a mod
 def request(job: Job, plan: Plan, version: str) -> Request:
     """A plan to export, with the lines that say what it is and what is predicted of it."""
     from planner.cost.evaluate import evaluate
-    from planner.report.best import Found
+    from planner.report.best import EvaluatedPlan
     from tui.state.headline import headline
 
-    degrees, _, figures = headline(Found(job, plan, evaluate(job, plan))).partition("  ")
+    degrees, _, figures = headline(EvaluatedPlan(job, plan, evaluate(job, plan))).partition("  ")
     what = f"{job.model.name} on {job.cluster.gpus:,} {job.cluster.gpu.name}, {job.stack.name}"
     batch = f"sequence {job.sequence:,}, global batch {job.global_batch:,}, {job.precision}"
     lines = (f"tmplan {version}: {what}; {batch}", f"plan: {degrees}", f"predicted: {figures}")

@@ -22,7 +22,7 @@ from tui.state.threads import begin, said
 from tui.state.view import View, ranked
 
 if TYPE_CHECKING:
-    from planner.report.best import Found
+    from planner.report.best import EvaluatedPlan
     from planner.search.search import Result
     from planner.specs.job import Job
     from planner.specs.plan import Plan
@@ -56,7 +56,7 @@ class Answer:
     advice: tuple[tuple[str, str], ...] = ()  # sentences and their roles; where there are no rows
     nearest: Plan | None = None  # the plan the advice is about
     thinking: bool = False  # advice is still being worked out
-    ahead: Found | None = None  # the best plan alone, of a large search that goes on
+    ahead: EvaluatedPlan | None = None  # the best plan alone, of a large search that goes on
 
 
 class Planner:
@@ -143,7 +143,7 @@ class Planner:
         last = self._last
         return last[2] if last is not None and last[:2] == (job, question.space) else None
 
-    def _ahead(self, job: Job, question: Question, cancelled: Callable[[], bool]) -> Found | None:
+    def _ahead(self, job: Job, question: Question, cancelled: Callable[[], bool]) -> EvaluatedPlan | None:
         """The best plan, where ranking the others takes long."""
         if self._search is not None or self._known(job, question) is not None:
             return None

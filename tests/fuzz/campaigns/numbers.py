@@ -14,7 +14,7 @@ from planner.document import planfile
 from planner.document.inputs import Inputs, resolve, run_of
 from planner.document.planfile import Document
 from planner.document.space import Space
-from planner.report.best import Found, best_fitting
+from planner.report.best import EvaluatedPlan, best_fitting
 from planner.report.columns import COLUMNS, predictions, records
 from planner.report.sort import ordered
 from planner.search.search import Result, search
@@ -69,7 +69,7 @@ def space_of(texts: dict[str, str]) -> Space:
     return space
 
 
-def _in_a_file(inputs: Inputs, space: Space, best: Found) -> None:
+def _in_a_file(inputs: Inputs, space: Space, best: EvaluatedPlan) -> None:
     """A plan file reads back to the same document, and its job to the same numbers."""
     told = predictions(best.estimate)
     read = planfile.loads(planfile.dumps(Document(inputs, space, best.plan, told, "0.1.0")))
@@ -78,7 +78,7 @@ def _in_a_file(inputs: Inputs, space: Space, best: Found) -> None:
     need(predictions(evaluate(resolve(read.inputs), best.plan)) == told, "the job of a plan file has other numbers")
 
 
-def _ranking(document: Document, result: Result, best: Found | None, case: Case) -> None:
+def _ranking(document: Document, result: Result, best: EvaluatedPlan | None, case: Case) -> None:
     """Every plan: sound numbers, the order that is told, the same order in the program and the command."""
     need((best is None) == (not len(result.order)), "the best plan and the ranking do not agree whether anything fits")
     if best is not None:

@@ -10,7 +10,7 @@ from planner.cost.evaluate import evaluate
 from planner.economics import lifetime_cost as lifetime
 from planner.economics import sanity
 from planner.economics.scaling_laws import LAWS, Law, by_ratio, estimated_loss, optimum
-from planner.report.best import Found
+from planner.report.best import EvaluatedPlan
 from planner.specs.plan import Plan
 from tests.planner.jobs import example, small
 
@@ -83,7 +83,7 @@ def test_a_rate_below_115_tflops_an_a100_is_told_with_its_largest_term() -> None
     fast, slow = Plan(dp=16, dp_shard=16, zero=1), Plan(tp=16, dp=1, sequence_parallel=1)
     judged = []
     for plan in (fast, slow):
-        found = Found(job, plan, evaluate(job, plan))
+        found = EvaluatedPlan(job, plan, evaluate(job, plan))
         judged.append(sanity.sanity(found, found.mfu * job.cluster.gpu.flops_bf16))
     well, badly = judged
     assert not well.wrong and "above" in well.sentence
@@ -93,7 +93,7 @@ def test_a_rate_below_115_tflops_an_a100_is_told_with_its_largest_term() -> None
 def test_the_floor_of_dense_models_condemns_no_mixture_of_experts() -> None:
     """Of experts it is said that the floor is of dense models, not that something is wrong."""
     job = small(model="mixtral-8x7b")
-    found = Found(job, Plan(dp=16, dp_shard=16, zero=1), evaluate(job, Plan(dp=16, dp_shard=16, zero=1)))
+    found = EvaluatedPlan(job, Plan(dp=16, dp_shard=16, zero=1), evaluate(job, Plan(dp=16, dp_shard=16, zero=1)))
     for rate in (1e12, 9e14):
         said = sanity.sanity(found, rate).sentence
         assert "dense model" in said and "something is wrong" not in said
@@ -102,7 +102,7 @@ def test_the_floor_of_dense_models_condemns_no_mixture_of_experts() -> None:
 def test_terms_beyond_the_ideal_sum_to_the_step() -> None:
     """The parts, the kernels' excess in place of compute, and the ideal are the whole step."""
     job, plan = small(), Plan(tp=2, pp=2, dp=4, sequence_parallel=1)
-    found = Found(job, plan, evaluate(job, plan))
+    found = EvaluatedPlan(job, plan, evaluate(job, plan))
     judged = sanity.sanity(found, found.mfu * job.cluster.gpu.flops_bf16)
     assert sum(found.parts.values()) == pytest.approx(found.step) and found.parts["compute"] > found.mfu * found.step
     assert judged.term_seconds == pytest.approx(

@@ -10,7 +10,7 @@ from planner.cost.evaluate import evaluate
 from planner.document.inputs import EXAMPLE, Inputs, resolve, shown
 from planner.document.space import Space
 from planner.errors import FieldError, UnknownName
-from planner.report.best import Found, best
+from planner.report.best import EvaluatedPlan, best
 from planner.search.search import Cancelled, search
 from planner.specs.plan import Plan
 from planner.whatif.sensitivity import Change, Sensitivity, explain, sensitivity
@@ -64,7 +64,7 @@ def test_every_input_is_changed_by_every_factor_and_ranked() -> None:
 def test_memory_shows_in_the_best_plan_alone() -> None:
     """A larger memory leaves the step of a plan as it is; where memory is short, another plan is best then and faster."""
     now = best(resolve(EXAMPLE), Space())
-    assert isinstance(now, Found)
+    assert isinstance(now, EvaluatedPlan)
     change = one(sensitivity(EXAMPLE, Space(), now.plan, factors=[2.0]), "memory")
     assert change.this is not None and change.best is not None
     assert change.this.step == now.step > change.best.step

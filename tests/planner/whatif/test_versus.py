@@ -13,7 +13,7 @@ from planner.document.planfile import Document
 from planner.document.space import Space
 from planner.errors import FieldError, TmplanError, UnknownName
 from planner.presets.folders import SHIPPED
-from planner.report.best import Found, Nothing
+from planner.report.best import EvaluatedPlan, NoPlan
 from planner.report.wording import STEP
 from planner.search.search import search
 from planner.whatif.versus import explain, versus
@@ -77,7 +77,7 @@ def test_a_plan_file_or_a_preset_file_can_be_the_other(tmp_path: Path) -> None:
 def test_a_side_on_which_nothing_fits_says_why() -> None:
     """No ratio then, but the reason, by the cluster's name."""
     pair = versus(EXAMPLE, Space(), against(EXAMPLE, "rtx-4090,gpus=8"))
-    assert isinstance(pair.ours, Found) and isinstance(pair.theirs, Nothing) and pair.both is None and not pair.parts()
+    assert isinstance(pair.ours, EvaluatedPlan) and isinstance(pair.theirs, NoPlan) and pair.both is None and not pair.parts()
     assert pair.verdict().startswith("On rtx-4090 x8: Nothing fits") and list(explain(pair)) == ["step"]
 
 

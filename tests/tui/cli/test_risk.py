@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 
 from planner.report.advice import Advice, nearest
-from planner.report.best import Found
+from planner.report.best import EvaluatedPlan
 from planner.report.columns import BY_KEY, RISK, at_risk, records
 from planner.search.search import Result, search
 from tests.planner.jobs import example
@@ -38,7 +38,7 @@ def test_a_plan_fits_is_at_risk_or_does_not_fit(result: Result) -> None:
         assert told["at_risk"] == (told["fits"] and told["memory_high_gib"] > told["memory_limit_gib"])
         assert text.replace(RISK, " ") in (plain := memory.text(told["memory_gib"]), f" {plain}")
         assert (RISK in text) == told["at_risk"]
-        found = Found(result.job, result.plan(int(rows[row])), estimate.row(row))
+        found = EvaluatedPlan(result.job, result.plan(int(rows[row])), estimate.row(row))
         assert found.fit == ("at risk" if told["at_risk"] else "fits" if told["fits"] else "does not fit")
         assert bool(found.risk) == found.at_risk == told["at_risk"]
 
