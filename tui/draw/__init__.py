@@ -1,1 +1,1 @@
-"""Lines of text drawn: charts, trees, bars and aligned tables."""
+"""Text drawings: charts, trees, bars and aligned tables."""

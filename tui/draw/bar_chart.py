@@ -1,4 +1,4 @@
-"""Bars as lines of text, to one scale, in any width and without colour: negative ones run to the left of a common zero, hatched."""
+"""Bar charts as lines of text on one scale, in any width and without colour; negative bars extend to the left of zero, hatched."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar: what it is of, how long, and what stands behind it."""
+    """One bar: its label, its length, and the text after it."""
 
     label: str
     value: float
@@ -24,9 +24,9 @@ class Bar:
 
 
 def bars(rows: Sequence[Bar], width: int) -> list[Line]:
-    """A line for each bar, all to one scale; where some are negative they run to the left of a common zero, hatched.
+    """A line for each bar, all on one scale; negative bars extend to the left of a common zero, hatched.
 
-    A value that is not finite has no bar. Labels and texts are kept whole, the bars get what room is left, 4 cells at least.
+    A value that is not finite has no bar. Labels and texts are never cut; the bars share the remaining width, at least 4 cells.
     """
     if not rows:
         return []
@@ -38,7 +38,9 @@ def bars(rows: Sequence[Bar], width: int) -> list[Line]:
     behind = min(room - 1, max(1, math.ceil(least / span * room))) if least else 0
     ahead = room - behind
     longest = max(most, least)
-    reach = min(behind * (longest / least) if least else math.inf, ahead * (longest / most) if most else math.inf)  # cells of the longest
+    reach = min(
+        behind * (longest / least) if least else math.inf, ahead * (longest / most) if most else math.inf
+    )  # cells of the longest bar
     lines: list[Line] = []
     for row in rows:
         size = abs(row.value) / longest * reach if math.isfinite(row.value) and row.value else 0.0
@@ -49,6 +51,6 @@ def bars(rows: Sequence[Bar], width: int) -> list[Line]:
 
 
 def _block(size: float) -> str:
-    """A bar of so many cells, to an eighth; what is more than nothing is seen."""
+    """A bar of `size` cells, rounded to an eighth; a positive size is always visible."""
     eighths = max(1, round(size * 8)) if size > 0 else 0
     return "█" * (eighths // 8) + (EIGHTHS[eighths % 8] if eighths % 8 else "")

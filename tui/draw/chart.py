@@ -1,9 +1,9 @@
 """Charts as lines of text: points and lines over two axes, in any width and without colour.
 
-Drawn here rather than by a library because of what a redraw costs over SSH: Textual's Sparkline sends 54 kB, textual-plotext 14.6 kB
-(and the plotext beneath it was last released in November 2024), a style for nearly every cell. A chart here has one style for its
-axes and one for each mark, so a line of it is a few runs, and only lines that changed are sent. Series differ by their mark, not by
-colour alone. Nothing here needs Textual: the command line prints the same lines.
+A library is not used because of the cost of a redraw over SSH: Textual's Sparkline sends 54 kB, textual-plotext 14.6 kB (and plotext,
+which it uses, was last released in November 2024), with a style for nearly every cell. A chart here has one style for its axes and one
+for each mark, so each line consists of a few runs, and only changed lines are sent. Series differ by their mark, not by colour alone.
+This module does not import Textual: the command line prints the same lines.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: its name, how its numbers are written, the base of its logarithm (0: linear), whether it begins at zero."""
+    """One axis: its name, the format of its numbers, the base of its logarithm (0: linear), whether it starts at zero."""
 
     name: str = ""
     write: Callable[[float], str] = write_figure
@@ -32,7 +32,7 @@ class Axis:
     from_zero: bool = False
 
     def place(self, value: float) -> float:
-        """Where a value lies, in the axis's own measure; not a number where a logarithm has no place for it."""
+        """The position of a value on the axis: the value or its logarithm; NaN where the logarithm is undefined."""
         if not self.log:
             return value
         return math.log(value, self.log) if value > 0 else math.nan
@@ -40,7 +40,7 @@ class Axis:
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one mark, later ones over earlier ones; `joined` is the character that runs from point to point, if any."""
+    """Points drawn with one mark, later ones over earlier ones; `joined` is the character of the line between points, if any."""
 
     points: Sequence[Point]
     mark: str = "o"
@@ -50,7 +50,7 @@ class Series:
 
 @dataclass(frozen=True)
 class _Scale:
-    """An axis over so many cells: from the place `low` in cell 0 to `high` in the last."""
+    """An axis mapped to cells: position `low` in cell 0 to `high` in the last."""
 
     axis: Axis
     low: float
@@ -58,12 +58,12 @@ class _Scale:
     cells: int
 
     def cell(self, place: float) -> int:
-        """The cell a place falls in."""
+        """The cell of a position."""
         span = self.high - self.low
         return round((place - self.low) / span * (self.cells - 1)) if span > 0 else (self.cells - 1) // 2
 
     def ticks(self, most: int) -> list[tuple[int, str]]:
-        """Cells with the round numbers that fall in them, about so many at most: powers of a logarithm's base where two of them do."""
+        """At most about `most` cells with round numbers: powers of the logarithm's base if the axis spans at least two of them."""
         low, high = self.low, self.high
         if self.axis.log:
             powers = [float(p) for p in range(math.ceil(low - 1e-9), math.floor(high + 1e-9) + 1)]
@@ -79,14 +79,14 @@ class _Scale:
 def scatter(
     points: Sequence[Point], width: int, height: int, marks: Sequence[Run], *, x: Axis | None = None, y: Axis | None = None
 ) -> list[Line]:
-    """Each point by its own mark, a (character, role) for each; where two fall in one cell the later is seen. See `plot`."""
+    """Points with a (character, role) mark each; where two fall in one cell the later one is visible. See `plot`."""
     return plot([Series([point], mark, role) for point, (mark, role) in zip(points, marks, strict=True)], width, height, x=x, y=y)
 
 
 def plot(series: Sequence[Series], width: int, height: int, *, x: Axis | None = None, y: Axis | None = None) -> list[Line]:
-    """Series over two axes, in `width` cells and `height` lines, names and numbers of the axes among them (at least 6 lines).
+    """Series over two axes, in `width` cells and `height` lines (at least 6), including the names and numbers of the axes.
 
-    Points that are not finite, or not positive on a logarithmic axis, are left out; no points at all is a line that says so.
+    Points that are not finite, or not positive on a logarithmic axis, are omitted; with no points left, one line states this.
     """
     across, up = x or Axis(), y or Axis()
     placed = [(s, [p for at in s.points if _finite(p := (across.place(at[0]), up.place(at[1])))]) for s in series]
@@ -117,7 +117,7 @@ class _Grid:
         self.cells: dict[tuple[int, int], Run] = {}
 
     def add(self, series: Series, points: Sequence[Point]) -> None:
-        """Draw what joins the points, then the points over it."""
+        """Draw the lines between the points, then the points over them."""
         at = [(self.horizontal.cell(px), self.vertical.cell(py)) for px, py in points]
         if series.joined:
             for (x1, y1), (x2, y2) in pairwise(at):
@@ -128,7 +128,7 @@ class _Grid:
             self.cells.update(dict.fromkeys(at, (series.mark, series.role)))
 
     def runs(self, row: int) -> list[Run]:
-        """One line of it: blanks take the role of what stands before them, so that a line has few runs."""
+        """One row of cells: blanks take the role of the preceding text, so that a line has few runs."""
         out: list[Run] = []
         last = max((cx for cx, cy in self.cells if cy == row), default=-1)
         for column in range(last + 1):
@@ -141,11 +141,11 @@ class _Grid:
 
 
 def _foot(scale: _Scale, margin: int) -> Iterator[Line]:
-    """The horizontal axis and the numbers under it, as many as stand apart."""
+    """The horizontal axis and the numbers below it, as many as fit without touching."""
     most = max(2, scale.cells // 9)
-    found = scale.ticks(most)
+    ticks = scale.ticks(most)
     rule, text, end = ["─"] * scale.cells, "", 0
-    for column, label in found:
+    for column, label in ticks:
         start = min(max(column + margin + 1 - len(label) // 2, 0), margin + 1 + scale.cells - len(label))
         if start < end + (1 if text else 0):
             continue
@@ -166,7 +166,7 @@ def _limits(places: Sequence[float], axis: Axis) -> tuple[float, float]:
 
 
 def _round_values(low: float, high: float, most: int) -> list[float]:
-    """Round numbers from low to high, so many at most (or two): multiples of 1, 2 or 5 times a power of ten."""
+    """At most `most` (or two) round numbers from low to high: multiples of 1, 2 or 5 times a power of ten."""
     if not high - low > 1e-300:
         return [low]
     least = (high - low) / max(1, most - 1)
@@ -177,7 +177,7 @@ def _round_values(low: float, high: float, most: int) -> list[float]:
 
 
 def short(value: float) -> str:
-    """A large number in three digits and a letter for its thousands: 8, 512, 21.6k, 2.67M, 1T."""
+    """A number in three digits with a suffix for its power of a thousand: 8, 512, 21.6k, 2.67M, 1T."""
     for power, letter in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= power * 0.9995:
             return f"{value / power:.3g}{letter}" if abs(value) < 999.5 * power else f"{value / power:,.0f}{letter}"

@@ -1,7 +1,7 @@
-"""LinePane: a widget that is a list of painted lines, and repaints only the cells that changed.
+"""LinePane: a widget drawn as a list of lines that repaints only the cells that changed.
 
-Over SSH bytes are latency. Textual repaints a whole widget when any of it changes; this base compares the lines drawn now
-with those on the screen and asks for the differing cells alone.
+Over SSH, bytes are latency. Textual repaints a whole widget when any part of it changes; this base class compares the new lines
+with those on the screen and refreshes only the cells that differ.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from textual.widget import Widget
 from planner.plaintext import flat
 from tui.terminal.encode import NEAR, cells
 
-Run = tuple[str, str]  # text, and the role (see tui.settings.themes.ROLES) that says in which style it is drawn
+Run = tuple[str, str]  # text, and the role (see tui.settings.themes.ROLES) that determines its style
 Line = Sequence[Run]
-MOST = 8  # characters looked at for each cell there is room for: accents and the like take none
+MOST = 8  # characters examined per cell of room; combining characters take no cell
 
 
 @lru_cache(4096)
 def drawn(text: str) -> str:
-    """A text as cells can show it: one line, without what a terminal acts on, and without characters that take no cell of their own."""
-    composed = normalize("NFC", flat(text))  # an accent that is a character by itself goes into its letter
+    """A text as cells can show it: one line, without control characters and without characters of zero width."""
+    composed = normalize("NFC", flat(text))  # composes a combining accent with its letter
     return "".join(char for char in composed if cell_len(char))
 
 
 def padded(text: str, width: int) -> str:
-    """A text as cells can show it, with spaces up to `width` cells; a longer one is not cut."""
+    """A text as cells can show it, padded with spaces to `width` cells; a longer text is not cut."""
     shown = drawn(text)
     return shown + " " * (width - cell_len(shown))
 
 
 def fit(line: Line, width: int) -> list[Run]:
-    """The line cut or padded to exactly `width` cells, neighbours of one role joined; a cut is shown by an ellipsis.
+    """The line cut or padded to exactly `width` cells, adjacent runs of one role joined; an ellipsis marks a cut.
 
-    Whatever is on the screen has come through here, and so holds nothing that the terminal acts on (`drawn`).
+    All text on the screen passes through this function and so contains no control characters (`drawn`).
     """
     out: list[Run] = []
     left = width
@@ -70,7 +70,7 @@ def fit(line: Line, width: int) -> list[Run]:
 
 
 def changes(old: Line, new: Line) -> list[tuple[int, int]]:
-    """Half-open spans of cells in which two lines of equal width differ, near ones joined."""
+    """Half-open spans of cells in which two lines of equal width differ; spans at most NEAR apart are joined."""
     same = 0
     while same < min(len(old), len(new)) and old[same] == new[same]:
         same += 1
@@ -85,10 +85,10 @@ def changes(old: Line, new: Line) -> list[tuple[int, int]]:
 
 
 class LinePane(Widget, can_focus=False):
-    """A widget drawn line by line: subclasses write `draw`, callers call `redraw` after a change of state."""
+    """A widget drawn line by line: subclasses implement `draw`, callers call `redraw` after a change of state."""
 
     DEFAULT_CSS = "LinePane { height: auto; width: auto; padding: 0; border: none; }"
-    roles: ClassVar[Mapping[str, Style]] = {}  # set by the program when the theme changes; one look for all panes
+    roles: ClassVar[Mapping[str, Style]] = {}  # set by the program when the theme changes, for all panes
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -97,21 +97,21 @@ class LinePane(Widget, can_focus=False):
 
     @property
     def titled(self) -> bool:
-        """Whether a pane has a line above it: not on a narrow screen, where a strip of tabs names them."""
+        """Whether the pane has a title line: not on a narrow screen, where a row of tabs names the panes."""
         return not self.screen.has_class("narrow")
 
     def focus_on(self, current: bool) -> None:
-        """Have the keyboard, or not."""
+        """Set whether the pane has the keyboard."""
         if current != self.current:
             self.current = current
             self.redraw()
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
-        """The lines to show in this room, from the top; missing ones are blank, and those too many are dropped."""
+        """The lines to show in `width` by `height` cells, from the top; missing lines are blank, excess lines are dropped."""
         raise NotImplementedError
 
     def redraw(self) -> None:
-        """Draw anew and repaint the cells that differ from what is on the screen."""
+        """Draw the lines and repaint the cells that differ from the screen."""
         width, height = self.size
         if not width or not height:
             return
@@ -125,7 +125,7 @@ class LinePane(Widget, can_focus=False):
             self.refresh(*regions)
 
     def lines(self) -> list[str]:
-        """What is on the screen, as plain text."""
+        """The lines on the screen, as plain text."""
         return ["".join(text for text, _ in line) for line in self._lines]
 
     def render_line(self, y: int) -> Strip:
@@ -150,7 +150,7 @@ def _width(line: Line) -> int:
 
 
 def rule(key: str, title: str, note: str, current: bool, width: int) -> list[Run]:
-    """The line above a pane: the key that goes there, if there is one, its name, and a note at the right."""
+    """The title line of a pane: its key, if it has one, its name, and a note on the right."""
     head = named(key, title)
     tail = f" {drawn(note)} " if note else ""
     fill = width - cell_len(head) - cell_len(tail) - 2
@@ -160,12 +160,12 @@ def rule(key: str, title: str, note: str, current: bool, width: int) -> list[Run
 
 
 def named(key: str, title: str) -> str:
-    """A pane's name behind the key that goes there, if there is one."""
+    """A pane's name, preceded by its key if it has one."""
     return f" {key} {title} " if key else f" {title} "
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """A sentence broken at spaces into lines of at most `width` cells."""
+    """A sentence wrapped at spaces into lines of at most `width` cells."""
     out: list[str] = []
     line = ""
     for word in drawn(text).split():

@@ -1,6 +1,6 @@
-"""Trees of steps as lines: what a number is and comes to, its notation with the numbers put in, its source, and what it is made of.
+"""Derivation trees as lines: a quantity's meaning and value, its notation with numbers substituted, its source, and its operands.
 
-Two drawings: on the screen each step takes two lines, wrapped to the width and set in by depth; printed, branches show what belongs where.
+Two styles: on the screen each step takes two lines, wrapped to the width and indented by depth; printed, branches are drawn.
 """
 
 from __future__ import annotations
@@ -15,47 +15,47 @@ if TYPE_CHECKING:
     from planner.formula.trace import Step
     from tui.draw.lines import Line
 
-INNER = {"": "", "├─ ": "│  ", "└─ ": "   "}  # what stands before the lines below a branch
+INNER = {"": "", "├─ ": "│  ", "└─ ": "   "}  # prefix of the lines below a branch
 
 
 def trees(steps: Iterable[Step], width: int) -> Iterator[Line]:
-    """Several trees for the screen; a number told above is not told again."""
+    """Several trees for the screen; a step shown above is not repeated."""
     seen: set[int] = set()
     for step in steps:
         yield from tree(step, width, 0, seen)
 
 
 def tree(step: Step, width: int, depth: int = 0, seen: set[int] | None = None) -> Iterator[Line]:
-    """The lines of a tree: what a number is and comes to, then its notation with the numbers put in, and its source.
+    """The lines of a tree: a quantity's meaning and value, then its notation with the numbers substituted, and its source.
 
-    seen: steps (their ids) told already, where a caller holds them.
+    seen: ids of the steps already shown, if the caller draws several trees.
     """
     seen = set() if seen is None else seen
     indent = " " * (1 + 2 * min(depth, 12))
-    told_above = id(step) in seen
-    mark = "▾" if step.children and not told_above else "·"
-    above = ("  (told above)" if step.children else "", "dim") if told_above else ("", "dim")
+    shown_above = id(step) in seen
+    mark = "▾" if step.children and not shown_above else "·"
+    above = ("  (shown above)" if step.children else "", "dim") if shown_above else ("", "dim")
     figure = f"{step.symbol} = {step.text}"
-    if len(indent) + 3 + len(step.meaning) + len(figure) + len(above[0]) > width:  # the number is not to be what is cut off
+    if len(indent) + 3 + len(step.meaning) + len(figure) + len(above[0]) > width:  # the number must not be cut off
         for i, line in enumerate(textwrap.wrap(step.meaning, max(20, width - len(indent) - 4))):
             yield [(f"{indent}{mark if i == 0 else ' '} ", "dim"), (line, "text")]
         yield [(f"{indent}  {figure}", "figure"), above]
     else:
         yield [(f"{indent}{mark} ", "dim"), (f"{step.meaning} ", "text"), (figure, "figure"), above]
-    if told_above:
+    if shown_above:
         return
     seen.add(id(step))
-    told = step.notation if step.substituted in ("", step.notation) else f"{step.notation} = {step.substituted}"
+    equation = step.notation if step.substituted in ("", step.notation) else f"{step.notation} = {step.substituted}"
     source = f" [{step.source}]" if step.source else ""
-    if told:
-        for line in textwrap.wrap(f"= {told}{source}", max(20, width - len(indent) - 4)):
+    if equation:
+        for line in textwrap.wrap(f"= {equation}{source}", max(20, width - len(indent) - 4)):
             yield [(f"{indent}    {line}", "dim")]
     for child in step.children:
         yield from tree(child, width, depth + 1, seen)
 
 
 def printed_trees(steps: Mapping[str, Step], depth: int | None = None, *, named: bool = False) -> str:
-    """Trees as text, a blank line between them, under their names where these are wanted. Whole trees do not tell a number again."""
+    """Trees as text, a blank line between them, each under its name if `named`. With unlimited depth a step shown above is not repeated."""
     seen: set[int] | None = set() if depth is None else None
     lines: list[str] = []
     for name, step in steps.items():
@@ -64,9 +64,9 @@ def printed_trees(steps: Mapping[str, Step], depth: int | None = None, *, named:
 
 
 def _drawn(step: Step, depth: int | None, lead: str, branch: str, seen: set[int] | None) -> Iterator[str]:
-    told_above = seen is not None and id(step) in seen
-    yield f"{lead}{branch}{step.symbol} = {step.text}  {step.meaning}{' (told above)' if told_above and step.children else ''}".rstrip()
-    if told_above:
+    shown_above = seen is not None and id(step) in seen
+    yield f"{lead}{branch}{step.symbol} = {step.text}  {step.meaning}{' (shown above)' if shown_above and step.children else ''}".rstrip()
+    if shown_above:
         return
     if seen is not None:
         seen.add(id(step))

@@ -1,1 +1,1 @@
-"""The terminal: its input, its output as few bytes, and the layout of panes."""
+"""Terminal input, minimal terminal output, and the layout of panes."""

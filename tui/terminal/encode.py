@@ -1,7 +1,7 @@
-"""The bytes a change of the screen costs: cursor moves only where needed, and of a style only what differs from the last.
+"""Encodes a screen update in few bytes: cursor moves only where needed, and only the style attributes that change.
 
-Textual writes every run of text with its whole style and a reset, some 45 bytes in true colour. Here runs of one style follow
-each other, a style is changed by its difference, and nothing is reset until the end.
+Textual writes every run of text with its complete style and a reset, about 45 bytes in true colour. Here consecutive runs share a
+style, a style change sends its difference, and the style is reset only at the end.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from rich.color import Color, ColorSystem
 from rich.color_triplet import ColorTriplet
 from rich.style import Style
 
-CUBE = (0, 95, 135, 175, 215, 255)  # the levels of each colour in xterm's cube
-NEAR = 6  # cells between two changes that cost less to send again than to skip with a move of the cursor
+CUBE = (0, 95, 135, 175, 215, 255)  # levels per channel of xterm's colour cube
+NEAR = 6  # unchanged cells between two changes that are cheaper to resend than to skip with a cursor move
 T = TypeVar("T")
 Codes = tuple[str, str, str]  # attributes, foreground, background, each as the inside of an escape sequence
 Piece = tuple[int, int, str, Style | None]  # row, column, text, style
 
 
 def cells(runs: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
-    """One (character, style) a cell, whatever stands for a style; a wide character is followed by an empty cell."""
+    """One (character, style) per cell, for any type of style; a wide character is followed by an empty cell."""
     out: list[tuple[str, T]] = []
     for text, style in runs:
         if text.isascii():
@@ -36,12 +36,12 @@ def cells(runs: Iterable[tuple[str, T]]) -> list[tuple[str, T]]:
     return out
 
 
-def encode(found: list[Piece], system: ColorSystem | None, width: int) -> str:
-    """What to send for these runs, in their order, to a screen of this many columns."""
+def encode(pieces: list[Piece], system: ColorSystem | None, width: int) -> str:
+    """The escape sequences and text that draw these runs, in order, on a screen `width` columns wide."""
     out: list[str] = []
     now: Codes | None = None
-    at: tuple[int, int] | None = None  # where the cursor is known to be
-    for y, x, text, style in found:
+    at: tuple[int, int] | None = None  # cursor position, None if unknown
+    for y, x, text, style in pieces:
         if at != (y, x):
             out.append(_move(at, y, x))
         codes = _codes(style, system)
@@ -50,12 +50,12 @@ def encode(found: list[Piece], system: ColorSystem | None, width: int) -> str:
             now = codes
         out.append(text)
         end = x + (len(text) if text.isascii() else cell_len(text))
-        at = (y, end) if text.isascii() and end < width else None  # terminals differ on some characters and at the edge
+        at = (y, end) if text.isascii() and end < width else None  # terminals differ on some characters and at the right edge
     return "".join(out) + "\x1b[0m" if out else ""
 
 
 def _move(at: tuple[int, int] | None, y: int, x: int) -> str:
-    """The shortest move of the cursor: to a place, or from the last one."""
+    """The shortest cursor move to (y, x): absolute, or relative to the last position."""
     there = f"\x1b[{y + 1};{x + 1}H"
     if at is None or y < at[0]:
         return there
@@ -65,12 +65,12 @@ def _move(at: tuple[int, int] | None, y: int, x: int) -> str:
     return min(there, step + side, key=len)
 
 
-def by_style(found: list[Piece]) -> list[Piece]:
-    """The same runs with those of one style together: cheaper, where a frame shows at once."""
+def by_style(pieces: list[Piece]) -> list[Piece]:
+    """The runs grouped by style: fewer bytes where the terminal shows a frame at once."""
     order: dict[Style | None, int] = {}
-    for piece in found:
+    for piece in pieces:
         order.setdefault(piece[3], len(order))
-    return sorted(found, key=lambda piece: order[piece[3]])
+    return sorted(pieces, key=lambda piece: order[piece[3]])
 
 
 @lru_cache(1024)
@@ -83,17 +83,17 @@ def _codes(style: Style | None, system: ColorSystem | None) -> Codes:
 
 
 def _colour(colour: Color | None, system: ColorSystem, foreground: bool) -> str:
-    """The codes of a colour; one that the 256 colours of xterm hold exactly goes by its number, half as long as red, green and blue."""
+    """The codes of a colour; by its number, half as long as RGB, where xterm's 256 colours contain it exactly."""
     if colour is None or colour.is_default:
         return ""
-    told = colour.downgrade(system)
-    if told.triplet is not None and (number := _number(told.triplet)):
+    reduced = colour.downgrade(system)
+    if reduced.triplet is not None and (number := _number(reduced.triplet)):
         return f"{38 if foreground else 48};5;{number}"
-    return ";".join(told.get_ansi_codes(foreground=foreground))
+    return ";".join(reduced.get_ansi_codes(foreground=foreground))
 
 
 def _number(triplet: ColorTriplet) -> int:
-    """The number of a colour of xterm's cube (16 to 231) or greys (232 to 255), which terminals do not redefine; 0 for any other."""
+    """The number of a colour of xterm's cube (16 to 231) or greys (232 to 255), which terminals do not redefine; 0 for other colours."""
     if all(part in CUBE for part in triplet):
         red, green, blue = (CUBE.index(part) for part in triplet)
         return 16 + 36 * red + 6 * green + blue
@@ -103,7 +103,7 @@ def _number(triplet: ColorTriplet) -> int:
 
 @lru_cache(4096)
 def _change(old: Codes | None, new: Codes) -> str:
-    """The sequence from one style to another: what differs, unless a colour goes back to the default or an attribute but bold does."""
+    """The sequence that changes one style into another: the difference, or a reset if a colour or attribute other than bold is dropped."""
     if old is not None and {old[0], new[0]} == {"", "1"} and not (old[1] and not new[1]) and not (old[2] and not new[2]):
         bold = "1" if new[0] else "22"
         return f"\x1b[{';'.join([bold, *(b for a, b in zip(old[1:], new[1:], strict=True) if a != b)])}m"

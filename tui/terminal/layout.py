@@ -1,4 +1,4 @@
-"""Where everything on the screen lies, at any size: plain arithmetic, one region a pane."""
+"""The position of every pane for any size of the screen, by plain arithmetic: one region per pane."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from textual.geometry import Region
 
 FORMS = ("cluster", "model", "batch", "run")
-PANES = ("cluster", "model", "batch", "plans", "detail", "run")  # in the order of the digits that the registry gives them
-FOLDED = "run"  # a form that is its title alone while another is in use and there is no room for all
+PANES = ("cluster", "model", "batch", "plans", "detail", "run")  # in the order of their number keys
+FOLDED = "run"  # the form reduced to its title while another is in use and the room does not suffice for all
 TITLES = {"cluster": "cluster", "model": "model", "batch": "parallelism and batch", "plans": "plans", "detail": "detail",
           "run": "training run"}  # fmt: skip
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
-NORMAL, WIDE = 100, 160  # columns from which two, and three, columns of panes stand side by side
+NORMAL, WIDE = 100, 160  # least terminal columns for two, and for three, columns of panes
 FOOT = 2  # message line and hints line
 
 
 def shape(width: int, height: int) -> str:
-    """Which layout a terminal of this size gets: small, narrow, normal or wide."""
+    """The kind of layout for a terminal of this size: small, narrow, normal or wide."""
     if width < LEAST_WIDTH or height < LEAST_HEIGHT:
         return "small"
     return "narrow" if width < NORMAL else "normal" if width < WIDE else "wide"
@@ -26,8 +26,8 @@ def shape(width: int, height: int) -> str:
 
 @dataclass(frozen=True)
 class Wish:
-    """What is wanted of the room. `pane` has the keyboard, `form` had it last among the forms; `needs` are the rows a form would like,
-    its title among them. `zoomed`: the pane alone. `tall`: the detail takes the place of the plans. `aside`: plans are compared too.
+    """The layout requested. `pane` has the keyboard, `form` had it last among the forms; `needs` are the preferred rows of each form,
+    title included. `zoomed`: show the pane alone. `tall`: the detail replaces the plans. `aside`: show the comparison of plans too.
     """
 
     pane: str
@@ -39,26 +39,26 @@ class Wish:
 
 
 def places(width: int, height: int, wish: Wish) -> dict[str, Region]:
-    """The region of everything shown, by name. What is not named is not shown."""
+    """The region of every pane shown, by name. A pane without an entry is hidden."""
     kind = shape(width, height)
     if kind == "small":
         return {"small": Region(0, 0, width, height)}
-    found = {"status": Region(0, 0, width, 1), "foot": Region(0, height - FOOT, width, FOOT)}
+    regions = {"status": Region(0, 0, width, 1), "foot": Region(0, height - FOOT, width, FOOT)}
     if kind == "narrow":
-        return found | {"tabs": Region(0, 1, width, 1), wish.pane: Region(0, 2, width, height - FOOT - 2)}
+        return regions | {"tabs": Region(0, 1, width, 1), wish.pane: Region(0, 2, width, height - FOOT - 2)}
     rows = height - FOOT - 1
     if wish.zoomed:
-        return found | {wish.pane: Region(0, 1, width, rows)}
+        return regions | {wish.pane: Region(0, 1, width, rows)}
     left = 34 if kind == "normal" else 38
     y = 1
     for name, tall in heights(rows, wish.form, wish.needs).items():
-        found[name] = Region(0, y, left, tall)
+        regions[name] = Region(0, y, left, tall)
         y += tall
-    return found | (_right if kind == "normal" else _columns)(Region(left + 1, 1, width - left - 1, rows), wish)
+    return regions | (_right if kind == "normal" else _columns)(Region(left + 1, 1, width - left - 1, rows), wish)
 
 
 def _right(room: Region, wish: Wish) -> dict[str, Region]:
-    """Plans over the detail, or the detail alone."""
+    """Plans above the detail, or the detail alone."""
     if wish.tall:
         return {"detail": room}
     low = max(9, room.height * 3 // 8)
@@ -67,7 +67,7 @@ def _right(room: Region, wish: Wish) -> dict[str, Region]:
 
 
 def _columns(room: Region, wish: Wish) -> dict[str, Region]:
-    """Plans, and beside them the detail over the comparison."""
+    """Plans on the left; the detail above the comparison on the right."""
     plans, right = room.split_vertical(room.width - max(62, room.width * 2 // 5) - 1)
     right = Region(right.x + 1, right.y, right.width - 1, right.height)
     if wish.tall or not wish.aside or room.height < 40:
@@ -77,7 +77,7 @@ def _columns(room: Region, wish: Wish) -> dict[str, Region]:
 
 
 def heights(rows: int, form: str, needs: Mapping[str, int]) -> dict[str, int]:
-    """Rows of each form: all they need if there is room, else the one in use first and the others share the rest."""
+    """Rows of each form: all they need if there is room, else the form in use first while the others share the rest."""
     if sum(needs.values()) <= rows:
         spare = rows - sum(needs.values())
         return {name: need + (spare if name == list(needs)[-1] else 0) for name, need in needs.items()}
@@ -86,10 +86,10 @@ def heights(rows: int, form: str, needs: Mapping[str, int]) -> dict[str, int]:
     others = [name for name in needs if name != form]
     least = 2 if rows < 24 else 4
     mine = max(least, min(needs[form], rows - least * len(others)))
-    left, wanted = rows - mine, sum(needs[name] for name in others)
-    found = {form: mine}
+    left, needed = rows - mine, sum(needs[name] for name in others)
+    regions = {form: mine}
     for i, name in enumerate(others, 1):
-        share = left if i == len(others) else round(left * needs[name] / wanted)
-        found[name] = min(max(share, least), left - least * (len(others) - i))
-        left, wanted = left - found[name], wanted - needs[name]
-    return {name: found[name] for name in needs}
+        share = left if i == len(others) else round(left * needs[name] / needed)
+        regions[name] = min(max(share, least), left - least * (len(others) - i))
+        left, needed = left - regions[name], needed - needs[name]
+    return {name: regions[name] for name in needs}

@@ -1,4 +1,4 @@
-"""QuietScreen: lays the panes out by tui.terminal.layout and sends the terminal only the cells that changed."""
+"""QuietScreen: arranges the panes with tui.terminal.layout and sends the terminal only the cells that changed."""
 
 from __future__ import annotations
 
@@ -30,45 +30,45 @@ class Desk(Layout):
 
     def arrange(self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True) -> list[WidgetPlacement]:
         regions = self.places(size.width, size.height)
-        # One without a place gets an empty one: were it left out the order of all others would change, and all be painted.
-        found = [(regions.get(child.id or "", NULL_REGION), child) for child in children]
-        return [WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, child, order) for order, (region, child) in enumerate(found)]
+        # A hidden child gets an empty region: leaving it out would change the order of all others and repaint them.
+        placed = [(regions.get(child.id or "", NULL_REGION), child) for child in children]
+        return [WidgetPlacement(region, NULL_OFFSET, NULL_SPACING, child, order) for order, (region, child) in enumerate(placed)]
 
 
 class SpansUpdate(ChopsUpdate):
-    """A partial update: of the changed spans, the cells that differ from what the terminal shows."""
+    """A partial update: those cells of the changed spans that differ from what the terminal shows."""
 
     shown: Shown
 
     def render_segments(self, console: Console) -> str:
-        found: list[Piece] = []
+        pieces: list[Piece] = []
         for y, x1, x2 in self.spans:
             for end, (x, strip) in zip(self.chop_ends[y], self.chops[y].items(), strict=False):
                 if strip is not None and x < x2 and end > x1:
                     start = max(x, x1)
-                    found += self.shown.differing(y, start, strip.crop(start - x, min(end, x2) - x))
-        return shortest(found, console, self.shown.width)
+                    pieces += self.shown.differing(y, start, strip.crop(start - x, min(end, x2) - x))
+        return shortest(pieces, console, self.shown.width)
 
 
 class WholeUpdate(LayoutUpdate):
-    """A paint of the whole screen: of it too the cells that differ."""
+    """A full update: those cells of the screen that differ from what the terminal shows."""
 
     shown: Shown
 
     def render_segments(self, console: Console) -> str:
-        found: list[Piece] = []
+        pieces: list[Piece] = []
         for y, strips in enumerate(self.strips, self.region.y):
-            found += self.shown.differing(y, self.region.x, chain.from_iterable(strips))
-        return shortest(found, console, self.shown.width)
+            pieces += self.shown.differing(y, self.region.x, chain.from_iterable(strips))
+        return shortest(pieces, console, self.shown.width)
 
 
-def shortest(found: list[Piece], console: Console, width: int) -> str:
-    """What the terminal is sent for these pieces, style by style or from the top, whichever takes fewer bytes."""
-    return min(encode(by_style(found), console._color_system, width), encode(found, console._color_system, width), key=len)
+def shortest(pieces: list[Piece], console: Console, width: int) -> str:
+    """The encoding of these pieces, grouped by style or from top to bottom, whichever takes fewer bytes."""
+    return min(encode(by_style(pieces), console._color_system, width), encode(pieces, console._color_system, width), key=len)
 
 
 class ThriftyCompositor(Compositor):
-    """A compositor that sends few bytes (tui.terminal.encode), and none for what the terminal shows already (tui.terminal.shown)."""
+    """A compositor that sends few bytes (tui.terminal.encode), and none for cells that the terminal already shows (tui.terminal.shown)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -92,7 +92,7 @@ class ThriftyCompositor(Compositor):
 
 
 class QuietScreen(Screen[None]):
-    """The one screen. Nothing on it takes Textual's focus: the program hands keys out itself (tui.app.program)."""
+    """The only screen. No widget takes Textual's focus: the program dispatches keys itself (tui.app.program)."""
 
     AUTO_FOCUS = ""
     CSS = "QuietScreen { overflow: hidden; padding: 0; }"
@@ -108,11 +108,11 @@ class QuietScreen(Screen[None]):
         return self._desk
 
     def paint(self) -> None:
-        """Paint everything, whatever the terminal may show now."""
+        """Repaint everything, whatever the terminal shows now."""
         self._thrifty.shown.forget()
         self.refresh()
 
     def arrange_anew(self) -> None:
-        """Lay the panes out again; only the regions that changed are painted."""
-        self._clear_arrangement_cache()  # Textual keeps an arrangement as long as size and children stay
+        """Arrange the panes again and paint only the regions that changed."""
+        self._clear_arrangement_cache()  # Textual caches an arrangement while size and children are the same
         self.refresh(repaint=False, layout=True)

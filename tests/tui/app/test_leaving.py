@@ -205,11 +205,11 @@ def broken(*a):
 tui.widgets.status.Foot.draw = broken""",
     "the input": """
 import tui.terminal.input_parser
-feed = tui.terminal.input_parser.Typed.feed
+feed = tui.terminal.input_parser.InputParser.feed
 def broken(*a):
     if now.exists(): raise ValueError('broken')
     return feed(*a)
-tui.terminal.input_parser.Typed.feed = broken""",
+tui.terminal.input_parser.InputParser.feed = broken""",
 }
 
 

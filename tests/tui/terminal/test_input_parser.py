@@ -14,7 +14,7 @@ from textual.events import Key, Paste
 from textual.message import Message
 
 from tui.app.run import SETTINGS
-from tui.terminal.input_parser import LARGEST_PASTE, Typed
+from tui.terminal.input_parser import LARGEST_PASTE, InputParser
 
 os.environ.update(SETTINGS)
 
@@ -57,7 +57,7 @@ def shown(messages: list[Message]) -> list[str]:
     return [message.key if isinstance(message, Key) else repr(message.text) if isinstance(message, Paste) else "" for message in messages]
 
 
-def pause(typed: Typed, now: list[float]) -> list[Message]:
+def pause(typed: InputParser, now: list[float]) -> list[Message]:
     """Nothing comes for long."""
     now[0] += 10
     return [*typed.tick(), *typed.rest()]
@@ -67,7 +67,7 @@ def pause(typed: Typed, now: list[float]) -> list[Message]:
 def test_whatever_is_sent_later_keys_arrive(data: bytes, sizes: list[int]) -> None:
     """No bytes, cut at any places, raise or stop the input: after a pause the next key is the key it is."""
     with clock() as now:
-        typed = Typed()
+        typed = InputParser()
         for part in parts(data, sizes):
             list(typed.feed(part))
             typed.tick()
@@ -79,7 +79,7 @@ def test_whatever_is_sent_later_keys_arrive(data: bytes, sizes: list[int]) -> No
 def test_how_the_bytes_are_cut_does_not_matter(data: bytes, sizes: list[int]) -> None:
     """The same keys and pastes come of bytes in one read and in many."""
     with clock() as now:
-        whole, cut = Typed(), Typed()
+        whole, cut = InputParser(), InputParser()
         at_once = [*whole.feed(data), *pause(whole, now)]
         one_by_one = [message for part in parts(data, sizes) for message in cut.feed(part)]
         assert shown(at_once) == shown([*one_by_one, *pause(cut, now)])
@@ -87,7 +87,7 @@ def test_how_the_bytes_are_cut_does_not_matter(data: bytes, sizes: list[int]) ->
 
 def test_a_character_in_two_reads_is_one_key() -> None:
     """Half a character is no end of the input, and a byte that belongs to none is one unreadable character."""
-    typed = Typed()
+    typed = InputParser()
     assert list(typed.feed(b"\xc3")) == []
     assert [message.character for message in typed.feed(b"\xa9") if isinstance(message, Key)] == ["é"]
     assert [message.character for message in typed.feed(b"\xc9j") if isinstance(message, Key)] == ["\ufffd", "j"]
@@ -96,19 +96,19 @@ def test_a_character_in_two_reads_is_one_key() -> None:
 @pytest.mark.parametrize("report", [b"\x1b[48;0;0;0;0t", b"\x1b[48;99999;99999;1;1t", b"\x1b[48;30;100;0;0t\x1b[<0;10;10M", b"\x1b[I"])
 def test_nobody_but_the_kernel_tells_a_size(report: bytes) -> None:
     """Reports of size, of the mouse and of focus are left out, and so is what Textual's parser raises on them."""
-    typed = Typed()
+    typed = InputParser()
     assert shown(list(typed.feed(report + b"\x1b[<0;10;10Mj"))) == ["j"]
 
 
 def test_a_paste_comes_whole() -> None:
     """Pasted text is one paste, keys in it are none, and what follows are keys again."""
-    typed = Typed()
+    typed = InputParser()
     assert shown(list(typed.feed(b"a\x1b[200~q\x1b[B\xc3\xa9\r\x1b[201~b"))) == ["a", repr("q\x1b[Bé\r"), "b"]
 
 
 def test_a_paste_without_an_end_ends_with_a_pause() -> None:
     """Where the end of a paste is lost, a pause is its end: the text is pasted and the next key is a key."""
-    typed = Typed()
+    typed = InputParser()
     assert list(typed.feed(b"\x1b[200~tp=8")) == [] and typed.pasting
     assert shown(typed.rest()) == [repr("tp=8")]
     assert shown(list(typed.feed(b"q"))) == ["q"] and not typed.pasting
@@ -116,7 +116,7 @@ def test_a_paste_without_an_end_ends_with_a_pause() -> None:
 
 def test_a_paste_has_a_bound() -> None:
     """Of a paste without a bound no more is kept than any field could take."""
-    typed = Typed()
+    typed = InputParser()
     list(typed.feed(b"\x1b[200~"))
     for _ in range(40):
         list(typed.feed(b"x" * 4096))
