@@ -1,34 +1,33 @@
-"""@formula and tracing(): the code that computes a number also says where it comes from.
+"""tracing(): the code that computes a number also says where it comes from.
 
-A formula is a plain function on columns, named after the quantity it yields. Outside `tracing()` the decorator costs one look
-at a context variable. Inside, every call records a Step: its value, its notation with the numbers put in, its source, and as
-children the formulas whose results it was given or called. Run the ordinary code for one plan and the tree of its numbers is there.
+A formula (planner.formula.declare) is a plain function on columns, named after the quantity it yields. Inside `tracing()` every call
+records a Step: its value, its notation with the numbers put in, its source, and as children the formulas whose results it was given or
+called. Run the ordinary code for one plan and the tree of its numbers is there.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib
-import inspect
-import pkgutil
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cached_property
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numpy as np
 
-from planner.formula.bibliography import SOURCES
-from planner.formula.notation import APPROXIMATE, NotationError, parsed
+from planner.formula.declare import FORMULAS as FORMULAS
+from planner.formula.declare import RECORDER
+from planner.formula.declare import Declared as Declared
+from planner.formula.declare import every_formula as every_formula
+from planner.formula.declare import formula as formula
+from planner.formula.declare import term as term
+from planner.formula.notation import NotationError, parsed
 from planner.formula.notation_value import Array, Values, substituted
-from planner.formula.quantities import QUANTITIES, Quantity
+from planner.formula.quantities import QUANTITIES
 from planner.formula.units import write
 
-P = ParamSpec("P")
-R = TypeVar("R")
 SYMBOL = re.compile(r"[A-Za-zℓα-ωΑ-Ω][A-Za-z0-9α-ωΑ-Ω_]*")
 
 
@@ -65,35 +64,6 @@ class Step:
         return own | {"text": self.text, "children": [child.as_dict() for child in self.children]}
 
 
-@dataclass(frozen=True)
-class Declared:
-    """What a formula says of itself; the registry FORMULAS holds one for each."""
-
-    name: str
-    notation: str
-    source: str
-    quantity: Quantity
-    sentence: str
-
-    @property
-    def approximate(self) -> bool:
-        """Whether the notation is for the reader alone: a simulation, a table, too many cases."""
-        return self.notation.startswith(APPROXIMATE)
-
-
-FORMULAS: dict[str, Declared] = {}
-UNITS = {quantity.symbol: quantity.unit for quantity in QUANTITIES.values()}
-
-
-def every_formula() -> dict[str, Declared]:
-    """The formulas of all modules: one is known once its module is loaded."""
-    import planner
-
-    for module in pkgutil.walk_packages(planner.__path__, "planner."):
-        importlib.import_module(module.name)
-    return FORMULAS
-
-
 class _Trace:
     def __init__(self, row: int) -> None:
         self.row = row
@@ -101,6 +71,7 @@ class _Trace:
         self.open: list[list[Step]] = []
         self.terms: list[dict[str, list[Array]]] = []  # of each open formula, what it said of its terms, by symbol
         self.last: Step | None = None
+        self.units = {quantity.symbol: quantity.unit for quantity in QUANTITIES.values()}
 
     def of(self, result: Any) -> Step:
         """The step of a result that a formula returned while tracing."""
@@ -112,8 +83,31 @@ class _Trace:
         self.by_id[id(value)] = (value, step)
         return value
 
+    def enter(self) -> None:
+        """A formula is about to be computed: what it calls are its children."""
+        self.open.append([])
+        self.terms.append({})
 
-_active: ContextVar[_Trace | None] = ContextVar("tmplan_trace", default=None)
+    def term(self, name: str, value: Any) -> None:
+        """A term of the formula at work, by the name of its quantity."""
+        if self.terms:
+            self.terms[-1].setdefault(QUANTITIES[name].symbol, []).append(np.asarray(value, float))
+
+    def leave(self, declared: Declared, given: Mapping[str, Any], result: Any) -> Any:
+        """Record the step of a formula from its arguments and its result; the result, which is an object of its own."""
+        nested, terms = self.open.pop(), self.terms.pop()
+        if id(result) in self.by_id:
+            result = result * 1  # another formula returned this very object, which has that step
+        children = [self.by_id[id(v)][1] for v in given.values() if id(v) in self.by_id] + nested
+        values, quantity, notation = _values(given, children, terms), declared.quantity, declared.notation
+        step = Step(declared.name, quantity.symbol, quantity.meaning, quantity.unit, scalar(result, self.row), notation,
+                    _substitute(notation, values, self.row, self.units), declared.source, tuple(dict.fromkeys(children)), values,
+                    np.asarray(result, float))  # fmt: skip
+        self.by_id[id(result)] = (result, step)
+        self.last = step
+        if self.open:
+            self.open[-1].append(step)
+        return result
 
 
 @contextmanager
@@ -123,16 +117,16 @@ def tracing(row: int = 0) -> Iterator[_Trace]:
     row: which of the stages in front of a column (of shape stages x 1) the steps show.
     """
     trace = _Trace(row)
-    token = _active.set(trace)
+    token = RECORDER.set(trace)
     try:
         yield trace
     finally:
-        _active.reset(token)
+        RECORDER.reset(token)
 
 
 def is_tracing() -> bool:
     """Whether formulas are recording."""
-    return _active.get() is not None
+    return RECORDER.get() is not None
 
 
 def scalar(value: Any, row: int = 0) -> float:
@@ -141,61 +135,7 @@ def scalar(value: Any, row: int = 0) -> float:
     return float(flat[row if len(flat) > 1 else 0])
 
 
-def term(name: str, value: R) -> R:
-    """A term of the formula at work that is no formula of its own, as it is given; while tracing its symbol has this value.
-
-    name: of a quantity. Given several times, its notation may add the values up with a Σ.
-    """
-    trace = _active.get()
-    if trace is not None and trace.terms:
-        trace.terms[-1].setdefault(QUANTITIES[name].symbol, []).append(np.asarray(value, float))
-    return value
-
-
-def formula(notation: str, key: str, where: str = "") -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Declare a function as the formula of the quantity it is named after.
-
-    notation: the right-hand side in the symbols of quantities.py and the grammar of notation.py, or for the reader alone and starting
-    with "≈ "; key: an entry of bibliography.py; where: equation, table, section.
-    """
-
-    def declare(function: Callable[P, R]) -> Callable[P, R]:
-        name = function.__name__
-        quantity = QUANTITIES[name]
-        source = f"{SOURCES[key].short}{', ' + where if where else ''}"
-        sentence = (function.__doc__ or "").strip().split("\n")[0]
-        FORMULAS[name] = Declared(name, notation, source, quantity, sentence)
-        signature = inspect.signature(function)
-
-        @functools.wraps(function)
-        def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            trace = _active.get()
-            if trace is None:
-                return function(*args, **kwargs)
-            trace.open.append([])
-            trace.terms.append({})
-            result = function(*args, **kwargs)
-            nested, terms = trace.open.pop(), trace.terms.pop()
-            if id(result) in trace.by_id:
-                result = result * 1  # type: ignore[operator, assignment]  # a value of its own, so that it has a step of its own
-            given = signature.bind(*args, **kwargs).arguments
-            children = [trace.by_id[id(v)][1] for v in given.values() if id(v) in trace.by_id] + nested
-            values = _values(given, children, terms)
-            step = Step(name, quantity.symbol, quantity.meaning, quantity.unit, scalar(result, trace.row), notation,
-                        _substitute(notation, values, trace.row), source, tuple(dict.fromkeys(children)), values,
-                        np.asarray(result, float))  # fmt: skip
-            trace.by_id[id(result)] = (result, step)
-            trace.last = step
-            if trace.open:
-                trace.open[-1].append(step)
-            return result
-
-        return run
-
-    return declare
-
-
-def _values(given: dict[str, Any], children: list[Step], terms: Values) -> Values:
+def _values(given: Mapping[str, Any], children: list[Step], terms: Values) -> Values:
     """Symbol -> its values: of every quantity among the arguments and their fields, of the formulas called, of terms named."""
     found: dict[str, list[Array]] = {}
 
@@ -227,11 +167,11 @@ def _quantities_of(spec: type) -> tuple[str, ...]:
     return (*names, *(n for n in QUANTITIES if isinstance(getattr(spec, n, None), property | cached_property) and n not in names))
 
 
-def _substitute(notation: str, values: Values, row: int) -> str:
-    """The notation with each symbol that has a value replaced by it."""
+def _substitute(notation: str, values: Values, row: int, units: Mapping[str, str]) -> str:
+    """The notation with each symbol that has a value replaced by it, in the unit of the symbol."""
     used = set(SYMBOL.findall(notation)) & set(values)
     here = {symbol: tuple(np.asarray(scalar(value, row)) for value in values[symbol]) for symbol in used}
-    written = {symbol: tuple(write(float(value), UNITS[symbol]) for value in several) for symbol, several in here.items()}
+    written = {symbol: tuple(write(float(value), units[symbol]) for value in several) for symbol, several in here.items()}
     try:
         return substituted(parsed(notation), written, here)
     except NotationError:  # approximate: for the reader alone

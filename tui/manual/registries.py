@@ -81,7 +81,7 @@ def rules_page() -> str:
 
 def nomenclature_page() -> str:
     """docs/nomenclature.md: symbols, formulas, bibliography."""
-    units = {"B": "byte", "s": "second"}
+    units, formulas = {"B": "byte", "s": "second"}, every_formula()  # formulas first: some declare their quantities
     return page(
         "Nomenclature",
         "The symbols that explanations are written in, the formulas they stand in, and the works these come from. Inside, everything is in"
@@ -91,7 +91,7 @@ def nomenclature_page() -> str:
             (code(q.symbol), units.get(q.unit, q.unit), code(name), plain(q.meaning)) for name, q in sorted(QUANTITIES.items()))),
         "## Formulas",
         table(("symbol", "formula", "meaning", "source"), (
-            (code(d.quantity.symbol), code(d.notation), plain(d.sentence), plain(d.source)) for _, d in sorted(every_formula().items()))),
+            (code(d.quantity.symbol), code(d.notation), plain(d.sentence), plain(d.source)) for _, d in sorted(formulas.items()))),
         "## Sources",
         table(("key", "work", "where"), (
             (code(key), f"{plain(source.short)}: {plain(source.title)}", plain(source.where)) for key, source in sorted(SOURCES.items()))),
