@@ -7,6 +7,7 @@ links of the scale-up domain (7/8 of it among four ranks, 3/4 among two) and 10^
 from __future__ import annotations
 
 from dataclasses import replace
+from types import ModuleType
 from typing import Any
 
 from planner import presets
@@ -51,3 +52,8 @@ def with_rows_padded(job: Job, rows: int) -> Job:
     """The same where a matrix product takes the time of so many rows more, so that its rows can be told from its columns."""
     gpu = job.cluster.gpu
     return replace(job, cluster=replace(job.cluster, gpu=replace(gpu, gemm=replace(gpu.gemm, pad_m=float(rows)))))
+
+
+def given_plain_numbers(module: ModuleType) -> Any:
+    """The formulas of a module, to be called with plain numbers, which are no quantities to mypy."""
+    return module

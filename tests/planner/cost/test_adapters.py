@@ -24,7 +24,7 @@ from planner.specs import lora, parameters
 from planner.specs.job import Job
 from planner.specs.model import Model
 from planner.specs.plan import Plan
-from tests.planner.cost.round_figures import DENSE, SPARSE, round_job, with_rows_padded
+from tests.planner.cost.round_figures import DENSE, SPARSE, given_plain_numbers, round_job, with_rows_padded
 from tests.planner.jobs import bare, example, mixture, small
 
 NAMES = presets.names("models")
@@ -246,6 +246,7 @@ def test_a_ranking_by_utilisation_counts_as_the_table_does() -> None:
 
 # values worked out by hand: hidden width 1,000, ten heads of 100, five of keys and values, an MLP of 2,000; rank 4 on queries and values
 
+by_hand = given_plain_numbers(adapters)
 LORA = replace(round_job(), tuning="lora", lora_rank=4, lora_targets="query-value")
 QLORA = replace(LORA, tuning="qlora")
 NARROW = (4 + 8 / 64 + 32 / 64 / 256) / 8  # bytes of a weight in 4 bits: a byte a block of 64, 4 bytes a block of 256 of those
@@ -259,43 +260,43 @@ def one(column: object) -> float:
 
 def test_parameters_of_adapters_by_hand() -> None:
     """4 x (1,000 + 1,000) for queries, 4 x (1,000 + 500) for values; over two ranks half of the outputs, of five key-value heads three."""
-    assert one(adapters.adapter_weights(LORA, Plan())) == 4 * (2000 + 1500)
-    assert one(adapters.adapter_weights(LORA, Plan(tp=2))) == 4 * (1000 + 500 + 1000 + 300)
-    assert adapters.stage_adapters(3, 14_000.0) == 42_000
+    assert one(by_hand.adapter_weights(LORA, Plan())) == 4 * (2000 + 1500)
+    assert one(by_hand.adapter_weights(LORA, Plan(tp=2))) == 4 * (1000 + 500 + 1000 + 300)
+    assert by_hand.stage_adapters(3, 14_000.0) == 42_000
 
 
 def test_weights_in_4_bits_by_hand() -> None:
     """QLoRA keeps nine million of a layer's weights in 0.516 bytes, LoRA all in 2; a layer of 10 million has 20 MB less 13.4 MB."""
-    assert (one(adapters.quantized_weights(QLORA, Plan())), one(adapters.quantized_weights(LORA, Plan()))) == (MATRICES, 0) == (9e6, 0)
-    assert adapters.layer_frozen(10e6, 9e6) == pytest.approx(20e6 - (2 - NARROW) * 9e6)
-    assert adapters.frozen_bytes(40e6, 3, 9e6) == pytest.approx(80e6 - 3 * (2 - NARROW) * 9e6)
+    assert (one(by_hand.quantized_weights(QLORA, Plan())), one(by_hand.quantized_weights(LORA, Plan()))) == (MATRICES, 0) == (9e6, 0)
+    assert by_hand.layer_frozen(10e6, 9e6) == pytest.approx(20e6 - (2 - NARROW) * 9e6)
+    assert by_hand.frozen_bytes(40e6, 3, 9e6) == pytest.approx(80e6 - 3 * (2 - NARROW) * 9e6)
 
 
 @pytest.mark.parametrize(("zero", "pp", "once", "share"), [(0, 1, False, 1), (2, 1, False, 1), (3, 1, False, 4), (3, 2, True, 1)])
 def test_frozen_weights_of_a_rank_by_hand(zero: int, pp: int, once: bool, share: int) -> None:
     """100 bytes, over 4 ranks under ZeRO-3 unless a pipeline keeps them whole, and 7 of adapters."""
     job = replace(LORA, stack=replace(LORA.stack, pipeline_syncs_once=once))
-    assert one(adapters.frozen_parameters(job, Plan(zero=zero, pp=pp), 100.0, 4, 7.0)) == 100 / share + 7
+    assert one(by_hand.frozen_parameters(job, Plan(zero=zero, pp=pp), 100.0, 4, 7.0)) == 100 / share + 7
 
 
 def test_frozen_weights_gathered_by_hand() -> None:
     """Two layers of 10 bytes, or an embedding of 40 parameters on the first of four stages, a head of 50 on the last; and 4 bytes for
     each of 3 parameters of adapters."""
     plan, stage = Plan(zero=3, dp_shard=2, cp=2, pp=4), np.arange(4)[:, None]
-    found = adapters.frozen_gathered(LORA, plan, stage, 10.0, 3.0, 40.0, 50.0)
+    found = by_hand.frozen_gathered(LORA, plan, stage, 10.0, 3.0, 40.0, 50.0)
     assert found.ravel().tolist() == [2 * 40 + 12, 2 * 10 + 12, 2 * 10 + 12, 2 * 50 + 12]
     for other in (plan.with_(zero=2), plan.with_(dp_shard=1, cp=1)):
-        assert one(adapters.frozen_gathered(LORA, other, stage, 10.0, 3.0, 40.0, 50.0)) == 0
-    assert one(adapters.frozen_gathered(QLORA, Plan(zero=2), 0, 10.0, 3.0, 40.0, 50.0)) == 2 * 1000 * 2000  # the largest matrix at work
+        assert one(by_hand.frozen_gathered(LORA, other, stage, 10.0, 3.0, 40.0, 50.0)) == 0
+    assert one(by_hand.frozen_gathered(QLORA, Plan(zero=2), 0, 10.0, 3.0, 40.0, 50.0)) == 2 * 1000 * 2000  # the largest matrix at work
 
 
 def test_adapters_forward_by_hand() -> None:
     """1,000 tokens: A of queries and of values 8.5 s each, B 8.5 s and 4.5 s, 6 bytes a token and output added at 10^8 B/s; with QLoRA
     nine million weights read in 4 bits and written in 16."""
     plain = 8.5 + 8.5 + 8.5 + 4.5 + 6 * 1000 * (1000 + 500) / 1e8
-    assert one(adapters.adapter_forward(LORA, Plan(), 1000.0)) == pytest.approx(plain)
-    assert one(adapters.adapter_forward(QLORA, Plan(), 1000.0)) == pytest.approx(plain + (NARROW + 2) * 9e6 / 1e8)
-    padded = one(adapters.adapter_forward(with_rows_padded(LORA, 10), Plan(), 1000.0))
+    assert one(by_hand.adapter_forward(LORA, Plan(), 1000.0)) == pytest.approx(plain)
+    assert one(by_hand.adapter_forward(QLORA, Plan(), 1000.0)) == pytest.approx(plain + (NARROW + 2) * 9e6 / 1e8)
+    padded = one(by_hand.adapter_forward(with_rows_padded(LORA, 10), Plan(), 1000.0))
     assert padded == pytest.approx(plain + 2 * 10 * 4 * (1000 + 1000 + 1000 + 500) / 1e6)
 
 
@@ -303,18 +304,18 @@ def test_adapters_backward_by_hand() -> None:
     """Two products for each of the four, 6 bytes a token and input, gradients of 14,000 weights of 4 bytes read and written, and with QLoRA
     the weights made 16 bits again."""
     plain = 2 * (8.5 + 8.5 + 8.5 + 4.5) + (6 * 1000 * 2000 + 2 * 4 * 14_000) / 1e8
-    assert one(adapters.adapter_backward(LORA, Plan(), 1000.0, 14_000.0)) == pytest.approx(plain)
-    assert one(adapters.adapter_backward(QLORA, Plan(), 1000.0, 14_000.0)) == pytest.approx(plain + (NARROW + 2) * 9e6 / 1e8)
-    padded = one(adapters.adapter_backward(with_rows_padded(LORA, 10), Plan(), 1000.0, 14_000.0))
+    assert one(by_hand.adapter_backward(LORA, Plan(), 1000.0, 14_000.0)) == pytest.approx(plain)
+    assert one(by_hand.adapter_backward(QLORA, Plan(), 1000.0, 14_000.0)) == pytest.approx(plain + (NARROW + 2) * 9e6 / 1e8)
+    padded = one(by_hand.adapter_backward(with_rows_padded(LORA, 10), Plan(), 1000.0, 14_000.0))
     rows = (1000 * 1000 + 4 * 1000) + (4 * 1000 + 1000 * 4) + (500 * 1000 + 4 * 500) + (4 * 1000 + 1000 * 4)
     assert padded == pytest.approx(plain + 2 * 10 * rows / 1e6, rel=1e-6)
 
 
 def test_products_of_a_layer_and_its_adapters_add_up() -> None:
     """8 + 3 s forward, 16 + 5 s backward; 2 + 7 s of traffic."""
-    assert adapters.adapted_forward(8.0, 3.0) == 11
-    assert adapters.adapted_backward(16.0, 5.0) == 21
-    assert adapters.adapted_each(2.0, 7.0) == 9
+    assert by_hand.adapted_forward(8.0, 3.0) == 11
+    assert by_hand.adapted_backward(16.0, 5.0) == 21
+    assert by_hand.adapted_each(2.0, 7.0) == 9
 
 
 GATHER = 8e6 * 7 / 8 / (15 / 16 * 1e6)  # 8 MB among eight ranks of a node
@@ -330,19 +331,19 @@ def test_frozen_weights_are_gathered_every_micro_batch_by_hand(zero: int, pp: in
     once a step."""
     job = replace(LORA, stack=replace(LORA.stack, **traits))  # type: ignore[arg-type]
     plan = Plan(zero=zero, pp=pp, dp=8, dp_shard=8).column()
-    assert one(adapters.frozen_each(job, plan, 8e6)) == pytest.approx(seconds)
+    assert one(by_hand.frozen_each(job, plan, 8e6)) == pytest.approx(seconds)
 
 
 def test_frozen_experts_are_gathered_over_the_ranks_that_hold_the_same() -> None:
     """Of 8 ranks 2 hold the same experts with EP 4, four ranks apart: 6 MB x 1/2 at 3/4 of 10^6 B/s and a latency a layer, twice."""
     job = replace(round_job(SPARSE), tuning="lora")
     plan = Plan(zero=3, dp=8, dp_shard=8, ep=4).column()
-    alone, both = (one(adapters.frozen_each(job, plan, 8e6, sparse)) for sparse in (None, 6e6))
+    alone, both = (one(by_hand.frozen_each(job, plan, 8e6, sparse)) for sparse in (None, 6e6))
     assert alone == pytest.approx(2 * (GATHER + 10))
     assert both - alone == pytest.approx(2 * (6e6 / 2 / 0.75e6 + 10))
 
 
 def test_the_heaviest_stage_decides() -> None:
     """Of 3, 9 and 5 bytes the 9."""
-    assert one(adapters.heaviest_frozen(np.array([[3.0], [9.0], [5.0]]))) == 9
+    assert one(by_hand.heaviest_frozen(np.array([[3.0], [9.0], [5.0]]))) == 9
     assert DENSE.layers == 10

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from planner import presets
-from planner.cost.error_band import ENOUGH, Residual, band, bands, covered, shipped, size, table
+from planner.cost.error_band import ENOUGH, Residual, band, bands, covered, kinds, shipped, size, table
 from planner.cost.evaluate import evaluate
 from planner.errors import FieldError
 from planner.report.columns import records
@@ -121,3 +121,70 @@ def test_of_adapters_it_is_said_that_no_run_was_measured() -> None:
     full, lora = small(stack="pytorch-fsdp"), small(stack="pytorch-fsdp", tuning="lora")
     assert (band(lora).low, band(lora).high) == (band(full).low, band(full).high)
     assert "none with adapters" in band(lora).like and "adapters" not in band(full).like
+
+
+def residuals(errors: list[float], stack: str = "a", sweep: str = "", model: str = "m") -> list[Residual]:
+    """Runs of one kind with these logarithms of measured over predicted."""
+    return [Residual("step", stack, "hopper", "one node", error, sweep, model) for error in errors]
+
+
+def test_the_kinds_of_a_run_by_likeness() -> None:
+    """Stack, architecture and size; the stack's of that size, of that architecture, all of the stack; then without the stack. A mixture's
+    before all others those of mixtures."""
+    plain = [("a", "h", "n"), ("a", "", "n"), ("a", "h", ""), ("a", "", ""), ("", "h", "n"), ("", "h", ""), ("", "", "")]
+    assert list(kinds("a", "h", "n")) == plain
+    mixtures = [("experts", "h", "n"), ("experts", "h", ""), ("experts", "", ""), ("", "", "")]
+    of_mixture = [("a experts", "h", "n"), ("a experts", "", "n"), ("a experts", "h", ""), ("a experts", "", "")]
+    assert list(kinds("a experts", "h", "n")) == of_mixture + mixtures
+
+
+@pytest.mark.parametrize(
+    ("gpus", "name"), [(1, "one node"), (8, "one node"), (9, "2 to 8 nodes"), (64, "2 to 8 nodes"), (65, "more than 8 nodes")]
+)
+def test_a_part_of_a_node_counts_as_one(gpus: int, name: str) -> None:
+    """Up to 8 nodes of 8 GPUs are a few, a ninth is many."""
+    job = small()
+    assert size(replace(job, cluster=replace(job.cluster, gpus=gpus))) == name
+
+
+def test_quantiles_of_residuals_by_hand() -> None:
+    """Of 21 errors 0.00 to 0.20 each stands for a 21st, at its middle: a tenth lies at 0.1 x 21 - 0.5 = 1.6 errors, nine tenths at 18.4."""
+    entry = table(residuals([i / 100 for i in range(21)]))["step", ("a", "hopper", "one node")]
+    assert (entry["low"], entry["high"], entry["runs"]) == (pytest.approx(0.016), pytest.approx(0.184), 21)
+    wide = table(residuals([i / 100 for i in range(21)]), 1.5)["step", ("a", "hopper", "one node")]
+    assert (wide["low"], wide["high"]) == (pytest.approx(0.1 - 1.5 * 0.084), pytest.approx(0.1 + 1.5 * 0.084))
+
+
+def test_stacks_weigh_alike_however_often_they_were_measured() -> None:
+    """Of 20 errors of 0 and 60 of 1, on one stack each, half of the weight lies on either: the median is three quarters of the way from the
+    last 0, at 0.5 - 1/80, to the first 1, at 0.5 + 1/240."""
+    entry = table(residuals([0.0] * 20, "a") + residuals([1.0] * 60, "b"))["step", ("", "", "")]
+    assert (entry["low"], entry["high"], entry["runs"]) == (0, 1, 80)
+    middle = table(residuals([0.0] * 20, "a") + residuals([1.0] * 60, "b"), 0.0)["step", ("", "", "")]
+    assert middle["low"] == middle["high"] == pytest.approx(0.75)
+
+
+def test_what_sets_two_plans_apart_by_hand() -> None:
+    """Errors 0.0 to 0.5 of one sweep differ by 0.1 five times, 0.2 four times, ... 0.5 once: 0.2 in the middle. Without sweeps the median
+    distance from the median, 0.15, times the root of two."""
+    errors = [i / 10 for i in range(6)]
+    assert table(residuals(errors, sweep="s") * 1)["step", ("", "", "")]["apart"] == pytest.approx(0.2)
+    assert table(residuals(errors))["step", ("", "", "")]["apart"] == pytest.approx(0.15 * 2**0.5)
+    two = residuals(errors, sweep="s") + residuals([error + 9 for error in errors], sweep="t")
+    assert table(two)["step", ("", "", "")]["apart"] == pytest.approx(0.2)
+
+
+def test_a_band_is_the_exponential_of_its_entry() -> None:
+    """Logarithms -0.1, 0.2 and 0.05 of 30 runs."""
+    found = bands({("step", ("a", "", "")): {"low": -0.1, "high": 0.2, "runs": 30, "apart": 0.05}})["step", ("a", "", "")]
+    assert [found.tenth, found.ninetieth, found.apart] == pytest.approx([0.904837, 1.221403, 1.051271], rel=1e-6)
+    assert (found.runs, found.like) == (30, "a") and (found.low, found.high) == (found.tenth, found.ninetieth)
+
+
+def test_coverage_by_hand() -> None:
+    """Two models whose errors are the same: of 100 of each the middle 80 lie in the band of the other; of two that lie apart none."""
+    errors = [i / 100 - 0.5 for i in range(100)]
+    assert covered(residuals(errors, model="m") + residuals(errors, model="n")) == (0.8, 200)
+    apart = residuals([9 + error for error in errors], model="m") + residuals([error - 9 for error in errors], model="n")
+    share, count = covered(apart)
+    assert (share, count) == (0.0, 200)

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from planner.cost import layer_cost as layers
-from planner.cost.records import Kinds, LayerCost
+from planner.cost import records
+from planner.cost.records import LayerCost
 from planner.specs.job import Job, Selective
 from planner.specs.plan import Plan
-from tests.planner.cost.round_figures import DENSE, SPARSE, round_job
+from tests.planner.cost.round_figures import DENSE, SPARSE, given_plain_numbers, round_job
 from tests.planner.jobs import mixture, small
 
 PLAN = Plan(tp=2, cp=2, dp=8, ep=4).column()
@@ -125,8 +126,9 @@ def test_what_is_worked_out_once_and_gathered_is_what_each_plan_costs(job: Job) 
 def test_rows_of_a_cost_are_taken_from_every_column() -> None:
     """The third and the first row of each column; a number for all plans stays, and so does a kind that is missing."""
     column = np.array([1.0, 2.0, 3.0])
-    cost = LayerCost(*[column * i for i in range(len(LayerCost._fields) - 1)], 5.0)
-    taken = layers.taken(Kinds(cost, None), np.array([2, 0]))
+    plain = given_plain_numbers(records)
+    cost = plain.LayerCost(*[column * i for i in range(len(LayerCost._fields) - 1)], 5.0)
+    taken = layers.taken(plain.Kinds(cost, None), np.array([2, 0]))
     assert taken.sparse is None and taken.dense.embedding_seconds == 5.0
     assert np.asarray(taken.dense.layer_activations).tolist() == [3.0, 1.0]
     stages = layers.taken(cost._replace(tokens=np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])), np.array([2, 0])).tokens

@@ -13,7 +13,7 @@ from planner.cost import schedule, shard
 from planner.cost.evaluate import evaluate, stages
 from planner.specs.job import SCHEDULES
 from planner.specs.plan import Plan
-from tests.planner.cost.round_figures import CLUSTER, DENSE, SPARSE, round_job
+from tests.planner.cost.round_figures import CLUSTER, DENSE, SPARSE, given_plain_numbers, round_job
 from tests.planner.jobs import every_schedule, example, korthikanti, mixture, small
 
 CODE = {name: code for code, name in enumerate(SCHEDULES)}
@@ -128,6 +128,7 @@ def test_dualpipe_hides_the_experts_traffic_unasked() -> None:
 
 # values worked out by hand
 
+by_hand = given_plain_numbers(schedule)
 FOUR = np.arange(4)[:, None]
 
 
@@ -139,25 +140,25 @@ def listed(column: object) -> list[float]:
 def test_a_stage_computes_its_layers_and_the_edges_it_holds() -> None:
     """Three layers of 2 s forward and 5 s backward take 21 s; the embedding adds 11 s to the first stage, the head 13 s to the last."""
     given = (3, 2.0, 5.0, 11.0, 13.0)
-    assert listed(schedule.stage_compute(plan_of("1f1b", 4), FOUR, *given)) == [21 + 11, 21, 21, 21 + 13]
-    assert listed(schedule.stage_compute(plan_of("zb-v", 4), FOUR, *given)) == [21 + 11 + 13, 21, 21, 21]
-    assert listed(schedule.stage_compute(Plan(), np.array([[0]]), *given)) == [21 + 11 + 13]
+    assert listed(by_hand.stage_compute(plan_of("1f1b", 4), FOUR, *given)) == [21 + 11, 21, 21, 21 + 13]
+    assert listed(by_hand.stage_compute(plan_of("zb-v", 4), FOUR, *given)) == [21 + 11 + 13, 21, 21, 21]
+    assert listed(by_hand.stage_compute(Plan(), np.array([[0]]), *given)) == [21 + 11 + 13]
 
 
 def test_a_stage_waits_for_the_host_of_each_layer_and_of_the_micro_batch() -> None:
     """Three layers that wait 0.5 s each, and 0.25 s a micro-batch on a host that takes twice as long: 3 x 0.5 + 2 x 0.25 = 2 s."""
-    assert schedule.stage_host(round_job(), Plan(pp=2), 3, 0.5, 2.0, 9.0) == 3 * 0.5 + 2 * 0.25
+    assert by_hand.stage_host(round_job(), Plan(pp=2), 3, 0.5, 2.0, 9.0) == 3 * 0.5 + 2 * 0.25
 
 
 def test_a_layer_beyond_the_node_waits_for_launches_and_hops() -> None:
     """Half a hop of 4 s on each of 4 tensor-parallel ranks is 8 s, launches forward and backward are 2.5 x 2 s = 5 s: a layer of 9 s waits
     the other 4 s, one of 12.8 s no more than the 0.5 s it waits anyway. Nothing of it within a scale-up domain, or without a pipeline."""
     job, plan = round_job(far_hops=0.5), Plan(pp=2, tp=4)
-    assert schedule.stage_host(job, plan, 3, 0.5, 2.0, 9.0) == 3 * 4 + 2 * 0.25
-    assert schedule.stage_host(job, plan, 3, 0.5, 2.0, 12.8) == 3 * 0.5 + 2 * 0.25
-    assert schedule.stage_host(job, Plan(tp=4), 3, 0.5, 2.0, 9.0) == 2.0
+    assert by_hand.stage_host(job, plan, 3, 0.5, 2.0, 9.0) == 3 * 4 + 2 * 0.25
+    assert by_hand.stage_host(job, plan, 3, 0.5, 2.0, 12.8) == 3 * 0.5 + 2 * 0.25
+    assert by_hand.stage_host(job, Plan(tp=4), 3, 0.5, 2.0, 9.0) == 2.0
     one_node = replace(job, cluster=replace(CLUSTER, gpus=8))
-    assert schedule.stage_host(one_node, plan, 3, 0.5, 2.0, 9.0) == 2.0
+    assert by_hand.stage_host(one_node, plan, 3, 0.5, 2.0, 9.0) == 2.0
 
 
 def test_a_hop_is_as_long_as_the_measured_all_reduce_says() -> None:
@@ -165,40 +166,40 @@ def test_a_hop_is_as_long_as_the_measured_all_reduce_says() -> None:
     job = round_job(cluster=replace(CLUSTER, measured_reduce_bytes_s=4e5), far_hops=0.5)
     job = replace(job, constants=replace(job.constants, measured_message=8e7))
     floor = 2.5 * 2 + 0.5 * 12.5 * 4
-    assert schedule.stage_host(job, Plan(pp=2, tp=4), 3, 0.5, 2.0, 9.0) == pytest.approx(3 * (floor - 9) + 2 * 0.25)
+    assert by_hand.stage_host(job, Plan(pp=2, tp=4), 3, 0.5, 2.0, 9.0) == pytest.approx(3 * (floor - 9) + 2 * 0.25)
 
 
 def test_a_stage_takes_the_sum_of_its_parts() -> None:
     """Compute 1, host 2, tensor 4 and context 8 s are 15 s; 3 of 8 layers repeat 7 s, all of them 0.5 s more; both add up."""
-    assert schedule.stage_work(1.0, 2.0, 4.0, 8.0) == 15
-    assert schedule.stage_repeat(8, 3, 7.0, 0.5) == 3 * 7 + 8 * 0.5
-    assert schedule.stage_seconds(15.0, 25.0) == 40
+    assert by_hand.stage_work(1.0, 2.0, 4.0, 8.0) == 15
+    assert by_hand.stage_repeat(8, 3, 7.0, 0.5) == 3 * 7 + 8 * 0.5
+    assert by_hand.stage_seconds(15.0, 25.0) == 40
 
 
 def test_the_slowest_stage_sets_the_pace_of_every_micro_batch() -> None:
     """Of stages of 5, 9 and 6 s the pace is 9 s; 12 micro-batches take 108 s."""
-    assert listed(schedule.slowest_stage(np.array([[5.0], [9.0], [6.0]]))) == [9]
-    assert schedule.steady_seconds(12.0, 9.0) == 108
+    assert listed(by_hand.slowest_stage(np.array([[5.0], [9.0], [6.0]]))) == [9]
+    assert by_hand.steady_seconds(12.0, 9.0) == 108
 
 
 @pytest.mark.parametrize(("pp", "through"), [(1, 5), (2, 5 + 9), (4, 5 + 6 * (10 - 2 - 2) / 3 + 9)])
 def test_a_micro_batch_runs_through_the_first_the_last_and_the_stages_between(pp: int, through: float) -> None:
     """Of 10 layers the first and the last of four stages hold 2 each (5 s, 9 s); the other 6 take 6 s for every 3: 5 + 12 + 9 s."""
     layers, seconds = np.array([[2], [3], [2]]), np.array([[5.0], [6.0], [9.0]])
-    assert listed(schedule.all_stages(round_job(), Plan(pp=pp).column(), layers, seconds)) == [through]
+    assert listed(by_hand.all_stages(round_job(), Plan(pp=pp).column(), layers, seconds)) == [through]
 
 
 def test_stages_without_layers_between_are_no_division_by_zero() -> None:
     """Where the second stage holds no layer the edges hold all of them: 5 + 9 s."""
     layers, seconds = np.array([[5], [0], [5]]), np.array([[5.0], [6.0], [9.0]])
-    assert listed(schedule.all_stages(round_job(), Plan(pp=3).column(), layers, seconds)) == [5 + 9]
+    assert listed(by_hand.all_stages(round_job(), Plan(pp=3).column(), layers, seconds)) == [5 + 9]
 
 
 def test_shares_of_a_layer_and_of_a_stage() -> None:
     """Gradients of weights are 3 of 8 + 4 s, the forward pass 2 of 8 s; of stages that repeat 1 of 4 and 2 of 5 s, 0.6 works."""
-    assert schedule.weight_share(3.0, 8.0, 4.0) == 3 / 12
-    assert schedule.forward_share(8.0, 2.0) == 2 / 8
-    assert listed(schedule.working_share(np.array([[1.0], [2.0]]), np.array([[4.0], [5.0]]))) == [1 - 0.4]
+    assert by_hand.weight_share(3.0, 8.0, 4.0) == 3 / 12
+    assert by_hand.forward_share(8.0, 2.0) == 2 / 8
+    assert listed(by_hand.working_share(np.array([[1.0], [2.0]]), np.array([[4.0], [5.0]]))) == [1 - 0.4]
 
 
 @pytest.mark.parametrize(
@@ -209,31 +210,31 @@ def test_shares_of_a_layer_and_of_a_stage() -> None:
 def test_what_recomputation_repeats_fills_no_bubble(name: str, vpp: int, left: float) -> None:
     """Where half of a micro-batch works, gradients of weights that take 0.2 of a layer fill as 0.1 does, a forward pass of 0.4 as 0.2."""
     plan = Plan(pp=4, vpp=vpp, schedule=CODE[name]).column()
-    assert listed(schedule.bubble_left(plan, np.array([0.2]), np.array([0.4]), 0.5)) == [pytest.approx(left)]
+    assert listed(by_hand.bubble_left(plan, np.array([0.2]), np.array([0.4]), 0.5)) == [pytest.approx(left)]
 
 
 def test_the_bubble_is_what_the_other_stages_take() -> None:
     """Half of (26 - 9) s; none where the slowest stage is the only one."""
-    assert schedule.bubble_seconds(0.5, 26.0, 9.0) == 8.5
-    assert schedule.bubble_seconds(0.5, 9.0, 9.0) == schedule.bubble_seconds(0.5, 8.0, 9.0) == 0
+    assert by_hand.bubble_seconds(0.5, 26.0, 9.0) == 8.5
+    assert by_hand.bubble_seconds(0.5, 9.0, 9.0) == by_hand.bubble_seconds(0.5, 8.0, 9.0) == 0
 
 
 def test_a_step_is_the_sum_of_its_parts() -> None:
     """Parts of 1, 2, 4, 8, 16 and 32 s are 63 s, and with 64 s for the slowest rank 127 s."""
-    assert schedule.even_seconds(1.0, 2.0, 4.0, 8.0, 16.0, 32.0) == 63
-    assert schedule.step_seconds(63.0, 64.0) == 127
+    assert by_hand.even_seconds(1.0, 2.0, 4.0, 8.0, 16.0, 32.0) == 63
+    assert by_hand.step_seconds(63.0, 64.0) == 127
 
 
 def test_the_host_takes_its_time_once_a_step_at_the_clusters_pace() -> None:
     """3 s on a host that takes twice as long."""
-    assert listed(schedule.fixed_seconds(round_job())) == [6]
+    assert listed(by_hand.fixed_seconds(round_job())) == [6]
 
 
 @pytest.mark.parametrize(("gpus", "seconds"), [(64, 10 * 0.01 * 3), (16, 10 * 0.01), (8, 0), (4, 0)])
 def test_the_slowest_rank_is_waited_for_with_every_doubling_of_the_nodes(gpus: int, seconds: float) -> None:
     """1 % of an even step of 10 s for each doubling: three of eight nodes of eight GPUs, one of two, none of one or half a node."""
     job = round_job(cluster=replace(CLUSTER, gpus=gpus))
-    assert schedule.straggler_seconds(job, 10.0) == pytest.approx(seconds)
+    assert by_hand.straggler_seconds(job, 10.0) == pytest.approx(seconds)
 
 
 def test_model_flops_of_the_round_model() -> None:
@@ -242,7 +243,7 @@ def test_model_flops_of_the_round_model() -> None:
     attention, mlp, head = 1000 * (2 * 1000 + 2 * 500), 3 * 1000 * 2000, 1000 * 5000
     a_token = 6 * (10 * (attention + mlp) + head) + 6 * 10 * 10 * 200 * 1000
     assert a_token == 690e6
-    assert schedule.model_flops(round_job()) == pytest.approx(690e6 * 64 * 1000)
+    assert by_hand.model_flops(round_job()) == pytest.approx(690e6 * 64 * 1000)
 
 
 def test_model_flops_of_the_round_mixture_with_multi_token_prediction() -> None:
@@ -252,8 +253,8 @@ def test_model_flops_of_the_round_mixture_with_multi_token_prediction() -> None:
     weights = 11 * attention + 2 * mlp + 9 * (2 * expert + router) + 2 * 5_000_000 + 2 * 1000 * 1000
     assert weights == 84_072_000
     ahead = replace(SPARSE, mtp_layers=1)
-    assert schedule.matrices(ahead) == 84_072_000
-    assert schedule.model_flops(round_job(ahead)) == pytest.approx((6 * 84_072_000 + 6 * 11 * 10 * 200 * 1000) * 64_000)
+    assert by_hand.matrices(ahead) == 84_072_000
+    assert by_hand.model_flops(round_job(ahead)) == pytest.approx((6 * 84_072_000 + 6 * 11 * 10 * 200 * 1000) * 64_000)
 
 
 @pytest.mark.parametrize(("model", "gpus", "batch"), [("gpt-22b", 8, 4), ("gpt3-175b", 64, 64), ("mt-nlg-530b", 280, 280)])
@@ -261,25 +262,25 @@ def test_model_flops_are_korthikantis(model: str, gpus: int, batch: int) -> None
     """72 B L s h^2 (1 + s / 6 h + V / 12 h L): Korthikanti et al. 2022, Equation 7."""
     job = korthikanti(model, gpus, batch)
     layers, h, v, s = job.model.layers, job.model.hidden, job.model.vocab, 2048
-    assert schedule.model_flops(job) == pytest.approx(72 * batch * layers * s * h**2 * (1 + s / (6 * h) + v / (12 * h * layers)), rel=1e-6)
+    assert by_hand.model_flops(job) == pytest.approx(72 * batch * layers * s * h**2 * (1 + s / (6 * h) + v / (12 * h * layers)), rel=1e-6)
 
 
 def test_adapters_need_four_flops_a_frozen_weight_and_six_an_own_one() -> None:
     """Rank 4 on queries and values: 4 x (1000 + 1000 + 1000 + 500) weights a layer; 690 M - 2 x 95 M + 6 x 140,000 FLOPs a token."""
     job = replace(round_job(), tuning="lora", lora_rank=4, lora_targets="query-value")
     whole = 690e6 * 64_000
-    assert schedule.adapter_flops(job, whole) == pytest.approx((690e6 - 2 * 95e6 + 6 * 10 * 4 * 3500) * 64_000)
-    assert schedule.needed_flops(job) == schedule.adapter_flops(job, whole)
-    assert schedule.needed_flops(round_job()) == pytest.approx(whole)
+    assert by_hand.adapter_flops(job, whole) == pytest.approx((690e6 - 2 * 95e6 + 6 * 10 * 4 * 3500) * 64_000)
+    assert by_hand.needed_flops(job) == by_hand.adapter_flops(job, whole)
+    assert by_hand.needed_flops(round_job()) == pytest.approx(whole)
 
 
 def test_utilisation_is_of_the_peak_that_the_precision_uses() -> None:
     """3.2 x 10^11 FLOP in 10 s on 64 GPUs of 10^9 FLOP/s: a half; in 8 bits of twice the peak a quarter; never above 1."""
     job = round_job()
-    assert (schedule.precision_flops(job), schedule.precision_flops(replace(job, precision="fp8"))) == (1e9, 2e9)
-    assert schedule.mfu(job, 3.2e11, 10.0) == 0.5
-    assert schedule.mfu(replace(job, precision="fp8"), 3.2e11, 10.0) == 0.25
-    assert schedule.mfu(job, 3.2e11, 1.0) == 1
+    assert (by_hand.precision_flops(job), by_hand.precision_flops(replace(job, precision="fp8"))) == (1e9, 2e9)
+    assert by_hand.mfu(job, 3.2e11, 10.0) == 0.5
+    assert by_hand.mfu(replace(job, precision="fp8"), 3.2e11, 10.0) == 0.25
+    assert by_hand.mfu(job, 3.2e11, 1.0) == 1
 
 
 def test_palm_is_used_as_well_as_its_paper_says() -> None:
@@ -288,9 +289,9 @@ def test_palm_is_used_as_well_as_its_paper_says() -> None:
     needed = 6 * 540.35e9 + 12 * 118 * 48 * 256 * 2048
     gpu = replace(CLUSTER.gpu, flops_bf16=275e12)
     job = round_job(cluster=replace(CLUSTER, gpu=gpu, gpus=6144))
-    assert schedule.mfu(job, needed * 238.3e3, 1.0) == pytest.approx(0.462, abs=0.001)
+    assert by_hand.mfu(job, needed * 238.3e3, 1.0) == pytest.approx(0.462, abs=0.001)
 
 
 def test_tokens_are_counted_per_gpu() -> None:
     """64 sequences of 1,000 tokens in 10 s on 64 GPUs: 100 tokens per second on each."""
-    assert schedule.tokens_per_second_per_gpu(round_job(DENSE), 10.0) == 100
+    assert by_hand.tokens_per_second_per_gpu(round_job(DENSE), 10.0) == 100
