@@ -62,12 +62,12 @@ def _sparse(path: Path) -> None:
 ODD: dict[str, tuple[Callable[[Path], None], str]] = {
     "nothing": (lambda path: None, "cannot be read: no such file or directory"),
     "a folder": (Path.mkdir, "cannot be read: it is a folder, not a file"),
-    "a pipe": (os.mkfifo, "cannot be read: it is a pipe, not a file; save what comes out of it to a file, and name that"),
+    "a pipe": (os.mkfifo, "cannot be read: it is a pipe, not a file; save its output to a file and name that file"),
     "a link to a pipe": (_piped, "cannot be read: it is a pipe, not a file"),
     "a socket": (_socket, "cannot be read: it is a socket, not a file"),
     "a link to a device without end": (_endless, "cannot be read: it is a device, not a file"),
-    "a link to nothing": (lambda path: path.symlink_to("nowhere"), "cannot be read: it is a link to a file that is not there"),
-    "a circle of links": (_circle, "cannot be read: it is a link that leads in a circle"),
+    "a link to nothing": (lambda path: path.symlink_to("nowhere"), "cannot be read: it is a symbolic link to a file that does not exist"),
+    "a circle of links": (_circle, "cannot be read: it is a symbolic link in a cycle of links"),
     "a tebibyte": (_sparse, "is larger than "),
     "no UTF-8": (_latin, "not UTF-8 text"),
 }

@@ -1,4 +1,4 @@
-"""Files are read in one place, `files.whole`, so that none is waited for, none is without a limit, and each refusal is a sentence."""
+"""Files are read in one place, `files.reader`, so that none is waited for, none is without a limit, and each refusal is a sentence."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ OPENING = {
 }  # fmt: skip
 # Of these modules the calls named are no reading of a file.
 ALLOWED = {
-    "planner/files/whole.py": {"open"},  # the one reader
-    "planner/files/placing.py": {"open"},  # writes files; reads what one holds to compare it, asked first what it is, and within a bound
+    "planner/files/reader.py": {"open"},  # the one reader
+    "planner/files/atomic.py": {"open"},  # writes files; reads what one holds to compare it, asked first what it is, and within a bound
     "planner/importers/reading.py": {"read_text"},  # its own, of a text
     "planner/importers/yaml_text.py": {"load"},  # of a text that the one reader gave
     "tui/cli/main.py": {"open"},  # /dev/null, to be written to

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from planner.cost.compute import gemm_seconds
 from planner.errors import FileError, TmplanError
-from planner.files import whole as wholefile
+from planner.files import reader
 from planner.plaintext import quoted
 from planner.specs.hardware import LARGEST_GPUS, Gemm, Gpu
 from planner.specs.validate import real
@@ -145,7 +145,7 @@ def _read(path: str | Path, columns: Mapping[str, Column]) -> dict[str, npt.NDAr
     first, header = next(lines, (1, []))
     for name in columns:
         if header.count(name) != 1:
-            told = "stands there twice" if name in header else "is missing"
+            told = "is given twice" if name in header else "is missing"
             raise FileError(f"line {first} must name each of the columns {listed} once; '{name}' {told}", where=where)
     places = {name: header.index(name) for name in columns}
     values: dict[str, list[Any]] = {name: [] for name in columns}
@@ -166,14 +166,14 @@ def _lines(path: str | Path, listed: str) -> Iterator[tuple[int, list[str]]]:
     """Number and cells of every line that is not blank, one at a time; FileError where the file is no CSV in UTF-8."""
     where = str(path)
     beyond = f"is larger than {LARGEST_FILE:,} bytes; a table of {listed} is a few hundred thousand"
-    text = wholefile.text(wholefile.expanded(path), LARGEST_FILE, beyond).removeprefix("\ufeff")
-    reader = csv.reader(io.StringIO(text, newline=""))
+    text = reader.text(reader.expand_home(path), LARGEST_FILE, beyond).removeprefix("\ufeff")
+    rows = csv.reader(io.StringIO(text, newline=""))
     try:
-        for cells in reader:
+        for cells in rows:
             if any(stripped := [cell.strip() for cell in cells]):
-                yield reader.line_num, stripped
+                yield rows.line_num, stripped
     except csv.Error as error:
-        raise FileError(f"line {reader.line_num} is not CSV ({error}); it must hold values parted by commas", where=where) from None
+        raise FileError(f"line {rows.line_num} is not CSV ({error}); it must hold values parted by commas", where=where) from None
 
 
 def _fit(model: Callable[[Floats], Floats], measured: Floats, bounds: list[tuple[float, float, float]], weights: Any = 1.0) -> Floats:

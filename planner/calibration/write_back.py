@@ -11,7 +11,7 @@ from planner import presets
 from planner.calibration.fit import Parameter
 from planner.cost.error_band import FILE
 from planner.errors import FileError
-from planner.files import whole as wholefile
+from planner.files import reader, writer
 from planner.presets.toml_keys import LARGEST
 from planner.specs import constants
 
@@ -27,7 +27,7 @@ def places(parameter: Parameter) -> list[tuple[Path, str, float]]:
     keys = presets.GEMM_KEYS if "." in parameter.attribute else presets.KEYS[kind]
     key, scale = next((key, spec.scale) for key, spec in keys.items() if spec.field == name)
     folder = presets.SHIPPED / kind
-    files = [folder / file for file in wholefile.names_in(folder, ".toml")]
+    files = [folder / file for file in reader.names_in(folder, ".toml")]
     return [(file, key, scale) for file in files if _concerns(parameter, file)]
 
 
@@ -43,7 +43,7 @@ def write(fitted: Mapping[Parameter, float]) -> int:
     changed = 0
     for parameter, value in fitted.items():
         for file, key, scale in places(parameter):
-            text = wholefile.text(file, LARGEST, f"is larger than {LARGEST:,} bytes")
+            text = reader.text(file, LARGEST, f"is larger than {LARGEST:,} bytes")
             pattern = re.compile(rf"^(\s*{key}(?:: float)? = )[-+.\deE_]+", re.MULTILINE)
             if not pattern.search(text):
                 if parameter.owner == "gpu":
@@ -53,7 +53,7 @@ def write(fitted: Mapping[Parameter, float]) -> int:
             number = str(int(float(digits))) if "e+" in digits else digits
             new = pattern.sub(rf"\g<1>{number}", text, count=1)
             if new != text:
-                wholefile.write(file, new)
+                writer.write(file, new)
                 changed += 1
     return changed
 
@@ -67,4 +67,4 @@ def write_bands(entries: Mapping[tuple[str, tuple[str, str, str]], Mapping[str, 
     for (of, (stack, arch, size)), entry in sorted(entries.items()):
         lines += ["[[band]]", f'of = "{of}"', f'stack = "{stack}"', f'arch = "{arch}"', f'size = "{size}"', f"runs = {entry['runs']}"]
         lines += [*(f"{key} = {entry[key]:.4f}" for key in ("low", "high", "apart")), ""]
-    wholefile.write(FILE, "\n".join(lines))
+    writer.write(FILE, "\n".join(lines))

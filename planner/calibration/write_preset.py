@@ -15,8 +15,7 @@ import tomli_w
 from planner import plaintext, presets
 from planner.calibration.kernel_tables import FittedGemm
 from planner.errors import FieldError, FileError
-from planner.files import placing
-from planner.files import whole as wholefile
+from planner.files import atomic, reader, writer
 from planner.plaintext import quoted
 from planner.presets import GEMM_KEYS, KEYS, ClusterPreset
 from planner.presets.toml_keys import LARGEST, Key
@@ -96,10 +95,10 @@ def save(files: Mapping[Path, str], *, force: bool = True) -> None:
         for path, content in files.items():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                former[path] = wholefile.text(path, LARGEST, TOO_LARGE) if os.path.isfile(path) else None
+                former[path] = reader.text(path, LARGEST, TOO_LARGE) if os.path.isfile(path) else None
             except (OSError, ValueError) as error:
-                raise FileError(f"cannot be written: {wholefile.reason(error)}", where=str(path)) from None
-            wholefile.write(path, content, over=None if force else placing.NOTHING)
+                raise FileError(f"cannot be written: {reader.reason(error)}", where=str(path)) from None
+            writer.write(path, content, over=None if force else atomic.ABSENT)
             done.append(path)
     except FileError:
         for path in done:
@@ -108,7 +107,7 @@ def save(files: Mapping[Path, str], *, force: bool = True) -> None:
                 if content_before is None:
                     path.unlink(missing_ok=True)
                 else:
-                    wholefile.write(path, content_before)
+                    writer.write(path, content_before)
         raise
 
 

@@ -10,7 +10,7 @@ from planner.document import planfile
 from planner.document.fields import BY_KEY, FIELDS, parse
 from planner.document.inputs import Inputs, Recorded, Value, resolve
 from planner.errors import FieldError, UnknownName
-from planner.files.whole import expanded, there
+from planner.files.reader import exists, expand_home
 from planner.plaintext import quoted
 from planner.presets.toml_keys import read_toml
 
@@ -51,8 +51,8 @@ def _named(inputs: Inputs, name: str) -> Inputs:
         return bare.with_all({"cluster": name.lower(), **gpus})
     if name.lower() in presets.names("gpus"):
         return bare.with_all({"gpu": name.lower(), **gpus})
-    path = Path(expanded(name))
-    if not there(path):
+    path = Path(expand_home(name))
+    if not exists(path):
         raise UnknownName("cluster, GPU or file", name, {*presets.names("clusters"), *presets.names("gpus")})
     table = read_toml(path)
     if "job" in table or "schema" in table:

@@ -25,8 +25,7 @@ from planner.document.fields import BY_KEY, check
 from planner.document.inputs import DEFAULTS, Inputs, Recorded, Value, used
 from planner.document.space import Space, parse_bounds
 from planner.errors import PlanFileError, TmplanError, Unsupported
-from planner.files import placing, structured
-from planner.files import whole as wholefile
+from planner.files import atomic, decode, reader, writer
 from planner.plaintext import named, quoted
 from planner.presets.toml_keys import unknown
 from planner.specs.plan import Plan, from_named
@@ -58,7 +57,7 @@ class Document:
 
 @dataclass(frozen=True)
 class Source:
-    """A plan file as it was when it was read: what its bytes are told by (`placing.digest`), and the document they hold."""
+    """A plan file as it was when it was read: what its bytes are told by (`atomic.digest`), and the document they hold."""
 
     digest: str
     document: Document
@@ -83,22 +82,22 @@ def dumps(document: Document) -> str:
 
 
 def write(path: str | Path, document: Document, *, over: str | None = None) -> str:
-    """Write a plan file whole, or leave what was there untouched; what it is told by now. FileError and `over` as of wholefile.write."""
+    """Write a plan file whole, or leave what was there untouched; what it is told by now. FileError and `over` as of writer.write."""
     text = dumps(document)
-    wholefile.write(path, text, over=over)
-    return placing.digest(text.encode("utf-8"))
+    writer.write(path, text, over=over)
+    return atomic.digest(text.encode("utf-8"))
 
 
 def read(path: str | Path) -> Document:
     """The document of a plan file; PlanFileError says in one sentence why there is none."""
     path = Path(path)
     beyond = f"is larger than {LARGEST_FILE:,} bytes; a plan file is a few thousand"
-    content = wholefile.content(path, LARGEST_FILE, beyond, PlanFileError)
+    content = reader.content(path, LARGEST_FILE, beyond, PlanFileError)
     try:
         document = loads(content.decode("utf-8"), where=str(path))
     except UnicodeDecodeError as error:
         raise PlanFileError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
-    return replace(document, source=Source(placing.digest(content), document))
+    return replace(document, source=Source(atomic.digest(content), document))
 
 
 def loads(text: str, where: str = "plan file") -> Document:
@@ -107,7 +106,7 @@ def loads(text: str, where: str = "plan file") -> Document:
     if WHOLE.rstrip() in lines and END.rstrip() not in lines:
         raise PlanFileError(f"was cut short: the line that closes it, `{END.rstrip()}`, is missing", where=where)
     other = "" if "schema" in text else "; if it is another framework's file, `tmplan import` reads it"
-    tables = structured.toml(text, where, PlanFileError, other)
+    tables = decode.toml(text, where, PlanFileError, other)
     _check_schema(tables, where)
     for name in tables:
         if name not in TABLES:

@@ -1,1 +1,1 @@
-"""Reading and writing files: one bounded reader, whole and atomic writes, TOML and JSON texts, placement of files."""
+"""Files: one bounded reader, atomic writing, symbolic links, and the decoding of TOML and JSON."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from planner.errors import FileError
 from planner.exporters._files import OPTIMIZERS
-from planner.files.structured import json_object
+from planner.files.decode import json_object
 from planner.importers import yaml_text as yamltext
 from planner.importers.imported import Imported
 from planner.importers.typed import count, flag, strange, table, word

@@ -6,8 +6,7 @@ from pathlib import Path
 
 from planner.errors import FileError
 from planner.exporters.accelerate import BESIDE
-from planner.files import structured
-from planner.files import whole as wholefile
+from planner.files import decode, reader
 from planner.importers import huggingface, megatron, torchtitan
 from planner.importers.imported import Imported
 
@@ -27,7 +26,7 @@ def read(path: str | Path) -> Imported:
 def _text(path: str | Path) -> str:
     """The text of a file."""
     try:
-        return wholefile.content(path, LARGEST, "is larger than 256 KiB, which no configuration is").decode("utf-8")
+        return reader.content(path, LARGEST, "is larger than 256 KiB, which no configuration is").decode("utf-8")
     except UnicodeDecodeError:
         raise FileError("cannot be read: it is not UTF-8 text", where=str(path)) from None
 
@@ -47,7 +46,7 @@ def read_text(text: str, where: str) -> Imported:
 
 
 def _torchtitan(text: str, where: str) -> Imported:
-    tables = structured.toml(text, where)
+    tables = decode.toml(text, where)
     if "schema" in tables and "job" in tables and "plan" in tables:
         raise FileError("is a plan file of tmplan's own; open it with `tmplan FILE`", where=where)
     if not torchtitan.is_torchtitan(tables):

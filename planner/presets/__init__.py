@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from planner.errors import FieldError, FileError, TmplanError, UnknownName
-from planner.files.whole import expanded
+from planner.files.reader import expand_home
 from planner.plaintext import quoted
 from planner.presets import hf_config as hfconfig
 from planner.presets.folders import SHIPPED as SHIPPED
@@ -110,7 +110,7 @@ def cluster(name_or_path: str | Path) -> ClusterPreset:
 def model(name_or_path: str | Path) -> Model:
     """A model by name, by file, or from a Hugging Face config.json or the folder of one."""
     name = str(name_or_path)
-    path = Path(expanded(name))
+    path = Path(expand_home(name))
     if name and os.path.lexists(path / "config.json") and name not in names("models"):
         return hfconfig.read(path / "config.json")  # a folder of a model as Hugging Face has it
     if name.lower().endswith(".json"):

@@ -1,6 +1,6 @@
 """Where presets lie: those shipped beside this module, and a user's own. No preset is opened here.
 
-A user's folder never stops what does not need it: where it cannot be looked into the shipped presets are there all the same, and
+A user's folder never stops what does not need it: where it cannot be listed the shipped presets are there all the same, and
 `troubles` says why the others are not.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 import platformdirs
 
 from planner.errors import FieldError, FileError, UnknownName
-from planner.files.whole import expanded, names_in
+from planner.files.reader import expand_home, names_in
 from planner.plaintext import line, named
 
 KINDS = ("gpus", "clusters", "models", "stacks")
@@ -46,7 +46,7 @@ def _shipped(kind: str) -> list[str]:
 
 
 def _own(kind: str) -> list[str]:
-    """The user's presets of a kind, none where their folder cannot be looked into."""
+    """The user's presets of a kind, none where their folder cannot be listed."""
     try:
         return _listed(kind)[:MOST]
     except FileError:
@@ -60,7 +60,7 @@ def _listed(kind: str) -> list[str]:
 
 
 def troubles() -> tuple[str, ...]:
-    """A sentence for each folder of a user's own that cannot be looked into, or not as a whole: what lies in it is left out."""
+    """A sentence for each folder of a user's own that cannot be listed, or not as a whole: what lies in it is left out."""
     if str(config_folder()) == os.devnull:  # how one says that there are none
         return ()
     found = []
@@ -84,7 +84,7 @@ def find(kind: str, name: str) -> Path:
     What lies under the user's name counts whatever it is, so that reading it says what is wrong with it. UnknownName where nothing does.
     """
     if _is_path(name):
-        return Path(expanded(name))
+        return Path(expand_home(name))
     for folder in (user_folder(), SHIPPED):
         if name and os.path.lexists(file := folder / kind / f"{name}{ENDING}"):
             return file  # as most are named; to list the folders takes ten times as long

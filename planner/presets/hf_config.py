@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.errors import FieldError, FileError, Unsupported
-from planner.files import structured
-from planner.files import whole as wholefile
+from planner.files import decode, reader
 from planner.plaintext import named, quoted
 from planner.presets import hf_moe as hfexperts
 from planner.presets.hf_families import FAMILIES, KEYS, MULTIPLE_OF_HIDDEN, OWN_KEYS, SAME, SWITCHED, assumed
@@ -93,8 +92,8 @@ def model_of(config: Config, name: str, where: str) -> Model:
 
 def _load(path: Path) -> dict[str, Any]:
     """The JSON object of a file; FileError with line and column where it is damaged."""
-    text = wholefile.text(path, LARGEST, f"is larger than {LARGEST:,} bytes; a config.json is a few thousand")
-    return structured.json_object(text, str(path), "one JSON object, as a Hugging Face config.json does")
+    text = reader.text(path, LARGEST, f"is larger than {LARGEST:,} bytes; a config.json is a few thousand")
+    return decode.json_object(text, str(path), "one JSON object, as a Hugging Face config.json does")
 
 
 def _named_by(path: Path) -> str:

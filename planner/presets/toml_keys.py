@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from planner.errors import FileError
-from planner.files import structured
-from planner.files import whole as wholefile
+from planner.files import decode, reader
 from planner.plaintext import named, quoted
 
 LONGEST = 10_000  # characters of a text: a path that a model was read from is its source
@@ -47,13 +46,13 @@ def read_toml(path: Path) -> dict[str, Any]:
 
     Read each time and parsed once for what it holds: an edit within one tick of a file's clock, or under a clock set back, is seen.
     """
-    return _parsed(wholefile.text(path, LARGEST, f"is larger than {LARGEST:,} bytes; a preset is a few thousand"), str(path))
+    return _parsed(reader.text(path, LARGEST, f"is larger than {LARGEST:,} bytes; a preset is a few thousand"), str(path))
 
 
 @lru_cache(maxsize=256)
 def _parsed(text: str, where: str) -> dict[str, Any]:
     """The tables of a text, the same object for the same text and file."""
-    return structured.toml(text, where)
+    return decode.toml(text, where)
 
 
 def fill(table: Mapping[str, Any], keys: Mapping[str, Key], where: str) -> dict[str, Any]:

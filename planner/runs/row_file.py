@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, TypeVar
 
 from planner.errors import FileError
-from planner.files import whole as wholefile
-from planner.files.structured import DEEP, TOO_LONG
+from planner.files import reader
+from planner.files.decode import DEEP, TOO_LONG
 from planner.plaintext import quoted
 
 LARGEST = 2**24  # bytes; a collection of 5,000 runs has 4 million
@@ -74,7 +74,7 @@ def by_id(rows: Iterable[tuple[int, T]], path: str) -> dict[str, T]:
 def _text(path: str) -> str:
     """What a file holds, without a byte order mark."""
     beyond = f"is larger than {LARGEST:,} bytes; a thousand runs are some 700,000; split it"
-    text = wholefile.text(wholefile.expanded(path), LARGEST, beyond).removeprefix("\ufeff")
+    text = reader.text(reader.expand_home(path), LARGEST, beyond).removeprefix("\ufeff")
     if not text.strip():
         raise FileError("is empty", where=path)
     return text

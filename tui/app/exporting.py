@@ -9,7 +9,7 @@ from pathlib import Path
 from textual.message import Message
 
 from planner.errors import TmplanError
-from planner.files.whole import expanded
+from planner.files.reader import expand_home
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 from tui.app.keyboard import Keyboard
@@ -74,7 +74,7 @@ class Exporting(Keyboard):
         def done(text: str) -> str | None:
             if not text:
                 return "type the path of a folder"
-            out = os.path.abspath(expanded(text)) + ("/" if text.endswith("/") else "")
+            out = os.path.abspath(expand_home(text)) + ("/" if text.endswith("/") else "")
             self.give(Order(target, job, plan, out, f"{Path.cwd()}/"))
             return None
 

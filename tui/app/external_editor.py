@@ -12,7 +12,7 @@ from textual.app import SuspendNotSupported
 
 from planner.document import planfile
 from planner.errors import FileError, TmplanError
-from planner.files import whole as wholefile
+from planner.files import reader, writer
 from planner.plaintext import named
 from tui.app import leaving
 from tui.app.files import Files
@@ -36,7 +36,7 @@ class Elsewhere(Files):
         try:
             words = editor_words()
             before = kept or planfile.dumps(self.document_written())
-            wholefile.write(path, before, private=True)
+            writer.write(path, before, private=True)
             self.keep()  # while the editor is open nothing else would
             code = self.outside([*words, str(path)])
             text = came_back(path)
@@ -60,7 +60,7 @@ class Elsewhere(Files):
         finally:
             self.repaint()
         if isinstance(broken, OSError | ValueError):
-            reason = wholefile.reason(broken)
+            reason = reader.reason(broken)
             raise TmplanError(f"{named(command[0])} cannot be run: {reason}; set EDITOR to an editor that is there")
         if broken is not None:
             raise broken
@@ -104,9 +104,9 @@ class Elsewhere(Files):
 def came_back(path: Path) -> str:
     """What an editor wrote; what cannot be read lies under a name of its own then, for the next edit would take its place. FileError."""
     try:
-        return wholefile.text(path, planfile.LARGEST_FILE, "is too large for a plan file")
+        return reader.text(path, planfile.LARGEST_FILE, "is too large for a plan file")
     except FileError as error:
-        if not wholefile.there(path):
+        if not reader.exists(path):
             raise
         raise FileError(f"{error}; it lies in {aside(path, 'unread')}") from None
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from planner.document import planfile
 from planner.document.planfile import Document
 from planner.errors import TmplanError
-from planner.files import placing
-from planner.files import whole as wholefile
+from planner.files import atomic, writer
 from tui.app.writing import Writing
 from tui.settings.bindings import key_of
 from tui.state.history import Moment
@@ -64,8 +63,8 @@ class Files(Writing):
                 return "type the path of the picture"
             path = Path(os.path.expanduser(text))
             try:
-                wholefile.write(path, picture, over=placing.NOTHING)
-            except placing.Changed:
+                writer.write(path, picture, over=atomic.ABSENT)
+            except atomic.Changed:
                 return f"{path} exists; type another path"
             except TmplanError as error:
                 return str(error)

@@ -15,8 +15,7 @@ from textual.events import Key
 from planner.document import planfile
 from planner.document.planfile import Document
 from planner.errors import FileError, TmplanError
-from planner.files import placing
-from planner.files import whole as wholefile
+from planner.files import atomic, reader, writer
 from planner.plaintext import named
 from planner.report.columns import predictions
 from tui.app.reaching import Reaching
@@ -62,9 +61,9 @@ class Writing(Reaching):
         def done(text: str) -> str | None:
             if not text:
                 return "type the path of the plan file"
-            path = Path(wholefile.expanded(text))
+            path = Path(reader.expand_home(text))
             own = self.path is not None and same(path, self.path)
-            return self.write_to(path, self.history.now.digest if own else placing.NOTHING)
+            return self.write_to(path, self.history.now.digest if own else atomic.ABSENT)
 
         self.ask(Prompt("write to", done, LineEdit.of(offered)))
 
@@ -76,14 +75,14 @@ class Writing(Reaching):
     def write_to(self, path: Path, over: str) -> str | None:
         """Write the document with the plan under the cursor; a sentence if it cannot be.
 
-        over: what may be overwritten, as placing.held tells it. Anything else that stands there is asked about.
+        over: what may be overwritten, as atomic.fingerprint tells it. Anything else that stands there is asked about.
         """
         try:
             written = self.document_written()
             digest = planfile.write(path, written, over=over)
-            kept = wholefile.replaces(path)
-        except placing.Changed as changed:
-            self.ask(self.overwriting(path, over, changed.found))
+            kept = writer.replaces(path)
+        except atomic.Changed as changed:
+            self.ask(self.overwriting(path, over, changed.current))
             return None
         except TmplanError as error:
             self.foot.say(str(error), "bad")
@@ -126,7 +125,7 @@ class Writing(Reaching):
         try:
             text = planfile.dumps(self.document_written())
             path = self.beside(COPIED)
-            wholefile.write(path, text, private=True)
+            writer.write(path, text, private=True)
         except TmplanError as error:
             self.foot.say(str(error), "bad")
             return
@@ -142,7 +141,7 @@ class Writing(Reaching):
             try:
                 self._private = Path(tempfile.mkdtemp(prefix="tmplan-"))
             except OSError as error:
-                raise FileError(f"no folder for temporary files can be made: {wholefile.reason(error)}") from None
+                raise FileError(f"no folder for temporary files can be made: {reader.reason(error)}") from None
         return self._private / name
 
     def on_unmount(self) -> None:

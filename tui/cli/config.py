@@ -7,8 +7,7 @@ import os
 from pathlib import Path
 
 from planner.errors import FileError, TmplanError
-from planner.files import placing
-from planner.files import whole as wholefile
+from planner.files import atomic, reader, writer
 from planner.plaintext import flat
 from planner.specs.validate import choice
 from tui.cli.answer import DONE, REFUSED, Answer, narrate
@@ -31,7 +30,7 @@ def settings(init: bool) -> Answer:
         narrate(f"tmplan: {fault}")
     if now.theme != found.theme:
         narrate(f"tmplan: {'NO_COLOR' if 'NO_COLOR' in os.environ else 'TMPLAN_THEME'} comes before the file: the theme is '{now.theme}'")
-    if not wholefile.there(where):
+    if not reader.exists(where):
         narrate(f"tmplan: {where} is not there; `tmplan config --init` writes it")
     return Answer(template(found, str(where)), REFUSED if faults else DONE)
 
@@ -43,10 +42,10 @@ def _init(where: Path) -> Answer:
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"the folder cannot be made: {wholefile.reason(error)}", where=str(where.parent)) from None
+        raise FileError(f"the folder cannot be made: {reader.reason(error)}", where=str(where.parent)) from None
     try:
-        wholefile.write(where, template(config.Config(), str(where)), over=placing.NOTHING)
-    except placing.Changed:
+        writer.write(where, template(config.Config(), str(where)), over=atomic.ABSENT)
+    except atomic.Changed:
         raise there from None
     narrate(f"wrote {where}")
     return Answer()

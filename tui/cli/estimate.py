@@ -10,7 +10,7 @@ from typing import Any
 
 from planner import presets
 from planner.errors import FieldError, FileError
-from planner.files import whole as wholefile
+from planner.files import reader
 from planner.presets.folders import troubles
 from planner.runs.columns import NEEDED, misspelt
 from planner.runs.predict import predicted, stages_told
@@ -30,7 +30,7 @@ MOST_STAGES = 1 << 24  # pipeline stages of all rows: three numbers each, about 
 def estimate(path: str, out: str | None, *, force: bool = False) -> Answer:
     """Predict every row of a file; the lines on stdout, or in the file `out`, and on stderr what became of the rows."""
     rows = read(path)
-    if out and os.path.exists(out) and os.path.samefile(wholefile.expanded(path), out):
+    if out and os.path.exists(out) and os.path.samefile(reader.expand_home(path), out):
         raise FieldError("out", f"{out} is the file of the runs; name another for their predictions")
     if out:
         vacant(out, force=force)

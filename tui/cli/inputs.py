@@ -37,7 +37,7 @@ def tell_left_out(sentences: Iterable[str]) -> None:
 
 
 def tell_notes(documents: Iterable[Document]) -> None:
-    """On stderr which folders of presets cannot be looked into, and what was assumed of the models of some documents, each once."""
+    """On stderr which folders of presets cannot be listed, and what was assumed of the models of some documents, each once."""
     from tui.state.edits import notes
 
     tell_left_out(troubles())

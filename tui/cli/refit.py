@@ -14,7 +14,7 @@ from planner.calibration.fitted_parameters import PARAMETERS
 from planner.calibration.residuals import residuals
 from planner.cost import error_band as band
 from planner.errors import FieldError
-from planner.files.whole import expanded, names_in
+from planner.files.reader import expand_home, names_in
 from planner.plaintext import flat
 from planner.runs.columns import NEEDED
 from planner.runs.row_file import by_id, numbered_rows
@@ -97,8 +97,8 @@ def kernel_lines(folder: str) -> Iterator[str]:
 
 
 def tables_in(folder: str, prefix: str) -> list[Path]:
-    """The measured tables of one kind in a folder; FileError where that cannot be looked into."""
-    place = Path(expanded(folder))
+    """The measured tables of one kind in a folder; FileError where that cannot be listed."""
+    place = Path(expand_home(folder))
     return [place / name for name in names_in(place, ".csv") if name.startswith(prefix)]
 
 

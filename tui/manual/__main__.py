@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from planner.files import whole as wholefile
+from planner.files import writer
 from tui.manual.commands import commands_page
 from tui.manual.keys import keys_page
 from tui.manual.registries import columns_page, fields_page, nomenclature_page, rules_page, themes_page
@@ -20,7 +20,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
 def main(folder: Path) -> None:
     """Write every page into a folder, each whole."""
     for name, made in PAGES.items():
-        wholefile.write(folder / name, made())
+        writer.write(folder / name, made())
 
 
 if __name__ == "__main__":

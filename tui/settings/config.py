@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from planner.errors import TmplanError
-from planner.files.whole import there
+from planner.files.reader import exists
 from planner.plaintext import quoted, sentence
 from planner.presets.folders import config_folder
 from planner.presets.toml_keys import read_toml
@@ -43,7 +43,7 @@ def load(environment: Mapping[str, str] = os.environ) -> Config:
     told: Mapping[str, object] = {}
     faults: list[str] = []
     try:
-        told = read_toml(where) if there(where) else {}
+        told = read_toml(where) if exists(where) else {}
     except TmplanError as error:
         faults.append(f"{error}; the settings are the defaults")
     faults += [f"{where}: unknown key {quoted(key)}; known: {', '.join(KNOWN)}" for key in told if key not in KNOWN]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from planner.errors import FileError
-from planner.files import whole as wholefile
+from planner.files import reader
 
 OWN = "session-"  # what the name of every file in the folder begins with, behind the dot of one that is being written
 
@@ -112,7 +112,7 @@ def aside(path: Path, mark: str) -> Path:
         if single and not there.is_symlink():
             there.chmod(0o600)
     except OSError as error:
-        raise FileError(f"cannot be set aside: {wholefile.reason(error)}", where=str(path)) from None
+        raise FileError(f"cannot be set aside: {reader.reason(error)}", where=str(path)) from None
     return there
 
 

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from planner.errors import FileError, UnknownName
-from planner.files.whole import names_in, text
+from planner.files.reader import names_in, text
 from planner.presets.folders import config_folder
 
 SHIPPED = Path(str(files("themes")))
@@ -28,7 +28,7 @@ def folder() -> Path:
 
 
 def own() -> tuple[str, ...]:
-    """The names of a person's own themes; none where the folder cannot be looked into."""
+    """The names of a person's own themes; none where the folder cannot be listed."""
     try:
         return tuple(name.removesuffix(".toml") for name in names_in(folder(), ".toml"))
     except FileError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from planner.errors import FileError
-from planner.files import structured
+from planner.files import decode
 from planner.plaintext import named, quoted
 
 HUES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
@@ -52,7 +52,7 @@ class Told:
 
 def read(name: str, text: str, where: str) -> Told:
     """A theme from its TOML; FileError names the file, and the line or key that is wrong."""
-    told = structured.toml(text, where)
+    told = decode.toml(text, where)
     for key in told:
         if key not in ("title", "dark", "colours", "roles"):
             raise FileError(f"unknown key '{named(key)}'; a theme has title, dark, colours, roles", where=where)

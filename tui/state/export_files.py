@@ -11,7 +11,7 @@ from pathlib import Path
 from planner import plaintext
 from planner.errors import FieldError, FileError, TmplanError
 from planner.exporters.registry import Exported, Request
-from planner.files import whole as wholefile
+from planner.files import reader, writer
 from planner.plaintext import named
 from planner.specs.job import Job
 from planner.specs.plan import Plan
@@ -36,7 +36,7 @@ def request(job: Job, plan: Plan, version: str) -> Request:
 
 def placed(exported: Exported, out: str) -> dict[Path, str]:
     """The files by the paths they go to: into a folder, or where there is one alone, to a file."""
-    path = Path(wholefile.expanded(out))
+    path = Path(reader.expand_home(out))
     single = os.path.exists(path) and not os.path.isdir(path)  # no error where no system takes such a name: writing says so
     if len(exported.files) == 1 and (single or (not os.path.isdir(path) and not out.endswith(os.sep) and ENDING.search(path.name))):
         return {path: next(iter(exported.files.values()))}
@@ -50,7 +50,7 @@ def placed(exported: Exported, out: str) -> dict[Path, str]:
 def write(files: Mapping[Path, str], *, force: bool) -> None:
     """Write all files, each whole, or leave what was there: Exists where one is in the way, FileError where one cannot be written."""
     kept = {path: _content(path) for path in files} if force else dict.fromkeys(files)
-    if not force and (there := [str(path) for path in files if wholefile.replaces(path)]):
+    if not force and (there := [str(path) for path in files if writer.replaces(path)]):
         raise Exists(there)
     parents = {folder for path in files for folder in path.parents}
     made = sorted((folder for folder in parents if not os.path.exists(folder)), key=lambda folder: len(folder.parts))
@@ -65,13 +65,13 @@ def write(files: Mapping[Path, str], *, force: bool) -> None:
         _undo(done, kept, made)
         if isinstance(error, TmplanError):
             raise
-        raise FileError(f"cannot be made: {wholefile.reason(error)}", where=str(folder)) from None
+        raise FileError(f"cannot be made: {reader.reason(error)}", where=str(folder)) from None
 
 
 def _content(path: Path) -> bytes | None:
     """What a file holds; None where there is none."""
     beyond = f"is larger than {LARGEST:,} bytes: too large to be kept until all is written; move it away first"
-    return wholefile.content(path, LARGEST, beyond) if os.path.isfile(path) else None
+    return reader.content(path, LARGEST, beyond) if os.path.isfile(path) else None
 
 
 def _undo(done: list[Path], kept: Mapping[Path, bytes | None], made: list[Path]) -> None:

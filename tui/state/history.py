@@ -13,7 +13,7 @@ from pathlib import Path
 
 from planner.document import planfile
 from planner.document.planfile import Document
-from planner.files import placing
+from planner.files import atomic
 
 LIMIT = 200  # moments kept; the oldest are dropped
 
@@ -41,14 +41,14 @@ class Kept:
     @property
     def digest(self) -> str:
         """What a file of that text is told by."""
-        return placing.digest(self.text.encode("utf-8"))
+        return atomic.digest(self.text.encode("utf-8"))
 
 
 @dataclass(frozen=True)
 class Moment:
     """The document after an edit, the file it is of, what that file holds (None: never written), and what the edit was.
 
-    digest: what the file was told by (`placing.held`) when the document was read from it or written to it; nothing: there was none.
+    digest: what the file was told by (`atomic.fingerprint`) when the document was read from it or written to it; nothing: there was none.
     """
 
     kept: Kept

@@ -7,8 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from planner.errors import FileError
-from planner.files import placing
-from planner.files import whole as wholefile
+from planner.files import atomic, writer
 from planner.plaintext import PATH, named
 
 
@@ -22,7 +21,7 @@ class Exists(FileError):
 
 def vacant(path: str, *, force: bool) -> None:
     """Refuse a path where a file is, or in a folder that is not there, before any work is done for it: Exists, FileError."""
-    if not force and wholefile.replaces(path):
+    if not force and writer.replaces(path):
         raise Exists([path])
     folder = Path(path).parent
     if not os.path.isdir(folder):
@@ -32,6 +31,6 @@ def vacant(path: str, *, force: bool) -> None:
 def put(path: str | Path, text: str | Iterable[str], *, force: bool) -> None:
     """Write a file whole, of a text or its pieces, over another only where that was asked for: Exists, however late it came; FileError."""
     try:
-        wholefile.write(path, text, over=None if force else placing.NOTHING)
-    except placing.Changed:
+        writer.write(path, text, over=None if force else atomic.ABSENT)
+    except atomic.Changed:
         raise Exists([str(path)]) from None

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from planner.errors import TmplanError, fault
-from planner.files import whole as wholefile
+from planner.files import reader, writer
 from planner.plaintext import PATH, named
 from planner.report.columns import BY_KEY
 from planner.specs.plan import Plan, from_named
@@ -85,7 +85,7 @@ class Session:
         if self.path is None or not os.path.lexists(self.path):
             return None
         try:
-            text = wholefile.content(self.path, LARGEST, "is too large").decode("utf-8")
+            text = reader.content(self.path, LARGEST, "is too large").decode("utf-8")
             return loads(text)
         except (TmplanError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             told = str(error) if isinstance(error, TmplanError) else type(error).__name__
@@ -124,7 +124,7 @@ class Session:
             if self.path is None or not self.kept or turn < self._written:
                 return
             self._written = turn
-            wholefile.write(self.path, dumps(state), private=True)
+            writer.write(self.path, dumps(state), private=True)
             self.fault = self._failed = ""
         except TmplanError as error:
             self.fault = self._failed = f"the session cannot be kept: {error}"
@@ -183,7 +183,7 @@ def take(where: Path | None = None) -> Session:
         refused = error
     if refused is None:
         return Session(None, SLOTS, None, f"{SLOTS} programs are open; this one's session is not kept")
-    told = "this platform has no file locks" if isinstance(refused, ImportError) else wholefile.reason(refused)
+    told = "this platform has no file locks" if isinstance(refused, ImportError) else reader.reason(refused)
     return Session(None, 1, None, f"the session cannot be kept: {told}{f' ({named(str(where), PATH)})' if where else ''}")
 
 

@@ -80,7 +80,7 @@ REFUSED_GEMM = [
     ("", "line 1 must name each of the columns m, n, k, latency once; 'm' is missing"),
     ("m,n,latency\n1,2,3\n", "line 1 must name each of the columns m, n, k, latency once; 'k' is missing"),
     ("m;n;k;latency\n1;2;3;4\n", "line 1 must name each of the columns m, n, k, latency once; 'm' is missing"),
-    ("m,n,k,k,latency\n1,2,3,3,4\n", "line 1 must name each of the columns m, n, k, latency once; 'k' stands there twice"),
+    ("m,n,k,k,latency\n1,2,3,3,4\n", "line 1 must name each of the columns m, n, k, latency once; 'k' is given twice"),
     (GEMM, "line 2 must be a measured row of m, n, k, latency, but the table is empty"),
     (GEMM + "1,2,3\n", "line 2 must have 4 values, as line 1 names them, not 3"),
     (GEMM + "1,2,3,4,5\n", "line 2 must have 4 values, as line 1 names them, not 5"),

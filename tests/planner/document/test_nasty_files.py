@@ -53,7 +53,7 @@ def refused_readably(read: Callable[[], Any]) -> None:
 def test_any_value_in_any_place_of_a_plan_file(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each place of a plan file's tables holds each nasty value once; what is read comes to a job and a plan."""
     told: list[Any] = []
-    monkeypatch.setattr(planfile, "structured", SimpleNamespace(toml=lambda *_: told[-1]))  # presets keep theirs
+    monkeypatch.setattr(planfile, "decode", SimpleNamespace(toml=lambda *_: told[-1]))  # presets keep theirs
 
     def read() -> None:
         document = planfile.loads("schema = 1")

@@ -154,7 +154,7 @@ REFUSED = [
     ("A=xxxxxxxx\n" + "".join(f"{b}=${a}${a}${a}${a}\n" for a, b in pairwise("ABCDEFGHIJKLMNO")) + MEGATRON, "a.sh",
      "its variables come to more than 1,048,576 characters"),
     ("A='" + "x" * 100_000 + "'\n" + "$A " * 100_000 + MEGATRON, "a.sh", "its variables come to more than 1,048,576 characters"),
-    (json.dumps(DEEPSPEED)[:-1] + ', "odd": 2}', "ds.json", "key 'odd' stands there twice"),
+    (json.dumps(DEEPSPEED)[:-1] + ', "odd": 2}', "ds.json", "key 'odd' is given twice"),
     (TORCHTITAN.replace("70B\"", "70B\"\nconverters = 0.5"), "a.toml", "key 'converters' must be a list of texts, not 0.5"),
     (yaml.safe_dump(ACCELERATE | {"num_machines": 3}), "a.yaml", "num_processes 16 must be a multiple of num_machines 3"),
     (yaml.safe_dump(ACCELERATE | {"parallelism_config": {"parallelism_config_tp_size": 32}}), "a.yaml", "a multiple of tp 32 x cp 1"),

@@ -329,7 +329,7 @@ WRONG: list[tuple[Any, str]] = [
     (LLAMA_4 | {"attention_chunk_size": [8192]}, "key 'attention_chunk_size' must be a whole number of at least 0, or null"),
     (LLAMA_4 | {"moe_layers": 1}, "key 'moe_layers' must be a list, not 1"),
     (LLAMA | {"hidden_size": float("nan")}, "key 'hidden_size' must be a whole number"),
-    ([1, 2], "must hold one JSON object"),
+    ([1, 2], "must be one JSON object"),
     ('{\n  "hidden_size": 4096,\n  oops\n}', "line 3, column 3 is not valid JSON"),
     ("", "line 1, column 1 is not valid JSON"),
     ("[" * 200_000, "is not valid JSON: it is nested too deep"),

@@ -110,7 +110,7 @@ def test_a_damaged_file_of_rows_is_refused_in_one_sentence(file: Any, content: s
         ('{"id": true}\n', "line 1 has no id"),
         ('{"id": "a"}\n{"id": "b"}\n{"id": "a"}\n', "line 3 has the id 'a' of line 1; keep one"),
         ("[" * 100_000, "line 1 is nested too deep"),
-        ('{"id": ' + "1" * 5000 + "}", "line 1 holds a number of thousands of digits"),
+        ('{"id": ' + "1" * 5000 + "}", "line 1 has a number of thousands of digits"),
     ],
     ids=["empty", "no JSON", "no id", "blank id", "null id", "boolean id", "id twice", "nested too deep", "too many digits"],
 )

@@ -11,7 +11,7 @@ import pytest
 
 from planner.document import planfile
 from planner.errors import FileError
-from planner.files import whole as wholefile
+from planner.files import writer
 from tests.tui.driving import SMALL, Driver, drive
 from tui.app.keeping import REST, Unkept
 from tui.app.run import opened
@@ -119,12 +119,12 @@ def test_who_only_looks_has_nothing_written(slot: Session) -> None:
 
 def test_a_session_that_fails_is_told_once_and_stays_marked(slot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that has become full: the sentence, then a mark in the top line as long as it lasts, and the reason in the help."""
-    full = FileError("cannot be written: no space left on device; what was there is untouched", where="session-1.json")
+    full = FileError("cannot be written: no space left on device; nothing was changed", where="session-1.json")
 
     async def play(it: Driver) -> None:
         assert "not kept" not in it.text()
         with monkeypatch.context() as patch:
-            patch.setattr(wholefile, "write", _raising(full))
+            patch.setattr(writer, "write", _raising(full))
             slot.write(it.app.state())
             it.app.post_message(Unkept())
             await it.pilot.pause()
@@ -253,7 +253,7 @@ def test_a_disk_that_is_full_when_one_quits_is_noticed(slot: Session, monkeypatc
 
     async def play(it: Driver) -> None:
         await it.field("global_batch", "128")
-        monkeypatch.setattr(wholefile, "write", _raising(FileError("cannot be written: no space left on device")))
+        monkeypatch.setattr(writer, "write", _raising(FileError("cannot be written: no space left on device")))
         await it.press("q")
         assert "quit all the same?" in it.text() and not it.app._exit
         monkeypatch.undo()

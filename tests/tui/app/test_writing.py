@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from planner.document import planfile
-from planner.files import placing
+from planner.files import atomic
 from tests.tui.driving import SMALL, Driver, drive
 from tui.state.edits import set_text
 from tui.state.session import State, dumps, loads, take
@@ -119,7 +119,7 @@ def test_what_is_no_file_any_more_is_a_sentence(becomes: str, folder: Path) -> N
         path.unlink()
         path.mkdir() if becomes == "folder" else os.mkfifo(path)
         await it.press("w", "enter")
-        assert ("it is a folder" if becomes == "folder" else "nobody reads this pipe") in it.text()
+        assert ("it is a folder" if becomes == "folder" else "no process reads this pipe") in it.text()
         assert it.app.foot.prompt and it.app.foot.prompt.edit.text == str(path)
 
     drive(play, planfile.read(path), path)
@@ -297,4 +297,4 @@ def test_held_tells_everything_apart(folder: Path) -> None:
     paths[3].mkdir()
     paths[4].symlink_to("text")
     os.mkfifo(paths[5])
-    assert len({placing.held(path) for path in paths}) == len(paths) and placing.held(paths[0]) == placing.NOTHING
+    assert len({atomic.fingerprint(path) for path in paths}) == len(paths) and atomic.fingerprint(paths[0]) == atomic.ABSENT

@@ -16,7 +16,7 @@ from planner.document import planfile
 from planner.errors import FileError
 from planner.exporters import registry
 from planner.exporters.registry import Exported, Target
-from planner.files import whole as wholefile
+from planner.files import writer
 from tests.tui.driving import Driver, drive
 from tui.cli import main as cli
 from tui.state import export_files as exporting
@@ -102,14 +102,14 @@ def test_a_failure_leaves_what_was_there(before: str | None, folder: Path, monke
     if before is not None:
         first.parent.mkdir(parents=True)
         first.write_text(before)
-    real = wholefile.write
+    real = writer.write
 
     def failing(path: Path, text: str, **how: Any) -> None:
         if path == second:
             raise FileError("cannot be written: no space left", where=str(path))
         real(path, text, **how)
 
-    monkeypatch.setattr(wholefile, "write", failing)
+    monkeypatch.setattr(writer, "write", failing)
     with pytest.raises(FileError, match="no space left"):
         exporting.write({first: "a", second: "b"}, force=True)
     assert (first.read_text() if first.exists() else None) == before
@@ -292,13 +292,13 @@ def test_a_slow_disk_does_not_hold_the_keyboard(folder: Path, monkeypatch: pytes
     """While an export is being written, keys move the cursor."""
     import threading
 
-    go, real = threading.Event(), wholefile.write
+    go, real = threading.Event(), writer.write
 
     def slow(path: Any, text: str, **how: Any) -> None:
         go.wait(20)
         real(path, text, **how)
 
-    monkeypatch.setattr(wholefile, "write", slow)
+    monkeypatch.setattr(writer, "write", slow)
 
     async def play(it: Driver) -> None:
         await it.press("e")

@@ -95,13 +95,13 @@ def a_pipe(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 FOLDERS: dict[str, tuple[Callable[[Path, pytest.MonkeyPatch], None], str]] = {
-    "forbidden": (forbidden, "cannot be looked into: permission denied"),
-    "300 characters": (lambda config, patch: long(config, patch, 300), "cannot be looked into: file name too long"),
-    "5,000 characters": (lambda config, patch: long(config, patch, 5000), "cannot be looked into: file name too long"),
-    "a circle": (circle, "cannot be looked into: it is a link that leads in a circle"),
-    "a link to nothing": (nowhere, "cannot be looked into: it is a link to a folder that is not there"),
-    "a file": (a_file, "cannot be looked into: it is no folder"),
-    "a pipe": (a_pipe, "presets/models: cannot be looked into: it is no folder"),
+    "forbidden": (forbidden, "cannot be listed: permission denied"),
+    "300 characters": (lambda config, patch: long(config, patch, 300), "cannot be listed: file name too long"),
+    "5,000 characters": (lambda config, patch: long(config, patch, 5000), "cannot be listed: file name too long"),
+    "a circle": (circle, "cannot be listed: it is a symbolic link in a cycle of links"),
+    "a link to nothing": (nowhere, "cannot be listed: it is a symbolic link to a folder that does not exist"),
+    "a file": (a_file, "cannot be listed: it is not a folder"),
+    "a pipe": (a_pipe, "presets/models: cannot be listed: it is not a folder"),
 }
 
 
@@ -124,7 +124,7 @@ def test_a_folder_that_cannot_be_looked_into_stops_nothing(
         code, out, err = said(capsys, *COMMANDS[name])
     assert (code, out) == expected[:2]
     if name not in SILENT:
-        assert err.count(says) == 1 and err.count("left out") == err.count("cannot be looked into")
+        assert err.count(says) == 1 and err.count("left out") == err.count("cannot be listed")
 
 
 @pytest.mark.parametrize(("spoil", "says"), FOLDERS.values(), ids=FOLDERS)
@@ -135,7 +135,7 @@ def test_a_name_is_not_only_unknown_where_its_folder_cannot_be_looked_into(
     """Whoever asks for a preset of their own is told that it may lie where nobody can look; settings are the defaults, and it is said."""
     spoil(home, monkeypatch)
     code, out, err = said(capsys, "plan", "--model", "ours")
-    assert (code, out) == (2, "") and "no model that could be read is called 'ours'; " in err and "cannot be looked into: " in err
+    assert (code, out) == (2, "") and "no model that could be read is called 'ours'; " in err and "cannot be listed: " in err
     code, out, err = said(capsys, "config")
     assert out.startswith("# Settings of tmplan") and "this is a fault" not in err
     assert said(capsys, "config", "--init")[0] in (0, 2)
@@ -153,7 +153,7 @@ DAMAGED: dict[str, tuple[Callable[[Path], Any], str]] = {
     **{name: odd for name, odd in ODD.items() if name != "nothing"},
     "no TOML": (lambda path: path.write_text("x = ["), "line 1 is not valid TOML"),
     "no key": (lambda path: path.write_text("x = 1"), "unknown key 'x'"),
-    "digits": (lambda path: path.write_text(f"layers = {'9' * 5000}"), "holds a number of thousands of digits"),
+    "digits": (lambda path: path.write_text(f"layers = {'9' * 5000}"), "has a number of thousands of digits"),
 }
 
 
@@ -293,6 +293,6 @@ def test_the_program_opens_and_says_what_it_left_out(tmp_path: Path) -> None:
     environment = {"TMPLAN_CONFIG": str(tmp_path / "config"), "TMPLAN_STATE": str(tmp_path / "state")}
     with Terminal("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "16", environment=environment) as it:
         it.until("Step s")
-        it.until("cannot be looked into")
+        it.until("cannot be listed")
         it.press("q")
         assert it.wait() == 0

@@ -84,7 +84,7 @@ def test_any_value_in_any_place_of_the_settings(new: Any, monkeypatch: pytest.Mo
 def test_any_value_in_any_place_of_a_theme(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each place of a theme holds each nasty value once; a title is of a length that a list can show."""
     for told in changed(THEME, new):
-        monkeypatch.setattr(themetable, "structured", SimpleNamespace(toml=lambda *_, told=told: told))
+        monkeypatch.setattr(themetable, "decode", SimpleNamespace(toml=lambda *_, told=told: told))
         refused_readably(lambda: named(themetable.read("mine", "", "mine.toml")))
 
 

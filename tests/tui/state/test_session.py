@@ -20,8 +20,7 @@ from planner.document import planfile
 from planner.document.inputs import EXAMPLE, resolve
 from planner.document.planfile import Document
 from planner.document.space import Bounds, Space
-from planner.files import placing
-from planner.files import whole as wholefile
+from planner.files import atomic, writer
 from planner.specs.plan import Plan
 from tests.tui.driving import SMALL
 from tui.state import edits
@@ -272,7 +271,7 @@ def test_a_folder_in_the_place_of_a_session_is_set_aside(slot: Session) -> None:
 def test_one_state_is_written_at_a_time_and_of_those_that_wait_the_newest(slot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slow disk: many states handed meanwhile come to one write more, of the last; and what is written outright comes after it."""
     begun, go, done, written = threading.Event(), threading.Event(), threading.Semaphore(0), []
-    real = wholefile.write
+    real = writer.write
 
     def slow(path: Path, text: str, **how: Any) -> None:
         begun.set()
@@ -280,7 +279,7 @@ def test_one_state_is_written_at_a_time_and_of_those_that_wait_the_newest(slot: 
         written.append(len(json.loads(text)["moments"]))
         real(path, text, **how)
 
-    monkeypatch.setattr(wholefile, "write", slow)
+    monkeypatch.setattr(writer, "write", slow)
     slot.hand(state(1), done.release)
     assert begun.wait(20)
     for number in range(2, 8):
@@ -300,7 +299,7 @@ def test_a_disk_that_does_not_answer_holds_nobody_for_ever(slot: Session, monkey
         begun.set()
         go.wait(20)
 
-    monkeypatch.setattr(wholefile, "write", hanging)
+    monkeypatch.setattr(writer, "write", hanging)
     monkeypatch.setattr("tui.state.session.PATIENCE", 0.05)
     slot.hand(state(1), done.set)
     assert begun.wait(20)
@@ -323,7 +322,7 @@ def test_a_session_from_before_digests_knows_its_file(tmp_path: Path) -> None:
     data = json.loads(dumps(State(History([Moment.of(SMALL, tmp_path / "plan.toml")]))))
     del data["moments"][0]["digest"], data["folder"]
     planfile.write(tmp_path / "plan.toml", SMALL)
-    assert loads(json.dumps(data)).history.now.digest == placing.held(tmp_path / "plan.toml")
+    assert loads(json.dumps(data)).history.now.digest == atomic.fingerprint(tmp_path / "plan.toml")
 
 
 def test_a_path_means_the_same_file_in_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

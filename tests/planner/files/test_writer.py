@@ -1,4 +1,4 @@
-"""Files are written whole or not at all; what is no file is written to, not replaced. test_planfile has a full disk and interrupts."""
+"""Files are written completely or not at all; pipes and devices are written to, not replaced. test_planfile has disk-full cases."""
 
 from __future__ import annotations
 
@@ -16,48 +16,47 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.errors import FileError
-from planner.files import links, placing
-from planner.files import whole as wholefile
+from planner.files import atomic, links, writer
 
 
 def test_a_file_takes_the_place_of_another_and_keeps_its_mode(tmp_path: Path) -> None:
-    """The text is there whole, the mode is the former file's, and nothing else is left."""
+    """The text is complete, the mode is that of the replaced file, and no other file is left."""
     path = tmp_path / "out"
     path.write_text("long before")
     path.chmod(0o640)
-    wholefile.write(path, "after")
+    writer.write(path, "after")
     assert path.read_text() == "after" and path.stat().st_mode & 0o777 == 0o640
     assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_link_keeps_pointing_where_it_points(tmp_path: Path) -> None:
-    """What a link points to is written."""
+    """The target of a link is written, the link unchanged."""
     (tmp_path / "target").write_text("")
     (tmp_path / "link").symlink_to(tmp_path / "target")
-    wholefile.write(tmp_path / "link", "text")
+    writer.write(tmp_path / "link", "text")
     assert (tmp_path / "link").is_symlink() and (tmp_path / "target").read_text() == "text"
 
 
 def test_a_pipe_is_written_to_and_stays_one(tmp_path: Path) -> None:
-    """A pipe (as a device) gets the text; no file takes its place."""
+    """A pipe receives the text and is not replaced by a file."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        wholefile.write(path, "text")
+        writer.write(path, "text")
         assert os.read(reader, 9) == b"text" and path.is_fifo()
     finally:
         os.close(reader)
 
 
 @pytest.mark.parametrize("path", ["", "folder", "none/out", "file/out", "\0", "x" * 5000])
-def test_what_cannot_be_written_is_told(tmp_path: Path, path: str) -> None:
-    """A folder, a missing folder, a name no system takes: one sentence, and nothing is left behind."""
+def test_an_unwritable_path_is_refused_in_a_sentence(tmp_path: Path, path: str) -> None:
+    """A folder, a missing folder, an invalid name: one sentence, and no file is left behind."""
     (tmp_path / "folder").mkdir()
-    (tmp_path / "file").write_text("kept")
-    with pytest.raises(FileError, match=r"cannot be written: .*; what was there is untouched"):
-        wholefile.write(f"{tmp_path}/{path}", "text")
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"] and (tmp_path / "file").read_text() == "kept"
+    (tmp_path / "file").write_text("before")
+    with pytest.raises(FileError, match=r"cannot be written: .*; nothing was changed"):
+        writer.write(f"{tmp_path}/{path}", "text")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["file", "folder"] and (tmp_path / "file").read_text() == "before"
 
 
 TEXTS = st.sampled_from(["", "a", "b", "a\nb"])
@@ -65,21 +64,21 @@ TEXTS = st.sampled_from(["", "a", "b", "a\nb"])
 
 @given(before=st.none() | TEXTS, seen=st.none() | TEXTS, text=TEXTS)
 def test_only_what_was_seen_is_overwritten(before: str | None, seen: str | None, text: str) -> None:
-    """A file is replaced if it holds what was seen there, or the same already; any other, one that came or one that went stays as it is."""
+    """A file is replaced if it has the content seen there or the new content; any other, new or deleted one is left unchanged."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "out"
         if before is not None:
             path.write_text(before)
-        over = placing.NOTHING if seen is None else placing.digest(seen.encode())
+        over = atomic.ABSENT if seen is None else atomic.digest(seen.encode())
         if before in (seen, text):
-            wholefile.write(path, text, over=over)
+            writer.write(path, text, over=over)
             assert path.read_text() == text
         else:
-            with pytest.raises(placing.Changed) as caught:
-                wholefile.write(path, text, over=over)
+            with pytest.raises(atomic.Changed) as caught:
+                writer.write(path, text, over=over)
             assert (path.read_text() if path.exists() else None) == before
-            assert caught.value.found == placing.held(path)  # which is what a yes may overwrite
-            wholefile.write(path, text, over=caught.value.found)
+            assert caught.value.current == atomic.fingerprint(path)  # which the user may then choose to overwrite
+            writer.write(path, text, over=caught.value.current)
             assert path.read_text() == text
         assert list(Path(folder).iterdir()) == [path]
 
@@ -89,42 +88,42 @@ def test_only_what_was_seen_is_overwritten(before: str | None, seen: str | None,
 def test_a_file_that_changes_while_it_is_written_is_noticed(
     before: str | None, links: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What another program writes between the question and the last step stays, whether the file was there or not."""
+    """What another program writes between the check and the rename is not overwritten, whether the file existed or not."""
     path, real = tmp_path / "out", os.fsync
     if before is not None:
         path.write_text(before)
-    over = placing.held(path)
+    over = atomic.fingerprint(path)
     if not links:
         monkeypatch.setattr(os, "link", _refused)
     monkeypatch.setattr(os, "fsync", lambda handle: (path.write_text("theirs"), real(handle)))
-    with pytest.raises(placing.Changed):
-        wholefile.write(path, "mine", over=over)
+    with pytest.raises(atomic.Changed):
+        writer.write(path, "mine", over=over)
     assert path.read_text() == "theirs" and list(tmp_path.iterdir()) == [path]
     monkeypatch.setattr(os, "fsync", real)
     path.unlink()
-    wholefile.write(path, "mine", over=placing.NOTHING)
+    writer.write(path, "mine", over=atomic.ABSENT)
     assert path.read_text() == "mine" and list(tmp_path.iterdir()) == [path]
 
 
 def _refused(*_: object, **__: object) -> None:
-    raise OSError(errno.EPERM, "no links here")
+    raise OSError(errno.EPERM, "no hard links")
 
 
 def test_what_comes_before_the_very_last_step_is_not_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing may be there, even a file that comes after it was looked for stays: to take the place and to look are one step."""
+    """A file that appears after the check is not overwritten where none may exist: check and rename are one atomic step."""
     path, looked = tmp_path / "out", os.path.lexists
     monkeypatch.setattr(os.path, "lexists", lambda p: looked(p) or (path.write_text("theirs"), False)[1])
     for link in (os.link, _refused):
         monkeypatch.setattr(os, "link", link)
-        with pytest.raises(placing.Changed):
-            wholefile.write(path, "mine", over=placing.NOTHING)
+        with pytest.raises(atomic.Changed):
+            writer.write(path, "mine", over=atomic.ABSENT)
         assert path.read_text() == "theirs"
         path.unlink()
 
 
 @contextlib.contextmanager
 def modes_written() -> Iterator[list[int]]:
-    """The modes of the files that are written meanwhile, as they are when their text is in them."""
+    """The modes of the files written meanwhile, at the moment of their fsync."""
     modes: list[int] = []
     real = os.fsync
 
@@ -137,9 +136,9 @@ def modes_written() -> Iterator[list[int]]:
         yield modes
 
 
-@pytest.mark.parametrize("there", ["nothing", "a file", "a link"])
+@pytest.mark.parametrize("there", ["absent", "a file", "a link"])
 def test_a_private_file_is_for_its_owner_alone(there: str, tmp_path: Path) -> None:
-    """Whatever the umask, and whatever lay there: 0600 from the first byte on, and a link is replaced, not followed."""
+    """For any umask and any existing file the mode is 0600 from the first byte, and a link is replaced, not followed."""
     other, path = tmp_path / "other", tmp_path / "mine"
     other.write_text("precious")
     if there == "a file":
@@ -150,25 +149,25 @@ def test_a_private_file_is_for_its_owner_alone(there: str, tmp_path: Path) -> No
     mask = os.umask(0)
     try:
         with modes_written() as modes:
-            wholefile.write(path, "text", private=True)
+            writer.write(path, "text", private=True)
     finally:
         os.umask(mask)
     assert modes == [0o600] and path.lstat().st_mode == stat.S_IFREG | 0o600
     assert (path.read_text(), other.read_text()) == ("text", "precious")
 
 
-def test_a_closed_file_is_closed_while_it_is_written(tmp_path: Path) -> None:
-    """What takes the place of a file that others may not read is at no moment readable for them."""
+def test_a_private_mode_holds_while_the_file_is_written(tmp_path: Path) -> None:
+    """The replacement of a file that others may not read is never readable for them."""
     path = tmp_path / "out"
     path.write_text("before")
     path.chmod(0o600)
     with modes_written() as modes:
-        wholefile.write(path, "after")
+        writer.write(path, "after")
     assert modes == [0o600]
 
 
-class Found(NamedTuple):
-    """As much of a stat result as decides."""
+class Status(NamedTuple):
+    """The fields of a stat result that decide."""
 
     st_uid: int
     st_mode: int = 0o777
@@ -184,14 +183,14 @@ ME, ROOT, OTHER = 1000, 0, 2000
 def test_links_in_shared_folders_are_followed_as_linux_follows_them(
     link: int, folder: int, mode: int, may: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a sticky folder that all may write only one's own links, and those of the folder's owner (sysctl protected_symlinks)."""
+    """In a sticky world-writable folder only this user's links and those of its owner are followed (sysctl protected_symlinks)."""
     monkeypatch.setattr(os, "geteuid", lambda: ME)
-    assert links.followed(Found(link), Found(folder, mode)) == may  # type: ignore[arg-type]
+    assert links.may_follow(Status(link), Status(folder, mode)) == may  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("where", ["file", "folder", "chain"])
-def test_a_link_of_anothers_in_a_shared_folder_is_refused(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither as the file nor as a folder on the way nor behind a link of one's own; what it points to stays."""
+def test_another_users_link_in_a_shared_folder_is_refused(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's link is refused as the file, as a folder of the path and behind this user's link; its target is unchanged."""
     shared, home = tmp_path / "shared", tmp_path / "home"
     for folder in (shared, home):
         folder.mkdir()
@@ -199,19 +198,19 @@ def test_a_link_of_anothers_in_a_shared_folder_is_refused(where: str, tmp_path: 
     (home / "precious").write_text("precious")
     (shared / "link").symlink_to(home if where == "folder" else home / "precious")
     (home / "mine").symlink_to(shared / "link")
-    foreign, real = (shared / "link").lstat().st_ino, links.followed
-    monkeypatch.setattr(links, "followed", lambda link, folder: link.st_ino != foreign and real(link, folder))
+    foreign, real = (shared / "link").lstat().st_ino, links.may_follow
+    monkeypatch.setattr(links, "may_follow", lambda link, folder: link.st_ino != foreign and real(link, folder))
     path = {"file": shared / "link", "folder": shared / "link" / "precious", "chain": home / "mine"}[where]
-    with pytest.raises(FileError, match=r"is a link of another user's, in a folder that all may write; what was there is untouched"):
-        wholefile.write(path, "text")
+    with pytest.raises(FileError, match=r"is another user's symbolic link in a world-writable folder; nothing was changed"):
+        writer.write(path, "text")
     assert (home / "precious").read_text() == "precious" and len(list(home.iterdir())) == 2
 
 
 @given(st.lists(st.sampled_from(["a", "b", "..", ".", "loop", "to-a", "to-none", "out"]), min_size=1, max_size=5))
-def test_links_lead_where_the_system_says_they_lead(parts: list[str]) -> None:
-    """Of links of one's own, of folders and of what is not there: the place that the system's own way of following them finds."""
-    with tempfile.TemporaryDirectory() as given:
-        folder = Path(os.path.realpath(given))
+def test_links_resolve_as_the_system_resolves_them(parts: list[str]) -> None:
+    """This user's links, folders and missing names resolve to the path that os.path.realpath finds."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(os.path.realpath(temporary))
         (folder / "a" / "b").mkdir(parents=True)
         for name, target in (
             ("loop", "loop"),
@@ -223,98 +222,98 @@ def test_links_lead_where_the_system_says_they_lead(parts: list[str]) -> None:
             (folder / name).symlink_to(target)
         path = "/".join([str(folder), *parts])
         try:
-            found = os.path.realpath(path, strict=True)
+            resolved = os.path.realpath(path, strict=True)
         except FileNotFoundError:
             return
         except OSError:
             with pytest.raises(OSError, match="links"):
-                links.leads(path)
+                links.follow(path)
             return
-        assert links.leads(path) == found
+        assert links.follow(path) == resolved
 
 
 def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a reader, or with one that takes nothing, it is a sentence."""
-    monkeypatch.setattr(placing, "STALL", 0.05)
+    """A pipe without a reader, or whose reader takes nothing, is refused in a sentence."""
+    monkeypatch.setattr(atomic, "STALL", 0.05)
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    with pytest.raises(FileError, match=r"cannot be written: nobody reads this pipe$"):
-        wholefile.write(path, "text")
+    with pytest.raises(FileError, match=r"cannot be written: no process reads this pipe$"):
+        writer.write(path, "text")
     reader = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     try:
-        with pytest.raises(FileError, match="whoever reads this pipe takes no more"):
-            wholefile.write(path, "x" * 2**22)
+        with pytest.raises(FileError, match="the process that reads this pipe accepts no more data"):
+            writer.write(path, "x" * 2**22)
     finally:
         os.close(reader)
     assert path.is_fifo()
 
 
-@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="open files by number are a thing of Linux")
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="file descriptors have paths only on Linux")
 @pytest.mark.parametrize("name", ["/proc/self/fd/{}", "/dev/fd/{}"])
-def test_what_this_process_has_open_is_written_to_where_it_stands(name: str, tmp_path: Path) -> None:
-    """`--out /dev/stdout >> log` adds to the log: the file is neither replaced nor written from its start."""
+def test_an_open_file_of_this_process_is_appended_to(name: str, tmp_path: Path) -> None:
+    """`--out /dev/stdout >> log` appends to the log: the file is neither replaced nor written from its start."""
     log = tmp_path / "log"
     with log.open("w") as stream:
         stream.write("before\n")
         stream.flush()
-        wholefile.write(name.format(stream.fileno()), "text\n", over=placing.NOTHING)
+        writer.write(name.format(stream.fileno()), "text\n", over=atomic.ABSENT)
     assert log.read_text() == "before\ntext\n"
 
 
 def test_a_disk_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody means to write a plan over a disk."""
-    monkeypatch.setattr(placing, "kind", lambda place: stat.S_IFBLK)
-    with pytest.raises(FileError, match="it is a disk"):
-        wholefile.write(tmp_path / "sda", "text")
+    """A block device is not written to."""
+    monkeypatch.setattr(atomic, "file_type", lambda place: stat.S_IFBLK)
+    with pytest.raises(FileError, match="it is a block device"):
+        writer.write(tmp_path / "sda", "text")
 
 
 def test_a_read_only_file_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file that may not be written is not replaced either, though its folder would allow it."""
+    """A read-only file is not replaced, though its folder would allow it."""
     path = tmp_path / "out"
-    path.write_text("kept")
+    path.write_text("before")
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(FileError, match="the file is read-only"):
-        wholefile.write(path, "text")
-    assert path.read_text() == "kept" and list(tmp_path.iterdir()) == [path]
+        writer.write(path, "text")
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]
 
 
 def test_names_as_long_as_the_system_takes_them(tmp_path: Path) -> None:
-    """255 bytes, of one or of four each: the name of the temporary file is no longer."""
+    """Names of 255 bytes, of one or four bytes per character, are written: the name of the temporary file is shorter."""
     for name in ("x" * 255, "\U0001f600" * 63):
-        wholefile.write(tmp_path / name, "text", over=placing.NOTHING)
+        writer.write(tmp_path / name, "text", over=atomic.ABSENT)
         assert (tmp_path / name).read_text() == "text"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may change the owner")
 def test_root_leaves_a_file_to_its_owner(tmp_path: Path) -> None:
-    """Written by root, a user's file stays the user's."""
+    """A user's file that root writes remains the user's."""
     path = tmp_path / "out"
     path.write_text("before")
     os.chown(path, 12345, 12345)
-    wholefile.write(path, "after")
+    writer.write(path, "after")
     assert (path.stat().st_uid, path.stat().st_gid, path.read_text()) == (12345, 12345, "after")
 
 
 def test_pieces_are_written_as_their_text_would_be(tmp_path: Path) -> None:
-    """Pieces that come one after another make the same file, and what holds the same already stays as it is."""
+    """Pieces produce the same file as their concatenation, and an identical existing file is left unchanged."""
     path = tmp_path / "out"
-    wholefile.write(path, iter(["a", "", "\u00e9\n"]), over=placing.NOTHING)
+    writer.write(path, iter(["a", "", "\u00e9\n"]), over=atomic.ABSENT)
     assert path.read_text(encoding="utf-8") == "a\u00e9\n"
-    wholefile.write(path, iter(["a\u00e9", "\n"]), over=placing.NOTHING)
-    with pytest.raises(placing.Changed):
-        wholefile.write(path, iter(["b"]), over=placing.NOTHING)
+    writer.write(path, iter(["a\u00e9", "\n"]), over=atomic.ABSENT)
+    with pytest.raises(atomic.Changed):
+        writer.write(path, iter(["b"]), over=atomic.ABSENT)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, FileError("no")])
 def test_pieces_that_end_early_leave_nothing(tmp_path: Path, error: BaseException) -> None:
-    """Where the making of pieces is stopped, what was there stays, and no part of the new file is left beside it."""
+    """An exception while pieces are produced leaves the former file and no temporary file."""
     path = tmp_path / "out"
-    path.write_text("kept")
+    path.write_text("before")
 
     def pieces() -> Iterator[str]:
         yield "half"
         raise error
 
     with pytest.raises(error if isinstance(error, type) else type(error)):
-        wholefile.write(path, pieces())
-    assert path.read_text() == "kept" and list(tmp_path.iterdir()) == [path]
+        writer.write(path, pieces())
+    assert path.read_text() == "before" and list(tmp_path.iterdir()) == [path]

@@ -1,4 +1,4 @@
-"""Whatever lies where a file should, every reader refuses it in one sentence, at once and within a bound of memory."""
+"""Every reader of the planner refuses what is not a regular file in one sentence, at once and within bounded memory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from planner.document.fields import load
 from planner.document.inputs import EXAMPLE, Inputs, Recorded, used
 from planner.document.other_cluster import against
 from planner.errors import FileError, TmplanError
-from planner.files import whole as wholefile
+from planner.files import reader
 from planner.importers import reading
 from planner.presets import toml_keys as keys
 from planner.runs import row_file as rowfile
@@ -27,10 +27,10 @@ from tests.odd import ODD, patience
 RUN = {"framework": "torchtitan", "model": "m", "layers": "2", "hidden": "64", "heads": "4", "seq": "64", "global_batch": "8", "gpus": "8"}
 
 
-HERE = Inputs({}, Recorded(used(EXAMPLE)))  # a job that needs no preset's file
+HERE = Inputs({}, Recorded(used(EXAMPLE)))  # a job that reads no preset file
 
 
-# Every reader of the planner: what its file is called, and how it is read.
+# Every reader of the planner: the name of its file and the function that reads it.
 READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "TOML": ("x.toml", lambda path: keys.read_toml(Path(path))),
     "model": ("x.toml", presets.model),
@@ -52,36 +52,36 @@ each_reader = pytest.mark.parametrize(("name", "read"), READERS.values(), ids=RE
 
 
 def refused(read: Callable[[str], Any], path: str) -> str:
-    """The one sentence by which a path is refused."""
+    """The sentence of the refusal of a path."""
     with patience(), pytest.raises(TmplanError) as refusal:
         read(path)
-    said = str(refusal.value)
-    assert said.isprintable() and 0 < len(said) <= 1000
-    return said
+    sentence = str(refusal.value)
+    assert sentence.isprintable() and 0 < len(sentence) <= 1000
+    return sentence
 
 
 @each_reader
-@pytest.mark.parametrize(("put", "says"), ODD.values(), ids=ODD)
+@pytest.mark.parametrize(("put", "message"), ODD.values(), ids=ODD)
 def test_what_is_no_file_is_refused_at_once(
-    tmp_path: Path, name: str, read: Callable[[str], Any], put: Callable[[Path], None], says: str
+    tmp_path: Path, name: str, read: Callable[[str], Any], put: Callable[[Path], None], message: str
 ) -> None:
-    """A folder, a pipe, a device, a link to nothing, too much or what is no text: one sentence that names the path and what it is."""
+    """A folder, pipe, device, dangling link, oversized or non-text file is refused in a sentence with the path and the reason."""
     put(tmp_path / name)
-    said = refused(read, str(tmp_path / name))
-    if (put, read) != (ODD["nothing"][0], READERS["against"][1]):  # of which it says that it is no preset either
-        assert said.startswith(f"{tmp_path / name}: ") and says in said
+    sentence = refused(read, str(tmp_path / name))
+    if (put, read) != (ODD["nothing"][0], READERS["against"][1]):  # its message lists the presets instead
+        assert sentence.startswith(f"{tmp_path / name}: ") and message in sentence
 
 
 @each_reader
 @pytest.mark.parametrize(
     "path",
     ["", ".", "/", "a\0b", "~\0/{}", "~nobody-of-that-name/{}", "x" * 300 + "/{}", "x/" * 2500 + "{}", "\ud800/{}", "{}/{}", "/dev/stdin"],
-    ids=["none", "here", "root", "null", "null in a name", "nobody's", "long name", "long path", "no text", "below a file", "stdin"],
+    ids=["none", "here", "root", "null", "null in a name", "unknown user", "long name", "long path", "not text", "below a file", "stdin"],
 )
 def test_a_path_that_cannot_be_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, read: Callable[[str], Any], path: str
 ) -> None:
-    """Whatever is typed as a path, it is refused in a sentence."""
+    """Any text as a path is refused in a sentence."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_text("x")
     refused(read, path.format(name, name))
@@ -89,7 +89,7 @@ def test_a_path_that_cannot_be_is_refused(
 
 @each_reader
 def test_what_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, read: Callable[[str], Any]) -> None:
-    """A file whose mode forbids it, asked or opened, and one whose disk fails while it is read: the system's reason, and all is closed."""
+    """A file that may not be opened, and one whose disk fails, is refused with the system's reason, and no descriptor leaks."""
     path = tmp_path / name
     path.write_text("x = 1\n")
 
@@ -100,72 +100,76 @@ def test_what_may_not_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Mon
         raise OSError(5, "Input/output error")
 
     opened = len(os.listdir("/dev/fd"))
-    for call, fails, says in (("open", denied, "permission denied"), ("read", broken, "input/output error")):
+    for call, fails, message in (("open", denied, "permission denied"), ("read", broken, "input/output error")):
         with monkeypatch.context() as patch:
             patch.setattr(os, call, fails)
-            assert f"{path}: cannot be read: {says}" in refused(read, str(path))
+            assert f"{path}: cannot be read: {message}" in refused(read, str(path))
     assert len(os.listdir("/dev/fd")) == opened
 
 
-def test_a_file_is_asked_again_once_it_is_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A pipe put in the place of a file between the question and the opening is neither read nor waited for."""
+def test_the_file_type_is_checked_again_after_opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipe that replaces a file between check and opening is neither read nor waited for."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "file").write_text("x")
     real, file = os.stat, os.stat(tmp_path / "file")
     monkeypatch.setattr(os, "stat", lambda path: file if str(path).endswith("pipe") else real(path))
     with patience(), pytest.raises(FileError, match="it is a pipe"):
-        wholefile.content(tmp_path / "pipe", 10, "is larger")
+        reader.content(tmp_path / "pipe", 10, "is larger")
 
 
 @pytest.mark.parametrize("size", [0, 1, 9, 10, 11, 2**21])
 def test_a_file_is_read_whole_up_to_its_limit(tmp_path: Path, size: int) -> None:
-    """Of a limit of 10 bytes 10 are read and 11 are refused; a file beyond one read of the system comes back whole."""
+    """A limit of 10 bytes allows 10 and refuses 11; a file larger than one system read is read completely."""
     (tmp_path / "file").write_bytes(b"x" * size)
     if size <= 10:
-        assert wholefile.content(tmp_path / "file", 10, "is larger") == b"x" * size
+        assert reader.content(tmp_path / "file", 10, "is larger") == b"x" * size
     else:
         with pytest.raises(FileError, match="file: is larger"):
-            wholefile.content(tmp_path / "file", 10, "is larger")
-        assert wholefile.content(tmp_path / "file", size, "is larger") == b"x" * size
+            reader.content(tmp_path / "file", 10, "is larger")
+        assert reader.content(tmp_path / "file", size, "is larger") == b"x" * size
 
 
-def test_a_file_that_tells_no_size_is_read(tmp_path: Path) -> None:
-    """A file of /proc says that it is empty, and holds something."""
+def test_a_file_of_reported_size_zero_is_read(tmp_path: Path) -> None:
+    """A file of /proc reports size 0 and has content."""
     if not Path("/proc/self/status").exists():
         pytest.skip("no /proc here")
     assert os.stat("/proc/self/status").st_size == 0
-    assert wholefile.content("/proc/self/status", 2**16, "is larger")
+    assert reader.content("/proc/self/status", 2**16, "is larger")
 
 
 def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
-    """A link is no oddity."""
+    """A symbolic link to a regular file is read."""
     (tmp_path / "file").write_text("text")
     (tmp_path / "link").symlink_to("file")
-    assert wholefile.text(tmp_path / "link", 10, "is larger") == "text"
+    assert reader.text(tmp_path / "link", 10, "is larger") == "text"
 
 
 @pytest.mark.parametrize(("path", "expected"), [("~/x", "{}/x"), ("x", "x"), ("~\0", "~\0"), ("~\ud800/x", "~\ud800/x"), ("", "")])
-def test_a_home_folder_is_put_in_where_it_can_be_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, expected: str) -> None:
-    """~ is the home folder; what names nobody stays as it was typed."""
+def test_a_known_home_folder_is_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, expected: str) -> None:
+    """~ is replaced by the home folder; an unknown user's is unchanged."""
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert wholefile.expanded(path) == expected.format(tmp_path)
+    assert reader.expand_home(path) == expected.format(tmp_path)
 
 
 def test_names_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names that end so, whatever they are, hidden ones apart; none where there is no folder; a sentence where it is none, or too full."""
+    """Sorted names with the ending, hidden ones excluded; empty without the folder; a sentence for what is not a folder or is too full."""
     for name in ("b.toml", "a.toml", ".c.toml", "readme"):
         (tmp_path / name).write_text("")
     (tmp_path / "d.toml").mkdir()
     (tmp_path / ".#a.toml").symlink_to("somebody@somewhere.42")  # an editor's lock
-    assert wholefile.names_in(tmp_path, ".toml") == ["a.toml", "b.toml", "d.toml"]
-    assert wholefile.names_in(tmp_path / "none", ".toml") == wholefile.names_in(tmp_path / "readme" / "below", ".toml") == []
+    assert reader.names_in(tmp_path, ".toml") == ["a.toml", "b.toml", "d.toml"]
+    assert reader.names_in(tmp_path / "none", ".toml") == reader.names_in(tmp_path / "readme" / "below", ".toml") == []
     (tmp_path / "link").symlink_to("nowhere")
-    for path, says in (("readme", "it is no folder"), ("link", "it is a link to a folder that is not there"), ("x" * 300, "too long")):
-        with pytest.raises(FileError, match=f"cannot be looked into: .*{says}"):
-            wholefile.names_in(tmp_path / path, ".toml")
-    monkeypatch.setattr(wholefile, "MOST_NAMES", 5)
-    with pytest.raises(FileError, match="holds more than 5 files"):
-        wholefile.names_in(tmp_path, ".toml")
+    for path, message in (
+        ("readme", "it is not a folder"),
+        ("link", "it is a symbolic link to a folder that does not exist"),
+        ("x" * 300, "too long"),
+    ):
+        with pytest.raises(FileError, match=f"cannot be listed: .*{message}"):
+            reader.names_in(tmp_path / path, ".toml")
+    monkeypatch.setattr(reader, "MOST_NAMES", 5)
+    with pytest.raises(FileError, match="has more than 5 files"):
+        reader.names_in(tmp_path, ".toml")
 
 
 DIGITS = "9" * 5000
@@ -178,7 +182,7 @@ TOML = {
 JSON = {
     "digits": f'{{"hidden_size": {DIGITS}}}', "400 digits": f'{{"hidden_size": {"9" * 400}}}', "huge": '{"hidden_size": 1e999}',
     "negative": f'{{"hidden_size": -{DIGITS}}}', "deep": "[" * 100_000, "deep objects": '{"a":' * 100_000, "as a text": f'"{DIGITS}"',
-    "in what nobody asks": f'{{"x": [{DIGITS}]}}',
+    "in an unused key": f'{{"x": [{DIGITS}]}}',
 }  # fmt: skip
 CSV = {
     "digits": f"op_name,num_gpus,message_size,m,n,k,latency\nall_reduce,{DIGITS},{DIGITS},{DIGITS},1,1,1\n",
@@ -186,23 +190,23 @@ CSV = {
     "columns": ",".join(f"c{i}" for i in range(20_000)) + "\n" + "1\n" * 20_000, "JSON": "[" * 100_000,
     "digits in JSON": f'{{"id": {DIGITS}}}\n', "columns in JSON": "".join(f'{{"c{i}": 1}}\n' for i in range(5000)),
 }  # fmt: skip
-HELD = (
+CONTENTS = (
     [(text, ("TOML", "model", "gpu", "cluster", "stack", "field", "against"), name) for name, text in TOML.items()]
     + [(text, ("config.json",), name) for name, text in JSON.items()]
     + [(text, ("products", "collectives", "runs", "predictions"), name) for name, text in CSV.items()]
 )
 CASES = [
     pytest.param(reader, text, id=f"{reader}: {name}")
-    for text, readers, name in HELD
+    for text, readers, name in CONTENTS
     for reader in readers
     if (reader, name) not in {("TOML", "hexadecimal"), ("TOML", "huge"), ("TOML", "nan"), ("TOML", "400 digits"), ("TOML", "as a key"),
-                              ("runs", "digits"), ("runs", "huge"), ("runs", "digits in JSON")}  # texts there, or read and not used
+                              ("runs", "digits"), ("runs", "huge"), ("runs", "digits in JSON")}  # valid, or never used, there
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("reader", "text"), CASES)
 def test_numbers_and_nesting_of_any_length_are_refused(tmp_path: Path, reader: str, text: str) -> None:
-    """Thousands of digits, numbers beyond any float, levels and columns without end: one sentence that is read, within seconds."""
+    """Thousands of digits, numbers beyond float, unbounded levels and columns are refused in a readable sentence within seconds."""
     name, read = READERS[reader]
     (tmp_path / name).write_text(text)
     assert "set_int_max_str_digits" not in refused(read, str(tmp_path / name))
@@ -216,7 +220,7 @@ NUMBER = re.compile(r"(?m)^(\w+) = ([-_\d.e]+)")
 
 @pytest.mark.parametrize("kind", SHIPPED)
 def test_no_number_of_a_preset_is_beyond_a_sentence(tmp_path: Path, kind: str) -> None:
-    """Each number of each kind of preset in turn replaced by one that none is: a sentence that names the file and the key, or its field."""
+    """Each number of each kind of preset, replaced by an impossible one, is refused in a sentence with the file and the key or field."""
     text = (presets.SHIPPED / kind / f"{SHIPPED[kind]}.toml").read_text()
     read = READERS[kind.removesuffix("s")][1]
     path = tmp_path / "x.toml"
@@ -224,14 +228,14 @@ def test_no_number_of_a_preset_is_beyond_a_sentence(tmp_path: Path, kind: str) -
         field = presets.KEYS[kind].get(place[1], presets.GEMM_KEYS.get(place[1], keys.Key(place[1]))).field
         for number in NUMBERS:
             if (place[1], number) == ("published_parameters", "1e300"):
-                continue  # told, and never worked with
+                continue  # shown, never used in a calculation
             path.write_text(text[: place.start(2)] + number + text[place.end(2) :])
-            said = refused(read, str(path))
-            assert said.startswith(f"{path}") and (place[1] in said or field in said)
+            sentence = refused(read, str(path))
+            assert sentence.startswith(f"{path}") and (place[1] in sentence or field in sentence)
 
 
 def test_more_cells_than_are_held_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows times columns are bounded, as every row is given every column, in CSV and in JSON lines alike."""
+    """Rows times columns are bounded in CSV and JSON lines alike, since every row gets every column."""
     monkeypatch.setattr(rowfile, "MOST_CELLS", 20)
     for text in ("a,b,c\n" + "1\n" * 7, "".join(f'{{"c{i}": 1}}\n' for i in range(5))):
         (tmp_path / "rows").write_text(text)
@@ -247,8 +251,8 @@ def test_more_cells_than_are_held_are_refused(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("trick", ["same stamp", "clock set back", "same size"])
-def test_a_file_rewritten_within_one_tick_is_read_anew(tmp_path: Path, trick: str) -> None:
-    """What a preset holds counts, not when it says that it was written: a stamp put back, or of the same tick, hides no edit."""
+def test_a_file_rewritten_within_one_clock_tick_is_read_again(tmp_path: Path, trick: str) -> None:
+    """The content of a preset counts, not its time stamp: an edit under an unchanged or earlier stamp is read."""
     path, model = tmp_path / "mine.toml", (presets.SHIPPED / "models" / "llama-3.1-8b.toml").read_text()
     path.write_text(model)
     stamp = os.stat(path).st_mtime_ns
@@ -258,8 +262,8 @@ def test_a_file_rewritten_within_one_tick_is_read_anew(tmp_path: Path, trick: st
     assert presets.model(path).layers in (31, 8)
 
 
-def test_what_is_kept_of_files_is_bounded(tmp_path: Path) -> None:
-    """However many files are read, the parsed ones kept are a few hundred."""
+def test_the_cache_of_parsed_files_is_bounded(tmp_path: Path) -> None:
+    """At most a few hundred parsed files are cached."""
     for i in range(400):
         (tmp_path / f"{i}.toml").write_text(f"x = {i}")
         assert keys.read_toml(tmp_path / f"{i}.toml") == {"x": i}
