@@ -7,7 +7,7 @@ share a scale-up domain, the rest is reached over the network, each GPU through 
 from __future__ import annotations
 
 from planner.dimensions import Bytes, BytesPerSecond, Count, Number, Seconds, clip, log2, maximum, minimum, where
-from planner.formula.trace import formula
+from planner.formula.trace import formula, term
 from planner.specs.hardware import Cluster
 from planner.specs.job import Job
 
@@ -48,8 +48,8 @@ def _ring(job: Job, members: Count, stride: Count, message: Bytes, pieces: Numbe
     instead, whose depth grows with their logarithm, unless the cluster's own measurement shows it does not.
     """
     cluster, k = job.cluster, job.constants
-    near = inside(cluster, members, stride)
-    nodes = -(-members // near)
+    near = term("near_members", inside(cluster, members, stride))
+    nodes = term("group_nodes", -(-members // near))
     carried = message * (members - 1) / members
     within = where(near > 1, carried / link_rate(job, near), 0.0)
     # as many rings as members on a node, each crossing through another of their NICs
@@ -58,35 +58,41 @@ def _ring(job: Job, members: Count, stride: Count, message: Bytes, pieces: Numbe
     if passes == 2 and not cluster.measured_reduce_bytes_s:
         around = minimum(around, Seconds(k.node_doubling * log2(maximum(nodes, 2))))
     latency = Seconds(where(near > 1, k.link_latency, 0.0)) + where(nodes > 1, k.node_latency + around, 0.0)
-    return where(members > 1, passes * maximum(within, across) + pieces * latency, 0.0)
+    whole = passes * maximum(within, across) + term("pieces", pieces) * term("ring_latency", latency)
+    return where(members > 1, whole, 0.0)
 
 
-@formula("2 · S · (n - 1) / n over the slower link, and latency", "thakur05", "Section 4.4: ring all-reduce")
+RING = "S · (n - 1) / n · max((1 / (η_l · (1 - ½ / n_d) · B_l) if n_d > 1), (1 / (η_n · B_n · n_d) if n_n > 1)) + n_p · t_la if n > 1"
+
+
+@formula(f"2 · {RING}", "thakur05", "Section 4.4: ring all-reduce")
 def all_reduce_seconds(job: Job, members: Count, stride: Count, message: Bytes, pieces: Number = ONE) -> Seconds:
     """All-reduce of a message of so many bytes on every rank; seconds."""
     return _ring(job, members, stride, message, pieces, 2)
 
 
-@formula("S · (n - 1) / n over the slower link, and latency", "thakur05", "Sections 4.1 and 4.3: ring all-gather and reduce-scatter")
+@formula(RING, "thakur05", "Sections 4.1 and 4.3: ring all-gather and reduce-scatter")
 def gather_seconds(job: Job, members: Count, stride: Count, message: Bytes, pieces: Number = ONE) -> Seconds:
     """All-gather into, or reduce-scatter out of, a whole of so many bytes; seconds."""
     return _ring(job, members, stride, message, pieces, 1)
 
 
-@formula("the slower of S_w / B_l within the domain and S_o / B_n beyond, and latency", "thakur05", "Section 4.2: pairwise exchange")
+@formula(
+    "max((S_w / (η_l · (1 - ½ / n_d) · B_l) if n_d > 1), S_o / (η_n · B_n)) + t_la if n > 1", "thakur05", "Section 4.2: pairwise exchange"
+)
 def all_to_all_seconds(job: Job, members: Count, stride: Count, within: Bytes, across: Bytes) -> Seconds:
     """All-to-all of so many bytes that each rank sends inside its scale-up domain, and out of it; seconds."""
     cluster, k = job.cluster, job.constants
-    near = inside(cluster, members, stride)
+    near = term("near_members", inside(cluster, members, stride))
     nodes = -(-members // near)
     near_seconds = where(near > 1, within / link_rate(job, near), 0.0)
     far_seconds = across / BytesPerSecond(k.nic_fraction * cluster.nic_bytes_s)
     far_latency = Seconds(k.node_latency + k.node_doubling * log2(maximum(nodes, 2)))
     latency = Seconds(where(near > 1, k.link_latency, 0.0)) + where(nodes > 1, far_latency, 0.0)
-    return where(members > 1, maximum(near_seconds, far_seconds) + latency, 0.0)
+    return where(members > 1, maximum(near_seconds, far_seconds) + term("ring_latency", latency), 0.0)
 
 
-@formula("S / B_l within the domain, S / B_n beyond, and latency", "narayanan21", "Section 3.2: point-to-point between stages")
+@formula("S / (η_l · B_l if Δ_r < W_d, η_n · B_n otherwise) + t_ls", "narayanan21", "Section 3.2: point-to-point between stages")
 def send_seconds(job: Job, stride: Count, message: Bytes) -> Seconds:
     """One send to the rank `stride` further on; seconds."""
     cluster, k = job.cluster, job.constants

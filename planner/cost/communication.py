@@ -11,7 +11,7 @@ from planner.cost.memory import WEIGHT_BYTES, kept_whole, optimizer_width
 from planner.cost.pipeline_split import in_v, is_head
 from planner.cost.shard import expert_shard_size, padded_vocab
 from planner.dimensions import Count, maximum
-from planner.formula.trace import formula
+from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
@@ -26,29 +26,34 @@ def tp_message(job: Job, tokens: Any) -> Any:
     return 2.0 * tokens * job.model.hidden
 
 
-@formula("2 · t_ar, or 4 · t_ag under sequence parallelism", "korthikanti22", "Section 4.2.2")
+@formula("n_h · (2 · t_ag if SP, t_ar otherwise)", "korthikanti22", "Section 4.2.2")
 def tp_forward(job: Job, plan: Plan, tp_message: Any) -> Any:
     """Tensor-parallel traffic of a layer's forward pass; the backward pass takes as long; seconds."""
     stride = Count(1)
     together = all_reduce_seconds(job, plan.tp, stride, tp_message)
     apart = gather_seconds(job, plan.tp, stride, tp_message) * 2.0
-    halves = 1.0 if job.model.parallel_block or not job.model.ffn else 2.0  # routed experts alone have none of their own
+    # routed experts alone have none of their own
+    halves = term("reduced_halves", 1.0 if job.model.parallel_block or not job.model.ffn else 2.0)
     return halves * np.where(plan.sequence_parallel > 0, apart, together)
 
 
-@formula("x_t · t_t · (2 · ℓ_i + 0.5 with embedding + 0.5 with head)", "korthikanti22", "Section 4.2.2; exposed share: the stack's")
+@formula("x_t · t_t · (2 · ℓ_i + (½ if i = 0) + (½ if head))", "korthikanti22", "Section 4.2.2; exposed share: the stack's")
 def stage_tp(job: Job, plan: Plan, stage: Any, stage_layers: Any, tp_forward: Any) -> Any:
     """Exposed tensor-parallel traffic of one micro-batch on a stage; seconds."""
     edges = ((stage == 0) * 0.5) + (is_head(plan, stage) * 0.5)  # embedding: an all-reduce; head: its input's and the loss's
     return job.stack.tp_exposed * tp_forward * (2 * stage_layers + edges)
 
 
-@formula("t_ag of 2 · k · (e_k + e_v) / t · T · c", "ring23", "Section 3: blocks of keys and values around the ring")
+def cp_message(job: Job, plan: Plan, tokens: Any) -> Any:
+    """Keys and values of a layer on all ranks of a context-parallel group; bytes."""
+    widths = job.model.key_dim + job.model.value_dim
+    return 2.0 * -(-job.model.kv_heads // plan.tp) * widths * tokens * plan.cp
+
+
+@formula("t_ag", "ring23", "Section 3: blocks of keys and values, 2 bytes each, around the ring")
 def cp_forward(job: Job, plan: Plan, tokens: Any) -> Any:
     """Context-parallel traffic of a layer's forward pass: keys and values once around the group; seconds."""
-    widths = job.model.key_dim + job.model.value_dim
-    whole = 2.0 * -(-job.model.kv_heads // plan.tp) * widths * tokens * plan.cp
-    return gather_seconds(job, plan.cp, plan.tp, whole)
+    return gather_seconds(job, plan.cp, plan.tp, cp_message(job, plan, tokens))
 
 
 @formula("max(t_c - t_a, x_c · t_c) + max(2 · t_c - t_d, x_c · 2 · t_c)", "ring23", "Section 3: hidden while attention takes longer")
@@ -77,7 +82,7 @@ def repeat_layer(job: Job, layer_forward: Any, repeat_host: Any, tp_forward: Any
     return layer_forward + repeat_host + job.stack.tp_exposed * tp_forward + cp_repeat
 
 
-@formula("2 · t_s · (x_p · m · v + p - 1)", "narayanan21", "Section 2.2.2: v times the sends when interleaved")
+@formula("2 · t_s · (x_p · m · v + p - 1) if p > 1", "narayanan21", "Section 2.2.2: v times the sends when interleaved")
 def pp_seconds(job: Job, plan: Plan, tokens: Any, micro_batches: Any) -> Any:
     """Exposed sends between pipeline stages in a step, forward and backward; seconds."""
     message = 2.0 * tokens * job.model.hidden / np.where(plan.sequence_parallel > 0, plan.tp, 1)
@@ -122,27 +127,27 @@ def _parts(plan: Plan, heaviest_weights: Any, heaviest_experts: Any) -> list[tup
 def _replicas(job: Job, group: Group, weights: Any) -> Any:
     """All-reduce of the sharded gradients between the replicas of HSDP (or of a partly sharded optimizer)."""
     message = float(job.stack.gradient_reduce_bytes) * weights / group.shard
-    return all_reduce_seconds(job, group.replicas, group.stride * group.shard, message)
+    return term("replica_reduce", all_reduce_seconds(job, group.replicas, group.stride * group.shard, message))
 
 
 def _synced(job: Job, plan: Plan) -> Any:
     """Whether sharded gradients and weights are sent once a step."""
-    return (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan))
+    return term("synced_once", (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan)))
 
 
-@formula("t_ar of g_r · P_m and P_mx; under ZeRO-1 t_ag of g_r · P_m and P_mx", "zero20", "Section 7.2")
+@formula("t_et + (Σ t_rw if ZeRO = 0, Σ(t_rs + t_rr) if once)", "zero20", "Section 7.2")
 def reduce_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
     """Gradient traffic once a step, ZeRO 0 and 1 (and whatever a pipeline syncs once); seconds."""
-    total = _tied(job, plan)
+    total = term("tied_sum", _tied(job, plan))
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
         gradients, sent = float(job.stack.gradient_reduce_bytes) * weights, buckets(job, plan, weights)
-        whole = all_reduce_seconds(job, group.whole, group.stride, gradients, sent)
-        scatter = gather_seconds(job, group.shard, group.stride, gradients, sent) + _replicas(job, group, weights)
+        whole = term("whole_reduce", all_reduce_seconds(job, group.whole, group.stride, gradients, sent))
+        scatter = term("reduce_scatter", gather_seconds(job, group.shard, group.stride, gradients, sent)) + _replicas(job, group, weights)
         total = total + np.select([plan.zero == 0, _synced(job, plan)], [whole, scatter], 0.0)
     return total
 
 
-@formula("t_ag of 2 · P_m, and of 2 · P_mx, under ZeRO-1 and ZeRO-2", "zero20", "Section 7.2")
+@formula("Σ t_ag if once, Σ t_ag if ZeRO = 2 and not fp32", "zero20", "Section 7.2")
 def gather_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
     """Weights gathered once a step, after the optimizer has updated each rank's share; seconds."""
     total: Any = 0.0
@@ -162,7 +167,7 @@ def _tied(job: Job, plan: Plan) -> Any:
 
 
 @formula(
-    "t_ag of g_r · P_m (and P_mx) under ZeRO-2 and ZeRO-3, and of 2 · P_m wherever weights are gathered",
+    "Σ(t_rs + t_rr + (2 if ZeRO ≥ 3, 1 if fp32) · t_gw) if ZeRO ≥ 2 and not whole",
     "zero20",
     "Section 7.2; fsdp23 Section 3.3",
 )
@@ -175,13 +180,14 @@ def reduce_each(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: A
     times = np.where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
     total: Any = 0.0
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
-        scatter = gather_seconds(job, group.shard, group.stride, float(job.stack.gradient_reduce_bytes) * weights, units)
-        gather = gather_seconds(job, group.shard, group.stride, WEIGHT_BYTES * weights, units)
+        gradients = float(job.stack.gradient_reduce_bytes) * weights
+        scatter = term("reduce_scatter", gather_seconds(job, group.shard, group.stride, gradients, units))
+        gather = term("weight_gather", gather_seconds(job, group.shard, group.stride, WEIGHT_BYTES * weights, units))
         total = total + scatter + _replicas(job, group, weights) + times * gather
     return np.where((plan.zero >= 2) & ~kept_whole(job, plan), total, 0.0)
 
 
-@formula("min(p, m) interleaved, else 1", "narayanan21", "Section 2.2.2: chunks take turns in rounds of p micro-batches")
+@formula("min(p, m) if v > 1, 1 otherwise", "narayanan21", "Section 2.2.2: chunks take turns in rounds of p micro-batches")
 def last_round(plan: Plan, micro_batches: Any) -> Any:
     """Micro-batches that may hide what is sent once a step: the last (or first); interleaved, a round of them, chunk by chunk."""
     return np.where(plan.vpp > 1, np.minimum(plan.pp, micro_batches), 1.0)
@@ -194,7 +200,9 @@ def hidden_once(job: Job, reduce_once: Any, gather_once: Any, last_round: Any, s
     return np.minimum(job.stack.dp_overlap * reduce_once, room * (2 / 3)) + np.minimum(job.stack.gather_overlap * gather_once, room / 3)
 
 
-@formula("t_1 + t_3 - t_h1 + m · t_2 - min(ω · m · t_2, t_y - t_h1)", "fsdp23", "Section 3.3: overlap, bounded by the compute there is")
+@formula(
+    "t_1 + t_3 - t_h1 + m · t_2 - min(ω · m · t_2, max(t_y - t_h1, 0))", "fsdp23", "Section 3.3: overlap, bounded by the compute there is"
+)
 def dp_seconds(
     job: Job, reduce_once: Any, gather_once: Any, hidden_once: Any, reduce_each: Any, micro_batches: Any, steady_seconds: Any
 ) -> Any:
@@ -204,11 +212,15 @@ def dp_seconds(
     return reduce_once + gather_once - hidden_once + every - np.minimum(job.stack.dp_overlap * every, left)
 
 
-@formula("bytes of states read and written / (η_h · B_h); offloaded, over PCIe at the pace of the host", "offload21", "Section 4")
+@formula(
+    "(g + 2) · P_u / B_p + P_u · min(W_n, W) / (4 · 10^9) if offload, (g + 2 · (g_m + n_u · u) + 2) · P_u / (η_h · B_h) otherwise",
+    "offload21",
+    "Section 4",
+)
 def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
     """The optimizer's step on one rank; seconds."""
     shares = [w / np.where(plan.zero >= 1, group.shard, 1) for group, w in _parts(plan, heaviest_weights, heaviest_experts)]
-    owned: Any = sum(shares)
+    owned: Any = term("owned_weights", sum(shares))
     if job.offload_optimizer:
         sent = (job.gradient_bytes + WEIGHT_BYTES) * owned / job.cluster.gpu.pcie_bytes_s
         return sent + owned * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S
@@ -216,7 +228,7 @@ def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, heaviest_expe
     return moved / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
 
 
-@formula("O_s · GPUs per node, if offloaded", "offload21", "Section 4")
+@formula("O_s · min(W_n, W) if offload", "offload21", "Section 4")
 def host_bytes(job: Job, optimizer_bytes: Any) -> Any:
     """Host memory that offloaded states take on one node; bytes."""
     ranks = min(job.cluster.gpus_per_node, job.cluster.gpus)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from planner.cost.shard import padded_vocab
-from planner.formula.trace import formula
+from planner.formula.trace import formula, term
 from planner.specs.hardware import Gpu
 from planner.specs.job import Job
 from planner.specs.model import Model
@@ -27,7 +27,7 @@ def narrow_gain(gpu: Gpu, precision: str) -> float:
 def product_rate(gpu: Gpu, precision: str, gained: float = 1.0) -> float:
     """Rate that large products near in training, with so much of what narrow numbers gain: never above their units' peak; FLOP/s."""
     rate = gpu.gemm.training * gpu.gemm.flops_s * (1.0 + gained * (narrow_gain(gpu, precision) - 1.0))
-    return min(rate, gpu.units(precision))
+    return term("product_rate", min(rate, gpu.units(precision)))
 
 
 def pace(job: Job) -> float:
@@ -35,14 +35,14 @@ def pace(job: Job) -> float:
     peak of their units or the memory's bandwidth; ratio.
     """
     if job.cluster.pace >= 1.0:
-        return job.cluster.pace
+        return term("pace", job.cluster.pace)
     gpu = job.cluster.gpu
     nearest = max(product_rate(gpu, precision) / gpu.units(precision) for precision in ("bf16", job.precision))
-    return max(job.cluster.pace, nearest, job.constants.hbm_fraction)
+    return term("pace", max(job.cluster.pace, nearest, job.constants.hbm_fraction))
 
 
 @formula(
-    "t_0 + ([2 · (x + dx) · (y + dy) · (z + dz) / (ρ · R_g)]⁴ + [2 · (x · y + y · z + x · z) / B_g]⁴)^¼",
+    "t_0 + ([2 · (x + x_0) · (y + y_0) · (z + z_0) / R_x]⁴ + [2 · (x · y + y · z + x · z) / B_g]⁴)^¼",
     "calib",
     "form and constants: the GPU's file",
 )
@@ -97,13 +97,13 @@ def linear_parts(job: Job, plan: Plan, tokens: Any) -> dict[str, Any]:
     return {part: sum(gemm_seconds(gpu, job.precision, *shape) for shape in given) for part, given in shapes.items()}
 
 
-@formula("sum of t_g over qkv, projection and MLP", "korthikanti22", "Appendix A: the products of a layer")
+@formula("Σ t_g", "korthikanti22", "Appendix A: the products of a layer")
 def linear_forward(job: Job, plan: Plan, tokens: Any) -> Any:
     """A layer's matrix products, forward; seconds."""
     return sum(linear_parts(job, plan, tokens).values())
 
 
-@formula("sum of t_g for the gradients of inputs and of weights", "math101", "backward: two products for each forward one")
+@formula("Σ t_g", "math101", "backward: two products for each forward one")
 def linear_backward(job: Job, plan: Plan, tokens: Any) -> Any:
     """A layer's matrix products, backward: dX = dY W^T and dW = X^T dY; seconds."""
     gpu = job.cluster.gpu
@@ -111,7 +111,7 @@ def linear_backward(job: Job, plan: Plan, tokens: Any) -> Any:
     return sum(gemm_seconds(gpu, job.precision, m, k, n) for m, n, k in shapes) + weight_products(job, plan, tokens)
 
 
-@formula("κ_c · sum of t_g for the gradients of weights", "zerobubble23", "Section 2: the backward pass split in two")
+@formula("κ_c · Σ t_g", "zerobubble23", "Section 2: the backward pass split in two")
 def weight_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
     """Of a layer's backward pass the gradients of weights, which zero-bubble schedules put off; seconds."""
     return pace(job) * weight_products(job, plan, tokens) + 0.0 * tokens
@@ -135,11 +135,12 @@ def attended(model: Model, sequence: int) -> float:
     return everything * share + window * (1 - share)
 
 
-@formula("2 · T · (s / 2) · a · (e_k + e_v) / t, fewer keys under sliding windows", "flash23", "Section 4, causal FLOPs halved")
+@formula("2 · T · s_a · a · (e_k + e_v) / t", "flash23", "Section 4, causal FLOPs halved")
 def attention_flops(job: Job, plan: Plan, tokens: Any) -> Any:
     """FLOPs of scores and values, forward, causal half alone; FLOP."""
     model = job.model
-    return 2.0 * tokens * attended(model, job.sequence) * model.heads * (model.key_dim + model.value_dim) / plan.tp
+    keys = term("attended_keys", attended(model, job.sequence))
+    return 2.0 * tokens * keys * model.heads * (model.key_dim + model.value_dim) / plan.tp
 
 
 def unfused_attention(job: Job, plan: Plan, tokens: Any, backward: bool) -> Any:
@@ -151,25 +152,30 @@ def unfused_attention(job: Job, plan: Plan, tokens: Any, backward: bool) -> Any:
     # bytes a score: softmax read and write (backward two reads, one write), dropout likewise with its mask
     softmax, dropout = (6, 5) if backward else (4, 5)
     kernels = softmax + (dropout if model.dropout else 0) + (8 if job.attention == "unfused" else 0)  # scale and mask apart
-    moved = kernels * job.stack.softmax_traffic
+    moved = term("score_bytes", kernels * job.stack.softmax_traffic)
     return products * (2 if backward else 1) + rows * s * moved / (job.constants.hbm_fraction * gpu.hbm_bytes_s)
 
 
-@formula("F_a / (φ · ρ · R_g) with flash kernels; products and softmax by bytes otherwise", "flash23", "rate: the GPU's file")
+@formula(
+    "t_0 + ξ · F_a / min(φ · ρ · R_g, R) if flash, Σ t_g + T · a / t · s · b_a / (η_h · B_h) otherwise",
+    "flash23",
+    "rate: the GPU's file",
+)
 def attention_forward(job: Job, plan: Plan, tokens: Any, attention_flops: Any) -> Any:
     """A layer's attention, forward; seconds."""
-    if not job.attention.startswith("flash"):
+    if not term("flash_attention", job.attention.startswith("flash")):
         return unfused_attention(job, plan, tokens, backward=False)
     gpu = job.cluster.gpu
-    slower = job.constants.flash_1_slower if job.attention == "flash-1" else 1.0
-    fraction = gpu.flash3_fraction if job.attention == "flash-3" and gpu.flash3_fraction else gpu.flash_fraction
+    slower = term("flash_slower", job.constants.flash_1_slower if job.attention == "flash-1" else 1.0)
+    newest = job.attention == "flash-3" and gpu.flash3_fraction
+    fraction = term("flash_fraction", gpu.flash3_fraction if newest else gpu.flash_fraction)
     return gpu.gemm.overhead_s + slower * attention_flops / min(fraction * gpu.gemm.training * gpu.gemm.flops_s, gpu.flops_bf16)
 
 
-@formula("2.5 · t_a with flash kernels; twice the products otherwise", "flash23", "Section 3.1")
+@formula("ξ_b · t_a if flash, 2 · Σ t_g + T · a / t · s · b_a / (η_h · B_h) otherwise", "flash23", "Section 3.1")
 def attention_backward(job: Job, plan: Plan, tokens: Any, attention_forward: Any) -> Any:
     """A layer's attention, backward; seconds."""
-    if not job.attention.startswith("flash"):
+    if not term("flash_attention", job.attention.startswith("flash")):
         return unfused_attention(job, plan, tokens, backward=True)
     return job.constants.flash_backward * attention_forward
 
@@ -188,10 +194,11 @@ def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Any:
     widths = {(True, False): 6, (True, True): 10, (False, False): 4, (False, True): 6}[model.gated, backward]
     activation = widths * model.ffn / plan.tp
     cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)  # inputs of products into 8 bits
-    return job.stack.norm_traffic * norms + job.stack.elementwise * (residuals + positions + activation + cast)
+    others = residuals + positions + activation + cast
+    return job.stack.norm_traffic * term("norm_bytes", norms) + job.stack.elementwise * term("other_bytes", others)
 
 
-@formula("T · (norms · ε_n + the rest · ε) / (η_h · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
+@formula("T · (ε_n · b_n + ε · b_e) / (η_h · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
 def elementwise_forward(job: Job, plan: Plan, tokens: Any) -> Any:
     """A layer's element-wise work, forward; seconds."""
     moved = tokens * elementwise_bytes(job, plan, backward=False)
@@ -204,7 +211,9 @@ def trained_bytes(job: Job) -> float:
 
 
 @formula(
-    "(T · (norms · ε_n + the rest · ε) + 2 · g · P_l) / (η_h · B_h)", "tmplan", "as forward, and weight gradients added into the kept ones"
+    "(T · (ε_n · b_n + ε · b_e) + (2 · g · P_l if not frozen)) / (η_h · B_h)",
+    "tmplan",
+    "as forward, and weight gradients added into the kept ones",
 )
 def elementwise_backward(job: Job, plan: Plan, tokens: Any, layer_weights: Any) -> Any:
     """A layer's element-wise work, backward, with the accumulation of weight gradients; seconds."""
@@ -224,24 +233,24 @@ def layer_backward(job: Job, linear_backward: Any, attention_backward: Any, elem
     return pace(job) * (linear_backward + attention_backward + elementwise_backward)
 
 
-@formula("parts of the forward pass repeated under selective recompute", "korthikanti22", "Section 5")
+@formula("κ_c · Σ(s_r · t_pf)", "korthikanti22", "Section 5")
 def selective_repeat(job: Job, plan: Plan, tokens: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
     """Forward work that selective recompute repeats in one layer; seconds."""
     repeat = job.stack.selective.repeat
-    total: Any = repeat.get("attention", 0.0) * attention_forward + repeat.get("elementwise", 0.0) * elementwise_forward
-    for part, seconds in linear_parts(job, plan, tokens).items():
-        if repeat.get(part):
-            total = total + repeat[part] * seconds
+    parts = {"attention": attention_forward, "elementwise": elementwise_forward, **linear_parts(job, plan, tokens)}
+    total: Any = 0.0
+    for part, seconds in parts.items():
+        total = total + term("repeated_share", repeat.get(part, 0.0)) * term("part_seconds", seconds)
     return pace(job) * total
 
 
-@formula("t_r under selective recompute, else 0", "korthikanti22", "Section 5")
+@formula("t_r if recompute = 1", "korthikanti22", "Section 5")
 def selective_seconds(plan: Plan, selective_repeat: Any) -> Any:
     """What this plan's recomputation repeats in a layer it does not recompute whole; seconds."""
     return np.where(plan.recompute == 1, selective_repeat, 0.0)
 
 
-@formula("κ_h · (H_l + H_t under tensor parallelism)", "tmplan", "kernels by count: the stack's")
+@formula("κ_h · (H_l + (H_t if t > 1))", "tmplan", "kernels by count: the stack's")
 def host_layer(job: Job, plan: Plan) -> Any:
     """Time the host needs to launch one layer's forward pass; seconds."""
     return job.cluster.host_pace * (job.stack.host_layer_s + np.where(plan.tp > 1, job.stack.host_tp_s, 0.0))
@@ -254,20 +263,22 @@ def longer(job: Job, host: Any, busy: Any) -> Any:
     return busy * ((1.0 + share**power) ** (1.0 / power) - 1.0)
 
 
-@formula("(h_f^η_p + t_bf^η_p)^(1/η_p) - t_bf, and with 1.5 · h_f and t_bb", "tmplan", "launches overlap kernel by kernel")
+@formula(
+    "(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf + ([η_b · h_f]^η_p + t_bb^η_p)^(1 / η_p) - t_bb", "tmplan", "launches overlap kernel by kernel"
+)
 def layer_host(job: Job, host_layer: Any, busy_forward: Any, busy_backward: Any) -> Any:
     """Time the device waits for the host in one layer, forward and backward; seconds."""
     backward = job.constants.host_backward * host_layer
     return longer(job, host_layer, busy_forward) + longer(job, backward, busy_backward)
 
 
-@formula("(h_f^η_p + t_bf^η_p)^(1/η_p) - t_bf", "tmplan", "launches overlap kernel by kernel")
+@formula("(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf", "tmplan", "launches overlap kernel by kernel")
 def repeat_host(job: Job, host_layer: Any, busy_forward: Any) -> Any:
     """Time the device waits for the host while a layer's forward pass is repeated; seconds."""
     return longer(job, host_layer, busy_forward)
 
 
-@formula("3 · t_g + 2 · λ · T · (V / t) / (η_h · B_h)", "korthikanti22", "Appendix A: logits layer")
+@formula("κ_c · Σ t_g + 2 · λ · T · V_p / t / (η_h · B_h)", "korthikanti22", "Appendix A: logits layer")
 def head_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
     """Head and loss of one micro-batch, forward and backward; seconds."""
     gpu, hidden = job.cluster.gpu, float(job.model.hidden)
@@ -280,7 +291,7 @@ def head_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
     return pace(job) * products + 2.0 * job.stack.logits_bytes * tokens * entries / (job.constants.hbm_fraction * gpu.hbm_bytes_s)
 
 
-@formula("(12 · T · h) / (η_h · B_h)", "tmplan", "lookup, its gradient added in fp32, by bytes")
+@formula("12 · T · h / (η_h · B_h)", "tmplan", "lookup, its gradient added in fp32, by bytes")
 def embedding_seconds(job: Job, tokens: Any) -> Any:
     """Embedding of one micro-batch, forward and backward; seconds."""
     return 12.0 * tokens * job.model.hidden / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)

@@ -12,7 +12,7 @@ import numpy as np
 
 from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
-from planner.formula.trace import formula
+from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.lora import adapted
 from planner.specs.plan import Plan
@@ -24,7 +24,7 @@ WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training keeps its weights in bf16 and c
 
 def optimizer_width(job: Job) -> float:
     """Bytes a parameter of the master copy and the optimizer's states: AdamW 4+4+4, 8-bit 4+1+1, SGD with momentum 4+4."""
-    return job.stack.master_bytes + STATES[job.optimizer] * job.state_bytes
+    return job.stack.master_bytes + term("optimizer_states", STATES[job.optimizer]) * job.state_bytes
 
 
 def workspaces(job: Job) -> float:
@@ -35,17 +35,17 @@ def workspaces(job: Job) -> float:
 
 def kept_whole(job: Job, plan: Plan) -> Any:
     """Whether gathered weights and unreduced gradients stay whole between micro-batches, as FSDP2 has it in a pipeline."""
-    return (plan.pp > 1) & job.stack.pipeline_syncs_once
+    return term("kept_whole", (plan.pp > 1) & job.stack.pipeline_syncs_once)
 
 
-@formula("2 · P_i, divided by Z under ZeRO-3", "zero20", "Section 5, Figure 1")
+@formula("2 · P_i if ZeRO < 3 or whole, 0 if fp32, 2 · P_i / Z otherwise", "zero20", "Section 5, Figure 1")
 def parameter_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
     """Weights a rank keeps in 16 bits; bytes."""
     sharded = 0.0 if job.stack.master_is_parameter else 1.0 / shard_size
     return WEIGHT_BYTES * stage_weights * np.where((plan.zero >= 3) & ~kept_whole(job, plan), sharded, 1.0)
 
 
-@formula("g · P_i, divided by Z under ZeRO-2 and ZeRO-3; and g_b · P_i if D > 1", "zero20", "Section 5, Figure 1")
+@formula("P_i · (g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) + (g_b if D > 1))", "zero20", "Section 5, Figure 1")
 def gradient_memory(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -> Any:
     """Gradients a rank keeps, and buckets of 16-bit gradients beside them where the stack has those; bytes."""
     kept = job.gradient_bytes / np.where((plan.zero >= 2) & ~kept_whole(job, plan), shard_size, 1)
@@ -53,7 +53,7 @@ def gradient_memory(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -
 
 
 @formula(
-    "(g_m + u · states) · P_i, divided by Z from ZeRO-1 up",
+    "(g_m + n_u · u) · P_i / (Z if ZeRO ≥ 1, 1 otherwise)",
     "math101",
     "Optimizer States; zero20 Figure 1",
 )
@@ -62,7 +62,12 @@ def optimizer_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -
     return optimizer_width(job) * stage_weights / np.where(plan.zero >= 1, shard_size, 1)
 
 
-@formula("2 · max(2 · P_l, P_e, P_h) + g_r · max(P_l, P_e, P_h) under ZeRO-3", "fsdp23", "Section 3.3: two units are gathered at a time")
+@formula(
+    "2 · max(2 · P_l, (P_e if i = 0), (P_h if head)) + g_r · max(P_l, (P_e if i = 0), (P_h if head))"
+    " if ZeRO ≥ 3 and D_s · c > 1 and not whole",
+    "fsdp23",
+    "Section 3.3: two units are gathered at a time",
+)
 def gathered_bytes(job: Job, plan: Plan, stage: Any, layer_weights: Any, embedding_weights: Any, head_weights: Any) -> Any:
     """Weights gathered whole and gradients not yet scattered, while a fully sharded stage runs; bytes."""
     edge = np.maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
@@ -115,26 +120,27 @@ def trained_inputs(job: Job) -> tuple[int, int]:
     return (1, 0) if job.frozen and job.lora_targets != "all" else (apart, 1)
 
 
-@formula("T · (norms + inputs + qkv + scores + attention + masks + MLP), bytes per token", "korthikanti22", "Equations 2 and 4")
+@formula("T · Σ a_k", "korthikanti22", "Equations 2 and 4")
 def layer_activations(job: Job, plan: Plan, tokens: Any) -> Any:
     """Activations one layer keeps for one micro-batch when nothing is recomputed; bytes."""
-    return tokens * sum(activation_terms(job, plan).values())
+    return tokens * sum(term("activation_term", v) for v in activation_terms(job, plan).values())
 
 
-@formula("T · bytes per token kept under selective recompute", "korthikanti22", "Section 5, Equation 6; the stack says which")
+@formula("T · Σ(s_k · a_k)", "korthikanti22", "Section 5, Equation 6; the stack says which")
 def selective_activations(job: Job, plan: Plan, tokens: Any) -> Any:
     """Activations one layer keeps for one micro-batch under selective recompute; bytes."""
     keep = job.stack.selective.keep
-    return tokens * sum(v * keep.get(k, 1.0) for k, v in activation_terms(job, plan).items())
+    terms = activation_terms(job, plan).items()
+    return tokens * sum(term("activation_term", v) * term("kept_share", keep.get(k, 1.0)) for k, v in terms)
 
 
-@formula("2 · T · h, divided by t under sequence parallelism", "korthikanti22", "Section 4.2, full recomputation: 2 s b h a layer")
+@formula("2 · T · h / (t if SP, 1 otherwise)", "korthikanti22", "Section 4.2, full recomputation: 2 s b h a layer")
 def checkpoint_bytes(job: Job, plan: Plan, tokens: Any) -> Any:
     """What a wholly recomputed layer keeps: its input; bytes."""
     return 2.0 * tokens * job.model.hidden / np.where(plan.sequence_parallel > 0, plan.tp, 1)
 
 
-@formula("max(n_i - 2, 0) · 2 · κ_t · T · h under sequence parallelism", "tmplan", "seen in nanotron's runs")
+@formula("(max(n_i - 2, 0) if warm_up, 1 if p = 1) · 2 · κ_t · T · h if SP and t > 1", "tmplan", "seen in nanotron's runs")
 def gathered_inputs(job: Job, plan: Plan, tokens: Any, in_flight: Any) -> Any:
     """Gathered inputs of a layer's column-parallel products that wait for the communication stream; bytes.
 
@@ -148,9 +154,9 @@ def gathered_inputs(job: Job, plan: Plan, tokens: Any, in_flight: Any) -> Any:
 
 
 @formula("(ℓ_i - r_i) · A_k + r_i · A_c", "korthikanti22", "Section 4.2.3 and Equation 5")
-def held_bytes(layers: Any, recomputed: Any, kept_activations: Any, checkpoint_bytes: Any) -> Any:
+def held_bytes(stage_layers: Any, recomputed_layers: Any, kept_activations: Any, checkpoint_bytes: Any) -> Any:
     """Activations that the layers of one kind on a rank keep of one micro-batch; bytes."""
-    return layers * kept_activations + recomputed * (checkpoint_bytes - kept_activations)
+    return stage_layers * kept_activations + recomputed_layers * (checkpoint_bytes - kept_activations)
 
 
 @formula("κ · n_i · (A_h + A_m) + (ℓ_i - r_i) · A_g", "korthikanti22", "Section 4.2.3 and Equation 5")
@@ -162,26 +168,26 @@ def activation_bytes(
     return job.stack.activation_overhead * in_flight * (held_bytes + embedding_masks) + gathered
 
 
-@formula("A_c / 2 if i = 0, with dropout", "korthikanti22", "Section 4.2.3: the dropout behind the embedding")
+@formula("A_c / 2 if i = 0 and dropout", "korthikanti22", "Section 4.2.3: the dropout behind the embedding")
 def embedding_masks(job: Job, stage: Any, checkpoint_bytes: Any) -> Any:
     """Dropout masks behind the embedding, a byte each, on the first stage; bytes a micro-batch."""
-    return (stage == 0) * checkpoint_bytes * 0.5 if job.model.dropout else 0.0
+    return (stage == 0) * checkpoint_bytes * 0.5 if term("dropped_out", job.model.dropout) else 0.0
 
 
-@formula("A, or A_s under selective recompute", "korthikanti22", "Section 5")
+@formula("A_s if recompute = 1, A otherwise", "korthikanti22", "Section 5")
 def kept_activations(plan: Plan, layer_activations: Any, selective_activations: Any) -> Any:
     """Activations of a layer that is not wholly recomputed; bytes a micro-batch."""
     return np.where(plan.recompute == 1, selective_activations, layer_activations)
 
 
-@formula("2 · T · (matrices · f / t + 2 · h)", "korthikanti22", "Section 5: the peak while a layer is at hand")
+@formula("2 · T · ((3 if gated, 2 otherwise) · f / t + 2 · h)", "korthikanti22", "Section 5: the peak while a layer is at hand")
 def layer_gradients(job: Job, plan: Plan, tokens: Any) -> Any:
     """Gradients of the MLP and of two hidden states of the layer at hand; bytes."""
     model = job.model
     return 2.0 * tokens * ((3 if model.gated else 2) * model.ffn / plan.tp + 2 * model.hidden)
 
 
-@formula("W_g + what is recomputed: A, or A - A_s under selective recompute", "korthikanti22", "Section 5")
+@formula("W_g + (A if recompute ≥ 2, A - A_s if recompute = 1)", "korthikanti22", "Section 5")
 def layer_working(plan: Plan, layer_gradients: Any, layer_activations: Any, selective_activations: Any) -> Any:
     """What the layer at hand needs beside what is kept: gradients, and its recomputed activations; bytes."""
     again = np.where(plan.recompute >= 2, layer_activations, np.where(plan.recompute == 1, layer_activations - selective_activations, 0.0))
@@ -189,7 +195,9 @@ def layer_working(plan: Plan, layer_gradients: Any, layer_activations: Any, sele
 
 
 @formula(
-    "λ · T · V / t at the head; λ · T · V if gathered over t", "korthikanti22", "Section 4.2.3, output layer: logits and the loss in fp32"
+    "(1 + L_m) · λ · T · V_p / (1 if gathered, t otherwise) if head",
+    "korthikanti22",
+    "Section 4.2.3, output layer: logits and the loss in fp32",
 )
 def logits_memory(job: Job, plan: Plan, stage: Any, tokens: Any) -> Any:
     """Logits, their gradient and the loss's fp32 copies on the last stage, for every prediction ahead; bytes."""
@@ -208,7 +216,7 @@ def working_bytes(layer_working: Any, logits_memory: Any) -> Any:
     return np.maximum(layer_working - logits_memory, 0.0)
 
 
-@formula("4 · T · h under tensor parallelism", "korthikanti22", "Section 4.2.2: gathered input and its gradient")
+@formula("4 · T · h if t > 1", "korthikanti22", "Section 4.2.2: gathered input and its gradient")
 def buffer_bytes(job: Job, plan: Plan, tokens: Any) -> Any:
     """Buffers that tensor-parallel collectives gather into; bytes."""
     return np.where(plan.tp > 1, 4.0 * tokens * job.model.hidden, 0.0)
@@ -228,7 +236,7 @@ def static_bytes(
     return parameter_bytes + gradient_memory + resident_optimizer + gathered_bytes + workspace_bytes + expert_states
 
 
-@formula("O_s, or 0 if offloaded", "offload21", "Section 4")
+@formula("0 if offload, O_s otherwise", "offload21", "Section 4")
 def resident_optimizer(job: Job, optimizer_bytes: Any) -> Any:
     """Optimizer states on the device; bytes."""
     return optimizer_bytes * (0.0 if job.offload_optimizer else 1.0)

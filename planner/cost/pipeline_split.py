@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from planner.formula.trace import formula
+from planner.formula.trace import formula, term
 from planner.specs.job import SCHEDULES, Job
 from planner.specs.plan import Plan
 
@@ -61,21 +61,24 @@ def in_v(plan: Plan) -> Any:
 def is_head(plan: Plan, stage: Any) -> Any:
     """Whether a pipeline rank holds the head: the last, or the first where stages run back up."""
     last = np.asarray(plan.pp) - 1
-    return stage == (np.where(in_v(plan), 0, last) if np.any(plan.schedule) else last)
+    return term("holds_head", stage == (np.where(in_v(plan), 0, last) if np.any(plan.schedule) else last))
 
 
 @formula(
-    "v · L / (p · v), less what embedding and head displace", "megatron", "megatron/core/transformer/transformer_config.py, pipeline split"
+    "ℓ_f if even, v · ⌊(L + e_s + o_s) / (p · v)⌋ + x_s - (e_s if i = 0) - (o_s if head) otherwise",
+    "megatron",
+    "megatron/core/transformer/transformer_config.py, pipeline split",
 )
 def stage_layers(job: Job, plan: Plan, stage: Any) -> Any:
     """Transformer layers on a pipeline rank, its virtual stages together; count, shape of stage x plan."""
-    if job.stack.uneven_stages == "flops":
-        return layers_before(job, plan, stage + 1) - layers_before(job, plan, stage)
+    if term("split_by_flops", job.stack.uneven_stages == "flops"):
+        return term("flops_layers", layers_before(job, plan, stage + 1) - layers_before(job, plan, stage))
     base, extra, (embedding, head) = split_slots(job, plan)
+    embedding, head = term("embedding_slots", embedding), term("head_slots", head)
     more = np.maximum(0, -(-(extra - stage) // plan.pp))
     if np.any(plan.schedule):
         more = np.where(in_v(plan), (stage < extra) * 1 + (2 * plan.pp - 1 - stage < extra), more)
-    return plan.vpp * base + more - embedding * (stage == 0) - head * is_head(plan, stage)
+    return plan.vpp * base + term("extra_layers", more) - embedding * (stage == 0) - head * is_head(plan, stage)
 
 
 def virtual_layers(job: Job, plan: Plan) -> Any:
@@ -112,10 +115,11 @@ def dense_on(job: Job, plan: Plan, stage: Any) -> Any:
     return found
 
 
-@formula("(ℓ_i - L_d) / L_e with the first of these, and L_m at the head", "deepseek24", "Section 2.1: the first layers are dense")
+@formula("(ℓ_i - ℓ_0) · s_x + (L_m if head)", "deepseek24", "Section 2.1: the first layers are dense")
 def sparse_stage_layers(job: Job, plan: Plan, stage: Any, stage_layers: Any) -> Any:
     """Of the layers on a pipeline rank, those with routed experts, and with them those of multi-token prediction behind the last."""
-    return (stage_layers - dense_on(job, plan, stage)) * sparse_share(job) + job.model.mtp_layers * is_head(plan, stage)
+    first = term("first_dense", dense_on(job, plan, stage))
+    return (stage_layers - first) * term("sparse_share", sparse_share(job)) + job.model.mtp_layers * is_head(plan, stage)
 
 
 def sparse_share(job: Job) -> float:
@@ -123,7 +127,7 @@ def sparse_share(job: Job) -> float:
     return job.model.sparse_layers / max(job.model.layers - job.model.dense_layers, 1)
 
 
-@formula("ℓ_i - ℓ_x", "deepseek24", "Section 2.1: the first layers are dense")
+@formula("ℓ_i + (L_m if head) - ℓ_x", "deepseek24", "Section 2.1: the first layers are dense")
 def dense_stage_layers(job: Job, plan: Plan, stage: Any, stage_layers: Any, sparse_stage_layers: Any) -> Any:
     """Of the layers on a pipeline rank, those with a dense MLP."""
     return stage_layers + job.model.mtp_layers * is_head(plan, stage) - sparse_stage_layers
@@ -184,14 +188,18 @@ def chunk_layers(job: Job, plan: Plan) -> Any:
     return base + (extra > 0)
 
 
-@formula("ℓ_i with full, min(v · N, ℓ_i) with first, else 0", "megatron", "--recompute-granularity full, --recompute-num-layers")
+@formula("ℓ_i if recompute = 2, min(v · N, ℓ_i) otherwise", "megatron", "--recompute-granularity full, --recompute-num-layers")
 def recomputed_layers(plan: Plan, stage_layers: Any) -> Any:
     """Layers of a pipeline rank recomputed whole: all with `full`, the first N of each virtual stage with `first`."""
     most = np.where(plan.recompute == 2, EVERY, plan.vpp * plan.recompute_layers)  # recompute_layers is 0 but for `first`
     return np.minimum(most, stage_layers)
 
 
-@formula("r_i - min(N, ℓ_d)", "megatron", "--recompute-granularity full, --recompute-num-layers")
+@formula(
+    "r_i · ℓ_x / max(ℓ_d + ℓ_x, 1) if L_e > 1, ℓ_x if recompute = 2, r_i - min(N, ℓ_d, r_i) otherwise",
+    "megatron",
+    "--recompute-granularity full, --recompute-num-layers",
+)
 def recomputed_sparse(job: Job, plan: Plan, recomputed_layers: Any, dense_stage_layers: Any, sparse_stage_layers: Any) -> Any:
     """Of the layers of a pipeline rank recomputed whole, those with routed experts."""
     if job.model.moe_every > 1:  # they take turns with dense ones
@@ -216,8 +224,9 @@ def round_size(pp: Any, micro_batches: Any) -> Any:
 
 
 @formula(
-    "min(m, p - i) with 1F1B; min(m · v, 2 · (p - i - 1) + (v - 1) · m / max(m // p, 1) + 1) / v interleaved; otherwise min(m, p), "
-    "2 · p - 1 or p + ½",
+    "min(m, p - i + n_a) if schedule = 0 and v = 1, "
+    "min(m · v, 2 · (p - i - 1) + (v - 1) · ⌊m / max(⌊m / p⌋, 1)⌋ + 1 + n_a) / v if schedule = 0, "
+    "min(m, 2 · p - 1) if schedule = 2, min(m, p + ½) if schedule = 4, min(m, p) otherwise",
     "korthikanti22",
     "Section 4.2.3; narayanan21 Figure 4; zerobubble23 Sections 2 and 6; DualPipe's README: PP + 1 chunks, two on each of PP / 2 ranks",
 )
@@ -226,6 +235,7 @@ def in_flight(plan: Plan, stage: Any, micro_batches: Any, ahead: Any = 0) -> Any
 
     `ahead`: chunks more, where one micro-batch's forward pass runs beside another's backward pass.
     """
+    ahead = term("chunks_ahead", ahead)
     plain = np.minimum(micro_batches, plan.pp - stage + ahead)
     chunks = 2 * (plan.pp - stage - 1) + (plan.vpp - 1) * round_size(plan.pp, micro_batches) + 1 + ahead
     own = np.where(plan.vpp > 1, np.minimum(micro_batches * plan.vpp, chunks) / plan.vpp, plain)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from planner.cost.pipeline_split import in_v, is_head, largest
-from planner.formula.trace import formula
+from planner.formula.trace import formula, term
 from planner.specs import parameters
 from planner.specs.job import Job
+from planner.specs.model import Model
 from planner.specs.plan import Plan
 
 SMALL = 256  # below this many plans, working out every row beats looking for distinct ones
@@ -25,21 +26,34 @@ def tokens(job: Job, plan: Plan) -> Any:
     return plan.micro_batch * float(job.sequence) / plan.cp
 
 
-@formula("attention + matrices · h · f / t + norms", "shoeybi19", "Section 3; latent attention: DeepSeek-V2, arXiv 2405.04434, Section 2.1")
+@formula(
+    "P_at + (3 if gated, 2 otherwise) · h · f / t + P_bi + P_n",
+    "shoeybi19",
+    "Section 3; latent attention: DeepSeek-V2, arXiv 2405.04434, Section 2.1",
+)
 def layer_weights(job: Job, plan: Plan) -> Any:
     """Parameters of one layer with a dense MLP on one tensor-parallel rank; count."""
-    return parameters.layer_parameters_per_rank(job.model, plan.tp)
+    return rank_weights(job.model, plan)
 
 
-@formula("attention + matrices · h · f_s / t + norms + h · E", "gshard20", "Section 2.2: only the experts are divided over ranks")
-def around_weights(job: Job, plan: Plan) -> Any:
-    """Parameters of one sparse layer on one tensor-parallel rank without its routed experts: attention, shared experts, router; count."""
-    layer = parameters.layer_parameters_per_rank(job.around_experts.model, plan.tp)
-    return layer + parameters.router_parameters(job.model)
+def rank_weights(model: Model, plan: Plan) -> Any:
+    """The same of any model."""
+    attention, mlp, biases, vectors = parameters.layer_parts_per_rank(model, plan.tp)
+    return term("attention_weights", attention) + mlp + term("layer_biases", biases) + term("whole_vectors", vectors)
 
 
 @formula(
-    "E / EP · (matrices · h · f_e) / ETP", "gshard20", "Section 3.1: experts over ranks; Megatron-LM, moe/README.md: expert tensor parallel"
+    "P_at + (3 if gated, 2 otherwise) · h · f_s / t + P_bi + P_n + P_ro", "gshard20", "Section 2.2: only experts are divided over ranks"
+)
+def around_weights(job: Job, plan: Plan) -> Any:
+    """Parameters of one sparse layer on one tensor-parallel rank without its routed experts: attention, shared experts, router; count."""
+    return rank_weights(job.around_experts.model, plan) + term("router_weights", parameters.router_parameters(job.model))
+
+
+@formula(
+    "E / EP · ((3 if gated, 2 otherwise) · h · f_e + ((2 if gated, 1 otherwise) · f_e + h if bias)) / ETP",
+    "gshard20",
+    "Section 3.1: experts over ranks; Megatron-LM, moe/README.md: expert tensor parallel",
 )
 def expert_weights(job: Job, plan: Plan) -> Any:
     """Parameters of the routed experts of one sparse layer on one rank; count."""
@@ -49,30 +63,33 @@ def expert_weights(job: Job, plan: Plan) -> Any:
 def padded_vocab(job: Job, plan: Plan) -> Any:
     """Vocabulary entries over all tensor-parallel ranks, padded as the stack pads (Megatron-LM: to 128 x tp)."""
     multiple = job.stack.vocab_multiple * plan.tp
-    return -(-job.model.vocab // multiple) * multiple
+    return term("padded_vocab", -(-job.model.vocab // multiple) * multiple)
 
 
-@formula("V · h / t + learned positions", "shoeybi19", "Section 3")
+@formula("V_p · h / t + P_0", "shoeybi19", "Section 3")
 def embedding_weights(job: Job, plan: Plan) -> Any:
     """Parameters of the embedding on one tensor-parallel rank; count."""
-    return padded_vocab(job, plan) * float(job.model.hidden) / plan.tp + parameters.position_parameters(job.model)
+    positions = term("position_weights", parameters.position_parameters(job.model))
+    return padded_vocab(job, plan) * float(job.model.hidden) / plan.tp + positions
 
 
-@formula("V · h / t", "shoeybi19", "Section 3")
+@formula("0 if tied and p = 1, 0 if tied and schedule ≥ 3, V_p · h / t otherwise", "shoeybi19", "Section 3")
 def head_weights(job: Job, plan: Plan) -> Any:
     """Parameters of the output projection on one rank: its own, or the last stage's copy of a tied embedding; count."""
     own = padded_vocab(job, plan) * float(job.model.hidden) / plan.tp
     return own * (((plan.pp > 1) & ~in_v(plan)) if job.model.tied else 1.0)
 
 
-@formula("ℓ_i · P_l + (P_e if i = 0) + (P_h at the head)", "shoeybi19", "Section 3")
+@formula("ℓ_i · P_l + (P_e if i = 0) + (P_h if head)", "shoeybi19", "Section 3")
 def stage_weights(plan: Plan, stage: Any, stage_layers: Any, layer_weights: Any, embedding_weights: Any, head_weights: Any) -> Any:
     """Parameters on one rank of a pipeline stage, before any sharding over data parallelism; count."""
     return stage_layers * layer_weights + (stage == 0) * embedding_weights + is_head(plan, stage) * head_weights
 
 
 @formula(
-    "ℓ_d · P_l + ℓ_x · P_a + (P_e if i = 0) + (P_h at the head)", "gshard20", "Section 2.2; with multi-token prediction its own at the head"
+    "ℓ_d · P_l + ℓ_x · P_a + (P_e if i = 0) + (P_h + L_m · P_mp + (P_e if i > 0 and L_m > 0) if head)",
+    "gshard20",
+    "Section 2.2; with multi-token prediction its own at the head",
 )
 def mixed_weights(
     job: Job, plan: Plan, stage: Any, dense_stage_layers: Any, sparse_stage_layers: Any, layer_weights: Any, around_weights: Any,
@@ -81,7 +98,8 @@ def mixed_weights(
     """Parameters on one rank of a pipeline stage beside its routed experts, before any sharding over data parallelism; count."""
     head = is_head(plan, stage)
     layers = dense_stage_layers * layer_weights + sparse_stage_layers * around_weights
-    behind = job.model.mtp_layers * parameters.mtp_vectors(job.model) + (stage > 0) * (job.model.mtp_layers > 0) * embedding_weights
+    prediction = term("prediction_weights", parameters.mtp_vectors(job.model))
+    behind = job.model.mtp_layers * prediction + (stage > 0) * (job.model.mtp_layers > 0) * embedding_weights
     return layers + (stage == 0) * embedding_weights + head * (head_weights + behind)
 
 
@@ -91,7 +109,7 @@ def stage_experts(sparse_stage_layers: Any, expert_weights: Any) -> Any:
     return sparse_stage_layers * expert_weights
 
 
-@formula("max P_i", "tmplan", "the heaviest stage decides the traffic")
+@formula("max_i(P_i)", "tmplan", "the heaviest stage decides the traffic")
 def heaviest_weights(stage_weights: Any) -> Any:
     """Parameters on a rank of the heaviest stage; count."""
     return largest(stage_weights)
@@ -103,7 +121,7 @@ def shard_size(plan: Plan) -> Any:
     return plan.dp_shard * plan.cp
 
 
-@formula("max P_ix", "tmplan", "the heaviest stage decides the traffic")
+@formula("max_i(P_ix)", "tmplan", "the heaviest stage decides the traffic")
 def heaviest_experts(stage_experts: Any) -> Any:
     """Parameters of the routed experts on a rank of the heaviest stage; count."""
     return largest(stage_experts)

@@ -122,19 +122,24 @@ def substituted(node: Node, written: Written, values: Values) -> str:
             return f"{put(base)}{sign}{put(exponent) if sign == '^' else ''}"
         case Call(name, arguments):
             return f"{name}({', '.join(map(put, arguments))})"
+        case Bracket(opening, Cases() as inner):
+            chosen = _chosen(inner, values)
+            return put(chosen) if isinstance(chosen, Number | Symbol | Call) else f"{opening}{put(chosen)}{BRACKETS[opening]}"
         case Bracket(opening, inner):
-            text = put(inner)
-            return text if isinstance(inner, Cases) and " " not in text else f"{opening}{text}{BRACKETS[opening]}"
-        case Total(operand):
+            return f"{opening}{put(inner)}{BRACKETS[opening]}"
+        case Total(Bracket(_, operand)) | Total(operand):
             count = len(_series(operand, values))
             terms = (substituted(operand, _term(written, i), _term(values, i)) for i in range(count))
             return f"({' + '.join(terms)})" if count else "0"
-        case Cases(cases, otherwise):
-            for term, condition in cases:
-                if (value(condition, values) != 0).any():
-                    return put(term)
-            return put(otherwise) if otherwise else "0"
+        case Cases():
+            return put(_chosen(node, values))
     raise NotationError(f"a condition on its own: {node}")
+
+
+def _chosen(node: Cases, values: Values) -> Node:
+    """Of cases with single values, the term that holds."""
+    holding = (term for term, condition in node.cases if (value(condition, values) != 0).any())
+    return next(holding, node.otherwise or Number("0", 0.0))
 
 
 def _term(several: Mapping[str, Sequence[T]], i: int) -> dict[str, Sequence[T]]:

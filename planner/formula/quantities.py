@@ -26,6 +26,7 @@ kv_heads             | k   |        | key-value heads
 head_dim             | e   |        | width of one head
 ffn                  | f   |        | width of the MLP
 vocab                | V   |        | vocabulary entries
+padded_vocab         | V_p |        | vocabulary entries, padded for the tensor-parallel ranks
 experts              | E   |        | routed experts of a sparse layer
 experts_per_token    | k_e |        | routed experts a token visits
 expert_ffn           | f_e |        | middle width of a routed expert
@@ -48,15 +49,38 @@ dp_shard             | D_s |        | ranks a replica group shards over
 dp_replicate         | D_r |        | replicas of the sharded groups
 micro_batch          | b   |        | sequences in a micro-batch
 recompute_layers     | N   |        | layers recomputed in each virtual stage
+zero                 | ZeRO |        | ZeRO stage
+sequence_parallel    | SP  |        | 1 with sequence parallelism, else 0
+recompute            | recompute |        | recomputation: 0 none, 1 selective, 2 full, 3 the first layers of each virtual stage
+schedule             | schedule |        | pipeline schedule: 0 1F1B, 1 ZB-H1, 2 ZB-H2, 3 ZB-V, 4 DualPipeV
+holds_head           | head |        | 1 on the pipeline rank that holds the head, else 0
+kept_whole           | whole |     | 1 where gathered weights and gradients stay whole between micro-batches (FSDP2 in a pipeline)
+synced_once          | once |        | 1 where sharded gradients and weights are communicated once per step, else 0
+master_is_parameter  | fp32 |        | 1 where a sharded fp32 parameter is its own master copy (FSDP2), else 0
+offload_optimizer    | offload |        | 1 with optimizer states on the host, else 0
+frozen               | frozen |        | 1 where adapters are trained on frozen weights, else 0
+gated                | gated |        | 1 with a gated MLP (three matrices), else 0 (two)
+bias                 | bias |        | 1 with biases on every linear layer, else 0
+tied                 | tied |        | 1 where the head shares the weights of the embedding, else 0
+dropped_out          | dropout |        | 1 with dropout, else 0
+flash_attention      | flash |        | 1 with a FlashAttention kernel, else 0
 gpus                 | W   |        | GPUs in all
+gpus_per_node        | W_n |        | GPUs per node
+link_domain          | W_d |        | GPUs in a scale-up domain
+stride               | Δ_r |        | distance between neighbouring ranks of a group
 stage                | i   |        | pipeline rank
 m_rows               | x   |        | rows of a matrix product
 n_columns            | y   |        | columns of a matrix product
 k_inner              | z   |        | inner width of a matrix product
+pad_m                | x_0 |        | padding of the rows of a matrix product
+pad_n                | y_0 |        | padding of its columns
+pad_k                | z_0 |        | padding of its inner width
 gradient_bytes       | g   |        | bytes a gradient is kept in
 gradient_reduce_bytes | g_r |       | bytes a gradient is sent in
 state_bytes          | u   |        | bytes an optimizer state is kept in
+optimizer_states     | n_u |        | states per parameter of the optimizer
 logits_bytes         | λ   |        | bytes a token and vocabulary entry at the loss
+logits_whole         | gathered |        | 1 where logits are gathered over tensor-parallel ranks, else 0
 activation_overhead  | κ   |        | live activations over theory
 allocator_slack      | σ_a |        | reserved over allocated, less 1
 context_bytes        | X   | B      | CUDA context and library buffers
@@ -66,11 +90,13 @@ master_bytes         | g_m |        | bytes of the optimizer's own copy of a wei
 norm_kept            | κ_n | B      | bytes a hidden unit that each norm keeps beyond a fused one
 gate_kept            | κ_g |        | copies of the MLP's middle an unfused SwiGLU keeps
 gathered_kept        | κ_t |        | copies of a layer's input that stay gathered
+gathered_in_pipeline | warm_up |        | 1 where they stay gathered in the warm-up of a pipeline, 0 where only without a pipeline
 flops_bf16           | R   | FLOP/s | peak rate of the GPU
 flops_fp8            | R_8 | FLOP/s | peak rate of its fp8 units
 flops_fp4            | R_4 | FLOP/s | peak rate of its fp4 units
 precision_flops      | R_p | FLOP/s | peak rate of the GPU's fastest units that the precision uses
 flops_s              | R_g | FLOP/s | rate that large matrix products near
+product_rate         | R_x | FLOP/s | rate that a matrix product nears in training
 training             | ρ   |        | share of that rate that training runs reach
 bytes_s              | B_g | B/s    | rate that memory-bound matrix products near
 overhead_s           | t_0 | s      | launch and ramp of a matrix product
@@ -78,13 +104,24 @@ hbm_bytes_s          | B_h | B/s    | memory bandwidth
 link_bytes_s         | B_l | B/s    | scale-up link, one way
 nic_bytes_s          | B_n | B/s    | network, one way, a GPU
 pcie_bytes_s         | B_p | B/s    | link to the host, one way
+link_fraction        | η_l |        | share of the link's rate that long messages reach
+nic_fraction         | η_n |        | share of the network's rate that long messages reach
+send_latency         | t_ls | s      | latency of a send between stages
+ring_latency         | t_la | s      | latency of a message in a collective
 flash_fraction       | φ   |        | flash attention's rate over the matrix-product rate
+flash_slower         | ξ   |        | time of this FlashAttention kernel over that of FlashAttention-2
+flash_backward       | ξ_b |        | FLOPs of FlashAttention's backward pass over its forward pass
+attended_keys        | s_a |        | keys that a query attends to, on average
+score_bytes          | b_a | B      | memory traffic per attention score of kernels that are not fused
 elementwise          | ε   |        | element-wise traffic over the fused ideal, norms apart
 norm_traffic         | ε_n |        | traffic of a norm over that of a fused one
+norm_bytes           | b_n | B      | memory traffic of a layer's norms per token, fused
+other_bytes          | b_e | B      | memory traffic of a layer's other element-wise work per token, fused
 pace                 | κ_c |        | time of the device's work on this cluster over the GPU's constants
 host_pace            | κ_h |        | time of the host's work on this cluster over the stack's constants
 far_hops             | η_f |        | hops over the network a layer waits for, a tensor-parallel rank, in a pipeline across nodes
 host_power           | η_p |        | power in which host and device time add
+host_backward        | η_b |        | host time of a backward pass over that of a forward pass
 hbm_fraction         | η_h |        | memory bandwidth that element-wise kernels reach
 grouped_slower       | ζ   |        | products of experts in one grouped kernel over the same alone
 expert_load          | ψ   |        | tokens of the busiest experts over the mean
@@ -105,15 +142,28 @@ straggler            | ς   |        | slowest over mean, a doubling of the node
 micro_batches        | m   |        | micro-batches a step on each data-parallel rank
 tokens               | T   |        | tokens of a micro-batch on a rank
 stage_layers         | ℓ_i |        | layers on a pipeline rank
+embedding_slots      | e_s |        | layer slots that the embedding takes
+head_slots           | o_s |        | layer slots that the head takes
+extra_layers         | x_s |        | slots of a pipeline rank beyond an even share
+split_by_flops       | even |        | 1 where stages are split by FLOPs, else 0
+flops_layers         | ℓ_f |        | layers on a pipeline rank, split by FLOPs
 recomputed_layers    | r_i |        | of these, wholly recomputed
 sparse_stage_layers  | ℓ_x |        | layers with routed experts on a pipeline rank
 dense_stage_layers   | ℓ_d |        | layers with a dense MLP on a pipeline rank
+first_dense          | ℓ_0 |        | of the first dense layers, those on a pipeline rank
+sparse_share         | s_x |        | share of the later layers that have routed experts
 recomputed_sparse    | r_x |        | of the recomputed layers, those with routed experts
 recomputed_dense     | r_d |        | of the recomputed layers, those with a dense MLP
 routed_copies        | K_s |        | copies of its tokens that a rank sends to experts
 expert_copies        | K_x |        | copies of tokens that a rank's experts work on
 in_flight            | n_i |        | micro-batches in flight
+chunks_ahead         | n_a |        | chunks held beyond those of 1F1B to overlap two micro-batches
 layer_weights        | P_l |        | parameters of a layer on a rank
+attention_weights    | P_at |        | parameters of a layer's attention matrices on a rank
+layer_biases         | P_bi|        | biases of a layer that tensor parallelism divides, on a rank
+whole_vectors        | P_n |        | norms and biases of a layer that every rank holds
+router_weights       | P_ro |        | parameters of a router
+prediction_weights   | P_mp |        | projection and norms of one layer of multi-token prediction
 around_weights       | P_a |        | parameters of a sparse layer on a rank without its routed experts
 expert_weights       | P_x |        | parameters of a sparse layer's routed experts on a rank
 largest_layer        | P_g |        | parameters of the largest layer on a rank
@@ -122,9 +172,11 @@ stage_experts        | P_ix |       | parameters of a stage's routed experts on 
 heaviest_experts     | P_mx |       | parameters of the routed experts on a rank of the heaviest stage
 expert_shard_size    | Z_x |        | ranks that share sharded states of the same routed experts
 embedding_weights    | P_e |        | parameters of the embedding on a rank
+position_weights     | P_0 |        | learned positions and the norm behind the embedding
 head_weights         | P_h |        | parameters of the head on a rank
 stage_weights        | P_i |        | parameters of a stage on a rank
 heaviest_weights     | P_m |        | parameters on a rank of the heaviest stage
+owned_weights        | P_u |        | parameters that a rank updates
 shard_size           | Z   |        | ranks that share sharded states
 parameter_bytes      | W_p | B      | weights
 gradient_memory      | G_p | B      | gradients
@@ -134,6 +186,8 @@ gathered_bytes       | F_p | B      | gathered layers of ZeRO-3
 expert_states        | O_x | B      | weights, gradients and optimizer states of routed experts
 expert_optimizer     | O_y | B      | master weights and optimizer states of routed experts
 layer_activations    | A   | B      | a layer's activations, nothing recomputed
+activation_term      | a_k | B      | one kind of activation of a layer, per token
+kept_share           | s_k |        | share of it kept under selective recomputation
 selective_activations | A_s | B     | a layer's activations under selective recompute
 kept_activations     | A_k | B      | a layer's activations as kept
 sparse_activations   | A_x | B      | a sparse layer's activations, nothing recomputed
@@ -183,6 +237,8 @@ elementwise_backward | t_h | s      | a layer's element-wise work, backward
 layer_forward        | t_f | s      | a layer's forward pass on the device
 layer_backward       | t_b | s      | a layer's backward pass on the device
 selective_repeat     | t_r | s      | what selective recompute repeats in a layer
+repeated_share       | s_r |        | share of a part of the forward pass that selective recomputation repeats
+part_seconds         | t_pf | s      | a part of a layer's forward pass
 selective_seconds    | t_q | s      | repeated in a layer not wholly recomputed
 repeat_host          | h_r | s      | host time a repeated layer's forward waits for
 host_layer           | h_f | s      | host time to launch a layer's forward pass, its collectives with it
@@ -211,6 +267,9 @@ stage_repeat         | Q_i | s      | recomputation of a micro-batch on a stage
 stage_host           | H_i | s      | host time a stage waits for, a micro-batch
 members              | n   |        | ranks in a group
 message              | S   | B      | message of a collective
+pieces               | n_p |        | messages that it is split into
+near_members         | n_d |        | ranks of a group in one scale-up domain
+group_nodes          | n_n |        | scale-up domains that a group spans
 all_reduce_seconds   | t_ar | s     | all-reduce
 gather_seconds       | t_ag | s     | all-gather or reduce-scatter
 send_seconds         | t_s | s      | one send between stages
@@ -223,9 +282,11 @@ ep_backward          | t_xg | s     | a sparse layer's all-to-all, backward
 ep_layer             | x_x | s      | exposed all-to-all of a sparse layer
 stage_ep             | X_i | s      | exposed all-to-all of a micro-batch on a stage
 tp_message           | S_t | B      | what a tensor-parallel collective carries
+reduced_halves       | n_h |        | sums over tensor-parallel ranks in a layer's forward pass
 tp_forward           | t_t | s      | a layer's tensor-parallel traffic, forward
 stage_tp             | T_i | s      | exposed tensor-parallel traffic of a micro-batch on a stage
 cp_forward           | t_c | s      | a layer's context-parallel traffic, forward
+cp_message           | S_k | B      | keys and values of all context-parallel ranks
 cp_layer             | x_l | s      | exposed context-parallel traffic of a layer
 cp_repeat            | x_r | s      | exposed context-parallel traffic of a repeated forward pass
 stage_cp             | K_i | s      | exposed context-parallel traffic of a micro-batch on a stage
@@ -237,6 +298,11 @@ bubble_seconds       | t_u | s      | pipeline bubble
 pp_seconds           | t_p | s      | exposed pipeline sends
 last_round           | n_r |        | micro-batches that hide what is sent once a step
 reduce_once          | t_1 | s      | gradient traffic once a step
+tied_sum             | t_et | s      | gradients of a tied embedding summed between the first and the last stage
+whole_reduce         | t_rw | s      | all-reduce of gradients over all replicas
+reduce_scatter       | t_rs | s      | reduce-scatter of gradients in a sharded group
+replica_reduce       | t_rr | s      | all-reduce of sharded gradients between replicas
+weight_gather        | t_gw | s      | all-gather of weights in a sharded group
 gather_once          | t_3 | s      | weights gathered once a step
 hidden_once          | t_h1 | s     | of the traffic once a step, what hides
 reduce_each          | t_2 | s      | gradient and weight traffic a micro-batch

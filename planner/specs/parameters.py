@@ -145,7 +145,13 @@ def kv_heads_per_rank(model: Model, tp: Any) -> Any:
 
 
 def layer_parameters_per_rank(model: Model, tp: Any) -> Any:
-    """Parameters of one layer on one tensor-parallel rank; norms whole, matrices divided, kv-heads at least one.
+    """Parameters of one layer on one tensor-parallel rank; norms whole, matrices divided, kv-heads at least one."""
+    attention, mlp, biases, whole = layer_parts_per_rank(model, tp)
+    return attention + mlp + biases + whole
+
+
+def layer_parts_per_rank(model: Model, tp: Any) -> tuple[Any, Any, Any, int]:
+    """The same in parts: matrices of attention and of the MLP, biases divided with them, and norms and biases every rank holds.
 
     Of latent attention the projections into the latent spaces are whole on every rank (Megatron-LM, multi_latent_attention.py).
     """
@@ -160,7 +166,7 @@ def layer_parameters_per_rank(model: Model, tp: Any) -> Any:
         divided = (queries + 2 * keys) * (model.bias or model.qkv_bias)
     biases = divided + (model.bias and (2 if model.gated else 1) * model.ffn / tp)
     whole = layer_vectors(model) - _divided_vectors(model)
-    return attention + mlp_matrices(model) / tp + biases + whole
+    return attention, mlp_matrices(model) / tp, biases, whole
 
 
 def _divided_vectors(model: Model) -> int:

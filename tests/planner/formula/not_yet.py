@@ -2,70 +2,6 @@
 
 from __future__ import annotations
 
-# memory, compute, collectives, communication, shard, pipeline_split
-OF_COST = frozenset(
-    (
-        "all_reduce_seconds",
-        "all_to_all_seconds",
-        "around_weights",
-        "attention_backward",
-        "attention_flops",
-        "attention_forward",
-        "buffer_bytes",
-        "checkpoint_bytes",
-        "cp_forward",
-        "dense_stage_layers",
-        "elementwise_backward",
-        "elementwise_forward",
-        "embedding_masks",
-        "embedding_weights",
-        "expert_weights",
-        "gather_once",
-        "gather_seconds",
-        "gathered_bytes",
-        "gathered_inputs",
-        "gemm_seconds",
-        "gradient_memory",
-        "head_seconds",
-        "head_weights",
-        "heaviest_experts",
-        "heaviest_weights",
-        "held_bytes",
-        "host_bytes",
-        "host_layer",
-        "in_flight",
-        "kept_activations",
-        "last_round",
-        "layer_activations",
-        "layer_gradients",
-        "layer_host",
-        "layer_weights",
-        "layer_working",
-        "linear_backward",
-        "linear_forward",
-        "logits_memory",
-        "mixed_weights",
-        "optimizer_bytes",
-        "optimizer_seconds",
-        "parameter_bytes",
-        "pp_seconds",
-        "recomputed_layers",
-        "recomputed_sparse",
-        "reduce_each",
-        "reduce_once",
-        "resident_optimizer",
-        "selective_activations",
-        "selective_repeat",
-        "selective_seconds",
-        "send_seconds",
-        "sparse_stage_layers",
-        "stage_layers",
-        "stage_tp",
-        "stage_weights",
-        "tp_forward",
-        "weight_seconds",
-    )
-)
 # the other modules of planner/cost
 OF_OTHER_COST = frozenset(
     (
@@ -135,4 +71,4 @@ OF_OTHERS = frozenset(
     )
 )
 
-NOT_YET = OF_COST | OF_OTHER_COST | OF_OTHERS
+NOT_YET = OF_OTHER_COST | OF_OTHERS
