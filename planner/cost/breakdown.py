@@ -5,12 +5,13 @@ Numbers of sections are from memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
-from planner.cost.records import Kinds, Sharding
+from planner.cost.parts import HiddenParts, StepParts, WorkParts
+from planner.cost.records import Kinds, Sharding, Tail
+from planner.dimensions import Seconds
 from planner.formula.trace import formula
 from planner.specs.job import Job
 
@@ -93,20 +94,24 @@ def workspace_memory(job: Job, given: float) -> Any:
     return np.full(1, given)
 
 
-STAGE_PARTS: Mapping[str, Callable[[Any, Any], Any]] = {
-    "compute": compute_part, "tp": tp_part, "cp": cp_part, "ep": ep_part, "recompute": recompute_part
-}  # fmt: skip
+def step_parts(micro_batches: Any, work: WorkParts, repeated: Seconds, tail: Tail, waiting: Seconds) -> StepParts:
+    """The parts of a step: of its slowest stage from those of one micro-batch, what it repeats and what stands behind them."""
+    return StepParts(
+        compute=compute_part(micro_batches, work.compute),
+        host=host_part(micro_batches, work.host, tail.fixed),
+        tp=tp_part(micro_batches, work.tp),
+        cp=cp_part(micro_batches, work.cp),
+        ep=None if work.ep is None else ep_part(micro_batches, work.ep),
+        recompute=recompute_part(micro_batches, repeated),
+        bubble=tail.bubble,
+        pp=tail.pp,
+        dp=tail.dp,
+        optimizer=tail.optimizer,
+        straggler=waiting,
+    )
 
 
-def of_step(micro_batches: Any, stage: Mapping[str, Any], fixed_seconds: Any) -> dict[str, Any]:
-    """The parts of a step that are the slowest stage's own, from its seconds for a micro-batch by part."""
-    return {
-        name: host_part(micro_batches, value, fixed_seconds) if name == "host" else STAGE_PARTS[name](micro_batches, value)
-        for name, value in stage.items()
-    }
-
-
-def hidden(job: Job, micro_batches: Any, layers: tuple[Any, Any], cost: Kinds, s: Sharding, exposed: Mapping[str, Any]) -> dict[str, Any]:
+def hidden_parts(job: Job, micro_batches: Any, layers: tuple[Any, Any], cost: Kinds, s: Sharding, exposed: StepParts) -> HiddenParts:
     """Communication that compute hides, by dimension; seconds. layers: dense and sparse ones on the slowest stage; exposed: parts of the
     step."""
     (dense, sparse), (c, of_sparse) = layers, cost
@@ -114,11 +119,9 @@ def hidden(job: Job, micro_batches: Any, layers: tuple[Any, Any], cost: Kinds, s
     if of_sparse is not None:
         around = sparse * of_sparse.tp_forward
         ring = sparse * np.maximum(0.0, 3 * of_sparse.cp_forward - of_sparse.cp_layer)
-    found = {
-        "tp": hidden_tp(job, micro_batches, dense, c.tp_forward, around),
-        "cp": hidden_cp(micro_batches, dense, c.cp_forward, c.cp_layer, ring),
-        "dp": hidden_dp(s.reduce_once, s.gather_once, s.reduce_each, micro_batches, exposed["dp"]),
-    }
-    if of_sparse is not None:
-        found["ep"] = hidden_ep(micro_batches, sparse, of_sparse.ep_forward, of_sparse.ep_backward, exposed["ep"])
-    return found
+    return HiddenParts(
+        tp=hidden_tp(job, micro_batches, dense, c.tp_forward, around),
+        cp=hidden_cp(micro_batches, dense, c.cp_forward, c.cp_layer, ring),
+        dp=hidden_dp(s.reduce_once, s.gather_once, s.reduce_each, micro_batches, exposed.dp),
+        ep=None if of_sparse is None else hidden_ep(micro_batches, sparse, of_sparse.ep_forward, of_sparse.ep_backward, exposed.ep),
+    )

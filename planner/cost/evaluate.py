@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,9 @@ from planner.cost import schedule
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.error_band import band
+from planner.cost.parts import AllocatedParts, MemoryParts
 from planner.cost.records import Estimate, Kinds, StageCost
+from planner.dimensions import Bytes
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
@@ -26,28 +29,26 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
     p, s = stagecosts.pipeline(job, plan, c), est.sharding(job, plan)
     totals = est.combined(job, p, s)
     fullest = est.device(job, p, s).argmax(axis=0)
-    per_stage = stagecosts.work_parts(job, plan, stage, kinds, cost) | {"recompute": stagecosts.repeats(job, plan, c)}
-    slowest = sum(per_stage.values()).argmax(axis=0)
+    work, repeated = stagecosts.work_parts(job, plan, stage, kinds, cost), stagecosts.repeats(job, plan, c)
+    slowest = (work.total + repeated).argmax(axis=0)
 
     def at(values: Any, rows: Any) -> Any:
         return np.take_along_axis(np.broadcast_to(values, stage.shape), rows[None], 0)[0]
 
-    purposes = {k: at(v, fullest) for k, v in memory_parts(job, plan, place, c, cost).items()}
-    purposes["slack"] = parts.slack_bytes(job, sum(purposes.values()))
-    purposes["context"] = parts.context_memory(job) + np.zeros(len(plan))
+    allocated = allocated_parts(job, plan, place, c, cost).each(lambda part: at(part, fullest))
+    context = parts.context_memory(job) + np.zeros(len(plan))
     tail = est.time_tail(job, p, s)
-    waiting, fixed = est.step_of(job, p, tail)[1], tail.pop("fixed")
-    own = parts.of_step(p.micro_batches, {k: at(v, slowest) for k, v in per_stage.items()}, fixed)
-    time_parts = own | tail | {"straggler": waiting}
+    waiting = est.step_of(job, p, tail)[1]
+    time_parts = parts.step_parts(p.micro_batches, work.each(lambda part: at(part, slowest)), at(repeated, slowest), tail, waiting)
     layers = at(kinds.dense, slowest), None if kinds.sparse is None else at(kinds.sparse, slowest)
-    hidden = parts.hidden(job, p.micro_batches, layers, cost, s, time_parts)
+    hidden = parts.hidden_parts(job, p.micro_batches, layers, cost, s, time_parts)
     return Estimate(
         plan=plan,
         memory=totals.memory,
         memory_limit=job.memory_limit,
         fits=est.fitting(job, totals),
         step=totals.step,
-        memory_parts=purposes,
+        memory_parts=allocated.on_device(parts.slack_bytes(job, allocated.total), context),
         time_parts=time_parts,
         hidden=hidden,
         stage=at(stage, fullest),
@@ -60,25 +61,42 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
     )
 
 
-def memory_parts(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost, cost: Kinds) -> dict[str, Any]:
-    """Bytes by purpose on each stage, allocated alone."""
+def allocated_parts(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost, cost: Kinds) -> AllocatedParts:
+    """Live tensors on each stage, by purpose."""
     stage, layers, _ = place
     states = est.static(job, plan, stage, layers).parts
-    return states | {"activations": stagecosts.activations(job, plan, c)} | stagecosts.rest_parts(job, plan, stage, layers, cost)
+    return states.allocated(stagecosts.activations(job, plan, c), *stagecosts.rest_parts(job, plan, stage, layers, cost))
 
 
-def stages(job: Job, plan: Plan) -> list[dict[str, Any]]:
-    """Memory of every pipeline stage of one plan: stage, layers, in_flight, bytes by purpose, and `device`, their sum."""
+class StageMemory(NamedTuple):
+    """Memory of one pipeline stage of one plan: its layers, the micro-batches in flight, bytes by purpose."""
+
+    layers: int
+    in_flight: float
+    parts: MemoryParts
+
+    @property
+    def device(self) -> float:
+        """Bytes on the device: the sum of the parts."""
+        return float(self.parts.total)
+
+
+def stages(job: Job, plan: Plan) -> list[StageMemory]:
+    """Memory of every pipeline stage of one plan, in the order of the stages."""
     columns = plan.column()
     stage = plan.every_stage()
     cost = layercosts.kinds(job, columns)
     place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, columns, stage), None)
     c = stagecosts.stage_cost(job, columns, place, cost)
-    parts = memory_parts(job, columns, place, c, cost)
-    rows = []
+    every = allocated_parts(job, columns, place, c, cost)
+    found = []
     for i in range(plan.pp):
-        row = {k: float(np.broadcast_to(v, stage.shape)[i, 0]) for k, v in parts.items()}
-        row["slack"] = job.stack.allocator_slack * sum(row.values())
-        row["context"] = job.stack.context_bytes
-        rows.append({"stage": i, "layers": int(c.layers[i, 0]), "in_flight": float(c.in_flight[i, 0]), **row, "device": sum(row.values())})
-    return rows
+        allocated = every.each(functools.partial(at_stage, i))
+        slack, context = job.stack.allocator_slack * allocated.total, Bytes(job.stack.context_bytes)
+        found.append(StageMemory(int(c.layers[i, 0]), float(c.in_flight[i, 0]), allocated.on_device(slack, context)))
+    return found
+
+
+def at_stage(stage: int, part: Bytes) -> Bytes:
+    """One stage's value of a part (stages x 1), or of one that is alike on all."""
+    return Bytes(float(np.ravel(part)[stage if np.size(part) > 1 else 0]))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from planner.cost.error_band import Band
+from planner.cost.parts import HiddenParts, MemoryParts, Parts, StepParts
+from planner.dimensions import Seconds
 from planner.specs.plan import Column, Plan
 
 
@@ -97,6 +98,16 @@ class Sharding(NamedTuple):
     optimizer_seconds: Any
 
 
+class Tail(NamedTuple):
+    """What a step takes beside the micro-batches on its slowest stage, and the host's fixed share; seconds."""
+
+    bubble: Seconds
+    pp: Seconds
+    dp: Seconds
+    optimizer: Seconds
+    fixed: Seconds
+
+
 class Totals(NamedTuple):
     """What a search keeps of each plan: bytes on the device at its fullest stage, seconds a step, bytes on the host."""
 
@@ -114,9 +125,9 @@ class Estimate:
     memory_limit: float
     fits: Column
     step: Column
-    memory_parts: dict[str, Column]  # at the fullest stage; sum: memory
-    time_parts: dict[str, Column]  # sum: step
-    hidden: dict[str, Column]  # communication that compute hides
+    memory_parts: MemoryParts  # at the fullest stage; total: memory
+    time_parts: StepParts  # total: step
+    hidden: HiddenParts  # communication that compute hides
     stage: Column  # the fullest pipeline rank
     slowest: Column  # the pipeline rank that sets the pace
     host: Column  # bytes on a node's host
@@ -130,8 +141,8 @@ class Estimate:
         own = np.array([at])
 
         def cut(value: Any) -> Any:
-            if isinstance(value, Mapping):
-                return {name: cut(part) for name, part in value.items()}
+            if isinstance(value, Parts):
+                return value.each(cut)
             return np.asarray(value)[own] if np.ndim(value) and len(value) > 1 else value
 
         changes = {f.name: cut(getattr(self, f.name)) for f in fields(self) if f.name != "plan"}

@@ -15,7 +15,9 @@ from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
 from planner.cost.layer_cost import gathered, layer_costs
+from planner.cost.parts import WorkParts
 from planner.cost.records import Block, Kinds, LayerCost, Pipeline, StageCost
+from planner.dimensions import Bytes
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
@@ -68,38 +70,54 @@ def edge_kinds(job: Job, plan: Plan) -> Edges:
 edges = gathered(EDGE_AXES, edge_kinds)
 
 
-def rest_parts(job: Job, plan: Plan, stage: Any, layers: Layers, cost: Kinds) -> dict[str, Any]:
-    """Working set, logits and buffers of a rank on each stage; bytes."""
+class Rest(NamedTuple):
+    """What is at work on a rank beside its states and the activations kept: the layer at hand, logits, buffers; bytes."""
+
+    working: Bytes
+    logits: Bytes
+    buffers: Bytes
+
+
+def rest_parts(job: Job, plan: Plan, stage: Any, layers: Layers, cost: Kinds) -> Rest:
+    """What is at work on a rank of each stage."""
     c, s = cost
     working = memory.layer_working(plan, c.layer_gradients, c.layer_activations, c.selective_activations)
     if s:
         of_sparse = memory.layer_working(plan, s.layer_gradients, s.layer_activations, s.selective_activations)
         working = mixed.mixed_working(layers.dense, layers.sparse, working, of_sparse)
     logits = memory.logits_memory(job, plan, stage, c.tokens)
-    return {"working": memory.working_bytes(working, logits), "logits": logits, "buffers": c.buffer_bytes}
+    return Rest(memory.working_bytes(working, logits), logits, c.buffer_bytes)
 
 
-def work_parts(job: Job, plan: Plan, stage: Any, layers: Layers, cost: Kinds) -> dict[str, Any]:
+def work_parts(job: Job, plan: Plan, stage: Any, layers: Layers, cost: Kinds) -> WorkParts:
     """Seconds of one micro-batch on each stage that holds so many layers, by part, nothing repeated."""
     c, s = cost
     edges = c.embedding_seconds, c.head_seconds
     if not s:
-        return {
-            "compute": schedule.stage_compute(plan, stage, layers.all, c.layer_forward, c.layer_backward, *edges),
-            "host": schedule.stage_host(job, plan, layers.all, c.layer_host, c.host_layer, c.busy_layer),
-            "tp": traffic.stage_tp(job, plan, stage, layers.all, c.tp_forward),
-            "cp": traffic.stage_cp(layers.all, c.cp_layer),
-        }
+        return WorkParts(
+            compute=schedule.stage_compute(plan, stage, layers.all, c.layer_forward, c.layer_backward, *edges),
+            host=schedule.stage_host(job, plan, layers.all, c.layer_host, c.host_layer, c.busy_layer),
+            tp=traffic.stage_tp(job, plan, stage, layers.all, c.tp_forward),
+            cp=traffic.stage_cp(layers.all, c.cp_layer),
+            ep=None,
+        )
     both, passes = (layers.dense, layers.sparse), (c.layer_forward, c.layer_backward, s.layer_forward, s.layer_backward)
     ahead = mixed.mtp_seconds(job, plan, c.tokens)
     exposed = experts.ep_layer(job, plan, s.ep_forward, s.ep_backward, s.layer_forward, s.layer_backward)
-    return {
-        "compute": mixed.mixed_compute(job, plan, stage, *both, *passes, *edges, ahead),
-        "host": mixed.mixed_host(job, plan, *both, c.layer_host, s.layer_host, s.busy_layer, s.host_layer),
-        "tp": mixed.mixed_tp(job, plan, stage, *both, c.tp_forward, s.tp_forward),
-        "cp": mixed.mixed_cp(*both, c.cp_layer),
-        "ep": experts.stage_ep(layers.sparse, exposed),
-    }
+    return WorkParts(
+        compute=mixed.mixed_compute(job, plan, stage, *both, *passes, *edges, ahead),
+        host=mixed.mixed_host(job, plan, *both, c.layer_host, s.layer_host, s.busy_layer, s.host_layer),
+        tp=mixed.mixed_tp(job, plan, stage, *both, c.tp_forward, s.tp_forward),
+        cp=mixed.mixed_cp(*both, c.cp_layer),
+        ep=experts.stage_ep(layers.sparse, exposed),
+    )
+
+
+def stage_work(work: WorkParts) -> Any:
+    """The sum of the parts, as a formula; seconds."""
+    if work.ep is None:
+        return schedule.stage_work(work.compute, work.host, work.tp, work.cp)
+    return mixed.mixed_work(work.compute, work.host, work.tp, work.cp, work.ep)
 
 
 def block(plan: Plan, layers: Any, c: LayerCost) -> Block:
@@ -119,15 +137,14 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
     c, s = cost
     most = s or c
     in_flight = split.in_flight(plan, stage, count, experts.ahead(job, plan)) if s else split.in_flight(plan, stage, count)
-    work = work_parts(job, plan, stage, layers, cost).values()
     return StageCost(
         layers=layers.all,
         in_flight=in_flight,
         checkpoint_bytes=c.checkpoint_bytes,
         embedding_masks=memory.embedding_masks(job, stage, c.checkpoint_bytes),
         gathered_inputs=memory.gathered_inputs(job, plan, c.tokens, in_flight),
-        rest_bytes=memory.rest_bytes(*rest_parts(job, plan, stage, layers, cost).values()),
-        stage_work=mixed.mixed_work(*work) if s else schedule.stage_work(*work),
+        rest_bytes=memory.rest_bytes(*rest_parts(job, plan, stage, layers, cost)),
+        stage_work=stage_work(work_parts(job, plan, stage, layers, cost)),
         micro_batches=count,
         pp_seconds=traffic.pp_seconds(job, plan, c.tokens, count),
         weight_share=schedule.weight_share(most.weight_seconds, most.busy_layer, most.layer_host),

@@ -13,8 +13,10 @@ from planner.cost import communication as traffic
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
-from planner.cost.records import Pipeline, Sharding, Totals
+from planner.cost.parts import StateParts
+from planner.cost.records import Pipeline, Sharding, Tail, Totals
 from planner.cost.stage_cost import Layers, edges
+from planner.dimensions import Bytes
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
@@ -31,7 +33,7 @@ class Static(NamedTuple):
     routed experts (None where there are none that are trained); what is frozen (None where nothing is).
     """
 
-    parts: dict[str, Any]
+    parts: StateParts
     states: Any
     weights: Any
     experts: Any
@@ -51,17 +53,16 @@ def static(job: Job, plan: Plan, stage: Any, layers: Layers) -> Static:
     if job.frozen:
         return adapted(job, plan, stage, layers, weights, largest, own)
     states = memory.optimizer_bytes(job, plan, weights, size)
-    parts = {
-        "parameters": memory.parameter_bytes(job, plan, weights, size),
-        "gradients": memory.gradient_memory(job, plan, weights, size),
-        "optimizer": memory.resident_optimizer(job, states),
-        "gathered": memory.gathered_bytes(job, plan, stage, largest, embedding, head),
-        "workspace": memory.workspaces(job),
-    }
+    parts = StateParts(
+        parameters=memory.parameter_bytes(job, plan, weights, size),
+        gradients=memory.gradient_memory(job, plan, weights, size),
+        optimizer=memory.resident_optimizer(job, states),
+        gathered=memory.gathered_bytes(job, plan, stage, largest, embedding, head),
+        workspace=Bytes(memory.workspaces(job)),
+        experts=None if own is None else experts.expert_states(job, plan, own, shard.expert_shard_size(plan)),
+    )
     if own is not None:
-        shared = shard.expert_shard_size(plan)
-        parts["experts"] = experts.expert_states(job, plan, own, shared)
-        states = states + experts.expert_optimizer(job, plan, own, shared)
+        states = states + experts.expert_optimizer(job, plan, own, shard.expert_shard_size(plan))
     return Static(parts, states, weights, own)
 
 
@@ -72,15 +73,14 @@ def adapted(job: Job, plan: Plan, stage: Any, layers: Layers, weights: Any, larg
     trained, held = adapters.stage_adapters(count, adapter), adapters.frozen_bytes(weights, count, narrow)
     states = memory.optimizer_bytes(job, plan, trained, size)
     layer, edges = adapters.layer_frozen(largest, narrow), (shard.embedding_weights(job, plan), shard.head_weights(job, plan))
-    parts = {
-        "parameters": adapters.frozen_parameters(job, plan, held, size, memory.parameter_bytes(job, plan, trained, size)),
-        "gradients": memory.gradient_memory(job, plan, trained, size),
-        "optimizer": memory.resident_optimizer(job, states),
-        "gathered": adapters.frozen_gathered(job, plan, stage, layer, adapter, *edges),
-        "workspace": memory.workspaces(job),
-    }
-    if own is not None:
-        parts["experts"] = experts.expert_states(job, plan, own, shard.expert_shard_size(plan))
+    parts = StateParts(
+        parameters=adapters.frozen_parameters(job, plan, held, size, memory.parameter_bytes(job, plan, trained, size)),
+        gradients=memory.gradient_memory(job, plan, trained, size),
+        optimizer=memory.resident_optimizer(job, states),
+        gathered=adapters.frozen_gathered(job, plan, stage, layer, adapter, *edges),
+        workspace=Bytes(memory.workspaces(job)),
+        experts=None if own is None else experts.expert_states(job, plan, own, shard.expert_shard_size(plan)),
+    )
     return Static(parts, states, trained, None, Frozen(held, own if own is None else memory.WEIGHT_BYTES * own))
 
 
@@ -96,13 +96,19 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         sparse = held.frozen.experts if held.frozen.experts is None else split.largest(held.frozen.experts)
         each = adapters.adapted_each(each, adapters.frozen_each(job, plan, adapters.heaviest_frozen(held.frozen.weights), sparse))
     return Sharding(
-        static_bytes=memory.static_bytes(*held.parts.values(), *(() if "experts" in held.parts else (0.0,))),
+        static_bytes=static_bytes(held.parts),
         host_bytes=traffic.host_bytes(job, split.largest(held.states)),
         reduce_once=traffic.reduce_once(job, plan, *heaviest),
         gather_once=traffic.gather_once(job, plan, *heaviest),
         reduce_each=each,
         optimizer_seconds=traffic.optimizer_seconds(job, plan, *heaviest),
     )
+
+
+def static_bytes(parts: StateParts) -> Any:
+    """The sum of the states of a rank, as a formula; bytes."""
+    of_experts = Bytes(0.0) if parts.experts is None else parts.experts
+    return memory.static_bytes(parts.parameters, parts.gradients, parts.optimizer, parts.gathered, parts.workspace, of_experts)
 
 
 def device(job: Job, p: Pipeline, s: Sharding) -> Any:
@@ -116,20 +122,14 @@ def dp_seconds(job: Job, p: Pipeline, s: Sharding) -> Any:
     return traffic.dp_seconds(job, s.reduce_once, s.gather_once, hidden, s.reduce_each, p.micro_batches, p.steady_seconds)
 
 
-def time_tail(job: Job, p: Pipeline, s: Sharding) -> dict[str, Any]:
-    """The parts of an even step that are not the slowest stage's own: bubble, pp, dp, optimizer, host once a step; seconds."""
-    return {
-        "bubble": p.bubble_seconds,
-        "pp": p.pp_seconds,
-        "dp": dp_seconds(job, p, s),
-        "optimizer": s.optimizer_seconds,
-        "fixed": schedule.fixed_seconds(job),
-    }
+def time_tail(job: Job, p: Pipeline, s: Sharding) -> Tail:
+    """What an even step takes beside the micro-batches on its slowest stage."""
+    return Tail(p.bubble_seconds, p.pp_seconds, dp_seconds(job, p, s), s.optimizer_seconds, schedule.fixed_seconds(job))
 
 
-def step_of(job: Job, p: Pipeline, tail: dict[str, Any]) -> tuple[Any, Any]:
+def step_of(job: Job, p: Pipeline, tail: Tail) -> tuple[Any, Any]:
     """The step whose parts beside the slowest stage's are `tail`, and what of it the slowest rank adds; seconds."""
-    even = schedule.even_seconds(p.steady_seconds, *tail.values())
+    even = schedule.even_seconds(p.steady_seconds, *tail)
     waiting = schedule.straggler_seconds(job, even)
     return schedule.step_seconds(even, waiting), waiting
 

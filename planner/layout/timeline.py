@@ -88,7 +88,7 @@ def timeline(job: Job, plan: Plan, *, cancelled: Callable[[], bool] = lambda: Fa
     ahead = int(np.max(experts.ahead(job, column))) if job.model.experts else 0
     orders = [order(plan, rank, drawn, group, ahead) for rank in range(plan.pp)]
     ranks = run(plan, orders, took, cancelled)
-    bubble = float(evaluate(job, plan).time_parts["bubble"][0])
+    bubble = float(evaluate(job, plan).time_parts.bubble[0])
     busy = took[[FORWARD, BACKWARD]].sum(axis=0)
     own = [sum(float(busy[virtual_stage(plan, rank, chunk)]) for chunk in range(plan.vpp)) for rank in range(plan.pp)]
     return Timeline(plan, ranks, count, drawn, max(own), bubble)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +18,7 @@ from planner.search.branch_and_bound import fastest
 from planner.search.search import Result, search, why_refused
 from planner.specs.hardware import GIB
 from planner.specs.job import Job
-from planner.specs.plan import Plan
+from planner.specs.plan import Column, Plan
 
 Cancel = Callable[[], bool] | None
 
@@ -90,8 +90,9 @@ class EvaluatedPlan:
 
 def parts(estimate: Estimate, kind: str) -> dict[str, float]:
     """The parts of `time` in seconds, of `memory` at the fullest stage in bytes, or `hidden` communication in seconds, by name."""
-    columns = {"time": estimate.time_parts, "memory": estimate.memory_parts, "hidden": estimate.hidden}[kind]
-    return {name: float(np.max(value)) for name, value in columns.items()}
+    held: Mapping[str, Callable[[], Mapping[str, Column]]]
+    held = {"time": estimate.time_parts.named, "memory": estimate.memory_parts.named, "hidden": estimate.hidden.named}
+    return {name: float(np.max(value)) for name, value in held[kind]().items()}
 
 
 @dataclass(frozen=True)

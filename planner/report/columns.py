@@ -135,7 +135,7 @@ def columns_for(estimate: Estimate) -> tuple[Column, ...]:
     return COLUMNS + tuple(
         _part(f"{group}_{part}{suffix}", part, unit, scale, names)
         for group, suffix, unit, scale, names in PARTS
-        for part in getattr(estimate, names)
+        for part in getattr(estimate, names).named()
     )
 
 
@@ -147,7 +147,7 @@ PARTS = (  # prefix and suffix of the key, unit, scale, field of Estimate
 
 
 def _part(key: str, part: str, unit: str, scale: float, names: str) -> Column:
-    return _figure(key, part, unit, max(7, len(part)), f"{part} ({unit})", lambda e: getattr(e, names)[part] / scale)
+    return _figure(key, part, unit, max(7, len(part)), f"{part} ({unit})", lambda e: getattr(getattr(e, names), part) / scale)
 
 
 def find(key: str, columns: Sequence[Column] = COLUMNS) -> Column:
@@ -161,7 +161,7 @@ def find(key: str, columns: Sequence[Column] = COLUMNS) -> Column:
 def records(estimate: Estimate) -> list[dict[str, Any]]:
     """One mapping of plain values a row, as the JSON contract has it: parts of memory and time as mappings of their own."""
     head = [(c.key, c.plain, c.values(estimate)) for c in COLUMNS]
-    parts = [(f"{names.removesuffix('_parts')}_parts{suffix}", scale, getattr(estimate, names)) for _, suffix, _, scale, names in PARTS]
+    parts = [(f"{group}_parts{suffix}", scale, getattr(estimate, names).named()) for group, suffix, _, scale, names in PARTS]
     return [
         {key: plain(values[i]) for key, plain, values in head}
         | {name: {part: _at(values, i) / scale for part, values in by_part.items()} for name, scale, by_part in parts}

@@ -6,6 +6,7 @@ The very formulas run once more for one plan while tracing, and each root is hel
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -106,14 +107,12 @@ def _memory(job: Job, columns: Plan, numbers: Estimate) -> Iterator[tuple[str, A
     p, s = stagecosts.pipeline(job, columns, c), est.sharding(job, columns)
     allocated = memory.allocated_bytes(s.static_bytes, p.live_bytes)
     device, limit = memory.device_bytes(job, allocated), limit_bytes(job)
-    held = est.static(job, columns, stage, layers).parts | stagecosts.rest_parts(job, columns, stage, layers, cost)
-    held |= {
-        "activations": stagecosts.activations(job, columns, c),
-        "workspace": parts.workspace_memory(job, memory.workspaces(job)),
-        "slack": parts.slack_bytes(job, allocated),
-        "context": parts.context_memory(job),
-    }
-    yield from {f"memory_{part}_gib": value for part, value in held.items()}.items()
+    states = replace(est.static(job, columns, stage, layers).parts, workspace=parts.workspace_memory(job, memory.workspaces(job)))
+    rest = stagecosts.rest_parts(job, columns, stage, layers, cost)
+    held = states.allocated(stagecosts.activations(job, columns, c), *rest).on_device(
+        parts.slack_bytes(job, allocated), parts.context_memory(job)
+    )
+    yield from {f"memory_{part}_gib": value for part, value in held.named().items()}.items()
     yield "memory_gib", device
     yield "memory_low_gib", memory_low(device, numbers.memory_band.low)
     yield "memory_high_gib", memory_high(device, numbers.memory_band.high)
@@ -130,14 +129,12 @@ def _time(job: Job, columns: Plan, numbers: Estimate) -> Iterator[tuple[str, Any
     c = stagecosts.stage_cost(job, columns, place, cost)
     p, s = stagecosts.pipeline(job, columns, c), est.sharding(job, columns)
     m, tail = p.micro_batches, est.time_tail(job, p, s)
-    work = stagecosts.work_parts(job, columns, stage, layers, cost) | {"recompute": stagecosts.repeats(job, columns, c)}
+    work, repeated = stagecosts.work_parts(job, columns, stage, layers, cost), stagecosts.repeats(job, columns, c)
     step, waiting = est.step_of(job, p, tail)
-    found = (
-        parts.of_step(m, work, tail["fixed"]) | {name: tail[name] for name in ("bubble", "pp", "dp", "optimizer")} | {"straggler": waiting}
-    )
-    yield from {f"time_{part}_seconds": value for part, value in found.items()}.items()
-    hidden = parts.hidden(job, m, (layers.dense, layers.sparse), cost, s, found)
-    yield from {f"hidden_{part}_seconds": value for part, value in hidden.items()}.items()
+    found = parts.step_parts(m, work, repeated, tail, waiting)
+    yield from {f"time_{part}_seconds": value for part, value in found.named().items()}.items()
+    hidden = parts.hidden_parts(job, m, (layers.dense, layers.sparse), cost, s, found)
+    yield from {f"hidden_{part}_seconds": value for part, value in hidden.named().items()}.items()
     yield "step_seconds", step
     yield "step_low_seconds", step_low(step, numbers.step_band.low)
     yield "step_high_seconds", step_high(step, numbers.step_band.high)
@@ -151,7 +148,7 @@ def _table(numbers: Estimate) -> Iterator[tuple[str, float, float]]:
         if column.key not in OTHERS:
             yield column.key, GIB if column.unit == "GiB" else 1.0, float(np.max(column.values(numbers)))
     for group, suffix, _, scale, names in PARTS:
-        for part, value in getattr(numbers, names).items():
+        for part, value in getattr(numbers, names).named().items():
             yield f"{group}_{part}{suffix}", scale, float(np.max(value)) / scale
 
 

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from planner.cost import parts
 from planner.document.space import AXES
 from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
 from planner.specs.plan import NAMED, Plan
 
-STEP: Mapping[str, str] = {  # the parts of a step
-    "compute": "compute", "recompute": "recomputation", "host": "the host's launches", "tp": "tensor-parallel traffic",
-    "cp": "context-parallel traffic", "ep": "the experts' all-to-all", "bubble": "the pipeline bubble", "pp": "pipeline sends",
-    "dp": "data-parallel traffic", "optimizer": "the optimizer step", "straggler": "waiting for the slowest rank",
-}  # fmt: skip
-TRAFFIC = ("tp", "cp", "ep", "pp", "dp")
+STEP: Mapping[str, str] = {name: part.words for name, part in parts.STEP.items()}
+TRAFFIC = parts.COMMUNICATION
 EXPOSED: Mapping[str, str] = {  # the same where hidden traffic is told too
     name: words.replace("experts'", "experts' exposed") if name == "ep" else f"exposed {words}" if name in TRAFFIC else words
     for name, words in STEP.items()
 }
-MEMORY: Mapping[str, str] = {  # the parts of memory
-    "parameters": "weights", "gradients": "gradients", "optimizer": "optimizer states", "gathered": "gathered layers of FSDP",
-    "workspace": "workspaces of kernels", "experts": "states of routed experts", "activations": "activations",
-    "working": "the layer at hand", "logits": "logits and loss", "buffers": "communication buffers", "slack": "allocator slack",
-    "context": "context",
-}  # fmt: skip
+MEMORY: Mapping[str, str] = {name: part.words for name, part in parts.MEMORY.items()}
 CHOICES: Mapping[str, tuple[str, ...]] = {  # fields of a plan that make sense together alone
     "tp": ("tp",), "pipeline": ("pp", "vpp", "schedule"), "cp": ("cp",), "dp": ("dp",), "ep": ("ep",), "etp": ("etp",),
     "sharding": ("zero", "dp_replicate"), "sequence_parallel": ("sequence_parallel",), "micro_batch": ("micro_batch",),

@@ -14,7 +14,7 @@ import numpy as np
 from planner.cost import layer_cost as layercosts
 from planner.cost import memory
 from planner.cost import stage_cost as stagecosts
-from planner.cost.evaluate import evaluate, memory_parts
+from planner.cost.evaluate import allocated_parts, evaluate
 from planner.errors import TmplanError
 from planner.runs.columns import COLUMNS
 from planner.runs.configure import MOST_STAGES, Configured, Row, configured, refusal, whole
@@ -103,7 +103,7 @@ def stage_memory(job: Job, plan: Plan) -> StageMemory:
     cost = layercosts.kinds(job, plan)
     place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, plan, stage), None)
     c = stagecosts.stage_cost(job, plan, place, cost)
-    allocated = sum(memory_parts(job, plan, place, c, cost).values()) + np.zeros(stage.shape)
+    allocated = allocated_parts(job, plan, place, c, cost).total + np.zeros(stage.shape)
     return StageMemory(allocated, memory.reserved_bytes(job, allocated), memory.device_bytes(job, allocated))
 
 
@@ -242,7 +242,7 @@ def answers(batch: Batch) -> list[dict[str, Any]]:
             "step_high": float(numbers.step[i] * numbers.step_band.high),
             "fits": bool(fits[i]),
             **{f"stage_{kind}_gib": _gib(getattr(stages, kind)[:pp, i]) for kind in ("allocated", "reserved", "device")},
-            "time_parts_seconds": {k: float(v[i]) for k, v in numbers.time_parts.items()},
+            "time_parts_seconds": {k: float(v[i]) for k, v in numbers.time_parts.named().items()},
             "chosen": {"recompute": RECOMPUTES[int(plan.recompute[i])], "micro_batch": str(int(plan.micro_batch[i]))},
         })  # fmt: skip
     return found

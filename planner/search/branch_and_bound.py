@@ -16,6 +16,8 @@ from planner.cost import schedule
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.pipeline_split import DUALPIPE_V
+from planner.cost.records import Tail
+from planner.dimensions import Seconds
 from planner.document.space import Space
 from planner.search.axes import Candidates, batch_axes, divisors
 from planner.search.blocks import Blocks
@@ -141,7 +143,7 @@ def least_steady(job: Job, plan: Plan, sizes: Column) -> Column:
     parts = stagecosts.work_parts(
         job, few.with_(schedule=DUALPIPE_V), stage, stagecosts.stage_kinds(job, few, stage), layercosts.kinds(job, few)
     )
-    work = sum(np.broadcast_to(part, (1, len(few)))[0] for part in parts.values())
+    work = sum(np.broadcast_to(part, (1, len(few)))[0] for part in parts.named().values())
     least[plans, size] = job.global_batch / (every.dp * every.micro_batch) * work[row] / every.pp
     return least
 
@@ -151,5 +153,5 @@ def least_step(job: Job, plan: Plan, optimizer_seconds: Column) -> Column:
     traffic, and what the optimizer takes at least.
     """
     pipeline = stagecosts.pipeline(job, plan, stagecosts.edge_cost(job, plan))
-    tail = {"bubble": pipeline.bubble_seconds, "pp": pipeline.pp_seconds, "dp": 0.0, "optimizer": optimizer_seconds}
-    return np.asarray(est.step_of(job, pipeline, tail | {"fixed": schedule.fixed_seconds(job)})[0])
+    tail = Tail(pipeline.bubble_seconds, pipeline.pp_seconds, Seconds(0.0), Seconds(optimizer_seconds), schedule.fixed_seconds(job))
+    return np.asarray(est.step_of(job, pipeline, tail)[0])

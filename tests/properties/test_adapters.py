@@ -43,7 +43,7 @@ def test_adapters_never_take_more_than_the_whole_model(data: st.DataObject, whic
     plain = (plans.tp == 1) & (plans.schedule == 0) & (job.tuning == "lora")
     assert np.all(own.step[plain] <= whole.step[plain] * (1 + 1e-9))
     assert np.all(np.isfinite(own.step)) and np.all(own.step > 0)
-    assert own.memory == pytest.approx(sum(own.memory_parts.values()), rel=1e-9)
+    assert own.memory == pytest.approx(sum(own.memory_parts.named().values()), rel=1e-9)
 
 
 @settings(max_examples=40, deadline=None)

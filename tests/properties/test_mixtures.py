@@ -148,7 +148,7 @@ def test_more_expert_parallelism_never_holds_more_of_the_experts(job: Job, data:
     degrees = [int(e) for e in divisors(job.model.experts) if (plan.tp * plan.cp * plan.dp_shard) % (e * plan.etp) == 0]
     ladder = [evaluate(job, plan.with_(ep=e)) for e in degrees]
     for name in ("experts", None):
-        sizes = [float((e.memory_parts[name] if name else e.memory)[0]) for e in ladder]
+        sizes = [float((e.memory_parts.named()[name] if name else e.memory)[0]) for e in ladder]
         assert all(b <= a * (1 + 1e-12) for a, b in pairwise(sizes))
 
 
@@ -159,9 +159,9 @@ def test_imbalance_never_helps(job: Job, data: st.DataObject) -> None:
     waits for the host where traffic hides behind others' work; under a capacity they get that many whatever else."""
     plan = one(searched(job), data)
     ladder = [evaluate(replace(job, imbalance=load, capacity=0.0), plan) for load in (1.0, 1.2, 2.0, 6.0)]
-    hides = ladder[0].hidden["ep"][0] > 1e-15
+    hides = ladder[0].hidden.named()["ep"][0] > 1e-15
     apart = ("bubble", "straggler") * (plan.schedule > 0) + ("host", "bubble", "straggler") * bool(hides)
-    times = [sum(float(seconds[0]) for part, seconds in e.time_parts.items() if part not in apart) for e in ladder]
+    times = [sum(float(seconds[0]) for part, seconds in e.time_parts.named().items() if part not in apart) for e in ladder]
     assert all(b >= a * (1 - 1e-12) for a, b in pairwise(times))
     assert all(b.memory[0] >= a.memory[0] for a, b in pairwise(ladder))
     even, uneven = (evaluate(replace(job, imbalance=load, capacity=2.0), plan) for load in (1.0, 3.0))
@@ -176,7 +176,7 @@ def test_hiding_the_all_to_all_never_makes_a_step_slower(job: Job, data: st.Data
     bare, hiding = (evaluate(replace(job, overlap_experts=wanted), plan) for wanted in (False, True))
     assert hiding.step[0] <= bare.step[0] * (1 + 1e-12)
     assert hiding.memory[0] >= bare.memory[0]
-    whole = [e.time_parts["ep"][0] + e.hidden["ep"][0] for e in (bare, hiding) if e.slowest[0] == bare.slowest[0]]
+    whole = [e.time_parts.named()["ep"][0] + e.hidden.named()["ep"][0] for e in (bare, hiding) if e.slowest[0] == bare.slowest[0]]
     assert whole == pytest.approx([whole[0]] * len(whole), rel=1e-9, abs=1e-15)
 
 

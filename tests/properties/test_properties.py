@@ -67,11 +67,12 @@ def test_totals_equal_the_sum_of_their_parts(job: Job, data: st.DataObject) -> N
     """Parts of memory sum to the device's bytes, parts of time to the step; none is negative or not finite."""
     result = searched(job)
     numbers = result.estimate(some(result, data))
-    for parts, total in ((numbers.memory_parts, numbers.memory), (numbers.time_parts, numbers.step)):
+    groups = ((numbers.memory_parts.named(), numbers.memory), (numbers.time_parts.named(), numbers.step))
+    for parts, total in groups:
         assert sum(parts.values()) == pytest.approx(total, rel=1e-9)
         assert all((np.asarray(part) >= 0).all() and np.isfinite(part).all() for part in parts.values())
     assert (numbers.mfu > 0).all() and (numbers.mfu < 1).all()
-    assert all((np.asarray(part) >= -1e-12).all() for part in numbers.hidden.values())
+    assert all((np.asarray(part) >= -1e-12).all() for part in numbers.hidden.named().values())
 
 
 @SETTINGS
@@ -86,10 +87,10 @@ def test_an_edge_stage_is_always_the_fullest(job: Job, data: st.DataObject) -> N
     row = int(some(result, data, 1)[0])
     plan = result.plan(row)
     all_of_them = stages(job, plan)
-    device = [stage["device"] for stage in all_of_them]
+    device = [stage.device for stage in all_of_them]
     assert max(device) == pytest.approx(result.memory_bytes[row], rel=1e-9)
     assert device[int(result.estimate(np.array([row])).stage[0])] == pytest.approx(max(device), rel=1e-9)
-    assert sum(stage["layers"] for stage in all_of_them) == job.model.layers
+    assert sum(stage.layers for stage in all_of_them) == job.model.layers
 
 
 @SETTINGS
@@ -110,7 +111,7 @@ def test_more_sharding_never_adds_memory(job: Job, data: st.DataObject) -> None:
     plan = one(searched(job), data)
     ladder = [plan.with_(zero=z, dp_shard=plan.dp if z else 1, dp_replicate=1 if z else plan.dp) for z in range(4)]
     purposes = ("parameters", "gradients", "optimizer", "experts")
-    states = [[sum(stage.get(k, 0.0) for k in purposes) for stage in stages(job, p)] for p in ladder]
+    states = [[sum(float(stage.parts.named().get(k, 0.0)) for k in purposes) for stage in stages(job, p)] for p in ladder]
     assert all(b <= a * (1 + 1e-12) for less, more in pairwise(states) for a, b in zip(less, more, strict=True))
     assert all(b.memory[0] <= a.memory[0] * (1 + 1e-12) for a, b in pairwise([evaluate(job, p) for p in ladder[:3]]))
     groups = [int(d) for d in divisors(int(plan.dp)) if d > 1 and plan.tp * plan.cp * d % (plan.ep * plan.etp) == 0]
@@ -125,9 +126,9 @@ def test_recomputing_more_never_keeps_more_and_never_runs_faster(job: Job, data:
     """From none to the first N layers to all, activations kept on each stage fall and the step grows."""
     result = searched(job)
     plan = result.plan(int(some(result, data, 1)[0])).with_(recompute=0, recompute_layers=0)
-    whole = int(max(stage["layers"] for stage in stages(job, plan))) // int(plan.vpp)
+    whole = int(max(stage.layers for stage in stages(job, plan))) // int(plan.vpp)
     ladder = [plan, *(plan.with_(recompute=3, recompute_layers=n) for n in range(1, max(whole, 1))), plan.with_(recompute=2)]
-    kept = [[stage["activations"] for stage in stages(job, p)] for p in ladder]
+    kept = [[stage.parts.activations for stage in stages(job, p)] for p in ladder]
     times = [float(evaluate(job, p).step[0]) for p in ladder]
     assert all(b <= a * (1 + 1e-9) for less, more in pairwise(kept) for a, b in zip(less, more, strict=True))
     assert all(b >= a * (1 - 1e-9) for a, b in pairwise(times))

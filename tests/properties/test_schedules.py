@@ -49,11 +49,11 @@ def test_zero_bubble_schedules_never_idle_more_than_1f1b(result: Result, data: s
     """Of one plan, ZB-H2 idles no longer than ZB-H1 and that no longer than 1F1B, for the same work; nor does a step take longer."""
     job, plan = result.job, one(result, data)
     ladder = [evaluate(job, of(plan, schedule)) for schedule in (ONE_F_ONE_B, ZB_H1, ZB_H2)]
-    bubbles = [float(e.time_parts["bubble"][0]) for e in ladder]
+    bubbles = [float(e.time_parts.bubble[0]) for e in ladder]
     assert bubbles[-1] >= 0
     assert all(b <= a for a, b in pairwise(bubbles))
     assert all(b.step[0] <= a.step[0] * (1 + 1e-12) for a, b in pairwise(ladder))
-    assert ladder[0].time_parts["compute"][0] == ladder[1].time_parts["compute"][0] == ladder[2].time_parts["compute"][0]
+    assert ladder[0].time_parts.compute[0] == ladder[1].time_parts.compute[0] == ladder[2].time_parts.compute[0]
 
 
 def left_of(job: Job, plan: Plan) -> float:
@@ -84,7 +84,7 @@ def test_recomputation_is_no_work_that_fills_a_bubble(result: Result, data: st.D
     job, plan = result.job, one(result, data).with_(recompute=0, recompute_layers=0)
     for schedule in range(1, len(SCHEDULES)):
         plain, again = (of(plan, schedule).with_(recompute=recompute) for recompute in (0, 2))
-        first, second = (evaluate(job, made).time_parts["bubble"][0] for made in (plain, again))
+        first, second = (evaluate(job, made).time_parts.bubble[0] for made in (plain, again))
         assert second >= first * (1 - 1e-9)
         assert left_of(job, again) >= left_of(job, plain) - 1e-12
 
@@ -113,7 +113,7 @@ def test_every_stage_of_every_schedule_holds_whole_layers(result: Result, data: 
     job, plan = result.job, one(result, data)
     layers = split.stage_layers(job, plan.column(), plan.every_stage())[:, 0]
     assert (layers >= 0).all() and (layers == layers.astype(int)).all() and layers.sum() == job.model.layers
-    logits = [row["logits"] > 0 for row in stages(job, plan)]
+    logits = [bool(row.parts.logits > 0) for row in stages(job, plan)]
     assert logits.index(True) == (0 if plan.schedule >= ZB_V else plan.pp - 1) and sum(logits) == 1
 
 

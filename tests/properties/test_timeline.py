@@ -130,7 +130,7 @@ def test_ranks_are_busy_for_as_long_as_the_time_model_says(result: Result, data:
     job, plan = result.job, one(result, data)
     took = durations(job, plan)
     assert (took >= 0).all() and took[BACKWARD] == pytest.approx(took[INPUTS] + took[WEIGHTS])
-    parts = evaluate(job, plan).time_parts
+    parts = evaluate(job, plan).time_parts.named()
     own = sum(parts[name][0] for name in ("compute", "tp", "cp", "ep", "recompute") if name in parts)
     shown = timeline(job, plan)
     steady = shown.slowest * float(shard.micro_batches(job, plan.column())[0])

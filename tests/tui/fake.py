@@ -13,7 +13,10 @@ import pytest
 
 import tui.pages
 from planner.cost import evaluate as real
+from planner.cost import parts
 from planner.cost.error_band import Band
+from planner.cost.evaluate import StageMemory
+from planner.cost.parts import HiddenParts, MemoryParts, StepParts
 from planner.cost.records import Estimate
 from planner.document.space import Space
 from planner.formula.trace import Step
@@ -85,18 +88,35 @@ def fake_evaluate(job: Job, plan: Plan) -> Estimate:
     zero = np.zeros_like(plan.tp)
     return Estimate(
         plan=plan, memory=memory, memory_limit=80 * GIB, fits=memory <= 80 * GIB, step=step,
-        memory_parts={name: share * memory for name, share in MEMORY.items()},
-        time_parts={name: share * step for name, share in TIME.items()},
-        hidden={"dp": 0.05 * step}, stage=zero, slowest=zero, host=zero, tokens_per_second_per_gpu=1000 / step, mfu=2.5 / step,
+        memory_parts=fake_memory(memory),
+        time_parts=fake_step(step),
+        hidden=fake_hidden(0.05 * step), stage=zero, slowest=zero, host=zero, tokens_per_second_per_gpu=1000 / step, mfu=2.5 / step,
         step_band=BAND, memory_band=BAND,
     )  # fmt: skip
 
 
-def fake_stages(job: Job, plan: Plan) -> list[dict[str, Any]]:
+def fake_hidden(dp: Any) -> HiddenParts:
+    """Hidden data-parallel traffic, and none of another dimension."""
+    held: dict[str, Any] = {"tp": None, "cp": None, "dp": dp, "ep": None}
+    return HiddenParts(**held)
+
+
+def fake_memory(total: Any) -> MemoryParts:
+    """A few parts of a memory, and none of the others."""
+    held: dict[str, Any] = dict.fromkeys(parts.MEMORY) | {name: share * total for name, share in MEMORY.items()}
+    return MemoryParts(**held)
+
+
+def fake_step(total: Any) -> StepParts:
+    """A few parts of a step, and none of the others."""
+    held: dict[str, Any] = dict.fromkeys(parts.STEP) | {name: share * total for name, share in TIME.items()}
+    return StepParts(**held)
+
+
+def fake_stages(job: Job, plan: Plan) -> list[StageMemory]:
     """Every stage alike but the first."""
     device = [(50 + (i == 0)) * GIB for i in range(plan.pp)]
-    parts = [{name: share * total for name, share in MEMORY.items()} for total in device]
-    return [{"stage": i, "layers": 8, "in_flight": float(plan.pp - i), **parts[i], "device": device[i]} for i in range(plan.pp)]
+    return [StageMemory(8, float(plan.pp - i), fake_memory(device[i])) for i in range(plan.pp)]
 
 
 def fake_headlines(job: Job, plan: Plan) -> dict[str, Step]:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from planner.report.number_text import write_figure
 from tui.draw.aligned import aligned
@@ -14,6 +14,7 @@ from tui.draw.aligned import aligned
 if TYPE_CHECKING:
     from tui.draw.lines import Line
 
+T = TypeVar("T")
 SHADES = "█▒▓░"  # adjacent parts of a bar differ by shade as well as by letter
 
 
@@ -99,10 +100,10 @@ def one(value: Any) -> float:
     return float(value[0]) if getattr(value, "ndim", 0) else float(value)
 
 
-def alike_stages(stages: Sequence[dict[str, Any]]) -> Iterator[tuple[int, int, dict[str, Any]]]:
-    """Runs of adjacent stages that are equal except for their number: first, last, and their common contents."""
+def alike_stages(stages: Sequence[T]) -> Iterator[tuple[int, int, T]]:
+    """Runs of adjacent stages that are equal: first, last, and their common contents."""
     start = 0
     for i in range(1, len(stages) + 1):
-        if i == len(stages) or {**stages[i], "stage": 0} != {**stages[start], "stage": 0}:
+        if i == len(stages) or stages[i] != stages[start]:
             yield start, i - 1, stages[start]
             start = i

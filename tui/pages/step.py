@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.cost.evaluate import evaluate
+from planner.cost.parts import STEP
 from planner.report.number_text import write_figure, write_percent
 from planner.report.wording import TRAFFIC, in_words
 from tui.draw.writing import SHADES, cut, heading, one, seconds, sentence, stacked
@@ -17,19 +18,7 @@ if TYPE_CHECKING:
     from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
-PARTS = {  # in the order of the bar: the letter, and what it is
-    "compute": ("C", "kernels of the slowest stage, every micro-batch"),
-    "recompute": ("R", "what recomputation repeats"),
-    "host": ("H", "the host: launches that kernels wait for, once a step"),
-    "tp": ("T", "tensor-parallel traffic that nothing hides"),
-    "cp": ("X", "context-parallel traffic that nothing hides"),
-    "ep": ("E", "the experts' all-to-all that nothing hides"),
-    "pp": ("P", "sends between stages that nothing hides"),
-    "dp": ("D", "gradients and weights of data parallelism that nothing hides"),
-    "bubble": ("B", "the pipeline fills and drains"),
-    "optimizer": ("O", "the optimizer's own step"),
-    "straggler": ("S", "waiting for the slowest of all ranks"),
-}
+ORDER = ("compute", "recompute", "host", "tp", "cp", "ep", "pp", "dp", "bubble", "optimizer", "straggler")  # of the bar
 HEAD = 32  # cells before the bars of the parts
 WHAT, TOLD = 120, 62  # cells from which there is room for what a part is, and what that takes
 
@@ -51,14 +40,14 @@ def work(subject: Subject) -> Time:
 def draw(found: Time, width: int) -> list[Line]:
     """The step as one bar, its parts where they stand in it, and hidden communication beside them."""
     estimate = found.estimate
-    step = one(estimate.step)
-    parts = {name: one(estimate.time_parts.get(name, 0.0)) for name in PARTS}
+    step, held = one(estimate.step), estimate.time_parts.named()
+    parts = {name: one(held.get(name, 0.0)) for name in ORDER}
     low, high = (write_figure(step * edge) for edge in (estimate.step_band.low, estimate.step_band.high))
     lines: list[Line] = [heading("the step by part"), *sentence(in_words(found.plan), width, "dim"), []]
     lines += sentence(f"A step takes {write_figure(step)} s (80 % band {low} to {high}).", width, "strong")
-    lines.append([(" " + stacked([(PARTS[name][0], value) for name, value in parts.items()], (width - 3) / step), "figure")])
+    lines.append([(" " + stacked([(STEP[name].letter, value) for name, value in parts.items()], (width - 3) / step), "figure")])
     lines += [[], *placed(parts, step, width), []]
-    hidden = {name: one(value) for name, value in estimate.hidden.items() if one(value) > 0}
+    hidden = {name: one(value) for name, value in estimate.hidden.named().items() if one(value) > 0}
     exposed = sum(parts[name] for name in TRAFFIC)
     lines += sentence(f"Communication that nothing hides is {write_figure(exposed)} s, {write_percent(exposed / step)} of the step.", width)
     if hidden:
@@ -78,13 +67,13 @@ def placed(parts: dict[str, float], step: float, width: int) -> list[Line]:
     explained = TOLD if width >= WHAT else 0
     room, before, shade = width - HEAD - explained - 3, 0.0, 0
     for name, value in parts.items():
-        letter, what = PARTS[name]
+        part = STEP[name]
         if value <= 0:
             continue
         start, end = round(before / step * room), round((before + value) / step * room)
         bar = " " * start + (SHADES[shade % len(SHADES)] * (end - start) if end > start else "▏")
-        head = f" {letter} {name:<10}{seconds(value):>8} s {write_percent(value / step):>7}  "
-        tail = [(cut(what, TOLD - 2), "dim")] if explained else []
+        head = f" {part.letter} {name:<10}{seconds(value):>8} s {write_percent(value / step):>7}  "
+        tail = [(cut(part.meaning, TOLD - 2), "dim")] if explained else []
         lines.append([(head, "text"), (bar.ljust(room + 2) if tail else bar, "figure"), *tail])
         before, shade = before + value, shade + (end > start)
     return lines

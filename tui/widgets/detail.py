@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
 from planner.report.columns import at_risk
@@ -22,12 +22,14 @@ from tui.state.axes import idle
 from tui.widgets.page_pane import PagePane
 
 if TYPE_CHECKING:
+    from planner.cost.evaluate import StageMemory
+    from planner.cost.parts import Parts
     from planner.cost.records import Estimate
+    from planner.dimensions import Bytes, Seconds
     from planner.formula.trace import Step
     from planner.specs.plan import Plan
 
 COLUMN = 38  # cells from which memory and time stand side by side
-NOT_PARTS = ("stage", "layers", "in_flight", "device")
 SMALL_PARTS = ("logits", "buffers", "workspace", "slack", "context")  # told together by stage
 STAGE, PART = 29, 8  # cells of a line by stage before its parts, and of each part
 
@@ -60,7 +62,7 @@ class Detail(PagePane):
         self.plan: Plan | None = None
         self.estimate: Estimate | None = None
         self.cheap = True  # only the bars are in view: cheap enough to follow the cursor at once
-        self._stages: list[dict[str, Any]] | None = None
+        self._stages: list[StageMemory] | None = None
         self._trees: dict[str, Step] | None = None
 
     @property
@@ -146,15 +148,15 @@ class Detail(PagePane):
         assert self.job is not None and self.plan is not None
         self._stages = self._stages or stages(self.job, self.plan)
         shown = _merged(self._stages, (width - STAGE) // PART)
-        parts = [name for name in shown[0] if name not in NOT_PARTS]
+        parts = list(shown[0].parts)
         yield [(" memory by stage, GiB", "title")]
         yield [(f" {'stage':>6} {'layers':>6} {'flight':>6} {'device':>7}" + "".join(f" {name[:7]:>7}" for name in parts), "dim")]
         for first, last, stage in alike_stages(shown):
             name = f"{first}" if first == last else f"{first}-{last}"
-            numbers = "".join(f" {write_gib(stage[part] / GIB):>7}" for part in parts)
-            over = stage["device"] > self.job.memory_limit
-            device = f" {write_gib(stage['device'] / GIB):>6}{'!' if over else ' '}"
-            head = f" {name:>6} {stage['layers']:>6} {stage['in_flight']:>6.1f}"
+            numbers = "".join(f" {write_gib(stage.parts[part] / GIB):>7}" for part in parts)
+            over = stage.device > self.job.memory_limit
+            device = f" {write_gib(stage.device / GIB):>6}{'!' if over else ' '}"
+            head = f" {name:>6} {stage.layers:>6} {stage.in_flight:>6.1f}"
             yield [(head, "text"), (device, "bad" if over else "memory"), (numbers, "text")]
 
     def _explained(self, width: int) -> Iterator[Line]:
@@ -173,17 +175,32 @@ def _part(name: str, value: float, share: float, role: str, text: str, width: in
     return [(label, "dim" if role == "dim" else "text"), (bar(share, width - len(label) - 1), role)]
 
 
-def _parts(parts: Mapping[str, Any]) -> list[tuple[str, float]]:
+def _parts(parts: Parts[Bytes] | Parts[Seconds]) -> list[tuple[str, float]]:
     """The parts by name, those that are nothing too: from plan to plan each keeps its line."""
-    return [(name, one(value)) for name, value in parts.items()]
+    return [(name, one(value)) for name, value in parts.named().items()]
 
 
-def _merged(stages: list[dict[str, Any]], room: int) -> list[dict[str, Any]]:
+class StageLine(NamedTuple):
+    """A line by stage: layers, micro-batches in flight, bytes on the device, and of the parts that have a column."""
+
+    layers: int
+    in_flight: float
+    device: float
+    parts: Mapping[str, float]
+
+
+def _merged(stages: Sequence[StageMemory], room: int) -> list[StageLine]:
     """Memory by stage with the small parts as one, and the least of the others with them until no more than `room` are left."""
-    most = {name: max(stage[name] for stage in stages) for name in stages[0] if name not in (*NOT_PARTS, *SMALL_PARTS)}
+    held = [{name: float(value) for name, value in stage.parts.named().items()} for stage in stages]
+    most = {name: max(parts[name] for parts in held) for name in held[0] if name not in SMALL_PARTS}
     least = sorted(most, key=lambda name: most[name])[: max(0, len(most) + 1 - max(room, 2))]
     small = {*SMALL_PARTS, *least}
     return [
-        {name: value for name, value in stage.items() if name not in small} | {"other": sum(stage.get(name, 0.0) for name in small)}
-        for stage in stages
+        StageLine(
+            stage.layers,
+            stage.in_flight,
+            stage.device,
+            {name: value for name, value in parts.items() if name not in small} | {"other": sum(parts.get(name, 0.0) for name in small)},
+        )
+        for stage, parts in zip(stages, held, strict=True)
     ]

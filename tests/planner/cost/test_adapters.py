@@ -64,7 +64,8 @@ def test_gpt_3s_adapters_are_as_large_as_loras_paper_says() -> None:
 
 def test_gpt_3s_states_fall_to_350_gb() -> None:
     """Hu et al. 2021, Section 4.2: 350 GB to tune GPT-3 175B, its weights in 16 bits; all else of the states is within a tenth of that."""
-    parts = evaluate(bare(gpt3(tuning="lora", lora_rank=4, lora_targets="query-value")), Plan(tp=8, pp=12, recompute=2)).memory_parts
+    job = bare(gpt3(tuning="lora", lora_rank=4, lora_targets="query-value"))
+    parts = evaluate(job, Plan(tp=8, pp=12, recompute=2)).memory_parts.named()
     states = 96 * (parts["parameters"] + parts["gradients"] + parts["optimizer"])[0]
     assert states == pytest.approx(350e9, rel=0.1)
 
@@ -92,7 +93,7 @@ def test_65b_is_tuned_on_one_gpu_of_48_gb_with_qlora_alone() -> None:
 
 def test_the_frozen_weights_of_65b_take_what_guanacos_do() -> None:
     """Dettmers et al. 2023, Table 1: Guanaco 65B is 41 GB with its adapters in 16 bits or wider; 33B 21 GB. Ours within a tenth."""
-    parts = evaluate(bare(on_one_gpu(64)), Plan(recompute=2)).memory_parts
+    parts = evaluate(bare(on_one_gpu(64)), Plan(recompute=2)).memory_parts.named()
     adapters = 80 * lora.adapter_parameters(LLAMA_65B, "all", 64)
     assert parts["parameters"][0] + 2 * adapters == pytest.approx(41e9, rel=0.1)
 
@@ -103,7 +104,7 @@ def test_frozen_weights_are_kept_sharded_and_gathered_in_16_bits(stack: str, zer
     """2 bytes a weight on each rank, over the ranks under ZeRO-3; the trained states are the adapters', a hundredth of the model's."""
     job = small(stack=stack)
     plan = Plan(dp=16, dp_shard=16 if zero else 1, zero=zero)
-    whole, parts = evaluate(job, plan).memory_parts, evaluate(replace(job, tuning="lora"), plan).memory_parts
+    whole, parts = evaluate(job, plan).memory_parts.named(), evaluate(replace(job, tuning="lora"), plan).memory_parts.named()
     weights = 2 * parameters.total_parameters(job.model)
     assert parts["parameters"][0] == pytest.approx(weights / (16 if zero == 3 else 1), rel=0.01)
     for name in ("gradients", "optimizer"):
@@ -117,7 +118,7 @@ def test_gradients_of_adapters_alone_are_sent() -> None:
 
     def sent(tuning: str, zero: int) -> float:
         e = evaluate(replace(job, tuning=tuning), Plan(dp=16, dp_shard=16 if zero else 1, zero=zero))
-        return float(e.time_parts["dp"][0] + e.hidden["dp"][0])
+        return float(e.time_parts.dp[0] + e.hidden.dp[0])
 
     assert sent("lora", 1) < sent("full", 1) / 50
     assert sent("full", 3) / 2 < sent("lora", 3) < sent("full", 3)
@@ -155,11 +156,11 @@ def test_qlora_pays_for_bringing_weights_into_16_bits() -> None:
     narrow, plain = evaluate(replace(job, tuning="qlora"), plan), evaluate(job, plan)
     linear = job.model.layers * sum(matrix.size for matrix in lora.linear_matrices(job.model).values())
     assert plain.step[0] < narrow.step[0] < 1.2 * plain.step[0]
-    saved = plain.memory_parts["parameters"][0] - narrow.memory_parts["parameters"][0]
+    saved = plain.memory_parts.parameters[0] - narrow.memory_parts.parameters[0]
     assert saved == pytest.approx((2 - lora.NF4_BYTES) * linear, rel=1e-9)
     once = linear * (2 + lora.NF4_BYTES) / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
     batches = job.global_batch / 16
-    later = narrow.time_parts["compute"][0] - plain.time_parts["compute"][0]
+    later = narrow.time_parts.compute[0] - plain.time_parts.compute[0]
     assert later == pytest.approx(2 * once * batches, rel=1e-6)  # forward and backward
 
 
@@ -177,7 +178,7 @@ def test_experts_stay_whole_and_frozen() -> None:
     for zero, share in ((2, 1), (3, 2)):
         e = evaluate(job, Plan(dp=16, dp_shard=16, ep=8, zero=zero))
         experts = job.model.layers * job.model.experts * parameters.expert_parameters(job.model) / 8
-        assert e.memory_parts["experts"][0] == pytest.approx(2 * experts / share)
+        assert e.memory_parts.named()["experts"][0] == pytest.approx(2 * experts / share)
 
 
 def tuned(targets: str, rank: int, model: str = "llama-3.1-8b") -> Job:

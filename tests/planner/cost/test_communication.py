@@ -79,7 +79,7 @@ def test_a_rack_wide_domain_keeps_traffic_off_the_network() -> None:
 
 def test_tensor_parallelism_across_nodes_is_allowed_and_dear() -> None:
     """TP 16 over nodes of 8 is costed, not refused, and its traffic takes longer than TP 8's."""
-    tp = {t: evaluate(example(), Plan(tp=t, pp=16, dp=1024 // t, sequence_parallel=1)).time_parts["tp"][0] for t in (8, 16)}
+    tp = {t: evaluate(example(), Plan(tp=t, pp=16, dp=1024 // t, sequence_parallel=1)).time_parts.tp[0] for t in (8, 16)}
     assert 0 < tp[8] < tp[16]
 
 
@@ -87,8 +87,8 @@ def test_halving_the_network_slows_what_crosses_it_alone() -> None:
     """With the NIC at 200 Gb/s the data-parallel part grows; compute does not move."""
     plan = Plan(tp=8, pp=16, dp=128, dp_shard=128, zero=1, sequence_parallel=1)
     full, half = (evaluate(example(nic_gbit_s=n), plan) for n in (400.0, 200.0))
-    assert half.time_parts["dp"][0] > full.time_parts["dp"][0]
-    assert half.time_parts["compute"][0] == full.time_parts["compute"][0]
+    assert half.time_parts.dp[0] > full.time_parts.dp[0]
+    assert half.time_parts.compute[0] == full.time_parts.compute[0]
     assert half.step[0] > full.step[0]
 
 
@@ -98,15 +98,15 @@ def test_what_is_sent_is_either_seen_or_hidden() -> None:
     plan = Plan(dp=16, dp_shard=16, zero=1)
     bare = replace(job, stack=replace(job.stack, dp_overlap=0.0, gather_overlap=0.0))
     some, all_of_it = evaluate(job, plan), evaluate(bare, plan)
-    assert some.time_parts["dp"][0] + some.hidden["dp"][0] == pytest.approx(all_of_it.time_parts["dp"][0])
-    assert all_of_it.hidden["dp"][0] == pytest.approx(0, abs=1e-12)
+    assert some.time_parts.dp[0] + some.hidden.dp[0] == pytest.approx(all_of_it.time_parts.dp[0])
+    assert all_of_it.hidden.dp[0] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("zero", [0, 1, 2, 3])
 def test_a_replica_group_of_one_sends_no_gradients(zero: int) -> None:
     """With dp and cp 1 there is nobody to reduce with."""
     numbers = evaluate(small(gpus=8), Plan(tp=8, zero=zero, sequence_parallel=1))
-    assert numbers.time_parts["dp"][0] == 0
+    assert numbers.time_parts.dp[0] == 0
 
 
 def test_context_parallelism_hides_behind_attention() -> None:
@@ -116,7 +116,7 @@ def test_context_parallelism_hides_behind_attention() -> None:
         numbers = evaluate(
             example(sequence=sequence, global_batch=128), Plan(tp=8, cp=16, pp=16, dp=8, dp_shard=8, zero=1, sequence_parallel=1)
         )
-        seen, hidden = numbers.time_parts["cp"][0], numbers.hidden["cp"][0]
+        seen, hidden = numbers.time_parts.cp[0], numbers.hidden.cp[0]
         shares.append(hidden / (seen + hidden))
     assert 0 < shares[0] < shares[1] < 1
 
@@ -126,7 +126,7 @@ def test_the_bubble_shrinks_with_virtual_stages_and_micro_batches() -> None:
     however many micro-batches there are (Narayanan et al. 2021, Section 2.2)."""
     even = {"model": "llama-3.1-70b", "gpus": 64, "global_batch": 64}
     one, two, more = (
-        evaluate(example(**(even | {"global_batch": b})), Plan(tp=8, pp=4, vpp=v, dp=2, sequence_parallel=1)).time_parts["bubble"][0]
+        evaluate(example(**(even | {"global_batch": b})), Plan(tp=8, pp=4, vpp=v, dp=2, sequence_parallel=1)).time_parts.bubble[0]
         for b, v in ((64, 1), (64, 2), (128, 1))
     )
     assert two == pytest.approx(one / 2, rel=1e-6)

@@ -112,8 +112,8 @@ def test_small_layers_wait_for_the_host() -> None:
     """A model too small to fill the GPU is bound by launches: its step holds host time, a large one's hardly any."""
     tiny = evaluate(small(model="gpt2-124m", sequence=1024, gpus=8, global_batch=8), Plan(dp=8))
     large = evaluate(small(), Plan(tp=8, dp=2, sequence_parallel=1))
-    assert tiny.time_parts["host"][0] > tiny.time_parts["compute"][0]
-    assert large.time_parts["host"][0] < 0.2 * large.time_parts["compute"][0]
+    assert tiny.time_parts.host[0] > tiny.time_parts.compute[0]
+    assert large.time_parts.host[0] < 0.2 * large.time_parts.compute[0]
 
 
 def test_unfused_attention_costs_more_than_fused_than_flash() -> None:

@@ -59,7 +59,7 @@ def test_the_first_stage_holds_a_model_of_layers_and_more_when_interleaved(
 def test_states_take_the_bytes_of_transformer_math_101(optimizer: str, states: int, gradient: int) -> None:
     """Weights take 2 bytes, gradients 2 or 4, AdamW 4+4+4, 8-bit 4+1+1, SGD with momentum 4+4 bytes a parameter."""
     job = small(optimizer=optimizer, gradient_bytes=str(gradient), gpus=1, gpus_per_node=1, global_batch=1)
-    parts = evaluate(job, Plan(dp=1)).memory_parts
+    parts = evaluate(job, Plan(dp=1)).memory_parts.named()
     parameters = job.model.published_parameters
     assert parts["parameters"][0] == pytest.approx(2 * parameters, rel=1e-4)
     assert parts["gradients"][0] == pytest.approx(gradient * parameters, rel=1e-4)
@@ -69,7 +69,7 @@ def test_states_take_the_bytes_of_transformer_math_101(optimizer: str, states: i
 def test_zero_divides_what_its_stage_says() -> None:
     """ZeRO-1 divides optimizer states by the group, ZeRO-2 gradients too, ZeRO-3 weights too (Rajbhandari et al., Figure 1)."""
     job = small()
-    whole, *sharded = (evaluate(job, Plan(dp=16, dp_shard=16 if z else 1, zero=z)).memory_parts for z in range(4))
+    whole, *sharded = (evaluate(job, Plan(dp=16, dp_shard=16 if z else 1, zero=z)).memory_parts.named() for z in range(4))
     for stage, parts in enumerate(sharded, 1):
         for least, name in ((1, "optimizer"), (2, "gradients"), (3, "parameters")):
             share = 16 if stage >= least else 1
@@ -79,31 +79,31 @@ def test_zero_divides_what_its_stage_says() -> None:
 def test_offloaded_states_leave_the_device_for_the_host() -> None:
     """Offloading moves the optimizer states of every GPU of a node into host memory and keeps none on the device."""
     kept, moved = (evaluate(small(offload_optimizer=o), Plan(tp=2, dp=8)) for o in (False, True))
-    assert moved.memory_parts["optimizer"][0] == 0
-    assert moved.host[0] == pytest.approx(8 * kept.memory_parts["optimizer"][0])
+    assert moved.memory_parts.optimizer[0] == 0
+    assert moved.host[0] == pytest.approx(8 * kept.memory_parts.optimizer[0])
     assert kept.host[0] == 0
 
 
 def test_a_pipeline_holds_fewer_micro_batches_towards_its_end() -> None:
     """In-flight micro-batches fall by one a stage under 1F1B and never exceed the micro-batches there are."""
     rows = stages(example(), Plan(tp=8, pp=16, dp=128, dp_shard=128, zero=1, sequence_parallel=1))
-    assert [row["in_flight"] for row in rows] == [float(n) for n in range(16, 0, -1)]
+    assert [row.in_flight for row in rows] == [float(n) for n in range(16, 0, -1)]
     few = stages(example(global_batch=512), Plan(tp=8, pp=16, dp=128, dp_shard=128, zero=1, sequence_parallel=1))
-    assert max(row["in_flight"] for row in few) == 4
+    assert max(row.in_flight for row in few) == 4
 
 
 def test_llama_3_splits_its_126_layers_over_16_stages() -> None:
     """Embedding and head count as a layer each: 7 layers on the first and the last of 16 stages, 8 on the others (Llama 3, 3.3.2)."""
     rows = stages(example(), Plan(tp=8, pp=16, dp=128, dp_shard=128, zero=1, sequence_parallel=1))
-    assert [row["layers"] for row in rows] == [7, *[8] * 14, 7]
+    assert [row.layers for row in rows] == [7, *[8] * 14, 7]
 
 
 def test_the_logits_of_a_wide_vocabulary_stand_on_the_last_stage() -> None:
     """Logits take lambda bytes a token and padded vocabulary entry, over tp, on the last stage alone."""
     job = small()
     rows = stages(job, Plan(tp=2, pp=4, dp=2))
-    assert [row["logits"] > 0 for row in rows] == [False, False, False, True]
-    assert rows[-1]["logits"] == pytest.approx(6 * 4096 * 128256 / 2)
+    assert [row.parts.logits > 0 for row in rows] == [False, False, False, True]
+    assert rows[-1].parts.logits == pytest.approx(6 * 4096 * 128256 / 2)
 
 
 @pytest.mark.parametrize(("state", "width"), [("", 12), ("4", 12), ("2", 8), ("1", 6)])
@@ -157,5 +157,5 @@ def test_gathered_logits_are_not_divided_over_tensor_parallel_ranks() -> None:
     """Where a stack gathers logits before its loss, every tensor parallel rank holds all of them."""
     job = small()
     whole = replace(job, stack=replace(job.stack, logits_whole=True))
-    shared, gathered = (evaluate(j, Plan(tp=4, dp=4)).memory_parts["logits"][0] for j in (job, whole))
+    shared, gathered = (evaluate(j, Plan(tp=4, dp=4)).memory_parts.logits[0] for j in (job, whole))
     assert gathered == pytest.approx(4 * shared)

@@ -149,7 +149,7 @@ def test_one_experts_products_are_the_dense_mlps(tp: int) -> None:
     back = compute.weight_products(job, plan, copies) - compute.weight_products(job.around_experts, plan, copies)
     assert experts.expert_weight_products(job, plan, copies)[0] == pytest.approx(back[0], rel=1e-12)
     purposes, own = ("parameters", "gradients", "optimizer", "experts"), Plan(tp=tp, dp=16 // tp, sequence_parallel=int(tp > 1))
-    parts = [evaluate(j, plan).memory_parts for j, plan in ((job, own.with_(etp=tp)), (dense, own))]
+    parts = [evaluate(j, plan).memory_parts.named() for j, plan in ((job, own.with_(etp=tp)), (dense, own))]
     states = [sum(float(found[purpose][0]) for purpose in purposes if purpose in found) for found in parts]
     router = dense.model.layers * dense.model.hidden * (2 + 4 + 12)
     assert states[0] - states[1] == pytest.approx(router, rel=1e-6)
@@ -216,8 +216,8 @@ def test_a_stage_takes_what_its_layers_take() -> None:
     job, plan = mixture("deepseek-v3-671b", 4), Plan(dp=16, ep=16, recompute=2)
     dense, sparse = both_layers(job, plan)
     numbers, count = evaluate(job, plan), job.global_batch / 16
-    parts = numbers.time_parts
-    assert numbers.memory_parts["logits"][0] == pytest.approx(2 * job.stack.logits_bytes * TOKENS * job.model.vocab)
+    parts = numbers.time_parts.named()
+    assert numbers.memory_parts.logits[0] == pytest.approx(2 * job.stack.logits_bytes * TOKENS * job.model.vocab)
 
     def of(name: str) -> float:
         return count * float(3 * getattr(dense, name)[0] + 2 * getattr(sparse, name)[0])
@@ -243,7 +243,7 @@ def test_a_sparse_layer_keeps_what_routing_and_experts_need_again() -> None:
 def test_offloaded_states_of_experts_leave_for_the_host_with_the_others() -> None:
     """A node's host takes the optimizer states of its eight GPUs, those of routed experts with them."""
     kept, moved = (evaluate(replace(mixture(), offload_optimizer=wanted), Plan(dp=16, ep=8)) for wanted in (False, True))
-    gone = [float(kept.memory_parts[purpose][0] - moved.memory_parts[purpose][0]) for purpose in ("optimizer", "experts")]
+    gone = [float(kept.memory_parts.named()[purpose][0] - moved.memory_parts.named()[purpose][0]) for purpose in ("optimizer", "experts")]
     assert min(gone) > 0
     assert moved.host[0] == pytest.approx(8 * sum(gone))
 

@@ -75,11 +75,11 @@ def test_interleaving_divides_the_bubble_and_zero_bubble_leaves_less_for_more_me
     """For one plan, time falls and memory grows from 1F1B to ZB-H1 to ZB-H2."""
     job = every_schedule(small(global_batch=64))
     found = [evaluate(job, plan_of(name, 4, dp=4)) for name in ("1f1b", "zb-h1", "zb-h2")]
-    bubbles = [float(e.time_parts["bubble"][0]) for e in found]
+    bubbles = [float(e.time_parts.bubble[0]) for e in found]
     assert bubbles[0] > bubbles[1] > bubbles[2] >= 0
     assert found[0].step[0] > found[1].step[0] > found[2].step[0]
     # the last rank, with the head, is the fullest: it holds one micro-batch under 1F1B, p under ZB-H1
-    device = [[row["device"] for row in stages(job, plan_of(name, 4, dp=4))] for name in ("1f1b", "zb-h1", "zb-h2")]
+    device = [[row.device for row in stages(job, plan_of(name, 4, dp=4))] for name in ("1f1b", "zb-h1", "zb-h2")]
     assert all(a <= b <= c for a, b, c in zip(*device, strict=True)) and max(device[0]) < max(device[1]) < max(device[2])
 
 
@@ -89,10 +89,10 @@ def test_stages_of_a_v_run_down_the_ranks_and_back_up(name: str) -> None:
     job = every_schedule(small(stack="torchtitan"))
     job = replace(job, model=replace(job.model, layers=8))
     rows = stages(job, plan_of(name, 2, dp=8))
-    assert [row["layers"] for row in rows] == [3, 5]  # of ten slots in stages of 3, 3, 2, 2 the first and the last hold one layer less
-    assert [row["logits"] > 0 for row in rows] == [True, False]
+    assert [row.layers for row in rows] == [3, 5]  # of ten slots in stages of 3, 3, 2, 2 the first and the last hold one layer less
+    assert [row.parts.logits > 0 for row in rows] == [True, False]
     ten = replace(job, model=replace(job.model, layers=10))
-    assert [row["layers"] for row in stages(ten, plan_of(name, 3, dp=4))] == [2, 4, 4]  # twelve slots in six stages of two
+    assert [row.layers for row in stages(ten, plan_of(name, 3, dp=4))] == [2, 4, 4]  # twelve slots in six stages of two
 
 
 def test_a_tied_embedding_needs_no_copy_in_a_v() -> None:
@@ -101,7 +101,7 @@ def test_a_tied_embedding_needs_no_copy_in_a_v() -> None:
     plain, v = (plan_of(name, 4) for name in ("1f1b", "zb-v"))
     assert shard.head_weights(job, plain.column())[0] == 128_256 * 2048
     assert shard.head_weights(job, v.column())[0] == 0
-    assert evaluate(job, plain).time_parts["dp"][0] > evaluate(job, v).time_parts["dp"][0] == 0
+    assert evaluate(job, plain).time_parts.dp[0] > evaluate(job, v).time_parts.dp[0] == 0
 
 
 @pytest.mark.parametrize("pp", [2, 4])
@@ -122,7 +122,8 @@ def test_dualpipe_hides_the_experts_traffic_unasked() -> None:
     job = every_schedule(mixture(gpus=32, global_batch=256))
     job = replace(job, stack=replace(job.stack, ep_overlap=0.7))
     found = {name: evaluate(job, plan_of(name, 4, dp=8, ep=8)) for name in SCHEDULES}
-    hidden = {name: float(e.hidden["ep"][0] / (e.hidden["ep"][0] + e.time_parts["ep"][0])) for name, e in found.items()}
+    both = {name: (float(e.hidden.named()["ep"][0]), float(e.time_parts.named()["ep"][0])) for name, e in found.items()}
+    hidden = {name: behind / (behind + exposed) for name, (behind, exposed) in both.items()}
     assert hidden == pytest.approx({"dualpipev": 0.7} | dict.fromkeys(SCHEDULES[:-1], 0.0), abs=1e-9)
 
 

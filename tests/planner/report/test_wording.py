@@ -32,5 +32,5 @@ def test_every_part_and_every_field_has_words() -> None:
     """Sentences know every part of a step and of memory, of a mixture of experts too, and every field that a plan chooses."""
     for job, plan in ((example(), Plan(tp=8, pp=16, dp=128)), (mixture(), Plan(tp=2, pp=2, dp=4, ep=4, sequence_parallel=1))):
         estimate = evaluate(job, plan)
-        assert set(estimate.time_parts) <= set(STEP) and set(estimate.memory_parts) <= set(MEMORY)
+        assert set(estimate.time_parts.named()) <= set(STEP) and set(estimate.memory_parts.named()) <= set(MEMORY)
     assert {field for fields in CHOICES.values() for field in fields} == set(FIELDS) - {"dp_shard"}

@@ -116,7 +116,8 @@ def test_a_row_of_an_estimate_is_the_estimate_of_its_plan() -> None:
     for at in (0, 7, 19):
         row, alone = many.row(at), evaluate(result.job, many.plan.one(at))
         assert row.plan.one(0) == alone.plan.one(0)
-        for ours, theirs in ((row.memory_parts, alone.memory_parts), (row.time_parts, alone.time_parts), (row.hidden, alone.hidden)):
+        for group in ("memory_parts", "time_parts", "hidden"):
+            ours, theirs = (getattr(numbers, group).named() for numbers in (row, alone))
             assert {k: float(np.ravel(v)[0]) for k, v in ours.items()} == {k: float(np.ravel(v)[0]) for k, v in theirs.items()}
         assert (float(row.step[0]), float(row.memory[0]), bool(row.fits[0])) == (
             float(alone.step[0]), float(alone.memory[0]), bool(alone.fits[0])

@@ -156,9 +156,9 @@ def test_the_detail_names_the_experts_and_its_parts_sum(document: Document) -> N
         assert f"EP {detail.plan.ep} " in lines and f"ETP {detail.plan.etp}" in lines
         assert ("1F1B" in lines or "interleaved" in lines or "DualPipeV" in lines) == (document is TITAN)
         assert "experts " in lines and " ep " in lines and "(ep hidden)" in lines
-        assert sum(float(part[0]) for part in e.memory_parts.values()) == pytest.approx(float(e.memory[0]))
-        assert sum(float(np.ravel(part)[0]) for part in e.time_parts.values()) == pytest.approx(float(e.step[0]))
-        assert e.memory_parts["experts"][0] > 0
+        assert sum(float(part[0]) for part in e.memory_parts.named().values()) == pytest.approx(float(e.memory[0]))
+        assert sum(float(np.ravel(part)[0]) for part in e.time_parts.named().values()) == pytest.approx(float(e.step[0]))
+        assert e.memory_parts.named()["experts"][0] > 0
 
     drive(play, document, size=(200, 60))
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from planner.cost.evaluate import evaluate, stages
+from planner.cost import parts
 from planner.specs.plan import Plan
-from tests.planner.jobs import every_schedule, mixture
 from tests.tui.pages.subjects import PIPED, WIDTHS, subject, text
 from tui.draw.writing import stacked
 from tui.pages import memory, step
@@ -36,7 +35,7 @@ def test_too_much_memory_is_told_by_a_sign_a_word_and_a_bar_beyond_the_stroke() 
     """Stages over the limit have an exclamation mark and a bar that crosses the limit, and a sentence says by how much."""
     found = memory.work(subject(Plan(dp=16, dp_shard=16, zero=1, micro_batch=4)))
     lines = text(memory.draw(found, 80), 80)
-    device = found.stages[0]["device"]
+    device = found.stages[0].device
     assert device > found.limit
     assert f"{(device - found.limit) / 2**30:.1f} GiB more than the limit" in lines
     row = next(line for line in lines.splitlines() if "!" in line and "┃" in line)
@@ -44,14 +43,10 @@ def test_too_much_memory_is_told_by_a_sign_a_word_and_a_bar_beyond_the_stroke() 
 
 
 def test_every_part_there_is_has_a_letter_of_its_own() -> None:
-    """Memory and time of a mixture of experts too have no part that the pages do not know, and no two share a letter."""
-    job = every_schedule(mixture())
-    plan = Plan(tp=2, pp=2, dp=4, ep=4, sequence_parallel=1, zero=1, dp_shard=4)
-    held = set(stages(job, plan)[0]) - {"stage", "layers", "in_flight", "device"}
-    assert held <= set(memory.PURPOSES)
-    assert set(evaluate(job, plan).time_parts) <= set(step.PARTS)
-    assert len({letter for letter, _ in memory.PURPOSES.values()}) == len(memory.PURPOSES)
-    assert len({letter for letter, _ in step.PARTS.values()}) == len(step.PARTS)
+    """No two parts of memory share a letter in its bars, nor two of a step; the bar of a step has every part of one."""
+    for table in (parts.MEMORY, parts.STEP):
+        assert len({part.letter for part in table.values()}) == len(table)
+    assert sorted(step.ORDER) == sorted(parts.STEP)
 
 
 def test_the_bar_of_the_step_is_as_long_as_the_page_and_the_parts_sum_to_it() -> None:
@@ -59,6 +54,6 @@ def test_the_bar_of_the_step_is_as_long_as_the_page_and_the_parts_sum_to_it() ->
     lines = text(step.draw(step.work(subject(PIPED)), 80), 80).splitlines()
     bar = next(line for line in lines if line.startswith("C█"))
     assert len(bar) == 77
-    parts = [line.split() for line in lines if line[2:12].strip() in step.PARTS and line[0] != " "]
-    shares = [float(words[4].rstrip("%")) for words in parts]
+    rows = [line.split() for line in lines if line[2:12].strip() in step.ORDER and line[0] != " "]
+    shares = [float(words[4].rstrip("%")) for words in rows]
     assert sum(shares) == pytest.approx(100, abs=0.5)
