@@ -89,12 +89,12 @@ def stages(job: Job, plan: Plan) -> list[StageMemory]:
     place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, columns, stage), None)
     c = stagecosts.stage_cost(job, columns, place, cost)
     every = allocated_parts(job, columns, place, c, cost)
-    found = []
+    rows = []
     for i in range(plan.pp):
         allocated = every.each(functools.partial(at_stage, i))
         slack, context = job.stack.allocator_slack * allocated.total, Bytes(job.stack.context_bytes)
-        found.append(StageMemory(int(c.layers[i, 0]), float(c.in_flight[i, 0]), allocated.on_device(slack, context)))
-    return found
+        rows.append(StageMemory(int(c.layers[i, 0]), float(c.in_flight[i, 0]), allocated.on_device(slack, context)))
+    return rows
 
 
 def at_stage(stage: int, part: Bytes) -> Bytes:

@@ -1,6 +1,6 @@
-"""The parts of memory, of a step and of hidden communication: records that hold them, and the one table that names them.
+"""The parts of memory, of a step and of hidden communication: the records of their values, and the table of their names.
 
-Columns, exports, sentences and pages read MEMORY and STEP; a part is added here, in the record and in its table.
+Columns, exports, sentences and pages read MEMORY and STEP. A new part is a row of its table and a field of its record.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Q = TypeVar("Q", bound=Quantity)
 
 
 class Part(NamedTuple):
-    """What a part is called: a letter in bars, words in a sentence, what it is in a line of its own."""
+    """Names of a part: a letter in bars, a noun in sentences, a description on the page of all parts."""
 
     letter: str
     words: str
@@ -27,60 +27,60 @@ def _table(text: str) -> Mapping[str, Part]:
     return {name: Part(*rest) for name, *rest in rows}
 
 
-# Bytes at the fullest stage; they sum to the device's memory. In the order of the bars.
+# Bytes on the fullest stage; their sum is the memory of the device. In the order of the bars.
 MEMORY = _table("""
-parameters  | P | weights                   | weights
-gradients   | G | gradients                 | gradients
-optimizer   | O | optimizer states          | master weights and optimizer states
-experts     | E | states of routed experts  | weights, gradients and states of routed experts
-gathered    | F | gathered layers of FSDP   | layers that FSDP has gathered
-activations | A | activations               | activations of micro-batches in flight
-working     | W | the layer at hand         | the layer at hand, beyond the logits
-logits      | L | logits and loss           | logits and loss
-buffers     | B | communication buffers     | gathered inputs of tensor parallelism
-workspace   | K | workspaces of kernels     | workspaces of kernels
-slack       | S | allocator slack           | what the allocator holds beyond
-context     | C | context                   | CUDA context and communicators
+parameters  | P | weights                            | weights
+gradients   | G | gradients                          | gradients
+optimizer   | O | optimizer states                   | master weights and optimizer states
+experts     | E | states of routed experts           | weights, gradients and optimizer states of routed experts
+gathered    | F | layers gathered by FSDP            | layers gathered by FSDP
+activations | A | activations                        | activations of micro-batches in flight
+working     | W | the working set of a layer         | working set of a layer, beyond the logits
+logits      | L | logits and loss                    | logits and loss
+buffers     | B | communication buffers              | gathered inputs of tensor parallelism
+workspace   | K | workspaces of kernels              | workspaces of kernels
+slack       | S | allocator slack                    | reserved beyond live tensors
+context     | C | context                            | CUDA context and communicators
 """)
-# Seconds of a step; they sum to it. Communication is what nothing hides; HiddenParts holds the rest by the same names.
+# Seconds of a step; their sum is the step. Communication is the exposed share; HiddenParts has the hidden share by the same names.
 STEP = _table("""
-compute     | C | compute                      | kernels of the slowest stage, every micro-batch
-recompute   | R | recomputation                | what recomputation repeats
-host        | H | the host's launches          | the host: launches that kernels wait for, once a step
-tp          | T | tensor-parallel traffic      | tensor-parallel traffic that nothing hides
-cp          | X | context-parallel traffic     | context-parallel traffic that nothing hides
-ep          | E | the experts' all-to-all      | the experts' all-to-all that nothing hides
-bubble      | B | the pipeline bubble          | the pipeline fills and drains
-pp          | P | pipeline sends               | sends between stages that nothing hides
-dp          | D | data-parallel traffic        | gradients and weights of data parallelism that nothing hides
-optimizer   | O | the optimizer step           | the optimizer's own step
-straggler   | S | waiting for the slowest rank | waiting for the slowest of all ranks
+compute     | C | compute                            | kernels of the slowest stage, all micro-batches
+recompute   | R | recomputation                      | recomputation in the backward pass
+host        | H | the host's launches                | launches that kernels wait for, fixed host time per step
+tp          | T | tensor-parallel traffic            | exposed tensor-parallel communication
+cp          | X | context-parallel traffic           | exposed context-parallel communication
+ep          | E | the experts' all-to-all            | exposed all-to-all of the experts
+bubble      | B | the pipeline bubble                | the pipeline fills and drains
+pp          | P | pipeline sends                     | exposed sends between pipeline stages
+dp          | D | data-parallel traffic              | exposed gradient and weight communication
+optimizer   | O | the optimizer step                 | optimizer update
+straggler   | S | waiting for the slowest rank       | waiting for the slowest of all ranks
 """)
 COMMUNICATION = ("tp", "cp", "ep", "pp", "dp")  # parts of the step that are exposed communication
 
 
 @dataclass(frozen=True)
 class Parts(Generic[Q]):
-    """Parts of a whole by name, each one value or a column; None where the model has no such part."""
+    """Parts of a total by name, each one value or a column; None for a part that the model does not have."""
 
     def named(self) -> dict[str, Q]:
-        """The parts there are, in the order of the record."""
+        """The parts that are not None, in the order of the fields."""
         held = ((field.name, getattr(self, field.name)) for field in fields(self))
         return {name: value for name, value in held if value is not None}
 
     @property
     def total(self) -> Q:
-        """Their sum, in the order of the record."""
+        """Their sum, added in the order of the fields."""
         return sum_of(self.named().values())
 
     def each(self, change: Callable[[Q], Q]) -> Self:
-        """The record with every part changed."""
+        """The record with a function applied to every part."""
         return type(self)(**{field.name: None for field in fields(self)} | {name: change(value) for name, value in self.named().items()})
 
 
 @dataclass(frozen=True)
 class StateParts(Parts[Bytes]):
-    """Model states of a rank, what a fully sharded stage gathers, and workspaces; bytes."""
+    """Model states of a rank, layers gathered under full sharding, workspaces; bytes."""
 
     parameters: Bytes
     gradients: Bytes
@@ -90,13 +90,13 @@ class StateParts(Parts[Bytes]):
     experts: Bytes | None  # None for a dense model
 
     def allocated(self, activations: Bytes, working: Bytes, logits: Bytes, buffers: Bytes) -> AllocatedParts:
-        """With what is live beside the states."""
+        """The same with activations, the working set, logits and buffers."""
         return AllocatedParts(**vars(self), activations=activations, working=working, logits=logits, buffers=buffers)
 
 
 @dataclass(frozen=True)
 class AllocatedParts(StateParts):
-    """Live tensors of a rank at its peak: states, activations of micro-batches in flight, and what is at work; bytes."""
+    """Live tensors of a rank at its peak: states, activations in flight, working set, logits, buffers; bytes."""
 
     activations: Bytes
     working: Bytes
@@ -104,7 +104,7 @@ class AllocatedParts(StateParts):
     buffers: Bytes
 
     def on_device(self, slack: Bytes, context: Bytes) -> MemoryParts:
-        """With what the device shows beside live tensors."""
+        """The same with the allocator's slack and the context."""
         return MemoryParts(**vars(self), slack=slack, context=context)
 
 
@@ -118,7 +118,7 @@ class MemoryParts(AllocatedParts):
 
 @dataclass(frozen=True)
 class WorkParts(Parts[Seconds]):
-    """One micro-batch on a stage, forward and backward, nothing repeated; seconds."""
+    """One micro-batch on a stage, forward and backward, without recomputation; seconds."""
 
     compute: Seconds
     host: Seconds

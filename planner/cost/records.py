@@ -1,4 +1,4 @@
-"""What the tiers of an estimate hand on: costs of a layer, a stage, a pipeline and a sharding, and what they come to in the end."""
+"""Results of the tiers of an estimate: costs of a layer, a stage, a pipeline and a sharding, and the totals of a plan."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Sharding(NamedTuple):
 
 
 class Tail(NamedTuple):
-    """What a step takes beside the micro-batches on its slowest stage, and the host's fixed share; seconds."""
+    """What a step takes in addition to the micro-batches on its slowest stage, and the host's fixed share; seconds."""
 
     bubble: Seconds
     pp: Seconds

@@ -83,7 +83,7 @@ S = layer(
 
 def test_the_parts_of_a_stage_of_dense_layers() -> None:
     """Three layers: 3 x 3 s of compute and the edges', 3 x 0.5 + 0.5 s on the host, half of 8 x (6 + 1/2) s and 3 x 3 s of traffic."""
-    parts = by_hand.work_parts(round_job(), Plan(pp=4), FOUR, by_hand.Layers(3, 3, None), plain.Kinds(C, None))
+    parts = by_hand.work_parts(round_job(), Plan(pp=4), FOUR, by_hand.Layers(3, 3, None), plain.Kinds(C, None)).named()
     assert listed(parts["compute"]) == [9 + 16, 9, 9, 9 + 32]
     assert listed(parts["host"]) == [2]
     assert listed(parts["tp"]) == [26, 24, 24, 26]
@@ -94,7 +94,7 @@ def test_the_parts_of_a_stage_of_dense_layers() -> None:
 def test_the_parts_of_a_stage_of_both_kinds_of_layer() -> None:
     """Two dense and three sparse layers: 6 + 36 s of compute, two heads and a projection of 1,000 tokens at the end; 33 s of exchanges."""
     layers = by_hand.Layers(5, 2, 3)
-    parts = by_hand.work_parts(round_job(AHEAD), Plan(pp=4), FOUR, layers, plain.Kinds(C, S))
+    parts = by_hand.work_parts(round_job(AHEAD), Plan(pp=4), FOUR, layers, plain.Kinds(C, S)).named()
     ahead = 3 * 2 * (0.5 + 2 * 1000 * 1000 * 2000 / 1e6)
     assert listed(parts["compute"]) == [42 + 16, 42, 42, 42 + 2 * 32 + ahead]
     assert listed(parts["host"]) == [2 * 0.5 + 3 * 2 + 0.5]
@@ -111,14 +111,14 @@ def test_the_working_set_beside_the_logits(recompute: int, again: float) -> None
     cost = layer(tokens=1000.0, layer_gradients=6.0, layer_activations=40.0, selective_activations=10.0, buffer_bytes=7.0)
     plan = Plan(pp=4, recompute=recompute)
     parts = by_hand.rest_parts(round_job(), plan, FOUR, by_hand.Layers(3, 3, None), plain.Kinds(cost, None))
-    assert listed(parts["working"]) == [6 + again, 6 + again, 6 + again, 0]
-    assert listed(parts["logits"]) == [0, 0, 0, 6 * 1000 * 5000]
-    assert listed(parts["buffers"]) == [7]
+    assert listed(parts.working) == [6 + again, 6 + again, 6 + again, 0]
+    assert listed(parts.logits) == [0, 0, 0, 6 * 1000 * 5000]
+    assert listed(parts.buffers) == [7]
     larger = cost._replace(layer_gradients=8.0, layer_activations=50.0, selective_activations=5.0)
     layers = by_hand.Layers(5, 2, np.array([[3], [3], [0], [0]]))
     mixed = by_hand.rest_parts(round_job(SPARSE), plan, FOUR, layers, plain.Kinds(cost, larger))
     of_sparse = 8 + {0: 0, 1: 50 - 5, 2: 50, 3: 50}[recompute]
-    assert listed(mixed["working"]) == [of_sparse, of_sparse, 6 + again, 0]
+    assert listed(mixed.working) == [of_sparse, of_sparse, 6 + again, 0]
 
 
 def test_what_layers_of_one_kind_keep_and_repeat() -> None:

@@ -55,7 +55,7 @@ def test_a_step_of_round_parts() -> None:
     """100 s of the slowest stage, 8 of bubble, 4 of sends, 12 of gradients, 2 of the optimizer and 6 on the host; 1 % for each of three
     doublings of the nodes."""
     tail = step.time_tail(JOB, PIPELINE, SHARDING)
-    assert {name: one(part) for name, part in tail.items()} == {"bubble": 8, "pp": 4, "dp": 12, "optimizer": 2, "fixed": 6}
+    assert {name: one(part) for name, part in tail._asdict().items()} == {"bubble": 8, "pp": 4, "dp": 12, "optimizer": 2, "fixed": 6}
     whole, waiting = step.step_of(JOB, PIPELINE, tail)
     assert one(waiting) == pytest.approx(0.03 * 132)
     assert one(whole) == one(step.combined(JOB, PIPELINE, SHARDING).step) == pytest.approx(1.03 * 132)
@@ -82,7 +82,7 @@ def held(job: Job, plan: Plan) -> step.Static:
 
 def parts_of(found: step.Static) -> dict[str, float]:
     """Bytes on the first stage by purpose."""
-    return {name: one(part) for name, part in found.parts.items()}
+    return {name: one(part) for name, part in found.parts.named().items()}
 
 
 @pytest.mark.parametrize(("zero", "shares"), [(0, (1, 1, 1)), (1, (1, 1, 8)), (2, (1, 8, 8)), (3, (8, 8, 8))])
