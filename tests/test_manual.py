@@ -13,7 +13,7 @@ from tui.cli.introspect import commands
 from tui.cli.main import COMMANDS
 from tui.manual.__main__ import PAGES, main
 from tui.manual.commands import ENVIRONMENT, plans
-from tui.settings import theme_files as themefiles
+from tui.settings import theme_files
 from tui.settings.bindings import BINDINGS
 from tui.settings.keymap import keymap
 from tui.state.filter import column_of
@@ -101,5 +101,5 @@ def test_the_readme_links_to_the_manual() -> None:
 @pytest.mark.parametrize("page", ["docs/guide/screen.md", "CHANGELOG.md"])
 def test_themes_are_counted(page: str) -> None:
     """The number of themes in the guide and the changelog is that of the themes shipped."""
-    count = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")[len(themefiles.shipped())]
+    count = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")[len(theme_files.shipped())]
     assert f"{count.capitalize()} themes" in (ROOT / page).read_text()

@@ -7,8 +7,7 @@ from dataclasses import replace
 from planner.errors import TmplanError
 from planner.report.columns import COLUMNS
 from tui.app.whatif import WhatIf
-from tui.settings import theme_files as themefiles
-from tui.settings import themes
+from tui.settings import theme_files, themes
 from tui.settings.bindings import key_of
 from tui.state.filter import parse_filter
 from tui.state.table_columns import MORE, TABLE, table_keys
@@ -81,7 +80,7 @@ class Viewing(WhatIf):
             self.repaint()
             self.foot.say(f'theme {name} for now; theme = "{name}" in {config.path()} keeps it')
 
-        self.pick("theme", [(name, _title(name)) for name in themefiles.names()], done, at=self.look.name)
+        self.pick("theme", [(name, _title(name)) for name in theme_files.names()], done, at=self.look.name)
 
 
 def _title(theme: str) -> str:

@@ -12,8 +12,7 @@ from planner.plaintext import flat
 from planner.specs.validate import choice
 from tui.cli.answer import DONE, REFUSED, Answer, narrate
 from tui.draw.aligned import aligned
-from tui.settings import config
-from tui.settings import theme_files as themefiles
+from tui.settings import config, theme_files
 from tui.settings.bindings import BINDINGS, Binding
 from tui.settings.bindings import where as held
 from tui.settings.key_names import shown
@@ -53,10 +52,10 @@ def _init(where: Path) -> Answer:
 
 def template(found: config.Config, where: str) -> str:
     """Every setting as the config file has it: those at their default commented out."""
-    free = "# " if found.theme == themefiles.DEFAULT else ""
+    free = "# " if found.theme == theme_files.DEFAULT else ""
     lines = [
         f"# Settings of tmplan: {flat(where)}",
-        f"# A theme: {flat(', '.join(themefiles.names()))}. `tmplan themes` tells more; your own lie in {flat(str(themefiles.folder()))}.",
+        f"# A theme: {flat(', '.join(theme_files.names()))}. `tmplan themes` describes them; yours: {flat(str(theme_files.folder()))}.",
         "# NO_COLOR and TMPLAN_THEME come before it.",
         f"{free}theme = {_quoted(found.theme)}",
         "",
@@ -90,16 +89,16 @@ def list_themes(format: str) -> Answer:
     from tui.settings import themes
 
     preferred, rows = config.load().theme, []
-    if told := themefiles.trouble():
+    if told := theme_files.trouble():
         narrate(f"tmplan: {told}")
-    for name in themefiles.names():
+    for name in theme_files.names():
         try:
             look = themes.load(name)
         except TmplanError as error:
             narrate(f"tmplan: left out {name}: {error}")
             continue
         ground = "terminal" if look.theme.ansi else "dark" if look.theme.dark else "light"
-        rows.append({"name": name, "title": look.title, "ground": ground, "own": name in themefiles.own(), "chosen": name == preferred})
+        rows.append({"name": name, "title": look.title, "ground": ground, "own": name in theme_files.custom(), "chosen": name == preferred})
     if format == "json":
         return Answer(json.dumps({"schema": 1, "themes": rows}, indent=2) + "\n")
     lines = [["name", "title", "ground", "own", "chosen"]]

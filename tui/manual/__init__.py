@@ -1,1 +1,1 @@
-"""The manual: pages of `docs/` made from the registries, so that they say what the program does. `python -m tui.manual` writes them."""
+"""The manual: pages of `docs/` generated from the registries, so that they match the program. `python -m tui.manual` writes them."""

@@ -1,4 +1,4 @@
-"""`python -m tui.manual [FOLDER]`: write the pages that are made from the registries, by default into this repository's docs/."""
+"""`python -m tui.manual [FOLDER]`: write the pages generated from the registries, by default into this repository's docs/."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
 
 
 def main(folder: Path) -> None:
-    """Write every page into a folder, each whole."""
+    """Write every page into a folder, each file atomically."""
     for name, made in PAGES.items():
         writer.write(folder / name, made())
 

@@ -1,4 +1,4 @@
-"""docs/keys.md: every key by subject, its name, and how to give it another."""
+"""docs/keys.md: all keys by subject, their names, and how to change them."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from tui.settings.bindings import SECTIONS, Binding, where
 from tui.settings.key_names import shown
 from tui.settings.keymap import CONTROL, FUNCTION, refusal
 
-KINDS = {  # what is refused whole, and one of it
+KINDS = {  # groups of keys that are refused, and an example of each
     "`alt` with anything": "alt+x", "`super`, `cmd`": "super+x", "`ctrl` with `shift`": "ctrl+shift+x",
     "`ctrl` with a digit, a sign, `enter`, an arrow": "ctrl+1", "`shift` with an arrow or another named key": "shift+up",
-    "`f13` and above": "f13", "`é` and whatever is not ASCII": "é",
+    "`f13` and above": "f13", "`é` and other non-ASCII characters": "é",
 }  # fmt: skip
 
 
 def keys_page() -> str:
-    """The page, from the registry's own keys."""
+    """The page, with the default keys."""
     return page(
         "Keys",
-        "Every key of the program, by subject. All of them arrive over plain SSH, in every terminal and through tmux.",
+        "All keys of the program, by subject. All of them work over plain SSH, in every terminal and through tmux.",
         *(part for title, bindings in SECTIONS for part in (f"## {title}", _table(bindings))),
-        "## Keys of your own",
-        "The table `[keys]` of `config.toml` (`tmplan config --init` begins it) gives a name above another key, or a list of them; an empty"
-        " list takes all away. Hints, help, palette, titles and messages name what you chose.",
+        "## Changing keys",
+        "The table `[keys]` of `config.toml` (`tmplan config --init` creates it) maps a name above to another key, or to a list of keys; an"
+        " empty list removes all. Hints, help, palette, titles and messages show the keys that you chose.",
         block(["[keys]", 'filter = "ctrl+f"', 'down = ["j", "down", "ctrl+e"]', "export = []"], "toml"),
-        "A character stands for itself; other keys are `enter`, `tab`, `shift+tab`, `space`, `esc`, `backspace`, `delete`, `insert`, `up`,"
+        "A character is its own name; other keys are `enter`, `tab`, `shift+tab`, `space`, `esc`, `backspace`, `delete`, `insert`, `up`,"
         " `down`, `left`, `right`, `home`, `end`, `pgup`, `pgdn`, `f2` to `f9`, `f12`, and `ctrl+` with a letter. In one pane a key has one"
-        " meaning: one that is taken is refused, and so is one that does not arrive everywhere. `ctrl+c` always quits, pressed twice where"
-        " something would be lost; in lists, prompts and whatever lies over the panes, arrows, `enter` and `esc` stay what they are.",
+        " meaning: a key already in use is refused, and so is one that does not arrive in every terminal. `ctrl+c` always quits, pressed"
+        " twice if unsaved work would be lost; in lists, prompts and overlays, arrows, `enter` and `esc` are fixed.",
         table(("refused", "because"), _refused()),
     )
 

@@ -1,1 +1,1 @@
-"""A person's settings: configuration, keys and themes."""
+"""User settings: configuration file, keys and themes."""

@@ -1,4 +1,4 @@
-"""What keys are called: as Textual names them, as a person writes them, and as they are shown. Nothing here needs Textual."""
+"""Names of keys: Textual's, those that users write, and those displayed. This module does not import Textual."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 
 def _named(char: str) -> str:
-    """A character as Textual names its key: the name Unicode gives it, with a shorter one for a few."""
+    """Textual's name of a character's key: its Unicode name, or a shorter one for a few."""
     short = {"/": "slash", "\\": "backslash", "@": "at", "-": "minus", "+": "plus", "_": "underscore"}
     return short.get(char) or re.sub("[ -]", "_", unicodedata.name(char).lower())
 
@@ -20,7 +20,7 @@ SHOWN: Mapping[str, str] = {name: char for char, name in CHARACTERS.items()} | {
 }  # fmt: skip
 PLAIN = ("enter", "tab", "shift+tab", "escape", "space", "backspace", "delete", "insert", "home", "end", "pageup", "pagedown",
          "up", "down", "left", "right")  # fmt: skip
-ALSO: Mapping[str, str] = {  # other ways to write them
+ALSO: Mapping[str, str] = {  # alternative spellings
     " ": "space", "esc": "escape", "return": "enter", "ret": "enter", "pgup": "pageup", "pgdn": "pagedown", "pgdown": "pagedown",
     "page_up": "pageup", "page_down": "pagedown", "del": "delete", "ins": "insert", "bksp": "backspace", "backtab": "shift+tab",
     "↑": "up", "↓": "down", "←": "left", "→": "right",
@@ -33,12 +33,12 @@ ORDER = ("ctrl", "alt", "super", "shift")
 
 
 def shown(key: str) -> str:
-    """A key as a person reads it."""
+    """A key as displayed."""
     return SHOWN.get(key, key)
 
 
 def read(text: str) -> str:
-    """The key that a person's text means, as Textual names it: `?`, `pgdn`, `Esc`, `^L`, `C-l`, `ctrl-l`, `shift+a` (which is `A`)."""
+    """Textual's name of the key that a user writes as `?`, `pgdn`, `Esc`, `^L`, `C-l`, `ctrl-l` or `shift+a` (which is `A`)."""
     if text in CHARACTERS:
         return CHARACTERS[text]
     if len(text) == 1 and text != " ":
@@ -55,13 +55,13 @@ def read(text: str) -> str:
 
 
 def _parts(text: str) -> list[str]:
-    """Modifiers and key: parted by + or -, or ^ in front."""
-    found: list[str] = []
+    """The modifiers and the key: separated by + or -, or a ^ prefix."""
+    parts: list[str] = []
     rest = " " if text == " " else text.strip()
     while match := re.match(r"([A-Za-z]+)[+-](?=.)|\^(?=.)", rest):
         word = (match[1] or "^").lower()
         if word not in MODIFIERS:
             break
-        found.append(word)
+        parts.append(word)
         rest = rest[match.end() :]
-    return [*found, rest]
+    return [*parts, rest]

@@ -1,4 +1,4 @@
-"""Where theme files lie: those shipped in `themes/`, and a person's own under the config folder. Nothing here needs Textual."""
+"""Locations of theme files: shipped in `themes/`, and the user's in the config folder. This module does not import Textual."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from planner.presets.folders import config_folder
 
 SHIPPED = Path(str(files("themes")))
 DEFAULT, PLAIN = "dark", "ansi"
-LARGEST = 65_536  # bytes of a theme file: no theme is as long
+LARGEST = 65_536  # bytes; no real theme file is that long
 BEYOND = f"is larger than {LARGEST:,} bytes; a theme is a few hundred"
 
 
 def shipped() -> tuple[str, ...]:
-    """The names of the themes that come with tmplan."""
+    """Names of the themes that come with tmplan."""
     return tuple(name.removesuffix(".toml") for name in names_in(SHIPPED, ".toml"))
 
 
 def folder() -> Path:
-    """Where a person's own themes lie: <name>.toml in it."""
+    """The folder of the user's themes, <name>.toml."""
     return config_folder() / "themes"
 
 
-def own() -> tuple[str, ...]:
-    """The names of a person's own themes; none where the folder cannot be listed."""
+def custom() -> tuple[str, ...]:
+    """Names of the user's themes; none if the folder cannot be read."""
     try:
         return tuple(name.removesuffix(".toml") for name in names_in(folder(), ".toml"))
     except FileError:
@@ -36,34 +36,34 @@ def own() -> tuple[str, ...]:
 
 
 def trouble() -> str:
-    """Why a person's own themes are left out; empty where they are not."""
+    """The message why the user's themes are not available; empty if they are."""
     try:
         names_in(folder(), ".toml")
     except FileError as error:
-        return f"{error}; your own themes there are left out"
+        return f"{error}; your themes there are not available"
     return ""
 
 
 def names() -> tuple[str, ...]:
-    """Every theme there is, sorted. Of two that are called the same, the person's own counts."""
-    return tuple(sorted({*shipped(), *own()}))
+    """All themes, sorted. A theme of the user replaces a shipped one of the same name."""
+    return tuple(sorted({*shipped(), *custom()}))
 
 
 def read(name: str) -> tuple[str, str]:
-    """The text of a theme's file, and what to call the file in a sentence. UnknownName, FileError."""
+    """The text of a theme's file, and the name of the file for messages; UnknownName, FileError."""
     if name not in names():
         raise UnknownName("theme", name, names())
-    if name not in own():
+    if name not in custom():
         return read_shipped(name)
     path = folder() / f"{name}.toml"
     return text(path, LARGEST, BEYOND), str(path)
 
 
 def read_shipped(name: str) -> tuple[str, str]:
-    """The same of a theme that comes with tmplan, whatever a person's own of that name says."""
+    """The same for a theme that comes with tmplan, ignoring a theme of the user with that name."""
     return text(SHIPPED / f"{name}.toml", LARGEST, BEYOND), f"{name}.toml"
 
 
 def preferred(environment: Mapping[str, str] = os.environ, configured: str = DEFAULT) -> str:
-    """The theme to start with: colourless where NO_COLOR is set, else TMPLAN_THEME, else what the config file says."""
+    """The theme to start with: without colours if NO_COLOR is set, else TMPLAN_THEME, else the config file's."""
     return PLAIN if "NO_COLOR" in environment else environment.get("TMPLAN_THEME") or configured

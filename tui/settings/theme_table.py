@@ -1,4 +1,4 @@
-"""What the file of a theme says, checked to the last word, so that whatever is read here can be drawn. Nothing here needs Textual."""
+"""The contents of a theme file, checked completely so that every accepted theme can be drawn. This module does not import Textual."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from planner.plaintext import named, quoted
 
 HUES = ("black", "red", "green", "yellow", "blue", "magenta", "cyan", "white")
 COLOURS = ("background", "foreground", "faint", "accent", "select", "good", "bad", "memory", "figure", "rule")
-TERMINAL = ("ansi_default", *(f"ansi_{bright}{name}" for bright in ("", "bright_") for name in HUES))  # the terminal's own sixteen
+TERMINAL = ("ansi_default", *(f"ansi_{bright}{name}" for bright in ("", "bright_") for name in HUES))  # the terminal's 16 colours
 STYLES = ("bold", "dim", "reverse", "underline")
-ROLES: Mapping[str, str] = {  # how a role is drawn unless the theme says otherwise; a bare colour is the foreground
+ROLES: Mapping[str, str] = {  # default style of each role; a single colour is the foreground
     "text": "foreground",
     "dim": "faint",
     "strong": "foreground bold",
@@ -41,8 +41,8 @@ ROLES: Mapping[str, str] = {  # how a role is drawn unless the theme says otherw
 
 
 @dataclass(frozen=True)
-class Told:
-    """A theme as its file has it: title, whether its ground is dark, a colour for each name, words for each role."""
+class ThemeSpec:
+    """The contents of a theme file: title, whether the background is dark, colours by name, and a style text for each role."""
 
     title: str
     dark: bool
@@ -50,49 +50,51 @@ class Told:
     roles: Mapping[str, str]
 
 
-def read(name: str, text: str, where: str) -> Told:
-    """A theme from its TOML; FileError names the file, and the line or key that is wrong."""
-    told = decode.toml(text, where)
-    for key in told:
+def read(name: str, text: str, where: str) -> ThemeSpec:
+    """Parse a theme from TOML; FileError names the file and the wrong line or key."""
+    table = decode.toml(text, where)
+    for key in table:
         if key not in ("title", "dark", "colours", "roles"):
             raise FileError(f"unknown key '{named(key)}'; a theme has title, dark, colours, roles", where=where)
-    title, dark = told.get("title", name), told.get("dark", True)
+    title, dark = table.get("title", name), table.get("dark", True)
     if not isinstance(title, str) or not isinstance(dark, bool):
         wrong = "title must be text in quotes" if not isinstance(title, str) else f"dark must be true or false, not {quoted(dark)}"
         raise FileError(wrong, where=where)
-    colours = _colours(_table(told, "colours", where), where)
-    roles = _table(told, "roles", where)
+    colours = _colours(_table(table, "colours", where), where)
+    roles = _table(table, "roles", where)
     for role, words in roles.items():
         if role not in ROLES:
             raise FileError(f"unknown role '{named(role)}'; known: {', '.join(ROLES)}", where=where)
         _check(words, f"{where}: roles.{named(role)}")
-    return Told(named(title), dark, colours, {**ROLES, **roles})
+    return ThemeSpec(named(title), dark, colours, {**ROLES, **roles})
 
 
-def _table(told: Mapping[str, Any], key: str, where: str) -> dict[str, str]:
-    found = told.get(key, {})
-    if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+def _table(table: Mapping[str, Any], key: str, where: str) -> dict[str, str]:
+    entries = table.get(key, {})
+    if not isinstance(entries, dict) or not all(isinstance(value, str) for value in entries.values()):
         raise FileError(f"{key} must be a table of texts", where=where)
-    return found
+    return entries
 
 
 def _colours(colours: dict[str, str], where: str) -> dict[str, str]:
-    """Every colour there must be, and no other, each written as a colour is."""
+    """The colours, checked: exactly the required names, each a valid colour."""
     if set(colours) != set(COLOURS):
         odd = sorted(set(COLOURS) ^ set(colours))[0]
         verb = "lacks" if odd in COLOURS else "has an unknown"
         raise FileError(f"colours {verb} '{named(odd)}'; it must have {', '.join(COLOURS)}", where=where)
     for key, colour in colours.items():
         if not re.fullmatch("#[0-9a-fA-F]{6}", colour) and colour not in TERMINAL:
-            raise FileError(f"colours.{key}: {quoted(colour)} is no colour; write #rrggbb, or ansi_red for the terminal's own", where=where)
+            raise FileError(
+                f"colours.{key}: {quoted(colour)} is not a colour; write #rrggbb, or a terminal colour such as ansi_red", where=where
+            )
     return colours
 
 
 def _check(words: str, where: str) -> None:
-    """Refuse a role's words unless they are styles, a colour at most, and `on` another at most."""
+    """Refuse a role's text unless it consists of styles, at most one colour, and at most one background (`on` and a colour)."""
     for word in words.split():
         if word not in STYLES and word != "on" and word not in COLOURS:
             raise FileError(f"{quoted(word)} is neither a colour of the theme nor one of on, {', '.join(STYLES)}", where=where)
     kinds = "".join("o" if word == "on" else "s" if word in STYLES else "c" for word in words.split()).replace("oc", "b")
     if "o" in kinds or kinds.count("b") > 1 or kinds.count("c") > 1:
-        raise FileError(f"{quoted(words)} is no style; write a colour, `on` and the one behind it, and {', '.join(STYLES)}", where=where)
+        raise FileError(f"{quoted(words)} is not a style; write a colour, `on` and a background, and {', '.join(STYLES)}", where=where)

@@ -19,7 +19,7 @@ from planner.files import reader, writer
 from planner.plaintext import PATH, named
 from planner.report.columns import BY_KEY
 from planner.specs.plan import Plan, from_named
-from tui.settings import state_folder as statefolder
+from tui.settings import state_folder
 from tui.state.history import History, Kept, Moment
 from tui.state.view import View
 
@@ -104,7 +104,7 @@ class Session:
         """Set aside what the slot holds: where it lies then; None where it has to stay: nothing is written over it."""
         assert self.path is not None
         try:
-            return statefolder.aside(self.path, mark)
+            return state_folder.aside(self.path, mark)
         except TmplanError as error:
             self.fault, self.path = f"{told}, but {error}; so this session is not kept", None
             return None
@@ -168,16 +168,16 @@ def take(where: Path | None = None) -> Session:
     """The first slot that no other program holds; one that keeps nothing, and says why, where there can be none."""
     refused: Exception | None = None
     try:
-        where = where or statefolder.folder()
-        where = statefolder.prepared(where)
+        where = where or state_folder.folder()
+        where = state_folder.prepared(where)
         for number in range(1, SLOTS + 1):
             try:
-                lock = statefolder.locked(where, number)
+                lock = state_folder.locked(where, number)
             except (OSError, ValueError) as error:
                 refused = refused or error
                 continue
             if lock is not None:
-                statefolder.sweep(where, number)
+                state_folder.sweep(where, number)
                 return Session(where / f"session-{number}.json", number, lock)
     except (OSError, ValueError, ImportError) as error:
         refused = error

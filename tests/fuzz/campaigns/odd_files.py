@@ -14,8 +14,7 @@ from tests.fuzz.campaigns.command_lines import MODELS
 from tests.fuzz.campaigns.plan_files import written
 from tests.fuzz.place import KINDS
 from tests.fuzz.promises import tried
-from tui.settings import config
-from tui.settings import theme_files as themefiles
+from tui.settings import config, theme_files
 from tui.state import session
 
 SMALL = ("--model", MODELS[0], "--gpus", "8", "--global-batch", "16", "--sequence", "2048", "--tp", "1", "--pp", "1")
@@ -68,7 +67,7 @@ def _among_own(kind: str, own: str, folder: Path) -> None:
             taken.read()
             taken.close()
             return
-        themefiles.names(), config.load({})
+        theme_files.names(), config.load({})
         for argv in (["plan", *SMALL, "--top", "1"], ["completion", "names", "models"], [own] if own in KINDS else ["themes"]):
             tried(argv, codes=(0,))
     finally:

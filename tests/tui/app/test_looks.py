@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import GOLDEN
 from tests.tui.pseudo_terminal import Terminal
-from tui.settings import theme_files as themefiles
+from tui.settings import theme_files
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
 Golden = Callable[[str, str], None]
@@ -64,7 +64,7 @@ def test_every_theme_tells_the_state_without_colour(golden: Golden) -> None:
     """In every theme, and with NO_COLOR, the text is the same, and what marks cursor, pane, pin, order and a refused field is more than
     colour: a sign, weight, or reversed."""
     told, texts = [], {}
-    for name in (*themefiles.names(), "NO_COLOR"):
+    for name in (*theme_files.names(), "NO_COLOR"):
         environment = {"NO_COLOR": "1"} if name == "NO_COLOR" else {"TMPLAN_THEME": name}
         with made_up(80, 24, **environment) as it:
             it.until("24 fit / 75 plans")

@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from tui.cli.main import run
-from tui.settings import config, themes
-from tui.settings import theme_files as themefiles
+from tui.settings import config, theme_files, themes
 from tui.settings.bindings import BINDINGS
 
 
@@ -39,7 +38,7 @@ def test_without_a_file_all_is_default(folder: Path) -> None:
 def test_theme_and_keys_are_read(folder: Path) -> None:
     """A theme, shipped or of one's own, and keys."""
     (folder / "themes").mkdir()
-    (folder / "themes" / "mine.toml").write_text(themefiles.read("paper")[0])
+    (folder / "themes" / "mine.toml").write_text(theme_files.read("paper")[0])
     found = write(folder, 'theme = "mine"\n[keys]\nfilter = "ctrl+f"\n')
     assert (found.theme, found.faults) == ("mine", ())
     assert next(binding.keys for binding in found.keys if binding.id == "filter") == ("ctrl+f",)
@@ -52,7 +51,7 @@ def test_the_environment_comes_before_the_file(folder: Path) -> None:
     assert config.load({"TMPLAN_THEME": "light"}).theme == "light"
     assert config.load({"TMPLAN_THEME": "light", "NO_COLOR": "1"}).theme == "ansi"
     wrong = config.load({"TMPLAN_THEME": "lite"})
-    assert wrong.theme == themefiles.DEFAULT
+    assert wrong.theme == theme_files.DEFAULT
     assert wrong.faults[0].startswith("TMPLAN_THEME: no theme is called 'lite'; did you mean light")
 
 
@@ -65,7 +64,7 @@ def test_the_environment_comes_before_the_file(folder: Path) -> None:
         ('theme = "papr"', "no theme is called 'papr'; did you mean paper"),
         ('themes = "paper"', "unknown key 'themes'; known: theme, keys"),
         ('keys = "f"', "keys must be a table"),
-        ('[keys]\nfilter = "ctrl+s"', "keys.filter: 'ctrl+s' cannot be used: terminals take it for flow control"),
+        ('[keys]\nfilter = "ctrl+s"', "keys.filter: 'ctrl+s' cannot be used: terminals use it for flow control"),
     ],
 )
 def test_what_is_wrong_is_a_sentence_and_stands_at_its_default(text: str, says: str, folder: Path) -> None:
@@ -73,16 +72,16 @@ def test_what_is_wrong_is_a_sentence_and_stands_at_its_default(text: str, says: 
     found = write(folder, text)
     assert len(found.faults) == 1
     assert found.faults[0].startswith(f"{folder / 'config.toml'}: ") and says in found.faults[0]
-    assert (found.theme, found.keys) == (themefiles.DEFAULT, BINDINGS)
+    assert (found.theme, found.keys) == (theme_files.DEFAULT, BINDINGS)
 
 
 @pytest.mark.parametrize("name", ["mine", "dark"])
 def test_a_theme_that_cannot_be_drawn_is_not_chosen(name: str, folder: Path) -> None:
     """A theme of one's own with a fault is told of, and what is chosen instead can be drawn, even if the default's name is its own."""
     (folder / "themes").mkdir()
-    (folder / "themes" / f"{name}.toml").write_text(themefiles.read("paper")[0] + '\n[roles]\ncursor = "foreground on"')
+    (folder / "themes" / f"{name}.toml").write_text(theme_files.read("paper")[0] + '\n[roles]\ncursor = "foreground on"')
     found = write(folder, f'theme = "{name}"')
-    assert f"{name}.toml: roles.cursor: 'foreground on' is no style" in found.faults[0]
+    assert f"{name}.toml: roles.cursor: 'foreground on' is not a style" in found.faults[0]
     assert found.faults[0].endswith(f"the theme is '{found.theme}'")
     assert themes.load(found.theme).title
 
@@ -159,12 +158,12 @@ def test_themes_lists_every_theme(folder: Path, capsys: pytest.CaptureFixture[st
     """Shipped and own, with the one in use; one that cannot be read is told on stderr and hides no other."""
     (folder / "themes").mkdir()
     (folder / "themes" / "broken.toml").write_text("[colours")
-    (folder / "themes" / "mine.toml").write_text(themefiles.read("paper")[0].replace("Paper", "My own"))
+    (folder / "themes" / "mine.toml").write_text(theme_files.read("paper")[0].replace("Paper", "My own"))
     write(folder, 'theme = "mine"')
     assert run(["themes", "--format", "json"]) == 0
     said = capsys.readouterr()
     rows = {row["name"]: row for row in json.loads(said.out)["themes"]}
-    assert set(rows) == {*themefiles.shipped(), "mine"}
+    assert set(rows) == {*theme_files.shipped(), "mine"}
     assert rows["mine"] == {"name": "mine", "title": "My own", "ground": "light", "own": True, "chosen": True}
     assert "left out broken" in said.err
     assert run(["themes"]) == 0

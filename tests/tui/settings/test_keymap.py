@@ -73,12 +73,13 @@ def test_what_is_shown_is_read_back(key: str) -> None:
 @pytest.mark.parametrize(
     ("key", "why"),
     [
-        ("ctrl+i", "same for tab"), ("ctrl+m", "same for enter"), ("ctrl+j", "same for enter"), ("ctrl+h", "same for backspace"),
-        ("ctrl+[", "letters only"), ("ctrl+enter", "letters only"), ("ctrl+space", "letters only"), ("ctrl+up", "letters only"),
-        ("ctrl+1", "letters only"), ("ctrl+s", "flow control"), ("ctrl+q", "flow control"), ("ctrl+z", "suspends"), ("ctrl+b", "tmux"),
-        ("ctrl+a", "screen"), ("alt+x", "fall apart"), ("alt+enter", "fall apart"), ("ctrl+shift+k", "shift"), ("shift+up", "keep it"),
-        ("cmd+k", "desktop"), ("f1", "help"), ("f11", "fill"), ("f13", "do not agree"), ("é", "ASCII"), ("ctrl+c", "always quits"),
-        ("scrolllock", "no key is called so"), ("jj", "no key is called so"),
+        ("ctrl+i", "same code for tab"), ("ctrl+m", "same code for enter"), ("ctrl+j", "same code for enter"),
+        ("ctrl+h", "same code for backspace"), ("ctrl+[", "only with letters"), ("ctrl+enter", "only with letters"),
+        ("ctrl+space", "only with letters"), ("ctrl+up", "only with letters"), ("ctrl+1", "only with letters"),
+        ("ctrl+s", "flow control"), ("ctrl+q", "flow control"), ("ctrl+z", "suspends"), ("ctrl+b", "tmux"), ("ctrl+a", "screen"),
+        ("alt+x", "are separated"), ("alt+enter", "are separated"), ("ctrl+shift+k", "shift"), ("shift+up", "use it themselves"),
+        ("cmd+k", "desktop"), ("f1", "help"), ("f11", "full screen"), ("f13", "do not agree"), ("é", "ASCII"), ("ctrl+c", "always quits"),
+        ("scrolllock", "no key has this name"), ("jj", "no key has this name"),
     ],
 )  # fmt: skip
 def test_a_key_that_does_not_arrive_is_refused_with_the_reason(key: str, why: str) -> None:
@@ -102,13 +103,13 @@ def test_wishes_are_met() -> None:
 @pytest.mark.parametrize(
     ("wishes", "says"),
     [
-        ({"fliter": "f"}, "keys.fliter: nothing is called so; did you mean 'filter'?"),
-        ({"zzz": "f"}, "keys.zzz: nothing is called so; docs/keys.md"),
+        ({"fliter": "f"}, "keys.fliter: no action has this name; did you mean 'filter'?"),
+        ({"zzz": "f"}, "keys.zzz: no action has this name; docs/keys.md"),
         ({"filter": "s"}, "keys.filter: 's' is already the key of 'sort' in the input panes and in the plans"),
         ({"edit": "s"}, "keys.edit: 's' is already the key of 'sort' in the input panes"),
         ({"filter": "v", "sort": "v"}, "keys.sort: 'v' is already the key of 'filter' in the input panes and in the plans"),
-        ({"help": []}, "keys.help: help needs a key"),
-        ({"quit": ""}, "keys.quit: quit needs a key"),
+        ({"help": []}, "keys.help: help must have at least one key"),
+        ({"quit": ""}, "keys.quit: quit must have at least one key"),
         ({"filter": 3}, "keys.filter: must be a key in quotes or a list of them, not 3"),
         ({"filter": ["f", 3]}, "keys.filter: must be a key in quotes"),
     ],

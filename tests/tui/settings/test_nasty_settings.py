@@ -26,8 +26,7 @@ from tests.nasty import HOSTILE, NASTY, changed, readable
 from tests.planner.runs.test_configure import SMALL
 from tests.tui.printing import said
 from tui.pages.whynot import asked
-from tui.settings import config
-from tui.settings import theme_table as themetable
+from tui.settings import config, theme_table
 from tui.state.filter import parse_filter
 
 THEME = tomllib.loads((Path(themes.__file__).parent / "dark.toml").read_text(encoding="utf-8"))
@@ -84,11 +83,11 @@ def test_any_value_in_any_place_of_the_settings(new: Any, monkeypatch: pytest.Mo
 def test_any_value_in_any_place_of_a_theme(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each place of a theme holds each nasty value once; a title is of a length that a list can show."""
     for told in changed(THEME, new):
-        monkeypatch.setattr(themetable, "decode", SimpleNamespace(toml=lambda *_, told=told: told))
-        refused_readably(lambda: named(themetable.read("mine", "", "mine.toml")))
+        monkeypatch.setattr(theme_table, "decode", SimpleNamespace(toml=lambda *_, told=told: told))
+        refused_readably(lambda: named(theme_table.read("mine", "", "mine.toml")))
 
 
-def named(theme: themetable.Told) -> None:
+def named(theme: theme_table.ThemeSpec) -> None:
     """A theme's title can be shown."""
     assert not theme.title or readable(theme.title, 100)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tui.state.test_session import lies, state
-from tui.settings import state_folder as statefolder
+from tui.settings import state_folder
 from tui.state.session import SLOTS, take
 
 
@@ -86,8 +86,8 @@ def test_files_of_others_are_no_session(name: str, open_: int, number: int, tmp_
     (tmp_path / name).touch()
     theirs, tmp_path_mode = (tmp_path / name).stat().st_ino, open_
     tmp_path.chmod(tmp_path_mode)
-    mine = statefolder._mine
-    monkeypatch.setattr(statefolder, "_mine", lambda found: found.st_ino != theirs and mine(found))
+    mine = state_folder._mine
+    monkeypatch.setattr(state_folder, "_mine", lambda found: found.st_ino != theirs and mine(found))
     slot = take(tmp_path)
     slot.close()
     assert slot.number == number
@@ -98,9 +98,9 @@ def test_where_every_slot_is_anothers_it_is_said(tmp_path: Path, monkeypatch: py
     tmp_path.chmod(0o1777)
     for number in range(1, SLOTS + 1):
         (tmp_path / f"session-{number}.lock").touch()
-    monkeypatch.setattr(statefolder, "_mine", lambda found: stat.S_ISDIR(found.st_mode))
+    monkeypatch.setattr(state_folder, "_mine", lambda found: stat.S_ISDIR(found.st_mode))
     slot = take(tmp_path)
-    assert not slot.kept and slot.unkept == f"the session cannot be kept: session-1.lock there is another user's ({tmp_path})"
+    assert not slot.kept and slot.unkept == f"the session cannot be kept: session-1.lock there belongs to another user ({tmp_path})"
 
 
 UNUSABLE = {

@@ -13,12 +13,10 @@ from rich.color import ColorSystem
 from planner.errors import FileError, UnknownName
 from tests.tui.colours import EYES, contrast, difference
 from tests.tui.driving import Driver, drive
-from tui.settings import config, themes
-from tui.settings import theme_files as themefiles
-from tui.settings import theme_table as themetable
+from tui.settings import config, theme_files, theme_table, themes
 
 GOOD = "\n".join(["[colours]", *(f'{name} = "#123456"' for name in themes.COLOURS)])
-SHIPPED = themefiles.shipped()
+SHIPPED = theme_files.shipped()
 OWN_COLOURS = [name for name in SHIPPED if not themes.load(name).theme.ansi]
 DRAWN = {role for role in themes.ROLES if role != "rule"}  # a rule is no text
 
@@ -94,10 +92,10 @@ def test_the_simulation_of_colour_blind_eyes_confuses_red_and_green() -> None:
 
 def test_no_color_gets_the_theme_without_colours_of_its_own() -> None:
     """NO_COLOR, whatever its value, chooses the terminal's own colours, then TMPLAN_THEME counts, then the config file."""
-    assert themefiles.preferred({"NO_COLOR": "", "TMPLAN_THEME": "light"}, "paper") == "ansi"
-    assert themefiles.preferred({"TMPLAN_THEME": "light"}, "paper") == "light"
-    assert themefiles.preferred({}, "paper") == "paper"
-    assert themefiles.preferred({}) == themefiles.DEFAULT
+    assert theme_files.preferred({"NO_COLOR": "", "TMPLAN_THEME": "light"}, "paper") == "ansi"
+    assert theme_files.preferred({"TMPLAN_THEME": "light"}, "paper") == "light"
+    assert theme_files.preferred({}, "paper") == "paper"
+    assert theme_files.preferred({}) == theme_files.DEFAULT
 
 
 @pytest.mark.parametrize(
@@ -110,14 +108,14 @@ def test_no_color_gets_the_theme_without_colours_of_its_own() -> None:
         ('dark = "yes"', "dark must be true or false, not 'yes'"),
         ("[colours]\n", "lacks"),
         (GOOD + '\nextra = "#000000"', "unknown 'extra'"),
-        (GOOD.replace("#123456", "reddish", 1), "is no colour"),
-        (GOOD.replace("#123456", "ansi_mauve", 1), "is no colour"),
+        (GOOD.replace("#123456", "reddish", 1), "is not a colour"),
+        (GOOD.replace("#123456", "ansi_mauve", 1), "is not a colour"),
         (GOOD + '\n[roles]\ncurser = "foreground"', "unknown role 'curser'"),
         (GOOD + '\n[roles]\ncursor = "foreground on blau"', "'blau' is neither"),
-        (GOOD + '\n[roles]\ncursor = "foreground on"', "'foreground on' is no style"),
-        (GOOD + '\n[roles]\ncursor = "foreground bad"', "'foreground bad' is no style"),
-        (GOOD + '\n[roles]\ncursor = "on good on bad"', "'on good on bad' is no style"),
-        (GOOD + '\n[roles]\ncursor = "on bold good"', "'on bold good' is no style"),
+        (GOOD + '\n[roles]\ncursor = "foreground on"', "'foreground on' is not a style"),
+        (GOOD + '\n[roles]\ncursor = "foreground bad"', "'foreground bad' is not a style"),
+        (GOOD + '\n[roles]\ncursor = "on good on bad"', "'on good on bad' is not a style"),
+        (GOOD + '\n[roles]\ncursor = "on bold good"', "'on bold good' is not a style"),
         (GOOD + "\n[roles]\ncursor = 3", "must be a table of texts"),
         ("colours = 3", "must be a table of texts"),
     ],
@@ -129,7 +127,7 @@ def test_a_wrong_theme_is_refused_and_the_default_takes_its_place(text: str, say
         themes.load("mine")
     assert str(refusal.value).startswith(str(mine / "mine.toml"))
     found = config.load({"TMPLAN_THEME": "mine"})
-    assert found.theme == themefiles.DEFAULT
+    assert found.theme == theme_files.DEFAULT
     assert found.faults == (f"TMPLAN_THEME: {refusal.value}; `tmplan themes` lists them, the theme is 'dark'",)
 
 
@@ -137,7 +135,7 @@ def test_an_own_theme_is_read_and_counts_before_a_shipped_one(mine: Path) -> Non
     """A theme in the config folder is found by its name, and takes the place of a shipped one."""
     (mine / "night.toml").write_text(GOOD)
     assert themes.load("night").title == "night"
-    assert set(themefiles.names()) == {*SHIPPED, "night"}
+    assert set(theme_files.names()) == {*SHIPPED, "night"}
     (mine / "dark.toml").write_text(f"title = 'My dark'\n{GOOD}")
     assert themes.load("dark").title == "My dark"
     (mine / "dark.toml").write_bytes(b"\xff")
@@ -151,12 +149,12 @@ def test_an_unknown_theme_is_refused() -> None:
         themes.load("lihgt")
 
 
-@given(st.lists(st.sampled_from([*themetable.COLOURS[:3], *themetable.STYLES, "on", "blau"]), max_size=5).map(" ".join))
+@given(st.lists(st.sampled_from([*theme_table.COLOURS[:3], *theme_table.STYLES, "on", "blau"]), max_size=5).map(" ".join))
 def test_whatever_is_read_can_be_drawn(words: str) -> None:
     """A role's words are refused in a sentence, or make a style with a background."""
     text = f'{GOOD}\n[roles]\ncursor = "{words}"'
     try:
-        themetable.read("mine", text, "mine.toml")
+        theme_table.read("mine", text, "mine.toml")
     except FileError as refusal:
         assert str(refusal).startswith("mine.toml: roles.cursor: ")
     else:
