@@ -46,6 +46,7 @@ def test_it_is_the_plan_that_the_search_ranks_first(job: Job, space: Space) -> N
 
 
 @pytest.mark.parametrize("stack", presets.names("stacks"))
+@pytest.mark.slow
 def test_of_every_mixture_it_is_the_first_on_every_stack(stack: str) -> None:
     """Every mixture that ships, cut to its dense layers and a few sparse ones, on every stack, however the stack divides layers."""
     sizes = ((8, 16, 512), (48, 96, 1024), (64, 64, 2048))

@@ -154,6 +154,7 @@ def test_more_expert_parallelism_never_holds_more_of_the_experts(job: Job, data:
 
 @SETTINGS
 @given(mixtures(), st.data())
+@pytest.mark.slow
 def test_imbalance_never_helps(job: Job, data: st.DataObject) -> None:
     """The more tokens the busiest experts get, the more memory and time a step takes: its bubble apart where weight gradients fill it,
     waits for the host where traffic hides behind others' work; under a capacity they get that many whatever else."""
@@ -182,6 +183,7 @@ def test_hiding_the_all_to_all_never_makes_a_step_slower(job: Job, data: st.Data
 
 @settings(SETTINGS, max_examples=10)
 @given(mixtures(), st.data())
+@pytest.mark.slow
 def test_a_mixtures_numbers_explain_themselves(job: Job, data: st.DataObject) -> None:
     """The root of each tree is the number of the table, every node has a source and a meaning, and the experts are in it."""
     plan = one(searched(job), data)

@@ -51,6 +51,7 @@ def test_a_lattice_grown_in_parts_is_the_whole(job: Job, part: int, space: Space
 
 
 @pytest.mark.parametrize(("part", "gpus"), [(1, 2), (60, 16)])
+@pytest.mark.slow
 def test_a_search_in_parts_is_the_search(part: int, gpus: int) -> None:
     """Rows, ranking, counts, the best plan alone and the legal values do not depend on how large the parts are."""
     for job in (small(gpus=gpus), mixture("deepseek-v2-lite-16b", gpus=min(gpus, 8), global_batch=8)):

@@ -47,6 +47,7 @@ def test_allowed_and_refused_make_up_what_was_seen(job: Job) -> None:
 
 @SETTINGS
 @given(any_job(), st.data())
+@pytest.mark.slow
 def test_a_column_equals_its_rows(job: Job, data: st.DataObject) -> None:
     """The search, a column of plans and one plan alone give the same numbers for the same plan."""
     result = searched(job)

@@ -66,6 +66,7 @@ def test_a_job_that_nothing_fits_keeps_every_plan(job: Job) -> None:
 
 @SETTINGS
 @given(tight())
+@pytest.mark.slow
 def test_the_fewest_layers_are_recomputed_with_which_a_plan_fits(job: Job) -> None:
     """Unbounded, `first` lists for each plan the fewest layers with which it fits its device, or all but one; bounded, every number."""
     free = searched(job, FIRST)

@@ -79,6 +79,7 @@ def test_no_schedule_leaves_more_than_the_whole_bubble(result: Result, data: st.
 
 @SETTINGS
 @given(piped(), st.data())
+@pytest.mark.slow
 def test_recomputation_is_no_work_that_fills_a_bubble(result: Result, data: st.DataObject) -> None:
     """Zero-bubble schedules put off gradients of weights alone: with recomputation they leave as many seconds of the bubble and more."""
     job, plan = result.job, one(result, data).with_(recompute=0, recompute_layers=0)

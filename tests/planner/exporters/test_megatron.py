@@ -184,6 +184,7 @@ def test_data_and_tokenizer_are_the_users(tmp_path: Path) -> None:
     assert words[words.index("--data-path") + 1] == "my $(touch hurt) data" and "--mock-data" not in words
 
 
+@pytest.mark.slow
 def test_bridge_says_the_same(tmp_path: Path) -> None:
     """The overrides are YAML whose numbers are those of the script."""
     written = 0

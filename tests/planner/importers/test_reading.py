@@ -195,6 +195,7 @@ def test_a_plan_that_does_not_fill_the_gpus_told_is_refused() -> None:
 
 
 @pytest.mark.parametrize("layout", ["(" + "|" * 100_000 + ")*9999", "(|)*9999" * 10_000, "|" * 500_000], ids=["repeated", "often", "long"])
+@pytest.mark.slow
 def test_a_layout_of_any_length_is_counted_not_written_out(layout: str) -> None:
     """Ten bytes of a pipeline layout can stand for thousands of stages; their number is refused where no pipeline has so many."""
     text = MEGATRON.replace("--num-layers-per-virtual-pipeline-stage 4", f"--pipeline-model-parallel-layout '{layout}'")

@@ -110,6 +110,7 @@ def same(request: Request, readable: Readable, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("readable", TARGETS, ids=IDS)
+@pytest.mark.slow
 def test_what_is_exported_is_read_back_as_the_same_plan(readable: Readable, tmp_path: Path) -> None:
     """Every plan drawn over models and clusters is read back from its own export."""
     requests = [request for request in drawn(readable.name, readable.stack, 4) if told(request.plan, readable)]
@@ -119,6 +120,7 @@ def test_what_is_exported_is_read_back_as_the_same_plan(readable: Readable, tmp_
 
 
 @pytest.mark.parametrize("readable", TARGETS, ids=IDS)
+@pytest.mark.slow
 def test_plans_of_odd_jobs_are_read_back_too(readable: Readable, tmp_path: Path) -> None:
     """One GPU, a batch of one, an offloaded optimizer, narrow numbers: the plan and its job come back, and the plan is valid."""
     seen = 0

@@ -89,6 +89,7 @@ def test_what_is_not_computed_is_said_not_to_be() -> None:
 
 @SETTINGS
 @given(any_result(), st.data())
+@pytest.mark.slow
 def test_of_any_plan_the_trees_give_the_tables_numbers(result: Result, data: st.DataObject) -> None:
     """Whatever the job and the plan, dense or a mixture of experts, whichever stage is fullest or slowest."""
     held(result.job, one(result, data))

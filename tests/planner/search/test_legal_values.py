@@ -69,6 +69,7 @@ def test_a_step_of_a_field_makes_a_job(inputs: Inputs, key: str, by: int) -> Non
 
 @given(st.data())
 @settings(max_examples=60, deadline=None)
+@pytest.mark.slow
 def test_walking_fields_up_and_down_keeps_a_job(data: st.DataObject) -> None:
     """However one steps from field to field, there is always a job; on regular ladders a step up and a step down come back."""
     inputs = data.draw(st.sampled_from([SMALL, EXPERTS]))

@@ -63,6 +63,7 @@ def test_jobs_may_differ() -> None:
 
 @SETTINGS
 @given(any_result(), st.data())
+@pytest.mark.slow
 def test_any_two_plans_have_a_sentence_that_their_numbers_bear_out(result: Result, data: st.DataObject) -> None:
     """Differences by part sum to the whole; the causes move the part the way it differs; the other way round the signs turn."""
     job = result.job

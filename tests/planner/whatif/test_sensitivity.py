@@ -29,6 +29,7 @@ def one(found: Sensitivity, key: str) -> Change:
 
 @settings(max_examples=10, deadline=None)
 @given(st.sampled_from(JOBS), st.sampled_from([0.5, 1.1, 2.0, 3.0]), st.randoms(use_true_random=False))
+@pytest.mark.slow
 def test_a_sensitivity_is_a_direct_evaluation_with_that_input_changed(inputs: Inputs, factor: float, random: object) -> None:
     """For any plan of the search: the step is evaluate's, the best plan search's, of the job whose fields hold the new value."""
     space = Space().with_("tp", "<=4").with_("micro_batch", "<=2")

@@ -101,6 +101,7 @@ def test_leaving_a_field_takes_over_what_was_typed() -> None:
 
 
 @pytest.mark.parametrize(("model", "stack"), [("llama-3.1-8b", "megatron-core"), ("deepseek-v2-lite-16b", "torchtitan")])
+@pytest.mark.slow
 def test_every_field_is_reached_by_tab(model: str, stack: str) -> None:
     """Tab walks through every field of the panes, past plans and detail and round again: none that says something is missing."""
 

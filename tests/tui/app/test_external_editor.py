@@ -91,6 +91,7 @@ def test_an_editor_that_does_nothing_or_is_not_there_is_said(folder: Path, edito
 
 
 @pytest.mark.usefixtures("made_up")
+@pytest.mark.slow
 def test_a_path_that_cannot_be_is_refused_in_its_prompt(folder: Path) -> None:
     """A name too long, a folder that is not there, one that has gone: a sentence each time, and the program stands."""
 

@@ -60,6 +60,7 @@ def test_whatever_is_drawn_takes_the_cells_there_are(text: str, width: int) -> N
 
 
 @pytest.mark.parametrize("size", [(120, 40), (200, 60), (80, 24)])
+@pytest.mark.slow
 def test_no_file_reaches_the_screen(size: tuple[int, int], tmp_path: Path, config: Path) -> None:
     """A plan file and a session of hostile texts, opened from a hostile path: whatever key is pressed, every cell is harmless."""
     path = Path(hostile_plan(SMALL, tmp_path / NAME / f"{NAME}.toml"))
@@ -85,6 +86,7 @@ def test_no_file_reaches_the_screen(size: tuple[int, int], tmp_path: Path, confi
     drive(play, document, path, state=state, size=size)
 
 
+@pytest.mark.slow
 def test_what_is_pasted_is_drawn_and_taken_without_control_characters(config: Path) -> None:
     """Pasted into a field, a prompt and a list, a hostile text is drawn harmless, and what is entered of it holds none of it."""
 
@@ -104,6 +106,7 @@ def test_what_is_pasted_is_drawn_and_taken_without_control_characters(config: Pa
     drive(play)
 
 
+@pytest.mark.slow
 def test_no_file_reaches_the_terminal(tmp_path: Path, config: Path) -> None:
     """On a real terminal: a hostile plan file is opened, its pages are turned, its path is offered; nothing of it is sent raw."""
     path = hostile_plan(SMALL, tmp_path / f"{NAME}.toml")

@@ -51,6 +51,7 @@ class Timers:
         return loads(self.session.path.read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 def test_steady_edits_are_written_from_the_first_on(slot: Session) -> None:
     """However many edits follow, the time set with the first is not put off; the next edit after the write sets another."""
 
@@ -88,6 +89,7 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
+@pytest.mark.slow
 def test_whatever_outlives_the_program_is_written_soon(what: str, slot: Session) -> None:
     """Not edits of the document alone: cursor, pins, view, columns, undo, text that was refused or is still being typed."""
     do, holds = CHANGES[what]
@@ -105,6 +107,7 @@ def test_whatever_outlives_the_program_is_written_soon(what: str, slot: Session)
     drive(play, session=slot)
 
 
+@pytest.mark.slow
 def test_who_only_looks_has_nothing_written(slot: Session) -> None:
     """Panes, pages, help, a picker closed again, an editor opened and closed: no timer, and none while nothing is done."""
 

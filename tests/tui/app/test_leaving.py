@@ -21,7 +21,7 @@ from tests.tui.fake import fake_search, made_up
 from tests.tui.pseudo_terminal import PROGRAM, Terminal
 
 __all__ = ["made_up"]
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")]
 SMALL = ("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "16")
 MODES = ((b"\x1b[?1049h", b"\x1b[?1049l"), (b"\x1b[?25l", b"\x1b[?25h"), (b"\x1b[?2004h", b"\x1b[?2004l"), (b"\x1b[?1004h", b"\x1b[?1004l"))
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGHUP": 129}

@@ -12,7 +12,7 @@ from tests.conftest import GOLDEN
 from tests.tui.pseudo_terminal import Terminal
 from tui.settings import theme_files
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")]
 Golden = Callable[[str, str], None]
 SMALL = ("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "16", "--global-batch", "64", "--sequence", "4096")
 # The program with made-up numbers, which never change.

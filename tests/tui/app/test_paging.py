@@ -41,6 +41,7 @@ def test_every_page_has_a_key_and_every_key_a_page() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.slow
 def test_every_page_opens_scrolls_and_closes(size: tuple[int, int]) -> None:
     """With the real planner: each page shows lines, G and g go to its ends, its key or esc closes it, and the plans are as before."""
 
@@ -170,6 +171,7 @@ def test_a_page_that_cannot_be_is_a_sentence(error: Exception, says: str, monkey
 
 
 @pytest.mark.parametrize("key", [*TURNED.values(), "c", "x"])
+@pytest.mark.slow
 def test_pages_while_nothing_fits_are_about_the_nearest_plan(key: str) -> None:
     """Where nothing fits each page opens on the plan nearest to fitting, or says that there is none; while the job is refused too."""
 

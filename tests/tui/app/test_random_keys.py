@@ -64,12 +64,14 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("nowhere", "made_up")
 @pytest.mark.parametrize("seed", range(2))
+@pytest.mark.slow
 def test_random_keys_and_sizes_do_no_harm(seed: int) -> None:
     """Thousands of keys, some of them text, and resizes from 20x5 to 300x100: the program stands, and answers."""
     drive(lambda it: storm(it, seed, 2000), search=fake_search)
 
 
 @pytest.mark.usefixtures("nowhere")
+@pytest.mark.slow
 def test_random_keys_with_the_real_planner_find_no_fault() -> None:
     """The same with the real search and every page: nothing ever says that tmplan itself is at fault."""
 
@@ -93,6 +95,7 @@ def test_random_keys_with_the_real_planner_find_no_fault() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
+@pytest.mark.slow
 def test_random_keys_on_a_real_terminal_leave_it_sane(tmp_path: Path) -> None:
     """Bursts of keys as bytes on a pseudo-terminal, resizes among them: no traceback, no cell that a repaint would mend, and
     the terminal is as it was."""

@@ -18,7 +18,7 @@ from tests.tui.pseudo_terminal import Terminal
 from tui.widgets.welcome import told
 
 TOLD = told()
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")]
 SMALL = ("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "16")
 
 

@@ -39,6 +39,7 @@ def test_columns_are_added_and_taken_away_by_name() -> None:
     drive(play, size=(200, 60), search=fake_search)
 
 
+@pytest.mark.slow
 def test_every_column_sorts_and_reverses() -> None:
     """By each column the plans stand in its order, best first, and S turns them round."""
 
@@ -60,6 +61,7 @@ def test_every_column_sorts_and_reverses() -> None:
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.slow
 def test_a_jump_reaches_every_field_and_plan_in_view(size: tuple[int, int]) -> None:
     """f puts a letter of its own at each place in view; the letter goes there; any other key goes nowhere and does nothing."""
 

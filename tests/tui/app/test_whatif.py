@@ -120,6 +120,7 @@ def test_a_field_at_its_end_says_so_and_keeps_its_value() -> None:
     drive(play, search=fake_search)
 
 
+@pytest.mark.slow
 def test_locking_bounds_a_degree_to_the_plan_selected() -> None:
     """= on each axis leaves only plans with the value of the plan under the cursor, and that plan among them; fields cannot be locked."""
 

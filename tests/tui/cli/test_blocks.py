@@ -45,6 +45,7 @@ def test_ranks_written_in_blocks_are_the_object_written_whole(block: int) -> Non
     assert list(found) == [*whole(LAYOUT), "advice"] and found == whole(LAYOUT) | {"advice": ["a"]}
 
 
+@pytest.mark.slow
 def test_no_more_than_a_block_is_written_at_once() -> None:
     """Of a world of a million ranks no piece of the text holds more than a block of it, nor is a list of all its ranks ever made."""
     layout = rank_map(example(gpus=1_000_000, model="llama-3.1-8b"), Plan(dp=1_000_000))

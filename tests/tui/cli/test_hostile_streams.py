@@ -176,6 +176,7 @@ def test_every_command_is_tried() -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.slow
 def test_no_file_reaches_the_terminal_through_a_command(command: str, evil: Evil) -> None:
     """Whatever the files hold and are called, neither stream has a character that a terminal acts on; sentences stay readable."""
     codes = [evil.run(command, *argv) for argv in COMMANDS[command](evil)]
@@ -183,6 +184,7 @@ def test_no_file_reaches_the_terminal_through_a_command(command: str, evil: Evil
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.slow
 def test_no_argument_reaches_the_terminal_through_a_command(command: str, evil: Evil, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever the arguments and the environment are: refused, by a sentence that shows nothing of them that a terminal acts on."""
     for name in ("TERM", "EDITOR", "VISUAL", "TMPLAN_THEME", "TMPLAN_STATE"):

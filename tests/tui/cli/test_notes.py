@@ -94,6 +94,7 @@ def test_the_screen_is_not_told_on_stderr(tmp_path: Path, capsys: pytest.Capture
     assert said(capsys, "--model", config(tmp_path, model_type="foo")) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_the_message_line_says_it_when_the_model_is_set(tmp_path: Path) -> None:
     """Typed into the field of the model it is told before what the edit came to, not by the next edit, and again when it is redone."""
     path = config(tmp_path, model_type="foo")

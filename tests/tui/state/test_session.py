@@ -122,6 +122,7 @@ def changed(data: Any, path: tuple[Any, ...], value: Any) -> Any:
     return data
 
 
+@pytest.mark.slow
 def test_any_damage_is_set_aside_or_read(slot: Session) -> None:
     """Whatever stands in place of any part of a session, it is read as something or set aside: never an error, and nothing is lost."""
     good = json.loads(dumps(state(2)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.tui.driving import Driver, drive
 from tests.tui.fake import FakeResult, fake_search
@@ -75,6 +76,7 @@ def test_a_plan_that_comes_back_gets_the_cursor_back() -> None:
     drive(play)
 
 
+@pytest.mark.slow
 def test_sorting_by_every_column_orders_the_rows() -> None:
     """Whatever column is chosen, its values stand in order, the best first; S turns them round."""
     from planner.report.columns import BY_KEY, COLUMNS
