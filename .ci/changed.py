@@ -1,4 +1,4 @@
-"""Print the test files of what changed: the changed tests, and for a module a/b.py the file tests/a/test_b.py; its folder if there is none."""
+"""Print the tests of what changed: changed test files, and of a module a/b.py the file tests/a/test_b.py, or else its folder."""
 
 from __future__ import annotations
 
