@@ -64,9 +64,7 @@ def test_deepseek_v3s_own_training_is_met_within_20_percent(published: Callable[
     plan = Plan(pp=16, vpp=2, ep=64, dp=128, dp_shard=128, zero=1, recompute=1, schedule=SCHEDULES.index("dualpipev"))
     found = evaluate(job, plan)
     hours = 2048 * found.step[0] / 3600 * 1e12 / (15360 * 4096)
-    published(
-        f"deepseek-v3      2048 H800  180 K GPU-hours a T tokens  {hours / 1e3:5.1f} K ours {100 * (hours / 180e3 - 1):+6.1f} %"
-    )
+    published(f"deepseek-v3      2048 H800  180 K GPU-hours a T tokens  {hours / 1e3:5.1f} K ours {100 * (hours / 180e3 - 1):+6.1f} %")
     assert hours == pytest.approx(180e3, rel=0.20)
     assert found.fits[0]
 
