@@ -26,6 +26,7 @@ import numpy as np
 
 # numpy's arrays of whole numbers, floats and truth values alike: which of them, no formula asks.
 Array: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[Any]]
+Rows: TypeAlias = Array | slice  # some rows of a column
 
 Quantity, Number, Count, Stage, Flag = (NewType(name, Array) for name in ("Quantity", "Number", "Count", "Stage", "Flag"))
 Bytes, Seconds, Flop, Tokens, Parameters = (NewType(name, Array) for name in ("Bytes", "Seconds", "Flop", "Tokens", "Parameters"))

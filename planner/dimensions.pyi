@@ -8,6 +8,7 @@ from typing import Any, Self, TypeAlias, TypeVar, overload
 import numpy as np
 
 Array: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[Any]]
+Rows: TypeAlias = Array | slice  # some rows of a column
 
 Q = TypeVar("Q", bound="Quantity")
 

@@ -17,6 +17,7 @@ from planner.cost.communication import dense_group, expert_group
 from planner.cost.compute import gemm_seconds
 from planner.cost.memory import WEIGHT_BYTES, kept_whole
 from planner.cost.pipeline_split import is_head, largest
+from planner.dimensions import Parameters, sum_of
 from planner.formula.trace import formula
 from planner.specs import lora
 from planner.specs.job import Job
@@ -26,7 +27,7 @@ from planner.specs.plan import Plan
 @formula("r · (rows + columns) of the adapted matrices", "lora21", "Section 4.1: B of outputs by r, A of r by inputs")
 def adapter_weights(job: Job, plan: Plan) -> Any:
     """Parameters of the adapters of one layer on one tensor-parallel rank; count."""
-    return lora.adapter_parameters(job.model, job.lora_targets, job.lora_rank, plan.tp) + 0.0 * plan.tp
+    return lora.adapter_parameters(job.model, job.lora_targets, job.lora_rank, plan.tp) + Parameters(0.0 * plan.tp)
 
 
 @formula("ℓ_i · P_ad", "lora21", "Section 4.2: embedding and head have none")
@@ -40,7 +41,7 @@ def quantized_weights(job: Job, plan: Plan) -> Any:
     """Weights of one layer on one rank that are kept in 4 bits; count."""
     if job.tuning != "qlora":
         return 0.0 * plan.tp
-    return sum(matrix.size for matrix in lora.linear_matrices(job.model, plan.tp).values()) + 0.0 * plan.tp
+    return sum_of(matrix.size for matrix in lora.linear_matrices(job.model, plan.tp).values()) + Parameters(0.0 * plan.tp)
 
 
 @formula("2 · P_f - (2 - 0.516) · P_q", "qlora23", "Section 3: 4 bits, and 0.127 for doubly quantized constants")

@@ -174,7 +174,7 @@ def matrices(model: Model) -> int:
 @formula("(4 · matrices + 6 · P_ad · L + 6 · L · a · (e_k + e_v) · s) · B · s", "lora21", "Section 4.2: frozen weights have no gradients")
 def adapter_flops(job: Job, model_flops: Any) -> float:
     """FLOPs that training adapters needs for a step: frozen matrices forward and for the gradients of inputs, adapters for both; FLOP."""
-    own: float = job.model.layers * adapter_parameters(job.model, job.lora_targets, job.lora_rank)
+    own = float(job.model.layers * adapter_parameters(job.model, job.lora_targets, job.lora_rank))
     return float(model_flops) + float(job.global_batch) * job.sequence * (6.0 * own - 2.0 * matrices(job.model))
 
 

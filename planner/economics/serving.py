@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import floor
 
+from planner.dimensions import Count
 from planner.errors import FieldError
 from planner.formula.trace import Step, formula, tracing
 from planner.specs import parameters
@@ -82,9 +83,9 @@ def check_tp(model: Model, tp: int) -> None:
 def serving_weights(model: Model, serving: Serving) -> float:
     """Parameters on one rank; count. With one rank the total as its publisher counts it."""
     tp, sparse = serving.tp, model.sparse_layers
-    layers = (model.layers - sparse) * parameters.layer_parameters_per_rank(model, tp) if model.layers > sparse else 0.0
+    layers = (model.layers - sparse) * parameters.layer_parameters_per_rank(model, Count(tp)) if model.layers > sparse else 0.0
     if sparse:
-        around = parameters.layer_parameters_per_rank(parameters.around_experts(model), tp)
+        around = parameters.layer_parameters_per_rank(parameters.around_experts(model), Count(tp))
         own = model.experts * parameters.expert_parameters(model) / tp
         layers += sparse * (around + parameters.router_parameters(model) + own)
     ends = (parameters.embedding_parameters(model) + parameters.head_parameters(model)) / tp
@@ -106,7 +107,7 @@ def cached_width(model: Model, serving: Serving) -> float:
     """Numbers that one rank caches for a token in one layer; count."""
     if model.kv_rank:
         return float(model.kv_rank + model.rope_dim)
-    return float(parameters.kv_heads_per_rank(model, serving.tp) * (model.key_dim + model.value_dim))
+    return float(parameters.kv_heads_per_rank(model, Count(serving.tp)) * (model.key_dim + model.value_dim))
 
 
 @formula("L_g · n_c + (L - L_g) · min(n_c, n_w)", "insights25", "Section 2.1.2, windowed caches: local layers keep the window alone")

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from planner.dimensions import Rows
 from planner.document.space import Space
 from planner.search.axes import FIRST, Candidates, each
 from planner.search.rules import RULES, Rule
@@ -33,7 +34,7 @@ class Growth:
     def __len__(self) -> int:
         return len(self.parent)
 
-    def taken(self, rows: Column | slice, refused: dict[str, int] | None = None) -> Growth:
+    def taken(self, rows: Rows, refused: dict[str, int] | None = None) -> Growth:
         """A tree of some rows, to grow on its own; what it refuses is counted in `refused`, with the others where that is left out."""
         own = Growth(self.job, self.space, self.refused if refused is None else refused)
         own.plan, own.known, own.parent = self.plan.take(rows), set(self.known), self.parent[rows]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,7 @@ from planner.search.axes import SHARDING_AXES, batch_axes, divisors, each
 from planner.search.growth import Growth, grown
 from planner.search.lattice import Sides, degrees, ranks
 from planner.specs.job import RECOMPUTES, Job
-from planner.specs.plan import Plan
+from planner.specs.plan import Column, Plan
 
 SIDES = tuple(name for name, _ in SHARDING_AXES)
 TRIES = 256  # candidates looked at before a step is given up: a tenth of a second
@@ -59,17 +58,17 @@ def _possible(job: Job, tree: Growth, sides: Sides, axis: str) -> set[int]:
     return set(range(len(RECOMPUTES) if axis == "recompute" else int(np.max(chunk_layers(job, tree.plan), initial=0))))
 
 
-def _undecided(tree: Growth, axis: str, found: set[int]) -> Any:
+def _undecided(tree: Growth, axis: str, found: set[int]) -> Column:
     """Rows of the degrees below which a value may be that is not found yet."""
     return np.flatnonzero(~np.isin(getattr(tree.plan, axis), sorted(found)) | (axis not in tree.known))
 
 
-def _values(column: Any) -> set[int]:
+def _values(column: Column) -> set[int]:
     """The distinct values of a column."""
     return {int(value) for value in np.unique(column)}
 
 
-def bounded(plan: Plan, axis: str) -> Any:
+def bounded(plan: Plan, axis: str) -> Column:
     """What bounds on an axis say of a plan: its value; of copies where nothing is sharded, one, since bounds mean copies of shards."""
     value = getattr(plan, axis)
     return np.where(np.asarray(plan.zero) > 0, value, 1) if axis == "dp_replicate" else value

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import DTypeLike
 
+from planner.dimensions import Rows as Selection
 from planner.search.blocks import Pairs
 from planner.search.lattice import SHARDING_FIELDS, Lattice
 from planner.search.ranking import front
@@ -46,7 +48,7 @@ class Rows(NamedTuple):
 class Table:
     """Columns that grow together, by name; each of the narrowest type that holds what is said to be its largest value."""
 
-    def __init__(self, types: Mapping[str, Any]) -> None:
+    def __init__(self, types: Mapping[str, DTypeLike]) -> None:
         self.columns = {name: np.empty(0, kind) for name, kind in types.items()}
         self.held = 0
 
@@ -89,7 +91,7 @@ class RowStore:
         pipeline = {name: getattr(lattice.pipeline, name) for name in PIPELINE_FIELDS}
         plans = {"memory": pairs.totals.memory, "step": pairs.totals.step, "fits": fits}
         plans |= {name: getattr(pairs, name) for name in ("recompute_layers", *OWN)}
-        kept: Column | slice = slice(None)
+        kept: Selection = slice(None)
         if self._limits is not None:
             kept = np.flatnonzero(self._worth(plans["memory"], plans["step"], fits, *self._limits))
             self.unkept += len(fits) - kept.size
@@ -105,7 +107,7 @@ class RowStore:
         host = shardings.pop("host")
         return Rows(**self._plans.filled(), pipeline=Plan(**self._pipeline.filled()), shardings=Plan(**shardings), host=host)
 
-    def _append(self, plans: Columns, pipeline: Columns, shardings: Columns, kept: Column | slice) -> None:
+    def _append(self, plans: Columns, pipeline: Columns, shardings: Columns, kept: Selection) -> None:
         """Put some plans behind those held, and behind the tables the rows that they stand on alone."""
         plans = {name: column[kept] for name, column in plans.items()}
         if not len(plans["step"]):
@@ -191,7 +193,7 @@ class Least:
         return np.asarray(found)
 
 
-def narrowest(job: Job) -> dict[str, Any]:
+def narrowest(job: Job) -> dict[str, DTypeLike]:
     """For each field of a plan the narrowest type that holds every value a valid plan may have."""
     gpus, layers = job.cluster.gpus, job.model.layers + 2
     largest = dict.fromkeys(FIELDS, gpus) | dict.fromkeys(FROM_ZERO, 255)
@@ -200,7 +202,7 @@ def narrowest(job: Job) -> dict[str, Any]:
     return {name: np.min_scalar_type(value) for name, value in largest.items()}
 
 
-def _used(rows: Column) -> tuple[Column | slice, Column]:
+def _used(rows: Column) -> tuple[Selection, Column]:
     """The distinct rows of a table that are named, ascending, and for each naming its place among them; rows is not empty."""
     low = int(rows.min())
     named = np.zeros(int(rows.max()) - low + 1, bool)

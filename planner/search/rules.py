@@ -6,11 +6,12 @@ Sources name where the framework enforces the rule. To add one, add one Rule.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from planner.cost.pipeline_split import DUALPIPE_V, chunk_layers, in_v, stage_layers
+from planner.dimensions import Count, Flag, Stage, maximum, where
 from planner.specs.job import SCHEDULES, Job
 from planner.specs.plan import Plan
 
@@ -22,12 +23,12 @@ class Rule(NamedTuple):
     sentence: str
     fields: tuple[str, ...]
     source: str
-    allowed: Callable[[Job, Plan], Any]
+    allowed: Callable[[Job, Plan], Flag]
 
 
-def _divides(*names: str) -> Callable[[Job, Plan], Any]:
-    def allowed(job: Job, plan: Plan) -> Any:
-        product = np.ones(1, np.int64)
+def _divides(*names: str) -> Callable[[Job, Plan], Flag]:
+    def allowed(job: Job, plan: Plan) -> Flag:
+        product = Count(np.ones(1, np.int64))
         for name in names:
             product = product * getattr(plan, name)
         return job.cluster.gpus % product == 0
@@ -35,16 +36,16 @@ def _divides(*names: str) -> Callable[[Job, Plan], Any]:
     return allowed
 
 
-def _kv_heads(job: Job, plan: Plan) -> Any:
+def _kv_heads(job: Job, plan: Plan) -> Flag:
     kv = job.model.kv_heads
     repeated = (plan.tp % kv == 0) if job.stack.kv_replication else False
     return (kv % plan.tp == 0) | repeated
 
 
-def _stages(job: Job, plan: Plan) -> Any:
+def _stages(job: Job, plan: Plan) -> Flag:
     layers, chunks = job.model.layers, plan.pp * plan.vpp
     even = layers % chunks == 0
-    room = stage_layers(job, plan, np.where(in_v(plan), 0, plan.pp - 1)) >= 0  # behind what the head takes
+    room = Flag(stage_layers(job, plan, Stage(where(in_v(plan), 0, plan.pp - 1))) >= 0)  # behind what the head takes
     if job.stack.uneven_stages == "any":
         return (chunks <= layers + 2) & room
     if job.stack.uneven_stages == "flops":
@@ -55,21 +56,21 @@ def _stages(job: Job, plan: Plan) -> Any:
     return even
 
 
-def _splits(job: Job, chunks: Any) -> Any:
+def _splits(job: Job, chunks: Count) -> Flag:
     """Whether layers divide by so many virtual stages, as they are, or with head, or with embedding and head, counted as layers."""
     layers, behind = job.model.layers, job.model.mtp_layers
     return (layers % chunks == 0) | ((layers + 2 + behind) % chunks == 0) | ((layers + 1 + behind) % chunks == 0)
 
 
-def _sequence_cp(job: Job, plan: Plan) -> Any:
+def _sequence_cp(job: Job, plan: Plan) -> Flag:
     return (plan.cp == 1) | (job.sequence % (job.stack.sequence_rule * plan.cp) == 0)
 
 
-def _sequence_sp(job: Job, plan: Plan) -> Any:
+def _sequence_sp(job: Job, plan: Plan) -> Flag:
     return (plan.sequence_parallel == 0) | (job.sequence % (plan.cp * plan.tp) == 0)
 
 
-def _sp_wanted(job: Job, plan: Plan) -> Any:
+def _sp_wanted(job: Job, plan: Plan) -> Flag:
     on = plan.sequence_parallel == 1
     if job.stack.sequence_parallel == "never":
         return ~on
@@ -78,56 +79,56 @@ def _sp_wanted(job: Job, plan: Plan) -> Any:
     return on | True
 
 
-def _groups(job: Job, plan: Plan) -> Any:
+def _groups(job: Job, plan: Plan) -> Flag:
     count = job.global_batch // (plan.dp * plan.micro_batch)
-    plain = (plan.vpp == 1) | (np.asarray(plan.schedule) > 0)
+    plain = (plan.vpp == 1) | (plan.schedule > 0)
     if job.stack.interleaved_groups:
         return plain | ((count >= plan.pp) & (count % plan.pp == 0))
-    return plain | (count % np.maximum(1, count // plan.pp) == 0)
+    return plain | (count % maximum(1, count // plan.pp) == 0)
 
 
-def _expert_world(job: Job, plan: Plan) -> Any:
+def _expert_world(job: Job, plan: Plan) -> Flag:
     return (plan.tp * plan.cp * plan.dp) % (plan.ep * plan.etp) == 0
 
 
-def _expert_shard(job: Job, plan: Plan) -> Any:
-    sharded = plan.dp // np.maximum(plan.dp_replicate, 1) * (1 if job.stack.experts_in_shard else plan.cp * plan.tp)
+def _expert_shard(job: Job, plan: Plan) -> Flag:
+    sharded = plan.dp // maximum(plan.dp_replicate, 1) * (1 if job.stack.experts_in_shard else plan.cp * plan.tp)
     return (plan.zero == 0) | (sharded % (plan.ep * plan.etp) == 0)
 
 
-def _expert_tensor(job: Job, plan: Plan) -> Any:
+def _expert_tensor(job: Job, plan: Plan) -> Flag:
     allowed = {"never": plan.etp == 1, "tp": (plan.etp == 1) | (plan.etp == plan.tp), "any": plan.etp >= 1}
     return allowed[job.stack.expert_tensor]
 
 
-def _schedule_stack(job: Job, plan: Plan) -> Any:
-    return np.isin(plan.schedule, [SCHEDULES.index(name) for name in job.stack.schedules])
+def _schedule_stack(job: Job, plan: Plan) -> Flag:
+    return Flag(np.isin(plan.schedule, [SCHEDULES.index(name) for name in job.stack.schedules]))
 
 
-def _schedule_stages(job: Job, plan: Plan) -> Any:
-    code = np.asarray(plan.schedule)
-    return (code == 0) | ((plan.pp > 1) & np.where(in_v(plan), plan.vpp == 2, plan.vpp == 1))
+def _schedule_stages(job: Job, plan: Plan) -> Flag:
+    code = plan.schedule
+    return (code == 0) | ((plan.pp > 1) & where(in_v(plan), plan.vpp == 2, plan.vpp == 1))
 
 
-def _dual_batches(job: Job, plan: Plan) -> Any:
+def _dual_batches(job: Job, plan: Plan) -> Flag:
     count = job.global_batch // (plan.dp * plan.micro_batch)
-    return (np.asarray(plan.schedule) != DUALPIPE_V) | (count >= 2 * plan.pp)
+    return (plan.schedule != DUALPIPE_V) | (count >= 2 * plan.pp)
 
 
-def _pipeline_batches(job: Job, plan: Plan) -> Any:
+def _pipeline_batches(job: Job, plan: Plan) -> Flag:
     count = job.global_batch // (plan.dp * plan.micro_batch)
     allowed = {"any": plan.pp >= 1, "fill": count >= plan.pp - 1, "stages": count % plan.pp == 0}
     return (plan.pp == 1) | allowed[job.stack.micro_batches]
 
 
-def _zero_known(job: Job, plan: Plan) -> Any:
+def _zero_known(job: Job, plan: Plan) -> Flag:
     alone = (plan.dp * plan.cp == 1) & (plan.zero == 0)
     if job.stack.unsharded_alone:
         alone = alone & (plan.tp * plan.pp == 1)
-    return alone | np.isin(plan.zero, job.stack.zero_stages)
+    return alone | Flag(np.isin(plan.zero, job.stack.zero_stages))
 
 
-def _shards_left(job: Job, plan: Plan) -> Any:
+def _shards_left(job: Job, plan: Plan) -> Flag:
     inside = (plan.dp % plan.dp_replicate == 0) & (plan.dp_replicate < plan.dp)
     return (plan.zero == 0) | (plan.dp_replicate == 1) | inside
 
@@ -205,7 +206,7 @@ RULES: tuple[Rule, ...] = (
          lambda job, plan: (plan.recompute != 3) | job.stack.first_recompute),
     Rule("first_layers", "the first N layers must be fewer than a virtual stage holds", ("pp", "vpp", "recompute", "recompute_layers"),
          f"{ARGS}, --recompute-num-layers",
-         lambda job, plan: np.where(plan.recompute == 3, (plan.recompute_layers >= 1) & (plan.recompute_layers < chunk_layers(job, plan)),
+         lambda job, plan: where(plan.recompute == 3, (plan.recompute_layers >= 1) & (plan.recompute_layers < chunk_layers(job, plan)),
                                     plan.recompute_layers == 0)),
     Rule("zero_known", "this stack does not have this ZeRO stage beside these degrees", ("tp", "pp", "dp", "cp", "zero"),
          "the stack's own documentation; torchtitan distributed/parallel_dims.py", _zero_known),

@@ -7,8 +7,9 @@ or a column.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from planner.dimensions import Count, Number, Parameters, sum_of
 from planner.errors import FieldError
 from planner.specs.model import Model
 from planner.specs.parameters import kv_heads_per_rank
@@ -17,6 +18,7 @@ TUNINGS = ("full", "lora", "qlora")
 TARGETS = ("query-value", "attention", "all")
 # Bytes of a weight in 4 bits: a constant of 8 bits a block of 64 weights, one of 32 bits a block of 256 of those: 0.127 bits more.
 NF4_BYTES = (4 + 8 / 64 + 32 / (64 * 256)) / 8
+ONE = Count(1)
 MLP = ("gate", "up", "down")
 
 
@@ -38,29 +40,29 @@ def check_adapters(model: Model, tuning: str, rank: int, targets: str, precision
 class Matrix(NamedTuple):
     """A matrix on one tensor-parallel rank: inputs and outputs as far as they are that rank's; one value or a column."""
 
-    inputs: Any
-    outputs: Any
+    inputs: Number
+    outputs: Number
 
     @property
-    def size(self) -> Any:
+    def size(self) -> Parameters:
         """Weights; count."""
-        return self.inputs * self.outputs
+        return Parameters(self.inputs * self.outputs)
 
     @property
-    def widths(self) -> Any:
+    def widths(self) -> Parameters:
         """Parameters of an adapter of rank 1; count. The factor on the side that is not divided is whole on every rank."""
-        return self.inputs + self.outputs
+        return Parameters(self.inputs + self.outputs)
 
 
-def linear_matrices(model: Model, tp: Any = 1) -> dict[str, Matrix]:
+def linear_matrices(model: Model, tp: Count = ONE) -> dict[str, Matrix]:
     """The linear layers of one transformer layer by name, as Hugging Face's classes have them: q, k and v apart, gate and up apart."""
-    heads, width = model.heads / tp, float(model.hidden)
+    heads, width = model.heads / tp, Number(float(model.hidden))
     if model.kv_rank:
-        latent = {"query_down": Matrix(width, float(model.q_rank))} if model.q_rank else {}
+        latent = {"query_down": Matrix(width, Number(float(model.q_rank)))} if model.q_rank else {}
         found = latent | {
-            "query": Matrix(float(model.q_rank or model.hidden), heads * model.key_dim),
-            "key_value_down": Matrix(width, float(model.kv_rank + model.rope_dim)),
-            "key_value": Matrix(float(model.kv_rank), heads * (model.head_dim + model.value_dim)),
+            "query": Matrix(Number(float(model.q_rank or model.hidden)), heads * model.key_dim),
+            "key_value_down": Matrix(width, Number(float(model.kv_rank + model.rope_dim))),
+            "key_value": Matrix(Number(float(model.kv_rank)), heads * (model.head_dim + model.value_dim)),
         }
     else:
         keys = kv_heads_per_rank(model, tp) * float(model.head_dim)
@@ -73,13 +75,13 @@ def linear_matrices(model: Model, tp: Any = 1) -> dict[str, Matrix]:
     return found
 
 
-def adapted(model: Model, targets: str, tp: Any = 1) -> list[Matrix]:
+def adapted(model: Model, targets: str, tp: Count = ONE) -> list[Matrix]:
     """The matrices of a layer that have adapters."""
     found = linear_matrices(model, tp)
     names = {"query-value": ("query", "value"), "attention": tuple(name for name in found if name not in MLP), "all": tuple(found)}
     return [found[name] for name in names[targets]]
 
 
-def adapter_parameters(model: Model, targets: str, rank: int, tp: Any = 1) -> Any:
+def adapter_parameters(model: Model, targets: str, rank: int, tp: Count = ONE) -> Parameters:
     """Parameters of the adapters of one layer on one tensor-parallel rank; count."""
-    return rank * sum(matrix.widths for matrix in adapted(model, targets, tp))
+    return rank * sum_of(matrix.widths for matrix in adapted(model, targets, tp))

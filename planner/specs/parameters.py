@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
 
+from planner.dimensions import Count, Number, Parameters
 from planner.specs.model import Model
 
 
@@ -139,18 +139,18 @@ def mtp_parameters(model: Model) -> int:
     return model.mtp_layers * (layer + mtp_vectors(model))
 
 
-def kv_heads_per_rank(model: Model, tp: Any) -> Any:
+def kv_heads_per_rank(model: Model, tp: Count) -> Count:
     """Key-value heads on one tensor-parallel rank; repeated where there are more ranks than heads."""
     return -(-model.kv_heads // tp)
 
 
-def layer_parameters_per_rank(model: Model, tp: Any) -> Any:
+def layer_parameters_per_rank(model: Model, tp: Count) -> Parameters:
     """Parameters of one layer on one tensor-parallel rank; norms whole, matrices divided, kv-heads at least one."""
     attention, mlp, biases, whole = layer_parts_per_rank(model, tp)
     return attention + mlp + biases + whole
 
 
-def layer_parts_per_rank(model: Model, tp: Any) -> tuple[Any, Any, Any, int]:
+def layer_parts_per_rank(model: Model, tp: Count) -> tuple[Parameters, Parameters, Parameters, int]:
     """The same in parts: matrices of attention and of the MLP, biases divided with them, and norms and biases every rank holds.
 
     Of latent attention the projections into the latent spaces are whole on every rank (Megatron-LM, multi_latent_attention.py).
@@ -158,7 +158,7 @@ def layer_parts_per_rank(model: Model, tp: Any) -> tuple[Any, Any, Any, int]:
     if model.kv_rank:
         down = down_projections(model)
         attention = down + (attention_matrices(model) - down) / tp
-        divided: Any = 0.0
+        divided = Number(0.0)
     else:
         keys = kv_heads_per_rank(model, tp) * model.head_dim
         queries = model.heads * model.head_dim / tp
@@ -166,7 +166,7 @@ def layer_parts_per_rank(model: Model, tp: Any) -> tuple[Any, Any, Any, int]:
         divided = (queries + 2 * keys) * (model.bias or model.qkv_bias)
     biases = divided + (model.bias and (2 if model.gated else 1) * model.ffn / tp)
     whole = layer_vectors(model) - _divided_vectors(model)
-    return attention, mlp_matrices(model) / tp, biases, whole
+    return Parameters(attention), Parameters(mlp_matrices(model) / tp), Parameters(biases), whole
 
 
 def _divided_vectors(model: Model) -> int:

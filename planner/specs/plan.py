@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
 
 import numpy as np
 
-from planner.dimensions import Array, Choice, Count, Stage
+from planner.dimensions import Array, Choice, Count, Rows, Stage
 from planner.errors import FieldError
 from planner.plaintext import named, quoted
 from planner.specs.hardware import LARGEST_GPUS
@@ -45,7 +44,7 @@ class Plan:
     def __len__(self) -> int:
         return len(self.tp)
 
-    def take(self, rows: int | slice | Array) -> Plan:
+    def take(self, rows: int | Rows) -> Plan:
         """The plans at these rows, as columns (or one plan for one row)."""
         return Plan(**{k: v[rows] for k, v in columns_of(self).items()})
 
@@ -69,7 +68,7 @@ class Plan:
         """The same with some fields changed."""
         return replace(self, **changes)
 
-    def named(self) -> dict[str, Any]:
+    def named(self) -> dict[str, int | str]:
         """One plan as a mapping of plain values, recompute by its name."""
         values = {k: int(v) for k, v in columns_of(self).items()}
         names = {axis: choices[values[axis]] for axis, choices in NAMED.items()}
@@ -86,7 +85,7 @@ def columns_of(plan: Plan) -> dict[str, Count]:
     return {name: getattr(plan, name) for name in FIELDS}
 
 
-def from_named(values: Mapping[str, Any], where: str = "plan") -> Plan:
+def from_named(values: Mapping[str, object], where: str = "plan") -> Plan:
     """A plan from the mapping `named` gives; FieldError on a missing, unknown or impossible value."""
     values = dict(values)
     unknown = sorted(set(values) - set(FIELDS))
@@ -97,13 +96,15 @@ def from_named(values: Mapping[str, Any], where: str = "plan") -> Plan:
         if name not in choices:
             raise FieldError(axis, f"{axis} must be one of {', '.join(choices)}, not {quoted(name)}", where=where)
         values[axis] = choices.index(name)
+    whole: dict[str, int] = {}
     for key, value in values.items():
         least, most = RANGE.get(key, (1, LARGEST_GPUS))
         yes_no = key == "sequence_parallel"
         if not isinstance(value, int) or (isinstance(value, bool) and not yes_no) or not least <= value <= most:
             wanted = "true or false" if yes_no else f"a whole number from {least} to {most:,}"
             raise FieldError(key, f"{key} must be {wanted}, not {quoted(value)}", where=where)
-    return Plan(**{k: int(v) for k, v in values.items()})
+        whole[key] = int(value)
+    return Plan(**whole)
 
 
 TABLE = 1 << 20  # codes below this are looked up in a table rather than sorted

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING
 
 from planner.errors import FieldError
 from planner.plaintext import quoted
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 FINITE = 1e308  # a whole number beyond it is no float: math.isfinite would raise
 
 
-def whole(key: str, value: Any, least: int, most: int = 2**40) -> None:
+def whole(key: str, value: object, least: int, most: int = 2**40) -> None:
     """Refuse anything but a whole number from least to most."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise FieldError(key, f"{key} must be a whole number, not {quoted(value)}")
@@ -20,7 +23,7 @@ def whole(key: str, value: Any, least: int, most: int = 2**40) -> None:
         raise FieldError(key, f"{key} must lie between {least:,} and {most:,}, not {quoted(value)}")
 
 
-def real(key: str, value: Any, least: float, most: float = 1e30) -> None:
+def real(key: str, value: object, least: float, most: float = 1e30) -> None:
     """Refuse anything but a finite number from least to most."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < FINITE:
         raise FieldError(key, f"{key} must be a finite number, not {quoted(value)}")
@@ -28,13 +31,13 @@ def real(key: str, value: Any, least: float, most: float = 1e30) -> None:
         raise FieldError(key, f"{key} must lie between {least:g} and {most:g}, not {quoted(value)}")
 
 
-def choice(key: str, value: Any, among: tuple[str, ...]) -> None:
+def choice(key: str, value: object, among: tuple[str, ...]) -> None:
     """Refuse a word that is not among those known."""
     if value not in among:
         raise FieldError(key, f"{key} must be one of {', '.join(among)}, not {quoted(value)}")
 
 
-def checked(spec: Any, limits: Mapping[str, tuple[float, float]]) -> None:
+def checked(spec: DataclassInstance, limits: Mapping[str, tuple[float, float]]) -> None:
     """Check every field of a spec that has limits, by the type it is annotated with."""
     for f in fields(spec):
         if f.name in limits:

@@ -57,9 +57,9 @@ def test_gpt_3s_adapters_are_as_large_as_loras_paper_says() -> None:
     """Hu et al. 2021: rank 4 on queries and values is a checkpoint of 35 MB (Section 4.2), rank 1 is 4.7 M parameters, rank 8 37.7 M
     (Table 4)."""
     model = presets.model("gpt3-175b")
-    each = [model.layers * lora.adapter_parameters(model, "query-value", rank) for rank in (1, 4, 8)]
+    each = [float(model.layers * lora.adapter_parameters(model, "query-value", rank)) for rank in (1, 4, 8)]
     assert each[1] * 2 == pytest.approx(35 * 2**20, rel=0.05)
-    assert (each[0], each[2]) == (pytest.approx(4.7e6, rel=0.01), pytest.approx(37.7e6, rel=0.01))
+    assert [each[0], each[2]] == pytest.approx([4.7e6, 37.7e6], rel=0.01)
 
 
 def test_gpt_3s_states_fall_to_350_gb() -> None:
@@ -94,7 +94,7 @@ def test_65b_is_tuned_on_one_gpu_of_48_gb_with_qlora_alone() -> None:
 def test_the_frozen_weights_of_65b_take_what_guanacos_do() -> None:
     """Dettmers et al. 2023, Table 1: Guanaco 65B is 41 GB with its adapters in 16 bits or wider; 33B 21 GB. Ours within a tenth."""
     parts = evaluate(bare(on_one_gpu(64)), Plan(recompute=2)).memory_parts.named()
-    adapters = 80 * lora.adapter_parameters(LLAMA_65B, "all", 64)
+    adapters = float(80 * lora.adapter_parameters(LLAMA_65B, "all", 64))
     assert parts["parameters"][0] + 2 * adapters == pytest.approx(41e9, rel=0.1)
 
 

@@ -195,7 +195,7 @@ def test_latent_attention_has_the_parameters_of_its_projections() -> None:
     rest = 3 * 64 * 128
     vectors = 2 * 64 + 48 + 32
     assert parameters.layer_parameters(TINY) == down + up + out + rest + vectors
-    assert parameters.layer_parameters_per_rank(TINY, 2) == down + (up + out + rest) / 2 + vectors
+    assert parameters.layer_parameters_per_rank(TINY, Count(2)) == down + (up + out + rest) / 2 + vectors
 
 
 def test_latent_attentions_products_and_squares_are_its_own() -> None:
