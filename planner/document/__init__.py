@@ -1,1 +1,1 @@
-"""The document a person edits: fields, inputs, bounds on the axes, and the plan file that holds them."""
+"""The edited document: fields and their inputs, bounds on the axes, and the plan file that stores them."""

@@ -1,4 +1,4 @@
-"""Axes and values as a person types them: `tp=8,pp<=4`."""
+"""Axes with bounds as command-line options take them: `tp=8,pp<=4`."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import re
 from planner.errors import FieldError
 from planner.plaintext import quoted
 
-PAIRS = re.compile(r",(?=\s*[A-Za-z_]+\s*[<>]?=)")  # the comma before the next axis, not those between the values of one
+PAIRS = re.compile(r",(?=\s*[A-Za-z_]+\s*[<>]?=)")  # the comma before the next axis, not one between values
 
 
 def pairs(option: str, text: str) -> list[tuple[str, str]]:
-    """Axis and values of each pair in one option's text, `tp<=8` as `("tp", "<=8")`; FieldError for a part that is no pair."""
+    """Axis and bounds of each pair in the text of an option, `tp<=8` as `("tp", "<=8")`; FieldError for a part that is not a pair."""
     parsed = []
     for part in PAIRS.split(text):
         axis, equals, values = part.partition("=")

@@ -1,4 +1,4 @@
-"""Inputs: what a person set, and the Job it comes to once presets and defaults fill in the rest."""
+"""Inputs: the values that the user set, and the Job that results with presets and defaults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from planner.specs.model import Model
 __all__ = ["BY_KEY", "EXAMPLE", "FIELDS", "Field", "Inputs", "Recorded", "Value", "field_of", "parse", "resolve", "shown", "text", "used"]
 
 GPU_FIGURES = ("link_domain", "link_gb_s", "nic_gbit_s", "memory_gib", "hbm_gb_s", "tflops_bf16", "tflops_fp8", "pcie_gb_s")
-BELONGS = {  # a preset chosen anew drops what was set on top of the former
+OVERRIDES_OF = {  # choosing another preset drops the values set over the former one
     "cluster": ("gpu", "gpus", "gpus_per_node", "host_memory_gib", *GPU_FIGURES, "board_w"),
     "gpu": (*GPU_FIGURES, "board_w"),
     "model": tuple(f.key for f in FIELDS if f.spec == "model"),
@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Recorded:
-    """Presets and defaults as a plan file recorded them: they stand in for today's, so that a file keeps its numbers."""
+    """Presets and defaults recorded in a plan file: they replace the current ones, so that a file reproduces its numbers."""
 
     presets: Mapping[tuple[str, str], Spec] = field(default_factory=dict)  # (field, name) -> spec
     defaults: Mapping[str, Value] = field(default_factory=dict)
@@ -37,9 +37,9 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The values that were set, by field; a field not named stands at its preset's value or its default.
+    """The values that were set, by field; every other field has its preset's value or its default.
 
-    Hashable. Empty text is never held: an optional field set to it is one not set.
+    Hashable. Empty text is not stored: an optional field set to it counts as not set.
     """
 
     values: Mapping[str, Value] = field(default_factory=dict)
@@ -54,16 +54,16 @@ class Inputs:
         return hash(tuple(self.values.items()))
 
     def with_(self, key: str, value: Value | None) -> Inputs:
-        """The same with one field set, or back at its preset (None). Another preset drops what was set on top of the former."""
+        """A copy with one field set, or reset to its preset (None). Choosing another preset drops the values set over the former."""
         field_of(key)
         values = dict(self.values)
-        if key in BELONGS and _name(self, key) != _name(Inputs(values | {key: "" if value is None else value}, self.recorded), key):
-            values = {k: v for k, v in values.items() if k not in BELONGS[key]}
+        if key in OVERRIDES_OF and _name(self, key) != _name(Inputs(values | {key: "" if value is None else value}, self.recorded), key):
+            values = {k: v for k, v in values.items() if k not in OVERRIDES_OF[key]}
         values.pop(key, None)
         return Inputs(values if value is None else values | {key: value}, self.recorded)
 
     def with_all(self, changes: Mapping[str, Value | None]) -> Inputs:
-        """The same with several fields set, presets before what is set on top of them."""
+        """A copy with several fields set, presets before the values set over them."""
         for key in changes:
             field_of(key)
         inputs = self
@@ -76,18 +76,18 @@ EXAMPLE = Inputs({"gpu": "h100-sxm", "gpus": 16384, "model": "llama-3.1-405b", "
 
 
 def default(inputs: Inputs, key: str) -> Value:
-    """What a field stands at when nobody says."""
+    """The default of a field: the recorded one, else the current one."""
     return inputs.recorded.defaults.get(key, DEFAULTS[key])
 
 
 def used(inputs: Inputs) -> dict[tuple[str, str], Spec]:
-    """Every preset these inputs rest on, by field and name."""
+    """Every preset that these inputs use, by field and name."""
     names = {key: _name(inputs, key) for key in ("cluster", "gpu", "model", "stack")}
     return {(key, name): _load(inputs, key, name) for key, name in names.items() if name}
 
 
 def resolve(inputs: Inputs) -> Job:
-    """The job these inputs come to; FieldError, UnknownName or Unsupported say which field stands in the way."""
+    """The job of these inputs; FieldError, UnknownName or Unsupported name the field at fault."""
     values = {key: check(BY_KEY[key], value) for key, value in inputs.values.items()}
     model = _model(inputs, values)
     cluster = _cluster(inputs, values)
@@ -100,7 +100,7 @@ def resolve(inputs: Inputs) -> Job:
 
 
 def run_of(inputs: Inputs, job: Job) -> Run:
-    """What training this job as a whole rests on; FieldError says which field stands in the way."""
+    """The training run of this job as a whole; FieldError names the field at fault."""
     fields = [f for f in FIELDS if f.spec == "run"]
     given = {f.key: inputs.values.get(f.key, default(inputs, f.key) if f.key in DEFAULTS else "") for f in fields}
     return resolved(job, {f.attribute: _base(f, check(f, given[f.key])) for f in fields if given[f.key] != ""})
@@ -114,20 +114,20 @@ def stack_of(inputs: Inputs) -> Stack:
 
 
 def _following(stack: Stack, optimizer: str) -> dict[str, Value]:
-    """What the optional fields of a job stand at, following its stack and its optimizer."""
+    """Values of those optional job fields that follow from the stack and the optimizer."""
     return {"gradient_bytes": stack.gradient_bytes, "state_bytes": STATE_BYTES[optimizer], "attention": stack.attention}
 
 
 def model_of(inputs: Inputs) -> Model:
-    """The model these inputs come to; FieldError, UnknownName or Unsupported say which field stands in the way."""
+    """The model of these inputs; FieldError, UnknownName or Unsupported name the field at fault."""
     return _model(inputs, {key: check(BY_KEY[key], value) for key, value in inputs.values.items() if BY_KEY[key].group == "model"})
 
 
 def _model(inputs: Inputs, values: Mapping[str, Value]) -> Model:
-    """The model with its dimensions overridden; what its publisher counted is no longer told of it then.
+    """The model with its dimensions overridden; published parameter counts are dropped with any override.
 
-    kv_heads follows heads where the preset had as many (MHA), and of attention made latent; head_dim follows hidden / heads where the
-    preset had it so, latent attention apart, whose heads have a width of their own.
+    kv_heads follows heads where the preset has equal numbers (MHA), and where attention becomes latent. head_dim follows hidden / heads
+    where the preset has that ratio, except under latent attention, whose head width is independent.
     """
     preset = _load(inputs, "model", _name(inputs, "model"))
     assert isinstance(preset, Model)
@@ -150,20 +150,21 @@ def _model(inputs: Inputs, values: Mapping[str, Value]) -> Model:
 
 
 def _check_experts(preset: Model, changes: Mapping[str, Any]) -> None:
-    """FieldError for experts whose other sizes nobody told, or that the preset's router cannot divide into its groups."""
+    """FieldError for experts without their other sizes, or in a number that the preset's router groups do not divide."""
     experts, needed = changes.get("experts", preset.experts), ("experts_per_token", "expert_ffn")
     sizes = {key: changes.get(key, getattr(preset, key)) for key in needed}
     missing = [key for key, size in sizes.items() if not size]
-    if missing and experts and sizes["experts_per_token"] <= experts:  # too many a token are told by the model itself
+    if missing and experts and sizes["experts_per_token"] <= experts:  # Model itself refuses too many experts per token
         raise FieldError(missing[0], f"a model with {experts:,} experts needs {' and '.join(missing)} too; set {missing[0]}")
     if preset.router_groups and experts % preset.router_groups:
-        told = f"its router chooses among {preset.router_groups} groups of experts"
-        raise FieldError("experts", f"experts must be a multiple of {preset.router_groups} for {preset.name}, {told}; {experts:,} is not")
+        groups = f"its router selects among {preset.router_groups} groups of experts"
+        raise FieldError("experts", f"experts must be a multiple of {preset.router_groups} for {preset.name}: {groups}; {experts:,} is not")
 
 
 def _gpu(inputs: Inputs, values: Mapping[str, Value]) -> Gpu:
-    """The GPU with its figures overridden; the rates of its GEMM fit grow with the peaks they were measured under, and with the bf16 peak
-    those of narrower numbers, unless they are set too.
+    """The GPU with its figures overridden. The GEMM fit's rates scale with the overridden peaks.
+
+    fp8 and fp4 peaks scale with the bf16 peak unless they are set too.
     """
     preset = _load(inputs, "gpu", _name(inputs, "gpu"))
     assert isinstance(preset, Gpu)
@@ -177,46 +178,46 @@ def _gpu(inputs: Inputs, values: Mapping[str, Value]) -> Gpu:
     return replace(preset, **narrow | changes, gemm=gemm)
 
 
-def _cluster(inputs: Inputs, values: Mapping[str, Value]) -> Cluster:
-    """The cluster: its preset's shape where there is one, else nodes of 8 with the GPU's own links; then what was set."""
-    gpu = _gpu(inputs, values)
+def _cluster(inputs: Inputs, given: Mapping[str, Value]) -> Cluster:
+    """The cluster: the preset's shape, or nodes of 8 GPUs with the GPU's links; then the overrides."""
+    gpu = _gpu(inputs, given)
     shape = _shape(inputs)
-    given = _overrides("cluster", values)
-    gpus = int(given.pop("gpus", None) or (shape.gpus if shape else default(inputs, "gpus")))
-    node = int(given.pop("gpus_per_node", None) or _usual_node(inputs, shape))
+    overrides = _overrides("cluster", given)
+    gpus = int(overrides.pop("gpus", None) or (shape.gpus if shape else default(inputs, "gpus")))
+    node = int(overrides.pop("gpus_per_node", None) or _usual_node(inputs, shape))
     if gpus > node and gpus % node:
         below = gpus // node * node
         raise FieldError("gpus", f"{gpus:,} GPUs do not fill nodes of {node:,}; use {below:,} or {below + node:,}")
-    same = shape is not None and shape.gpu == _name(inputs, "gpu")  # another GPU in the same chassis brings its own links
-    found: dict[str, Any] = {"link_domain": _domain(gpu, node), "link_bytes_s": gpu.link_bytes_s, "nic_bytes_s": gpu.nic_bytes_s}
+    same = shape is not None and shape.gpu == _name(inputs, "gpu")  # another GPU in the same chassis has different links
+    values: dict[str, Any] = {"link_domain": _domain(gpu, node), "link_bytes_s": gpu.link_bytes_s, "nic_bytes_s": gpu.nic_bytes_s}
     if shape:
-        found |= {"nic_bytes_s": shape.nic_bytes_s or gpu.nic_bytes_s, "host_memory_bytes": shape.host_memory_bytes}
+        values |= {"nic_bytes_s": shape.nic_bytes_s or gpu.nic_bytes_s, "host_memory_bytes": shape.host_memory_bytes}
     if shape and same:
-        found |= {"link_domain": shape.link_domain, "link_bytes_s": shape.link_bytes_s or gpu.link_bytes_s}
-        found |= {"pace": shape.pace, "host_pace": shape.host_pace, "calibrated_runs": shape.calibrated_runs}
-    return Cluster(shape.name if shape else gpu.name, gpu, gpus, min(node, gpus), **(found | given))
+        values |= {"link_domain": shape.link_domain, "link_bytes_s": shape.link_bytes_s or gpu.link_bytes_s}
+        values |= {"pace": shape.pace, "host_pace": shape.host_pace, "calibrated_runs": shape.calibrated_runs}
+    return Cluster(shape.name if shape else gpu.name, gpu, gpus, min(node, gpus), **(values | overrides))
 
 
 def node_size(inputs: Inputs) -> int:
-    """GPUs in one node of these inputs, of which a small cluster fills a part alone; FieldError where that cannot be told."""
+    """GPUs per node of these inputs (a small cluster may use a part of a node); FieldError where it is undetermined."""
     value = inputs.values.get("gpus_per_node")
     return int(_usual_node(inputs, _shape(inputs)) if value is None else check(BY_KEY["gpus_per_node"], value))
 
 
 def _usual_node(inputs: Inputs, shape: ClusterPreset | None) -> Value:
-    """GPUs in one node where nobody says."""
+    """GPUs per node where none are set."""
     return shape.gpus_per_node if shape else default(inputs, "gpus_per_node")
 
 
 def _domain(gpu: Gpu, node: int) -> int:
-    """GPUs one scale-up domain holds: as sold where that is a rack; a node's at most otherwise; over PCIe the node itself."""
+    """GPUs in one scale-up domain: the GPU's where that is a rack; at most a node otherwise; the node itself over PCIe."""
     if gpu.link_domain == 1:
         return node
     return gpu.link_domain if gpu.link_domain > 8 else min(gpu.link_domain, node)
 
 
 def _shape(inputs: Inputs) -> ClusterPreset | None:
-    """The cluster preset, where one is chosen."""
+    """The cluster preset, None where none is chosen."""
     name = _name(inputs, "cluster")
     spec = _load(inputs, "cluster", name) if name else None
     assert spec is None or isinstance(spec, ClusterPreset)
@@ -224,7 +225,7 @@ def _shape(inputs: Inputs) -> ClusterPreset | None:
 
 
 def _name(inputs: Inputs, key: str) -> str:
-    """The preset a field stands at; a cluster brings its GPU."""
+    """The name of the preset that a field selects; a cluster preset implies its GPU."""
     name = inputs.values.get(key)
     if name is None and key == "gpu" and "cluster" in inputs.values:
         shape = _try(lambda: _shape(inputs))
@@ -233,24 +234,24 @@ def _name(inputs: Inputs, key: str) -> str:
 
 
 def _load(inputs: Inputs, key: str, name: str) -> Spec:
-    """A preset, as the plan file recorded it where it did."""
+    """A preset, as recorded in the plan file where it is."""
     return inputs.recorded.presets.get((key, name)) or load(key, name)
 
 
 def _base(f: Field, value: Value) -> Any:
-    """A value in base units; of a choice among numbers, the number."""
+    """A value in base units; the number of a choice among numbers."""
     if f.numbered:
         return int(value)
     return value * f.scale if f.scale != 1.0 and not isinstance(value, str) else value
 
 
 def _overrides(spec: str, values: Mapping[str, Value]) -> dict[str, Any]:
-    """What was set on top of one spec, by its attributes and in base units."""
+    """The values set over one spec, by its attributes, in base units."""
     return {BY_KEY[key].attribute: _base(BY_KEY[key], value) for key, value in values.items() if BY_KEY[key].spec == spec}
 
 
 def _try(make: Any) -> Any:
-    """What a call gives, None where it is refused."""
+    """The result of a call, None where it raises TmplanError."""
     try:
         return make()
     except TmplanError:
@@ -258,15 +259,15 @@ def _try(make: Any) -> Any:
 
 
 def shown(inputs: Inputs) -> dict[str, tuple[Value, bool]]:
-    """What every field stands at, and whether that was set; "" where a half-wrong state leaves it open. Never raises."""
-    bare = {key: value for key, value in inputs.values.items() if _try(lambda k=key, v=value: check(BY_KEY[k], v)) is not None}
+    """The value of every field and whether it was set; "" where an inconsistent state leaves it undetermined. Never raises."""
+    valid = {key: value for key, value in inputs.values.items() if _try(lambda k=key, v=value: check(BY_KEY[k], v)) is not None}
     stack = _try(lambda: stack_of(inputs))
-    model = _try(lambda: _model(inputs, bare)) or _try(lambda: _load(inputs, "model", _name(inputs, "model")))
-    specs: dict[str, Any] = {"model": model, "gpu": _try(lambda: _gpu(inputs, bare)), "cluster": _try(lambda: _cluster(inputs, bare))}
+    model = _try(lambda: _model(inputs, valid)) or _try(lambda: _load(inputs, "model", _name(inputs, "model")))
+    specs: dict[str, Any] = {"model": model, "gpu": _try(lambda: _gpu(inputs, valid)), "cluster": _try(lambda: _cluster(inputs, valid))}
     job = _try(lambda: resolve(inputs))
     specs |= {"job": job, "run": _try(lambda: run_of(inputs, job)) if job else None}
-    following = _following(stack, str(bare.get("optimizer", default(inputs, "optimizer")))) if stack else {}
-    found: dict[str, tuple[Value, bool]] = {}
+    following = _following(stack, str(valid.get("optimizer", default(inputs, "optimizer")))) if stack else {}
+    result: dict[str, tuple[Value, bool]] = {}
     for f in FIELDS:
         value: Any = ""
         spec = specs.get(f.spec)
@@ -280,12 +281,12 @@ def shown(inputs: Inputs) -> dict[str, tuple[Value, bool]]:
             value = str(following[f.key])
         elif f.default is not None:
             value = default(inputs, f.key)
-        found[f.key] = (value, f.key in inputs.values)
-    return found
+        result[f.key] = (value, f.key in inputs.values)
+    return result
 
 
 def _unit(f: Field, value: Any) -> Value:
-    """A value of a spec in the field's own unit, free of the rounding that scaling there and back leaves."""
+    """A value of a spec in the field's unit, without the rounding error of converting there and back."""
     if f.kind == "float":
         return float(f"{value / f.scale:.12g}")
     return str(value) if f.kind == "choice" else value

@@ -1,13 +1,13 @@
-"""The plan file: a job, what the search may try, one plan and its predictions, as TOML that people read and keep in git.
+"""The plan file: a job, its search space, one plan and its predictions, as readable TOML for version control.
 
     schema = 1
-    [job]                      what was set, by field and in its unit: gpus = 16384
-    [defaults]                 what fields nobody set stood at
+    [job]                      fields that were set, each in its unit: gpus = 16384
+    [defaults]                 values of the fields that were not set
     [space]                    bounds on the axes: tp = "8"
-    [plan]  [predictions]      the plan and what tmplan said of it
-    [presets.model] ...        the presets it rests on, in base units: a file keeps its numbers when presets change
+    [plan]  [predictions]      the plan and its predicted values
+    [presets.model] ...        the presets used, in base units: a file reproduces its numbers when presets change
 
-Written whole or not at all; read back to the same numbers; refused with one sentence when damaged or newer than this program.
+Written atomically; read back to the same numbers; refused with one sentence when invalid or newer than this program.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 import tomli_w
 
 from planner import plaintext
-from planner.document import spec_tables as specfile
+from planner.document import spec_tables as spec_tables
 from planner.document.fields import BY_KEY, check
 from planner.document.inputs import DEFAULTS, Inputs, Recorded, Value, used
 from planner.document.space import Space, parse_bounds
@@ -35,36 +35,36 @@ SCHEMA = 1
 LARGEST_FILE = 2**20
 TABLES = ("schema", "version", "job", "defaults", "space", "plan", "predictions", "presets")
 PRESETS = ("cluster", "gpu", "model", "stack")
-WHOLE = "# A line `# end` closes this file: where it is missing, the file was cut short.\n"
+WHOLE = "# A line `# end` closes this file: where it is missing, the file was cut short.\n"  # read back, in files of earlier versions too
 END = "# end\n"
 HEADER = (
-    "# A plan of tmplan: open it with `tmplan FILE`. Bytes are bytes, GiB is 2^30; edit [job] and [space], tmplan works out the rest.\n"
+    "# A plan of tmplan: open it with `tmplan FILE`. Bytes are bytes, GiB is 2^30; edit [job] and [space], tmplan computes the rest.\n"
     + WHOLE
 )
 
 
 @dataclass(frozen=True)
 class Document:
-    """What the program has open, and what a plan file holds. `predictions` are plain values by the keys of columns.py."""
+    """The open document, and the content of a plan file. `predictions` are plain values by the keys of the columns."""
 
     inputs: Inputs
     space: Space = field(default_factory=Space)
     plan: Plan | None = None
     predictions: Mapping[str, Any] | None = None
-    version: str = ""  # of the tmplan that made it
-    source: Source | None = field(default=None, compare=False, repr=False)  # the file it comes from, whatever was set on top of it
+    version: str = ""  # of the tmplan that wrote it
+    source: Source | None = field(default=None, compare=False, repr=False)  # the file it was read from, before any edits
 
 
 @dataclass(frozen=True)
 class Source:
-    """A plan file as it was when it was read: what its bytes are told by (`atomic.digest`), and the document they hold."""
+    """A plan file as read from disk: the digest of its bytes (`atomic.digest`) and the document they contain."""
 
     digest: str
     document: Document
 
 
 def dumps(document: Document) -> str:
-    """The text of a plan file; TmplanError where the inputs name a preset that cannot be read."""
+    """The text of a plan file; TmplanError where the inputs name an unreadable preset."""
     inputs = document.inputs
     tables: dict[str, Any] = {
         "schema": SCHEMA,
@@ -77,19 +77,19 @@ def dumps(document: Document) -> str:
         tables["plan"] = document.plan.named()
     if document.predictions is not None:
         tables["predictions"] = dict(document.predictions)
-    tables["presets"] = {key: {"name": name, "spec": specfile.table(spec)} for (key, name), spec in used(inputs).items()}
+    tables["presets"] = {key: {"name": name, "spec": spec_tables.table(spec)} for (key, name), spec in used(inputs).items()}
     return HEADER + plaintext.escaped(tomli_w.dumps(tables)) + END
 
 
 def write(path: str | Path, document: Document, *, over: str | None = None) -> str:
-    """Write a plan file whole, or leave what was there untouched; what it is told by now. FileError and `over` as of writer.write."""
+    """Write a plan file atomically and return its digest. FileError and `over` as in files.writer.write."""
     text = dumps(document)
     writer.write(path, text, over=over)
     return atomic.digest(text.encode("utf-8"))
 
 
 def read(path: str | Path) -> Document:
-    """The document of a plan file; PlanFileError says in one sentence why there is none."""
+    """The document of a plan file; PlanFileError with the reason in one sentence where it has none."""
     path = Path(path)
     beyond = f"is larger than {LARGEST_FILE:,} bytes; a plan file is a few thousand"
     content = reader.content(path, LARGEST_FILE, beyond, PlanFileError)
@@ -121,7 +121,7 @@ def loads(text: str, where: str = "plan file") -> Document:
 
 
 def _check_schema(tables: Mapping[str, Any], where: str) -> None:
-    """Refuse a file that is no plan file, or of a schema this program does not know."""
+    """Refuse a file that is not a plan file, or of a schema that this program does not know."""
     schema = tables.get("schema")
     if schema is None:
         raise PlanFileError("is not a plan file: it has no 'schema'; `tmplan plan --save FILE` writes one", where=where)
@@ -132,7 +132,7 @@ def _check_schema(tables: Mapping[str, Any], where: str) -> None:
 
 
 def _table(tables: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
-    """A table of the file; an absent one is refused."""
+    """A table of the file; PlanFileError where it is missing."""
     if name not in tables:
         raise PlanFileError(f"table [{name}] is missing", where=where)
     if not isinstance(tables[name], dict):
@@ -141,41 +141,41 @@ def _table(tables: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
 
 
 def _guard(make: Callable[[], Any], place: str, where: str) -> Any:
-    """What a call gives; its refusal as one of this file's."""
+    """The result of a call; its TmplanError as a PlanFileError of this file."""
     try:
         return make()
     except Unsupported:
         raise
     except TmplanError as error:
-        said = str(error).removeprefix(f"{error.where}: ") if error.where else str(error)
-        raise PlanFileError(f"[{place}] {said}", where=where) from None
+        message = str(error).removeprefix(f"{error.where}: ") if error.where else str(error)
+        raise PlanFileError(f"[{place}] {message}", where=where) from None
 
 
 def _fields(tables: Mapping[str, Any], name: str, where: str) -> dict[str, Value]:
-    """The fields of [job] or [defaults], each one known and within its limits."""
-    found: dict[str, Value] = {}
+    """The fields of [job] or [defaults], each known and within its limits."""
+    result: dict[str, Value] = {}
     for key, value in _table(tables, name, where).items():
         if key not in BY_KEY or (name == "defaults" and key not in DEFAULTS):
             raise PlanFileError(f"[{name}] {unknown(key, BY_KEY if name == 'job' else DEFAULTS)}", where=where)
-        found[key] = _guard(lambda k=key, v=value: check(BY_KEY[k], v), name, where)  # type: ignore[misc]
-    return found
+        result[key] = _guard(lambda k=key, v=value: check(BY_KEY[k], v), name, where)  # type: ignore[misc]
+    return result
 
 
 def _presets(tables: Mapping[str, Any], where: str) -> dict[tuple[str, str], Any]:
-    """The recorded presets by field and name; a field's preset may be missing, then today's is used."""
-    found: dict[tuple[str, str], Any] = {}
+    """The recorded presets by field and name; for a missing one the current preset is used."""
+    result: dict[tuple[str, str], Any] = {}
     for key, entry in _table(tables, "presets", where).items():
         place = f"presets.{named(key)}"
         if key not in PRESETS or not isinstance(entry, dict) or set(entry) != {"name", "spec"}:
-            raise PlanFileError(f"[{place}] must be one of {', '.join(PRESETS)} and hold a name and a spec", where=where)
+            raise PlanFileError(f"[{place}] must be one of {', '.join(PRESETS)} and have a name and a spec", where=where)
         if not isinstance(entry["name"], str) or not isinstance(entry["spec"], dict):
-            raise PlanFileError(f"[{place}] must hold a name in quotes and a table spec", where=where)
-        found[key, entry["name"]] = _guard(lambda k=key, t=entry["spec"]: specfile.spec(k, t), f"{place}.spec", where)  # type: ignore[misc]
-    return found
+            raise PlanFileError(f"[{place}] must have a name in quotes and a table spec", where=where)
+        result[key, entry["name"]] = _guard(lambda k=key, t=entry["spec"]: spec_tables.spec(k, t), f"{place}.spec", where)  # type: ignore[misc]
+    return result
 
 
 def _space(tables: Mapping[str, Any], where: str) -> Space:
-    """The bounds of [space]; none where the table is absent."""
+    """The bounds of [space]; free where the table is absent."""
     space = Space()
     for axis, bounds in _table(tables, "space", where).items() if "space" in tables else ():
         if not isinstance(bounds, str):
@@ -185,11 +185,11 @@ def _space(tables: Mapping[str, Any], where: str) -> Space:
 
 
 def _predictions(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """The predictions: plain values, or tables of numbers (the parts of memory and time)."""
+    """The predictions: plain values, or tables of numbers (parts of memory and time)."""
     for key, value in table.items():
         values = value.values() if isinstance(value, dict) else (value,)
         if any(not isinstance(v, int | float | bool | str) for v in values):
             raise PlanFileError(f"[predictions] {named(key)} must be a number, text, or a table of numbers", where=where)
         if any(isinstance(v, int) and not abs(v) < FINITE for v in values):
-            raise PlanFileError(f"[predictions] {named(key)} must be a number that a prediction can be", where=where)
+            raise PlanFileError(f"[predictions] {named(key)} must be a finite number", where=where)
     return dict(table)

@@ -1,10 +1,9 @@
-"""What the search may try: bounds on each axis of a plan, and the short text a person writes them in.
+"""The search space: bounds on each axis of a plan, and their text.
 
-    *  free     8  just that     1,2,4  one of these     <=16  at most     >=2  at least     2..8  from 2 to 8
+    *  free     8  only that     1,2,4  one of these     <=16  at most     >=2  at least     2..8  from 2 to 8
 
-Recompute takes names (none, selective, full, first), schedule too (1f1b, zb-h1, zb-h2, zb-v, dualpipev), sequence_parallel yes or
-no, zero 0 to 3 (none is 0).
-Nothing here needs numpy: `allows` works by operators alone, on a whole number or on a column of them.
+Recompute takes names (none, selective, full, first), schedule too (1f1b, zb-h1, zb-h2, zb-v, dualpipev), sequence_parallel yes or no, zero
+0 to 3 (none is 0). numpy is not needed here: `allows` uses operators only, on an integer or on a column.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ FORMS = "*, 8, 1,2,4, <=16, >=2 or 2..8"
 
 @dataclass(frozen=True)
 class Bounds:
-    """The values an axis may take: those in `only` (None: any), from `least` to `most` (None: no end)."""
+    """The values an axis may have: those in `only` (None: any), from `least` to `most` (None: unbounded)."""
 
     only: tuple[int, ...] | None = None
     least: int = 0
@@ -49,11 +48,11 @@ class Bounds:
 
     @property
     def free(self) -> bool:
-        """Whether these bounds refuse nothing."""
+        """Whether these bounds allow every value."""
         return self.only is None and self.most is None and self.least == 0
 
     def allows(self, values: Any) -> Any:
-        """Which of these values lie within: a bool for a whole number, a column of bools for a column."""
+        """Which of these values are within the bounds: a bool for an integer, a column of bools for a column."""
         mask = values >= self.least
         if self.most is not None:
             mask = mask & (values <= self.most)
@@ -65,7 +64,7 @@ class Bounds:
         return mask
 
     def meet(self, axis: str, other: Bounds) -> Bounds:
-        """What both allow; FieldError naming the axis when that is nothing."""
+        """The intersection of two bounds; FieldError naming the axis where it is empty."""
         least = max(self.least, other.least)
         most = self.most if other.most is None else other.most if self.most is None else min(self.most, other.most)
         only = self.only if other.only is None else other.only if self.only is None else tuple(v for v in self.only if v in other.only)
@@ -83,7 +82,7 @@ FREE = Bounds()
 
 @dataclass(frozen=True)
 class Space:
-    """Bounds by axis; an axis not named is free. Hashable; never holds free bounds, so equal spaces compare equal."""
+    """Bounds by axis; an axis without bounds is free. Hashable; free bounds are not stored, so equal spaces compare equal."""
 
     bounds: Mapping[str, Bounds] = field(default_factory=dict)
 
@@ -99,38 +98,38 @@ class Space:
         return self.bounds.get(known(axis), FREE)
 
     def with_(self, axis: str, bounds: Bounds | str | None) -> Space:
-        """The same with one axis bounded anew, by Bounds or by their text; None frees it."""
-        made = parse_bounds(axis, bounds) if isinstance(bounds, str) else bounds or FREE
-        return Space({**self.bounds, known(axis): made})
+        """A copy with the bounds of one axis replaced, from Bounds or their text; None frees it."""
+        parsed = parse_bounds(axis, bounds) if isinstance(bounds, str) else bounds or FREE
+        return Space({**self.bounds, known(axis): parsed})
 
     def meet(self, axis: str, bounds: Bounds) -> Space:
-        """The same with one axis bounded further; FieldError when nothing is left."""
+        """A copy with one axis bounded further; FieldError where nothing is left."""
         return self.with_(axis, self[axis].meet(axis, bounds))
 
     def allows(self, axis: str, values: Any) -> Any:
-        """Which values of this axis the search may try: a bool for a whole number, a column of bools for a column."""
+        """Which values of an axis the search may try: a bool for an integer, a column of bools for a column."""
         return self[axis].allows(values)
 
     def text(self, axis: str) -> str:
-        """The bounds of one axis as parse_bounds reads them."""
+        """The bounds of one axis as text that parse_bounds reads."""
         return write_bounds(axis, self[axis])
 
 
 def exactly(plan: Plan) -> Space:
-    """The space of one plan alone. Replicas of what is not sharded follow from dp: a bound on them speaks of sharded plans."""
+    """The space that contains one plan only. Without sharding dp_replicate follows from dp, so bounds on it apply to sharded plans."""
     axes = [axis for axis in AXES if axis != "dp_replicate" or int(plan.zero)]
     return Space({axis: Bounds((int(getattr(plan, axis)),)) for axis in axes})
 
 
 def known(axis: str) -> str:
-    """The axis itself; UnknownName if there is none of that name."""
+    """The axis unchanged; UnknownName if there is none of that name."""
     if axis not in AXES:
         raise UnknownName("axis", str(axis), AXES)
     return axis
 
 
 def parse_bounds(axis: str, text: str) -> Bounds:
-    """Bounds from their text; FieldError says what cannot be read."""
+    """Bounds from their text; FieldError says what cannot be parsed."""
     text = "".join(text.lower().split())
     if text in ("", "*"):
         known(axis)
@@ -167,7 +166,7 @@ def value_of(axis: str, text: str, *, ordered: bool = False) -> int:
 
 
 def write_bounds(axis: str, bounds: Bounds) -> str:
-    """The text of some bounds; parse_bounds gives them back."""
+    """The text of bounds, which parse_bounds reads back."""
     if bounds.only is not None:
         names = {code: name for name, code in NAMES.get(axis, {}).items()}
         return ",".join(names.get(v, str(v)) for v in bounds.only)

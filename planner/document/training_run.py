@@ -1,6 +1,6 @@
-"""Run: what training costs beside its plan: tokens, price, power, failures and storage. A change of any needs no new search.
+"""The training run: what training costs beyond its plan: tokens, price, power, failures, storage. No change of these needs a search.
 
-Numbers of sections and tables are from memory; Llama 3's figures were looked up.
+Section and table numbers are from memory; Llama 3's figures were looked up.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from planner.specs.job import Job
 from planner.specs.parameters import active_parameters
 from planner.specs.validate import checked
 
-# Llama 3 (2024), Section 3.3.4: 419 unexpected interruptions in 54 days on 16,384 GPUs. Failures are taken to come as often for each GPU.
+# Llama 3 (2024), Section 3.3.4: 419 unexpected interruptions in 54 days on 16,384 GPUs; a constant failure rate per GPU is assumed.
 LLAMA3_INTERRUPTIONS, LLAMA3_DAYS, LLAMA3_GPUS = 419, 54, 16_384
 GPU_MTBF_HOURS = round(LLAMA3_DAYS * 24 * LLAMA3_GPUS / LLAMA3_INTERRUPTIONS)
-# Section 3.3.1 of the same: its storage sustains 2 TB/s. A job is taken to get so much of it as it has of those GPUs.
+# Section 3.3.1: storage sustains 2 TB/s. A job is assumed to get the share of it that it has of those GPUs.
 LLAMA3_STORAGE = 2e12
 DAY = 86400.0  # seconds
-CHINCHILLA = 20.0  # tokens a parameter; Hoffmann et al. 2022: 1.4e12 tokens for 70e9
-PUE = 1.1  # Patterson et al. 2021, Table 4: of the data centre of GPT-3
-RESTART_MINUTES = 10.0  # an assumption, that of Daly 2006, Figures 3 to 5; Llama 3's 90 % leave less than a quarter of an hour
+CHINCHILLA = 20.0  # tokens per parameter; Hoffmann et al. 2022: 1.4e12 tokens for 70e9
+PUE = 1.1  # Patterson et al. 2021, Table 4: the data centre of GPT-3
+RESTART_MINUTES = 10.0  # assumed as in Daly 2006, Figures 3 to 5; Llama 3's 90 % effective time implies less than 15 minutes
 
 
 @dataclass(frozen=True)
 class Run:
-    """All that is told of the training as a whole, in base units; None: not told, and what rests on it is left out.
+    """The training as a whole, in base units. None: not given, and every quantity that depends on it is omitted.
 
-    `train_tokens` are those to train on, `served_tokens` those the model is to serve in its life.
+    `train_tokens` are the training tokens, `served_tokens` those the model serves over its lifetime.
     """
 
     train_tokens: int
     tokens_per_parameter: float
-    power_w: float | None  # of one GPU's board
+    power_w: float | None  # per GPU board
     pue: float
     co2_g_kwh: float | None
     price_gpu_hour: float | None
     deadline_s: float | None
     served_tokens: int
-    gpu_mtbf_s: float  # between two failures of one GPU, its share of host and network with it
-    restart_s: float  # from a failure to training again
-    storage_bytes_s: float  # at which the whole job writes a checkpoint
-    checkpoint_s: float | None  # between two checkpoints; None: as the best interval has it
-    shared: bool = False  # nobody told the storage: it is the job's share of what Llama 3 had, and grows with the GPUs
+    gpu_mtbf_s: float  # mean time between failures per GPU, including its share of host and network
+    restart_s: float  # from a failure until training resumes
+    storage_bytes_s: float  # checkpoint write bandwidth of the whole job
+    checkpoint_s: float | None  # between checkpoints; None: the optimal interval
+    shared: bool = False  # storage was not given: the job's share of Llama 3's, which scales with GPUs
 
     def __post_init__(self) -> None:
         limits = {"train_tokens": (1, 10**20), "served_tokens": (0, 10**20), "pue": (1, 10), "gpu_mtbf_s": (1, 1e15), "restart_s": (0, 1e9)}
@@ -57,18 +57,18 @@ class Run:
 
 
 def resolved(job: Job, given: Mapping[str, Any]) -> Run:
-    """The run of a job from what was set of it, by the attributes of Run; what may be left open follows the job."""
-    told = {name: given.get(name) for name in ("power_w", "co2_g_kwh", "price_gpu_hour", "deadline_s", "checkpoint_s")}
-    ratio, visited = given.get("tokens_per_parameter", CHINCHILLA), active_parameters(job.model)
-    tokens = given.get("train_tokens") or max(1, round(ratio * visited))
+    """The run of a job from the given attributes of Run; the others follow from the job."""
+    optional = {name: given.get(name) for name in ("power_w", "co2_g_kwh", "price_gpu_hour", "deadline_s", "checkpoint_s")}
+    ratio, active = given.get("tokens_per_parameter", CHINCHILLA), active_parameters(job.model)
+    tokens = given.get("train_tokens") or max(1, round(ratio * active))
     return Run(
         train_tokens=tokens,
-        tokens_per_parameter=tokens / visited,
+        tokens_per_parameter=tokens / active,
         pue=given["pue"],
         served_tokens=given["served_tokens"],
         gpu_mtbf_s=given["gpu_mtbf_s"],
         restart_s=given["restart_s"],
         shared="storage_bytes_s" not in given,
         storage_bytes_s=given.get("storage_bytes_s") or LLAMA3_STORAGE * job.cluster.gpus / LLAMA3_GPUS,
-        **told | {"power_w": told["power_w"] or job.cluster.gpu.board_w or None},
+        **optional | {"power_w": optional["power_w"] or job.cluster.gpu.board_w or None},
     )

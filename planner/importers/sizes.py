@@ -11,7 +11,7 @@ from typing import Any
 
 from planner import presets
 from planner.document.fields import Value
-from planner.document.inputs import BELONGS
+from planner.document.inputs import OVERRIDES_OF
 from planner.specs.model import Model
 
 # Sizes by which a preset is found, the most telling first.
@@ -19,7 +19,7 @@ SIZES = ("layers", "hidden", "heads", "kv_heads", "ffn", "vocab", "experts", "ex
          "moe_every")  # fmt: skip
 BASES = {True: "llama-3.1-8b", False: "gpt3-175b"}  # a model of sizes nobody knows stands on one of its kind: gated, or as GPT-3
 VOCAB_PADS = 1024  # a vocabulary may have been padded by up to so many entries
-FORM = BELONGS["model"]  # the fields of the model's form
+FORM = OVERRIDES_OF["model"]  # the fields of the model's form
 APART = ("name", "max_positions", "published_parameters", "published_active", "sources", "notes")  # which no size follows from
 
 

@@ -30,7 +30,7 @@ class Figure:
 
 FIGURES = (
     Figure("GPUs", "", lambda job: job.cluster.gpus),
-    Figure("GPUs a node", "", lambda job: job.cluster.gpus_per_node),
+    Figure("GPUs per node", "", lambda job: job.cluster.gpus_per_node),
     Figure("link domain", "GPUs", lambda job: job.cluster.link_domain),
     Figure("peak rate", "TFLOP/s", lambda job: peak(job) / 1e12),
     Figure("HBM", "GB/s", lambda job: job.cluster.gpu.hbm_bytes_s / 1e9),

@@ -39,7 +39,7 @@ def _field(f: Field) -> tuple[str, ...]:
     option = f"--{f.key.replace('_', '-')}"
     name = f"{option}, --no-{option[2:]}" if f.kind == "bool" else option
     default = "" if f.default is None else text(f.key, f.default)
-    condition = f"; only with {BY_KEY[f.beside].label.lower()}" if f.beside and f.beside != f.key else ""
+    condition = f"; only with {BY_KEY[f.depends_on].label.lower()}" if f.depends_on and f.depends_on != f.key else ""
     return code(f.key), code(name), f.unit, _takes(f), code(default), plain(f.help + condition)
 
 

@@ -88,14 +88,14 @@ def listed(document: Document, texts: Texts) -> dict[str, tuple[Entry, ...]]:
 
     What a person set is there whatever it says, so that it can be freed.
     """
-    silent = {f.key for f in FIELDS if f.beside and not _counts(texts, f)} | _idle(document, texts)
+    silent = {f.key for f in FIELDS if f.depends_on and not _counts(texts, f)} | _idle(document, texts)
     return {group: tuple(e for e in entries if e.key not in silent or texts[e.key][1]) for group, entries in ENTRIES.items()}
 
 
 def _counts(texts: Texts, f: Field) -> bool:
     """Whether a field says something: the one it stands beside is not 0, or it is a size that the model has."""
     own = f.spec == "model" and texts[f.key][0] not in NOTHING
-    return own or texts[f.beside][0] not in NOTHING
+    return own or texts[f.depends_on][0] not in NOTHING
 
 
 def _idle(document: Document, texts: Texts) -> frozenset[str]:

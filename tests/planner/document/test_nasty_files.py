@@ -1,4 +1,4 @@
-"""A good file of each kind with any value in any of its places: read, or refused in a sentence, never a fault of tmplan."""
+"""A valid file of each kind with any value in any place is read, or refused in one sentence; it never causes an internal error."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ODD: dict[str, Any] = QWEN_MOE | {
 
 
 def refused_readably(read: Callable[[], Any]) -> None:
-    """Whatever comes of it, nothing but a readable refusal, in which no value is so long that the sentence had to be cut."""
+    """Call a reader; the only exception allowed is a TmplanError whose message is readable and has no value cut short."""
     try:
         read()
     except TmplanError as error:
@@ -51,9 +51,9 @@ def refused_readably(read: Callable[[], Any]) -> None:
 
 @pytest.mark.parametrize("new", NASTY, ids=range(len(NASTY)))
 def test_any_value_in_any_place_of_a_plan_file(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each place of a plan file's tables holds each nasty value once; what is read comes to a job and a plan."""
-    told: list[Any] = []
-    monkeypatch.setattr(planfile, "decode", SimpleNamespace(toml=lambda *_: told[-1]))  # presets keep theirs
+    """Each place of a plan file has each odd value once; what is read resolves to a job and a plan."""
+    current: list[Any] = []
+    monkeypatch.setattr(planfile, "decode", SimpleNamespace(toml=lambda *_: current[-1]))  # the decoder of presets is not replaced
 
     def read() -> None:
         document = planfile.loads("schema = 1")
@@ -63,29 +63,29 @@ def test_any_value_in_any_place_of_a_plan_file(new: Any, monkeypatch: pytest.Mon
         assert planfile.dumps(document)
 
     for tables in changed(PLAN, new):
-        told.append(tables)
+        current.append(tables)
         refused_readably(read)
 
 
 @pytest.mark.parametrize("kind", PRESETS)
 def test_any_value_in_any_place_of_a_preset(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each place of a preset's tables holds each nasty value once."""
+    """Each place of a preset has each odd value once."""
     good = presets.table(kind, PRESETS[kind])
     for new in NASTY:
         for tables in changed(good, new):
-            monkeypatch.setattr(presets, "read_toml", lambda path, told=tables: told if path.name == "mine.toml" else read_toml(path))
+            monkeypatch.setattr(presets, "read_toml", lambda path, odd=tables: odd if path.name == "mine.toml" else read_toml(path))
             refused_readably(lambda: getattr(presets, kind.removesuffix("s"))("./mine.toml"))
 
 
 @pytest.mark.parametrize("config", [LLAMA, DEEPSEEK, LLAMA_4, QWEN_MOE, ODD], ids=lambda config: str(config["model_type"]))
-def test_any_value_in_any_place_of_a_configuration_of_hugging_face(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each place of a config.json holds each nasty value once; what is read has a short name and readable notes."""
+def test_any_value_in_any_place_of_a_hugging_face_config(config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each place of a config.json has each odd value once; what is read has a short name and readable notes."""
     for new in (*NASTY, None):
-        for told in changed(config, new):
-            monkeypatch.setattr(hfconfig, "_load", lambda _, told=told: told)
+        for odd in changed(config, new):
+            monkeypatch.setattr(hfconfig, "_load", lambda _, odd=odd: odd)
             refused_readably(lambda: plain(hfconfig.read(Path("config.json"))))
 
 
 def plain(model: Model) -> None:
-    """A model's name and notes are of a length that a person reads."""
+    """A model's name and notes are short enough to be shown."""
     assert readable(model.name, 100) and all(map(readable, model.notes))

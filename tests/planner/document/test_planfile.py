@@ -1,4 +1,4 @@
-"""The plan file: reads back to the same numbers, is written whole or not at all, is refused with a sentence."""
+"""The plan file: reads back to the same numbers, is written atomically, is refused in one sentence when invalid."""
 
 from __future__ import annotations
 
@@ -42,19 +42,19 @@ settable = {
 
 @given(st.fixed_dictionaries({}, optional=settable), st.sampled_from(presets.names("models")), predictions)
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-def test_a_document_written_and_read_has_the_same_numbers_to_the_last_bit(
-    values: dict[str, Any], model: str, said: dict[str, Any] | None
-) -> None:
+def test_a_document_survives_writing_and_reading_exactly(values: dict[str, Any], model: str, numbers: dict[str, Any] | None) -> None:
+    """Job, space, plan, predictions and text are identical after writing and reading."""
     inputs = EXAMPLE.with_all({"model": model, "sequence": 1024, **values})
-    document = Document(inputs, DOCUMENT.space, PLAN, said, "1.0")
+    document = Document(inputs, DOCUMENT.space, PLAN, numbers, "1.0")
     back = loads(dumps(document))
     assert resolve(back.inputs) == resolve(inputs)
-    assert (back.inputs.values, back.space, back.plan, back.predictions, back.version) == (inputs.values, DOCUMENT.space, PLAN, said, "1.0")
+    assert (back.inputs.values, back.space, back.plan) == (inputs.values, DOCUMENT.space, PLAN)
+    assert (back.predictions, back.version) == (numbers, "1.0")
     assert dumps(back) == dumps(document)
 
 
-def test_a_plan_of_experts_reads_back_with_its_degrees_and_its_schedule() -> None:
-    """ep, etp and schedule of the plan, bounds on them, and what the job says of experts are in the file."""
+def test_a_plan_of_experts_survives_writing_and_reading() -> None:
+    """ep, etp and schedule of the plan, bounds on them, and expert options of the job are stored."""
     inputs = EXAMPLE.with_all({"model": "mixtral-8x7b", "imbalance": 1.2, "overlap_experts": True, "stack": "torchtitan"})
     plan = Plan(tp=2, pp=4, vpp=2, dp=16, ep=8, etp=2, dp_shard=16, zero=2, sequence_parallel=1, schedule=4)
     document = Document(inputs, Space().with_("ep", "4,8").with_("etp", "<=2").with_("schedule", "1f1b,dualpipev"), plan)
@@ -64,15 +64,15 @@ def test_a_plan_of_experts_reads_back_with_its_degrees_and_its_schedule() -> Non
     assert 'schedule = "dualpipev"' in text and "ep = 8\n" in text and 'ep = "4,8"' in text and "imbalance = 1.2\n" in text
 
 
-LATER = (  # keys that a plan file of the first schema lacked
+LATER = (  # keys added since the first plan files of schema 1
     "etp", "schedule", "imbalance", "capacity", "overlap_experts", "chunked", "sinks", "kv_rank", "q_rank", "rope_dim", "v_dim",
     "shared_gate", "moe_every", "router_groups", "groups_per_token", "mtp_layers", "published_active", "schedules", "expert_parallel",
     "expert_tensor", "ep_overlap",
 )  # fmt: skip
 
 
-def test_a_file_from_before_expert_parallelism_opens_as_it_was() -> None:
-    """What such a file does not tell stands at its default: no experts, 1F1B, the same job."""
+def test_a_file_from_before_expert_parallelism_opens() -> None:
+    """Keys missing from such a file have their defaults: no experts, 1F1B, the same job."""
     text = re.sub(rf"^({'|'.join(LATER)}) = (\[[^]]*\]|.*)\n", "", dumps(DOCUMENT), flags=re.MULTILINE)
     assert not re.search(r"^(etp|schedule|imbalance|moe_every) =", text, re.MULTILINE)
     back = loads(text)
@@ -83,17 +83,20 @@ def test_a_file_from_before_expert_parallelism_opens_as_it_was() -> None:
 
 
 def test_a_document_without_a_plan_is_a_job_to_plan() -> None:
+    """Without a plan there are no predictions and the space is free."""
     back = loads(dumps(Document(EXAMPLE)))
     assert back.plan is None and back.predictions is None and back.space == Space()
 
 
 @pytest.mark.parametrize("cluster", presets.names("clusters"))
-def test_a_cluster_preset_reads_back_as_it_was(cluster: str) -> None:
+def test_a_cluster_preset_survives_writing_and_reading(cluster: str) -> None:
+    """Every cluster preset gives the same job after writing and reading."""
     inputs = Inputs({"cluster": cluster})
     assert resolve(loads(dumps(Document(inputs))).inputs) == resolve(inputs)
 
 
-def test_a_file_keeps_its_numbers_when_a_preset_changes_later(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_reproduces_its_numbers_after_a_preset_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The recorded preset replaces the changed one."""
     before, text = resolve(DOCUMENT.inputs), dumps(DOCUMENT)
     later = replace(presets.model("llama-3.1-405b"), layers=99)
     monkeypatch.setattr(presets, "model", lambda name: later)
@@ -102,7 +105,8 @@ def test_a_file_keeps_its_numbers_when_a_preset_changes_later(monkeypatch: pytes
     assert shown(loads(text).inputs)["layers"] == (126, False)
 
 
-def test_a_file_opens_where_its_model_is_not_there(tmp_path: Path) -> None:
+def test_a_file_opens_without_the_file_of_its_model(tmp_path: Path) -> None:
+    """The recorded model replaces a deleted model file."""
     model = tmp_path / "mine.toml"
     model.write_text((presets.SHIPPED / "models" / "llama-3.1-8b.toml").read_text())
     inputs = EXAMPLE.with_("model", str(model))
@@ -111,13 +115,14 @@ def test_a_file_opens_where_its_model_is_not_there(tmp_path: Path) -> None:
     assert resolve(loads(text).inputs) == before
 
 
-def test_the_file_reads_as_a_person_would_write_it() -> None:
+def test_the_file_is_readable() -> None:
+    """Integers, bounds and names are written in their usual notation."""
     text = dumps(DOCUMENT)
     assert text.startswith("# ") and "gpus = 16384\n" in text and 'tp = "8"\n' in text and 'recompute = "first"\n' in text
 
 
 @pytest.mark.parametrize(
-    ("was", "becomes", "says"),
+    ("was", "becomes", "message"),
     [
         ("schema = 1", "", "no 'schema'"),
         ("schema = 1", f"schema = {SCHEMA + 1}", f"schema {SCHEMA + 1}, this tmplan reads up to {SCHEMA}"),
@@ -150,17 +155,18 @@ def test_the_file_reads_as_a_person_would_write_it() -> None:
         ("vocab_multiple = 128", "vocab_multiple = 0", "vocab_multiple must lie between 1 and"),
     ],
 )
-def test_a_damaged_file_is_refused_with_one_sentence_that_names_the_place(was: str, becomes: str, says: str) -> None:
+def test_an_invalid_file_is_refused_with_the_place(was: str, becomes: str, message: str) -> None:
+    """Each invalid key or value is refused in one sentence with file, table and key."""
     text = dumps(DOCUMENT)
     assert was in text
-    with pytest.raises(PlanFileError, match=says) as refused:
+    with pytest.raises(PlanFileError, match=message) as refused:
         loads(text.replace(was, becomes, 1), where="x.toml")
     assert str(refused.value).startswith("x.toml: ") and "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize("key", FIELDS)
-def test_every_field_of_a_plan_is_bounded_to_what_it_can_be(key: str) -> None:
-    """Each field of [plan] refuses what lies outside its range or is of another type, naming field and range."""
+def test_every_field_of_a_plan_is_bounded(key: str) -> None:
+    """Each field of [plan] refuses a value outside its range or of another type, naming field and range."""
     tables = tomllib.loads(dumps(DOCUMENT))
     least, most = RANGE.get(key, (1, LARGEST_GPUS))
     odd = [least - 1, most + 1, 2**40, 10**400, 1.0, "many", [1]] if key not in NAMED else [0, "some", True, [1], "9" * 3000]
@@ -168,14 +174,15 @@ def test_every_field_of_a_plan_is_bounded_to_what_it_can_be(key: str) -> None:
         tables["plan"][key] = value
         with pytest.raises(PlanFileError) as refused:
             loads(tomli_w.dumps(tables))
-        told = f"one of {', '.join(NAMED[key])}" if key in NAMED else f"a whole number from {least} to {most:,}"
-        wanted = "true or false" if key == "sequence_parallel" else told
-        assert f"[plan] {key} must be {wanted}, not {quoted(value)}" in str(refused.value)
+        accepted = f"one of {', '.join(NAMED[key])}" if key in NAMED else f"a whole number from {least} to {most:,}"
+        expected = "true or false" if key == "sequence_parallel" else accepted
+        assert f"[plan] {key} must be {expected}, not {quoted(value)}" in str(refused.value)
 
 
 @given(st.integers(0, 6000), st.binary(max_size=4))
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None)
-def test_a_file_cut_short_or_overwritten_is_read_or_refused_but_never_breaks(tmp_path: Path, at: int, junk: bytes) -> None:
+def test_a_corrupted_file_is_read_or_refused(tmp_path: Path, at: int, junk: bytes) -> None:
+    """A truncated or overwritten file raises nothing but PlanFileError."""
     content = dumps(DOCUMENT).encode()
     path = tmp_path / "cut.toml"
     path.write_bytes(content[:at] + junk + (content[at + len(junk) :] if at % 2 else b""))
@@ -186,14 +193,16 @@ def test_a_file_cut_short_or_overwritten_is_read_or_refused_but_never_breaks(tmp
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", b"[" * 100_000, b"a = 1\n" * 400_000, b"", b"\x00"])
-def test_what_is_no_plan_file_at_all_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_arbitrary_bytes_are_refused(tmp_path: Path, content: bytes) -> None:
+    """Bytes that are not UTF-8, not TOML, too many or none are refused."""
     path = tmp_path / "junk.toml"
     path.write_bytes(content)
     with pytest.raises(PlanFileError):
         read(path)
 
 
-def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    """Reading and writing impossible paths raise FileError with the reason."""
     with pytest.raises(PlanFileError, match="no such file"):
         read(tmp_path / "none.toml")
     with pytest.raises(PlanFileError, match="it is a folder, not a file"):
@@ -208,12 +217,13 @@ def test_a_file_that_is_not_there_and_a_folder_are_refused(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("call", ["fsync", "replace", "open"])
 def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    """A write that fails leaves the old content and no temporary file."""
     path = tmp_path / "plan.toml"
     path.write_text("old")
     real = os.open
 
     def full(*args: Any, **kwargs: Any) -> Any:
-        if call == "open" and not args[1] & os.O_CREAT:  # of a preset, to be read
+        if call == "open" and not args[1] & os.O_CREAT:  # opening a preset for reading
             return real(*args, **kwargs)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -226,6 +236,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatc
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_read_only_folder_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    """The system's reason is reported."""
     tmp_path.chmod(0o555)
     try:
         with pytest.raises(FileError, match="permission denied"):
@@ -235,6 +246,8 @@ def test_a_read_only_folder_is_refused_with_a_sentence(tmp_path: Path) -> None:
 
 
 def test_an_interrupted_write_leaves_no_temporary_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """KeyboardInterrupt during a write removes the temporary file."""
+
     def interrupted(descriptor: int) -> None:
         raise KeyboardInterrupt
 
@@ -244,7 +257,8 @@ def test_an_interrupted_write_leaves_no_temporary_file(tmp_path: Path, monkeypat
     assert os.listdir(tmp_path) == []
 
 
-def test_a_file_written_again_keeps_its_permissions_and_a_link_its_target(tmp_path: Path) -> None:
+def test_rewriting_retains_permissions_and_links(tmp_path: Path) -> None:
+    """A rewritten file has its former mode, and a link still points to it."""
     target, link = tmp_path / "real.toml", tmp_path / "link.toml"
     target.write_text("old")
     target.chmod(0o640)
@@ -255,15 +269,15 @@ def test_a_file_written_again_keeps_its_permissions_and_a_link_its_target(tmp_pa
 
 
 @pytest.mark.parametrize(("key", "value"), [("flops_s", "0.0"), ("bytes_s", "-1.0"), ("training", "0.0"), ("pad_m", "-1e9")])
-def test_a_rate_of_nothing_is_refused(key: str, value: str) -> None:
-    """A plan file whose GPU multiplies at no rate is damaged: a sentence, not a division by zero."""
+def test_a_gemm_rate_of_zero_is_refused(key: str, value: str) -> None:
+    """A plan file with a zero or negative GEMM rate is refused in a sentence; no division by zero follows."""
     text = re.sub(rf"(?m)^{key} = .*$", f"{key} = {value}", dumps(Document(EXAMPLE)))
     with pytest.raises(FileError, match=f"{key} must lie between"):
         loads(text)
 
 
-def test_a_file_cut_anywhere_is_refused() -> None:
-    """Wherever a plan file ends early, also between two tables, it is refused; a note put behind its end is not in the way."""
+def test_a_file_truncated_anywhere_is_refused() -> None:
+    """A plan file truncated at any byte is refused; comments after its end, or no end line in its header, are allowed."""
     text = dumps(Document(EXAMPLE))
     whole = len(text.rstrip())
     for end in range(whole):

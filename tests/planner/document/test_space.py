@@ -1,4 +1,4 @@
-"""Bounds on the axes and the text they are written in."""
+"""Bounds on the axes and their text."""
 
 from __future__ import annotations
 
@@ -29,20 +29,23 @@ def bounded(draw: st.DrawFn) -> tuple[str, Bounds]:
 
 
 @given(bounded())
-def test_bounds_written_and_read_are_the_same(case: tuple[str, Bounds]) -> None:
+def test_bounds_survive_writing_and_parsing(case: tuple[str, Bounds]) -> None:
+    """Any bounds equal themselves after write_bounds and parse_bounds."""
     axis, bounds = case
     assert parse_bounds(axis, write_bounds(axis, bounds)) == bounds
 
 
 @given(bounded(), st.lists(st.integers(0, 1 << 20), min_size=1))
-def test_a_column_is_allowed_as_its_values_are(case: tuple[str, Bounds], values: list[int]) -> None:
+def test_a_column_is_allowed_elementwise(case: tuple[str, Bounds], values: list[int]) -> None:
+    """`allows` of a column equals `allows` of its values."""
     axis, bounds = case
     space = Space({axis: bounds})
     assert list(space.allows(axis, np.array(values))) == [bool(space.allows(axis, v)) for v in values]
 
 
 @given(bounded(), bounded(), st.integers(0, 1 << 20))
-def test_what_two_bounds_share_is_what_both_allow(one: tuple[str, Bounds], two: tuple[str, Bounds], value: int) -> None:
+def test_meet_is_the_intersection(one: tuple[str, Bounds], two: tuple[str, Bounds], value: int) -> None:
+    """`meet` allows exactly the values that both bounds allow, and raises where there are none."""
     axis = one[0]
     try:
         both = one[1].meet(axis, two[1])
@@ -53,11 +56,13 @@ def test_what_two_bounds_share_is_what_both_allow(one: tuple[str, Bounds], two: 
 
 
 @pytest.mark.parametrize("text", ["*", "8", "<=16", ">=2", "2..8", "1,2,4"])
-def test_every_form_comes_back_as_it_was_written(text: str) -> None:
+def test_every_form_is_written_as_parsed(text: str) -> None:
+    """Each notation of bounds is written in the form in which it was typed."""
     assert Space().with_("tp", text).text("tp") == text
 
 
-def test_names_stand_for_the_codes_of_a_plan() -> None:
+def test_names_map_to_the_codes_of_a_plan() -> None:
+    """Names and aliases of recompute, schedule and the flags give the codes of a plan."""
     assert parse_bounds("recompute", "full, none") == Bounds((0, 2))
     assert parse_bounds("sequence_parallel", "yes") == Bounds((1,))
     assert parse_bounds("zero", "none,3") == Bounds((0, 3))
@@ -67,7 +72,7 @@ def test_names_stand_for_the_codes_of_a_plan() -> None:
 
 
 @pytest.mark.parametrize(
-    ("axis", "text", "says"),
+    ("axis", "text", "message"),
     [
         ("tp", "0", "between 1 and"),
         ("tp", "x", "not 'x'"),
@@ -82,33 +87,37 @@ def test_names_stand_for_the_codes_of_a_plan() -> None:
         ("recompute", "most", "none, selective, full, first"),
     ],
 )
-def test_bounds_that_cannot_be_read_are_refused_with_a_sentence_naming_the_axis(axis: str, text: str, says: str) -> None:
-    with pytest.raises(FieldError, match=says) as refused:
+def test_invalid_bounds_are_refused_with_the_axis(axis: str, text: str, message: str) -> None:
+    """The error has the axis, one line, and what would be valid."""
+    with pytest.raises(FieldError, match=message) as refused:
         parse_bounds(axis, text)
     assert refused.value.key == axis and "\n" not in str(refused.value) and len(str(refused.value)) < 200
 
 
-def test_an_axis_nobody_knows_is_refused_with_the_nearest() -> None:
+def test_an_unknown_axis_is_refused_with_the_nearest() -> None:
+    """The closest axis is proposed."""
     with pytest.raises(UnknownName, match="micro_batch"):
         parse_bounds("micro-batch", "1")
 
 
-def test_spaces_with_the_same_bounds_are_one_key_of_a_cache() -> None:
+def test_equal_spaces_are_one_cache_key() -> None:
+    """Free bounds do not distinguish spaces."""
     assert len({Space(), Space({"tp": FREE}), Space().with_("tp", "8").with_("tp", None)}) == 1
 
 
-def test_bounds_that_leave_nothing_are_refused() -> None:
+def test_an_empty_intersection_is_refused() -> None:
+    """The message shows both bounds."""
     with pytest.raises(FieldError, match=r"no tp is both 8 and <=4"):
         Space().with_("tp", "8").meet("tp", parse_bounds("tp", "<=4"))
 
 
 @pytest.mark.parametrize("bounds", [{"zero": "0", "pp": "1"}, {"zero": "3", "dp_replicate": "2"}, {"recompute": "first"}])
-def test_the_space_of_one_plan_holds_that_plan_alone(bounds: dict[str, str]) -> None:
-    """Whatever is sharded or recomputed, a search of that space finds the plan and no other."""
+def test_the_space_of_one_plan_contains_only_that_plan(bounds: dict[str, str]) -> None:
+    """For any sharding and recomputation a search of that space returns the plan and no other."""
     space, job = Space(), small()
     for axis, text in bounds.items():
         space = space.with_(axis, text)
-    found = search(job, space)
-    plan = found.plan(int(found.order[0] if len(found.order) else found.rejected_order[0]))
+    result = search(job, space)
+    plan = result.plan(int(result.order[0] if len(result.order) else result.rejected_order[0]))
     assert list(search(job, exactly(plan)).plans(np.arange(1)).rows()) == [plan]
     assert len(search(job, exactly(plan))) == 1

@@ -72,7 +72,7 @@ def odd_jobs(readable: Readable) -> Iterator[Job]:
         }  # fmt: skip
         try:
             yield resolve(Inputs(values))
-        except FieldError:  # eight GPUs a node, fp8 where there is none
+        except FieldError:  # eight GPUs per node, fp8 where there is none
             continue
 
 

@@ -116,9 +116,9 @@ def test_every_field_is_reached_by_tab(model: str, stack: str) -> None:
             if pane == "cluster":
                 await it.pilot.press("tab", "tab")
                 assert it.app.pane == "run"
-        of_adapters = {f.key for f in FIELDS if f.beside == "tuning"}  # every weight is trained
+        of_adapters = {f.key for f in FIELDS if f.depends_on == "tuning"}  # every weight is trained
         every = [entry.key for form in FORMS for entry in ENTRIES[form] if entry.key not in of_adapters]
-        of_experts = {f.key for f in FIELDS if f.beside} | {"ep", "etp", "schedule"}
+        of_experts = {f.key for f in FIELDS if f.depends_on} | {"ep", "etp", "schedule"}
         assert seen == (every if model.startswith("deepseek") else [key for key in every if key not in of_experts])
 
     drive(play, Document(SMALL.inputs.with_all({"model": model, "stack": stack})))
