@@ -111,7 +111,7 @@ FIELDS: tuple[Field, ...] = (
     Field("gated", "model", "Gated MLP", "bool", "SwiGLU or GeGLU: gate and up projections", "", "model", "gated"),
     Field("tied", "model", "Tied head", "bool", "the output head shares the embedding", "", "model", "tied"),
     _count("experts", "Experts", 65_536, "routed experts of a sparse layer; 0: dense model", depends_on=""),
-    _count("experts_per_token", "Experts per token", 65_536, "routed experts per token (top-k)"),
+    _count("experts_per_token", "Experts/token", 65_536, "routed experts per token (top-k)"),
     _count("expert_ffn", "Expert FFN", 2**24, "hidden width of a routed expert"),
     _count("shared_ffn", "Shared FFN", 2**24, "total hidden width of the shared experts; 0: none"),
     _count("dense_layers", "Dense layers", 10_000, "leading layers with an MLP of width ffn instead of experts; 0: none"),

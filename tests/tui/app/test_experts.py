@@ -120,7 +120,7 @@ def test_a_mixture_of_experts_is_typed_by_hand_on_a_dense_model() -> None:
 
     async def play(it: Driver) -> None:
         await it.field("experts", "8")
-        assert "✗Experts per token" in it.text() and "8 experts needs experts_per_token and expert_ffn too" in it.text()
+        assert "✗Experts/token" in it.text() and "8 experts needs experts_per_token and expert_ffn too" in it.text()
         assert "plans before the refused change" in it.text()
         await it.field("experts_per_token", "2")
         assert "✗Expert FFN" in it.text()
