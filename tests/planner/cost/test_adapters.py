@@ -24,7 +24,7 @@ from planner.specs import lora, parameters
 from planner.specs.job import Job
 from planner.specs.model import Model
 from planner.specs.plan import Plan
-from tests.planner.cost.round_figures import DENSE, SPARSE, given_plain_numbers, round_job, with_rows_padded
+from tests.planner.cost.hand_figures import DENSE, SPARSE, given_plain_numbers, round_job, with_rows_padded
 from tests.planner.jobs import bare, example, mixture, small
 
 NAMES = presets.names("models")

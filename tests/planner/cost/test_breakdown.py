@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from planner.cost import breakdown
-from tests.planner.cost.round_figures import SPARSE, given_plain_numbers, round_job
+from tests.planner.cost.hand_figures import SPARSE, given_plain_numbers, round_job
 
 by_hand = given_plain_numbers(breakdown)
 JOB = round_job()

@@ -12,7 +12,7 @@ from planner.cost import records
 from planner.cost.records import LayerCost
 from planner.specs.job import Job, Selective
 from planner.specs.plan import Plan
-from tests.planner.cost.round_figures import DENSE, SPARSE, given_plain_numbers, round_job
+from tests.planner.cost.hand_figures import DENSE, SPARSE, given_plain_numbers, round_job
 from tests.planner.jobs import mixture, small
 
 PLAN = Plan(tp=2, cp=2, dp=8, ep=4).column()

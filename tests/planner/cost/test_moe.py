@@ -22,7 +22,7 @@ from planner.specs.constants import CONSTANTS
 from planner.specs.job import SCHEDULES, Job, Selective
 from planner.specs.model import Model
 from planner.specs.plan import Plan
-from tests.planner.cost.round_figures import SPARSE, given_plain_numbers, round_job, with_rows_padded
+from tests.planner.cost.hand_figures import SPARSE, given_plain_numbers, round_job, with_rows_padded
 from tests.planner.jobs import bare, mixture, small
 
 TOKENS = 4096.0

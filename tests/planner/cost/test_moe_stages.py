@@ -10,7 +10,7 @@ import pytest
 from planner.cost import moe_stages as mixed
 from planner.specs.job import SCHEDULES
 from planner.specs.plan import Plan
-from tests.planner.cost.round_figures import CLUSTER, SPARSE, given_plain_numbers, round_job
+from tests.planner.cost.hand_figures import CLUSTER, SPARSE, given_plain_numbers, round_job
 
 by_hand = given_plain_numbers(mixed)
 FOUR = np.arange(4)[:, None]

@@ -13,7 +13,7 @@ from planner.cost import schedule, shard
 from planner.cost.evaluate import evaluate, stages
 from planner.specs.job import SCHEDULES
 from planner.specs.plan import Plan
-from tests.planner.cost.round_figures import CLUSTER, DENSE, SPARSE, given_plain_numbers, round_job
+from tests.planner.cost.hand_figures import CLUSTER, DENSE, SPARSE, given_plain_numbers, round_job
 from tests.planner.jobs import every_schedule, example, korthikanti, mixture, small
 
 CODE = {name: code for code, name in enumerate(SCHEDULES)}

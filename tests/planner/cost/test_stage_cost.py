@@ -14,7 +14,7 @@ from planner.specs.hardware import GIB
 from planner.specs.job import RECOMPUTES, SCHEDULES, Selective
 from planner.specs.model import Model
 from planner.specs.plan import Plan
-from tests.planner.cost.round_figures import DENSE, SPARSE, given_plain_numbers, round_job
+from tests.planner.cost.hand_figures import DENSE, SPARSE, given_plain_numbers, round_job
 
 by_hand, plain = given_plain_numbers(stages), given_plain_numbers(records)
 AHEAD = replace(SPARSE, mtp_layers=1)

@@ -13,7 +13,7 @@ from planner.cost.stage_cost import edges
 from planner.specs.hardware import GIB
 from planner.specs.job import Job
 from planner.specs.plan import Plan
-from tests.planner.cost.round_figures import CLUSTER, SPARSE, given_plain_numbers, round_job
+from tests.planner.cost.hand_figures import CLUSTER, SPARSE, given_plain_numbers, round_job
 
 by_hand, plain = given_plain_numbers(step), given_plain_numbers(records)
 JOB = round_job()
