@@ -58,7 +58,7 @@ def models(flops: float, run: Run) -> Iterator[tuple[str, tuple[float, float]]]:
     own = run.tokens_per_parameter
     for ratio in (CHINCHILLA,) if math.isclose(own, CHINCHILLA, rel_tol=1e-9) else (own, CHINCHILLA):
         parameters = ratio_parameters(flops, ratio)
-        yield f"{ratio:,.4g} tokens a parameter", (parameters, bought_tokens(flops, parameters))
+        yield f"{ratio:,.4g} tokens per parameter", (parameters, bought_tokens(flops, parameters))
     for law in LAWS:
         parameters = optimal_parameters(law, flops)
         yield law.name, (parameters, bought_tokens(flops, parameters))

@@ -42,11 +42,11 @@ class Asking(Viewing):
         """Ask for a plan: the rules it breaks, or where it ranks and what costs it."""
 
         def done(text: str) -> str | None:
-            from tui.pages.whynot import asked
+            from tui.pages.whynot import parse_axes
 
             if not text:
                 return "type a plan, like tp=16 pp=8"
-            return self.page_on(text, "whynot", asked)
+            return self.page_on(text, "whynot", parse_axes)
 
         self.ask(Prompt("why not", done, LineEdit(), "a plan, like tp=16 pp=8 recompute=full; axes left out are free"))
 

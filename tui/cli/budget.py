@@ -44,11 +44,11 @@ def budget(document: Document, *, pinned: bool, flops: float | None, money: floa
     if money is not None and chosen.job.frozen:
         raise FieldError("money", "money is told of training all weights, which is what scaling laws speak of; set tuning to full")
     searching = reporting("GPUs reached, in search of the smallest cluster,")
-    found = page.found(document.inputs, document.space, chosen.job, chosen.plan, progress=searching)
+    found = page.budget_report(document.inputs, document.space, chosen.job, chosen.plan, progress=searching)
     spent = [reverse.by_flops(flops, found.run)] if flops is not None else []
     spent += [reverse.by_money(money, found.run, found.here.budget)] if money is not None else []
     if format == "table":
-        lines = list(page.told(found, width))
+        lines = list(page.summary(found, width))
         for one in spent:
             lines += [[], *spending.bought(one, width)]
         return Answer(printed(lines) + (f"\n{printed_trees(trees(found, spent))}" if explain else ""), code(chosen))
@@ -72,13 +72,13 @@ def given(document: Document) -> dict[str, Any]:
     return {"job": job_values(document.inputs), "run": own}
 
 
-def trees(found: page.Found, spent: Sequence[Spent]) -> dict[str, Step]:
+def trees(found: page.BudgetReport, spent: Sequence[Spent]) -> dict[str, Step]:
     """The trees of the page, with that of the step in them, and those of what budgets buy."""
     bought = {f"{one.given}: {name}": step for one in spent for name, step in one.steps.items()}
     return found.steps | bought | budget_trees(found.job, found.run, headlines(found.job, found.here.plan)["step"])
 
 
-def contract(document: Document, found: page.Found, spent: Sequence[Spent]) -> dict[str, Any]:
+def contract(document: Document, found: page.BudgetReport, spent: Sequence[Spent]) -> dict[str, Any]:
     """The budget as one object; docs/json.md says what each key means."""
     known, judged = found.here.budget, found.sanity
     return given(document) | {
@@ -108,7 +108,7 @@ def twice(found: Doubled) -> dict[str, Any]:
     return {"gpus": found.gpus, **told, "stopped": found.stopped or None}
 
 
-def in_time(found: page.Found) -> dict[str, Any] | None:
+def in_time(found: page.BudgetReport) -> dict[str, Any] | None:
     """The deadline's answer; null where there is no deadline."""
     answer = found.deadline
     if answer is None:

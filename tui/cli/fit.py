@@ -44,12 +44,12 @@ def fit(
         asked = replace(asked, tp=fewest or inference.degrees(job.model)[-1])
         narrate(f"tmplan: TP {asked.tp}, {'the fewest GPUs that hold it' if fewest else 'the most its heads allow, and not enough'}")
     dtypes = (asked.dtype,) if "dtype" in serving else page.DTYPES
-    found = page.found(job, asked, dtypes, contexts)
+    found = page.serving_table(job, asked, dtypes, contexts)
     tell_left_out(found.left_out)
     code = DONE if found.fits else NO_PLAN
     if format == "json":
         return as_json(contract(found), code)
-    return Answer(printed(page.told(found, width)) + (f"\n{printed_trees(found.steps)}" if explain else ""), code)
+    return Answer(printed(page.summary(found, width)) + (f"\n{printed_trees(found.steps)}" if explain else ""), code)
 
 
 def cell(fit: Fit) -> dict[str, Any]:
@@ -61,13 +61,13 @@ def cell(fit: Fit) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def contract(found: page.Found) -> dict[str, Any]:
+def contract(found: page.ServingTable) -> dict[str, Any]:
     """The table as one object."""
     s = found.serving
     weights = [
         {
-            "dtype": row.asked.serving.dtype, "fewest_gpus": row.fewest, "largest_preset": row.largest and row.largest.model.name,
-            "asked": cell(row.asked), "contexts": [cell(one) for one in row.cells],
+            "dtype": row.requested.serving.dtype, "fewest_gpus": row.fewest, "largest_preset": row.largest and row.largest.model.name,
+            "asked": cell(row.requested), "contexts": [cell(one) for one in row.cells],
         }
         for row in found.rows
     ]  # fmt: skip
@@ -78,11 +78,11 @@ def contract(found: page.Found) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def lacking(found: page.Found) -> list[str]:
+def lacking(found: page.ServingTable) -> list[str]:
     """Why nothing of the table fits, by what comes nearest, in a sentence; nothing where something does."""
     if found.fits:
         return []
-    near = min((cell for row in found.rows for cell in (*row.cells, row.asked)), key=lambda cell: float(cell.memory))
+    near = min((cell for row in found.rows for cell in (*row.cells, row.requested)), key=lambda cell: float(cell.memory))
     told, limit = near.serving, found.room.limit_bytes / GIB
     return [f"nothing fits: in {told.dtype} with {told.context:,} tokens each GPU needs {near.memory / GIB:.2f} GiB of {limit:.2f} GiB"]
 

@@ -10,7 +10,7 @@ from planner.whatif.pareto import pareto
 from tui.cli.answer import DONE, NO_PLAN, Answer, narrate
 from tui.cli.output import as_json, printed
 from tui.cli.plan import advised, job_values, searched
-from tui.pages.pareto import draw, found
+from tui.pages.pareto import draw, front_of
 
 
 def front(document: Document, *, format: str, width: int) -> Answer:
@@ -25,4 +25,4 @@ def front(document: Document, *, format: str, width: int) -> Answer:
         plans = records(result.estimate(pareto(result))) if len(result) else []
         told = {"job": job_values(document.inputs), "evaluated": result.counts.evaluated, "advice": advice, "plans": plans}
         return as_json(told, code)
-    return Answer(printed(draw(found(result, None), width)), code)
+    return Answer(printed(draw(front_of(result, None), width)), code)

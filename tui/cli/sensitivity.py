@@ -17,7 +17,7 @@ from tui.cli.chosen_plan import Lacking, choose, code, misfit, tell_misfit
 from tui.cli.output import as_csv, as_json, as_steps, printed
 from tui.cli.plan import job_values, reporting
 from tui.draw.step_tree import printed_trees
-from tui.pages.sensitivity import Found, draw
+from tui.pages.sensitivity import SensitivityPage, draw
 
 HEADS = (  # of a change
     *("input", "factor", "before", "after", "unit", "this_gain", "this_step_seconds", "this_fits", "this_at_risk"),
@@ -50,7 +50,7 @@ def sensitivities(
         return explained(found, of, factors[0], format, depth, chosen)
     if format == "json":
         return as_json(contract(found, document) | {"advice": misfit(chosen)}, code(chosen))
-    return Answer(table(found) if format == "csv" else printed(draw(Found(found), width)), code(chosen))
+    return Answer(table(found) if format == "csv" else printed(draw(SensitivityPage(found), width)), code(chosen))
 
 
 def lacking(document: Document, none: Lacking, of: str | None, factor: float, format: str) -> Answer:

@@ -12,7 +12,7 @@ from tui.cli.answer import Answer
 from tui.cli.chosen_plan import Lacking, code, misfit, named
 from tui.cli.output import Blocks, as_json_in_blocks, printed
 from tui.pages.step import Time
-from tui.pages.timeline import Found, draw
+from tui.pages.timeline import Pipeline, draw
 
 NUMBERS = ("plan", "micro_batches", "drawn", "seconds", "bubble_seconds", "model_bubble_seconds", "slowest_seconds")
 NONE: dict[str, Any] = dict.fromkeys(NUMBERS) | {"ranks": []}  # the record of no plan
@@ -27,7 +27,7 @@ def schedule(document: Document, *, pinned: bool, format: str, width: int) -> An
     job, plan = chosen.job, chosen.plan
     if format == "json":
         return as_json_in_blocks(record(timeline(job, plan)) | {"advice": misfit(chosen)}, code(chosen))
-    found = Found(job, plan, timeline(job, plan) if plan.pp > 1 else None, Time(job, plan, chosen.estimate))
+    found = Pipeline(job, plan, timeline(job, plan) if plan.pp > 1 else None, Time(job, plan, chosen.estimate))
     return Answer(printed(draw(found, width)), code(chosen))
 
 

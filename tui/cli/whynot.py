@@ -12,18 +12,18 @@ from planner.whatif.why_not import WhyNot, why_not
 from tui.cli.answer import DONE, NO_PLAN, Answer
 from tui.cli.output import as_json, printed
 from tui.cli.plan import searched
-from tui.pages.whynot import Found, asked, draw
+from tui.pages.whynot import Reply, draw, parse_axes
 
 
 def answer(document: Document, typed: str, *, format: str, width: int) -> Answer:
     """What stands against a plan beside the search within the bounds, in sentences, or as JSON."""
     choice("format", format, ("text", "json"))
-    space = asked(typed)
+    space = parse_axes(typed)
     found = why_not(searched(resolve(document.inputs), document), space)
     code = DONE if found.plan and found.plan.fits else NO_PLAN
     if format == "json":
         return as_json(record(found), code)
-    return Answer(printed(draw(Found(typed, found), width)), code)
+    return Answer(printed(draw(Reply(typed, found), width)), code)
 
 
 def record(found: WhyNot) -> dict[str, Any]:

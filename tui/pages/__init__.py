@@ -1,5 +1,5 @@
-"""Pages: what is worked out about the plan under the cursor and drawn over the panes, one module a page.
+"""Pages: results about the plan under the cursor, drawn over the panes; one module per page.
 
-A module has `work(subject)`, run in a thread and asked to look at `subject.cancelled()` wherever it may take long, and
-`draw(found, width)`, which makes the lines of what `work` gave. The key of a page, its name and its help are in tui.settings.bindings.
+A module has `work(subject)`, which runs in a thread and must poll `subject.cancelled()` where it can take long, and
+`draw(result, width)`, which returns the lines that show the result of `work`. tui.settings.bindings has the key, name and help of a page.
 """

@@ -1,4 +1,4 @@
-"""The page of where numbers come from: the tree of each that is asked for, and beneath it the works to look up."""
+"""The derivation page: the tree of each number requested, and the works that the trees cite."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Found:
-    """The trees asked for, the keys of all that could be, and a sentence where a name was not known."""
+class Derivations:
+    """The trees requested, the keys of all trees, and a message if a name is unknown."""
 
     job: Job
     plan: Plan
@@ -33,33 +33,33 @@ class Found:
     refused: str = ""
 
 
-def work(subject: Subject) -> Found:
-    """The trees that `subject.argument` names, several by commas, of the plan under the cursor; the headline numbers where it is empty."""
+def work(subject: Subject) -> Derivations:
+    """The trees of the plan under the cursor named in `subject.argument`, separated by commas; if empty, the headline numbers."""
     every = explained(subject.job, subject.plan)
     names = [name for name in subject.argument.split(",") if name.strip()]
     try:
         keys = [named(every, name) for name in names] or [key for key in FIRST if key in every]
     except TmplanError as error:
-        return Found(subject.job, subject.plan, {}, tuple(every), f"{error}.")
-    return Found(subject.job, subject.plan, {key: every[key] for key in dict.fromkeys(keys)}, tuple(every))
+        return Derivations(subject.job, subject.plan, {}, tuple(every), f"{error}.")
+    return Derivations(subject.job, subject.plan, {key: every[key] for key in dict.fromkeys(keys)}, tuple(every))
 
 
-def draw(found: Found, width: int) -> list[Line]:
-    """The trees, what stands in one told there alone; the works they cite; the other numbers that can be asked for."""
-    lines: list[Line] = [heading("where the numbers come from"), *sentence(in_words(found.plan), width, "dim")]
-    if found.refused:
-        lines += [[], *sentence(found.refused, width, "bad")]
+def draw(derivations: Derivations, width: int) -> list[Line]:
+    """The trees, each shared step shown once; the works they cite; the other numbers available."""
+    lines: list[Line] = [heading("derivation of the numbers"), *sentence(in_words(derivations.plan), width, "dim")]
+    if derivations.refused:
+        lines += [[], *sentence(derivations.refused, width, "bad")]
     seen: set[int] = set()
-    for key, step in found.trees.items():
+    for key, step in derivations.trees.items():
         lines += [[], *sentence(key, width, "dim"), *tree(step, width, 0, seen)]
-    if found.trees:
-        lines += [[], heading("to look up"), *works(found.trees.values(), width)]
-    others = [key for key in found.known if key not in found.trees]
-    return [*lines, [], heading("the other numbers"), *sentence(", ".join(others), width, "dim")]
+    if derivations.trees:
+        lines += [[], heading("sources"), *works(derivations.trees.values(), width)]
+    others = [key for key in derivations.known if key not in derivations.trees]
+    return [*lines, [], heading("other numbers"), *sentence(", ".join(others), width, "dim")]
 
 
 def works(trees: Iterable[Step], width: int) -> Iterator[Line]:
-    """Each work that trees cite, in the order of the bibliography: its short name, title, and where it is found."""
+    """Each work that the trees cite, in the order of the bibliography: short name, title, and location."""
     cited = {source for step in _steps(trees) for source in cited_by(step)}
     for source in SOURCES.values():
         if source in cited:
@@ -67,13 +67,13 @@ def works(trees: Iterable[Step], width: int) -> Iterator[Line]:
 
 
 def cited_by(step: Step) -> list[Source]:
-    """The works a step cites: the one whose short name its source begins with, and those it names by their keys."""
+    """The works a step cites: the one whose short name starts its source, and those named there by key."""
     words = set(re.findall(r"\w+", step.source))
     return [s for key, s in SOURCES.items() if key in words or step.source == s.short or step.source.startswith(f"{s.short}, ")]
 
 
 def _steps(trees: Iterable[Step]) -> Iterator[Step]:
-    """Every step of some trees, each once."""
+    """Every distinct step of the trees."""
     stack, seen = list(trees), set[int]()
     while stack:
         step = stack.pop()

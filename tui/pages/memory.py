@@ -1,4 +1,4 @@
-"""The page of memory: every pipeline stage as a stacked bar by purpose, against what the device lets a plan use."""
+"""The memory page: every pipeline stage as a stacked bar by purpose, against the memory limit of the device."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ HEAD = 30  # cells before the bar
 
 @dataclass(frozen=True)
 class Memory:
-    """What the page shows: of each stage its layers, micro-batches in flight, bytes by purpose and `device`, and the limit in bytes."""
+    """Contents of the page: for each stage its layers, micro-batches in flight, bytes by purpose and in total; the limit in bytes."""
 
     job: Job
     plan: Plan
     stages: Sequence[StageMemory]
     limit: float
-    risk: str  # what makes the plan at risk; empty where it is not
+    risk: str  # why the plan is at risk; empty if it is not
 
 
 def work(subject: Subject) -> Memory:
@@ -40,35 +40,35 @@ def work(subject: Subject) -> Memory:
     return Memory(job, plan, stages(job, plan), job.memory_limit, EvaluatedPlan(job, plan, evaluate(job, plan)).risk)
 
 
-def draw(found: Memory, width: int) -> list[Line]:
-    """A bar for each stage, stages that are alike as one, then every purpose by its letter, in the fullest stage."""
-    fullest = max(found.stages, key=lambda stage: stage.device)
-    most = max(fullest.device, found.limit)
+def draw(memory: Memory, width: int) -> list[Line]:
+    """A bar for each stage, equal adjacent stages as one, then the purposes of the fullest stage."""
+    fullest = max(memory.stages, key=lambda stage: stage.device)
+    most = max(fullest.device, memory.limit)
     room = max(10, width - HEAD - 2)
     unit = (room - 1) / most
     lines: list[Line] = [
-        heading("memory by purpose and stage, against the device"),
-        *sentence(in_words(found.plan), width, "dim"),
+        heading("memory by purpose and stage, against the device limit"),
+        *sentence(in_words(memory.plan), width, "dim"),
         [],
     ]
-    held = [(name, part.letter) for name, part in MEMORY.items() if any(stage.parts.named().get(name) for stage in found.stages)]
+    held = [(name, part.letter) for name, part in MEMORY.items() if any(stage.parts.named().get(name) for stage in memory.stages)]
     lines.append([(f" {'stage':>9} {'layers':>6} {'flight':>6} {'GiB':>5}", "dim")])
-    for first, last, stage in alike_stages(found.stages):
-        lines.append(bar(first, last, stage, held, found.limit, unit))
-    lines.append([(" " * (HEAD + round(found.limit * unit)) + "│", "dim")])
-    lines.append(limit_line(found, round(found.limit * unit), width))
-    over = sum(stage.device > found.limit for stage in found.stages)
-    lines += verdict(found, fullest, over, width)
+    for first, last, stage in alike_stages(memory.stages):
+        lines.append(bar(first, last, stage, held, memory.limit, unit))
+    lines.append([(" " * (HEAD + round(memory.limit * unit)) + "│", "dim")])
+    lines.append(limit_line(memory, round(memory.limit * unit), width))
+    over = sum(stage.device > memory.limit for stage in memory.stages)
+    lines += verdict(memory, fullest, over, width)
     lines += [
         [],
-        heading(f"stage {found.stages.index(fullest)}, the fullest" if len(found.stages) > 1 else "by purpose"),
-        *purposes(found, fullest, width),
+        heading(f"stage {memory.stages.index(fullest)}, the fullest" if len(memory.stages) > 1 else "by purpose"),
+        *purposes(memory, fullest, width),
     ]
     return lines
 
 
 def bar(first: int, last: int, stage: StageMemory, held: Sequence[tuple[str, str]], limit: float, unit: float) -> Line:
-    """One stage, or neighbours that are alike: its numbers, and its bar, the limit marked by a stroke where the bar leaves room for it."""
+    """One stage, or equal adjacent stages: the numbers, and the bar with a stroke at the limit."""
     name = f"{first}" if first == last else f"{first}-{last}"
     over = stage.device > limit
     head = f" {name:>9} {stage.layers:>6} {stage.in_flight:>6.1f} {write_gib(stage.device / GIB):>5}{'!' if over else ' '}"
@@ -79,31 +79,31 @@ def bar(first: int, last: int, stage: StageMemory, held: Sequence[tuple[str, str
     return [(head, "bad" if over else "text"), (drawn, "bad" if over else "memory")]
 
 
-def limit_line(found: Memory, at: int, width: int) -> Line:
-    """The limit in words, their end under the stroke."""
-    told = f"limit {write_gib(found.limit / GIB)} GiB"
-    return [(f"{told:>{min(max(HEAD + at + 1, len(told) + 1), width - 1)}}", "dim")]
+def limit_line(memory: Memory, at: int, width: int) -> Line:
+    """The label of the limit, ending below the stroke."""
+    text = f"limit {write_gib(memory.limit / GIB)} GiB"
+    return [(f"{text:>{min(max(HEAD + at + 1, len(text) + 1), width - 1)}}", "dim")]
 
 
-def verdict(found: Memory, fullest: StageMemory, over: int, width: int) -> list[Line]:
-    """Whether the plan fits, in a sentence."""
-    count = len(found.stages)
+def verdict(memory: Memory, fullest: StageMemory, over: int, width: int) -> list[Line]:
+    """A sentence on whether the plan fits."""
+    count = len(memory.stages)
     if over:
-        told = f"! too much on {over} of {count} stages" if count > 1 else "! too much"
-        excess = write_gib((fullest.device - found.limit) / GIB)
-        return sentence(f"{told}: the fullest needs {write_gib(fullest.device / GIB)} GiB, {excess} GiB more than the limit.", width, "bad")
-    if found.risk:
-        return sentence(f"{found.risk[0].upper()}{found.risk[1:]}.", width, "strong")
-    free = write_gib((found.limit - fullest.device) / GIB)
-    return sentence(f"It fits: the fullest stage leaves {free} GiB of {write_gib(found.limit / GIB)} free.", width, "good")
+        text = f"! over the limit on {over} of {count} stages" if count > 1 else "! over the limit"
+        excess = write_gib((fullest.device - memory.limit) / GIB)
+        return sentence(f"{text}: the fullest needs {write_gib(fullest.device / GIB)} GiB, {excess} GiB more than available.", width, "bad")
+    if memory.risk:
+        return sentence(f"{memory.risk[0].upper()}{memory.risk[1:]}.", width, "strong")
+    free = write_gib((memory.limit - fullest.device) / GIB)
+    return sentence(f"It fits: the fullest stage leaves {free} GiB of {write_gib(memory.limit / GIB)} free.", width, "good")
 
 
-def purposes(found: Memory, stage: StageMemory, width: int) -> Iterator[Line]:
-    """A line for each purpose that takes anything: letter, name, GiB, share of the limit, what it is."""
+def purposes(memory: Memory, stage: StageMemory, width: int) -> Iterator[Line]:
+    """A line for each purpose that takes memory: letter, name, GiB, share of the limit, description."""
     held = stage.parts.named()
     for name, part in MEMORY.items():
         value = float(held.get(name, 0.0))
         if value:
-            told = f" {part.letter} {name:<12}{write_gib(value / GIB):>7} GiB {write_percent(value / found.limit):>6}  {part.meaning}"
-            yield [(cut(told, width - 1), "text")]
-    yield [(f"   {'device':<12}{write_gib(stage.device / GIB):>7} GiB {write_percent(stage.device / found.limit):>6}", "strong")]
+            text = f" {part.letter} {name:<12}{write_gib(value / GIB):>7} GiB {write_percent(value / memory.limit):>6}  {part.meaning}"
+            yield [(cut(text, width - 1), "text")]
+    yield [(f"   {'device':<12}{write_gib(stage.device / GIB):>7} GiB {write_percent(stage.device / memory.limit):>6}", "strong")]

@@ -1,4 +1,4 @@
-"""The page of ranks: which share a group, on which nodes they lie, and the links each group meets over."""
+"""The rank page: the groups of ranks, the nodes they are on, and the links each group communicates over."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ def work(subject: Subject) -> RankMap:
     return rank_map(subject.job, subject.plan)
 
 
-def draw(found: RankMap, width: int) -> list[Line]:
-    """The picture that `tmplan ranks` prints."""
-    return [[(f" {line}", "text")] for line in drawn(found, width - 2)]
+def draw(layout: RankMap, width: int) -> list[Line]:
+    """The drawing that `tmplan ranks` prints."""
+    return [[(f" {line}", "text")] for line in drawn(layout, width - 2)]

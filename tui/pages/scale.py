@@ -1,4 +1,4 @@
-"""Scaling: the best plan from 8 GPUs on, as a table and a chart, where the layout changes, and why more GPUs stop paying."""
+"""The scaling page: the best plan from 8 GPUs upwards as a table and a chart, layout changes, and why scaling saturates."""
 
 from __future__ import annotations
 
@@ -18,72 +18,72 @@ if TYPE_CHECKING:
     from tui.pages.subject import Subject
 
 CHART = 13  # lines
-ROOMY = 72  # cells from which GPU-hours have a column
+ROOMY = 72  # least width for a column of GPU-hours
 
 
 def work(subject: Subject) -> Ladder:
-    """Strong scaling of the document within its bounds, or weak scaling where the argument says `weak`; Cancelled as search."""
+    """Strong scaling of the document within its bounds, or weak scaling if the argument is `weak`; Cancelled as by search."""
     document = subject.document
     weak = "weak" in subject.argument.split()
     return ladder(document.inputs, document.space, sizes(document.inputs), weak=weak, cancelled=subject.cancelled)
 
 
-def draw(found: Ladder, width: int) -> list[Line]:
-    """The table, the chart and what is to be said of them."""
-    lines: list[Line] = [*_table(found, width), []]
-    if len(found.fitted) > 1:
-        lines += [*set_in(_chart(found, width - 2)), []]
-    lines += sentence(found.verdict(), width, "strong")
-    for slower in found.slower():
+def draw(scaling: Ladder, width: int) -> list[Line]:
+    """The table, the chart, and the conclusions."""
+    lines: list[Line] = [*_table(scaling, width), []]
+    if len(scaling.fitted) > 1:
+        lines += [*set_in(_chart(scaling, width - 2)), []]
+    lines += sentence(scaling.verdict(), width, "strong")
+    for slower in scaling.slower():
         lines += sentence(f"! {slower}", width, "bad")
-    return [*lines, *_layouts(found, width)]
+    return [*lines, *_layouts(scaling, width)]
 
 
-def _table(found: Ladder, width: int) -> Iterator[Line]:
-    """A line a size, and below it what its figures mean."""
-    batch, each = found.rungs[0].global_batch, found.rungs[0].global_batch / found.rungs[0].gpus
-    weak = f"{each:.4g} sequence{'s' * (each != 1)} a GPU and step"
-    said = weak if found.weak else f"a batch of {batch:,.0f} sequences at every size"
-    yield heading(f"{'weak' if found.weak else 'strong'} scaling: {said}")
-    costs = [best.budget.cost for best in found.trained]
+def _table(scaling: Ladder, width: int) -> Iterator[Line]:
+    """A line per size, and notes on the figures below."""
+    batch, each = scaling.rungs[0].global_batch, scaling.rungs[0].global_batch / scaling.rungs[0].gpus
+    weak = f"{each:.4g} sequence{'s' * (each != 1)} per GPU and step"
+    setting = weak if scaling.weak else f"a batch of {batch:,.0f} sequences at every size"
+    yield heading(f"{'weak' if scaling.weak else 'strong'} scaling: {setting}")
+    costs = [best.budget.cost for best in scaling.trained]
     shown = (width >= ROOMY, width >= ROOMY and None not in costs)
-    head = ["GPUs", *(["Batch"] if found.weak else []), "Step s", "tokens/s", "MFU", "Eff", "Days"]
-    head += [name for name, wanted in zip(("GPU-h", "Cost"), shown, strict=True) if wanted]
-    rows = [_cells(found, rung)[: len(head)] for rung in found.rungs]
-    filled = [row or [f"{rung.gpus:,}", *[""] * (len(head) - 1)] for row, rung in zip(rows, found.rungs, strict=True)]
+    head = ["GPUs", *(["Batch"] if scaling.weak else []), "Step s", "tokens/s", "MFU", "Eff", "Days"]
+    head += [name for name, fits in zip(("GPU-h", "Cost"), shown, strict=True) if fits]
+    rows = [_cells(scaling, rung)[: len(head)] for rung in scaling.rungs]
+    filled = [row or [f"{rung.gpus:,}", *[""] * (len(head) - 1)] for row, rung in zip(rows, scaling.rungs, strict=True)]
     head_line, *body = aligned([head, *filled])
     yield [(f" {head_line}", "dim")]
-    for row, rung, line in zip(rows, found.rungs, body, strict=True):
+    for row, rung, line in zip(rows, scaling.rungs, body, strict=True):
         yield from ([[(f" {line}", "text")]] if row else sentence(f"{line}  {rung.why}", width, "dim", hang=len(line) + 2))
-    if found.fitted:
-        least = found.fitted[0][0]
-        yield from sentence(f"Eff: tokens/s a GPU over those at {some_gpus(least)}. {_days(found)}", width, "dim")
-        if risky := [f"{gpus:,}" for gpus, best in found.fitted if best.at_risk]:
+    if scaling.fitted:
+        least = scaling.fitted[0][0]
+        yield from sentence(f"Eff: tokens/s/GPU relative to {some_gpus(least)}. {_days(scaling)}", width, "dim")
+        if risky := [f"{gpus:,}" for gpus, best in scaling.fitted if best.at_risk]:
             yield from sentence(f"At risk, the 80 % band of memory crosses the limit, on GPUs: {', '.join(risky)}.", width, "dim")
 
 
-def _days(found: Ladder) -> str:
-    """What the days are of."""
-    if not found.trained:
+def _days(scaling: Ladder) -> str:
+    """The assumptions behind the days."""
+    if not scaling.trained:
         return ""
-    run = found.trained[0].budget
-    return f"Days: {write_tokens(run.tokens)} tokens, failures and checkpoints counted, as in tmplan budget."
+    run = scaling.trained[0].budget
+    return f"Days: {write_tokens(run.tokens)} tokens, with failures and checkpoints, as in tmplan budget."
 
 
-def _cells(found: Ladder, rung: Rung) -> list[str]:
-    """The figures of one size; none where no plan fits."""
+def _cells(scaling: Ladder, rung: Rung) -> list[str]:
+    """The figures of one size; empty if no plan fits."""
     best, budget = rung.found, rung.budget
     if best is None:
         return []
-    figures = [f"{rung.gpus:,}", *([f"{rung.global_batch:,.0f}"] if found.weak else []), write_figure(best.step)]
-    figures += [f"{best.tokens_per_second:,.0f}", write_percent(best.mfu), f"{found.efficiency(best):.0%}"]
+    figures = [f"{rung.gpus:,}", *([f"{rung.global_batch:,.0f}"] if scaling.weak else []), write_figure(best.step)]
+    figures += [f"{best.tokens_per_second:,.0f}", write_percent(best.mfu), f"{scaling.efficiency(best):.0%}"]
     if budget is None:
         return [*figures, "never", "-", "-"]
     return [*figures, write_figure(budget.elapsed_seconds / DAY), short(budget.gpu_hours), short(budget.cost or 0.0)]
 
 
 def _chart(steps: Ladder, width: int) -> Sequence[Line]:
-    """Tokens a second by GPUs, beside what they would be if each GPU did what those of the smallest size do."""
+    """Tokens per second over GPUs, with ideal scaling from the smallest size as a dotted line."""
     (least, base), (most, _) = steps.fitted[0], steps.fitted[-1]
     ideal = [(float(n), base.rate * n) for n in (least, most)]
     points = [(float(n), best.tokens_per_second) for n, best in steps.fitted]
@@ -93,7 +93,7 @@ def _chart(steps: Ladder, width: int) -> Sequence[Line]:
 
 
 def _layouts(steps: Ladder, width: int) -> Iterator[Line]:
-    """The layout at the smallest size, and what changes from there on."""
+    """The layout at the smallest size, and its changes at larger sizes."""
     if not steps.fitted:
         return
     gpus, best = steps.fitted[0]

@@ -1,4 +1,4 @@
-"""The page of a step's time: its parts one behind the other as one bar, each with its number, and what compute hides."""
+"""The step page: the parts of the step time in one bar and individually, and communication hidden behind compute."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 ORDER = ("compute", "recompute", "host", "tp", "cp", "ep", "pp", "dp", "bubble", "optimizer", "straggler")  # of the bar
 HEAD = 32  # cells before the bars of the parts
-WHAT, TOLD = 120, 62  # cells from which there is room for what a part is, and what that takes
+WHAT, DESCRIPTION = 120, 62  # least width for descriptions of the parts, and the width of a description
 
 
 @dataclass(frozen=True)
 class Time:
-    """What the page shows: the numbers of one plan."""
+    """Contents of the page: the estimate of one plan."""
 
     job: Job
     plan: Plan
@@ -33,38 +33,38 @@ class Time:
 
 
 def work(subject: Subject) -> Time:
-    """The plan under the cursor in full."""
+    """The complete estimate of the plan under the cursor."""
     return Time(subject.job, subject.plan, evaluate(subject.job, subject.plan))
 
 
-def draw(found: Time, width: int) -> list[Line]:
-    """The step as one bar, its parts where they stand in it, and hidden communication beside them."""
-    estimate = found.estimate
+def draw(time: Time, width: int) -> list[Line]:
+    """The step as one bar, its parts at their positions in it, and hidden communication."""
+    estimate = time.estimate
     step, held = one(estimate.step), estimate.time_parts.named()
     parts = {name: one(held.get(name, 0.0)) for name in ORDER}
     low, high = (write_figure(step * edge) for edge in (estimate.step_band.low, estimate.step_band.high))
-    lines: list[Line] = [heading("the step by part"), *sentence(in_words(found.plan), width, "dim"), []]
+    lines: list[Line] = [heading("the step by part"), *sentence(in_words(time.plan), width, "dim"), []]
     lines += sentence(f"A step takes {write_figure(step)} s (80 % band {low} to {high}).", width, "strong")
     lines.append([(" " + stacked([(STEP[name].letter, value) for name, value in parts.items()], (width - 3) / step), "figure")])
     lines += [[], *placed(parts, step, width), []]
     hidden = {name: one(value) for name, value in estimate.hidden.named().items() if one(value) > 0}
     exposed = sum(parts[name] for name in TRAFFIC)
-    lines += sentence(f"Communication that nothing hides is {write_figure(exposed)} s, {write_percent(exposed / step)} of the step.", width)
+    lines += sentence(f"Exposed communication is {write_figure(exposed)} s, {write_percent(exposed / step)} of the step.", width)
     if hidden:
-        lines.append(heading("hidden behind compute, no part of the step"))
+        lines.append(heading("hidden behind compute, not part of the step"))
         room = (width - HEAD - 2) / max(step, *hidden.values())
         for name, value in hidden.items():
             whole = value + parts.get(name, 0.0)
-            told = f"   {name:<10}{seconds(value):>8} s {write_percent(value / whole):>7}  "
-            lines.append([(told, "dim"), ("░" * round(value * room) or "▏", "dim")])
-        lines += sentence("The share is of that dimension's traffic, hidden and not.", width, "dim", 3)
+            figures = f"   {name:<10}{seconds(value):>8} s {write_percent(value / whole):>7}  "
+            lines.append([(figures, "dim"), ("░" * round(value * room) or "▏", "dim")])
+        lines += sentence("Shares are of all communication of that dimension, hidden and exposed.", width, "dim", 3)
     return lines
 
 
 def placed(parts: dict[str, float], step: float, width: int) -> list[Line]:
-    """A line for each part that takes time: letter, name, seconds, share, and its bar where it stands in the step."""
+    """A line for each part that takes time: letter, name, seconds, share, and its bar at its position in the step."""
     lines: list[Line] = []
-    explained = TOLD if width >= WHAT else 0
+    explained = DESCRIPTION if width >= WHAT else 0
     room, before, shade = width - HEAD - explained - 3, 0.0, 0
     for name, value in parts.items():
         part = STEP[name]
@@ -73,7 +73,7 @@ def placed(parts: dict[str, float], step: float, width: int) -> list[Line]:
         start, end = round(before / step * room), round((before + value) / step * room)
         bar = " " * start + (SHADES[shade % len(SHADES)] * (end - start) if end > start else "▏")
         head = f" {part.letter} {name:<10}{seconds(value):>8} s {write_percent(value / step):>7}  "
-        tail = [(cut(part.meaning, TOLD - 2), "dim")] if explained else []
+        tail = [(cut(part.meaning, DESCRIPTION - 2), "dim")] if explained else []
         lines.append([(head, "text"), (bar.ljust(room + 2) if tail else bar, "figure"), *tail])
         before, shade = before + value, shade + (end > start)
     return lines

@@ -1,4 +1,4 @@
-"""What a page is about: the document, the plan under the cursor, and the search it comes from."""
+"""The subject of a page: the document, the plan under the cursor, and its search result."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """Handed to a page's `work`. `argument` is what was asked for where a page needs it, such as the plan typed or a number's name."""
+    """Passed to a page's `work`. `argument` is the page's argument if it has one, such as a plan typed or the name of a number."""
 
     document: Document
     job: Job
-    plan: Plan  # under the cursor, or the nearest to fitting
+    plan: Plan  # under the cursor, or the plan nearest to fitting
     result: Result
     pins: tuple[Plan, ...] = ()
     argument: str = ""

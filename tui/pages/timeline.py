@@ -1,4 +1,4 @@
-"""The page of the pipeline: its schedule as it runs, a row for each rank, the whole and then close enough to read the micro-batches."""
+"""The pipeline page: the schedule over time, a row per rank, as an overview and as close-ups with legible micro-batches."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 FILL = {FORWARD: "░", BACKWARD: "█", INPUTS: "▓", WEIGHTS: "▒"}
 IDLE = "·"
 NAMES = {FORWARD: "forward", BACKWARD: "backward", INPUTS: "gradients of inputs", WEIGHTS: "gradients of weights"}
-FIRST, LAST = 3, 2  # close-ups of the beginning and of the end, and one between them, where there are more
-SAMPLES = 8  # times a cell of the whole is looked at
-APART = 0.05  # share by which two bubbles differ before it is said why
+FIRST, LAST = 3, 2  # close-ups at the start and at the end; one more in the middle if any lie between
+SAMPLES = 8  # samples per cell of the overview
+APART = 0.05  # relative difference of two bubbles above which the reason is given
 
 
 @dataclass(frozen=True)
-class Found:
-    """What the page shows: the passes, or of a plan without a pipeline the parts of its step."""
+class Pipeline:
+    """Contents of the page: the passes, or the parts of the step for a plan without a pipeline."""
 
     job: Job
     plan: Plan
@@ -41,26 +41,26 @@ class Found:
     time: step.Time
 
 
-def work(subject: Subject) -> Found:
+def work(subject: Subject) -> Pipeline:
     """The passes of the plan under the cursor."""
     job, plan = subject.job, subject.plan
     time = step.Time(job, plan, evaluate(job, plan))
-    return Found(job, plan, timeline(job, plan, cancelled=subject.cancelled) if plan.pp > 1 else None, time)
+    return Pipeline(job, plan, timeline(job, plan, cancelled=subject.cancelled) if plan.pp > 1 else None, time)
 
 
-def draw(found: Found, width: int) -> list[Line]:
-    """Sentences on the bubble, the whole step on one screen, close-ups of its beginning and its end."""
-    shown = found.timeline
+def draw(pipeline: Pipeline, width: int) -> list[Line]:
+    """Sentences on the bubble, an overview of the step, and close-ups of its start and end."""
+    shown = pipeline.timeline
     if shown is None:
-        told = "This plan has no pipeline (pp is 1): every rank runs its micro-batches one after the other, and nothing waits for a stage."
-        return [heading("the pipeline"), *sentence(told, width), [], *step.draw(found.time, width)]
+        text = "This plan has no pipeline (pp is 1): every rank runs its micro-batches in sequence, without waiting for other stages."
+        return [heading("the pipeline"), *sentence(text, width), [], *step.draw(pipeline.time, width)]
     ranks = sorted({int(kind) for rank in shown.ranks for kind in np.unique(rank.kind)})
     lines: list[Line] = [
         *sentence(f"the pipeline: {title(shown)}", width, "title"),
-        *sentence(in_words(found.plan), width, "dim"),
+        *sentence(in_words(pipeline.plan), width, "dim"),
         [],
     ]
-    lines += bubbles(found, shown, width)
+    lines += bubbles(pipeline, shown, width)
     lines += sentence("  ".join(f"{FILL[kind]} {NAMES[kind]}" for kind in ranks) + f"  {IDLE} idle", width)
     lines += sentence(legend(shown), width, "dim")
     room = width - margin(shown) - 1
@@ -68,11 +68,11 @@ def draw(found: Found, width: int) -> list[Line]:
     panels = max(1, int(np.ceil(shown.seconds / (room * cell) - 1e-9)))
     cell = shown.seconds / (panels * room)
     if panels > 1:
-        lines += [[], heading("the whole"), *whole(shown, room)]
+        lines += [[], heading("overview"), *overview(shown, room)]
     before = -1
     for panel in [at for at in range(panels) if at < FIRST or at >= panels - LAST or at == panels // 2]:
         if panel > before + 1:
-            left_out = f" ~~ cut: {write_figure((before + 1) * room * cell)} to {write_figure(panel * room * cell)} s goes on alike "
+            left_out = f" ~~ cut: {write_figure((before + 1) * room * cell)} to {write_figure(panel * room * cell)} s repeats the pattern "
             lines += [[], [(left_out.ljust(width - 1, "~"), "rule")]]
         lines += [[], *close_up(shown, panel * room * cell, cell, room)]
         before = panel
@@ -80,69 +80,69 @@ def draw(found: Found, width: int) -> list[Line]:
 
 
 def title(shown: Timeline) -> str:
-    """The schedule, its ranks and its micro-batches in a few words."""
+    """The schedule, the number of ranks and of micro-batches."""
     plan, name = shown.plan, schedule(shown.plan)
     chunks = f", {plan.vpp} virtual stages each" if plan.vpp > 1 else ""
     return f"{name}, {plan.pp} ranks{chunks}, {shown.micro_batches:,} micro-batch{'es' * (shown.micro_batches > 1)}"
 
 
-def bubbles(found: Found, shown: Timeline, width: int) -> list[Line]:
-    """The bubble as drawn beside the time model's, and why they differ where they do."""
-    step_seconds = one(found.time.estimate.step)
+def bubbles(pipeline: Pipeline, shown: Timeline, width: int) -> list[Line]:
+    """The bubble drawn and the bubble of the time model, with the reason if they differ."""
+    step_seconds = one(pipeline.time.estimate.step)
     drawn, model = shown.bubble, shown.model_bubble
-    said = (
-        f"Passes as the framework issues them, sends taking no time. The bubble drawn is {seconds(drawn)} s "
+    text = (
+        f"Passes in the order the framework issues them, without send times. The bubble drawn is {seconds(drawn)} s "
         f"({write_percent(drawn / step_seconds)} of a step), that of the time model {seconds(model)} s."
     )
     if shown.drawn < shown.micro_batches:
-        said += f" Drawn are {shown.drawn:,} of {shown.micro_batches:,} micro-batches; those between run alike."
+        text += f" {shown.drawn:,} of {shown.micro_batches:,} micro-batches are drawn; the others repeat the pattern."
     if abs(drawn - model) > APART * max(drawn, model):
-        said += f" {why_apart(shown)}"
-    return sentence(said, width)
+        text += f" {why_apart(shown)}"
+    return sentence(text, width)
 
 
 def why_apart(shown: Timeline) -> str:
-    """Why the bubble drawn is not the time model's."""
+    """The reason why the bubble drawn differs from the time model's."""
     busy = [float((rank.end - rank.start).sum()) for rank in shown.ranks]
     reasons = []
     if max(busy) > 1.001 * min(busy):
         idle = max(busy) / min(busy) - 1
         reasons.append(
-            f"ranks are not alike (the busiest works {write_percent(idle)} longer than the least), so some wait less than it says"
+            f"ranks differ (the busiest works {write_percent(idle)} longer than the least busy), so some wait less than it assumes"
         )
     if shown.plan.schedule and WEIGHTS in shown.ranks[0].kind:
-        found = "; of ZB-H2 it takes the schedule found automatically" if shown.plan.schedule == ZB_H2 else ""
-        reasons.append(f"its formula is the papers', of passes that fit each other{found}")
-    return f"The time model adds up the stages: {'; and '.join(reasons)}." if reasons else "The time model adds up the stages."
+        automatic = "; for ZB-H2 it assumes the automatically found schedule" if shown.plan.schedule == ZB_H2 else ""
+        reasons.append(f"its formula, from the papers, assumes passes of matching lengths{automatic}")
+    return f"The time model sums over the stages: {'; and '.join(reasons)}." if reasons else "The time model sums over the stages."
 
 
 def legend(shown: Timeline) -> str:
-    """What the marks of a pass mean."""
-    number = "the number of its micro-batch" + (", its last digits where there are more" if shown.drawn > 1000 else "")
+    """The meaning of the label of a pass."""
+    number = "the number of its micro-batch" + ("(last digits)" if shown.drawn > 1000 else "")
     chunk = "a letter for the virtual stage (a: the rank's first) and " if shown.plan.vpp > 1 else ""
-    return f"A pass begins with {chunk}{number}."
+    return f"A pass starts with {chunk}{number}."
 
 
 def margin(shown: Timeline) -> int:
-    """Cells of the name of a rank before its row."""
+    """Width of the rank number before a row."""
     return len(str(len(shown.ranks) - 1)) + 2
 
 
 def digits(shown: Timeline) -> int:
-    """Digits of a micro-batch's number that are drawn."""
+    """Digits drawn of a micro-batch's number."""
     return min(3, len(str(shown.drawn - 1)))
 
 
 def readable(shown: Timeline) -> float:
-    """Seconds of a cell with which a forward pass holds its name and one cell of its shade."""
+    """Seconds per cell at which a forward pass has room for its label and one cell of shade."""
     first = shown.ranks[len(shown.ranks) // 2]
     took = (first.end - first.start)[first.kind == FORWARD]
     needed = digits(shown) + (shown.plan.vpp > 1) + 1
     return float(max(np.median(took) / needed, shown.seconds / 1e6))
 
 
-def whole(shown: Timeline, room: int) -> Iterator[Line]:
-    """A row for each rank over the whole time: of each cell what most of it goes to."""
+def overview(shown: Timeline, room: int) -> Iterator[Line]:
+    """A row for each rank over the whole step; each cell shows the kind that takes most of it."""
     at = (np.arange(room * SAMPLES) + 0.5) * (shown.seconds / (room * SAMPLES))
     marks = np.array([*(FILL[kind] for kind in range(len(KINDS))), IDLE])
     for number, rank in enumerate(shown.ranks):
@@ -155,7 +155,7 @@ def whole(shown: Timeline, room: int) -> Iterator[Line]:
 
 
 def close_up(shown: Timeline, start: float, cell: float, room: int) -> Iterator[Line]:
-    """A row for each rank over a part of the time, each pass with its name."""
+    """A row for each rank over a part of the time, each pass with its label."""
     end = min(start + room * cell, shown.seconds)
     yield heading(f"{write_figure(start)} to {write_figure(end)} s")
     for number, rank in enumerate(shown.ranks):
@@ -164,7 +164,7 @@ def close_up(shown: Timeline, start: float, cell: float, room: int) -> Iterator[
 
 
 def row(shown: Timeline, rank: Rank, start: float, cell: float, cells: int) -> str:
-    """The passes of one rank in a window of so many cells; a cell a pass barely touches goes to its neighbour."""
+    """The passes of one rank in a window of `cells` cells, with their ends rounded to cells."""
     drawn = [IDLE] * cells
     first = int(np.searchsorted(rank.end, start, side="right"))
     last = int(np.searchsorted(rank.start, start + cells * cell, side="left"))
@@ -177,7 +177,7 @@ def row(shown: Timeline, rank: Rank, start: float, cell: float, cells: int) -> s
 
 
 def mark(shown: Timeline, rank: Rank, i: int, cells: int) -> str:
-    """A pass of so many cells: its name and its shade, the shade alone where there is no room for both."""
+    """A pass drawn in `cells` cells: its label and shade, or only the shade if there is no room for both."""
     fill, wide = FILL[int(rank.kind[i])], digits(shown)
     name = f"{int(rank.micro_batch[i]) % 10**wide}"
     if shown.plan.vpp > 1:
@@ -186,6 +186,6 @@ def mark(shown: Timeline, rank: Rank, i: int, cells: int) -> str:
 
 
 def scale(shown: Timeline, start: float, end: float, cells: int) -> Line:
-    """The time at both ends of a row."""
+    """The axis: the time at both ends of a row."""
     left, right = write_figure(start), f"{write_figure(end)} s"
     return [(" " * margin(shown) + left + f"{right:>{max(len(right) + 1, cells - len(left))}}", "rule")]

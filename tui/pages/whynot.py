@@ -1,4 +1,4 @@
-"""The page of a plan that someone types: the rules it breaks, or where it ranks and which term costs it."""
+"""The why-not page for a plan typed by the user: the rules it breaks, or its rank and the terms that make it slower."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ EXAMPLE = "tp=8,pp=16,micro_batch=1"
 
 
 @dataclass(frozen=True)
-class Found:
-    """What was typed, and what stands against it, or why it cannot be read."""
+class Reply:
+    """The text typed, and the answer, or the reason why the text cannot be parsed."""
 
     typed: str
     answer: WhyNot | None
     refused: str = ""
 
 
-def asked(text: str) -> Space:
-    """The axes that were typed, `tp=16,pp=8` or with spaces between; FieldError says what cannot be read."""
+def parse_axes(text: str) -> Space:
+    """Parse axes typed as `tp=16,pp=8` or separated by spaces; FieldError names what cannot be parsed."""
     space = Space()
     for axis, values in pairs("plan", re.sub(r"\s+(?=[a-zA-Z_]+\s*=)", ",", re.sub(r",\s+", ",", text.strip()))):
         space = space.meet(axis, parse_bounds(axis, values))
     return space
 
 
-def work(subject: Subject) -> Found:
-    """What stands against the plan that was typed (`subject.argument`)."""
+def work(subject: Subject) -> Reply:
+    """The answer for the plan typed (`subject.argument`)."""
     typed = subject.argument.strip()
     if not typed:
-        return Found("", None, f"Type a plan, such as {EXAMPLE}; axes that are left out are free.")
+        return Reply("", None, f"Type a plan, such as {EXAMPLE}; omitted axes are free.")
     try:
-        return Found(typed, why_not(subject.result, asked(typed), cancelled=subject.cancelled))
+        return Reply(typed, why_not(subject.result, parse_axes(typed), cancelled=subject.cancelled))
     except TmplanError as error:
-        return Found(typed, None, f"{error}.")
+        return Reply(typed, None, f"{error}.")
 
 
-def draw(found: Found, width: int) -> list[Line]:
-    """The answer in sentences, and beside the best plan term by term where there is one."""
-    lines = sentence(f"why not {found.typed}", width, "title")
-    answer = found.answer
+def draw(reply: Reply, width: int) -> list[Line]:
+    """The answer in sentences, and a comparison with the best plan term by term if there is one."""
+    lines = sentence(f"why not {reply.typed}", width, "title")
+    answer = reply.answer
     if answer is None:
-        return lines + sentence(found.refused, width)
+        return lines + sentence(reply.refused, width)
     role = "bad" if not answer.plan or not answer.plan.fits else "text"
     if answer.broken:
         count = len(answer.broken)
         lines += sentence(f"It breaks {f'{count} rules' if count > 1 else 'a rule'}:", width, "bad")
         for rule in answer.broken:
             lines += [*sentence(f"✗ {rule.told}", width, "text", 3), *sentence(f"[{rule.source}]", width, "dim", 5)]
-    for said in answer.sentences[len(answer.broken) :]:
-        lines += sentence(said, width, role)
+    for text in answer.sentences[len(answer.broken) :]:
+        lines += sentence(text, width, role)
         role = "text"
     if answer.plan is None:
         return lines

@@ -13,7 +13,7 @@ from planner.report.columns import find
 from tests.fuzz import nasty
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tui.cli.inputs import bounded
-from tui.pages.whynot import asked
+from tui.pages.whynot import parse_axes
 from tui.settings import key_names as keynames
 from tui.state import edits
 from tui.state.filter import parse_filter
@@ -62,7 +62,7 @@ def check(case: Case, bench: Bench) -> None:
     elif way == "filter":
         parse_filter(text)
     elif way == "why-not":
-        asked(f"{where}={text},pp={text}" if case["deep"] else text)
+        parse_axes(f"{where}={text},pp={text}" if case["deep"] else text)
     elif way == "axis":
         bounds = parse_bounds(where, text)
         need(parse_bounds(where, write_bounds(where, bounds)) == bounds, "bounds do not read back", (where, write_bounds(where, bounds)))

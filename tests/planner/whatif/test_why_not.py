@@ -15,19 +15,19 @@ from planner.search.search import Result, search
 from planner.whatif.why_not import why_not
 from tests.planner.jobs import every_schedule, example, small
 from tests.properties.strategies import SETTINGS, any_result, one
-from tui.pages.whynot import asked
+from tui.pages.whynot import parse_axes
 
 JOB = small()
 RESULT = search(JOB)
 
 
 def sentences(text: str, result: Result = RESULT) -> str:
-    return " ".join(why_not(result, asked(text)).sentences)
+    return " ".join(why_not(result, parse_axes(text)).sentences)
 
 
 def test_every_rule_that_is_broken_is_told() -> None:
     """tp 3 divides neither GPUs nor heads, key-value heads nor the MLP: four rules, each with its values and its source."""
-    found = why_not(RESULT, asked("tp=3"))
+    found = why_not(RESULT, parse_axes("tp=3"))
     assert not found.valid and found.plan is None
     divided = ("16 GPUs", "attention heads", "key-value heads", "MLP width")
     assert [rule.sentence.partition(",")[0] for rule in found.broken] == [f"tp must divide the {what}" for what in divided]
@@ -51,20 +51,20 @@ def test_a_degree_left_out_that_breaks_a_rule_is_told() -> None:
 def test_rules_that_only_together_leave_nothing_are_told_by_how_many_they_refused() -> None:
     """One micro-batch on pp 2 with 16 virtual stages: interleaving asks for groups of pp, but for which schedule is left open, so that no
     rule alone refuses all; those that decided are named with their counts."""
-    found = why_not(search(every_schedule(JOB)), asked("dp=8,micro_batch=8,pp=2,vpp=16"))
+    found = why_not(search(every_schedule(JOB)), parse_axes("dp=8,micro_batch=8,pp=2,vpp=16"))
     assert not found.valid and not found.broken
     assert found.refusing[0] == (
         "interleaving needs micro-batches in whole groups of pp, or in equal rounds where the stack asks no more",
         1,
     )
     assert "no choice of the other axes satisfies all of them" in found.sentences[0]
-    alone = why_not(RESULT, asked("dp=8,micro_batch=8,pp=2,vpp=16"))  # of a stack with one schedule it is that rule
+    alone = why_not(RESULT, parse_axes("dp=8,micro_batch=8,pp=2,vpp=16"))  # of a stack with one schedule it is that rule
     assert [rule.sentence.split(",")[0] for rule in alone.broken] == ["interleaving needs micro-batches in whole groups of pp"]
 
 
 def test_a_plan_that_fits_is_ranked_and_the_term_that_costs_it_named() -> None:
     """Full recomputation is what costs a plan that recomputes all; its place is that of its step among the plans that fit."""
-    found = why_not(RESULT, asked("tp=1,pp=1,cp=1,dp=16,zero=2,dp_replicate=1,micro_batch=2,recompute=full"))
+    found = why_not(RESULT, parse_axes("tp=1,pp=1,cp=1,dp=16,zero=2,dp_replicate=1,micro_batch=2,recompute=full"))
     assert found.plans == found.fit == 1 and found.plan is not None
     steps = np.sort(RESULT.step_seconds[RESULT.order])
     assert steps[found.place - 1] == pytest.approx(found.plan.step) and found.among == len(steps)
@@ -92,7 +92,7 @@ def test_too_much_memory_is_told_by_how_much_and_of_what() -> None:
 
 def test_axes_left_out_are_free() -> None:
     """Of tp 4 alone the best plan with it is told, and how many there are."""
-    found = why_not(RESULT, asked("tp=4"))
+    found = why_not(RESULT, parse_axes("tp=4"))
     own = search(JOB, Space().with_("tp", "4"))
     assert (found.plans, found.fit) == (len(own), len(own.order))
     assert found.plan is not None and found.plan.plan == own.plan(int(own.order[0]))
@@ -100,7 +100,7 @@ def test_axes_left_out_are_free() -> None:
 
 def test_a_plan_outside_the_bounds_of_the_search_is_told_to_be() -> None:
     """Bounds that the user set are named where the plan lies outside them; the answer is given all the same."""
-    found = why_not(search(JOB, Space().with_("tp", "<=2")), asked("tp=4"))
+    found = why_not(search(JOB, Space().with_("tp", "<=2")), parse_axes("tp=4"))
     assert found.outside == ("tp <=2",) and found.valid
     assert "outside the bounds you set: tp <=2." in " ".join(found.sentences)
 
@@ -116,14 +116,15 @@ def test_where_nothing_fits_there_is_nothing_to_rank_among() -> None:
 def test_what_cannot_be_read_is_refused_in_a_sentence(text: str) -> None:
     """No traceback for what someone may type."""
     with pytest.raises(FieldError):
-        asked(text)
+        parse_axes(text)
 
 
 def test_axes_may_stand_apart_by_commas_or_spaces_and_take_several_values() -> None:
     """tp=8 pp=2,4 and tp=8, pp=2,4 are the same."""
-    assert asked("tp=8 pp=2,4") == asked("tp=8, pp=2,4") == asked(" TP=8,pp=4,2 ") == Space().with_("tp", "8").with_("pp", "2,4")
+    for text in ("tp=8 pp=2,4", "tp=8, pp=2,4", " TP=8,pp=4,2 "):
+        assert parse_axes(text) == Space().with_("tp", "8").with_("pp", "2,4")
     with pytest.raises(UnknownName, match="did you mean"):
-        asked("microbatch=2")
+        parse_axes("microbatch=2")
 
 
 @SETTINGS

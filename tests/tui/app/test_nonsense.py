@@ -11,7 +11,7 @@ from planner.document.inputs import resolve
 from planner.document.planfile import Document
 from planner.errors import TmplanError
 from tests.tui.driving import SMALL
-from tui.pages.whynot import asked
+from tui.pages.whynot import parse_axes
 from tui.state import edits
 from tui.state.edits import BY_KEY
 from tui.state.filter import parse_filter
@@ -51,7 +51,7 @@ def test_whatever_is_typed_into_a_field_is_taken_or_refused(key: str, typed: str
     assert (again.inputs.values, again.space) == (changed.inputs.values, changed.space)
 
 
-@pytest.mark.parametrize("read", [parse_filter, asked], ids=["filter", "why not"])
+@pytest.mark.parametrize("read", [parse_filter, parse_axes], ids=["filter", "why not"])
 @given(typed=TYPED)
 @settings(max_examples=300, deadline=None)
 def test_whatever_is_typed_into_a_prompt_is_taken_or_refused(read: object, typed: str) -> None:

@@ -86,7 +86,7 @@ def test_every_key_of_the_json_is_documented(capsys: pytest.CaptureFixture[str])
 def test_a_budget_of_flop_or_money_gives_a_model_and_its_tokens(capsys: pytest.CaptureFixture[str]) -> None:
     """Chinchilla's 5.88e23 FLOP buy 70B and 1.4T; money needs a price, and buys at what the plan costs."""
     _, out, _ = said(capsys, *SMALL, "--flops", "5.88e23")
-    assert re.search(r"20 tokens a parameter +70\.0B +1\.4T", out)
+    assert re.search(r"20 per parameter +70\.0B +1\.4T", out)
     code, _, err = said(capsys, *SMALL, "--money", "1e6")
     assert code == 2 and "--price-gpu-hour" in err
     _, out, _ = said(capsys, *SMALL, "--money", "1e6", "--price-gpu-hour", "2")
@@ -139,7 +139,7 @@ def test_a_plan_file_keeps_what_was_told_and_old_ones_still_read(tmp_path: Path,
     planfile.write(path, Document(TOLD))
     assert planfile.read(path).inputs.values == TOLD.values
     code, out, _ = said(capsys, str(path))
-    assert code == 0 and "$2.50 a GPU-hour" in out and "in 2 days" in out
+    assert code == 0 and "$2.50 per GPU-hour" in out and "in 2 days" in out
     ours = {f.key for f in FIELDS if f.group == "run"}
     kept = [line for line in path.read_text().splitlines() if line.split(" = ")[0] not in {*ours, "board_w"}]
     path.write_text("\n".join(kept))
@@ -170,14 +170,14 @@ def test_pages_are_readable_at_every_width(width: int, inputs: Inputs) -> None:
 def test_the_page_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
     """Line by line, where both are as wide."""
     _, out, _ = said(capsys, *SMALL)
-    drawn = ["".join(text for text, _ in line).removeprefix(" ").rstrip() for line in page.told(page.work(subject(INPUTS)), 100)]
+    drawn = ["".join(text for text, _ in line).removeprefix(" ").rstrip() for line in page.summary(page.work(subject(INPUTS)), 100)]
     assert out.splitlines()[: len(drawn)] == drawn
 
 
 def test_a_rate_below_the_floor_is_marked() -> None:
     """A model too small for its GPUs: the page says that something is wrong, and names the largest term."""
     inputs = EXAMPLE.with_all({"model": "gpt2-124m", "gpus": 256, "global_batch": 256, "sequence": 1024})
-    text = "\n".join("".join(part for part, _ in line) for line in page.told(page.work(subject(inputs)), 190))
+    text = "\n".join("".join(part for part, _ in line) for line in page.summary(page.work(subject(inputs)), 190))
     assert "! below the 365 TFLOP/s" in text or "! below 365 TFLOP/s" in text
     assert "the largest term beyond the ideal is" in text
 
@@ -191,19 +191,19 @@ def test_the_deadline_is_searched_once_for_all_plans(monkeypatch: pytest.MonkeyP
         return smallest(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(page, "smallest", counted)
-    monkeypatch.setattr(page, "_kept", [])
+    monkeypatch.setattr(page, "_cache", [])
     other = about.result.plan(int(about.result.order[1]))
     for inputs, space, plan in (
         (TOLD, Space(), about.plan), (TOLD, Space(), other), (TOLD.with_("deadline_days", 3.0), Space(), other),
         (TOLD, Space({"tp": parse_bounds("tp", "8")}), other),
     ):  # fmt: skip
-        page.found(inputs, space, about.job, plan)
+        page.budget_report(inputs, space, about.job, plan)
     assert len(searches) == 3
 
 
 def test_a_page_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search for the smallest cluster looks at `cancelled`."""
-    monkeypatch.setattr(page, "_kept", [])
+    monkeypatch.setattr(page, "_cache", [])
     about = subject(TOLD)
     with pytest.raises(Cancelled):
         page.work(Subject(about.document, about.job, about.plan, about.result, cancelled=lambda: True))
@@ -221,7 +221,7 @@ def test_the_budget_loads_no_screen() -> None:
 def test_space_bounds_every_search() -> None:
     """Pins hold for twice the GPUs and for the deadline too."""
     about = subject(TOLD)
-    found = page.found(TOLD, Space({"tp": parse_bounds("tp", "8")}), about.job, about.plan)
+    found = page.budget_report(TOLD, Space({"tp": parse_bounds("tp", "8")}), about.job, about.plan)
     assert found.deadline is not None and found.deadline.best is not None and found.doubled.best is not None
     assert found.deadline.best.plan.tp == found.doubled.best.plan.tp == 8
 

@@ -94,7 +94,7 @@ def test_explain_prints_the_formulas(capsys: pytest.CaptureFixture[str]) -> None
     """Each with its source; without the option the tree is not printed."""
     _, out, _ = said(capsys, "--model", "llama-3.1-8b", "--explain")
     assert "W_i + K_c + W_o + X" in out and "Transformer Math 101" in out
-    assert "where the numbers come from" not in said(capsys, "--model", "llama-3.1-8b")[1]
+    assert "derivation of the numbers" not in said(capsys, "--model", "llama-3.1-8b")[1]
 
 
 @pytest.mark.parametrize("width", [56, 80, 118, 190])
@@ -115,7 +115,7 @@ def test_the_page_draws_mixtures_with_latents_and_windows() -> None:
     """The widest numbers keep to the narrowest page."""
     for name, tp in (("deepseek-v3-671b", 128), ("llama-4-maverick-17b-128e", 8), ("gemma-3-27b", 16)):
         job = example(model=name)
-        lines = page.draw(page.found(job, replace(Serving(context=4096, batch=64), tp=tp)), 56)
+        lines = page.draw(page.serving_table(job, replace(Serving(context=4096, batch=64), tp=tp)), 56)
         assert all(sum(len(text) for text, _ in line) <= 56 for line in lines)
 
 

@@ -17,7 +17,7 @@ from planner.specs.plan import Plan
 from planner.whatif.sensitivity import sensitivity
 from tests.tui.printing import said
 from tui.cli.output import printed
-from tui.pages.sensitivity import MANY, Found, draw, times, work
+from tui.pages.sensitivity import MANY, SensitivityPage, draw, times, work
 from tui.pages.subject import Subject
 
 COMMAND = ["sensitivity", "--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096"]
@@ -44,7 +44,7 @@ def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 def test_the_page_is_readable_at_any_width(width: int, factor: float) -> None:
     """No line is wider, few runs a line, and gains and losses differ without colour."""
     found = sensitivity(INPUTS, Space(), Plan(tp=2, pp=2, dp=4, dp_shard=4, zero=1), factors=[factor])
-    lines = draw(Found(found), width)
+    lines = draw(SensitivityPage(found), width)
     text = printed(lines)
     assert max(map(len, text.splitlines())) <= width and max(len(line) for line in lines) <= 4
     assert ("█" in text) == (factor > 1) or "░" in text
@@ -92,5 +92,5 @@ def test_a_page_that_leaves_a_factor_out_says_so() -> None:
         counted = replace(result, counts=replace(result.counts, evaluated=many))
         found = work(Subject(Document(INPUTS), result.job, result.plan(int(result.order[0])), counted))
         text = " ".join(printed(draw(found, 80)).split())
-        assert ("Left out: each input +10%, for each search is of 1,000,001 plans" in text) == (many > MANY)
+        assert ("Omitted: each input +10%, as each search has 1,000,001 plans" in text) == (many > MANY)
         assert ("each input +10%: tokens/s" in text) == (many <= MANY)

@@ -37,7 +37,7 @@ def test_too_much_memory_is_told_by_a_sign_a_word_and_a_bar_beyond_the_stroke() 
     lines = text(memory.draw(found, 80), 80)
     device = found.stages[0].device
     assert device > found.limit
-    assert f"{(device - found.limit) / 2**30:.1f} GiB more than the limit" in lines
+    assert f"{(device - found.limit) / 2**30:.1f} GiB more than available" in lines
     row = next(line for line in lines.splitlines() if "!" in line and "┃" in line)
     assert len(row) > row.index("┃") + 1
 

@@ -79,7 +79,7 @@ def test_symbols_are_found_by_themselves_or_by_a_word(golden: Callable[[str, str
     """A word in a meaning, and a symbol alone; nothing found is a sentence."""
     golden("page-nomenclature-bubble.txt", text(nomenclature.draw(nomenclature.work(subject(argument="bubble")), 80), 80))
     assert list(nomenclature.symbols("τ_s").quantities) == ["all_stages"]
-    assert "None has it" in text(nomenclature.draw(nomenclature.symbols("qwertz"), 80), 80)
+    assert "No match" in text(nomenclature.draw(nomenclature.symbols("qwertz"), 80), 80)
 
 
 def test_the_command_lists_them(capsys: pytest.CaptureFixture[str]) -> None:

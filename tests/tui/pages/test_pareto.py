@@ -29,12 +29,12 @@ def test_plans_over_the_limit_are_marked_by_sign_and_letter() -> None:
 
 
 def test_without_a_valid_plan_there_is_a_sentence() -> None:
-    """A batch that nothing divides leaves nothing to draw."""
+    """A batch that nothing divides leaves front is empty."""
     from planner.document.space import Space
     from planner.search.search import search
 
     made = subject()
-    assert "nothing to draw" in text(pareto.draw(pareto.found(search(made.job, Space().with_("tp", "3")), None), 80), 80)
+    assert "front is empty" in text(pareto.draw(pareto.front_of(search(made.job, Space().with_("tp", "3")), None), 80), 80)
 
 
 def test_of_one_plan_it_is_said_that_it_is_alone(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,7 +42,7 @@ def test_of_one_plan_it_is_said_that_it_is_alone(capsys: pytest.CaptureFixture[s
     pins = "tp=2,pp=2,vpp=1,cp=1,micro_batch=1,recompute=none,zero=1,sequence_parallel=yes,dp_replicate=1"
     assert run(["pareto", *SMALL, "--pin", pins]) == 0
     out = capsys.readouterr().out
-    assert "One plan is valid" in out and "Of 1 plans" not in out
+    assert "Only one plan is valid" in out and "Of 1 plans" not in out
 
 
 def test_the_command_prints_the_page_without_a_cursor(capsys: pytest.CaptureFixture[str]) -> None:

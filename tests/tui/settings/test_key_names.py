@@ -168,7 +168,7 @@ def literals(node: ast.AST) -> Iterator[str]:
 
 
 MODULES = [path for path in sorted(FOLDER.rglob("*.py")) if path.name not in ("bindings.py", "keymap.py")]  # these say what keys are
-LEGENDS = ("! marks more than the ", "! this plan does not", "* this cluster; ", "o fits  x does not")  # signs in tables and charts
+LEGENDS = ("! marks more than the ", "! this plan no longer fits", "* this cluster; ", "o fits  x does not")  # signs in tables and charts
 FIXED = ("enter goes to the next line", "enter writes, esc cancels", "enter accepts, esc cancels", "enter adds or removes, esc closes")
 KEYS = {shown(key) for b in BINDINGS for key in b.keys if not key.isdigit()} - {"a", ":"}  # a word, and what parts sentences
 ALONE = "|".join(sorted(map(re.escape, KEYS)))

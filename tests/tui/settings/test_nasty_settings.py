@@ -25,7 +25,7 @@ from planner.runs.predict import predict
 from tests.nasty import HOSTILE, NASTY, changed, readable
 from tests.planner.runs.test_configure import SMALL
 from tests.tui.printing import said
-from tui.pages.whynot import asked
+from tui.pages.whynot import parse_axes
 from tui.settings import config, theme_table
 from tui.state.filter import parse_filter
 
@@ -44,7 +44,7 @@ CELLS = (
 COLUMNS = (*SMALL, "note", "interconnect", "schedule", "finetune", "capacity", "nccl_all_reduce_gb_s", "\x1b]0;x")
 READERS: dict[str, Callable[[str], Any]] = {
     "filter": parse_filter,
-    "why not": asked,
+    "why not": parse_axes,
     "pairs": partial(pairs, "--pin"),
     "against": partial(against, EXAMPLE),
     **{key: partial(parse, key) for key in BY_KEY},
