@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner.cost import communication
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, hop_seconds, inside, send_seconds
 from planner.cost.evaluate import evaluate
-from planner.dimensions import Bytes, Count
+from planner.dimensions import Bytes, Count, Number, Parameters, Seconds, Stage, Tokens
 from planner.specs.constants import CONSTANTS
 from planner.specs.plan import Plan
+from tests.planner.cost.hand_worked import EXPERTS, FIRST_TO_THIRD, round_job
 from tests.planner.jobs import example, small
 
 JOB = example()
@@ -132,3 +134,233 @@ def test_the_bubble_shrinks_with_virtual_stages_and_micro_batches() -> None:
     assert two == pytest.approx(one / 2, rel=1e-6)
     assert more == pytest.approx(one, rel=1e-6)
     assert np.isfinite(one)
+
+
+# Values worked out by hand from round figures: see test_collectives.py for those of links. Ranks 8 apart lie on nodes of their own: an
+# all-gather of S bytes over 4 of them takes S · 3 / 4 / 5e7 + 0.002 + 0.004 · 4, over 2 of them S / 2 / 5e7 + 0.002 + 0.004 · 2.
+ROUND = round_job()
+WHOLE = Plan(tp=8, dp=4).column()  # data-parallel ranks 8 apart
+WEIGHTS = Parameters(1e8)  # of a rank: gradients of 4e8 bytes, weights of 2e8
+
+
+def at(value: object) -> list[float]:
+    """The values of a column, or of stages, as plain numbers."""
+    return [float(x) for x in np.asarray(value, float).reshape(-1)]
+
+
+def test_a_layer_sums_its_activations_twice_over_tensor_parallel_ranks() -> None:
+    """Shoeybi et al. 2019, Section 3: all-reduces of 2 · 30 · 100 bytes behind attention and the MLP; with sequence parallelism an
+    all-gather and a reduce-scatter each. A parallel block has one, and a layer without an MLP of its own."""
+    assert communication.tp_message(ROUND, Tokens(30.0)) == 6_000
+    plans = Plan(tp=8).column(), Plan(tp=8, sequence_parallel=1).column()
+    for job, halves in (
+        (ROUND, 2), (round_job(model={"parallel_block": True}), 1), (round_job(model=EXPERTS | {"shared_ffn": 0}).around_experts, 1)
+    ):  # fmt: skip
+        seconds = [at(communication.tp_forward(job, plan, Bytes(1.5e9)))[0] for plan in plans]
+        assert seconds == pytest.approx([halves * (3.5 + 0.001), halves * 2 * (1.75 + 0.001)])
+
+
+def test_a_stage_exposes_its_share_of_every_layer_and_of_its_ends() -> None:
+    """Half of 2 s, forward and backward, for three layers; the embedding and the head add a quarter of a layer's each."""
+    three = communication.stage_tp(ROUND, Plan(pp=3).column(), FIRST_TO_THIRD, Number(3.0), Seconds(2.0))
+    assert at(three) == pytest.approx([0.5 * 2 * 6.5, 0.5 * 2 * 6, 0.5 * 2 * 6.5])
+    assert at(communication.stage_tp(ROUND, Plan().column(), Stage(0), Number(3.0), Seconds(2.0))) == pytest.approx([0.5 * 2 * 7])
+
+
+@pytest.mark.parametrize(
+    ("tp", "model", "expected"),
+    [
+        (2, {}, 2 * 2 * 20 * 30 * 5),
+        (8, {}, 2 * 1 * 20 * 30 * 5),  # four key-value heads on eight ranks: one each
+        (2, {"kv_heads": 3, "heads": 6}, 2 * 2 * 20 * 30 * 5),  # three on two: two each
+        (2, {"kv_rank": 20, "q_rank": 30, "rope_dim": 5, "v_dim": 6}, 2 * 2 * 21 * 30 * 5),
+    ],
+)
+def test_keys_and_values_go_around_the_context_parallel_ring(tp: int, model: dict[str, object], expected: float) -> None:
+    """Liu et al. 2023, Section 3: 2 bytes of 10 + 10 for each key-value head of the rank, of 30 tokens on each of 5 ranks."""
+    assert communication.cp_message(round_job(model=model), Plan(tp=tp, cp=5).column(), Tokens(30.0)) == expected
+
+
+def test_the_ring_of_keys_and_values_lies_around_tensor_parallelism() -> None:
+    """Five ranks 2 apart, four on a node: 1.2e10 · 4 / 5 bytes through four NICs, 4 · 5e7 B/s."""
+    seconds = communication.cp_forward(ROUND, Plan(tp=2, cp=5).column(), Tokens(3e7))
+    assert seconds == pytest.approx(9.6e9 / 2e8 + 0.001 + 0.002 + 0.004 * 2)
+
+
+def test_attention_hides_the_ring_but_for_a_share() -> None:
+    """Of 10 s forward and 20 backward: beside 4 and 30 s of attention 6 and, a tenth at least, 2 stay; beside 9.5 and 5 s 1 and 15."""
+    for attention, backward, left, forward in ((4.0, 30.0, 6 + 2, 6), (9.5, 5.0, 1 + 15, 1)):
+        assert communication.cp_layer(ROUND, Seconds(10.0), Seconds(attention), Seconds(backward)) == left
+        assert communication.cp_repeat(ROUND, Seconds(10.0), Seconds(attention)) == forward
+    assert communication.stage_cp(Number(3.0), Seconds(8.0)) == 24
+
+
+def test_a_repeated_layer_repeats_its_traffic() -> None:
+    """Compute 1, host 10, half of tensor-parallel 200, context-parallel 1,000."""
+    assert communication.repeat_layer(ROUND, Seconds(1.0), Seconds(10.0), Seconds(200.0), Seconds(1000.0)) == 1_111
+
+
+@pytest.mark.parametrize(
+    ("plan", "expected"),
+    [
+        (Plan(pp=4, dp=16), 2 * 16.005 * (0.25 * 8 + 3)),
+        (Plan(pp=4, vpp=2, dp=16), 2 * 16.005 * (0.25 * 8 * 2 + 3)),
+        (Plan(tp=2, pp=4, dp=8), 2 * 16.005 * 5),
+        (Plan(tp=2, pp=4, dp=8, sequence_parallel=1), 2 * 8.005 * 5),
+        (Plan(tp=2, pp=4, cp=4), 2 * 16.005 * 5),  # the next stage lies t · c · D = 8 ranks on, on the next node
+        (Plan(tp=2, pp=4, dp=2), 2 * 1.005 * 5),
+        (Plan(cp=2, pp=4, dp=2), 2 * 1.005 * 5),
+        (Plan(dp=16), 0),
+    ],
+)
+def test_stages_send_a_hidden_state_there_and_its_gradient_back(plan: Plan, expected: float) -> None:
+    """Narayanan et al. 2021, Section 2.2.2: 2 · 4e6 · 100 bytes, divided under sequence parallelism: 16 s over the network, 1 s over the
+    link. A quarter of 8 micro-batches' sends is exposed, v times as many interleaved, and p - 1 while the pipeline fills."""
+    assert at(communication.pp_seconds(ROUND, plan.column(), Tokens(4e6), Number(8.0))) == pytest.approx([expected])
+
+
+@pytest.mark.parametrize(
+    ("zero", "stack", "expected"),
+    [
+        (0, {}, 1),
+        (0, {"bucket_parameters": 100.0}, 10),
+        (0, {"bucket_parameters": 99.0}, 11),
+        (0, {"bucket_parameters": 100.0, "bucket_growth": 30.0}, 7),  # 30 · 5 replicas: 1,000 / 150
+        (0, {"bucket_parameters": 100.0, "sharded_parameters": 400.0}, 10),
+        (1, {"bucket_parameters": 100.0, "sharded_parameters": 400.0}, 3),
+        (1, {"bucket_parameters": 100.0}, 10),
+    ],
+)
+def test_gradients_are_sent_in_buckets(zero: int, stack: dict[str, object], expected: int) -> None:
+    """A thousand parameters in buckets of so many, larger with more replicas where they grow, or where each rank keeps a shard."""
+    plan = Plan(tp=2, dp=5, zero=zero).column()
+    assert float(np.max(communication.buckets(round_job(stack=stack), plan, Parameters(1000.0)))) == expected
+
+
+def test_ranks_of_the_same_parameters_form_the_groups() -> None:
+    """Dense ones c · D, sharded over c · D_s, t apart. Experts t · c · D / (EP · ETP), of them t · c · D_s / (EP · ETP), EP · ETP apart."""
+    plan = Plan(tp=2, cp=3, dp=8, dp_shard=4, dp_replicate=2, ep=4, etp=2).column()
+    assert [at(part)[0] for part in communication.dense_group(plan)] == [24, 12, 2, 2]
+    assert [at(part)[0] for part in communication.expert_group(plan)] == [6, 3, 2, 8]
+
+
+@pytest.mark.parametrize(
+    ("plan", "stack", "expected"),
+    [
+        (Plan(tp=8, dp=4), {}, 12 + 0.002 + 0.003 * 2),  # all-reduce of 4e8 bytes over 4
+        (Plan(tp=8, dp=4, dp_shard=4, zero=1), {}, 6 + 0.002 + 0.004 * 4),  # reduce-scatter
+        # scattered over 2 and then, halves, summed between 2 replicas 16 apart
+        (Plan(tp=8, dp=4, dp_shard=2, dp_replicate=2, zero=1), {}, 4 + 0.002 + 0.004 * 2 + 4 + 0.002 + 0.003),
+        (Plan(tp=8, dp=4, dp_shard=4, zero=2), {}, 0),
+        (Plan(tp=8, pp=2, dp=4, dp_shard=4, zero=3), {"pipeline_syncs_once": True}, 6 + 0.002 + 0.004 * 4),
+        (Plan(tp=8, pp=2, dp=4, dp_shard=4, zero=3), {}, 0),
+        (Plan(tp=8, dp=4), {"gradient_reduce_bytes": 2}, 6 + 0.002 + 0.003 * 2),
+        (Plan(tp=8, dp=4), {"bucket_parameters": 5e7}, 12 + 2 * (0.002 + 0.003 * 2)),
+    ],
+)
+def test_gradients_are_reduced_once_a_step_below_zero_2(plan: Plan, stack: dict[str, object], expected: float) -> None:
+    """Rajbhandari et al. 2020, Section 7.2: data parallelism all-reduces them, ZeRO-1 scatters their sum, ZeRO-2 does every micro-batch."""
+    assert at(communication.reduce_once(round_job(stack=stack), plan.column(), WEIGHTS)) == pytest.approx([expected])
+
+
+def test_experts_reduce_over_their_own_ranks() -> None:
+    """2.5e7 parameters on two ranks, 16 apart: 2 · 1e8 / 2 / 5e7 = 2 s beside the dense 12; in ZeRO-1 1 s beside 6."""
+    for zero, expected in ((0, 12 + 0.008 + 2 + 0.002 + 0.003), (1, 6 + 0.018 + 1 + 0.002 + 0.008)):
+        plan = Plan(tp=8, dp=4, dp_shard=4, ep=16, zero=zero).column()
+        assert at(communication.reduce_once(ROUND, plan, WEIGHTS, Parameters(2.5e7))) == pytest.approx([expected])
+
+
+def test_a_tied_embeddings_gradients_are_added_between_the_ends() -> None:
+    """4 · 1,000 · 100 / 8 bytes between two ranks on nodes of their own, over half of it twice: 5e4 / 5e7 s and latency; not without a
+    pipeline, in a V, or frozen."""
+    job = round_job(model={"tied": True})
+    alone = {"tp": 8, "dp": 1}
+    for trained, changes, expected in (
+        (job, {"pp": 2}, 5e4 / 5e7 + 0.002 + 0.003), (job, {}, 0), (job, {"pp": 2, "vpp": 2, "schedule": 3}, 0),
+        (replace(job, tuning="lora"), {"pp": 2}, 0), (ROUND, {"pp": 2}, 0),
+    ):  # fmt: skip
+        plan = Plan(**(alone | changes)).column()
+        assert at(communication.reduce_once(trained, plan, WEIGHTS)) == pytest.approx([expected])
+    near = Plan(pp=3, dp=2).column()  # the last stage lies 2 · 2 ranks on: two ranks of the node reach 0.8 · 3 / 4 of the link
+    replicas = 2 * 2e8 / 6e8 + 0.001
+    assert at(communication.reduce_once(job, near, WEIGHTS)) == pytest.approx([replicas + 4e5 / 6e8 + 0.001])
+    farther = Plan(pp=4, dp=2).column()  # 2 · 3 ranks on
+    assert at(communication.reduce_once(job, farther, WEIGHTS)) == pytest.approx([replicas + 4e5 / 5e7 + 0.002 + 0.003])
+
+
+@pytest.mark.parametrize(
+    ("zero", "pp", "stack", "expected"),
+    [
+        (0, 1, {}, 0), (1, 1, {}, 3.018), (2, 1, {}, 3.018), (3, 1, {}, 0), (2, 1, {"master_is_parameter": True}, 0),
+        (1, 1, {"master_is_parameter": True}, 3.018), (3, 2, {"pipeline_syncs_once": True}, 3.018),
+        (1, 1, {"bucket_parameters": 5e7}, 3 + 2 * 0.018),
+    ],
+)  # fmt: skip
+def test_updated_weights_are_gathered_once_a_step(zero: int, pp: int, stack: dict[str, object], expected: float) -> None:
+    """2 · 1e8 bytes over four ranks, 2e8 · 3 / 4 / 5e7 s: behind the optimizer of ZeRO-1 and 2, with FSDP when a micro-batch begins."""
+    plan = Plan(tp=8, pp=pp, dp=4, dp_shard=4, zero=zero).column()
+    assert at(communication.gather_once(round_job(stack=stack), plan, WEIGHTS)) == pytest.approx([expected])
+
+
+@pytest.mark.parametrize(
+    ("zero", "pp", "stack", "expected"),
+    [
+        (1, 1, {}, 0),
+        (2, 1, {}, 6 + 8 * 0.018),  # a message for each of 8 layers
+        (3, 1, {}, 6 + 8 * 0.018 + 2 * (3 + 8 * 0.018)),
+        (2, 1, {"master_is_parameter": True}, 6 + 8 * 0.018 + 3 + 8 * 0.018),
+        (3, 2, {}, 6 + 4 * 0.018 + 2 * (3 + 4 * 0.018)),
+        (3, 2, {"pipeline_syncs_once": True}, 0),
+        (2, 1, {"gradient_reduce_bytes": 2}, 3 + 8 * 0.018),
+    ],
+)
+def test_zero_2_and_3_communicate_every_micro_batch(zero: int, pp: int, stack: dict[str, object], expected: float) -> None:
+    """Section 7.2 and FSDP's Section 3.3: gradients scattered; ZeRO-3 gathers weights for either pass, FSDP kept gathered once."""
+    plan = Plan(tp=8, pp=pp, dp=4, dp_shard=4, zero=zero).column()
+    assert at(communication.reduce_each(round_job(stack=stack), plan, WEIGHTS)) == pytest.approx([expected])
+
+
+def test_replicas_of_sharded_groups_add_up_every_micro_batch() -> None:
+    """Two ranks scatter 4e8 bytes in 4 s, two replicas sum the halves in 4 s; HSDP with ZeRO-2."""
+    plan = Plan(tp=8, dp=4, dp_shard=2, dp_replicate=2, zero=2).column()
+    assert at(communication.reduce_each(ROUND, plan, WEIGHTS)) == pytest.approx([4 + 8 * 0.010 + 4 + 0.005])
+
+
+@pytest.mark.parametrize(("plan", "expected"), [(Plan(pp=4), 1), (Plan(pp=4, vpp=2), 4), (Plan(pp=16, vpp=2), 8)])
+def test_a_round_of_micro_batches_hides_what_is_sent_once(plan: Plan, expected: float) -> None:
+    """Interleaved, p micro-batches of the 8 there are end chunk by chunk; else the last one."""
+    assert at(communication.last_round(plan.column(), Number(8.0))) == [expected]
+
+
+def test_what_is_sent_once_hides_behind_the_passes_beside_it() -> None:
+    """Six tenths of 10 s behind two thirds of the last round, eight tenths of 5 s behind a third of the first: of two micro-batches of 9 s
+    all 6 + 4, of one of 3 s 2 + 1."""
+    for rounds, stage, hidden in ((2.0, 9.0, 6 + 4), (1.0, 3.0, 2 + 1)):
+        assert communication.hidden_once(ROUND, Seconds(10.0), Seconds(5.0), Number(rounds), Seconds(stage)) == pytest.approx(hidden)
+
+
+@pytest.mark.parametrize(("steady", "exposed"), [(20.0, 12 + 8 - 4.8), (5.0, 12 + 8 - 2), (1.0, 12 + 8)])
+def test_what_is_left_of_the_compute_hides_the_rest(steady: float, exposed: float) -> None:
+    """10 + 5 s once, of which 3 hide; four times 2 s every micro-batch, of which six tenths hide behind what those 3 leave."""
+    sent = Seconds(10.0), Seconds(5.0), Seconds(3.0), Seconds(2.0)
+    assert communication.dp_seconds(ROUND, *sent, Number(4.0), Seconds(steady)) == pytest.approx(exposed)
+
+
+def test_the_optimizer_moves_its_states_twice() -> None:
+    """Gradient 4, master copy and moments 12 read and written, weight 2: 30 bytes for each of 1e6 parameters at 5e7 B/s; sharded over four.
+    Experts over ranks of their own: 1e6 on two."""
+    weights = Parameters(1e6)
+    assert at(communication.optimizer_seconds(ROUND, WHOLE, weights)) == pytest.approx([0.6])
+    sharded = Plan(tp=8, dp=4, dp_shard=4, zero=1, ep=16).column()
+    assert at(communication.optimizer_seconds(ROUND, sharded, weights)) == pytest.approx([0.15])
+    assert at(communication.optimizer_seconds(ROUND, sharded, weights, weights)) == pytest.approx([0.15 + 0.3])
+
+
+def test_an_offloaded_optimizer_waits_for_pcie_and_the_host() -> None:
+    """Ren et al. 2021: 4 + 2 bytes for each of 1e6 parameters at 1e6 B/s, and 4e9 parameters a second for a node's eight ranks together;
+    a node of four GPUs has four. Its states lie in the host's memory, 60 bytes of each rank."""
+    offloaded = round_job(offload_optimizer=True)
+    assert at(communication.optimizer_seconds(offloaded, WHOLE, Parameters(1e6))) == pytest.approx([6 + 8e6 / 4e9])
+    few = round_job(offload_optimizer=True, cluster={"gpus": 4})
+    assert at(communication.optimizer_seconds(few, WHOLE, Parameters(1e6))) == pytest.approx([6 + 4e6 / 4e9])
+    assert [communication.host_bytes(job, Bytes(60.0)) for job in (ROUND, offloaded, few)] == [0, 8 * 60, 4 * 60]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ from planner import presets
 from planner.cost import compute
 from planner.cost import layer_cost as layercosts
 from planner.cost.evaluate import evaluate
+from planner.dimensions import Flop, Number, Parameters, Seconds, Tokens
+from planner.specs.job import Job, Selective
 from planner.specs.plan import Plan
+from tests.planner.cost.hand_worked import EXPERTS, round_job
 from tests.planner.jobs import korthikanti, small
 
 H100 = presets.gpu("h100-sxm")
@@ -120,3 +124,250 @@ def test_unfused_attention_costs_more_than_fused_than_flash() -> None:
     """For the same plan flash-2 is faster than flash-1 than fused softmax than unfused attention."""
     times = [evaluate(small(attention=a), Plan(tp=2, dp=8)).step[0] for a in ("flash-2", "flash-1", "fused-softmax", "unfused")]
     assert times == sorted(times) and len(set(times)) == 4
+
+
+# Values worked out by hand from round figures: products at 1e6 FLOP/s and 0.001 s each, element-wise work at half of 1e8 B/s; h 100,
+# 8 heads of 10, 4 key-value heads, f 300, V 1,000, s 50.
+ROUND = round_job()
+PAIR = Plan(tp=2).column()
+LATENT = {"kv_rank": 20, "q_rank": 30, "rope_dim": 5, "v_dim": 6}
+
+
+def product(m: float, n: float, k: float, **gemm: object) -> float:
+    """Seconds of one product on the GPU of round figures, its constants changed."""
+    return float(compute.gemm_seconds(round_job(gemm=gemm).cluster.gpu, "bf16", Number(m), Number(n), Number(k)))
+
+
+def test_a_product_takes_its_launch_and_its_flops() -> None:
+    """0.001 + 2 · 10 · 20 · 30 / 1e6; each side padded: 2 · 12 · 24 · 36 / 1e6; twice the share that training reaches, half the time; by
+    its bytes at 1e6 B/s 2 · (10 · 20 + 20 · 30 + 10 · 30) / 1e6; and of both, the fourth root of the sum of fourth powers."""
+    assert product(10, 20, 30) == pytest.approx(0.001 + 0.012)
+    assert product(10, 20, 30, pad_m=2, pad_n=4, pad_k=6) == pytest.approx(0.001 + 0.020736)
+    assert product(10, 20, 30, training=1.0) == pytest.approx(0.001 + 0.006)
+    assert product(10, 20, 30, flops_s=1e21, bytes_s=1e6) == pytest.approx(0.001 + 0.0022)
+    assert product(10, 20, 30, flops_s=2 * 12_000 / 0.0022, bytes_s=1e6) == pytest.approx(0.001 + 0.0022 * 2**0.25)
+
+
+def test_a_product_does_not_beat_its_units() -> None:
+    """Half of 4e9 FLOP/s is above the peak of 1e9: 2 · 1,000³ / 1e9 = 2 s."""
+    assert product(1000, 1000, 1000, flops_s=4e9) == pytest.approx(0.001 + 2)
+
+
+def test_narrow_numbers_gain_a_share_of_the_nominal() -> None:
+    """8-bit units twice as fast, of which nine tenths are reached: 1.8 times 1e6; of half of that gain, 1 + 0.5 · 0.8; never less than 1,
+    and none of it for 16 bits."""
+    gpu = ROUND.cluster.gpu
+    assert compute.narrow_gain(gpu, "fp8") == pytest.approx(1.8)
+    assert compute.narrow_gain(gpu, "bf16") == 1
+    assert compute.narrow_gain(replace(gpu, flops_fp8=1e9), "fp8") == 1
+    assert compute.product_rate(gpu, "fp8") == pytest.approx(1.8e6)
+    assert compute.product_rate(gpu, "fp8", 0.5) == pytest.approx(1.4e6)
+    assert compute.product_rate(gpu, "bf16", 0.5) == 1e6
+
+
+@pytest.mark.parametrize(
+    ("pace", "flops_s", "precision", "expected"),
+    [
+        (1.5, 2e6, "bf16", 1.5),
+        (0.6, 2e6, "bf16", 0.6),
+        (0.3, 2e6, "bf16", 0.5),  # element-wise kernels reach half of the memory's bandwidth already
+        (0.3, 1.6e9, "bf16", 0.8),  # products 0.8e9 of 1e9
+        (0.3, 1.9e9, "fp8", 0.95),  # of 8 bits 1.71e9 of 2e9, of 16 bits 0.95e9 of 1e9
+    ],
+)
+def test_a_clusters_pace_takes_no_kernel_beyond_its_peak(pace: float, flops_s: float, precision: str, expected: float) -> None:
+    """Slower than the GPU's constants as measured; faster only up to the peak of units and memory."""
+    job = round_job(cluster={"pace": pace}, gemm={"flops_s": flops_s}, precision=precision)
+    assert compute.pace(job) == pytest.approx(expected)
+
+
+def shapes(job: Job, plan: Plan) -> dict[str, list[tuple[float, ...]]]:
+    """The shapes of a layer's products for 30 tokens."""
+    found = compute.linear_shapes(job, plan.column(), Tokens(30.0))
+    return {part: [tuple(float(np.asarray(side).max()) for side in shape) for shape in given] for part, given in found.items()}
+
+
+def test_the_products_of_a_layer_are_divided_by_columns_then_rows() -> None:
+    """Shoeybi et al. 2019, Section 3, for 30 tokens on two ranks: queries 40, keys and values 2 · 20 out of 100; 40 into 100; twice 150 out
+    of 100 and 150 into 100. On eight ranks each has one of four key-value heads."""
+    assert shapes(ROUND, Plan(tp=2)) == {"qkv": [(30, 80, 100)], "projection": [(30, 100, 40)], "mlp": [(30, 300, 100), (30, 100, 150)]}
+    assert shapes(ROUND, Plan(tp=8))["qkv"] == [(30, 10 + 2 * 10, 100)]
+    assert shapes(round_job(model={"gated": False}), Plan(tp=2))["mlp"] == [(30, 150, 100), (30, 100, 150)]
+    none = round_job(model=EXPERTS | {"shared_ffn": 0}).around_experts
+    assert shapes(none, Plan())["mlp"] == []
+
+
+def test_latent_attention_goes_down_and_up() -> None:
+    """DeepSeek-V2, Section 2.1: 100 into 20 + 5 and 30 on the rank's own tokens; 30 into 8 · 15 / 2 and 20 into 8 · (10 + 6) / 2 on all."""
+    job = round_job(model=LATENT)
+    assert shapes(job, Plan(tp=2, sequence_parallel=1))["qkv"] == [(15, 25, 100), (15, 30, 100), (30, 60, 30), (30, 64, 20)]
+    assert shapes(job, Plan(tp=2))["qkv"][0] == (30, 25, 100)
+    assert shapes(job, Plan(tp=2))["projection"] == [(30, 100, 24)]
+    assert shapes(round_job(model=LATENT | {"q_rank": 0}), Plan(tp=2))["qkv"] == [(30, 25, 100), (30, 60, 100), (30, 64, 20)]
+
+
+def test_a_layers_products_take_their_flops_forward_and_twice_that_backward() -> None:
+    """2 · 30 · (80 · 100 + 100 · 40 + 300 · 100 + 100 · 150) / 1e6 = 3.42 s and four launches; backward the gradients of inputs and of
+    weights, which frozen weights have none of; on a cluster of pace 1.5 weights' alone take 1.5 times theirs."""
+    tokens = Tokens(30.0)
+    assert compute.linear_forward(ROUND, PAIR, tokens) == pytest.approx(3.42 + 4 * 0.001)
+    assert compute.linear_backward(ROUND, PAIR, tokens) == pytest.approx(2 * 3.42 + 8 * 0.001)
+    assert compute.linear_backward(round_job(tuning="lora"), PAIR, tokens) == pytest.approx(3.42 + 4 * 0.001)
+    assert compute.weight_seconds(round_job(cluster={"pace": 1.5}), PAIR, tokens) == pytest.approx(1.5 * 3.424)
+    assert compute.weight_seconds(round_job(tuning="lora"), PAIR, tokens) == 0
+
+
+def test_gradients_are_products_of_the_transposes() -> None:
+    """dX = dY Wᵀ has 30 rows, dW = Xᵀ dY the product's inner width; with rows padded by 10, 2 · 40 · 57,000 and
+    2 · 30 · (110 · 80 + 50 · 100 + 110 · 300 + 160 · 100)."""
+    padded = round_job(gemm={"pad_m": 10})
+    both, weights = 4.56 + 3.768, 3.768
+    assert compute.linear_backward(padded, PAIR, Tokens(30.0)) == pytest.approx(both + 8 * 0.001)
+    assert compute.weight_seconds(padded, PAIR, Tokens(30.0)) == pytest.approx(weights + 4 * 0.001)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ({}, 25.0),
+        # a window of 20 in six of eight layers: 20 - 20² / (2 · 50) = 16 keys on the mean
+        ({"sliding_window": 20, "global_every": 4}, 0.25 * 25 + 0.75 * 16),
+        ({"sliding_window": 20, "global_every": 4, "chunked": True}, 0.25 * 25 + 0.75 * 10),
+        ({"sliding_window": 50, "global_every": 4}, 25.0),
+        ({"sliding_window": 80, "global_every": 4}, 25.0),
+    ],
+)
+def test_a_query_attends_to_half_of_the_sequence_or_a_window(model: dict[str, Any], expected: float) -> None:
+    """Of 50 tokens 25 on the mean under a causal mask (Dao 2023, Section 4)."""
+    assert compute.attended(round_job(model=model).model, 50) == pytest.approx(expected)
+
+
+def test_attention_takes_two_products_over_half_the_square() -> None:
+    """2 · 30 · 25 · 8 · (10 + 10) / 2 = 120,000 FLOP on two ranks; latent heads of 15 and 6: 126,000. Korthikanti et al. 2022, Appendix A,
+    4 B s² h, halved."""
+    assert compute.attention_flops(ROUND, PAIR, Tokens(30.0)) == pytest.approx(120_000)
+    assert compute.attention_flops(round_job(model=LATENT), PAIR, Tokens(30.0)) == pytest.approx(126_000)
+
+
+@pytest.mark.parametrize(
+    ("attention", "gpu", "gemm", "forward"),
+    [
+        ("flash-2", {}, {}, 120_000 / 4e5),  # 0.4 of 1e6 FLOP/s
+        ("flash-1", {}, {}, 1.25 * 120_000 / 4e5),
+        ("flash-3", {}, {}, 120_000 / 4e5),
+        ("flash-3", {"flash3_fraction": 0.6}, {}, 120_000 / 6e5),
+        ("flash-2", {"flash3_fraction": 0.6}, {}, 120_000 / 4e5),
+        ("flash-2", {}, {"flops_s": 1e10}, 120_000 / 1e9),  # 0.4 of 5e9, capped at the peak
+    ],
+)
+def test_flash_attention_reaches_a_share_of_the_products_rate(attention: str, gpu: Any, gemm: Any, forward: float) -> None:
+    """Its FLOPs at that share, and a launch; backward five products for two, 2.5 times as long (Dao 2023, Section 3.1)."""
+    job = round_job(attention=attention, gpu=gpu, gemm=gemm)
+    seconds = compute.attention_forward(job, PAIR, Tokens(30.0), Flop(120_000.0))
+    assert seconds == pytest.approx(0.001 + forward)
+    assert compute.attention_backward(job, PAIR, Tokens(30.0), seconds) == pytest.approx(2.5 * (0.001 + forward))
+
+
+@pytest.mark.parametrize(
+    ("attention", "dropout", "traffic", "forward", "backward"),
+    [
+        ("fused-softmax", False, 1.0, 4, 6),
+        ("fused-softmax", True, 1.0, 4 + 5, 6 + 5),
+        ("unfused", True, 1.0, 4 + 5 + 8, 6 + 5 + 8),
+        ("unfused", False, 2.0, 2 * 12, 2 * 14),
+    ],
+)
+def test_unfused_attention_takes_its_products_and_the_bytes_of_its_scores(
+    attention: str, dropout: bool, traffic: float, forward: int, backward: int
+) -> None:
+    """On two ranks 30 · 4 rows of 50 scores: two products of 2 · 120 · 50 · 10 FLOP, twice as many backward, and each kernel's bytes a
+    score at 5e7 B/s."""
+    job = round_job(attention=attention, model={"dropout": dropout}, stack={"softmax_traffic": traffic})
+    products, scores = 2 * (0.12 + 0.001), 120 * 50 / 5e7
+    seconds = compute.attention_forward(job, PAIR, Tokens(30.0), Flop(1.0))
+    assert seconds == pytest.approx(products + forward * scores)
+    assert compute.attention_backward(job, PAIR, Tokens(30.0), seconds) == pytest.approx(2 * products + backward * scores)
+
+
+def test_latent_heads_have_keys_and_values_of_their_own_widths() -> None:
+    """120 rows: 50 scores out of 15, 6 values out of 50: 2 · 120 · 50 · (15 + 6) / 1e6."""
+    job = round_job(attention="fused-softmax", model=LATENT)
+    assert compute.attention_forward(job, PAIR, Tokens(30.0), Flop(1.0)) == pytest.approx(0.252 + 0.002 + 4 * 120 * 50 / 5e7)
+
+
+@pytest.mark.parametrize(
+    ("model", "plan", "job", "forward", "backward"),
+    [
+        # norms 4 or 6 · 200, three times over; twice: residuals 12 · 100, positions 4 · 12 · 10, SwiGLU 6 or 10 · 300
+        ({}, Plan(), {}, 3 * 800 + 2 * (1200 + 480 + 1800), 3 * 1200 + 2 * (1200 + 480 + 3000)),
+        ({}, Plan(tp=2), {}, 3 * 800 + 2 * (1200 + 240 + 900), 3 * 1200 + 2 * (1200 + 240 + 1500)),
+        ({}, Plan(tp=2, sequence_parallel=1), {}, 3 * 400 + 2 * (600 + 240 + 900), 3 * 600 + 2 * (600 + 240 + 1500)),
+        ({"dropout": True}, Plan(), {}, 3 * 800 + 2 * (1400 + 480 + 1800), 3 * 1200 + 2 * (1400 + 480 + 3000)),
+        ({"gated": False}, Plan(), {}, 3 * 800 + 2 * (1200 + 480 + 1200), 3 * 1200 + 2 * (1200 + 480 + 1800)),
+        ({"positions": "alibi"}, Plan(), {}, 3 * 800 + 2 * (1200 + 1800), 3 * 1200 + 2 * (1200 + 3000)),
+        ({"qk_norm": "head"}, Plan(), {}, 3 * 800 + 2 * (1200 + 960 + 1800), 3 * 1200 + 2 * (1200 + 960 + 3000)),
+        # latents of 30 and 20 have norms; heads of 15 turn whole
+        (LATENT, Plan(), {}, 3 * 1000 + 2 * (1200 + 720 + 1800), 3 * 1500 + 2 * (1200 + 720 + 3000)),
+        # into 8 bits 4 · (2 · 100 + 300), the latter divided
+        ({}, Plan(tp=2), {"precision": "fp8"}, 3 * 800 + 2 * (1200 + 240 + 900 + 1400), 3 * 1200 + 2 * (1200 + 240 + 1500 + 1400)),
+    ],
+)
+def test_the_bytes_of_elementwise_work_by_hand(
+    model: dict[str, Any], plan: Plan, job: dict[str, Any], forward: float, backward: float
+) -> None:
+    """Each tensor read and written once in 16 bits, norms three times and the rest twice as often as fused kernels do; per token, then
+    of 30 at 5e7 B/s; backward 1,000 weights' gradients of 4 bytes read and written too, unless they are frozen."""
+    given, columns = round_job(model=model, **job), plan.column()
+    assert compute.elementwise_bytes(given, columns, backward=False) == pytest.approx(forward)
+    assert compute.elementwise_bytes(given, columns, backward=True) == pytest.approx(backward)
+    assert compute.elementwise_forward(given, columns, Tokens(30.0)) == pytest.approx(30 * forward / 5e7)
+    weights = Parameters(1000.0)
+    assert compute.elementwise_backward(given, columns, Tokens(30.0), weights) == pytest.approx((30 * backward + 2 * 4 * 1000) / 5e7)
+    frozen = replace(given, tuning="lora", lora_targets="attention")
+    assert compute.elementwise_backward(frozen, columns, Tokens(30.0), weights) == pytest.approx(30 * backward / 5e7)
+
+
+def test_a_layer_is_the_sum_of_its_kernels_at_the_clusters_pace() -> None:
+    """1.5 · (1 + 10 + 100), forward and backward."""
+    job, kernels = round_job(cluster={"pace": 1.5}), (Seconds(1.0), Seconds(10.0), Seconds(100.0))
+    assert compute.layer_forward(job, *kernels) == compute.layer_backward(job, *kernels) == pytest.approx(166.5)
+
+
+def test_selective_recompute_repeats_its_parts() -> None:
+    """All of an attention of 0.3 s and half of an MLP of 2.7 s and two launches; nothing element-wise; 1.5 times as long at that pace.
+    Only where the plan recomputes selectively."""
+    seconds = compute.selective_repeat(round_job(cluster={"pace": 1.5}), PAIR, Tokens(30.0), Seconds(0.3), Seconds(9.0))
+    assert seconds == pytest.approx(1.5 * (0.3 + 0.5 * 2.702))
+    parts = Selective(repeat={"elementwise": 0.25, "qkv": 1.0, "projection": 0.5})
+    other = compute.selective_repeat(round_job(stack={"selective": parts}), PAIR, Tokens(30.0), Seconds(0.3), Seconds(9.0))
+    assert other == pytest.approx(0.25 * 9 + 0.481 + 0.5 * 0.241)
+    kept = [float(np.max(compute.selective_seconds(Plan(recompute=code).column(), Seconds(7.0)))) for code in range(4)]
+    assert kept == [0, 7, 0, 0]
+
+
+def test_the_host_launches_a_layer_at_the_clusters_pace() -> None:
+    """0.3 s, and 0.2 s more with collectives to launch, on a cluster whose hosts take 1.5 times as long."""
+    job = round_job(cluster={"host_pace": 1.5})
+    assert compute.host_layer(job, Plan(cp=2).column()) == pytest.approx(0.45)
+    assert compute.host_layer(job, PAIR) == pytest.approx(0.75)
+
+
+def test_host_and_device_overlap_as_a_power_has_it() -> None:
+    """In the power 2: 3 s beside 4 s take 5, 1 more than the device; backward the host takes 1.5 · 3 = 4.5 s, beside 6 s 7.5."""
+    assert compute.repeat_host(ROUND, Seconds(3.0), Seconds(4.0)) == pytest.approx(1)
+    assert compute.layer_host(ROUND, Seconds(3.0), Seconds(4.0), Seconds(6.0)) == pytest.approx(1 + 1.5)
+
+
+def test_the_head_is_three_products_and_the_bytes_of_its_loss() -> None:
+    """Korthikanti et al. 2022, Appendix A: logits and both gradients, each 2 · 30 · 500 · 100 FLOP on two ranks, at pace 1.5; and logits
+    of 6 bytes read and written, which the pace leaves alone. Frozen heads have no gradient of their weights; padded ones more entries."""
+    paced = {"pace": 1.5}
+    assert compute.head_seconds(round_job(cluster=paced), PAIR, Tokens(30.0)) == pytest.approx(1.5 * 9.003 + 180_000 / 5e7)
+    assert compute.head_seconds(round_job(tuning="lora"), PAIR, Tokens(30.0)) == pytest.approx(6.002 + 180_000 / 5e7)
+    padded = round_job(stack={"vocab_multiple": 128})
+    assert compute.head_seconds(padded, PAIR, Tokens(30.0)) == pytest.approx(3 * (3.072 + 0.001) + 2 * 6 * 30 * 512 / 5e7)
+
+
+def test_the_embedding_is_looked_up_and_its_gradient_added_by_bytes() -> None:
+    """12 · 30 · 100 bytes at 5e7 B/s."""
+    assert compute.embedding_seconds(ROUND, Tokens(30.0)) == pytest.approx(36_000 / 5e7)

@@ -14,8 +14,10 @@ from planner.cost import pipeline_split as split
 from planner.cost import stage_cost as stagecosts
 from planner.cost.evaluate import evaluate, stages
 from planner.cost.records import LayerCost
+from planner.dimensions import Bytes, Count, Number, Parameters, Stage, Tokens
 from planner.specs.job import Job
 from planner.specs.plan import Plan
+from tests.planner.cost.hand_worked import EXPERTS, FIRST_AND_LAST, round_job
 from tests.planner.jobs import bare, example, korthikanti, small
 
 MODELS = [("gpt-22b", 8, 4, 1, 4), ("gpt3-175b", 64, 64, 8, 1), ("mt-nlg-530b", 280, 280, 35, 1), ("gpt-1t", 512, 512, 64, 1)]
@@ -159,3 +161,256 @@ def test_gathered_logits_are_not_divided_over_tensor_parallel_ranks() -> None:
     whole = replace(job, stack=replace(job.stack, logits_whole=True))
     shared, gathered = (evaluate(j, Plan(tp=4, dp=4)).memory_parts.logits[0] for j in (job, whole))
     assert gathered == pytest.approx(4 * shared)
+
+
+# Values worked out by hand from round figures: h 100, 8 heads of 10, 4 key-value heads, f 300, V 1,000, s 50.
+ROUND = round_job()
+SIZES = Parameters(10.0), Parameters(1000.0), Parameters(500.0)  # of a layer, the embedding, the head
+
+
+def at(value: Any) -> list[float]:
+    """The values of a column, or of stages, as plain numbers."""
+    return [float(x) for x in np.asarray(value, float).reshape(-1)]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "os", "os_g", "os_g_p"),
+    [(4, 52.5, 41.25, 30.0), (16, 35.625, 21.5625, 7.5), (64, 31.40625, 16.640625, 1.875), (1024, 30.087890625, 15.1025390625, 0.1171875)],
+)
+def test_zeros_table_1_is_met(ranks: int, os: float, os_g: float, os_g_p: float) -> None:
+    """Rajbhandari et al. 2020, Table 1: 7.5 billion parameters, 2 + 2 + 12 bytes each, take 120 GB whole; its 52.5, 41.3 and 30.0 GB on 4
+    ranks, 31.4, 16.6 and 1.88 on 64: 4 P + 12 P / N, 2 P + 14 P / N and 16 P / N."""
+    job, weights = round_job(gradient_bytes=2), Parameters(7.5e9)
+    for zero, expected in enumerate((120.0, os, os_g, os_g_p)):
+        plan, size = Plan(dp=ranks, zero=zero).column(), Count(ranks if zero else 1)
+        parts = [f(job, plan, weights, size) for f in (memory.parameter_bytes, memory.gradient_memory, memory.optimizer_bytes)]
+        assert sum(float(np.asarray(part).max()) for part in parts) == pytest.approx(expected * 1e9)
+
+
+def test_fsdp_in_a_pipeline_keeps_weights_and_gradients_whole() -> None:
+    """FSDP2 gathers and reduces once a step there: 2 · 10 and 4 · 10 bytes, where without a pipeline 8 ranks divide them; its fp32
+    parameters are their own master copies, so that sharded weights take nothing more."""
+    waits = round_job(stack={"pipeline_syncs_once": True})
+    for pp, weights, gradients in ((1, 20 / 8, 40 / 8), (2, 20, 40)):
+        plan = Plan(pp=pp, dp=8, dp_shard=8, zero=3).column()
+        assert at(memory.parameter_bytes(waits, plan, SIZES[0], Count(8))) == [weights]
+        assert at(memory.gradient_memory(waits, plan, SIZES[0], Count(8))) == [gradients]
+        assert at(memory.parameter_bytes(ROUND, plan, SIZES[0], Count(8))) == [20 / 8]
+    own_copy = round_job(stack={"master_is_parameter": True})
+    assert at(memory.parameter_bytes(own_copy, Plan(dp=8, dp_shard=8, zero=3).column(), SIZES[0], Count(8))) == [0]
+
+
+def test_buckets_of_16_bit_gradients_are_there_for_several_replicas() -> None:
+    """Beside 4 bytes a gradient 2 more with two replicas, none with one, and they are not sharded: 10 · (4 / 2 + 2)."""
+    job = round_job(stack={"bucket_gradient_bytes": 2.0})
+    assert at(memory.gradient_memory(job, Plan(dp=2, dp_shard=2, zero=2).column(), SIZES[0], Count(2))) == [40]
+    assert at(memory.gradient_memory(job, Plan().column(), SIZES[0], Count(1))) == [40]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "state", "master", "expected"),
+    [("adamw", 4, 4.0, 4 + 2 * 4), ("adamw-8bit", 1, 4.0, 4 + 2 * 1), ("sgd", 4, 4.0, 4 + 4), ("adamw", 2, 2.0, 2 + 2 * 2)],
+)
+def test_an_optimizers_states_are_its_moments_and_its_master_copy(optimizer: str, state: int, master: float, expected: float) -> None:
+    """Transformer Math 101, "Optimizer States": AdamW two moments, SGD one, each in its width, beside the master copy."""
+    job = round_job(optimizer=optimizer, state_bytes=state, stack={"master_bytes": master})
+    assert memory.optimizer_width(job) == expected
+    assert at(memory.optimizer_bytes(job, Plan(dp=5, zero=1).column(), SIZES[0], Count(5))) == [expected * 10 / 5]
+
+
+def test_offloaded_optimizer_states_are_elsewhere() -> None:
+    """60 bytes on the device, 0 offloaded."""
+    assert memory.resident_optimizer(ROUND, Bytes(60.0)) == 60
+    assert memory.resident_optimizer(round_job(offload_optimizer=True), Bytes(60.0)) == 0
+
+
+def test_grouped_products_have_workspaces_since_hopper() -> None:
+    """11 bytes; 13 more for routed experts, not on Ampere or Volta."""
+    experts = {"model": EXPERTS}
+    assert memory.workspaces(ROUND) == 11
+    assert memory.workspaces(round_job(**experts)) == 11 + 13
+    assert [memory.workspaces(round_job(**experts, gpu={"arch": arch})) for arch in ("ampere", "volta")] == [11, 11]
+
+
+@pytest.mark.parametrize(
+    ("plan", "head", "expected"),
+    [
+        # weights of two layers or of an end in 2 bytes, gradients of one in 4
+        (Plan(pp=2, dp_shard=4, zero=3), 500.0, [2 * 1000 + 4 * 1000, 2 * 500 + 4 * 500]),
+        (Plan(pp=2, dp_shard=4, zero=3), 5.0, [2 * 1000 + 4 * 1000, 2 * 20 + 4 * 10]),
+        (Plan(pp=2, dp_shard=4, zero=3), 15.0, [2 * 1000 + 4 * 1000, 2 * 20 + 4 * 15]),
+        (Plan(pp=3, cp=2, zero=3), 500.0, [2 * 1000 + 4 * 1000, 2 * 20 + 4 * 10]),
+        (Plan(pp=2, dp_shard=4, zero=2), 500.0, [0, 0]),
+        (Plan(pp=2, tp=8, zero=3), 500.0, [0, 0]),
+    ],
+)
+def test_fully_sharded_stages_gather_two_layers_at_a_time(plan: Plan, head: float, expected: list[float]) -> None:
+    """Zhao et al. 2023, Section 3.3: while a layer runs the next is gathered: 2 · 10 weights, or the larger embedding or head of the stage;
+    and the gradients of the unit at hand, unreduced. Nothing with one rank or below ZeRO-3."""
+    gathered = memory.gathered_bytes(ROUND, plan.column(), FIRST_AND_LAST, SIZES[0], SIZES[1], Parameters(head))
+    assert at(gathered + np.zeros((2, 1))) == expected
+
+
+def test_gradients_are_gathered_in_the_width_they_are_sent_in() -> None:
+    """With 2 bytes a gradient 2 · 20 + 2 · 10; and none are gathered where FSDP2 keeps them whole."""
+    plan = Plan(pp=3, dp_shard=4, zero=3).column()
+    narrow = round_job(stack={"gradient_reduce_bytes": 2})
+    assert at(memory.gathered_bytes(narrow, plan, Stage(1), *SIZES)) == [2 * 20 + 2 * 10]
+    waits = round_job(stack={"pipeline_syncs_once": True})
+    assert at(memory.gathered_bytes(waits, plan, Stage(1), *SIZES)) == [0]
+
+
+def term_of(job: Job, plan: Plan) -> dict[str, float]:
+    """Bytes a token of each activation."""
+    return {name: float(np.asarray(value).max()) for name, value in memory.activation_terms(job, plan.column()).items()}
+
+
+def test_every_activation_of_a_layer_is_counted_in_bytes() -> None:
+    """Two 16-bit norms, two inputs of 100; queries 80 and keys and values 2 · 40; the log-sum-exp of 8 heads in fp32; attention's output
+    80; both halves of the gated middle 300, and their product."""
+    assert term_of(ROUND, Plan()) == {
+        "norm_in": 2 * 2 * 100, "linear_in": 2 * 2 * 100, "qkv": 2 * (80 + 2 * 40), "scores": 4 * 8, "attention_out": 2 * 80,
+        "dropout_masks": 0, "mlp_hidden": 2 * 2 * 300, "act_out": 2 * 300,
+    }  # fmt: skip
+    # tensor parallelism alone leaves norms and inputs whole; with sequence parallelism they are divided as well
+    halves = {"qkv": 160.0, "scores": 16.0, "attention_out": 80.0, "mlp_hidden": 600.0, "act_out": 300.0, "dropout_masks": 0.0}
+    assert term_of(ROUND, Plan(tp=2)) == halves | {"norm_in": 400, "linear_in": 400}
+    assert term_of(ROUND, Plan(tp=2, sequence_parallel=1)) == halves | {"norm_in": 200, "linear_in": 200}
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "name", "expected"),
+    [
+        # 4 key-value heads on 8 ranks: one each, of 10: 2 · (10 + 2 · 10)
+        ({}, {"tp": 8}, "qkv", 60),
+        # norms of queries and keys keep both once more: 2 · (40 + 2 · 20) + 2 · (40 + 20)
+        ({"qk_norm": "head"}, {"tp": 2}, "qkv", 280),
+        ({"parallel_block": True}, {}, "norm_in", 2 * 100),
+        ({"norms_per_layer": 4}, {}, "norm_in", 2 * 4 * 100),
+        ({"norms_per_layer": 1}, {}, "linear_in", 2 * 100),
+        ({"dropout": True}, {}, "dropout_masks", 2 * 100),
+        ({"dropout": True}, {"tp": 2, "sequence_parallel": 1}, "dropout_masks", 2 * 50),
+        ({"gated": False}, {}, "mlp_hidden", 2 * 300),
+        # DeepSeek-V2's latents before and behind their norms, 2 · (2 · 30 + 2 · 20 + 5); keys and queries of 15, keys of 10, values of 6
+        ({"kv_rank": 20, "q_rank": 30, "rope_dim": 5, "v_dim": 6}, {"tp": 2}, "latent", 210),
+        ({"kv_rank": 20, "q_rank": 30, "rope_dim": 5, "v_dim": 6}, {"tp": 2, "sequence_parallel": 1}, "latent", 105),
+        ({"kv_rank": 20, "q_rank": 30, "rope_dim": 5, "v_dim": 6}, {"tp": 2}, "qkv", 2 * 4 * (15 + 15 + 10 + 6)),
+        ({"kv_rank": 20, "q_rank": 30, "rope_dim": 5, "v_dim": 6}, {"tp": 2}, "attention_out", 2 * 4 * 6),
+    ],
+)
+def test_an_activation_of_another_architecture(model: dict[str, Any], changes: dict[str, int], name: str, expected: float) -> None:
+    """Each architecture's own term, by hand."""
+    assert term_of(round_job(model=model), Plan(**changes))[name] == pytest.approx(expected)
+
+
+def test_unfused_attention_keeps_its_scores() -> None:
+    """Korthikanti et al. 2022, Section 4.1: 5 a s bytes a token with dropout (softmax 2, its mask 1, dropped 2), 2 a s without."""
+    assert term_of(round_job(attention="unfused"), Plan(tp=2))["scores"] == 2 * 4 * 50
+    assert term_of(round_job(attention="fused-softmax", model={"dropout": True}), Plan(tp=2))["scores"] == 5 * 4 * 50
+
+
+def test_narrow_inputs_are_kept_in_a_byte() -> None:
+    """With fp8 the inputs of matrix products take 1 byte where the stack keeps them so: 2 · 100 and 300."""
+    narrow = term_of(round_job(precision="fp8", stack={"narrow_kept": True}), Plan())
+    wide = term_of(round_job(precision="fp8"), Plan())
+    assert (narrow["linear_in"], narrow["act_out"], wide["linear_in"], wide["act_out"]) == (200, 300, 400, 600)
+
+
+def test_adapters_keep_their_inner_width() -> None:
+    """Rank 16 on four matrices of attention: 2 · 16 · 4; the frozen MLP keeps no input."""
+    terms = term_of(round_job(tuning="lora", lora_rank=16), Plan())
+    assert (terms["adapters"], terms["act_out"], terms["linear_in"]) == (128, 0, 200)
+
+
+def test_a_layers_activations_are_its_terms_for_every_token() -> None:
+    """30 tokens of 400 + 400 + 320 + 32 + 160 + 1,200 + 600 = 3,112 bytes; selective recompute drops the 32 and half of the first 400."""
+    plan, tokens = Plan().column(), Tokens(30.0)
+    assert at(memory.layer_activations(ROUND, plan, tokens)) == [30 * 3_112]
+    assert at(memory.selective_activations(ROUND, plan, tokens)) == [30 * (3_112 - 32 - 200)]
+
+
+def test_a_recomputed_layer_keeps_its_input() -> None:
+    """Korthikanti et al. 2022, Section 4.2: 2 s b h, divided under sequence parallelism: 2 · 30 · 100 / 2."""
+    assert at(memory.checkpoint_bytes(ROUND, Plan(tp=2).column(), Tokens(30.0))) == [6_000]
+    assert at(memory.checkpoint_bytes(ROUND, Plan(tp=2, sequence_parallel=1).column(), Tokens(30.0))) == [3_000]
+
+
+@pytest.mark.parametrize(
+    ("plan", "in_pipeline", "in_flight", "expected"),
+    [
+        (Plan(tp=2, pp=4, sequence_parallel=1), True, 5.0, 3 * 2 * 3 * 30 * 100),
+        (Plan(tp=2, pp=4, sequence_parallel=1), True, 1.0, 0),
+        (Plan(tp=2, pp=4), True, 5.0, 0),
+        (Plan(pp=4, sequence_parallel=1), True, 5.0, 0),
+        (Plan(tp=2, sequence_parallel=1), False, 5.0, 2 * 3 * 30 * 100),
+        (Plan(tp=2, pp=4, sequence_parallel=1), False, 5.0, 0),
+    ],
+)
+def test_gathered_inputs_of_all_but_two_micro_batches_wait(plan: Plan, in_pipeline: bool, in_flight: float, expected: float) -> None:
+    """Three copies of 2 · 30 · 100 bytes for each of 5 - 2 micro-batches in flight; or for one, without a pipeline."""
+    job = round_job(stack={"gathered_kept": 3.0, "gathered_in_pipeline": in_pipeline})
+    assert at(memory.gathered_inputs(job, plan.column(), Tokens(30.0), Number(in_flight))) == [expected]
+    assert memory.gathered_inputs(ROUND, plan.column(), Tokens(30.0), Number(in_flight)) == 0
+
+
+def test_activations_in_flight_are_those_of_every_layer_and_micro_batch() -> None:
+    """Korthikanti et al. 2022, Section 4.2.3. Five layers, two of them recomputed: 3 · 100 + 2 · 10 a micro-batch; three in flight, half as
+    much again than theory, with masks of 8; and 7 for each of three layers not recomputed."""
+    held = memory.held_bytes(Number(5.0), Number(2.0), Bytes(100.0), Bytes(10.0))
+    assert held == 3 * 100 + 2 * 10
+    job = round_job(stack={"activation_overhead": 1.5})
+    assert memory.activation_bytes(job, Number(5.0), Number(2.0), Number(3.0), held, Bytes(8.0), Bytes(7.0)) == 1.5 * 3 * (320 + 8) + 3 * 7
+
+
+def test_the_embedding_keeps_dropout_masks_on_the_first_stage() -> None:
+    """Korthikanti et al. 2022, Section 4.2.3: a byte where the checkpoint has two: 100 / 2."""
+    job = round_job(model={"dropout": True})
+    assert at(memory.embedding_masks(job, FIRST_AND_LAST, Bytes(100.0))) == [50, 0]
+    assert at(memory.embedding_masks(ROUND, FIRST_AND_LAST, Bytes(100.0))) == [0]
+
+
+@pytest.mark.parametrize(("recompute", "kept", "working"), [(0, 100, 5), (1, 60, 5 + 40), (2, 100, 5 + 100), (3, 100, 5 + 100)])
+def test_what_is_not_kept_is_needed_again(recompute: int, kept: float, working: float) -> None:
+    """100 bytes of a layer, 60 under selective recompute; the layer at hand needs its gradients, 5, and what it recomputes."""
+    plan, sizes = Plan(recompute=recompute).column(), (Bytes(100.0), Bytes(60.0))
+    assert at(memory.kept_activations(plan, *sizes)) == [kept]
+    assert at(memory.layer_working(plan, Bytes(5.0), *sizes)) == [working]
+
+
+def test_the_layer_at_hand_has_gradients_of_its_middle_and_two_hidden_states() -> None:
+    """2 · 30 · (3 · 300 / 2 + 2 · 100) = 39,000 with a gated MLP, 2 · 30 · (2 · 300 / 2 + 2 · 100) = 30,000 without."""
+    plan, tokens = Plan(tp=2, sequence_parallel=1).column(), Tokens(30.0)
+    assert at(memory.layer_gradients(ROUND, plan, tokens)) == [39_000]
+    assert at(memory.layer_gradients(round_job(model={"gated": False}), plan, tokens)) == [30_000]
+
+
+def test_logits_take_six_bytes_an_entry_at_the_head() -> None:
+    """6 · 30 · 1,000 / 2 on the last stage; twice that with a token predicted ahead, or where they are gathered; the vocabulary padded."""
+    plan, tokens = Plan(tp=2, pp=2).column(), Tokens(30.0)
+    assert at(memory.logits_memory(ROUND, plan, FIRST_AND_LAST, tokens)) == [0, 90_000]
+    ahead = round_job(model=EXPERTS | {"mtp_layers": 1})
+    assert at(memory.logits_memory(ahead, plan, FIRST_AND_LAST, tokens)) == [0, 180_000]
+    assert at(memory.head_logits(round_job(stack={"logits_whole": True}), plan, tokens)) == [180_000]
+    assert at(memory.head_logits(round_job(stack={"vocab_multiple": 128}), plan, tokens)) == [6 * 30 * 1_024 / 2]
+
+
+def test_layer_and_logits_are_not_at_hand_at_once() -> None:
+    """A working set of 5 beside logits of 3 adds 2, beside logits of 8 nothing."""
+    assert memory.working_bytes(Bytes(5.0), Bytes(3.0)) == 2
+    assert memory.working_bytes(Bytes(5.0), Bytes(8.0)) == 0
+
+
+def test_collectives_gather_into_buffers_under_tensor_parallelism() -> None:
+    """Korthikanti et al. 2022, Section 4.2.2: the gathered input and its gradient, 2 · 2 · 30 · 100."""
+    assert at(memory.buffer_bytes(ROUND, Plan(tp=2).column(), Tokens(30.0))) == [12_000]
+    assert at(memory.buffer_bytes(ROUND, Plan(cp=2).column(), Tokens(30.0))) == [0]
+
+
+def test_memory_is_the_sum_of_its_parts() -> None:
+    """Each part a digit of its own; the device shows a quarter more than is live, and 7 bytes of context."""
+    digits = [Bytes(float(10**i)) for i in range(6)]
+    assert memory.static_bytes(*digits) == 111_111
+    assert memory.rest_bytes(*digits[:3]) == 111
+    assert memory.live_bytes(*digits[:2]) == memory.allocated_bytes(*digits[:2]) == 11
+    assert memory.device_bytes(ROUND, Bytes(100.0)) == 125 + 7
+    assert memory.reserved_bytes(ROUND, Bytes(100.0)) == 125
