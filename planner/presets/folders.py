@@ -1,7 +1,6 @@
-"""Where presets lie: those shipped beside this module, and a user's own. No preset is opened here.
+"""The folders of presets: the shipped ones next to this module and the user's. No preset is opened here.
 
-A user's folder never stops what does not need it: where it cannot be listed the shipped presets are there all the same, and
-`troubles` says why the others are not.
+An unreadable user folder never prevents the use of shipped presets; `problems` reports why the user's are missing.
 """
 
 from __future__ import annotations
@@ -18,97 +17,99 @@ from planner.plaintext import line, named
 KINDS = ("gpus", "clusters", "models", "stacks")
 SHIPPED = Path(__file__).parent
 ENDING = ".toml"
-MOST = 1000  # presets of a user's own, of a kind, that are listed; one beyond is read where it is asked for by name
-# Other names by which a GPU is sold.
-ALSO = {"b200-sxm": "b200", "b300-sxm": "b300", "gb200-nvl72": "gb200", "gb300-nvl72": "gb300"}
+MOST = 1000  # user presets listed per kind; further ones can still be read by name
+# Further product names of GPUs.
+ALIASES = {"b200-sxm": "b200", "b300-sxm": "b300", "gb200-nvl72": "gb200", "gb300-nvl72": "gb300"}
 
 
 def config_folder() -> Path:
-    """Where a user's own presets, themes and settings lie: the platform's place for them, or what TMPLAN_CONFIG names."""
-    given = os.environ.get("TMPLAN_CONFIG")
-    return Path(given) if given else platformdirs.user_config_path("tmplan")
+    """The folder of the user's presets, themes and settings: the platform's, or TMPLAN_CONFIG."""
+    variable = os.environ.get("TMPLAN_CONFIG")
+    return Path(variable) if variable else platformdirs.user_config_path("tmplan")
 
 
 def user_folder() -> Path:
-    """Where a user's own presets lie: <kind>/<name>.toml below it."""
+    """The folder of the user's presets: <kind>/<name>.toml in it."""
     return config_folder() / "presets"
 
 
 def names(kind: str) -> tuple[str, ...]:
-    """The presets of a kind, shipped and the user's, sorted; no file is opened."""
+    """The sorted names of the presets of a kind, shipped and the user's; no file is opened."""
     if kind not in KINDS:
         raise UnknownName("kind of preset", kind, KINDS)
-    return tuple(sorted({*_shipped(kind), *_own(kind)}))
+    return tuple(sorted({*_shipped(kind), *_users(kind)}))
 
 
 def _shipped(kind: str) -> list[str]:
+    """The names of the shipped presets of a kind."""
     return [name.removesuffix(ENDING) for name in names_in(SHIPPED / kind, ENDING)]
 
 
-def _own(kind: str) -> list[str]:
-    """The user's presets of a kind, none where their folder cannot be listed."""
+def _users(kind: str) -> list[str]:
+    """The names of the user's presets of a kind; none where their folder cannot be listed."""
     try:
-        return _listed(kind)[:MOST]
+        return _user_stems(kind)[:MOST]
     except FileError:
         return []
 
 
-def _listed(kind: str) -> list[str]:
-    """All of them by names that can be asked for: a text of one line that is no path. FileError where they cannot be listed."""
+def _user_stems(kind: str) -> list[str]:
+    """All names of the user's presets that can be typed: one line, not a path. FileError where they cannot be listed."""
     stems = [name.removesuffix(ENDING) for name in names_in(user_folder() / kind, ENDING)]
     return [stem for stem in stems if stem and stem == line(stem) and not _is_path(stem)]
 
 
-def troubles() -> tuple[str, ...]:
-    """A sentence for each folder of a user's own that cannot be listed, or not as a whole: what lies in it is left out."""
-    if str(config_folder()) == os.devnull:  # how one says that there are none
+def problems() -> tuple[str, ...]:
+    """A sentence for each user folder that cannot be listed, or not completely; its presets are left out."""
+    if str(config_folder()) == os.devnull:  # /dev/null: the user has no configuration
         return ()
-    found = []
+    sentences = []
     for folder in (config_folder(), user_folder()):
         try:
             names_in(folder, ENDING)
         except FileError as error:
-            return (f"{error}; your own presets there are left out",)
+            return (f"{error}; the presets in it are left out",)
     for kind in KINDS:
         try:
-            if (count := len(_listed(kind))) > MOST:
-                found.append(f"{user_folder() / kind}: holds {count:,} presets; the first {MOST:,} by name are listed")
+            if (count := len(_user_stems(kind))) > MOST:
+                sentences.append(f"{user_folder() / kind}: has {count:,} presets; the first {MOST:,} by name are listed")
         except FileError as error:
-            found.append(f"{error}; your own presets there are left out")
-    return tuple(found)
+            sentences.append(f"{error}; the presets in it are left out")
+    return tuple(sentences)
 
 
 def find(kind: str, name: str) -> Path:
-    """The file of a preset: a path as it stands, else the user's preset, else the shipped one, else any file of that name.
+    """The file of a preset: a path unchanged, else the user's preset, else the shipped one, else any file of that name.
 
-    What lies under the user's name counts whatever it is, so that reading it says what is wrong with it. UnknownName where nothing does.
+    An entry of that name in the user's folder is returned whatever it is, so that reading it reports what is wrong. UnknownName where
+    nothing matches.
     """
     if _is_path(name):
         return Path(expand_home(name))
     for folder in (user_folder(), SHIPPED):
         if name and os.path.lexists(file := folder / kind / f"{name}{ENDING}"):
-            return file  # as most are named; to list the folders takes ten times as long
+            return file  # the exact name; listing the folders takes ten times as long
     files = {stem.lower(): SHIPPED / kind / f"{stem}{ENDING}" for stem in _shipped(kind)}
-    files |= {stem.lower(): user_folder() / kind / f"{stem}{ENDING}" for stem in _own(kind)}
-    asked = name.lower() if name.lower() in files or kind != "gpus" else ALSO.get(name.lower(), "")
-    if asked in files:
-        return files[asked]
+    files |= {stem.lower(): user_folder() / kind / f"{stem}{ENDING}" for stem in _users(kind)}
+    stem = name.lower() if name.lower() in files or kind != "gpus" else ALIASES.get(name.lower(), "")
+    if stem in files:
+        return files[stem]
     if name and os.path.isfile(name):
         return Path(name)
     one = kind.removesuffix("s")
-    if told := next(iter(troubles()), ""):
-        raise FieldError(one, f"no {one} that could be read is called '{named(name)}'; {told}")
+    if problem := next(iter(problems()), ""):
+        raise FieldError(one, f"no readable {one} is called '{named(name)}'; {problem}")
     raise UnknownName(one, name, names(kind))
 
 
 def _is_path(name: str) -> bool:
-    """Whether a name is that of a file, not of a preset."""
+    """Whether a name is that of a file rather than of a preset."""
     return os.sep in name or "/" in name or name.lower().endswith((ENDING, ".json"))
 
 
 def listed(kind: str, name_or_path: str | Path) -> str:
-    """The name under which `names` lists what a name or a path stands for; FileError for a file that lies in no preset folder."""
+    """The name under which `names` lists a preset name or path; FileError for a file outside the preset folders."""
     path = find(kind, str(name_or_path))
     if path.parent not in (SHIPPED / kind, user_folder() / kind):
-        raise FileError(f"is no preset; put it into {user_folder() / kind} and give its name", where=str(path))
+        raise FileError(f"is not a preset; move it to {user_folder() / kind} and use its name", where=str(path))
     return path.stem

@@ -1,8 +1,7 @@
-"""A Hugging Face config.json read as a Model.
+"""Hugging Face config.json files as Models.
 
-Families differ in the names of their keys and in what their code does without a key: a norm more, a bias, a tied head. Both
-stand in hffamilies; a model_type not known there is read as a Llama (gated MLP, RMSNorm, rotary positions), which most are, and the
-model says so in its notes.
+Families differ in their key names and in what their code does without a key: an extra norm, a bias, a tied head. Both are in `hf_families`;
+an unknown model_type is read as a Llama (gated MLP, RMSNorm, rotary positions), which most are, and the model's notes say so.
 """
 
 from __future__ import annotations
@@ -13,15 +12,15 @@ from typing import Any
 from planner.errors import FieldError, FileError, Unsupported
 from planner.files import decode, reader
 from planner.plaintext import named, quoted
-from planner.presets import hf_moe as hfexperts
-from planner.presets.hf_families import FAMILIES, KEYS, MULTIPLE_OF_HIDDEN, OWN_KEYS, SAME, SWITCHED, assumed
-from planner.presets.hf_keys import Config, count, each, flag, size, text
+from planner.presets import hf_moe
+from planner.presets.hf_families import FAMILIES, FAMILY_KEYS, KEYS, MULTIPLE_OF_HIDDEN, SAME, SWITCHED, assumed
+from planner.presets.hf_keys import Config, count, flag, per_layer, size, text
 from planner.specs.model import Model
 
 NOT_PLANNED = {
     "block_configs": "layers that differ from each other",
     "global_head_dim": "layers that differ from each other",
-    "ffn_config": "layers described in its own way",
+    "ffn_config": "layers described by other keys",
     "index_topk": "sparse attention",
     "linear_attn_config": "linear attention",
     "linear_num_value_heads": "linear attention",
@@ -32,47 +31,47 @@ NOT_PLANNED = {
 }
 ATTENTION = ("full_attention", "sliding_attention", "chunked_attention")
 ENCODERS = ("bert", "roberta", "xlm-roberta", "distilbert", "albert", "electra", "deberta", "deberta-v2", "modernbert", "vit", "clip")
-LARGEST = 2**22  # bytes; labels and lists of modules make some of them long
-MOST_LAYERS = 10_000  # that a Model takes, and so
-NO_GLOBAL_LAYER = MOST_LAYERS  # every layer is local
+LARGEST = 2**22  # bytes; labels and module lists make some files long
+MOST_LAYERS = 10_000  # the limit of Model
+NO_GLOBAL_LAYER = MOST_LAYERS  # more than any number of layers: all are local
 
 
 def read(path: Path) -> Model:
-    """The Model a config.json describes. FileError naming file and key, Unsupported for what cannot be planned."""
+    """The Model of a config.json. FileError with file and key, Unsupported for an architecture that cannot be planned."""
     config = _load(path)
     outer = config.get("text_config")
-    if isinstance(outer, dict):  # a model that also sees or hears: its language part
+    if isinstance(outer, dict):  # a multimodal model: its language part
         shared: dict[str, Any] = {key: config[key] for key in ("model_type", "tie_word_embeddings", "_name_or_path") if key in config}
         config = shared | outer
-    told = config.get("_name_or_path")
-    name = named(told.rstrip("/").rsplit("/", 1)[-1] if isinstance(told, str) else "") or _named_by(path)
+    path_or_id = config.get("_name_or_path")
+    name = named(path_or_id.rstrip("/").rsplit("/", 1)[-1] if isinstance(path_or_id, str) else "") or _name_from(path)
     _refuse(config, name)
     return model_of(config, name, str(path))
 
 
 def model_of(config: Config, name: str, where: str) -> Model:
-    """The Model of a decoder-only configuration; `where` names its file in refusals."""
-    told = text(config, "model_type")
-    kind = SAME.get(told, told)
+    """The Model of a decoder-only configuration; `where` is the file named in errors."""
+    model_type = text(config, "model_type")
+    kind = SAME.get(model_type, model_type)
     family = dict(FAMILIES.get(kind, {}))
-    keys = KEYS | OWN_KEYS.get(kind, {})
-    sizes: dict[str, Any] = {}  # whole numbers, or None where neither the file nor the family says
+    keys = KEYS | FAMILY_KEYS.get(kind, {})
+    sizes: dict[str, Any] = {}  # integers, None where neither the file nor the family gives one
     for field in keys:
         width, usual = size(config, keys[field], where), family.pop(field, None)
         sizes[field] = usual if width is None else width
     if sizes["ffn"] is None and kind in MULTIPLE_OF_HIDDEN and sizes["hidden"]:
         sizes["ffn"] = 4 * sizes["hidden"]
     countable = sizes["layers"] is not None and sizes["layers"] <= MOST_LAYERS
-    sparse = hfexperts.experts(config, kind, sizes["layers"], name, where) if countable else {}
+    sparse = hf_moe.experts(config, kind, sizes["layers"], name, where) if countable else {}
     if sparse and not sparse["dense_layers"] and sparse["moe_every"] == 1:
-        sizes["ffn"] = sizes["ffn"] or 0  # of a dense layer, of which there is none
+        sizes["ffn"] = sizes["ffn"] or 0  # no dense layer exists
     for field, width in sizes.items():
         if width is None and field not in ("kv_heads", "head_dim"):
             raise FileError(f"key '{keys[field][0]}' is missing", where=where)
     if kind == "falcon":
         family |= _falcon(config, sizes)
     sizes["kv_heads"] = sizes["kv_heads"] or sizes["heads"]
-    if latent := hfexperts.latent(config, kind, where):  # keys and values are made anew for every head; head_dim has another meaning
+    if latent := hf_moe.latent(config, kind, where):  # keys and values are expanded per head; head_dim has another meaning
         sizes |= latent | {"kv_heads": sizes["heads"]}
     if sizes["head_dim"] is None:
         if sizes["hidden"] % sizes["heads"]:
@@ -82,44 +81,45 @@ def model_of(config: Config, name: str, where: str) -> Model:
             )
         sizes["head_dim"] = sizes["hidden"] // sizes["heads"]
     traits = _traits(config, kind, family, where) | _window(config, kind, family, sizes["layers"], name, where)
-    if not sparse:  # dense models with such layers (MiMo-7B) are trained without them by the classes that read this file
+    if not sparse:  # transformers trains dense models that have such layers (MiMo-7B) without them
         traits["mtp_layers"] = 0
     try:
-        return Model(name=name, **sizes, **sparse, **(family | traits), sources=(where,), notes=assumed(told, where))
+        return Model(name=name, **sizes, **sparse, **(family | traits), sources=(where,), notes=assumed(model_type, where))
     except FieldError as error:
         raise FileError(str(error), where=where) from None
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """The JSON object of a file; FileError with line and column where it is damaged."""
+    """The JSON object of a file; FileError with line and column where it is invalid."""
     text = reader.text(path, LARGEST, f"is larger than {LARGEST:,} bytes; a config.json is a few thousand")
     return decode.json_object(text, str(path), "one JSON object, as a Hugging Face config.json does")
 
 
-def _named_by(path: Path) -> str:
-    """A model's name from its file: the folder's where the file is called config.json."""
+def _name_from(path: Path) -> str:
+    """A model's name from its file: the stem, or the folder's name for config.json."""
     return path.stem if path.stem != "config" else path.absolute().parent.name
 
 
 def _refuse(config: Config, name: str) -> None:
-    """Unsupported for what is no decoder-only transformer whose layers have one shape."""
+    """Raise Unsupported for anything but a decoder-only transformer with layers of one shape."""
     kind = text(config, "model_type")
     if config.get("is_encoder_decoder") is True or kind in ENCODERS:
-        raise Unsupported(f"{name} is not a decoder-only transformer ({named(kind) or 'encoder-decoder'}); tmplan plans no other so far")
+        raise Unsupported(f"{name} is not a decoder-only transformer ({named(kind) or 'encoder-decoder'}); tmplan supports no other")
     for key, what in NOT_PLANNED.items():
         if config.get(key):
             raise _not_planned(name, what, key)
 
 
 def _not_planned(name: str, what: str, key: str) -> Unsupported:
-    return Unsupported(f"{name} has {what} (key '{key}'); tmplan plans full, local and latent attention in layers of one shape so far")
+    """The Unsupported error for an architecture with the given feature."""
+    return Unsupported(f"{name} has {what} (key '{key}'); tmplan supports full, local and latent attention in layers of one shape")
 
 
 def _falcon(config: Config, sizes: dict[str, Any]) -> dict[str, Any]:
-    """Falcon's own: key-value heads and norms depend on which of its two decoder architectures it is."""
+    """Falcon's key-value heads and norms, which depend on which of its two decoder architectures it has."""
     new = config.get("new_decoder_architecture") is True
     parallel = new or config.get("parallel_attn", True) is True
-    if not new:  # num_kv_heads is written, and ignored
+    if not new:  # num_kv_heads is present but ignored
         sizes["kv_heads"] = 1 if config.get("multi_query", True) is True else sizes["heads"]
     shared = parallel and (not new or config.get("num_ln_in_parallel_attn") == 1)
     positions = "alibi" if config.get("alibi") is True else "rope"
@@ -127,9 +127,9 @@ def _falcon(config: Config, sizes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _traits(config: Config, kind: str, family: Config, where: str) -> dict[str, Any]:
-    """Tied head, biases and layers behind the last: what the file says, else the family's way."""
-    own_bias = family.get("bias", False)
-    bias = flag(config, {"starcoder2": "use_bias", "falcon": "bias", "gpt_neox": "attention_bias"}.get(kind, "mlp_bias"), own_bias, where)
+    """Tied head, biases and multi-token prediction layers: from the file, else the family's defaults."""
+    usual_bias = family.get("bias", False)
+    bias = flag(config, {"starcoder2": "use_bias", "falcon": "bias", "gpt_neox": "attention_bias"}.get(kind, "mlp_bias"), usual_bias, where)
     traits: dict[str, Any] = {
         "tied": flag(config, "tie_word_embeddings", family.get("tied", False), where),
         "bias": bias,
@@ -146,7 +146,7 @@ def _traits(config: Config, kind: str, family: Config, where: str) -> dict[str, 
 
 
 def _window(config: Config, kind: str, family: Config, layers: int, name: str, where: str) -> dict[str, Any]:
-    """The local layers' window and how often a layer is global; none where the file switches it off."""
+    """Window size of the local layers and the period of global layers; zero where the file switches the window off."""
     chunked = bool(family.get("chunked", False))
     usual = family.get("sliding_window", 4096 if kind in SWITCHED else 0)
     window = count(config, ("attention_chunk_size" if chunked else "sliding_window",), usual, where)
@@ -157,20 +157,20 @@ def _window(config: Config, kind: str, family: Config, layers: int, name: str, w
 
 
 def _global_every(config: Config, kind: str, family: Config, layers: int, name: str, where: str) -> int:
-    """One layer in so many is global; a list of layers is read as the number that comes nearest to as many global ones."""
-    kinds = each(config, "layer_types", layers, where)
-    unplaced = each(config, "no_rope_layers", layers, where) if kind == "llama4_text" else None  # 0: global, and without positions
+    """The period of global layers; a list of layers gives the period with the nearest number of global layers."""
+    kinds = per_layer(config, "layer_types", layers, where)
+    unplaced = per_layer(config, "no_rope_layers", layers, where) if kind == "llama4_text" else None  # 0: global, without rotary positions
     if kinds is not None:
         if odd := [other for other in kinds if other not in ATTENTION]:
             raise _not_planned(name, f"layers of the kind {quoted(odd[0])}", "layer_types")
-        whole = kinds.count("full_attention")
+        global_layers = kinds.count("full_attention")
     elif unplaced is not None:
-        whole = unplaced.count(0)
+        global_layers = unplaced.count(0)
     elif kind in SWITCHED:
-        whole = min(layers, count(config, ("max_window_layers",), 0, where))
+        global_layers = min(layers, count(config, ("max_window_layers",), 0, where))
     else:
-        told = size(config, ("sliding_window_pattern", "no_rope_layer_interval"), where)
-        return told or family.get("global_every") or NO_GLOBAL_LAYER
-    if not whole:
+        period = size(config, ("sliding_window_pattern", "no_rope_layer_interval"), where)
+        return period or family.get("global_every") or NO_GLOBAL_LAYER
+    if not global_layers:
         return NO_GLOBAL_LAYER
-    return min(layers // whole, layers // whole + 1, key=lambda every: abs(layers // every - whole))
+    return min(layers // global_layers, layers // global_layers + 1, key=lambda every: abs(layers // every - global_layers))

@@ -1,13 +1,13 @@
-"""Families of models as Hugging Face names them in model_type: what each one's code does, and the keys that it reads sizes under."""
+"""Model families by Hugging Face's model_type: what the code of each does, and the keys of its sizes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from planner.plaintext import PATH, named, quoted
-from planner.presets import hf_moe as hfexperts
+from planner.presets import hf_moe
 
-# What a family's code does, and the defaults of its configuration class for keys that a file may leave out.
+# What a family's code does, and the defaults of its configuration class for optional keys.
 LAYERNORM: dict[str, Any] = {"norm": "layernorm", "gated": False}
 FAMILIES: dict[str, dict[str, Any]] = {
     "qwen2": {"qkv_bias": True},
@@ -42,9 +42,9 @@ SAME = {
     "gemma3": "gemma3_text", "RefinedWeb": "falcon", "RefinedWebModel": "falcon", "llama4": "llama4_text", "kimi_k2": "deepseek_v3",
     "qwen3_vl_text": "qwen3", "qwen3_vl_moe_text": "qwen3_moe",
 }  # fmt: skip
-SWITCHED = ("qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "dots1")  # their window counts only where the file switches it on
-MULTIPLE_OF_HIDDEN = ("gpt2", "bloom", "falcon")  # ffn is 4 x hidden where the file does not say
-# field -> the keys it goes by, the commonest first
+SWITCHED = ("qwen2", "qwen2_moe", "qwen3", "qwen3_moe", "dots1")  # the window applies only where the file enables it
+MULTIPLE_OF_HIDDEN = ("gpt2", "bloom", "falcon")  # ffn defaults to 4 x hidden
+# field -> its keys, the most common first
 KEYS: dict[str, tuple[str, ...]] = {
     "layers": ("num_hidden_layers", "n_layer"),
     "hidden": ("hidden_size", "n_embd", "n_embed"),
@@ -55,12 +55,12 @@ KEYS: dict[str, tuple[str, ...]] = {
     "head_dim": ("head_dim", "kv_channels"),
     "max_positions": ("max_position_embeddings", "n_positions", "seq_length"),
 }
-OWN_KEYS: dict[str, dict[str, tuple[str, ...]]] = {"llama4_text": {"ffn": ("intermediate_size_mlp",)}}
-KNOWN = frozenset({"llama", "phi3", *FAMILIES, *SAME, *hfexperts.DEFAULTS})  # phi3 writes its matrices otherwise, and is a Llama
+FAMILY_KEYS: dict[str, dict[str, tuple[str, ...]]] = {"llama4_text": {"ffn": ("intermediate_size_mlp",)}}
+KNOWN = frozenset({"llama", "phi3", *FAMILIES, *SAME, *hf_moe.DEFAULTS})  # phi3 stores its matrices differently, and is a Llama
 
 
 def assumed(kind: str, where: str) -> tuple[str, ...]:
-    """What has to be said of a model whose model_type is none of those known, or is not told: nothing of others."""
+    """The note on a model whose model_type is unknown or missing; none for known ones."""
     if kind in KNOWN:
         return ()
     unknown = f"model_type {quoted(kind)} is not known" if kind else "model_type is missing"

@@ -1,7 +1,7 @@
-"""Typed reading of a Hugging Face config.json: a number, a flag or a list under a key.
+"""Typed access to a Hugging Face config.json: an integer, a flag or a list under a key.
 
-A value of another type is a FileError that names file and key. Families differ in their names for one thing, so numbers are read
-under the first of several keys that the file has.
+A value of another type is a FileError with file and key. Families name the same quantity differently, so integers are read under the first
+of several keys that the file has.
 """
 
 from __future__ import annotations
@@ -16,25 +16,25 @@ Config = Mapping[str, Any]
 
 
 def size(config: Config, keys: tuple[str, ...], where: str) -> int | None:
-    """A whole number of at least 1; None where no key is there, or all are null."""
+    """An integer of at least 1; None where every key is absent or null."""
     for key in keys:
         value = config.get(key)
         if value is not None:
-            return _whole(key, value, 1, "of at least 1", where)
+            return _integer(key, value, 1, "of at least 1", where)
     return None
 
 
 def count(config: Config, keys: tuple[str, ...], default: int, where: str) -> int:
-    """A whole number that may be 0, which null is too: told that there is none. The default where no key is there."""
+    """An integer of at least 0; null counts as 0, the default applies where every key is absent."""
     for key in keys:
         if key in config:
             value = config[key]
-            return 0 if value is None else _whole(key, value, 0, "of at least 0, or null", where)
+            return 0 if value is None else _integer(key, value, 0, "of at least 0, or null", where)
     return default
 
 
 def flag(config: Config, key: str, default: bool, where: str) -> bool:
-    """A yes or no; null and absent are the family's default."""
+    """A boolean; the default where the key is absent or null."""
     value = config.get(key)
     if value is None:
         return default
@@ -44,13 +44,13 @@ def flag(config: Config, key: str, default: bool, where: str) -> bool:
 
 
 def text(config: Config, key: str) -> str:
-    """A text, empty where the key is absent or null; anything else as a sentence shows it."""
+    """A text, empty where the key is absent or null; any other value as a sentence shows it."""
     value = config.get(key)
     return value if isinstance(value, str) else quoted(value) if value else ""
 
 
-def wholes(config: Config, key: str, where: str) -> frozenset[int] | None:
-    """A list of whole numbers as a set; None where it is absent or null."""
+def integers(config: Config, key: str, where: str) -> frozenset[int] | None:
+    """A list of integers as a set; None where the key is absent or null."""
     listed = items(config, key, where)
     if listed is None:
         return None
@@ -60,22 +60,23 @@ def wholes(config: Config, key: str, where: str) -> frozenset[int] | None:
 
 
 def items(config: Config, key: str, where: str) -> list[Any] | None:
-    """A list; None where it is absent or null."""
+    """A list; None where the key is absent or null."""
     value = config.get(key)
     if value is None or isinstance(value, list):
         return value
     raise FileError(f"key '{key}' must be a list, not {quoted(value)}", where=where)
 
 
-def each(config: Config, key: str, layers: int, where: str) -> list[Any] | None:
-    """What a list says of each layer, of those behind the last (multi-token prediction) nothing; None where it says nothing."""
-    told = items(config, key, where)
-    if told and len(told) < layers:
-        raise FileError(f"key '{key}' must tell of each of the {quoted(layers)} layers, not of {len(told)}", where=where)
-    return told[:layers] if told else None
+def per_layer(config: Config, key: str, layers: int, where: str) -> list[Any] | None:
+    """The list's entry for each layer, without those of multi-token prediction layers; None where it is absent or empty."""
+    listed = items(config, key, where)
+    if listed and len(listed) < layers:
+        raise FileError(f"key '{key}' must have an entry for each of the {quoted(layers)} layers, not {len(listed)}", where=where)
+    return listed[:layers] if listed else None
 
 
-def _whole(key: str, value: Any, least: int, what: str, where: str) -> int:
+def _integer(key: str, value: Any, least: int, what: str, where: str) -> int:
+    """The value if it is an integer of at least `least`; FileError if not."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise FileError(f"key '{key}' must be a whole number {what}, not {quoted(value)}", where=where)
     return value

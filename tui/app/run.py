@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError
-from planner.presets.folders import troubles
+from planner.presets.folders import problems
 from tui.app.leaving import Leaving, end
 from tui.settings import bindings, config
 from tui.state.session import Session, State, take
@@ -65,7 +65,7 @@ def run(document: Document | None, path: Path | None, *, fresh: bool = False) ->
 
     settings = config.load()
     bindings.use(settings.keys)
-    notices = (*settings.faults, *troubles())
+    notices = (*settings.faults, *problems())
     session = take()
     state = opened(session, document, path, fresh=fresh)
     now = state.history.now.document

@@ -11,7 +11,7 @@ from typing import Any
 from planner import presets
 from planner.errors import FieldError, FileError
 from planner.files import reader
-from planner.presets.folders import troubles
+from planner.presets.folders import problems
 from planner.runs.columns import NEEDED, misspelt
 from planner.runs.predict import predicted, stages_told
 from planner.runs.row import told
@@ -59,7 +59,7 @@ def numbered(path: str, *needed: str) -> Numbered[dict[str, str]]:
     rows = numbered_rows(path, (*NEEDED, *needed), reporting("rows read"))
     for sentence in misspelt(rows[0][1]):
         narrate(sentence)
-    tell_left_out(troubles())
+    tell_left_out(problems())
     if any(told(row, "experts") for _, row in rows):  # what columns leave open of these is sought among the presets
         tell_left_out(presets.every("models", presets.model)[1])
     return rows

@@ -10,7 +10,7 @@ from planner.document.axis_pairs import pairs
 from planner.document.inputs import EXAMPLE, Inputs, Value, parse
 from planner.document.space import AXES, Bounds, Space, parse_bounds
 from planner.document.version import version
-from planner.presets.folders import troubles
+from planner.presets.folders import problems
 from tui.cli.answer import narrate
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def tell_notes(documents: Iterable[Document]) -> None:
     """On stderr which folders of presets cannot be listed, and what was assumed of the models of some documents, each once."""
     from tui.state.edits import notes
 
-    tell_left_out(troubles())
+    tell_left_out(problems())
     for note in dict.fromkeys(note for document in documents for note in notes(document)):
         narrate(f"note: {note}")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from planner import presets
-from planner.presets import folders as presetfolders
+from planner.presets import folders
 from planner.specs import parameters
 from planner.specs.hardware import GIB
 from planner.specs.validate import choice
@@ -70,7 +70,7 @@ def list_presets(kind: str, format: str) -> Answer:
     choice("format", format, ("table", "json"))
     read, row = LISTED[kind]
     specs, left_out = presets.every(kind, read)
-    for told in (*presetfolders.troubles(), *left_out):
+    for told in (*folders.problems(), *left_out):
         narrate(f"tmplan: {told}")
     rows = [row(spec) | {"name": name} for name, spec in specs.items()]
     if format == "json":

@@ -11,7 +11,7 @@ from planner import presets
 from planner.document.inputs import Inputs, resolve
 from planner.document.planfile import Document
 from planner.document.space import Space
-from planner.presets import hf_config as hfconfig
+from planner.presets import hf_config
 from planner.report.best import best_fitting
 from planner.report.columns import records
 from tests.fuzz import nasty
@@ -56,7 +56,7 @@ BASES: tuple[dict[str, Any], ...] = (
     {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12, "vocab_size": 50257, "n_positions": 1024, "resid_pdrop": 0.1},
     {"model_type": "gemma3", "text_config": GEMMA, "vision_config": {"hidden_size": 1152}},
 )  # fmt: skip
-KEYS = sorted({key for base in BASES for key in base} | set(hfconfig.NOT_PLANNED) | {"is_encoder_decoder", "n_inner", "d_model"})
+KEYS = sorted({key for base in BASES for key in base} | set(hf_config.NOT_PLANNED) | {"is_encoder_decoder", "n_inner", "d_model"})
 LITERALS = ("1e309", "-0", "9" * 5000, "-Infinity", "NaN", "1.0", "0.1e1", "1" + "0" * 4301, "null", "[]", '"x"', "{}")
 
 

@@ -15,7 +15,7 @@ from planner.document import planfile
 from planner.document.inputs import EXAMPLE, resolve, run_of, used
 from planner.document.space import Space
 from planner.errors import TmplanError
-from planner.presets import hf_config as hfconfig
+from planner.presets import hf_config
 from planner.presets.toml_keys import read_toml
 from planner.specs.model import Model
 from planner.specs.plan import Plan
@@ -82,8 +82,8 @@ def test_any_value_in_any_place_of_a_hugging_face_config(config: dict[str, Any],
     """Each place of a config.json has each odd value once; what is read has a short name and readable notes."""
     for new in (*NASTY, None):
         for odd in changed(config, new):
-            monkeypatch.setattr(hfconfig, "_load", lambda _, odd=odd: odd)
-            refused_readably(lambda: plain(hfconfig.read(Path("config.json"))))
+            monkeypatch.setattr(hf_config, "_load", lambda _, odd=odd: odd)
+            refused_readably(lambda: plain(hf_config.read(Path("config.json"))))
 
 
 def plain(model: Model) -> None:

@@ -19,7 +19,7 @@ from planner.document.other_cluster import against
 from planner.errors import FileError, TmplanError
 from planner.files import reader
 from planner.importers import reading
-from planner.presets import toml_keys as keys
+from planner.presets import toml_keys
 from planner.runs import row_file as rowfile
 from planner.runs.configure import configured
 from tests.odd import ODD, patience
@@ -32,7 +32,7 @@ HERE = Inputs({}, Recorded(used(EXAMPLE)))  # a job that reads no preset file
 
 # Every reader of the planner: the name of its file and the function that reads it.
 READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
-    "TOML": ("x.toml", lambda path: keys.read_toml(Path(path))),
+    "TOML": ("x.toml", lambda path: toml_keys.read_toml(Path(path))),
     "model": ("x.toml", presets.model),
     "config.json": ("config.json", presets.model),
     "gpu": ("x.toml", presets.gpu),
@@ -225,7 +225,7 @@ def test_no_number_of_a_preset_is_beyond_a_sentence(tmp_path: Path, kind: str) -
     read = READERS[kind.removesuffix("s")][1]
     path = tmp_path / "x.toml"
     for place in NUMBER.finditer(text):
-        field = presets.KEYS[kind].get(place[1], presets.GEMM_KEYS.get(place[1], keys.Key(place[1]))).field
+        field = presets.KEYS[kind].get(place[1], presets.GEMM_KEYS.get(place[1], toml_keys.Key(place[1]))).field
         for number in NUMBERS:
             if (place[1], number) == ("published_parameters", "1e300"):
                 continue  # shown, never used in a calculation
@@ -266,5 +266,5 @@ def test_the_cache_of_parsed_files_is_bounded(tmp_path: Path) -> None:
     """At most a few hundred parsed files are cached."""
     for i in range(400):
         (tmp_path / f"{i}.toml").write_text(f"x = {i}")
-        assert keys.read_toml(tmp_path / f"{i}.toml") == {"x": i}
-    assert keys._parsed.cache_info().currsize <= 256
+        assert toml_keys.read_toml(tmp_path / f"{i}.toml") == {"x": i}
+    assert toml_keys._parsed.cache_info().currsize <= 256

@@ -1,4 +1,4 @@
-"""Hugging Face configurations: the families' own keys and ways, and refusals that name file and key."""
+"""Hugging Face configurations: keys and defaults of each family, and refusals that name file and key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from planner import presets
 from planner.errors import FileError, Unsupported
-from planner.presets import hf_config as hfconfig
+from planner.presets import hf_config
 from planner.specs.parameters import active_parameters, total_parameters
 from tests.planner.refusals import model_refused
 
@@ -37,7 +37,7 @@ QWEN_MOE = {
     "num_experts": 128, "num_experts_per_tok": 8, "moe_intermediate_size": 768, "decoder_sparse_step": 1, "mlp_only_layers": [],
     "sliding_window": None, "use_sliding_window": False, "max_window_layers": 48,
 }  # fmt: skip
-# A configuration as its publisher wrote it (the keys that matter), and the preset it must equal in every number.
+# The relevant keys of a published configuration, and the preset it must equal in every number.
 CONFIGS: list[tuple[str, dict[str, Any]]] = [
     ("llama-3.1-8b", LLAMA),
     ("qwen2.5-7b", {
@@ -134,80 +134,80 @@ CONFIGS: list[tuple[str, dict[str, Any]]] = [
 
 
 def write(tmp_path: Path, config: Any, name: str = "config.json") -> Path:
-    """Write a configuration: as JSON, or text as it stands."""
+    """Write a configuration: a dictionary as JSON, a text unchanged."""
     (tmp_path / name).write_text(config if isinstance(config, str) else json.dumps(config, indent=2), encoding="utf-8")
     return tmp_path / name
 
 
 def numbers(model: Any) -> dict[str, Any]:
-    """Everything of a model but what it is called, who published it, and its total."""
+    """The fields of a model except name, sources and published totals."""
     return {key: value for key, value in vars(model).items() if key not in ("name", "sources", "published_parameters", "published_active")}
 
 
 @pytest.mark.parametrize(("preset", "config"), CONFIGS, ids=[name for name, _ in CONFIGS])
 def test_a_published_configuration_is_the_preset(tmp_path: Path, preset: str, config: dict[str, Any]) -> None:
-    """A family's config.json reads into the very numbers of the preset of that model."""
+    """The config.json of each family gives the numbers of that model's preset."""
     assert numbers(presets.model(write(tmp_path, config))) == numbers(presets.model(preset))
 
 
 def test_a_nested_language_part_is_read(tmp_path: Path) -> None:
-    """Gemma 3 puts its language model under text_config and leaves out what its class has as defaults."""
+    """Gemma 3 has its language model under text_config and omits the defaults of its class."""
     text = {"model_type": "gemma3_text", "hidden_size": 2560, "intermediate_size": 10240, "num_hidden_layers": 34, "sliding_window": 1024}
-    model = hfconfig.read(write(tmp_path, {"model_type": "gemma3", "text_config": text, "vision_config": {"hidden_size": 1152}}))
+    model = hf_config.read(write(tmp_path, {"model_type": "gemma3", "text_config": text, "vision_config": {"hidden_size": 1152}}))
     preset = presets.model("gemma-3-4b")
     assert total_parameters(model) == pytest.approx(total_parameters(preset), rel=0.001)
     assert (model.head_dim, model.sliding_window, model.global_every, model.tied) == (256, 1024, 6, True)
 
 
-def test_what_a_configuration_leaves_out_takes_the_familys_way(tmp_path: Path) -> None:
-    """Key-value heads default to the heads, a head's width to hidden over heads, an unknown family to a Llama."""
+def test_missing_keys_have_the_defaults_of_the_family(tmp_path: Path) -> None:
+    """Key-value heads default to the heads, the head width to hidden over heads, an unknown family to a Llama."""
     config = {key: value for key, value in LLAMA.items() if key != "num_key_value_heads"} | {"model_type": "something-new"}
-    model = hfconfig.read(write(tmp_path, config))
+    model = hf_config.read(write(tmp_path, config))
     assert (model.kv_heads, model.head_dim, model.gated, model.norm, model.tied) == (32, 128, True, "rmsnorm", False)
 
 
-def test_windows_are_read_as_the_family_means_them(tmp_path: Path) -> None:
-    """Mistral's window holds in every layer, a list of layer kinds says how often a layer is global, null is no window."""
-    mistral = hfconfig.read(write(tmp_path, LLAMA | {"model_type": "mistral", "sliding_window": 4096}))
+def test_windows_follow_the_conventions_of_the_family(tmp_path: Path) -> None:
+    """Mistral's window applies to every layer, layer_types give the period of global layers; null means none."""
+    mistral = hf_config.read(write(tmp_path, LLAMA | {"model_type": "mistral", "sliding_window": 4096}))
     assert mistral.sliding_window == 4096
     assert mistral.global_every > mistral.layers
     kinds = ["sliding_attention"] * 3 + ["full_attention"]
-    olmo = hfconfig.read(write(tmp_path, LLAMA | {"model_type": "olmo3", "sliding_window": 4096, "layer_types": kinds * 8}))
+    olmo = hf_config.read(write(tmp_path, LLAMA | {"model_type": "olmo3", "sliding_window": 4096, "layer_types": kinds * 8}))
     assert (olmo.sliding_window, olmo.global_every, olmo.qk_norm) == (4096, 4, "full")
-    assert hfconfig.read(write(tmp_path, LLAMA | {"sliding_window": None})).sliding_window == 0
+    assert hf_config.read(write(tmp_path, LLAMA | {"sliding_window": None})).sliding_window == 0
 
 
 def test_biases_and_parallel_blocks_are_read(tmp_path: Path) -> None:
     """GPT-NeoX has biases and a parallel block, StarCoder 2 biases and no gate, phi-3 neither bias nor tied head."""
-    neox = hfconfig.read(write(tmp_path, LLAMA | {"model_type": "gpt_neox", "num_key_value_heads": None}))
+    neox = hf_config.read(write(tmp_path, LLAMA | {"model_type": "gpt_neox", "num_key_value_heads": None}))
     assert (neox.bias, neox.parallel_block, neox.gated, neox.norm) == (True, True, False, "layernorm")
-    star = hfconfig.read(write(tmp_path, LLAMA | {"model_type": "starcoder2", "use_bias": True}))
+    star = hf_config.read(write(tmp_path, LLAMA | {"model_type": "starcoder2", "use_bias": True}))
     assert (star.bias, star.gated, star.norm) == (True, False, "layernorm")
-    phi = hfconfig.read(write(tmp_path, LLAMA | {"model_type": "phi3"}))
+    phi = hf_config.read(write(tmp_path, LLAMA | {"model_type": "phi3"}))
     assert (phi.bias, phi.qkv_bias, phi.gated, phi.tied) == (False, False, True, False)
-    assert hfconfig.read(write(tmp_path, LLAMA | {"attention_bias": True})).qkv_bias
+    assert hf_config.read(write(tmp_path, LLAMA | {"attention_bias": True})).qkv_bias
 
 
 def test_a_model_is_named_after_its_path_or_folder(tmp_path: Path) -> None:
-    """_name_or_path names a model; without it the file does, or the folder of a config.json."""
-    assert hfconfig.read(write(tmp_path, LLAMA | {"_name_or_path": "meta-llama/Llama-3.1-8B"})).name == "Llama-3.1-8B"
-    assert hfconfig.read(write(tmp_path, LLAMA)).name == tmp_path.name
-    assert hfconfig.read(write(tmp_path, LLAMA, "tiny.json")).name == "tiny"
+    """_name_or_path names a model; else the file does, or the folder of a config.json."""
+    assert hf_config.read(write(tmp_path, LLAMA | {"_name_or_path": "meta-llama/Llama-3.1-8B"})).name == "Llama-3.1-8B"
+    assert hf_config.read(write(tmp_path, LLAMA)).name == tmp_path.name
+    assert hf_config.read(write(tmp_path, LLAMA, "tiny.json")).name == "tiny"
 
 
 @pytest.mark.parametrize("key", ["num_local_experts", "n_routed_experts", "num_experts", "moe_num_experts", "num_routed_experts"])
 def test_experts_are_read_under_every_name(tmp_path: Path, key: str) -> None:
-    """However a family not known by name calls its experts, they are read; their width is the MLP's where none is given."""
-    model = hfconfig.read(write(tmp_path, LLAMA | {"model_type": "new_moe", key: 16, "num_experts_per_tok": 2}))
+    """The number of experts is read under every family's key; the expert width defaults to the MLP's."""
+    model = hf_config.read(write(tmp_path, LLAMA | {"model_type": "new_moe", key: 16, "num_experts_per_tok": 2}))
     assert (model.experts, model.experts_per_token, model.expert_ffn, model.shared_ffn, model.sparse_layers) == (16, 2, 14336, 0, 32)
-    assert hfconfig.read(write(tmp_path, LLAMA | {key: 0})) == hfconfig.read(write(tmp_path, LLAMA))
+    assert hf_config.read(write(tmp_path, LLAMA | {key: 0})) == hf_config.read(write(tmp_path, LLAMA))
 
 
-def test_olmoe_comes_out_at_its_published_size(tmp_path: Path) -> None:
-    """OLMoE-1B-7B has 6.919 B parameters and 1.282 B active ones, the number of its experts and their share left to the family."""
+def test_olmoe_has_its_published_size(tmp_path: Path) -> None:
+    """OLMoE-1B-7B has 6.919 B parameters, 1.282 B active, with experts and top-k from the family's defaults."""
     config = {"model_type": "olmoe", "intermediate_size": 1024, "num_hidden_layers": 16, "num_attention_heads": 16}
     sizes = {"hidden_size": 2048, "vocab_size": 50304, "max_position_embeddings": 4096}
-    model = hfconfig.read(write(tmp_path, config | sizes))
+    model = hf_config.read(write(tmp_path, config | sizes))
     assert (total_parameters(model), active_parameters(model)) == (6_919_161_856, 1_282_017_280)
 
 
@@ -219,64 +219,70 @@ def test_olmoe_comes_out_at_its_published_size(tmp_path: Path) -> None:
         (QWEN_MOE, {"decoder_sparse_step": 48}, 47, 1, 1),
         (DEEPSEEK, {"moe_layer_freq": 2, "first_k_dense_replace": 1}, 1, 2, 30),
         (DEEPSEEK, {"moe_layer_freq": [0] * 4 + [1] * 57}, 4, 1, 57),
-        (DEEPSEEK, {"mlp_layer_types": ["dense"] * 5 + ["sparse"] * 57}, 5, 1, 56),  # one more than there are layers: prediction ahead
+        (
+            DEEPSEEK,
+            {"mlp_layer_types": ["dense"] * 5 + ["sparse"] * 57},
+            5,
+            1,
+            56,
+        ),  # the last is a multi-token prediction layer
         (DEEPSEEK, {"first_k_dense_replace": None}, 0, 1, 61),
         (LLAMA_4, {"interleave_moe_layer_step": 4}, 0, 4, 12),
         (QWEN_MOE, {"moe_layer_start_index": 2, "moe_layer_end_index": 47}, 2, 1, 46),
     ],
 )
-def test_sparse_layers_are_counted_whichever_way_a_family_places_them(
+def test_every_notation_of_sparse_layers_is_read(
     tmp_path: Path, config: dict[str, Any], more: dict[str, Any], dense: int, every: int, sparse: int
 ) -> None:
-    """A prefix, a step, a frequency and a list of layers all come down to dense layers in front and one sparse layer in so many."""
-    model = hfconfig.read(write(tmp_path, config | more))
+    """A prefix, a step, a frequency and a list all reduce to leading dense layers and a period of sparse layers."""
+    model = hf_config.read(write(tmp_path, config | more))
     assert (model.dense_layers, model.moe_every, model.sparse_layers) == (dense, every, sparse)
 
 
 def test_a_family_of_mixtures_may_be_dense(tmp_path: Path) -> None:
-    """Without experts, or without a layer that has them, the model is dense and of the dense layers' width."""
+    """Without experts, or without a sparse layer, the model is dense with the width of the dense layers."""
     for key, none in (("num_local_experts", 0), ("moe_layers", [])):
-        model = hfconfig.read(write(tmp_path, LLAMA_4 | {key: none}))
+        model = hf_config.read(write(tmp_path, LLAMA_4 | {key: none}))
         assert (model.experts, model.ffn, model.shared_ffn, model.sparse_layers) == (0, 16384, 0, 0)
 
 
-def test_a_model_without_dense_layers_needs_no_width_for_them(tmp_path: Path) -> None:
-    """intermediate_size may be absent where every layer is sparse, and nowhere else."""
+def test_the_dense_width_is_optional_without_dense_layers(tmp_path: Path) -> None:
+    """intermediate_size may be absent only where every layer is sparse."""
     config = {key: value for key, value in QWEN_MOE.items() if key != "intermediate_size"}
-    assert hfconfig.read(write(tmp_path, config)).ffn == 0
+    assert hf_config.read(write(tmp_path, config)).ffn == 0
     model_refused(write(tmp_path, config | {"mlp_only_layers": [0]}), "key 'intermediate_size' is missing")
 
 
 def test_latent_attention_is_read_without_experts_too(tmp_path: Path) -> None:
-    """kv_lora_rank alone makes attention latent: as many key-value heads as heads, head_dim the part without positions."""
+    """kv_lora_rank alone makes attention latent: kv_heads equals heads, head_dim excludes the rotary part."""
     widths = {"kv_lora_rank": 256, "q_lora_rank": 768, "qk_nope_head_dim": 64, "qk_rope_head_dim": 32, "v_head_dim": 96}
-    model = hfconfig.read(write(tmp_path, LLAMA | {"model_type": "minicpm3", **widths}))
+    model = hf_config.read(write(tmp_path, LLAMA | {"model_type": "minicpm3", **widths}))
     assert (model.kv_rank, model.q_rank, model.head_dim, model.rope_dim, model.v_dim) == (256, 768, 64, 32, 96)
     assert (model.kv_heads, model.experts) == (32, 0)
 
 
 @pytest.mark.parametrize(
-    ("layers", "kinds", "whole"),
+    ("layers", "kinds", "global_layers"),
     [(34, ["sliding_attention"] * 5 + ["full_attention"], 5), (62, ["sliding_attention"] * 5 + ["full_attention"], 10),
      (24, ["sliding_attention", "full_attention"], 12), (48, ["chunked_attention"] * 3 + ["full_attention"], 12)],
 )  # fmt: skip
-def test_a_list_of_layers_gives_as_many_global_ones(tmp_path: Path, layers: int, kinds: list[str], whole: int) -> None:
-    """The lists of the known families are read to exactly their number of global layers."""
+def test_layer_types_give_the_number_of_global_layers(tmp_path: Path, layers: int, kinds: list[str], global_layers: int) -> None:
+    """The lists of the known families give exactly their number of global layers."""
     listed = (kinds * layers)[:layers]
     config = {"model_type": "gemma3_text", "num_hidden_layers": layers, "sliding_window": 1024, "layer_types": listed}
-    model = hfconfig.read(write(tmp_path, LLAMA | config))
-    assert model.global_layers == listed.count("full_attention") == whole
+    model = hf_config.read(write(tmp_path, LLAMA | config))
+    assert model.global_layers == listed.count("full_attention") == global_layers
 
 
-def test_a_window_that_a_family_switches_on_is_off_by_itself(tmp_path: Path) -> None:
-    """Qwen's window counts where use_sliding_window says so, behind the first max_window_layers layers."""
+def test_an_optional_window_is_off_by_default(tmp_path: Path) -> None:
+    """Qwen's window applies where use_sliding_window is true, after the first max_window_layers layers."""
     qwen = LLAMA | {"model_type": "qwen2", "sliding_window": 4096, "max_window_layers": 16}
-    assert hfconfig.read(write(tmp_path, qwen)).sliding_window == 0
-    model = hfconfig.read(write(tmp_path, qwen | {"use_sliding_window": True}))
+    assert hf_config.read(write(tmp_path, qwen)).sliding_window == 0
+    model = hf_config.read(write(tmp_path, qwen | {"use_sliding_window": True}))
     assert (model.sliding_window, model.global_layers) == (4096, 16)
-    scout = hfconfig.read(write(tmp_path, LLAMA_4 | {"attention_chunk_size": None}))
+    scout = hf_config.read(write(tmp_path, LLAMA_4 | {"attention_chunk_size": None}))
     assert (scout.sliding_window, scout.chunked) == (0, False)
-    assert hfconfig.read(write(tmp_path, LLAMA | {"model_type": "mistral"})).sliding_window == 4096
+    assert hf_config.read(write(tmp_path, LLAMA | {"model_type": "mistral"})).sliding_window == 4096
 
 
 @pytest.mark.parametrize(
@@ -285,19 +291,19 @@ def test_a_window_that_a_family_switches_on_is_off_by_itself(tmp_path: Path) -> 
         ({"linear_num_value_heads": 32, "num_experts": 512}, "linear attention"),
         ({"layer_types": ["linear_attention"] * 24 + ["full_attention"] * 8}, "layers of the kind 'linear_attention'"),
         ({"index_topk": 2048}, "sparse attention"),
-        ({"ffn_config": {"moe_num_experts": 16}}, "layers described in its own way"),
-        ({"num_experts": 8, "mlp_only_layers": [3]}, "31 sparse layers in no regular order (key 'mlp_only_layers')"),
-        ({"num_experts": 8, "moe_layers": [0, 1, 3]}, "3 sparse layers in no regular order (key 'moe_layers')"),
+        ({"ffn_config": {"moe_num_experts": 16}}, "layers described by other keys"),
+        ({"num_experts": 8, "mlp_only_layers": [3]}, "31 sparse layers in an irregular order (key 'mlp_only_layers')"),
+        ({"num_experts": 8, "moe_layers": [0, 1, 3]}, "3 sparse layers in an irregular order (key 'moe_layers')"),
         ({"block_configs": [{}]}, "layers that differ"),
         ({"hybrid_override_pattern": "M-M*"}, "state-space layers"),
         ({"model_type": "bert"}, "not a decoder-only transformer"),
         ({"model_type": "t5", "is_encoder_decoder": True}, "not a decoder-only transformer"),
     ],
 )
-def test_what_is_no_plain_decoder_is_refused(tmp_path: Path, more: dict[str, Any], sentence: str) -> None:
-    """An architecture whose cost tmplan does not know is refused by name, not planned as a Llama."""
+def test_an_unsupported_architecture_is_refused(tmp_path: Path, more: dict[str, Any], sentence: str) -> None:
+    """An architecture of unknown cost is refused by name, not planned as a Llama."""
     with pytest.raises(Unsupported, match=re.escape(sentence)):
-        hfconfig.read(write(tmp_path, LLAMA | more))
+        hf_config.read(write(tmp_path, LLAMA | more))
 
 
 WRONG: list[tuple[Any, str]] = [
@@ -311,7 +317,7 @@ WRONG: list[tuple[Any, str]] = [
     (LLAMA | {"tie_word_embeddings": "no"}, "key 'tie_word_embeddings' must be true or false"),
     (LLAMA | {"sliding_window": "4k"}, "key 'sliding_window' must be a whole number of at least 0, or null, not '4k'"),
     (LLAMA | {"sliding_window": 4096, "sliding_window_pattern": "6"}, "key 'sliding_window_pattern' must be a whole number of at least 1"),
-    (LLAMA | {"layer_types": ["full_attention"] * 8}, "key 'layer_types' must tell of each of the 32 layers, not of 8"),
+    (LLAMA | {"layer_types": ["full_attention"] * 8}, "key 'layer_types' must have an entry for each of the 32 layers, not 8"),
     (LLAMA | {"layer_types": "full_attention"}, "key 'layer_types' must be a list, not 'full_attention'"),
     (LLAMA | {"num_experts": 8}, "key 'num_experts_per_tok' is missing"),
     (LLAMA | {"num_experts": "8"}, "key 'num_experts' must be a whole number of at least 0, or null, not '8'"),
@@ -339,13 +345,13 @@ WRONG: list[tuple[Any, str]] = [
 
 @pytest.mark.parametrize(("config", "sentence"), WRONG)
 def test_a_wrong_configuration_is_refused_with_file_and_key(tmp_path: Path, config: Any, sentence: str) -> None:
-    """A missing key, a wrong type or damaged JSON is refused in one sentence with the file and the key or line."""
+    """A missing key, a wrong type or invalid JSON is refused in one sentence with the file and the key or line."""
     path = write(tmp_path, config)
     model_refused(path, sentence)
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A missing configuration, and one that is no text, are refused with the path."""
+    """A missing configuration, and one that is not text, are refused with the path."""
     (tmp_path / "bytes.json").write_bytes(b'{"a": "\xff"}')
     for name in ("none.json", "bytes.json"):
         with pytest.raises(FileError, match=name):

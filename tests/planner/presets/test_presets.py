@@ -1,4 +1,4 @@
-"""Presets: every shipped file reads into a spec, agrees with what was published, and a wrong file is refused in a sentence."""
+"""Presets: every shipped file is read, agrees with published figures, and an invalid file is refused in one sentence."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ sources = ["typed here"]
 
 @pytest.fixture(autouse=True)
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test sees the presets of whoever runs it."""
+    """An empty configuration folder, so that no test sees the presets of the user who runs it."""
     monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path / "config"))
     return tmp_path / "config"
 
 
 def write(folder: Path, text: str, name: str = "mine.toml") -> Path:
-    """Write a preset file, and its folder."""
+    """Write a preset file, creating its folder."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(text, encoding="utf-8")
     return folder / name
 
 
 @pytest.mark.parametrize(("kind", "name"), SHIPPED)
-def test_every_shipped_preset_reads_and_names_its_sources(kind: str, name: str) -> None:
-    """Each shipped file reads into a spec of its own name that says where its numbers come from."""
+def test_every_shipped_preset_is_read_and_has_sources(kind: str, name: str) -> None:
+    """Each shipped file gives a spec of its name with the sources of its numbers."""
     spec = READERS[kind](name)
     assert spec.name == name
     assert spec.sources
     assert all(len(source) > 5 for source in spec.sources)
 
 
-def test_enough_is_shipped() -> None:
-    """At least 24 GPUs, 50 models, 10 clusters and the three stacks are there, under the names measured runs use."""
+def test_the_shipped_presets_cover_the_measured_runs() -> None:
+    """At least 24 GPUs, 50 models, 10 clusters and three stacks are shipped, with the GPUs of the measured runs."""
     assert len(presets.names("gpus")) >= 24
     assert len(presets.names("models")) >= 50
     assert len(presets.names("clusters")) >= 10
@@ -84,16 +84,16 @@ def test_enough_is_shipped() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_models_parameters_are_those_published(name: str) -> None:
-    """The total counted from a preset's shapes lies within 0.5 % of what its publisher says."""
+def test_parameter_counts_are_those_published(name: str) -> None:
+    """The parameter count of a preset is within 0.5 % of the published total."""
     model = presets.model(name)
     assert model.published_parameters > 0
     assert total_parameters(model) == pytest.approx(model.published_parameters, rel=0.005)
 
 
 @pytest.mark.parametrize("name", MIXTURES)
-def test_a_mixtures_active_parameters_are_those_published(name: str) -> None:
-    """What a token visits of a mixture of experts lies within 0.5 % of what is published, and below a third of the total."""
+def test_active_parameter_counts_are_those_published(name: str) -> None:
+    """Active parameters of a mixture are within 0.5 % of the published number, and below a third of the total."""
     model = presets.model(name)
     assert model.published_active > 0
     assert active_parameters(model) == pytest.approx(model.published_active, rel=0.005)
@@ -104,40 +104,40 @@ def test_a_mixtures_active_parameters_are_those_published(name: str) -> None:
     ("name", "billions", "active"),
     [("deepseek-v3-671b", 671.026, 37.552), ("mixtral-8x7b", 46.703, 12.880), ("gpt-oss-120b", 116.829, 5.712)],
 )
-def test_well_known_mixtures_come_out_to_the_last_digit(name: str, billions: float, active: float) -> None:
+def test_well_known_mixtures_have_their_exact_counts(name: str, billions: float, active: float) -> None:
     """DeepSeek-V3 has 671.026 B parameters and 37.552 B active ones, Mixtral 8x7B 46.703 B, gpt-oss-120b 116.829 B."""
     model = presets.model(name)
     assert total_parameters(model) / 1e9 == pytest.approx(billions, abs=0.0005)
     assert active_parameters(model) / 1e9 == pytest.approx(active, abs=0.0005)
 
 
-def test_a_dense_model_is_active_as_a_whole() -> None:
-    """A token visits every parameter of a model without experts."""
+def test_every_parameter_of_a_dense_model_is_active() -> None:
+    """Active parameters equal the total without experts."""
     for name in sorted(set(MODELS) - set(MIXTURES)):
         model = presets.model(name)
         assert active_parameters(model) == total_parameters(model)
 
 
-def test_figures_come_out_in_base_units(tmp_path: Path) -> None:
-    """An H100 has 79.65 GiB, 989 TFLOP/s, 450 GB/s of NVLink and 50 GB/s of network in bytes and FLOP a second."""
+def test_figures_are_converted_to_base_units(tmp_path: Path) -> None:
+    """An H100 has 79.65 GiB, 989 TFLOP/s, 450 GB/s of NVLink and 50 GB/s of network, in bytes and FLOP/s."""
     gpu = presets.gpu("h100-sxm")
     assert isinstance(gpu, Gpu)
     assert gpu.memory_bytes / GIB == pytest.approx(79.65, abs=0.01)
     assert (gpu.flops_bf16, gpu.link_bytes_s, gpu.nic_bytes_s, gpu.hbm_bytes_s) == (989e12, 450e9, 50e9, 3.35e12)
     cluster = presets.cluster("dgx-h100")
     assert (cluster.gpu, cluster.gpus_per_node, cluster.nic_bytes_s, cluster.host_memory_bytes) == ("h100-sxm", 8, 50e9, 2.0**41)
-    own = tmp_path / "own.toml"
+    path = tmp_path / "mine.toml"
     text = (presets.SHIPPED / "stacks" / "megatron-core.toml").read_text(encoding="utf-8")
     for key, number in (("host_layer_us", 200), ("step_fixed_ms", 30), ("context_gib", 1)):
         text = re.sub(rf"(?m)^{key} = \S+", f"{key} = {number}", text)
-    own.write_text(text, encoding="utf-8")
-    stack = presets.stack(own)
+    path.write_text(text, encoding="utf-8")
+    stack = presets.stack(path)
     assert isinstance(stack, Stack)
     assert (stack.host_layer_s, stack.step_fixed_s, stack.context_bytes) == (0.0002, 0.03, GIB)
 
 
-def test_a_measured_gemm_keeps_its_share_in_training_apart() -> None:
-    """The plateau of a GPU with a [gemm] table is the measured one, beside it the share that training reaches; the source is told."""
+def test_a_measured_gemm_has_a_separate_training_factor() -> None:
+    """The plateau of a [gemm] table is the measured one; the share reached in training is a separate field."""
     gemm = presets.gpu("h100-sxm").gemm
     assert gemm.flops_s == pytest.approx(832e12)
     assert 0.7 < gemm.training < 1
@@ -146,20 +146,20 @@ def test_a_measured_gemm_keeps_its_share_in_training_apart() -> None:
     assert "derived" not in gemm.source
 
 
-def test_a_gemm_nobody_measured_is_derived_and_says_so() -> None:
-    """Without a [gemm] table the plateau is 0.82 of the peak, memory traffic 0.85 of the bandwidth, and the source says derived."""
+def test_an_unmeasured_gemm_is_derived() -> None:
+    """Without a [gemm] table the plateau is 0.82 of the peak, 0.85 of the bandwidth, and the source says derived."""
     gpu = presets.gpu("l40s")
     assert gpu.gemm.flops_s == pytest.approx(0.82 * gpu.flops_bf16)
     assert gpu.gemm.bytes_s == pytest.approx(0.85 * gpu.hbm_bytes_s)
     assert gpu.gemm.source.startswith("derived")
-    part = presets.gpu("mi300x").gemm  # its plateau is measured, the rest is not
+    part = presets.gpu("mi300x").gemm  # only its plateau is measured
     assert part.flops_s == pytest.approx(668.4e12)
     assert "measured" in part.source
     assert "derived" in part.source
 
 
 @pytest.mark.parametrize(
-    ("changed", "says"),
+    ("changed", "message"),
     [
         (("tflops = 832", "tflops = 1200"), r"\[gemm\] gives products 1,012 TFLOP/s .* above the peak of 989 \(tflops_bf16\); lower"),
         (("tflops_bf16 = 989", "tflops_bf16 = 700"), r"products 701\.63 TFLOP/s .* above the peak of 700 \(tflops_bf16\)"),
@@ -168,25 +168,25 @@ def test_a_gemm_nobody_measured_is_derived_and_says_so() -> None:
         (("flash_fraction = 0.3398", "flash_fraction = 1.2"), "flash_fraction must lie between 0.01 and 1, not 1.2"),
     ],
 )
-def test_a_gpu_whose_kernels_pass_its_peak_is_refused(tmp_path: Path, changed: tuple[str, str], says: str) -> None:
-    """A rate above the peak it is measured against, or a share above one, is a wrong number in the file: the file and the keys are told."""
+def test_a_gpu_with_kernels_above_its_peak_is_refused(tmp_path: Path, changed: tuple[str, str], message: str) -> None:
+    """A rate above the peak, or a share above one, is refused with the file and the keys."""
     text = (presets.SHIPPED / "gpus" / "h100-sxm.toml").read_text(encoding="utf-8")
     assert changed[0] in text
-    own = write(tmp_path, text.replace(*changed))
-    with pytest.raises(FileError, match=says) as refused:
-        presets.gpu(own)
-    assert str(own) in str(refused.value)
+    path = write(tmp_path, text.replace(*changed))
+    with pytest.raises(FileError, match=message) as refused:
+        presets.gpu(path)
+    assert str(path) in str(refused.value)
 
 
 def test_experts_in_a_file_are_read(tmp_path: Path) -> None:
-    """A model file that gives experts is a mixture of experts, without a width for dense layers where it has none."""
+    """A model file with experts is a mixture; the dense width may be 0 where no layer is dense."""
     model = presets.model(write(tmp_path, MODEL.replace("ffn = 256", "ffn = 0") + "experts = 8\nexperts_per_token = 2\nexpert_ffn = 64\n"))
     assert (model.experts, model.sparse_layers) == (8, 2)
     assert total_parameters(model) - active_parameters(model) == 2 * 6 * 3 * 64 * 64
 
 
-def test_an_unknown_name_is_answered_with_the_nearest() -> None:
-    """A misspelt preset is refused with the presets that come nearest."""
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    """A misspelt preset is refused with the closest names."""
     with pytest.raises(UnknownName, match=r"did you mean .*llama-3\.1-405b"):
         presets.model("llama-3.1-405")
     for odd in ("", "\0", "x" * 5000, "..", "naïve"):
@@ -194,14 +194,14 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
             presets.gpu(odd)
 
 
-def test_names_are_read_whatever_their_case() -> None:
-    """H100-SXM and h100-sxm are the same preset, and so is another name by which a GPU is sold."""
+def test_names_are_case_insensitive() -> None:
+    """H100-SXM and h100-sxm are the same preset, and so are further product names of a GPU."""
     assert presets.gpu("H100-SXM") == presets.gpu("h100-sxm")
     assert presets.gpu("B200-SXM") == presets.gpu("b200")
 
 
-def test_the_users_preset_counts_before_the_shipped_one(config: Path) -> None:
-    """A file in the user's folder adds its name to the list, and wins over a shipped preset of that name."""
+def test_a_user_preset_takes_precedence(config: Path) -> None:
+    """A file in the user's folder is listed, and replaces a shipped preset of the same name."""
     write(config / "presets" / "models", MODEL, "mine.toml")
     write(config / "presets" / "models", MODEL, "llama-3.1-8b.toml")
     write(config / "presets" / "models", MODEL, "Mixed-Case.toml")
@@ -211,8 +211,8 @@ def test_the_users_preset_counts_before_the_shipped_one(config: Path) -> None:
     assert presets.model("mine").layers == presets.model("llama-3.1-8b").layers == 2
 
 
-def test_an_edited_file_is_read_anew(tmp_path: Path) -> None:
-    """What was read before an edit is not served after it."""
+def test_an_edited_file_is_read_again(tmp_path: Path) -> None:
+    """Reading after an edit gives the edited content."""
     path = write(tmp_path, MODEL)
     assert presets.model(path).layers == 2
     write(tmp_path, MODEL.replace("layers = 2", "layers = 12"))
@@ -246,13 +246,13 @@ WRONG = [
 
 @pytest.mark.parametrize(("text", "sentence"), WRONG)
 def test_a_wrong_model_file_is_refused_with_file_and_key(tmp_path: Path, text: str, sentence: str) -> None:
-    """Whatever is wrong with a file, the refusal is one sentence with the file's name and the key or line."""
+    """An invalid file is refused in one sentence with the file's name and the key or line."""
     path = write(tmp_path, text)
     model_refused(path, sentence)
 
 
 def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
-    """A missing file, a folder and bytes that are no text are refused with the path."""
+    """A missing file, a folder and bytes that are not text are refused with the path."""
     (tmp_path / "bytes.toml").write_bytes(b"layers = \xff")
     for path in (tmp_path / "none.toml", tmp_path, tmp_path / "bytes.toml"):
         with pytest.raises(FileError, match=str(path)):
@@ -260,14 +260,14 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_wrong_gpu_cluster_and_stack_files_are_refused(tmp_path: Path) -> None:
-    """Tables, units said twice, unknown GPUs and shares above one are refused with file and key."""
+    """Unknown keys, a field set twice, unknown GPUs and shares above one are refused with file and key."""
     gpu = (presets.SHIPPED / "gpus" / "h100-sxm.toml").read_text()
     stack = (presets.SHIPPED / "stacks" / "megatron-core.toml").read_text()
     nanotron = (presets.SHIPPED / "stacks" / "nanotron.toml").read_text()
     cluster = (presets.SHIPPED / "clusters" / "dgx-h100.toml").read_text()
     wrong = [
         (presets.gpu, gpu.replace("pad_m", "padm"), r"\[gemm\]: unknown key 'padm'; did you mean 'pad_m'"),
-        (presets.gpu, "memory_gib = 80\n" + gpu, "'memory_gib' and 'memory_mib' say the same thing twice"),
+        (presets.gpu, "memory_gib = 80\n" + gpu, "'memory_gib' and 'memory_mib' set the same field"),
         (presets.gpu, gpu.replace("hbm_gb_s = 3350", "hbm_gb_s = -1"), "key 'hbm_gb_s' must be a number of at least 0"),
         (presets.gpu, gpu.replace("[gemm]", "[[gemm]]"), "key 'gemm' must be a table"),
         (presets.cluster, cluster.replace("h100-sxm", "h100-sxn"), "no gpu is called 'h100-sxn'; did you mean h100-sxm"),
@@ -285,28 +285,28 @@ def test_wrong_gpu_cluster_and_stack_files_are_refused(tmp_path: Path) -> None:
         assert str(path) in str(refusal.value)
 
 
-def test_every_cluster_names_a_shipped_gpu_and_a_whole_number_of_nodes() -> None:
-    """A cluster's GPU is a preset, and its world fills its nodes."""
+def test_every_cluster_has_a_shipped_gpu_and_full_nodes() -> None:
+    """A cluster's GPU is a preset, and its GPUs fill its nodes."""
     for name in presets.names("clusters"):
         cluster = presets.cluster(name)
         assert cluster.gpu in presets.names("gpus")
         assert cluster.gpus % cluster.gpus_per_node == 0
 
 
-def test_no_key_is_written_that_restates_a_default_name() -> None:
-    """Shipped presets are called by their file alone, so that the two cannot disagree."""
+def test_shipped_presets_have_no_name_key() -> None:
+    """Shipped presets are named by their file only, so that the two cannot disagree."""
     for kind, name in SHIPPED:
         assert "name" not in tomllib.loads((presets.SHIPPED / kind / f"{name}.toml").read_text())
 
 
-def test_a_kind_nobody_knows_is_refused() -> None:
+def test_an_unknown_kind_is_refused() -> None:
     """Only the four kinds of preset can be listed."""
     with pytest.raises(UnknownName):
         presets.names("themes")
 
 
 def test_a_model_file_gives_a_model(tmp_path: Path) -> None:
-    """A file with the required keys alone is a whole model, named after the file."""
+    """A file with only the required keys is a complete model, named after the file."""
     model = presets.model(write(tmp_path, MODEL, "tiny.toml"))
     assert isinstance(model, Model)
     assert (model.name, model.layers, model.gated, model.norm) == ("tiny", 2, True, "rmsnorm")

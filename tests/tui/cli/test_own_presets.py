@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from planner import presets
-from planner.presets import folders as presetfolders
+from planner.presets import folders
 from tests.odd import ODD, patience
 from tests.planner.importers.test_reading import MEGATRON
 from tests.tui.driving import Driver, drive
@@ -90,7 +90,7 @@ def a_file(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def a_pipe(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pipe in place of a folder of presets."""
     (config / "presets").mkdir(parents=True)
-    for kind in presetfolders.KINDS:
+    for kind in folders.KINDS:
         os.mkfifo(config / "presets" / kind)
 
 
@@ -135,7 +135,7 @@ def test_a_name_is_not_only_unknown_where_its_folder_cannot_be_looked_into(
     """Whoever asks for a preset of their own is told that it may lie where nobody can look; settings are the defaults, and it is said."""
     spoil(home, monkeypatch)
     code, out, err = said(capsys, "plan", "--model", "ours")
-    assert (code, out) == (2, "") and "no model that could be read is called 'ours'; " in err and "cannot be listed: " in err
+    assert (code, out) == (2, "") and "no readable model is called 'ours'; " in err and "cannot be listed: " in err
     code, out, err = said(capsys, "config")
     assert out.startswith("# Settings of tmplan") and "this is a fault" not in err
     assert said(capsys, "config", "--init")[0] in (0, 2)
@@ -144,7 +144,7 @@ def test_a_name_is_not_only_unknown_where_its_folder_cannot_be_looked_into(
 def test_dev_null_is_no_folder_and_says_nothing(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """TMPLAN_CONFIG=/dev/null is how one says that there is nothing of one's own."""
     monkeypatch.setenv("TMPLAN_CONFIG", "/dev/null")
-    assert presetfolders.troubles() == ()
+    assert folders.problems() == ()
     assert said(capsys, "models")[2] == ""
 
 
@@ -164,7 +164,7 @@ def test_a_damaged_preset_stops_nothing_that_does_not_need_it(
 ) -> None:
     """One of each kind, before all others by name: every command answers as without; what looks at all of a kind names it once."""
     (put, says), expected = DAMAGED[damage], said(capsys, *COMMANDS[name])
-    for kind in presetfolders.KINDS:
+    for kind in folders.KINDS:
         folder = home / "presets" / kind
         folder.mkdir(parents=True)
         put(folder / "aaa.toml")
@@ -179,7 +179,7 @@ def test_a_damaged_preset_stops_nothing_that_does_not_need_it(
     assert err.count(says) == sum(name in commands for commands in NEEDED.values())
 
 
-@pytest.mark.parametrize("kind", presetfolders.KINDS)
+@pytest.mark.parametrize("kind", folders.KINDS)
 @pytest.mark.parametrize("name", ["aaa", "shipped"])
 @pytest.mark.parametrize(("put", "says"), DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_preset_is_refused_by_its_own_path(
@@ -221,14 +221,14 @@ def test_what_is_no_preset_in_their_folder_is_let_be(home: Path, capsys: pytest.
 
 def test_more_presets_than_are_listed_are_said(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a person's own so many are listed, the first by name; one beyond is there for whoever asks by name."""
-    monkeypatch.setattr(presetfolders, "MOST", 2)
+    monkeypatch.setattr(folders, "MOST", 2)
     (home / "presets" / "models").mkdir(parents=True)
     model = (presets.SHIPPED / "models" / "llama-3.1-8b.toml").read_text()
     for name in "abc":
         (home / "presets" / "models" / f"{name}.toml").write_text(model)
     assert {"a", "b"} <= set(presets.names("models")) and "c" not in presets.names("models")
     assert presets.model("c").name == "c"
-    assert f"{home}/presets/models: holds 3 presets; the first 2 by name are listed" in said(capsys, "models")[2]
+    assert f"{home}/presets/models: has 3 presets; the first 2 by name are listed" in said(capsys, "models")[2]
 
 
 def test_many_damaged_presets_are_not_told_one_by_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
