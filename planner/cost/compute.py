@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from planner.cost.shard import padded_vocab
+from planner.dimensions import Seconds
 from planner.formula.trace import formula, term
 from planner.specs.hardware import Gpu
 from planner.specs.job import Job
@@ -46,19 +47,19 @@ def pace(job: Job) -> float:
     "calib",
     "form and constants: the GPU's file",
 )
-def gemm_seconds(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any) -> Any:
+def gemm_seconds(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any) -> Seconds:
     """One matrix product of m x k by k x n in 16 or 8 bits; seconds."""
     return gpu.gemm.overhead_s + gemm_body(gpu, precision, m_rows, n_columns, k_inner)
 
 
-def gemm_body(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any, gained: float = 1.0) -> Any:
+def gemm_body(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any, gained: float = 1.0) -> Seconds:
     """The same without its launch, with so much of what narrow numbers gain; seconds."""
     g = gpu.gemm
     rate = product_rate(gpu, precision, gained)
     flops = 2.0 * (m_rows + g.pad_m) * (n_columns + g.pad_n) * (k_inner + g.pad_k) / rate
     moved = 2.0 * (m_rows * n_columns + n_columns * k_inner + m_rows * k_inner) / g.bytes_s
     squares = (flops * flops) ** 2 + (moved * moved) ** 2
-    return np.sqrt(np.sqrt(squares))
+    return Seconds(np.sqrt(np.sqrt(squares)))
 
 
 def linear_shapes(job: Job, plan: Plan, tokens: Any) -> dict[str, tuple[Shape, ...]]:

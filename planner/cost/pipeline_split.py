@@ -5,16 +5,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 import numpy as np
 
+from planner.dimensions import Flag, Quantity, Stage, maximum
 from planner.formula.trace import formula, term
 from planner.specs.job import SCHEDULES, Job
 from planner.specs.plan import Plan
 
 ZB_H1, ZB_H2, V, DUALPIPE_V = (SCHEDULES.index(name) for name in ("zb-h1", "zb-h2", "zb-v", "dualpipev"))
 EVERY = 1 << 40  # more layers than any stage has
+Q = TypeVar("Q", bound=Quantity)
 
 
 def split_slots(job: Job, plan: Plan) -> tuple[Any, Any, tuple[Any, Any]]:
@@ -58,10 +61,10 @@ def in_v(plan: Plan) -> Any:
     return np.asarray(plan.schedule) >= V
 
 
-def is_head(plan: Plan, stage: Any) -> Any:
+def is_head(plan: Plan, stage: Stage) -> Flag:
     """Whether a pipeline rank holds the head: the last, or the first where stages run back up."""
     last = np.asarray(plan.pp) - 1
-    return term("holds_head", stage == (np.where(in_v(plan), 0, last) if np.any(plan.schedule) else last))
+    return term("holds_head", Flag(stage == (np.where(in_v(plan), 0, last) if np.any(plan.schedule) else last)))
 
 
 @formula(
@@ -171,12 +174,12 @@ def longest_from(job: Job, plan: Plan, start: Any) -> Any:
     return np.argmax(np.where((stage >= start) & (stage < plan.pp), held, -1), axis=0)
 
 
-def largest(stages: Any) -> Any:
+def largest(stages: Iterable[Q]) -> Q:
     """The largest over the stages in front of a column; shape of the column."""
     rows = list(stages)
     found = rows[0]
     for row in rows[1:]:
-        found = np.maximum(found, row)  # pairwise: several times faster than a reduction over a short first axis
+        found = maximum(found, row)  # pairwise: several times faster than a reduction over a short first axis
     return found
 
 

@@ -95,6 +95,7 @@ flops_bf16           | R   | FLOP/s | peak rate of the GPU
 flops_fp8            | R_8 | FLOP/s | peak rate of its fp8 units
 flops_fp4            | R_4 | FLOP/s | peak rate of its fp4 units
 precision_flops      | R_p | FLOP/s | peak rate of the GPU's fastest units that the precision uses
+unit_flops           | R_u | FLOP/s | peak rate of the units that multiply numbers of the precision
 flops_s              | R_g | FLOP/s | rate that large matrix products near
 product_rate         | R_x | FLOP/s | rate that a matrix product nears in training
 training             | ρ   |        | share of that rate that training runs reach
@@ -125,6 +126,12 @@ host_backward        | η_b |        | host time of a backward pass over that of
 hbm_fraction         | η_h |        | memory bandwidth that element-wise kernels reach
 grouped_slower       | ζ   |        | products of experts in one grouped kernel over the same alone
 expert_load          | ψ   |        | tokens of the busiest experts over the mean
+capacity             | C_x |        | capacity of an expert over its mean share of the tokens, 0 without
+experts_per_rank     | E_r |        | routed experts on a rank
+expert_traffic       | b_x | B      | memory traffic of dispatch, sorting by expert and the experts' activation
+repeated_experts     | s_re |       | share of the experts' products that selective recomputation repeats
+repeated_activation  | s_ra |       | share of the experts' activation that selective recomputation repeats
+experts_overlapped   | overlap |    | 1 where compute of another micro-batch hides the all-to-all, else 0
 host_experts_s       | H_x | s      | host time that routing and experts add to a layer's forward pass
 host_counts_s        | H_c | s      | host time to wait for the counts of dropless routing, a layer's forward pass
 host_layer_s         | H_l | s      | host time to launch a layer's forward pass
@@ -193,13 +200,20 @@ kept_activations     | A_k | B      | a layer's activations as kept
 sparse_activations   | A_x | B      | a sparse layer's activations, nothing recomputed
 sparse_selective     | A_y | B      | a sparse layer's activations under selective recompute
 around_activations   | A_f | B      | a sparse layer's activations without its routed experts
+around_selective     | A_fs | B     | those under selective recomputation
+expert_term          | a_x | B      | one kind of activation of a sparse layer's router and experts
+kept_input           | b_k | B      | width in which inputs of matrix products are kept
 held_bytes           | A_h | B      | activations that layers of one kind keep of a micro-batch
 held_by_both         | A_hb | B      | activations that all layers keep of a micro-batch
+dense_held           | A_hd | B     | activations that dense layers keep of a micro-batch
+sparse_held          | A_hx | B     | activations that sparse layers keep of a micro-batch
 checkpoint_bytes     | A_c | B      | input of a recomputed layer
 gathered_inputs      | A_g | B      | gathered inputs of a layer that wait for the communication stream
 embedding_masks      | A_m | B      | dropout masks of the embedding
 activation_bytes     | A_p | B      | activations in flight
 layer_working        | W_l | B      | working set of the layer at hand
+dense_working        | W_ld | B     | working set of a dense layer
+sparse_working       | W_lx | B     | working set of a sparse layer
 layer_gradients      | W_g | B      | gradients of the layer at hand
 sparse_gradients     | W_gx | B     | gradients and buffers of the sparse layer at hand
 around_gradients     | W_gf | B     | gradients of the sparse layer at hand without its experts
@@ -262,9 +276,13 @@ mixed_tp             | T_ix | s      | exposed tensor-parallel traffic of a micr
 mixed_cp             | K_ix | s      | exposed context-parallel traffic of a micro-batch on a stage
 mixed_work           | E_ix | s      | a micro-batch on a stage, nothing repeated
 repeated_by_both     | Q_ix | s      | recomputation of a micro-batch on a stage
+dense_repeat         | Q_d | s      | recomputation of dense layers of a micro-batch on a stage
+sparse_repeat_seconds | Q_x | s     | recomputation of sparse layers of a micro-batch on a stage
 repeat_layer         | q_l | s      | what a recomputed layer repeats
 stage_repeat         | Q_i | s      | recomputation of a micro-batch on a stage
 stage_host           | H_i | s      | host time a stage waits for, a micro-batch
+across_nodes         | far |        | 1 where layers of a pipeline across nodes wait for hops over the network, else 0
+ring_hop             | t_hop | s     | what each node adds to the latency of an all-reduce
 members              | n   |        | ranks in a group
 message              | S   | B      | message of a collective
 pieces               | n_p |        | messages that it is split into
@@ -291,6 +309,12 @@ cp_layer             | x_l | s      | exposed context-parallel traffic of a laye
 cp_repeat            | x_r | s      | exposed context-parallel traffic of a repeated forward pass
 stage_cp             | K_i | s      | exposed context-parallel traffic of a micro-batch on a stage
 stage_seconds        | τ_i | s      | one micro-batch on a stage, forward and backward
+first_stage_seconds  | τ_1 | s      | one micro-batch on the first pipeline rank
+middle_stage_seconds | τ_m | s      | one micro-batch on a pipeline rank between
+last_stage_seconds   | τ_p | s      | one micro-batch on the last pipeline rank
+first_stage_layers   | ℓ_1 |        | layers on the first pipeline rank
+middle_stage_layers  | ℓ_m |        | layers on a pipeline rank between
+last_stage_layers    | ℓ_p |        | layers on the last pipeline rank
 slowest_stage        | τ   | s      | the slowest stage
 all_stages           | τ_s | s      | one micro-batch through all stages
 steady_seconds       | t_y | s      | micro-batches of the slowest stage, back to back
@@ -313,6 +337,8 @@ even_seconds         | t_k | s      | one optimizer step of even ranks
 straggler_seconds    | t_w | s      | waiting for the slowest rank
 step_seconds         | t_step | s   | one optimizer step
 model_flops          | F   | FLOP   | model FLOPs a step
+matrix_weights       | P_mm |       | weights of matrix products that a token meets
+layer_adapters       | P_al |       | parameters of a layer's adapters
 mfu                  | MFU |        | model FLOPs utilisation
 tokens_per_second_per_gpu | tok |   | tokens a second and GPU
 compute_part         | t_yc | s     | compute of a step
@@ -343,6 +369,12 @@ step_band_low        | q_0 |        | measured over estimated step that at most 
 step_band_high       | q_1 |        | measured over estimated step that at most 10 of 100 runs go beyond
 host_bytes           | M_h | B      | host memory a node
 lora_rank            | r   |        | inner width of an adapter
+adapted_inputs       | x_a |        | inputs of a matrix with an adapter, on a rank
+adapted_outputs      | y_a |        | outputs of a matrix with an adapter, on a rank
+adapted_width        | w_a |        | inputs and outputs of a matrix with an adapter, on a rank
+linear_matrix        | P_lm |       | weights of one of a layer's matrices, on a rank
+quantized_width      | b_4 | B      | a weight in 4 bits with its constants
+dequantized          | W_dq | B     | the largest matrix that is kept in 4 bits, in 16 bits
 adapter_weights      | P_ad |       | parameters of a layer's adapters on a rank
 stage_adapters       | P_ai |       | parameters of adapters of a stage on a rank
 frozen_weights       | P_f |        | parameters that are frozen, on a rank

@@ -20,6 +20,7 @@ from planner.cost.compute import linear_shapes
 from planner.cost.evaluate import evaluate
 from planner.cost.moe import expert_shapes
 from planner.cost.schedule import model_flops
+from planner.dimensions import Tokens
 from planner.document.space import Space
 from planner.formula.trace import Step
 from planner.report.explain import headlines
@@ -120,7 +121,7 @@ def test_the_products_of_all_layers_are_the_models_flops(job: Job, data: st.Data
     def products(own: Job) -> float:
         return tp * sum(float(m * n * k) for part in linear_shapes(own, plan, tokens).values() for m, n, k in part)
 
-    own, shapes = expert_shapes(even, plan, tokens / tp * model.experts_per_token * plan.etp)
+    own, shapes = expert_shapes(even, plan, Tokens(tokens / tp * model.experts_per_token * plan.etp))
     routed = tp * sum(float(own * m * n * k) for m, n, k in shapes)
     router = tokens * model.hidden * model.experts
     sparse = model.sparse_layers + model.mtp_layers

@@ -16,7 +16,7 @@ from planner.cost import moe_stages as mixed
 from planner.cost.collectives import all_to_all_seconds
 from planner.cost.evaluate import evaluate
 from planner.cost.records import LayerCost
-from planner.dimensions import Bytes, Count
+from planner.dimensions import Bytes, Count, Tokens
 from planner.specs import parameters
 from planner.specs.constants import CONSTANTS
 from planner.specs.job import SCHEDULES, Job, Selective
@@ -26,6 +26,7 @@ from tests.planner.cost.hand_figures import SPARSE, given_plain_numbers, round_j
 from tests.planner.jobs import bare, mixture, small
 
 TOKENS = 4096.0
+by_hand = given_plain_numbers(experts)
 
 
 def even(job: Job, **traits: Any) -> Job:
@@ -50,7 +51,7 @@ def exchanged(job: Job, ep: int, etp: int = 1) -> float:
     """One exchange of the copies of so many tokens in 16 bits, its latency apart."""
     copies, plan = TOKENS * job.model.experts_per_token, Plan(ep=ep, etp=etp)
     latency = float(all_to_all_seconds(job, Count(ep), Count(etp), Bytes(0.0), Bytes(0.0)))
-    return float(experts.exchange_seconds(job, plan, np.array([copies]), 2.0)[0]) - latency
+    return float(by_hand.exchange_seconds(job, plan, np.array([copies]), 2.0)[0]) - latency
 
 
 @pytest.mark.parametrize("once", [False, True])
@@ -97,7 +98,7 @@ def test_visited_nodes_are_those_of_every_choice_of_groups(nodes: int) -> None:
         for groups in itertools.combinations(range(4), 2)
         for chosen in itertools.product([e for g in groups for e in (2 * g, 2 * g + 1)], repeat=2)
     ]
-    ours = float(experts.nodes_visited(replace(small(), model=model), np.array(nodes)))
+    ours = float(by_hand.nodes_visited(replace(small(), model=model), np.array(nodes)))
     assert ours == pytest.approx(np.mean(seen), rel=0.05)
 
 
@@ -145,9 +146,9 @@ def test_one_experts_products_are_the_dense_mlps(tp: int) -> None:
     plan = Plan(tp=tp, etp=tp, dp=16 // tp, sequence_parallel=int(tp > 1)).column()
     copies = np.array([TOKENS])
     mlp = compute.linear_forward(job, plan, copies) - compute.linear_forward(job.around_experts, plan, copies)
-    assert experts.experts_linear(job, plan, copies)[0] == pytest.approx(mlp[0], rel=1e-12)
+    assert by_hand.experts_linear(job, plan, copies)[0] == pytest.approx(mlp[0], rel=1e-12)
     back = compute.weight_products(job, plan, copies) - compute.weight_products(job.around_experts, plan, copies)
-    assert experts.expert_weight_products(job, plan, copies)[0] == pytest.approx(back[0], rel=1e-12)
+    assert by_hand.expert_weight_products(job, plan, copies)[0] == pytest.approx(back[0], rel=1e-12)
     purposes, own = ("parameters", "gradients", "optimizer", "experts"), Plan(tp=tp, dp=16 // tp, sequence_parallel=int(tp > 1))
     parts = [evaluate(j, plan).memory_parts.named() for j, plan in ((job, own.with_(etp=tp)), (dense, own))]
     states = [sum(float(found[purpose][0]) for purpose in purposes if purpose in found) for found in parts]
@@ -161,10 +162,10 @@ def test_experts_over_ranks_are_divided_and_their_copies_are_not() -> None:
     plain, ep, etp = (Plan(tp=2, dp=8, ep=e, etp=t, sequence_parallel=1) for e, t in ((1, 1), (4, 1), (4, 2)))
     own, rows = {}, {}
     for plan in (plain, ep, etp):
-        sent = experts.routed_copies(job, plan, TOKENS)
+        sent = by_hand.routed_copies(job, plan, TOKENS)
         assert sent == TOKENS / 2 * 8
-        copies = experts.expert_copies(job, plan, sent)
-        own[plan], shapes = experts.expert_shapes(job, plan, copies)
+        copies = by_hand.expert_copies(job, plan, sent)
+        own[plan], shapes = by_hand.expert_shapes(job, plan, copies)
         rows[plan] = [(m * own[plan], n, k) for m, n, k in shapes]
     assert [own[p] for p in (plain, ep, etp)] == [128, 32, 32]
     assert rows[ep] == rows[plain] == [(TOKENS * 4, 2 * 768, 2048), (TOKENS * 4, 2048, 768)]
@@ -222,7 +223,7 @@ def test_a_stage_takes_what_its_layers_take() -> None:
     def of(name: str) -> float:
         return count * float(3 * getattr(dense, name)[0] + 2 * getattr(sparse, name)[0])
 
-    ends = count * float(dense.embedding_seconds[0] + 2 * dense.head_seconds[0] + mixed.mtp_seconds(job, plan, TOKENS))
+    ends = count * float(dense.embedding_seconds[0] + 2 * dense.head_seconds[0] + mixed.mtp_seconds(job, plan, Tokens(TOKENS)))
     assert parts["compute"][0] == pytest.approx(of("layer_forward") + of("layer_backward") + ends)
     assert parts["recompute"][0] == pytest.approx(of("repeat_layer"))
     assert 0 < parts["ep"][0] == pytest.approx(of("ep_forward") + of("ep_backward"))
@@ -250,7 +251,6 @@ def test_offloaded_states_of_experts_leave_for_the_host_with_the_others() -> Non
 
 # values worked out by hand: 1,000 tokens, 8 experts of width 500 of which a token visits 2, hidden width 1,000
 
-by_hand = given_plain_numbers(experts)
 ROUND = round_job(SPARSE)
 FOLDED = Plan(tp=4, ep=4, etp=2, dp=2).column()  # two experts on a rank, each over two
 SENT, COPIES = 500.0, 1500.0  # 1,000 / 4 tokens of a rank go to 2 experts each; the busiest two ranks work on 1.5 times as many
@@ -326,8 +326,8 @@ def test_launches_of_a_sparse_layer_by_hand() -> None:
 def test_the_router_by_hand() -> None:
     """250 tokens x 8 experts x 1,000 in fp32 at half the rate, 24 bytes a score; twice of that backward."""
     once = 2 * (0.5 + 2 * 250 * 8 * 1000 / 1e6) + 250 * 8 * 24 / 1e8
-    assert one(by_hand.router_seconds(ROUND, FOLDED, 250.0, 1.0)) == pytest.approx(once)
-    assert one(by_hand.router_seconds(ROUND, FOLDED, 250.0, 2.0)) == pytest.approx(2 * once)
+    assert one(by_hand.router_seconds(ROUND, 250.0, 1.0)) == pytest.approx(once)
+    assert one(by_hand.router_seconds(ROUND, 250.0, 2.0)) == pytest.approx(2 * once)
 
 
 MOVED = [
@@ -345,10 +345,10 @@ MOVED = [
 def test_bytes_moved_around_the_experts_by_hand(traits: dict[str, Any], precision: str, backward: bool, moved: float) -> None:
     """Half of 8 x 1,000 bytes of each of 500 + 1,500 copies permuted; 6, 10, 4 bytes a unit of the middle; biases; casts into 8 bits."""
     job = replace(round_job(replace(SPARSE, **traits)), precision=precision)
-    assert one(by_hand.moved_seconds(job, FOLDED, SENT, COPIES, backward)) == pytest.approx(moved / 1e8)
+    assert one(by_hand.moved_bytes(job, FOLDED, SENT, COPIES, backward)) == pytest.approx(moved)
     twice = replace(job, stack=replace(job.stack, elementwise=2.0, permute_traffic=0.0))
     if not traits:
-        assert one(by_hand.moved_seconds(twice, FOLDED, SENT, COPIES, backward)) == pytest.approx(2 * (moved - 8e6) / 1e8)
+        assert one(by_hand.moved_bytes(twice, FOLDED, SENT, COPIES, backward)) == pytest.approx(2 * (moved - 8e6))
 
 
 FORWARD, ONCE = 2 * 0.5 + 2 * (750 + 375), 2 * (0.5 + 4) + 250 * 8 * 24 / 1e8  # the experts' products; the router

@@ -18,6 +18,7 @@ from tests.planner.jobs import every_schedule, example, korthikanti, mixture, sm
 
 CODE = {name: code for code, name in enumerate(SCHEDULES)}
 V_SHAPED = ("zb-v", "dualpipev")
+by_hand = given_plain_numbers(schedule)
 
 
 def plan_of(name: str, pp: int, **changes: int) -> Plan:
@@ -60,7 +61,7 @@ def test_with_passes_that_take_alike_the_bubble_is_the_papers(name: str, left: f
     """Where forward, input and weight gradients take a third each, ZB-H1 leaves a third of the bubble, ZB-H2 and ZB-V none (Qi et al.,
     Section 2), DualPipeV (p - 1)(F&B + B - 3 W) of half-sized chunks: a third."""
     third = np.array([1 / 3])
-    assert schedule.bubble_left(plan_of(name, 4).column(), third, third, 1.0)[0] == pytest.approx(left, abs=1e-12)
+    assert by_hand.bubble_left(plan_of(name, 4).column(), third, third, 1.0)[0] == pytest.approx(left, abs=1e-12)
 
 
 @pytest.mark.parametrize(("weights", "h1", "h2"), [(0.2, 0.6, 0.4), (0.3, 0.4, 0.1), (0.4, 0.2, 0.0)])
@@ -68,7 +69,7 @@ def test_the_bubble_shrinks_by_what_weight_gradients_fill(weights: float, h1: fl
     """ZB-H1 leaves (p - 1)(F + B - W), ZB-V (p - 1)(F + B - 2 W), never less than none, ZB-H2 a share of that where found by search."""
     share = np.array([weights])
     for name, left in (("zb-h1", h1), ("zb-v", h2), ("zb-h2", schedule.AUTOMATIC * h2)):
-        assert schedule.bubble_left(plan_of(name, 4).column(), share, share, 1.0)[0] == pytest.approx(left)
+        assert by_hand.bubble_left(plan_of(name, 4).column(), share, share, 1.0)[0] == pytest.approx(left)
 
 
 def test_interleaving_divides_the_bubble_and_zero_bubble_leaves_less_for_more_memory() -> None:
@@ -129,7 +130,6 @@ def test_dualpipe_hides_the_experts_traffic_unasked() -> None:
 
 # values worked out by hand
 
-by_hand = given_plain_numbers(schedule)
 FOUR = np.arange(4)[:, None]
 
 

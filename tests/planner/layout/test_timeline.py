@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from planner.cost.schedule import bubble_left
+from planner.dimensions import Number
 from planner.errors import FieldError
 from planner.layout import timeline as module
 from planner.layout.pipeline_passes import BACKWARD, FORWARD, INPUTS, WEIGHTS, Pass, order
@@ -53,7 +54,7 @@ def test_the_drawing_and_the_time_model_agree_where_formulas_are_exact(inputs: f
     for name, v in (("zb-h1", 1), ("zb-h2", 1), ("zb-v", 2)):
         plan = Plan(pp=pp, vpp=v, schedule=CODE[name])
         drawn[name] = idle(plan, 16, 1.0, inputs, weights)
-        left = bubble_left(plan.column(), np.array([weights / whole]), np.array([1 / whole]), np.ones(1))
+        left = bubble_left(plan.column(), *(Number(np.array([share])) for share in (weights / whole, 1 / whole, 1.0)))
         counted[name] = float(left[0]) * (pp - 1)
     assert drawn["zb-h1"] == pytest.approx(counted["zb-h1"])
     assert drawn["zb-h2"] == pytest.approx(2 * counted["zb-h2"])

@@ -91,4 +91,4 @@ def test_the_command_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert {entry["name"] for entry in found["symbols"]} == set(QUANTITIES)
     assert {entry["key"] for entry in found["sources"]} == set(SOURCES)
     bubble = next(entry for entry in found["symbols"] if entry["name"] == "bubble_seconds")
-    assert bubble["symbol"] == "t_u" and bubble["notation"] == "β · (τ_s - τ)" and bubble["unit"] == "s"
+    assert bubble["symbol"] == "t_u" and bubble["notation"] == "β · max(τ_s - τ, 0)" and bubble["unit"] == "s"
