@@ -1,1 +1,1 @@
-"""tmplan's terminal program and its command line. `planner` never imports this package."""
+"""tmplan's terminal program and command line. `planner` never imports this package."""

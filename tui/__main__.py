@@ -1,4 +1,4 @@
-"""Where `tmplan` starts: ctrl+c ends it with 130 and without a traceback, already while the rest is being loaded."""
+"""Entry point of `tmplan`: ctrl+c ends it with 130 and without a traceback, even while modules are being imported."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The command line: each command's declaration and its work; stdout is data, stderr is narration."""
+"""The command line: declaration and implementation of each command. Data goes to stdout, messages to stderr."""

@@ -1,4 +1,4 @@
-"""What a command returns, its exit codes, and narration on stderr."""
+"""The result of a command, exit codes, and messages on stderr."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ DONE, NO_PLAN, REFUSED, INTERRUPTED = 0, 1, 2, 130
 
 @dataclass(frozen=True)
 class Answer:
-    """What a command gives back: the text for stdout, what is worked out and written behind it piece by piece, and the exit code.
+    """The result of a command: the text for stdout, further text that is generated and written piece by piece, and the exit code.
 
-    `ending` is called once all is written: it says what is to be said then, and gives the exit code in place of `code`.
+    `ending` is called after everything is written: it prints the final messages and returns the exit code in place of `code`.
     """
 
     text: str = ""
@@ -26,7 +26,7 @@ class Answer:
 
 
 def narrate(line: str) -> None:
-    """One line for the person, on stderr, of a length that is read and without what a terminal acts on; lost where stderr is closed."""
+    """Print one message line on stderr, shortened and without control characters; dropped if stderr is closed."""
     if sys.stderr is None:
         return
     try:

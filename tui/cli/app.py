@@ -1,4 +1,4 @@
-"""The command line as Typer runs it; its commands are declared in tui.cli.declare_*."""
+"""The Typer application; its commands are declared in tui.cli.declare_*."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from tui.cli.declare_app import app
 from tui.cli.unforeseen import check_memory
 
 __all__ = ["app", "call", "help_of"]
-SUBJECTS = ("plans", "questions", "exchange", "measured", "own")  # tui.cli.declare_*, in the order that help lists their commands
+SUBJECTS = ("plans", "questions", "exchange", "measured", "settings")  # tui.cli.declare_*, in the order of the help
 
 for _subject in SUBJECTS:
     importlib.import_module(f"tui.cli.declare_{_subject}")
 
 
 def call(argv: list[str]) -> Answer:
-    """Run one command line; Typer's refusals leave as exceptions that have a `format_message`."""
+    """Run one command line; Typer's usage errors propagate as exceptions with a `format_message` method."""
     if "--help" in argv:
         return Answer(help_of(argv[0]))
     if argv[0] == "--version":
@@ -32,7 +32,7 @@ def call(argv: list[str]) -> Answer:
 
 
 def help_of(name: str) -> str:
-    """The help of a command, or of them all. Asked of Typer directly: to parse `--help` it would first load pydantic."""
+    """The help of a command, or of the application. Built directly, since parsing `--help` would first import pydantic."""
     group: Any = typer.main.get_command(app)
     context = typer.Context(group, info_name="tmplan")
     command = group.get_command(context, name)
@@ -42,4 +42,4 @@ def help_of(name: str) -> str:
 
 @app.callback()
 def top(version: Annotated[bool, typer.Option("--version", help="print the version")] = False) -> None:
-    """What `tmplan --help` says is the app's own help; `call` answers --version, which Typer would print itself."""
+    """Root command. `tmplan --help` prints the application's help; `call` handles --version, which Typer would print itself."""

@@ -1,4 +1,4 @@
-"""Which one plan a command is about: that of the pins, of the plan file, or the best; and the plan in one line."""
+"""Selection of the one plan a command is about: within the pins, from the plan file, or the best."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from tui.state.headline import headline
 
 @dataclass(frozen=True)
 class Lacking:
-    """That there is no plan, and why: the sentences that were said on stderr."""
+    """The absence of a plan, with the reasons that were printed on stderr."""
 
     advice: tuple[str, ...]
 
-    def answer(self, format: str, told: Mapping[str, Any], *, indent: int | None = 2) -> Answer:
-        """What a command gives then: its JSON, in which nothing is told of a plan, and why; in any other format nothing."""
-        return as_json({**told, "advice": list(self.advice)}, NO_PLAN, indent=indent) if format == "json" else Answer(code=NO_PLAN)
+    def answer(self, format: str, data: Mapping[str, Any], *, indent: int | None = 2) -> Answer:
+        """The answer of a command: its JSON without a plan and with the reasons; no output in other formats."""
+        return as_json({**data, "advice": list(self.advice)}, NO_PLAN, indent=indent) if format == "json" else Answer(code=NO_PLAN)
 
 
-def code(found: EvaluatedPlan) -> int:
-    """The exit code of a command that has done what was asked with a plan."""
-    return DONE if found.fits else NO_PLAN
+def code(plan: EvaluatedPlan) -> int:
+    """The exit code of a command that succeeded with this plan."""
+    return DONE if plan.fits else NO_PLAN
 
 
 def choose(document: Document, *, pinned: bool, nearest: bool = False) -> EvaluatedPlan | Lacking:
-    """The best plan within the pins, else the plan file's own, else the best of the job; why, on stderr too, where there is none.
+    """The best plan within the pins, else that of the plan file, else the best of the job; or the reasons, also printed on stderr.
 
-    A plan that someone named is taken even where it does not fit; where nobody named one, only if `nearest` is asked for.
+    A plan named by the user is returned even if it does not fit; an unnamed one that does not fit only with `nearest`.
     """
     job = resolve(document.inputs)
     if document.plan is not None and not pinned:
@@ -55,33 +55,33 @@ def choose(document: Document, *, pinned: bool, nearest: bool = False) -> Evalua
 
 
 def first(result: Result) -> Estimate | None:
-    """The first plan of a search: the fastest that fits, else the nearest to fitting; None where none is valid."""
+    """The first plan of a search: the fastest that fits, else the nearest to fitting; None if no plan is valid."""
     rows = result.order if len(result.order) else result.rejected_order
     return result.estimate(rows[:1]) if len(rows) else None
 
 
-def misfit(found: EvaluatedPlan) -> list[str]:
-    """That a plan does not fit, in a sentence, if so."""
-    if found.fits:
+def misfit(plan: EvaluatedPlan) -> list[str]:
+    """A sentence if a plan does not fit, else nothing."""
+    if plan.fits:
         return []
-    return [f"this plan does not fit: it needs {found.memory / GIB:.2f} GiB of {found.estimate.memory_limit / GIB:.2f} GiB"]
+    return [f"this plan does not fit: it needs {plan.memory / GIB:.2f} GiB of {plan.estimate.memory_limit / GIB:.2f} GiB"]
 
 
-def tell_misfit(found: EvaluatedPlan) -> None:
-    """On stderr, that a plan does not fit, or is at risk, if so."""
-    for sentence in misfit(found):
+def report_misfit(plan: EvaluatedPlan) -> None:
+    """Report on stderr if a plan does not fit or is at risk."""
+    for sentence in misfit(plan):
         narrate(sentence)
-    if found.at_risk:
-        narrate(f"this plan is {found.risk}")
+    if plan.at_risk:
+        narrate(f"this plan is {plan.risk}")
 
 
 def named(document: Document, *, pinned: bool) -> EvaluatedPlan | Lacking:
-    """The plan to write or to draw; which one it is, where no plan file says so, on stderr, and whether it does not fit."""
-    found = choose(document, pinned=pinned)
-    if isinstance(found, Lacking):
-        return found
+    """The plan to write or to draw; stderr names it unless it is that of a plan file, and reports if it does not fit."""
+    plan = choose(document, pinned=pinned)
+    if isinstance(plan, Lacking):
+        return plan
     if document.plan is None or pinned:
-        said = "the best plan within the bounds" if pinned else "no plan was given, so the best"
-        narrate(f"{said}: {headline(found)}")
-    tell_misfit(found)
-    return found
+        which = "the best plan within the bounds" if pinned else "no plan was given, using the best"
+        narrate(f"{which}: {headline(plan)}")
+    report_misfit(plan)
+    return plan

@@ -1,7 +1,7 @@
 """`tmplan completion SHELL`: the script that lets bash, zsh or fish complete a command line.
 
-Commands, options and words are written into the script (`shell_scripts`), so that completing them starts nothing; names of presets, which
-a person may add to, are asked for with `tmplan completion names KIND`, which `tui.cli` answers without Typer and numpy.
+Commands, options and choices are written into the script (`shell_scripts`), so that completing them starts no process; the script queries
+names of presets, which the user may extend, with `tmplan completion names KIND`, which `tui.cli` answers without Typer and numpy.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def completion(shell: str) -> Answer:
 
 
 def completed() -> list[Completed]:
-    """Every command with what its options and arguments take."""
+    """Every command with the values that its options and arguments accept."""
     return [
         Completed(
             command.name,
@@ -41,7 +41,7 @@ def completed() -> list[Completed]:
 
 
 def taken(parameter: Parameter) -> Taken | None:
-    """What completes a parameter's value; None for a switch, which has none."""
+    """The completions of a parameter's value; None for a switch."""
     if not parameter.metavar:
         return None
     first = parameter.values[0]

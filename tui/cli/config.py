@@ -1,4 +1,4 @@
-"""`tmplan config` and `tmplan themes`: the settings there are, what they stand at, and the themes to choose from."""
+"""`tmplan config` and `tmplan themes`: all settings with their values, and the available themes."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from tui.settings.key_names import shown
 
 
 def settings(init: bool) -> Answer:
-    """The config file as it would be written with the present settings, or (init) written with the default ones."""
+    """Print the config file with the current settings, or (init) write it with the default settings."""
     where = config.path()
     if init:
         return _init(where)
-    found, now = config.load({}), config.load()
-    faults = tuple(dict.fromkeys((*found.faults, *now.faults)))
+    stored, now = config.load({}), config.load()
+    faults = tuple(dict.fromkeys((*stored.faults, *now.faults)))
     for fault in faults:
         narrate(f"tmplan: {fault}")
-    if now.theme != found.theme:
-        narrate(f"tmplan: {'NO_COLOR' if 'NO_COLOR' in os.environ else 'TMPLAN_THEME'} comes before the file: the theme is '{now.theme}'")
+    if now.theme != stored.theme:
+        narrate(f"tmplan: {'NO_COLOR' if 'NO_COLOR' in os.environ else 'TMPLAN_THEME'} overrides the file: the theme is '{now.theme}'")
     if not reader.exists(where):
-        narrate(f"tmplan: {where} is not there; `tmplan config --init` writes it")
-    return Answer(template(found, str(where)), REFUSED if faults else DONE)
+        narrate(f"tmplan: {where} does not exist; `tmplan config --init` creates it")
+    return Answer(template(stored, str(where)), REFUSED if faults else DONE)
 
 
 def _init(where: Path) -> Answer:
-    there = FileError("is there already, and is left as it is; `tmplan config` prints it with every setting", where=str(where))
+    there = FileError("exists already and is left unchanged; `tmplan config` prints it with every setting", where=str(where))
     if os.path.lexists(where):
         raise there
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileError(f"the folder cannot be made: {reader.reason(error)}", where=str(where.parent)) from None
+        raise FileError(f"the folder cannot be created: {reader.reason(error)}", where=str(where.parent)) from None
     try:
         writer.write(where, template(config.Config(), str(where)), over=atomic.ABSENT)
     except atomic.Changed:
@@ -50,21 +50,21 @@ def _init(where: Path) -> Answer:
     return Answer()
 
 
-def template(found: config.Config, where: str) -> str:
-    """Every setting as the config file has it: those at their default commented out."""
-    free = "# " if found.theme == theme_files.DEFAULT else ""
+def template(chosen: config.Config, where: str) -> str:
+    """The config file with every setting; those at their default are commented out."""
+    free = "# " if chosen.theme == theme_files.DEFAULT else ""
     lines = [
         f"# Settings of tmplan: {flat(where)}",
         f"# A theme: {flat(', '.join(theme_files.names()))}. `tmplan themes` describes them; yours: {flat(str(theme_files.folder()))}.",
-        "# NO_COLOR and TMPLAN_THEME come before it.",
-        f"{free}theme = {_quoted(found.theme)}",
+        "# NO_COLOR and TMPLAN_THEME override it.",
+        f"{free}theme = {_quoted(chosen.theme)}",
         "",
-        "# Keys: a key, or a list of them; [] takes all away. A character stands for itself, others are named: enter, tab, space, esc,",
+        "# Keys: a key, or a list of keys; [] removes all. A character is its own name, other keys are enter, tab, space, esc,",
         "# up, down, left, right, home, end, pgup, pgdn, f2, ctrl+l. Keys that ssh or tmux do not deliver are refused.",
         "[keys]",
     ]
     usual = {binding.id: binding.keys for binding in BINDINGS}
-    for binding in found.keys:
+    for binding in chosen.keys:
         free = "# " if binding.keys == usual[binding.id] else ""
         lines.append(f"{free + _setting(binding):<44}# {binding.help}{held(binding)}")
     return "\n".join(lines) + "\n"
@@ -75,22 +75,22 @@ def _setting(binding: Binding) -> str:
     return f"{binding.id} = {keys[0]}" if len(keys) == 1 else f"{binding.id} = [{', '.join(keys)}]"
 
 
-NAMED = {"up": "up", "down": "down", "left": "left", "right": "right"}  # words, for those who have no arrows to type
+NAMED = {"up": "up", "down": "down", "left": "left", "right": "right"}  # names instead of arrows, which are hard to type
 
 
 def _quoted(text: str) -> str:
-    """A text as TOML writes it."""
+    """A text as a TOML string."""
     return json.dumps(text)
 
 
 def list_themes(format: str) -> Answer:
-    """Every theme, a person's own among them. One that cannot be read is told on stderr and left out."""
+    """List all themes, including the user's. One that cannot be read is reported on stderr and omitted."""
     choice("format", format, ("table", "json"))
     from tui.settings import themes
 
     preferred, rows = config.load().theme, []
-    if told := theme_files.trouble():
-        narrate(f"tmplan: {told}")
+    if problem := theme_files.trouble():
+        narrate(f"tmplan: {problem}")
     for name in theme_files.names():
         try:
             look = themes.load(name)

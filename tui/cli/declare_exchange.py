@@ -1,4 +1,4 @@
-"""Commands that take plans to other frameworks and back."""
+"""Commands that exchange plans with other frameworks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def export(
     given: dict[str, Any], file: opt.File = None, to: opt.To = None, out: opt.Into = None, list: opt.Targets = False,
     force: opt.Force = False, pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Write a plan as the files a framework or launcher takes: the plan pinned, else that of the plan file, else the best.
+    """Write a plan as the input files of a framework or launcher: the plan pinned, else that of the plan file, else the best.
 
     Example: tmplan export plan.toml --to slurm --out job/
     """
@@ -34,10 +34,10 @@ def export(
 def import_(
     given: dict[str, Any], file: opt.Foreign, format: opt.TableFormat = "table", save: opt.SaveRead = None, force: opt.Force = False,
 ) -> Answer:  # fmt: skip
-    """Read what you train with today, and print it, predicted, beside what tmplan would choose for the same job.
+    """Read your current training configuration, and print its prediction next to tmplan's choice for the same job.
 
-    Reads a Megatron-LM command line or script, a torchtitan TOML, a DeepSpeed JSON and an accelerate YAML. Options say what the file does
-    not tell (the GPU, the model of a DeepSpeed file); those of axes bound what tmplan may choose.
+    Reads a Megatron-LM command line or script, a torchtitan TOML, a DeepSpeed JSON and an accelerate YAML. Options provide what the file
+    does not contain (the GPU, the model of a DeepSpeed file); options of axes bound tmplan's choice.
 
     Example: tmplan import pretrain.sh --gpu h100-sxm --save today.toml
     """

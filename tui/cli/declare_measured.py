@@ -1,4 +1,4 @@
-"""Commands on measured runs: predicted, scored, and constants fitted to them."""
+"""Commands on measured runs: predictions, scores, and fits of constants."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tui.cli.declare_app import app
 
 @app.command("estimate", epilog="Exit codes: 0 done, 1 no row could be predicted, 2 an input was refused, 130 interrupted.")
 def estimate(runs: opt.Runs, out: opt.Out = None, force: opt.Force = False) -> Answer:
-    """Predict the step time and the memory of every row of a runs file: JSON lines, one a row.
+    """Predict the step time and the memory of every row of a runs file, as JSON lines, one per row.
 
     Example: tmplan estimate runs.csv --out predictions.jsonl
     """
@@ -25,8 +25,8 @@ def estimate(runs: opt.Runs, out: opt.Out = None, force: opt.Force = False) -> A
 @app.command("validate", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
 def validate(
     runs: opt.Runs, predictions: Annotated[str, typer.Argument(metavar="PREDICTIONS", help="JSON lines, as `tmplan estimate` writes them")],
-    worst: Annotated[int, typer.Option(min=0, metavar="N", help="how many of the worst step times to list")] = 10,
-    format: Annotated[str, typer.Option("--format", metavar="table|json", help="how to print the figures")] = "table",
+    worst: Annotated[int, typer.Option(min=0, metavar="N", help="number of worst step times to list")] = 10,
+    format: Annotated[str, typer.Option("--format", metavar="table|json", help="output format")] = "table",
 ) -> Answer:  # fmt: skip
     """Score predictions against measured runs: step time, memory, ranking, out of memory, band.
 
@@ -41,14 +41,14 @@ def validate(
 def calibrate(
     measured: Annotated[str, typer.Argument(metavar="MEASURED", help="CSV or JSON lines of runs with their step_s; docs/runs.md")],
     name: Annotated[str, typer.Option(metavar="NAME", help="name of the preset to save")] = "calibrated",
-    cluster: Annotated[str | None, typer.Option(metavar="PRESET", help="the cluster to begin with", show_default=False)] = None,
+    cluster: Annotated[str | None, typer.Option(metavar="PRESET", help="the cluster to start from", show_default=False)] = None,
     gemm: Annotated[str | None, typer.Option(metavar="FILE", help="measured products: m,n,k,latency in ms", show_default=False)] = None,
     nccl: Annotated[
         str | None, typer.Option(metavar="FILE", help="collectives of one node: op_name,num_gpus,message_size,latency", show_default=False)
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="overwrite a preset of that name")] = False,
 ) -> Answer:
-    """Fit a cluster preset to a few measured steps of your own, and save it among your presets.
+    """Fit a cluster preset to a few steps that you measured, and save it with your presets.
 
     Example: tmplan calibrate mine.csv --name ours --cluster dgx-h100, then tmplan plan --cluster ours
     """
@@ -61,15 +61,15 @@ def calibrate(
 def refit(
     runs: opt.Runs,
     rounds: Annotated[int, typer.Option(min=1, metavar="N", help="rounds of the fit")] = 14,
-    shipped: Annotated[bool, typer.Option("--shipped", help="do not fit: the constants as they are")] = False,
+    shipped: Annotated[bool, typer.Option("--shipped", help="do not fit: use the shipped constants")] = False,
     ablate: Annotated[bool, typer.Option("--ablate", help="print the scores without each term of the model")] = False,
-    leave_out: Annotated[bool, typer.Option("--leave-out", help="predict each source with constants fitted to the others (long)")] = False,
+    leave_out: Annotated[bool, typer.Option("--leave-out", help="predict each source with constants fitted to the others (slow)")] = False,
     kernels: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="fit gemm*.csv and nccl*.csv of a folder too", show_default=False)
+        str | None, typer.Option(metavar="FOLDER", help="also fit gemm*.csv and nccl*.csv of a folder", show_default=False)
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="write constants and bands into this installation's files")] = False,
 ) -> Answer:
-    """Fit the model's constants to measured runs, and print each: what it rests on, and the error with and without it.
+    """Fit the model's constants to measured runs, and print each with its number of runs and the error with and without it.
 
     Example: tmplan refit runs.csv --ablate
     """

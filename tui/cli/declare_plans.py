@@ -1,4 +1,4 @@
-"""Commands about the plans of a job: which there are, one in full, several beside each other."""
+"""Commands about the plans of a job: the ranking, one plan in detail, several side by side."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def open_(
     given: dict[str, Any], file: opt.File = None, fresh: opt.Fresh = False, pin: opt.Pin = None, most: opt.Most = None,
     least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Open the program: on a plan file, on the example with what the options set, or, with neither, where the last session ended.
+    """Open the program on a plan file, on the example with the options applied, or, with neither, on the last session.
 
     Example: tmplan --model llama-3.1-8b --gpu h100-sxm --gpus 8
 
@@ -27,8 +27,8 @@ def open_(
     from tui.cli.inputs import document_from
     from tui.cli.main import open_program
 
-    asked = file or given or pin or most or least
-    document = document_from(file, given, pin, most, least) if asked else None  # the screen says what was assumed
+    requested = file or given or pin or most or least
+    document = document_from(file, given, pin, most, least) if requested else None  # the screen shows the assumptions
     return open_program(document, Path(file) if file else None, fresh=fresh)
 
 
@@ -39,7 +39,7 @@ def plan(
     save: opt.Save = None, force: opt.Force = False, all: opt.Every = False, sort: opt.Sort = None, pin: opt.Pin = None,
     most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Print the plans, fastest first: the ranking of the program, without a screen. docs/json.md documents the JSON.
+    """Print the plans, fastest first: the program's ranking without its screen. docs/json.md documents the JSON.
 
     Example: tmplan plan --model mixtral-8x7b --gpus 64 --ep 8 --top 5
 
@@ -54,23 +54,23 @@ def plan(
 @app.command("explain", epilog=EXIT_CODES)
 @with_inputs
 def explain(
-    given: dict[str, Any], file: opt.File = None, wanted: opt.Wanted = None, of: opt.Of = None, format: opt.TextFormat = "text",
+    given: dict[str, Any], file: opt.File = None, axes: opt.PlanAxes = None, of: opt.Of = None, format: opt.TextFormat = "text",
     depth: opt.Depth = None, pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Print where every number of one plan comes from: the plan pinned, else that of the plan file, else the best.
+    """Print the derivation of every number of one plan: the plan pinned, else that of the plan file, else the best.
 
     Example: tmplan explain plan.toml --of memory --depth 3
     """
     from tui.cli.explain import tree
     from tui.cli.inputs import begin
 
-    document, pinned = begin(file, given, pin, most, least, wanted)
+    document, pinned = begin(file, given, pin, most, least, axes)
     return tree(document, pinned=pinned, of=of or (), format=format, depth=depth)
 
 
 @app.command("symbols", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
 def symbols(word: opt.Word = "", format: opt.TextFormat = "text", width: opt.Width = 80) -> Answer:
-    """Print what every symbol of `explain` stands for, its unit, its formula, and the works that formulas come from.
+    """Print the meaning, unit and formula of every symbol of `explain`, and the works that the formulas cite.
 
     Example: tmplan symbols bubble
     """
@@ -85,8 +85,8 @@ def why_not(
     given: dict[str, Any], plan: opt.Typed, file: opt.File = None, format: opt.TextFormat = "text", width: opt.Width = 80,
     pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Print what stands against a plan: every rule it breaks; or that it does not fit, and by what; or where it ranks, and what costs it.
-    Axes left out are free: what is told is of the best plan with those named.
+    """Print why a plan is not the best: the rules it breaks; or the memory it exceeds; or its rank and the parts that make it slower.
+    Omitted axes are free: the answer is about the best plan with the axes given.
 
     Example: tmplan why-not tp=16,pp=8 --model llama-3.1-70b --gpus 512
     """
@@ -101,7 +101,7 @@ def why_not(
 def compare(
     given: dict[str, Any], files: opt.Files = None, plans: opt.Plans = None, format: opt.TextFormat = "text", width: opt.Width = 80,
 ) -> Answer:  # fmt: skip
-    """Print plans side by side, term by term, and why each differs from the first: plan files, and the best within the axes of each --plan.
+    """Print plans side by side, term by term, with the reasons for differences: plan files, and the best plan for the axes of each --plan.
 
     Example: tmplan compare today.toml better.toml, or tmplan compare --plan tp=8 --plan tp=4,cp=4 --width 120
     """
@@ -116,7 +116,7 @@ def pareto(
     given: dict[str, Any], file: opt.File = None, format: opt.TextFormat = "text", width: opt.Width = 80, pin: opt.Pin = None,
     most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Draw and list the plans that no other plan beats in both memory and step time: what less memory would cost.
+    """Draw and list the plans that no other plan beats in both memory and step time: the cost of using less memory.
 
     Example: tmplan pareto --model llama-3.1-8b --gpus 16 --global-batch 64
     """
@@ -129,17 +129,17 @@ def pareto(
 @app.command("timeline", epilog=EXIT_CODES)
 @with_inputs
 def timeline(
-    given: dict[str, Any], file: opt.File = None, format: opt.TextFormat = "text", width: opt.Width = 80, wanted: opt.Wanted = None,
+    given: dict[str, Any], file: opt.File = None, format: opt.TextFormat = "text", width: opt.Width = 80, axes: opt.PlanAxes = None,
     pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Draw the pipeline of a plan as it runs, every pass of every rank: the plan pinned, else that of the plan file, else the best.
+    """Draw the pipeline schedule of a plan, every pass of every rank: the plan pinned, else that of the plan file, else the best.
 
     Example: tmplan timeline --plan tp=8,pp=16,vpp=8 --width 160
     """
     from tui.cli.inputs import begin
     from tui.cli.timeline import schedule
 
-    document, pinned = begin(file, given, pin, most, least, wanted)
+    document, pinned = begin(file, given, pin, most, least, axes)
     return schedule(document, pinned=pinned, format=format, width=width)
 
 
@@ -149,7 +149,7 @@ def ranks(
     given: dict[str, Any], file: opt.File = None, format: opt.TextFormat = "text", width: opt.Width = 80, pin: opt.Pin = None,
     most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Print where the ranks of a plan lie, and the groups they form: the plan pinned, else that of the plan file, else the best.
+    """Print the placement of the ranks of a plan on nodes, and their groups: the plan pinned, else that of the plan file, else the best.
 
     Example: tmplan ranks plan.toml --format json
     """

@@ -1,4 +1,4 @@
-"""Commands that ask beyond one plan: other sizes, inputs and clusters, what training costs, what can be served."""
+"""Commands beyond one plan: other sizes, inputs and clusters, the cost of training, and serving."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def scale(
     weak: opt.Weak = False, format: opt.NumbersFormat = "table", width: opt.Width = 80, explain: opt.ExplainSize = None,
     depth: opt.Depth = None, pin: opt.Pin = None, max: opt.Most = None, min: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Print the best plan at each of a ladder of sizes: step, tokens/s, MFU, efficiency, time and GPU-hours to train; where the layout
-    changes, and why more GPUs stop paying. Bounds on axes hold at every size.
+    """Print the best plan at each of several sizes: step, tokens/s, MFU, efficiency, time and GPU-hours to train; the changes of the
+    layout, and why scaling saturates. Bounds on axes apply at every size.
 
     Example: tmplan scale --model llama-3.1-8b --gpu h100-sxm --gpus 64 --global-batch 512 --to 4096 --train-tokens 15t
     """
@@ -33,11 +33,11 @@ def scale(
 @with_inputs
 def sensitivity(
     given: dict[str, Any], file: opt.File = None, by: opt.By = None, format: opt.NumbersFormat = "table", width: opt.Width = 80,
-    explain: opt.ExplainInput = None, depth: opt.Depth = None, wanted: opt.Wanted = None, pin: opt.Pin = None,
+    explain: opt.ExplainInput = None, depth: opt.Depth = None, axes: opt.PlanAxes = None, pin: opt.Pin = None,
     most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Print what each input would bring, ranked: peak rate, HBM, memory size, links, node size, batch, sequence, each changed in turn and
-    worked out anew, for one plan (the pinned, else the plan file's, else the best) and for the best plan then.
+    """Print the gain from each input, ranked: peak rate, HBM, memory size, links, node size, batch, sequence, each changed in turn, for
+    one plan (the pinned, else the plan file's, else the best) and for the new best plan.
 
     Example: tmplan sensitivity plan.toml --by 2 --explain peak
     """
@@ -45,7 +45,7 @@ def sensitivity(
     from tui.cli.sensitivity import sensitivities
 
     document = document_from(file, given, pin, most, least)
-    named, pinned = begin(file, given, pin, most, least, wanted)
+    named, pinned = begin(file, given, pin, most, least, axes)
     return sensitivities(document, named, pinned=pinned, by=by, format=format, width=width, of=explain, depth=depth)
 
 
@@ -55,7 +55,7 @@ def versus(
     given: dict[str, Any], file: opt.File = None, against: opt.Against = "", format: opt.TableFormat = "table", width: opt.Width = 80,
     explain: opt.Explain = False, depth: opt.Depth = None, pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Print the same job on two clusters side by side, the best plan of each, the step by part, and what makes the difference.
+    """Print the same job on two clusters side by side: the best plan of each, the step by part, and the cause of the difference.
 
     Example: tmplan versus --against dgx-b200,gpus=8192
     """
@@ -68,18 +68,18 @@ def versus(
 @app.command("budget", epilog=EXIT_CODES)
 @with_run
 def budget(
-    given: dict[str, Any], file: opt.File = None, wanted: opt.Wanted = None, flops: opt.Flops = None, money: opt.Money = None,
+    given: dict[str, Any], file: opt.File = None, axes: opt.PlanAxes = None, flops: opt.Flops = None, money: opt.Money = None,
     explain: opt.Explain = False, format: opt.NumbersFormat = "table", width: opt.Width = 100,
     pin: opt.Pin = None, most: opt.Most = None, least: opt.Least = None,
 ) -> Answer:  # fmt: skip
-    """Print what training comes to: FLOP, time, GPU-hours, energy, cost, CO2, failures; of the plan pinned, the plan file's, or the best.
+    """Print the budget of training: FLOP, time, GPU-hours, energy, cost, CO2, failures; for the plan pinned, the plan file's, or the best.
 
     Example: tmplan budget --model llama-3.1-8b --gpus 64 --global-batch 512 --train-tokens 1t --price-gpu-hour 2.5 --deadline-days 10
     """
     from tui.cli.budget import budget
     from tui.cli.inputs import begin
 
-    document, pinned = begin(file, given, pin, most, least, wanted)
+    document, pinned = begin(file, given, pin, most, least, axes)
     return budget(document, pinned=pinned, flops=flops, money=money, explain=explain, format=format, width=width)
 
 
@@ -90,9 +90,9 @@ def fit(
     context: opt.Contexts = None, batch: opt.Batch = 1, overhead: opt.Overhead = 20.0, largest: opt.Largest = False,
     explain: opt.Explain = False, format: opt.TableFormat = "table", width: opt.Width = 100,
 ) -> Answer:  # fmt: skip
-    """Print whether a model can be served: memory on each GPU by dtype of the weights and context, and the most that fits.
+    """Print whether a model can be served: memory per GPU by dtype of the weights and context, and the largest context that fits.
 
-    The cache of keys and values counts GQA, latent attention and windows. docs/json.md documents the JSON.
+    The KV cache accounts for GQA, latent attention and sliding windows. docs/json.md documents the JSON.
 
     Example: tmplan fit --model llama-3.1-70b --gpu h100-sxm --dtype fp8 --context 32k
     """
@@ -102,5 +102,5 @@ def fit(
     given = {"model": model, "gpu": gpu, "memory_gib": memory_gib, "headroom": headroom}
     document = start(file, {key: text for key, text in given.items() if text is not None})
     serving = {"cache_dtype": cache_dtype, "batch": batch, "overhead_share": overhead / 100} | ({"dtype": dtype} if dtype else {})
-    asked = tuple(tokens(text) for text in context or ())
-    return fit(document, serving=serving, contexts=asked, tp=tp, explain=explain, largest=largest, format=format, width=width)
+    lengths = tuple(tokens(text) for text in context or ())
+    return fit(document, serving=serving, contexts=lengths, tp=tp, explain=explain, largest=largest, format=format, width=width)

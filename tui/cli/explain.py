@@ -1,4 +1,4 @@
-"""`tmplan explain`: where every number of one plan comes from."""
+"""`tmplan explain`: the derivation of every number of one plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from planner.specs.job import Job
 from planner.specs.plan import Plan
 from planner.specs.validate import choice
 from tui.cli.answer import Answer
-from tui.cli.chosen_plan import Lacking, choose, code, misfit, tell_misfit
+from tui.cli.chosen_plan import Lacking, choose, code, misfit, report_misfit
 from tui.cli.output import as_json, as_steps
 from tui.cli.plan import job_values
 from tui.draw.step_tree import printed_trees
@@ -21,28 +21,28 @@ from tui.state.headline import headline
 
 
 def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, depth: int | None) -> Answer:
-    """The trees of one plan: the best within the pins, else the plan file's own, else the best of all."""
+    """The trees of one plan: the best within the pins, else that of the plan file, else the best of the job."""
     choice("format", format, ("text", "json"))
-    found = choose(document, pinned=pinned, nearest=True)
-    if isinstance(found, Lacking):
-        return found.answer(format, {"job": job_values(document.inputs), "plan": None, "steps": {}})
-    trees = asked(found.job, found.plan, of) if of else headlines(found.job, found.plan)
-    tell_misfit(found)
+    plan = choose(document, pinned=pinned, nearest=True)
+    if isinstance(plan, Lacking):
+        return plan.answer(format, {"job": job_values(document.inputs), "plan": None, "steps": {}})
+    trees = trees_of(plan.job, plan.plan, of) if of else headlines(plan.job, plan.plan)
+    report_misfit(plan)
     if format == "json":
-        told = {"job": job_values(document.inputs), "plan": records(found.estimate)[0], "steps": as_steps(trees, depth)}
-        return as_json(told | {"advice": misfit(found)}, code(found))
-    return Answer(f"{headline(found)}\n\n{printed_trees(trees, depth)}", code(found))
+        data = {"job": job_values(document.inputs), "plan": records(plan.estimate)[0], "steps": as_steps(trees, depth)}
+        return as_json(data | {"advice": misfit(plan)}, code(plan))
+    return Answer(f"{headline(plan)}\n\n{printed_trees(trees, depth)}", code(plan))
 
 
-def asked(job: Job, plan: Plan, of: Sequence[str]) -> dict[str, Step]:
-    """The trees of some numbers: the headline ones by the names they have here, others by the keys of their columns."""
+def trees_of(job: Job, plan: Plan, of: Sequence[str]) -> dict[str, Step]:
+    """The trees of some numbers: headline numbers by name, others by the keys of their columns."""
     every = explained(job, plan)
     keys = {name: named(every, name) for name in of}
     return {name if name in HEADLINES else key: every[key] for name, key in keys.items()}
 
 
 def chosen(trees: Mapping[str, Step], of: Sequence[str]) -> dict[str, Step]:
-    """The trees asked for by name; all of them where none is."""
+    """The trees selected by name; all of them if no name is given."""
     for name in of:
         if name not in trees:
             raise UnknownName("number", name, trees)

@@ -1,4 +1,4 @@
-"""From the options of a command line to the document they stand for."""
+"""The document described by the options of a command line."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from tui.cli.answer import narrate
 if TYPE_CHECKING:
     from planner.document.planfile import Document
 
-Texts = Iterable[str] | None  # what a repeatable option was given
-LEFT_OUT = 8  # sentences on presets that are told one by one
+Texts = Iterable[str] | None  # values of a repeatable option
+LEFT_OUT = 8  # messages on presets that are printed individually
 
 
 def start(file: str | None, given: Mapping[str, str | bool], pin: Texts = None, most: Texts = None, least: Texts = None) -> Document:
-    """The document of a command, and on stderr what was assumed of its model."""
+    """The document of a command; reports the assumptions on its model on stderr."""
     document = document_from(file, given, pin, most, least)
-    tell_notes([document])
+    report_notes([document])
     return document
 
 
-def tell_left_out(sentences: Iterable[str]) -> None:
-    """On stderr what of a person's own presets could not be read, and was not needed; a sentence a preset, the first of many."""
-    told = list(sentences)
-    for sentence in told[:LEFT_OUT]:
+def report_left_out(sentences: Iterable[str]) -> None:
+    """Report on stderr the user's presets that could not be read and were not needed, one message each, at most LEFT_OUT."""
+    messages = list(sentences)
+    for sentence in messages[:LEFT_OUT]:
         narrate(f"tmplan: {sentence}")
-    if len(told) > LEFT_OUT:
-        narrate(f"tmplan: left out {len(told) - LEFT_OUT:,} more; `tmplan models` and its like tell each")
+    if len(messages) > LEFT_OUT:
+        narrate(f"tmplan: left out {len(messages) - LEFT_OUT:,} more; `tmplan models`, `gpus`, `clusters` and `stacks` list them")
 
 
-def tell_notes(documents: Iterable[Document]) -> None:
-    """On stderr which folders of presets cannot be listed, and what was assumed of the models of some documents, each once."""
+def report_notes(documents: Iterable[Document]) -> None:
+    """Report on stderr the folders of presets that cannot be listed, and the assumptions on the models of documents, each once."""
     from tui.state.edits import notes
 
-    tell_left_out(problems())
+    report_left_out(problems())
     for note in dict.fromkeys(note for document in documents for note in notes(document)):
         narrate(f"note: {note}")
 
@@ -48,7 +48,7 @@ def tell_notes(documents: Iterable[Document]) -> None:
 def document_from(
     file: str | None, given: Mapping[str, str | bool], pin: Texts = None, most: Texts = None, least: Texts = None
 ) -> Document:
-    """The document to begin with: the plan file or the example, then what the options set on top of it."""
+    """The initial document: the plan file or the example, with the options applied."""
     from planner.document import planfile
 
     document = planfile.read(file) if file is not None else planfile.Document(EXAMPLE)
@@ -58,15 +58,15 @@ def document_from(
 
 
 def begin(
-    file: str | None, given: Mapping[str, str | bool], pin: Texts, most: Texts, least: Texts, wanted: str | None = None
+    file: str | None, given: Mapping[str, str | bool], pin: Texts, most: Texts, least: Texts, axes: str | None = None
 ) -> tuple[Document, bool]:
-    """The same with the axes of --plan pinned too, and whether anything said bounds which plan is meant."""
-    document = start(file, given, [*(pin or ()), *([wanted] if wanted else ())], most, least)
-    return document, bool(pin or most or least or wanted or any(axis in given for axis in AXES))
+    """The same with the axes of --plan pinned too; and whether any option bounds the choice of the plan."""
+    document = start(file, given, [*(pin or ()), *([axes] if axes else ())], most, least)
+    return document, bool(pin or most or least or axes or any(axis in given for axis in AXES))
 
 
 def values_of(given: Mapping[str, str | bool], inputs: Inputs) -> dict[str, Value | None]:
-    """The values of the options given; a preset that the plan file recorded needs no preset of that name here."""
+    """The values of the options given; a preset recorded in the plan file need not exist here."""
     return {
         key: text if isinstance(text, bool) or (key, text) in inputs.recorded.presets else (parse(key, text) if text else _cleared(key))
         for key, text in given.items()
@@ -74,19 +74,19 @@ def values_of(given: Mapping[str, str | bool], inputs: Inputs) -> dict[str, Valu
 
 
 def _cleared(key: str) -> Value | None:
-    """An empty option takes back what the plan file or the example set, where a field may be empty."""
+    """The value of an empty option: it clears what the plan file or the example set, if the field may be empty."""
     return parse(key, "") or None
 
 
-def bounded(space: Space, pin: Texts, most: Texts, least: Texts, own: Mapping[str, str] = MappingProxyType({})) -> Space:
-    """A space with the axes that options name bounded anew, `own` by options of theirs: what is said of one axis must all hold."""
-    said = [(axis, parse_bounds(axis, text)) for axis, text in own.items()]
+def bounded(space: Space, pin: Texts, most: Texts, least: Texts, by_axis: Mapping[str, str] = MappingProxyType({})) -> Space:
+    """A space with new bounds on the axes that options name, `own` by the axes' options: all bounds on one axis apply together."""
+    bounds_given = [(axis, parse_bounds(axis, text)) for axis, text in by_axis.items()]
     for option, texts, sign in (("--pin", pin, ""), ("--max", most, "<="), ("--min", least, ">=")):
         for text in texts or ():
             for axis, values in pairs(option, text):
-                said.append((axis, Bounds() if values == "*" else parse_bounds(axis, sign + values.removeprefix(sign))))
-    asked = Space()
-    for axis, bounds in said:
-        asked = asked.meet(axis, bounds)
-        space = space.with_(axis, asked[axis])
+                bounds_given.append((axis, Bounds() if values == "*" else parse_bounds(axis, sign + values.removeprefix(sign))))
+    combined = Space()
+    for axis, bounds in bounds_given:
+        combined = combined.meet(axis, bounds)
+        space = space.with_(axis, combined[axis])
     return space

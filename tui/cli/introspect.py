@@ -1,4 +1,4 @@
-"""The command line told as data, from what Typer was told: the manual and the completion of shells are made from it."""
+"""The command line as data, from its Typer declarations: source of the manual and of shell completion."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from planner.document.fields import BY_KEY, JOB_GROUPS
 from planner.document.space import AXES, NAMES
 from planner.specs.job import RANGE
 
-FILES = ("FILE", "PLANFILE", "PATH", "FOLDER", "RUNS", "PREDICTIONS", "MEASURED")  # what stands for a file or a folder
+FILES = ("FILE", "PLANFILE", "PATH", "FOLDER", "RUNS", "PREDICTIONS", "MEASURED")  # metavars of files and folders
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """An option or an argument. `values` says what it takes: words to choose from, or preset:<kind>, file, axis, column, target, text."""
+    """An option or an argument. `values` are its choices, or preset:<kind>, file, axis, column, target or text."""
 
     key: str
-    names: tuple[str, ...]  # --top; of a switch also its --no-...; of an argument what stands for it
-    metavar: str  # what stands for its value; empty for a switch
+    names: tuple[str, ...]  # --top; for a switch also --no-...; for an argument its metavar
+    metavar: str  # placeholder of its value; empty for a switch
     help: str
     default: str
     argument: bool
@@ -32,18 +32,18 @@ class Parameter:
 
     @property
     def of_the_job(self) -> bool:
-        """Whether it sets a field of a job or bounds an axis: every command that plans has these."""
+        """Whether it sets a field of a job or bounds an axis; every command that plans has these."""
         return not self.argument and (self.key in AXES or (self.key in BY_KEY and BY_KEY[self.key].group in JOB_GROUPS))
 
     @property
     def written(self) -> str:
-        """As a synopsis has it."""
+        """Its form in a synopsis."""
         return f"{self.names[0]} {self.metavar}" if self.metavar and not self.argument else "/".join(self.names)
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command: what it does, its examples (each a command line), its exit codes and parameters."""
+    """A command: its description, examples (each a command line), exit codes and parameters."""
 
     name: str
     about: str
@@ -53,7 +53,7 @@ class Command:
 
 
 def commands() -> tuple[Command, ...]:
-    """Every command, in the order in which they are declared."""
+    """All commands, in the order of declaration."""
     from tui.cli.app import app
 
     group: Any = typer.main.get_command(app)
@@ -62,9 +62,9 @@ def commands() -> tuple[Command, ...]:
 
 def _command(name: str, command: Any) -> Command:
     paragraphs = [" ".join(paragraph.split()) for paragraph in (command.help or "").split("\n\n")]
-    told = [paragraph.removeprefix("Example: ") for paragraph in paragraphs if paragraph.startswith("Example: ")]
+    shown = [paragraph.removeprefix("Example: ") for paragraph in paragraphs if paragraph.startswith("Example: ")]
     about = " ".join(paragraph for paragraph in paragraphs if not paragraph.startswith("Example: "))
-    examples = tuple(line for text in told for line in re.split(", (?:then|or) (?=tmplan )", text))
+    examples = tuple(line for text in shown for line in re.split(", (?:then|or) (?=tmplan )", text))
     return Command(name, about, examples, command.epilog or "", tuple(_parameters(command)))
 
 
@@ -82,7 +82,7 @@ def _parameters(command: Any) -> Iterator[Parameter]:
 
 
 def _values(key: str, metavar: str) -> tuple[str, ...]:
-    """What a parameter takes, from what stands for it."""
+    """The values a parameter accepts, derived from its key and metavar."""
     field = BY_KEY.get(key)
     if field is not None and field.kind == "preset":
         return (f"preset:{field.preset_kind}",)

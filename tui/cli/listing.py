@@ -1,4 +1,4 @@
-"""The plans of a search as text, worked out and written block by block: a million of them are never held as text, or as numbers in full."""
+"""The plans of a search as text, computed and written block by block: a million plans are never held as text or as full records."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from planner.specs.job import Job
     from planner.specs.plan import Column
 
-BLOCK = 1 << 12  # plans evaluated in full at a time
+BLOCK = 1 << 12  # plans evaluated completely at a time
 
 
 class Listing:
-    """Some rows of a result, to be written."""
+    """Rows of a result, to be written."""
 
     def __init__(self, result: Result, rows: Column, every: bool) -> None:
         self.result, self.rows, self.every = result, rows, every
@@ -30,47 +30,47 @@ class Listing:
 
     @property
     def job(self) -> Job:
-        """The job they are plans of."""
+        """The job of the plans."""
         return self.result.job
 
     @property
     def risky(self) -> int:
-        """How many of them are at risk."""
+        """Number of rows at risk."""
         return int(at_risk(figures(self.result, self.rows)).sum()) if len(self) else 0
 
     def estimates(self) -> Iterator[Estimate]:
-        """All numbers of the rows, a block at a time; one block of none where there are no rows."""
+        """Estimates of the rows, block by block; one empty block if there are no rows."""
         for at in range(0, max(len(self), 1), BLOCK):
             yield self.result.estimate(self.rows[at : at + BLOCK])
 
     def records(self) -> Iterator[dict[str, Any]]:
-        """One mapping of plain values a row, as the JSON contract has it."""
+        """One mapping of plain values per row, as in the JSON."""
         for estimate in self.estimates():
             yield from records(estimate)
 
     def csv(self) -> Iterator[str]:
-        """A line of keys, and a line a plan: a column for every number."""
+        """A line of keys, and a line per plan, with a column for every number."""
         for number, estimate in enumerate(self.estimates()):
             columns = columns_for(estimate)
             values = [list(map(c.plain, c.values(estimate))) for c in columns]
             yield csv_lines(([] if number else [[c.key for c in columns]]) + [list(row) for row in zip(*values, strict=True)])
 
     def cells(self) -> Iterator[list[list[str]]]:
-        """Lines of cells of the job's table, a block at a time, the headings first; what a plan lacks to fit as a last column of all."""
+        """Rows of cells of the job's table, block by block, headings first; with `every`, a last column with the excess memory."""
         columns = [BY_KEY[key] for key in (*table_keys(self.job), *(("over_gib",) if self.every else ()))]
         yield [[c.title for c in columns]]
         for estimate in self.estimates():
             yield [list(line) for line in zip(*(c.texts(estimate) for c in columns), strict=True)]
 
     def table(self) -> Iterator[str]:
-        """A line a plan, as wide as its columns need: they are worked out once to be measured, and once to be written."""
+        """A line per plan in aligned columns; long listings are computed twice, once for the widths and once for the text."""
         blocks: Iterable[list[list[str]]] = list(self.cells()) if len(self) <= BLOCK else self.cells()
         width = [max(each) for each in zip(*map(widths, (block for block in blocks if block)), strict=True)]
         for block in blocks if isinstance(blocks, list) else self.cells():
             yield "".join(f"{line}\n" for line in spread(block, width))
 
     def markdown(self) -> Iterator[str]:
-        """The same table as Markdown has it, its columns set right."""
+        """The same table in Markdown, right-aligned."""
         for number, block in enumerate(self.cells()):
             lines = [[cell.strip() for cell in line] for line in block]
             if not number:

@@ -1,7 +1,7 @@
-"""`tmplan`: the entry point. stdout is data, stderr is narration, every refusal is one sentence.
+"""The entry point of `tmplan`. Data goes to stdout, messages to stderr; every refusal is one sentence.
 
-Exit codes: 0 done; 1 no plan fits (or none is valid), what was found is still on stdout; 2 an input was refused;
-130 interrupted. Typer is loaded only when there is something to parse, so that a bare `tmplan` opens at once.
+Exit codes: 0 done; 1 no plan fits (or none is valid), results are still on stdout; 2 an input was refused; 130 interrupted.
+Typer is imported only when there is something to parse, so that `tmplan` without arguments opens at once.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from planner.document.planfile import Document
 
 LISTS = ("models", "gpus", "clusters", "stacks")
-OWN = ("themes", "config", "completion")  # about what is a person's own
+SETTINGS = ("themes", "config", "completion")
 COMMANDS = (
     *("open", "plan", "explain", "symbols", "why-not", "compare", "pareto", "timeline", "ranks"),
     *("scale", "sensitivity", "versus", "budget", "fit"),
     *("export", "import"),
     *("estimate", "validate", "calibrate", "refit"),
     *LISTS,
-    *OWN,
+    *SETTINGS,
 )
 PIECE = 1 << 20  # characters written to stdout at a time
 
@@ -43,15 +43,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     hush()
     try:
         code = run(list(sys.argv[1:] if argv is None else argv))
-    except KeyboardInterrupt:  # a second one, while the first was answered
+    except KeyboardInterrupt:  # a second one, while the first was being handled
         code = INTERRUPTED
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # from here on ctrl+c ends the process without a word of Python's, and 130 as well
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # from here on ctrl+c ends the process silently, also with 130
     sys.exit(code)
 
 
 def hush() -> None:
-    """Leave stderr to the sentences of tmplan: no warnings of Python's, and no traceback of a thread or of what is cleared away."""
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's would have a thread a core, for which a small limit has no room
+    """Reserve stderr for tmplan's messages: no Python warnings, and no tracebacks of threads or finalizers."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # one thread per core would exceed small process limits
     if os.environ.get("TMPLAN_TRACEBACK"):
         return
     if not sys.warnoptions:
@@ -61,7 +61,7 @@ def hush() -> None:
 
 
 def run(argv: list[str]) -> int:
-    """Run one command line; the exit code. No exception leaves it but SystemExit."""
+    """Run one command line and return the exit code. Only SystemExit propagates."""
     try:
         answer = dispatch(argv)
         return deliver(answer)
@@ -72,28 +72,30 @@ def run(argv: list[str]) -> int:
     except BrokenPipeError:
         return leave_pipe()
     except Exception as error:
-        if hasattr(error, "format_message"):  # Typer's own refusals: an unknown option, a missing value
+        if hasattr(error, "format_message"):  # Typer's usage errors: an unknown option, a missing value
             return refuse(error.format_message())
-        from tui.cli.unforeseen import told, traced
+        from tui.cli.unforeseen import message_for, traced
 
         if os.environ.get("TMPLAN_TRACEBACK"):
             for line in traced(error):
                 narrate(line)
-        return refuse(told(error))
+        return refuse(message_for(error))
 
 
 def dispatch(argv: list[str]) -> Answer:
-    """Hand the arguments to their command: what does not begin with one opens the program."""
+    """Run the command that the arguments name; arguments without a command open the program."""
     if not argv or argv == ["--fresh"]:
         return open_program(None, fresh=bool(argv))
-    if len(argv) == 1 and argv[0] not in COMMANDS and os.path.isfile(argv[0]):  # without Typer, which takes longer than the first search
+    if (
+        len(argv) == 1 and argv[0] not in COMMANDS and os.path.isfile(argv[0])
+    ):  # without Typer, whose import takes longer than the first search
         from pathlib import Path
 
         from tui.cli.inputs import document_from
 
         return open_program(document_from(argv[0], {}), Path(argv[0]))
     if argv[0] in LISTS and (len(argv) == 1 or (len(argv) == 3 and argv[1] == "--format")):
-        from tui.cli.presets import list_presets  # without Typer, whose parsing takes longer than the list
+        from tui.cli.presets import list_presets  # without Typer, whose parsing takes longer than the listing
 
         return list_presets(argv[0], argv[2] if len(argv) == 3 else "table")
     if argv[:2] == ["completion", "names"] and len(argv) == 3:
@@ -111,7 +113,7 @@ def dispatch(argv: list[str]) -> Answer:
 
 
 def open_program(document: Document | None, path: Path | None = None, *, fresh: bool = False) -> Answer:
-    """Open the terminal program on a document, or where the last session ended."""
+    """Open the terminal program on a document, or on the last session."""
     from tui.app.run import run as run_program
 
     run_program(document, path, fresh=fresh)
@@ -119,11 +121,11 @@ def open_program(document: Document | None, path: Path | None = None, *, fresh: 
 
 
 def deliver(answer: Answer) -> int:
-    """Write the data to stdout, all of it or with a sentence why not. What a terminal acts on stays out of it, wherever it came from."""
+    """Write the data to stdout completely, or report why not. Control characters are removed, whatever their source."""
     if not answer.text and not answer.more:
         return answer.code
     if sys.stdout is None:
-        return refuse("stdout is closed; there is nowhere to print to")
+        return refuse("stdout is closed, so the output cannot be printed")
     text = answer.text if answer.text.endswith("\n") or not answer.text else answer.text + "\n"
     try:
         if hasattr(sys.stdout, "reconfigure"):
@@ -132,7 +134,7 @@ def deliver(answer: Answer) -> int:
     except BrokenPipeError:
         return leave_pipe()
     except KeyboardInterrupt:
-        leave_pipe()  # or Python would go on to write what is left
+        leave_pipe()  # otherwise Python would write the rest on exit
         return INTERRUPTED
     except OSError as error:
         leave_pipe()
@@ -141,7 +143,7 @@ def deliver(answer: Answer) -> int:
 
 
 def leave_pipe() -> int:
-    """Whoever read stdout has had enough, as `head` does: say nothing, and keep Python from saying anything when it ends."""
+    """The reader of stdout has closed it, as `head` does: end silently, without an error of Python's at exit."""
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
@@ -150,9 +152,9 @@ def leave_pipe() -> int:
     return DONE
 
 
-def refuse(said: str) -> int:
-    """Say on stderr, in one line, what was wrong."""
-    narrate(f"tmplan: {sentence(said)}")
+def refuse(message: str) -> int:
+    """Print on stderr, in one line, what is wrong; returns the exit code."""
+    narrate(f"tmplan: {sentence(message)}")
     return REFUSED
 
 

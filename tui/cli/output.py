@@ -1,4 +1,4 @@
-"""What commands give as data: JSON with its schema and version, CSV with its keys on the first line; and pages as plain text."""
+"""Output formats of commands: JSON with schema and version, CSV with a header line, and pages as plain text."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from planner.formula.trace import Step
     from tui.draw.lines import Line
 
-FORMULA = ("=", "+", "-", "@")  # with which a spreadsheet takes a cell to be worked out
-SCHEMA = 1  # of the JSON of every command; docs/json.md
+FORMULA = ("=", "+", "-", "@")  # first characters that make a spreadsheet evaluate a cell
+SCHEMA = 1  # version of the JSON of every command; docs/json.md
 
 
 def as_json(data: Mapping[str, Any], code: int = DONE, *, indent: int | None = 2) -> Answer:
-    """One object on stdout, behind the schema and the version of tmplan that made it."""
+    """One JSON object that starts with the schema and the version of tmplan."""
     return Answer(json.dumps({"schema": SCHEMA, "version": version()} | dict(data), indent=indent, allow_nan=False) + "\n", code)
 
 
 def as_json_of_many(data: Mapping[str, Any], key: str, records: Iterable[Mapping[str, Any]], code: int = DONE) -> Answer:
-    """`as_json` of an object whose last key holds a list, which is written as it is worked out."""
+    """`as_json` of an object whose last key holds a list that is written while it is computed."""
 
     def pieces() -> Iterator[str]:
         whole = as_json(dict(data) | {key: []}).text
@@ -42,19 +42,19 @@ def as_json_of_many(data: Mapping[str, Any], key: str, records: Iterable[Mapping
 
 
 class Blocks:
-    """A list that is worked out as it is written: blocks of some of its values each, or of a value that is such a list itself."""
+    """A list that is computed while it is written: blocks of some of its values, or a value that is itself such a list."""
 
     def __init__(self, blocks: Iterable[list[Any] | Blocks]) -> None:
         self.blocks = blocks
 
 
 def as_json_in_blocks(data: Mapping[str, Any], code: int = DONE) -> Answer:
-    """`as_json` on one line, of an object that has `Blocks` among its values, or among those of objects in it."""
+    """`as_json` on one line, of an object with `Blocks` among its values or those of nested objects."""
     return Answer(code=code, more=chain(_pieces({"schema": SCHEMA, "version": version()} | dict(data)), "\n"))
 
 
 def _pieces(value: Any) -> Iterator[str]:
-    """A value as JSON, piece by piece, as json.dumps writes it whole."""
+    """A value as JSON, piece by piece, identical to json.dumps."""
     if isinstance(value, Blocks):
         lead = "["
         for block in value.blocks:
@@ -77,7 +77,7 @@ def _pieces(value: Any) -> Iterator[str]:
 
 
 def as_csv(heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A line for each row under the line of keys; true and false as JSON has them, nothing for what there is not."""
+    """A header line and a line for each row; true and false as in JSON, empty for a missing value."""
     return csv_lines([heads, *rows])
 
 
@@ -89,7 +89,7 @@ def csv_lines(rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """A value as CSV has it. A text on one line, and no formula of a spreadsheet: names come from files of others."""
+    """A value as a CSV cell. A text is one line and never a spreadsheet formula, since names come from untrusted files."""
     if value is None:
         return ""
     if not isinstance(value, str):
@@ -99,7 +99,7 @@ def _cell(value: Any) -> Any:
 
 
 def as_steps(trees: Mapping[str, Step], depth: int | None = None) -> dict[str, Any]:
-    """Trees as plain values by their names, cut at a depth."""
+    """Trees as plain values by name, cut at a depth."""
     return {name: _pruned(step.as_dict(), depth) for name, step in trees.items()}
 
 
@@ -110,5 +110,5 @@ def _pruned(step: dict[str, Any], depth: int | None) -> dict[str, Any]:
 
 
 def printed(lines: Iterable[Line]) -> str:
-    """A page as text, without the cell that keeps it off the edge of its pane."""
+    """A page as text, without its margin cell."""
     return "".join(flat("".join(text for text, _ in line)).removeprefix(" ").rstrip() + "\n" for line in lines)

@@ -1,4 +1,4 @@
-"""`tmplan pareto`: the plans that no other beats in both memory and step time."""
+"""`tmplan pareto`: the plans that no other plan beats in both memory and step time."""
 
 from __future__ import annotations
 
@@ -23,6 +23,6 @@ def front(document: Document, *, format: str, width: int) -> Answer:
     code = DONE if result.counts.fit else NO_PLAN
     if format == "json":
         plans = records(result.estimate(pareto(result))) if len(result) else []
-        told = {"job": job_values(document.inputs), "evaluated": result.counts.evaluated, "advice": advice, "plans": plans}
-        return as_json(told, code)
+        data = {"job": job_values(document.inputs), "evaluated": result.counts.evaluated, "advice": advice, "plans": plans}
+        return as_json(data, code)
     return Answer(printed(draw(front_of(result, None), width)), code)

@@ -30,15 +30,15 @@ from tui.cli.listing import Listing
 from tui.cli.output import as_json_of_many
 from tui.state.overwrite import put, vacant
 
-PATIENCE = 1.0  # seconds of silence before a search says how far it is
+PATIENCE = 1.0  # seconds of silence before a search reports progress
 
 
 def ranking(document: Document, *, top: int, format: str, save: str | None, every: bool, sort: str | None, force: bool = False) -> Answer:
-    """Search, rank, print, and save the first row where that is asked for."""
+    """Search, rank, print, and optionally save the first row."""
     choice("format", format, ("table", "json", "csv", "markdown"))
     column = find(sort) if sort else None
     if save is not None and not save.strip():
-        raise FieldError("save", "--save takes the name of a plan file, not nothing")
+        raise FieldError("save", "--save takes the name of a plan file, not an empty text")
     if save:
         vacant(save, force=force)
     job = resolve(document.inputs)
@@ -51,7 +51,7 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
     if result.counts.unkept:
         narrate(unlisted(result))
     if result.alike:
-        narrate(told_apart(result))
+        narrate(distinguishable(result))
     marked = f", marked {RISK} before GiB" if format in ("table", "markdown") else ""
     for sentence in risks(listing, marked):
         narrate(sentence)
@@ -67,12 +67,12 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
 
 
 def searched(job: Job, document: Document) -> search.Result:
-    """The search, which says on stderr how far it is once it takes longer than PATIENCE."""
+    """Run the search; it reports progress on stderr once it takes longer than PATIENCE."""
     return search.search(job, document.space, progress=reporting(), clock=time.perf_counter)
 
 
 def reporting(what: str = "plans evaluated") -> Callable[[int], None]:
-    """A progress callback that keeps quiet for PATIENCE seconds, and then speaks once in as many."""
+    """A progress callback that is silent for PATIENCE seconds, and then reports at most once per PATIENCE seconds."""
     spoken = time.monotonic()
 
     def report(evaluated: int) -> None:
@@ -85,7 +85,7 @@ def reporting(what: str = "plans evaluated") -> Callable[[int], None]:
 
 
 def candidates(result: search.Result, every: bool) -> Column:
-    """Rows that fit, fastest first, and behind them those that do not, least over first, where all are wanted."""
+    """Rows that fit, fastest first; with `every`, followed by those that do not, least excess first."""
     if not every:
         return result.order
     import numpy as np
@@ -94,19 +94,19 @@ def candidates(result: search.Result, every: bool) -> Column:
 
 
 def advised(result: search.Result) -> list[str]:
-    """Why there is no plan that fits: the rules that refused plans, or the plan nearest to fitting and what would help."""
+    """The reasons why no plan fits: the rules that refused plans, or the plan nearest to fitting and changes that would help."""
     if not result.counts.evaluated:
         refused = [f"no plan is valid: {sentence} ({count:,} refused)" for sentence, count in search.why_refused(result.counts)]
-        if "bounds" in result.counts.refused or not refused:  # what was pinned leaves nothing, or little, for a rule to refuse
+        if "bounds" in result.counts.refused or not refused:  # with pins, few or no plans reach a rule that would refuse them
             return [f"no plan is valid: {rule.told}" for rule in broken_rules(result.job, result.space)] or refused or [why_none(result)]
         return refused
     near = nearest(result)
     helps = [advice.sentence for advice in near.advice] if near else []
-    return [near.sentence, *(helps or ["No one change of those tried makes a plan fit."])] if near else []
+    return [near.sentence, *(helps or ["No single change of those tried makes a plan fit."])] if near else []
 
 
 def summary(job: Job, result: search.Result, printed: int) -> str:
-    """One line on what was searched and found."""
+    """One line on the search and its counts."""
     counts, cluster = result.counts, job.cluster
     calibrated = f" ({cluster.calibration})" if cluster.calibration else ""
     return (
@@ -117,18 +117,18 @@ def summary(job: Job, result: search.Result, printed: int) -> str:
 
 
 def unlisted(result: search.Result) -> str:
-    """What became of the plans beyond those that a search holds, in one line."""
+    """One line on plans beyond the number that a search holds."""
     return (
-        f"{result.counts.unkept:,} of the plans evaluated are counted and not listed, since a search holds about {ROWS:,}: listed are the "
+        f"{result.counts.unkept:,} of the plans evaluated are counted but not listed, since a search holds about {ROWS:,}: listed are the "
         f"{len(result.order):,} fastest that fit, the {len(result) - len(result.order):,} nearest to fitting, and every plan that no other "
         "beats in both memory and step time"
     )
 
 
-def told_apart(result: search.Result) -> str:
-    """How far the estimates may be off, and how many of the first plans are no different, in one line."""
+def distinguishable(result: search.Result) -> str:
+    """One line on the error band of the estimates, and on the number of first plans that it does not distinguish."""
     known = band(result.job)
-    alike = "the first plan stands apart" if result.alike == 1 else f"the first {result.alike:,} plans are too close to tell apart"
+    alike = "the first plan is distinct" if result.alike == 1 else f"the first {result.alike:,} plans are too close to distinguish"
     return (
         f"of {known.runs:,} measured runs like these ({known.like}) 80 % took {100 * (known.low - 1):+.0f} to "
         f"{100 * (known.high - 1):+.0f} % of the estimate; {alike} ({100 * (known.apart - 1):.1f} %)"
@@ -136,26 +136,26 @@ def told_apart(result: search.Result) -> str:
 
 
 def risks(listing: Listing, marked: str) -> list[str]:
-    """How many of the plans told are at risk, and how that is marked, in a sentence; nothing where none is."""
-    count, told = listing.risky, len(listing)
+    """A sentence on the plans printed that are at risk and on their mark; nothing if none is."""
+    count, printed = listing.risky, len(listing)
     if not count:
         return []
     limit = f"the 80 % band of memory crosses the limit of {listing.job.memory_limit / GIB:.1f} GiB"
-    return [f"{count:,} of the {told:,} printed {'is' if count == 1 else 'are'} at risk{marked}: {limit}"]
+    return [f"{count:,} of the {printed:,} printed {'is' if count == 1 else 'are'} at risk{marked}: {limit}"]
 
 
 def saved(path: str, document: Document, result: search.Result, rows: Column, *, force: bool) -> None:
-    """Write the first row to a plan file; FieldError when there is none."""
+    """Write the first row to a plan file; FieldError if there is none."""
     if not len(rows):
         raise FieldError("save", f"there is no plan to save in {path}: no plan fits; --all saves the nearest, other inputs may fit")
     first = result.estimate(rows[:1])
-    kept = Document(document.inputs, document.space, first.plan.one(0), predictions(first), document.version)
-    put(path, planfile.dumps(kept), force=force)
+    plan = Document(document.inputs, document.space, first.plan.one(0), predictions(first), document.version)
+    put(path, planfile.dumps(plan), force=force)
     narrate(f"saved the first plan in {path}")
 
 
 def contract(document: Document, result: search.Result, advice: list[str]) -> dict[str, Any]:
-    """The JSON contract, schema 1, but for the plans; docs/json.md says what each key means."""
+    """The JSON, schema 1, without the plans; docs/json.md documents the keys."""
     counts = result.counts
     return {
         "job": job_values(document.inputs),
@@ -173,6 +173,6 @@ def contract(document: Document, result: search.Result, advice: list[str]) -> di
 
 
 def job_values(inputs: Inputs) -> dict[str, Value]:
-    """What every field of the job stands at, in its own unit, by its key."""
-    found = {key: value for key, (value, _) in shown(inputs).items() if BY_FIELD[key].group in JOB_GROUPS}
-    return {key: int(value) if BY_FIELD[key].numbered else value for key, value in found.items()}
+    """The value of every field of the job, in its display unit, by key."""
+    values = {key: value for key, (value, _) in shown(inputs).items() if BY_FIELD[key].group in JOB_GROUPS}
+    return {key: int(value) if BY_FIELD[key].numbered else value for key, value in values.items()}

@@ -1,4 +1,4 @@
-"""`tmplan models`, `gpus`, `clusters`, `stacks`: the presets there are, as a table or as JSON."""
+"""`tmplan models`, `gpus`, `clusters`, `stacks`: all presets, as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _gpu(spec: Any) -> Row:
 
 
 def _cluster(spec: Any) -> Row:
-    """What the shape itself says; null where it leaves a figure to its GPU."""
+    """The values of the preset itself; null where it uses those of its GPU."""
     link, nic = spec.link_bytes_s, spec.nic_bytes_s
     return {
         "name": spec.name, "gpu": spec.gpu, "gpus": spec.gpus, "gpus_per_node": spec.gpus_per_node, "link_domain": spec.link_domain,
@@ -66,12 +66,12 @@ LISTED: Mapping[str, tuple[Callable[[str], Any], Callable[[Any], Row]]] = {
 
 
 def list_presets(kind: str, format: str) -> Answer:
-    """Every preset of a kind. One that cannot be read is told on stderr and left out: it must not hide the others."""
+    """List all presets of a kind. One that cannot be read is reported on stderr and omitted, so that it does not hide the others."""
     choice("format", format, ("table", "json"))
     read, row = LISTED[kind]
     specs, left_out = presets.every(kind, read)
-    for told in (*folders.problems(), *left_out):
-        narrate(f"tmplan: {told}")
+    for problem in (*folders.problems(), *left_out):
+        narrate(f"tmplan: {problem}")
     rows = [row(spec) | {"name": name} for name, spec in specs.items()]
     if format == "json":
         return Answer(json.dumps({"schema": 1, kind: rows}, indent=2) + "\n")
@@ -79,7 +79,7 @@ def list_presets(kind: str, format: str) -> Answer:
 
 
 def table(rows: list[Row]) -> str:
-    """Rows as aligned text: names to the left, numbers to the right."""
+    """Rows as aligned text: names left-aligned, numbers right-aligned."""
     if not rows:
         return "none\n"
     lines = [list(rows[0])] + [[written(key, value) for key, value in row.items()] for row in rows]

@@ -1,4 +1,4 @@
-"""`tmplan ranks`: where the ranks of a plan lie, and the groups they form."""
+"""`tmplan ranks`: the placement of the ranks of a plan on nodes, and their groups."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NONE: dict[str, Any] = dict.fromkeys(NUMBERS) | {"node_of_rank": [], "groups": {
 
 
 def ranks(document: Document, *, pinned: bool, format: str, width: int) -> Answer:
-    """The ranks of one plan as a picture, or every group as JSON."""
+    """The ranks of one plan as a drawing, or every group as JSON."""
     choice("format", format, ("text", "json"))
     chosen = named(document, pinned=pinned)
     if isinstance(chosen, Lacking):
@@ -30,7 +30,7 @@ def ranks(document: Document, *, pinned: bool, format: str, width: int) -> Answe
 
 
 def record(layout: RankMap) -> dict[str, Any]:
-    """Every group, and the node of every rank, to be written block by block."""
+    """Every group, and the node of every rank, written block by block."""
     return {
         "plan": layout.plan.named(), "world": layout.world, "nodes": layout.nodes,
         "gpus_per_node": layout.per_node, "link_domain": layout.job.cluster.link_domain,
@@ -40,7 +40,7 @@ def record(layout: RankMap) -> dict[str, Any]:
 
 
 def as_record(groups: Groups) -> dict[str, Any]:
-    """The groups of one kind as plain values, the lists block by block."""
+    """The groups of one kind as plain values, with lists in blocks."""
     return {
         "size": groups.size, "count": len(groups), "leaving_node": groups.leaving_node, "links": groups.links(),
         "ranks": Blocks(rows(groups)), "leaves_node": Blocks(groups.reach(some)[0].tolist() for some in groups.blocks()),
@@ -49,6 +49,6 @@ def as_record(groups: Groups) -> dict[str, Any]:
 
 
 def rows(groups: Groups) -> Iterator[list[Any] | Blocks]:
-    """The ranks of each group, several groups at a time, or where one is large by itself."""
+    """The ranks of each group, several groups at a time, or a large group in blocks."""
     for some in groups.rows():
         yield Blocks(part.tolist() for part in some) if isinstance(some, Iterator) else some.tolist()

@@ -1,4 +1,4 @@
-"""`tmplan refit`: the constants of the model fitted anew to measured runs and kernels, and what each of them is worth."""
+"""`tmplan refit`: fit the constants of the model to measured runs and kernels, and the contribution of each."""
 
 from __future__ import annotations
 
@@ -21,57 +21,57 @@ from planner.runs.row_file import by_id, numbered_rows
 from planner.runs.score import Score
 from tui.cli.answer import Answer, narrate
 
-ROWS = 250  # of one source group that a fit looks at: more of the same kind teach it nothing
-ROWS_LEFT_OUT = 120  # the same, where a fit is made for every group that is left out
+ROWS = 250  # rows of one source group used in a fit; more of the same kind add no information
+ROWS_LEFT_OUT = 120  # the same for the fits of --leave-out, one per group
 HEADS = ("start", "fitted", "runs", "groups", "error with", "at start")
 
 
 def refit(path: str, *, rounds: int, shipped: bool, ablate: bool, leave_out: bool, tables: str | None, write: bool) -> Answer:
-    """Fit, and print every constant: start, value, the runs it rests on, and the error with it and with its start in its place."""
+    """Fit, and print every constant: start, value, number of runs, and the error with the value and with the start in its place."""
     rows = list(by_id(numbered_rows(path, ("id", "group", "model", *NEEDED, "step_s")), path).values())
-    whole = fitting.runs(rows)
-    if not len(whole.measured):
+    every = fitting.runs(rows)
+    if not len(every.measured):
         raise FieldError("runs", f"{path} has no run with a step time that can be modelled")
     few = fitting.runs(rows, ROWS)
-    narrate(f"{len(whole.measured):,} runs with a step time, {len(few.measured):,} of them looked at; {len(PARAMETERS)} constants")
-    found = {} if shipped else fitting.fit(few, PARAMETERS, rounds=rounds, progress=lambda n: narrate(f"round {n} of {rounds}"))
-    lines = [headline("all runs", ablation.scored(rows, whole, fitting.predicted(whole, found)))]
+    narrate(f"{len(every.measured):,} runs with a step time, {len(few.measured):,} of them used; {len(PARAMETERS)} constants")
+    fitted = {} if shipped else fitting.fit(few, PARAMETERS, rounds=rounds, progress=lambda n: narrate(f"round {n} of {rounds}"))
+    lines = [headline("all runs", ablation.scored(rows, every, fitting.predicted(every, fitted)))]
     if not shipped:
-        lines += ["", *constants(rows, whole, found)]
+        lines += ["", *constants(rows, every, fitted)]
     if tables:
         lines += ["", *kernel_lines(tables)]
     if ablate:
-        lines += ["", "the model without a term, nothing fitted again"]
-        lines += [headline(name, figures) for name, figures in ablation.ablation(rows, whole, found)]
+        lines += ["", "the model without a term, other constants unchanged"]
+        lines += [headline(name, figures) for name, figures in ablation.ablation(rows, every, fitted)]
     if leave_out:
-        lines += ["", "each source group predicted with constants fitted to the others", *unseen(rows, whole, rounds)]
+        lines += ["", "each source group predicted with constants fitted to the others", *unseen(rows, every, rounds)]
     if write:
-        lines += ["", f"{writeback.write(found)} numbers written", written(rows)]
+        lines += ["", f"{writeback.write(fitted)} numbers written", written(rows)]
     return Answer("\n".join(lines) + "\n")
 
 
-def headline(name: str, found: Score) -> str:
-    """The figures of a score in one line."""
-    rho, top1, top3 = (figure(v) for v in (found.rho, found.regret_top1, found.regret_top3))
-    time, within = figure(found.time_mape), figure(found.within_10_percent)
+def headline(name: str, fitted: Score) -> str:
+    """The figures of a score on one line."""
+    rho, top1, top3 = (figure(v) for v in (fitted.rho, fitted.regret_top1, fitted.regret_top3))
+    time, within = figure(fitted.time_mape), figure(fitted.within_10_percent)
     return f"{flat(name):42s} step time {time:>6s} %  within 10 % {within:>6s} %  rho {rho:>5s}  regret {top1:>6s} % (top 3 {top3:>5s} %)"
 
 
 def figure(value: float | None) -> str:
-    """A figure to two digits, a dash where there is none."""
+    """A figure with two decimals, a dash if there is none."""
     return "-" if value is None else f"{value:.2f}"
 
 
-def constants(rows: Sequence[Mapping[str, str]], data: Runs, found: Mapping[Parameter, float]) -> Iterator[str]:
-    """A line a constant."""
-    best = fitting.predicted(data, found)
+def constants(rows: Sequence[Mapping[str, str]], data: Runs, fitted: Mapping[Parameter, float]) -> Iterator[str]:
+    """A line per constant."""
+    best = fitting.predicted(data, fitted)
     with_it = ablation.scored(rows, data, best).time_mape
-    width = max(len(p.key) for p in found)
+    width = max(len(p.key) for p in fitted)
     yield " ".join([f"{'constant':{width}s}", *(f"{head:>10s}" for head in HEADS)])
-    for parameter, value in found.items():
+    for parameter, value in fitted.items():
         touched = [parameter.of(b.job) is not None for b in data.batches]
         places = [i for k, hit in enumerate(touched) if hit for i in range(data.ends[k], data.ends[k + 1])]
-        other = fitting.predicted(data, {**found, parameter: parameter.start}, touched, best)
+        other = fitting.predicted(data, {**fitted, parameter: parameter.start}, touched, best)
         without = ablation.scored(rows, data, other).time_mape
         groups = len(set(data.group[places].tolist()))
         cells = (f"{parameter.start:.4g}", f"{value:.4g}", f"{len(places)}", f"{groups}", figure(with_it), figure(without))
@@ -80,7 +80,7 @@ def constants(rows: Sequence[Mapping[str, str]], data: Runs, found: Mapping[Para
 
 
 def kernel_lines(folder: str) -> Iterator[str]:
-    """The constants of matrix products and collectives fitted to the measured tables of a folder, and what they leave."""
+    """The constants of matrix products and collectives fitted to the measured tables of a folder, and their errors."""
     heads = f"{'t0, us':>8s} {'TFLOP/s':>8s} {'dm':>6s} {'dn':>6s} {'dk':>6s} {'TB/s':>6s} {'error %':>8s} {'FLOPs alone %':>14s}"
     yield f"{'matrix products':30s} {heads}"
     for file in tables_in(folder, "gemm"):
@@ -97,24 +97,24 @@ def kernel_lines(folder: str) -> Iterator[str]:
 
 
 def tables_in(folder: str, prefix: str) -> list[Path]:
-    """The measured tables of one kind in a folder; FileError where that cannot be listed."""
+    """The measured tables of one kind in a folder; FileError if it cannot be listed."""
     place = Path(expand_home(folder))
     return [place / name for name in names_in(place, ".csv") if name.startswith(prefix)]
 
 
 def unseen(rows: Sequence[Mapping[str, str]], data: Runs, rounds: int) -> Iterator[str]:
-    """A line a source group that was left out, and their mean."""
+    """A line per source group left out, and their mean."""
     few, errors = fitting.runs(rows, ROWS_LEFT_OUT), []
-    for group, found in ablation.left_out(rows, data, few, PARAMETERS, rounds):
-        narrate(f"left out {group}: {figure(found.time_mape)} %")
-        errors.append(found.time_mape or 0.0)
-        yield headline(group, found)
+    for group, fitted in ablation.left_out(rows, data, few, PARAMETERS, rounds):
+        narrate(f"left out {group}: {figure(fitted.time_mape)} %")
+        errors.append(fitted.time_mape or 0.0)
+        yield headline(group, fitted)
     yield f"mean over groups {sum(errors) / len(errors):.2f} %"
 
 
 def written(rows: Sequence[Mapping[str, str]]) -> str:
-    """Write the bands that the residuals of these runs make, and say how many runs of other models they cover."""
-    found = residuals(rows)
-    share, count = band.covered([r for r in found if r.of == "step"], band.WIDEN)
-    writeback.write_bands(band.table(found, band.WIDEN))
-    return f"bands of {len(found):,} residuals written; they cover {100 * share:.1f} % of {count:,} runs of models not used for them"
+    """Write the bands of the residuals of these runs; returns a line on the share of runs of other models they cover."""
+    fitted = residuals(rows)
+    share, count = band.covered([r for r in fitted if r.of == "step"], band.WIDEN)
+    writeback.write_bands(band.table(fitted, band.WIDEN))
+    return f"bands of {len(fitted):,} residuals written; they cover {100 * share:.1f} % of {count:,} runs of models not used for them"

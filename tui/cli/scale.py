@@ -1,4 +1,4 @@
-"""`tmplan scale`: the best plan at each of a ladder of sizes."""
+"""`tmplan scale`: the best plan at each of several sizes."""
 
 from __future__ import annotations
 
@@ -25,47 +25,47 @@ def scale(
     document: Document, *, least: int | None, most: int | None, chosen: str | None, weak: bool, format: str, width: int, of: int | None,
     depth: int | None,
 ) -> Answer:  # fmt: skip
-    """The ladder as a table with a chart, CSV or JSON; or the trees of the numbers of one size."""
+    """The sizes as a table with a chart, CSV or JSON; or the derivation trees of one size."""
     choice("format", format, ("table", "csv", "json"))
-    run_of(document.inputs, resolve(document.inputs))  # what cannot be read of the run is refused before the first search
-    wanted = listed(chosen) if chosen is not None else sizes(document.inputs, least, most)
-    found = ladder(document.inputs, document.space, [*wanted, *([of] if of else [])], weak=weak, progress=reporting("sizes planned"))
+    run_of(document.inputs, resolve(document.inputs))  # errors in the inputs of the run are reported before the first search
+    gpu_counts = listed(chosen) if chosen is not None else sizes(document.inputs, least, most)
+    result = ladder(document.inputs, document.space, [*gpu_counts, *([of] if of else [])], weak=weak, progress=reporting("sizes planned"))
     if of:
-        return explained(found, of, format, depth, document)
-    code = DONE if found.fitted else NO_PLAN
+        return explained(result, of, format, depth, document)
+    code = DONE if result.fitted else NO_PLAN
     if format == "json":
-        return as_json(contract(found, document), code)
-    return Answer(table(found) if format == "csv" else printed(draw(found, width)), code)
+        return as_json(contract(result, document), code)
+    return Answer(table(result) if format == "csv" else printed(draw(result, width)), code)
 
 
 def listed(text: str) -> list[int]:
-    """The sizes a person lists: 8,16,24."""
+    """Parse a list of sizes: 8,16,24."""
     parts = [part.strip() for part in text.split(",")]
     if not all(re.fullmatch("[1-9][0-9]{0,7}", part) for part in parts):
         raise FieldError("sizes", f"sizes takes numbers of GPUs such as 8,16,24, not {quoted(text)}")
     return [int(part) for part in parts]
 
 
-def explained(found: Ladder, gpus: int, format: str, depth: int | None, document: Document) -> Answer:
-    """Where every number of one size comes from."""
-    rung = next(rung for rung in found.rungs if rung.gpus == gpus)
+def explained(result: Ladder, gpus: int, format: str, depth: int | None, document: Document) -> Answer:
+    """The derivation of every number of one size."""
+    rung = next(rung for rung in result.rungs if rung.gpus == gpus)
     if rung.found is None:
         narrate(why := f"{some_gpus(gpus)}: {rung.why}")
-        return Lacking((why,)).answer(format, {"job": job_values(document.inputs), **record(found, rung), "steps": {}})
-    trees = explain(found, document.inputs, rung)
+        return Lacking((why,)).answer(format, {"job": job_values(document.inputs), **record(result, rung), "steps": {}})
+    trees = explain(result, document.inputs, rung)
     if format == "json":
-        return as_json({"job": job_values(document.inputs), **record(found, rung), "steps": as_steps(trees, depth), "advice": []})
+        return as_json({"job": job_values(document.inputs), **record(result, rung), "steps": as_steps(trees, depth), "advice": []})
     return Answer(printed_trees(trees, depth))
 
 
-def record(found: Ladder, rung: Rung) -> dict[str, Any]:
-    """One size as plain values; null where no plan fits, or failures leave it no time to train."""
+def record(result: Ladder, rung: Rung) -> dict[str, Any]:
+    """One size as plain values; null if no plan fits, or if failures leave no time to train."""
     best, budget = rung.found, rung.budget
     return {
         "gpus": rung.gpus,
         "global_batch": rung.global_batch,
         "tokens_per_second": best and best.tokens_per_second,
-        "efficiency": best and found.efficiency(best),
+        "efficiency": best and result.efficiency(best),
         "elapsed_seconds": budget and budget.elapsed_seconds,
         "goodput": budget and budget.goodput.goodput,
         "gpu_hours": budget and budget.gpu_hours,
@@ -75,26 +75,26 @@ def record(found: Ladder, rung: Rung) -> dict[str, Any]:
     }
 
 
-def contract(found: Ladder, document: Document) -> dict[str, Any]:
-    """The JSON contract; docs/json.md says what each key means."""
+def contract(result: Ladder, document: Document) -> dict[str, Any]:
+    """The JSON; docs/json.md documents the keys."""
     return {
         "job": job_values(document.inputs),
         "space": {axis: document.space.text(axis) for axis in document.space.bounds},
-        "scaling": "weak" if found.weak else "strong", "tokens": found.trained[0].budget.tokens if found.trained else None,
-        "sizes": [record(found, rung) for rung in found.rungs],
-        "changes": [{"gpus": after, "before": before, "changes": told} for before, after, told in found.changes()],
-        "slower": found.slower(), "verdict": found.verdict(),
-        "advice": [] if found.fitted else [found.verdict()],
+        "scaling": "weak" if result.weak else "strong", "tokens": result.trained[0].budget.tokens if result.trained else None,
+        "sizes": [record(result, rung) for rung in result.rungs],
+        "changes": [{"gpus": after, "before": before, "changes": texts} for before, after, texts in result.changes()],
+        "slower": result.slower(), "verdict": result.verdict(),
+        "advice": [] if result.fitted else [result.verdict()],
     }  # fmt: skip
 
 
-def table(found: Ladder) -> str:
-    """A line a size as CSV, its numbers and those of its plan; the parts are left to `tmplan plan`."""
+def table(result: Ladder) -> str:
+    """A line per size as CSV, its numbers and those of its plan, without the parts, which `tmplan plan` has."""
     rows = []
-    for rung in found.rungs:
-        numbers = record(found, rung)
+    for rung in result.rungs:
+        numbers = record(result, rung)
         plan = numbers.pop("plan") or {}
         rows.append(numbers | {key: value for key, value in plan.items() if not isinstance(value, dict)})
-    own = [key for key in record(found, found.rungs[0]) if key != "plan"]
-    heads = [*own, *(column.key for column in COLUMNS if column.key not in own)]  # the same where no plan fits at any size
+    specific = [key for key in record(result, result.rungs[0]) if key != "plan"]
+    heads = [*specific, *(column.key for column in COLUMNS if column.key not in specific)]  # the same header if no plan fits at any size
     return as_csv(heads, [[row.get(head) for head in heads] for row in rows])

@@ -1,4 +1,4 @@
-"""`tmplan sensitivity`: what each input of a job would bring, to one plan and to the best."""
+"""`tmplan sensitivity`: the gain from each input of a job, for one plan and for the best."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from planner.specs.validate import choice
 from planner.whatif.sensitivity import FACTORS, Change, Sensitivity, explain, sensitivity
 from planner.whatif.sensitivity_inputs import INPUTS
 from tui.cli.answer import NO_PLAN, Answer
-from tui.cli.chosen_plan import Lacking, choose, code, misfit, tell_misfit
+from tui.cli.chosen_plan import Lacking, choose, code, misfit, report_misfit
 from tui.cli.output import as_csv, as_json, as_steps, printed
 from tui.cli.plan import job_values, reporting
 from tui.draw.step_tree import printed_trees
 from tui.pages.sensitivity import SensitivityPage, draw
 
-HEADS = (  # of a change
+HEADS = (  # keys of a change
     *("input", "factor", "before", "after", "unit", "this_gain", "this_step_seconds", "this_fits", "this_at_risk"),
     *("best_gain", "best_step_seconds", "this_why", "best_why"),
 )
@@ -36,25 +36,25 @@ def sensitivities(
     of: str | None,
     depth: int | None,
 ) -> Answer:
-    """The ranked charts, JSON or CSV of one plan, or the trees of one input. `named` bounds which plan; the best is that of `document`."""
+    """The ranked charts, JSON or CSV of one plan, or the trees of one input. `named` bounds the plan; the best is that of `document`."""
     choice("format", format, ("table", "json", "csv"))
     if of is not None and of not in (keys := [one.key for one in INPUTS]):
-        raise UnknownName("input", of, keys)  # before the work
+        raise UnknownName("input", of, keys)  # refused before the search
     chosen = choose(named, pinned=pinned, nearest=True)
     factors = tuple(by) if by else FACTORS
     if isinstance(chosen, Lacking):
         return lacking(document, chosen, of, factors[0], format)
-    found = sensitivity(document.inputs, document.space, chosen.plan, factors=factors, progress=reporting("changes evaluated"))
-    tell_misfit(chosen)
+    result = sensitivity(document.inputs, document.space, chosen.plan, factors=factors, progress=reporting("changes evaluated"))
+    report_misfit(chosen)
     if of:
-        return explained(found, of, factors[0], format, depth, chosen)
+        return explained(result, of, factors[0], format, depth, chosen)
     if format == "json":
-        return as_json(contract(found, document) | {"advice": misfit(chosen)}, code(chosen))
-    return Answer(table(found) if format == "csv" else printed(draw(SensitivityPage(found), width)), code(chosen))
+        return as_json(contract(result, document) | {"advice": misfit(chosen)}, code(chosen))
+    return Answer(table(result) if format == "csv" else printed(draw(SensitivityPage(result), width)), code(chosen))
 
 
 def lacking(document: Document, none: Lacking, of: str | None, factor: float, format: str) -> Answer:
-    """What there is to tell where there is no plan whose inputs could be changed."""
+    """The answer if there is no plan."""
     if of:
         return none.answer(format, {"input": of, "factor": factor, "steps": {}})
     if format == "csv":
@@ -62,18 +62,18 @@ def lacking(document: Document, none: Lacking, of: str | None, factor: float, fo
     return none.answer(format, {"job": job_values(document.inputs), "plan": None, "best": None, "changes": [], "verdicts": []})
 
 
-def explained(found: Sensitivity, key: str, factor: float, format: str, depth: int | None, chosen: EvaluatedPlan) -> Answer:
-    """Where the gains of one input come from."""
-    trees = explain(found, key, factor)
+def explained(result: Sensitivity, key: str, factor: float, format: str, depth: int | None, chosen: EvaluatedPlan) -> Answer:
+    """The derivation of the gains from one input."""
+    trees = explain(result, key, factor)
     if format == "json":
-        told = {"input": key, "factor": factor, "steps": as_steps(trees, depth), "advice": misfit(chosen)}
-        return as_json(told, code(chosen))
+        data = {"input": key, "factor": factor, "steps": as_steps(trees, depth), "advice": misfit(chosen)}
+        return as_json(data, code(chosen))
     return Answer(printed_trees(trees, depth, named=True), code(chosen))
 
 
-def record(found: Sensitivity, change: Change) -> dict[str, Any]:
-    """One change as plain values; null where there is no plan."""
-    this_gain, best_gain = found.gains(change)
+def record(result: Sensitivity, change: Change) -> dict[str, Any]:
+    """One change as plain values; null if there is no plan."""
+    this_gain, best_gain = result.gains(change)
     this, best = change.this, change.best
     values = (
         *(change.input.key, change.factor, change.before, change.after, change.unit),
@@ -84,21 +84,21 @@ def record(found: Sensitivity, change: Change) -> dict[str, Any]:
     return dict(zip(HEADS, values, strict=True))
 
 
-def contract(found: Sensitivity, document: Document) -> dict[str, Any]:
-    """The JSON contract; docs/json.md says what each key means."""
+def contract(result: Sensitivity, document: Document) -> dict[str, Any]:
+    """The JSON; docs/json.md documents the keys."""
     changes = [
-        record(found, change) | {"best_plan": records(change.best.estimate)[0] if change.best else None}
-        for factor in found.factors()
-        for change in found.of(factor)
+        record(result, change) | {"best_plan": records(change.best.estimate)[0] if change.best else None}
+        for factor in result.factors()
+        for change in result.of(factor)
     ]
     return {
-        "job": job_values(document.inputs), "plan": records(found.this.estimate)[0],
-        "best": records(found.best.estimate)[0] if found.best else None, "changes": changes,
-        "verdicts": [{"factor": factor, "verdict": found.verdict(factor)} for factor in found.factors()],
+        "job": job_values(document.inputs), "plan": records(result.this.estimate)[0],
+        "best": records(result.best.estimate)[0] if result.best else None, "changes": changes,
+        "verdicts": [{"factor": factor, "verdict": result.verdict(factor)} for factor in result.factors()],
     }  # fmt: skip
 
 
-def table(found: Sensitivity) -> str:
-    """A line a change, ranked within its factor, as CSV."""
-    rows = [record(found, change) for factor in found.factors() for change in found.of(factor)]
+def table(result: Sensitivity) -> str:
+    """A line per change, ranked within its factor, as CSV."""
+    rows = [record(result, change) for factor in result.factors() for change in result.of(factor)]
     return as_csv(HEADS, [list(row.values()) for row in rows])

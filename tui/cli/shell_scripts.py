@@ -1,4 +1,4 @@
-"""Completion scripts of bash, zsh and fish, from a list of commands and what their options take."""
+"""Completion scripts for bash, zsh and fish, from a list of commands and the values of their options."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ NAMED = "tmplan completion names"
 
 
 class Taken(NamedTuple):
-    """What may stand as a value: words (one that ends in = goes on), presets of a kind, files; none of these: any text."""
+    """The values accepted: words (one that ends in = continues), presets of a kind, files; without any of these, any text."""
 
     words: tuple[str, ...] = ()
     preset: str = ""
@@ -17,7 +17,7 @@ class Taken(NamedTuple):
 
 
 class Completed(NamedTuple):
-    """A command: a few words about it, what each option takes (None: a switch) and about it, what its arguments take."""
+    """A command: its description, the values (None: a switch) and description of each option, the values of its arguments."""
 
     name: str
     about: str
@@ -30,7 +30,7 @@ BASH = """\
 _tmplan() {{
     local cur=${{COMP_WORDS[COMP_CWORD]}} prev= command=open
     ((COMP_CWORD > 0)) && prev=${{COMP_WORDS[COMP_CWORD - 1]}}
-    if [[ $cur == "=" ]]; then # --model=, of which bash makes two words
+    if [[ $cur == "=" ]]; then # --model=, split into two words by bash
         cur=
     elif [[ $prev == "=" ]] && ((COMP_CWORD > 1)); then
         prev=${{COMP_WORDS[COMP_CWORD - 2]}}
@@ -81,7 +81,7 @@ _tmplan_files() {{
 complete -F _tmplan tmplan
 """
 ZSH = """\
-# Completion of tmplan for zsh, by its own emulation of bash. Print it again after an upgrade: tmplan completion zsh
+# Completion of tmplan for zsh, through its bash emulation. Print it again after an upgrade: tmplan completion zsh
 (( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit }}
 autoload -Uz bashcompinit && bashcompinit
 {script}"""
@@ -104,13 +104,13 @@ complete -c tmplan -f
 
 
 def bash(listed: Sequence[Completed]) -> str:
-    """The script of bash."""
-    places: dict[str, list[str]] = {}  # what completes a value -> the options that take it
+    """The script for bash."""
+    places: dict[str, list[str]] = {}  # call that completes a value -> the options that use it
     for name, users in _users(listed).items():
         same = len(set(users.values())) == 1
-        for command, found in {"*": next(iter(users.values()))}.items() if same else users.items():
-            if found is not None:
-                places.setdefault(_bash(found), []).append(f"{command}:{name}")
+        for command, taken in {"*": next(iter(users.values()))}.items() if same else users.items():
+            if taken is not None:
+                places.setdefault(_bash(taken), []).append(f"{command}:{name}")
     values = [f"        {'|'.join(options)}) {call}{'; ' if call else ''}return ;;" for call, options in places.items()]
     options = [f"            {c.name}) _tmplan_words {' '.join(c.options)} --help ;;" for c in listed]
     calls = {c.name: "; ".join(dict.fromkeys(_bash(taken) for taken in c.arguments if taken)) for c in listed}
@@ -123,12 +123,12 @@ def bash(listed: Sequence[Completed]) -> str:
 
 
 def _users(listed: Sequence[Completed]) -> dict[str, dict[str, Taken | None]]:
-    """Options, and what each takes in each command that has it."""
-    found: dict[str, dict[str, Taken | None]] = {}
+    """Options, and the values of each in each command that has it."""
+    users: dict[str, dict[str, Taken | None]] = {}
     for command in listed:
         for name, (taken, _) in command.options.items():
-            found.setdefault(name, {})[command.name] = taken
-    return found
+            users.setdefault(name, {})[command.name] = taken
+    return users
 
 
 def _bash(taken: Taken) -> str:
@@ -139,14 +139,14 @@ def _bash(taken: Taken) -> str:
 
 
 def zsh(listed: Sequence[Completed]) -> str:
-    """The script of zsh: that of bash, which zsh can run."""
+    """The script for zsh: that for bash, which zsh can run."""
     return ZSH.format(script=bash(listed).partition("\n")[2])
 
 
 def fish(listed: Sequence[Completed]) -> str:
-    """The script of fish, with a few words about everything."""
+    """The script for fish, with descriptions."""
     lines = [f"complete -c tmplan -n __tmplan_first -a {c.name} -d {_quoted(c.about)}" for c in listed]
-    places: dict[str, list[str]] = {}  # what comes behind the condition -> the commands where it holds
+    places: dict[str, list[str]] = {}  # the arguments after the condition -> the commands for which it holds
     for command in listed:
         for name, (taken, about) in command.options.items():
             places.setdefault(f"-l {name.removeprefix('--')}{_fish(taken)} -d {_quoted(about)}", []).append(command.name)
@@ -158,7 +158,7 @@ def fish(listed: Sequence[Completed]) -> str:
 
 
 def _fish(taken: Taken | None) -> str:
-    """What an option takes, in fish."""
+    """The values of an option, in fish."""
     if taken is None:
         return ""
     values = f"({NAMED} {taken.preset})" if taken.preset else " ".join(taken.words)

@@ -1,7 +1,7 @@
-"""Writing to stdout so that ctrl+c ends it at once, also where nobody reads on.
+"""Writing to stdout so that ctrl+c ends it at once, even if the reader has stopped reading.
 
-A signal that comes just before a write that blocks does not interrupt it: Python would hear of it when the write is done, which may be
-never. So nothing is written that would block: the wait is for stdout or for a signal, whichever comes first.
+A signal that arrives just before a blocking write does not interrupt it: Python would handle it after the write, which may never end.
+So no write may block: the wait is for stdout or for a signal, whichever comes first.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import signal
 from collections.abc import Iterable, Iterator
 from typing import TextIO
 
-AT_ONCE = getattr(select, "PIPE_BUF", 512)  # bytes that a pipe takes without blocking once it takes any
+AT_ONCE = getattr(select, "PIPE_BUF", 512)  # bytes that a ready pipe accepts without blocking
 
 
 def write(stream: TextIO, pieces: Iterable[str]) -> None:
-    """Write pieces of text, what the stream's encoding lacks as question marks. OSError, KeyboardInterrupt as they come."""
+    """Write pieces of text, with question marks for characters that the encoding lacks. OSError and KeyboardInterrupt propagate."""
     try:
         handle = stream.fileno()
     except (OSError, ValueError, AttributeError):  # no file, as in a test
@@ -34,21 +34,21 @@ def write(stream: TextIO, pieces: Iterable[str]) -> None:
 
 
 def _write(handle: int, data: bytes, woken: list[int]) -> None:
-    """Write bytes, never waiting but for the stream and for signals together."""
+    """Write bytes, waiting only for the stream and for signals together."""
     left = memoryview(data)
     while left:
-        heard, ready, _ = select.select(woken, [handle], [])
-        for end in heard:
-            os.read(end, 64)  # whoever handles the signal raises, or it is none of ours
+        signalled, ready, _ = select.select(woken, [handle], [])
+        for end in signalled:
+            os.read(end, 64)  # the handler of the signal raises, or the signal is not relevant here
         if not ready:
             continue
-        with contextlib.suppress(BlockingIOError):  # of a stream that another program made so
+        with contextlib.suppress(BlockingIOError):  # a stream that another program made non-blocking
             left = left[os.write(handle, left[:AT_ONCE]) :]
 
 
 @contextlib.contextmanager
 def _signals() -> Iterator[list[int]]:
-    """The end of a pipe that can be read once a signal has come; none outside of the main thread, which hears of none."""
+    """The read end of a pipe that becomes readable when a signal arrives; empty outside of the main thread, which gets no signals."""
     with contextlib.ExitStack() as ends:
         try:
             woken, waker = os.pipe()
@@ -57,6 +57,6 @@ def _signals() -> Iterator[list[int]]:
             os.set_blocking(waker, False)
             before = signal.set_wakeup_fd(waker, warn_on_full_buffer=False)
             ends.callback(signal.set_wakeup_fd, before)
-        except (OSError, ValueError):  # no file to be had, or not the main thread
+        except (OSError, ValueError):  # no file descriptor left, or not the main thread
             woken = -1
         yield [] if woken < 0 else [woken]

@@ -1,4 +1,4 @@
-"""`tmplan symbols`: what every symbol of an explanation stands for, and the works that formulas come from."""
+"""`tmplan symbols`: the meaning of every symbol of explanations, and the works that formulas cite."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from tui.pages.nomenclature import draw, symbols
 
 
 def listed(text: str, *, format: str, width: int) -> Answer:
-    """The symbols that match a word, or all, in so many cells or as JSON."""
+    """The symbols that match a word, or all, as text of `width` cells or as JSON."""
     choice("format", format, ("text", "json"))
-    found = symbols(text)
+    matching = symbols(text)
     if format == "text":
-        return Answer(printed(draw(found, width)))
+        return Answer(printed(draw(matching, width)))
     data = {
         "symbols": [
             {"name": name, "symbol": q.symbol, "unit": q.unit, "meaning": q.meaning}
-            | {key: getattr(found.formulas[name], key) if name in found.formulas else None for key in ("notation", "source")}
-            for name, q in found.quantities.items()
+            | {key: getattr(matching.formulas[name], key) if name in matching.formulas else None for key in ("notation", "source")}
+            for name, q in matching.quantities.items()
         ],
-        "sources": [{"key": key} | source._asdict() for key, source in found.sources.items()],
+        "sources": [{"key": key} | source._asdict() for key, source in matching.sources.items()],
     }
     return as_json(data)

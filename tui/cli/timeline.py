@@ -1,4 +1,4 @@
-"""`tmplan timeline`: the pipeline schedule of a plan as it runs."""
+"""`tmplan timeline`: the pipeline schedule of a plan over time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NONE: dict[str, Any] = dict.fromkeys(NUMBERS) | {"ranks": []}  # the record of n
 
 
 def schedule(document: Document, *, pinned: bool, format: str, width: int) -> Answer:
-    """The passes of one plan as a picture of so many cells, or every pass as JSON."""
+    """The passes of one plan as a drawing of `width` cells, or every pass as JSON."""
     choice("format", format, ("text", "json"))
     chosen = named(document, pinned=pinned)
     if isinstance(chosen, Lacking):
@@ -27,12 +27,12 @@ def schedule(document: Document, *, pinned: bool, format: str, width: int) -> An
     job, plan = chosen.job, chosen.plan
     if format == "json":
         return as_json_in_blocks(record(timeline(job, plan)) | {"advice": misfit(chosen)}, code(chosen))
-    found = Pipeline(job, plan, timeline(job, plan) if plan.pp > 1 else None, Time(job, plan, chosen.estimate))
-    return Answer(printed(draw(found, width)), code(chosen))
+    pipeline = Pipeline(job, plan, timeline(job, plan) if plan.pp > 1 else None, Time(job, plan, chosen.estimate))
+    return Answer(printed(draw(pipeline, width)), code(chosen))
 
 
 def record(shown: Timeline) -> dict[str, Any]:
-    """Every pass of every rank, in the order they run, to be written rank by rank."""
+    """Every pass of every rank, in order of execution, written rank by rank."""
     return {
         "plan": shown.plan.named(), "micro_batches": shown.micro_batches, "drawn": shown.drawn,
         "seconds": shown.seconds, "bubble_seconds": shown.bubble, "model_bubble_seconds": shown.model_bubble,

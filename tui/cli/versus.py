@@ -1,4 +1,4 @@
-"""`tmplan versus`: the same job on two clusters, the best plan of each."""
+"""`tmplan versus`: the same job on two clusters, with the best plan of each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tui.pages.versus import draw
 
 
 def compared(document: Document, other: str, *, format: str, width: int, trees: bool, depth: int | None) -> Answer:
-    """The two side by side, as JSON, or where both steps come from."""
+    """The two clusters side by side, as JSON, or the derivation of both steps."""
     choice("format", format, ("table", "json"))
     made = against(document.inputs, other)
     pair = versus(document.inputs, document.space, made)
@@ -32,7 +32,7 @@ def compared(document: Document, other: str, *, format: str, width: int, trees: 
 
 
 def record(pair: Pair, document: Document, other: Inputs) -> dict[str, Any]:
-    """The pair as plain values; docs/json.md says what each key means."""
+    """The pair as plain values; docs/json.md documents the keys."""
     sides = ((document.inputs, pair.names()[0], pair.ours), (other, pair.names()[1], pair.theirs))
     return {
         "clusters": [side(*values) for values in sides],
@@ -43,12 +43,12 @@ def record(pair: Pair, document: Document, other: Inputs) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def side(inputs: Inputs, name: str, found: EvaluatedPlan | NoPlan) -> dict[str, Any]:
-    """One of the two as plain values."""
+def side(inputs: Inputs, name: str, plan: EvaluatedPlan | NoPlan) -> dict[str, Any]:
+    """One cluster as plain values."""
     return {
         "name": name,
         "job": job_values(inputs),
-        "plan": records(found.estimate)[0] if isinstance(found, EvaluatedPlan) else None,
-        "tokens_per_second": found.tokens_per_second if isinstance(found, EvaluatedPlan) else None,
-        "why": found.why if isinstance(found, NoPlan) else "",
+        "plan": records(plan.estimate)[0] if isinstance(plan, EvaluatedPlan) else None,
+        "tokens_per_second": plan.tokens_per_second if isinstance(plan, EvaluatedPlan) else None,
+        "why": plan.why if isinstance(plan, NoPlan) else "",
     }

@@ -1,4 +1,4 @@
-"""`tmplan why-not`: the rules a plan breaks, or where it ranks and which term costs it."""
+"""`tmplan why-not`: the rules a plan breaks, or its rank and the parts that make it slower."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ from tui.pages.whynot import Reply, draw, parse_axes
 
 
 def answer(document: Document, typed: str, *, format: str, width: int) -> Answer:
-    """What stands against a plan beside the search within the bounds, in sentences, or as JSON."""
+    """Compare a plan with the search within the bounds, in sentences or as JSON."""
     choice("format", format, ("text", "json"))
     space = parse_axes(typed)
-    found = why_not(searched(resolve(document.inputs), document), space)
-    code = DONE if found.plan and found.plan.fits else NO_PLAN
+    reply = why_not(searched(resolve(document.inputs), document), space)
+    code = DONE if reply.plan and reply.plan.fits else NO_PLAN
     if format == "json":
-        return as_json(record(found), code)
-    return Answer(printed(draw(Reply(typed, found), width)), code)
+        return as_json(record(reply), code)
+    return Answer(printed(draw(Reply(typed, reply), width)), code)
 
 
-def record(found: WhyNot) -> dict[str, Any]:
-    """The answer as plain data."""
+def record(reply: WhyNot) -> dict[str, Any]:
+    """The answer as plain values."""
     return {
-        "asked": {axis: found.asked.text(axis) for axis in found.asked.bounds},
-        "valid": found.valid,
-        "fits": bool(found.plan and found.plan.fits),
-        "at_risk": bool(found.plan and found.plan.at_risk),
-        "broken": [{"rule": rule.sentence, "values": rule.values, "source": rule.source} for rule in found.broken],
-        "refused": dict(found.refusing),
-        "outside": list(found.outside),
-        "plans": found.plans,
-        "fitting": found.fit,
-        "rank": found.place or None,
-        "ranked": found.among,
-        "plan": records(found.plan.estimate)[0] if found.plan else None,
-        "best": records(found.best.estimate)[0] if found.best else None,
-        "why": list(found.sentences),
-        "advice": [] if found.plan and found.plan.fits else list(found.sentences),
+        "asked": {axis: reply.asked.text(axis) for axis in reply.asked.bounds},
+        "valid": reply.valid,
+        "fits": bool(reply.plan and reply.plan.fits),
+        "at_risk": bool(reply.plan and reply.plan.at_risk),
+        "broken": [{"rule": rule.sentence, "values": rule.values, "source": rule.source} for rule in reply.broken],
+        "refused": dict(reply.refusing),
+        "outside": list(reply.outside),
+        "plans": reply.plans,
+        "fitting": reply.fit,
+        "rank": reply.place or None,
+        "ranked": reply.among,
+        "plan": records(reply.plan.estimate)[0] if reply.plan else None,
+        "best": records(reply.best.estimate)[0] if reply.best else None,
+        "why": list(reply.sentences),
+        "advice": [] if reply.plan and reply.plan.fits else list(reply.sentences),
     }

@@ -97,7 +97,7 @@ def test_where_no_row_can_be_predicted_the_code_is_one(desk: Desk) -> None:
 def test_many_sentences_are_summed_up(desk: Desk) -> None:
     """Beyond eight, sentences that refused are counted together."""
     assert desk.run(desk.file(rows(*({"tp": f"0.{i}"} for i in range(1, 12))))) == 1
-    assert len(desk.err.splitlines()) == 10 and desk.err.endswith("3 refused by 3 other sentences\n")
+    assert len(desk.err.splitlines()) == 10 and desk.err.endswith("3 refused by 3 other messages\n")
 
 
 def test_a_row_without_an_id_is_called_by_its_line(desk: Desk) -> None:
@@ -186,7 +186,7 @@ def test_progress_is_told_while_rows_are_read(desk: Desk, monkeypatch: pytest.Mo
     monkeypatch.setattr(cli_plan, "PATIENCE", 0.0)
     path, out = desk.file(rows({}, {"seq": "4096"})), str(desk.folder / "p.jsonl")
     assert desk.run(path, "--out", out) == 0
-    assert "2 rows read so far\n" in desk.err and "rows looked through so far\n" in desk.err
+    assert "2 rows read so far\n" in desk.err and "rows checked so far\n" in desk.err
     blank = dict.fromkeys(("group", "sweep", "peak_mem_gib", "mem_kind", "mem_rank", "oom", "quality_speed"), "")
     cli.run(["validate", desk.file([{**row, **blank} for row in rows({}, {"seq": "4096"})]), out])
     said = desk.said()
@@ -200,7 +200,7 @@ def test_stages_of_all_rows_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPa
     assert desk.run(desk.file(rows(deep, deep, {"pp": "1000"}, {"pp": "-1"}, {}))) == 0
     path = desk.file(rows(deep, deep, deep))
     assert desk.run(path) == 2
-    assert desk.out == "" and desk.err == f"tmplan: {path}: line 4 brings its rows beyond 10 pipeline stages in all; split it\n"
+    assert desk.out == "" and desk.err == f"tmplan: {path}: the rows up to line 4 exceed 10 pipeline stages in total; split the file\n"
 
 
 def test_what_is_written_is_never_held_in_full(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,9 +218,9 @@ def test_what_is_written_is_never_held_in_full(desk: Desk, monkeypatch: pytest.M
 
 def test_sentences_without_end_are_counted_and_not_held(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond a bound, sentences that refused are not told apart, and every row is still counted."""
-    monkeypatch.setattr(cli_estimate, "KEPT", 9)
+    monkeypatch.setattr(cli_estimate, "DISTINCT", 9)
     assert desk.run(desk.file(rows(*({"tp": f"0.{i}"} for i in range(1, 12))))) == 1
-    assert desk.err.startswith("0 of 11 rows") and desk.err.endswith("3 refused by more than 1 other sentences\n")
+    assert desk.err.startswith("0 of 11 rows") and desk.err.endswith("3 refused by more than 1 other messages\n")
 
 
 @pytest.mark.parametrize("name", ["estimate", "validate", "calibrate"])

@@ -155,7 +155,7 @@ def test_a_file_without_a_plan_gives_the_best_of_its_job(plan: str, capsys: pyte
     best = json.loads(capsys.readouterr().out)["plans"][0]["tp"]
     assert cli.run(["export", "bare.toml", "--to", "one"]) == 0
     printed = capsys.readouterr()
-    assert printed.out == f"tp: {best}\n" and f"no plan was given, so the best: tp={best}," in printed.err
+    assert printed.out == f"tp: {best}\n" and f"no plan was given, using the best: tp={best}," in printed.err
     for pin in (("--pin", "tp=2"), ("--tp", "2")):
         assert cli.run(["export", plan, "--to", "one", *pin]) == 0
         assert capsys.readouterr().out == "tp: 2\n"

@@ -1,4 +1,4 @@
-"""`tmplan import`: what is run today beside what tmplan would choose."""
+"""`tmplan import`: what is run today beside tmplan's choice."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def test_today_and_the_best_are_printed_one_below_the_other(tmp_path: Path, caps
     assert run(["import", script(tmp_path)]) == 0
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert lines[1].startswith("as the file says")
-    assert lines[2].startswith("what tmplan would choose")
+    assert lines[1].startswith("the file's plan")
+    assert lines[2].startswith("tmplan's choice")
     assert lines[3].startswith("step time of the best: -")
     assert "not understood: --frobnicate 3" in err
-    assert "does not tell these, assumed: --gpu h100-sxm" in err
+    assert "not in the file, assumed: --gpu h100-sxm" in err
 
 
 def test_the_json_has_both_plans_and_the_axes_given_bound_the_choice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,7 +55,7 @@ def test_a_plan_that_breaks_a_rule_is_named_and_the_best_is_still_printed(tmp_pa
     assert run(["import", script(tmp_path, text)]) == NO_PLAN
     out, err = capsys.readouterr()
     assert "no plan is valid: dp x micro-batch must divide the global batch" in err
-    assert "what tmplan would choose" in out
+    assert "tmplan's choice" in out
 
 
 def test_bad_files_and_options_are_refused_in_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

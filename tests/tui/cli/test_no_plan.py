@@ -76,7 +76,7 @@ def test_compare_keeps_what_it_found_before_the_plan_there_is_none_of(capsys: Ca
     none, said = told(capsys, 1, "compare", *plans, *SMALL)
     assert both["advice"] == [] and both.keys() == none.keys()
     assert ([plan["name"] for plan in none["plans"]], none["differences"]) == (["tp=8"], [])
-    assert none["advice"][-1] == "so there is nothing to compare: no plan is tp=3" and none["advice"][-1] in said
+    assert none["advice"][-1] == "nothing to compare: there is no plan tp=3" and none["advice"][-1] in said
     unfit, _ = told(capsys, 1, "compare", "--plan", "tp=8", "--plan", "tp=4", *SMALL, *UNFIT)
     assert len(unfit["plans"]) == 2 and unfit["advice"] == [f"{name}, which does not fit" for name in ("A is tp=8", "B is tp=4")]
 

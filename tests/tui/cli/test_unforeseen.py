@@ -16,7 +16,7 @@ import pytest
 from tests.hostile import HOSTILE, hidden
 from tui.cli import main as cli
 from tui.cli.answer import Answer
-from tui.cli.unforeseen import LEAST, told
+from tui.cli.unforeseen import LEAST, message_for
 
 ROOT = Path(__file__).parents[3]
 OUTPUTS = (["--version"], ["--help"], ["plan", "--help"], ["models"], ["completion", "names", "gpus"], ["completion", "bash"],
@@ -73,7 +73,7 @@ def test_memory_that_numpy_asks_for_is_told_with_its_size() -> None:
     """An array that has no room: how much it would have taken is said, and what would help; the arrays before it are let go."""
     with pytest.raises(MemoryError) as caught:
         too_large()
-    sentence = told(caught.value)
+    sentence = message_for(caught.value)
     assert "256. PiB" in sentence or "256 PiB" in sentence
     assert "--max" in sentence and caught.value.__traceback__ is None
 
@@ -114,7 +114,7 @@ def test_a_stream_that_takes_nothing_is_told(argv: list[str], capsys: pytest.Cap
         assert capsys.readouterr().err.splitlines()[-1] == "tmplan: stdout cannot be written: no space left on device"
     monkeypatch.setattr(sys, "stdout", None)
     assert cli.run(argv) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == "tmplan: stdout is closed; there is nowhere to print to"
+    assert capsys.readouterr().err.splitlines()[-1] == "tmplan: stdout is closed, so the output cannot be printed"
     monkeypatch.undo()
     with contextlib.suppress(OSError), open("/dev/full", "w") as full:  # what is left to be written as it is closed
         monkeypatch.setattr(sys, "stderr", full)

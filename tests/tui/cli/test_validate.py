@@ -144,7 +144,7 @@ def test_predictions_of_no_run_are_told(files: Files, capsys: pytest.CaptureFixt
     expected = files.json()
     files.predict(*PREDICTIONS, {"id": "z", "step_seconds": 9.0})
     assert files.json() == expected
-    assert capsys.readouterr().err == f"1 of 7 predictions are of no run in {files.runs}\n"
+    assert capsys.readouterr().err == f"1 of 7 predictions match no run in {files.runs}\n"
 
 
 @pytest.mark.parametrize("column", COLUMNS)

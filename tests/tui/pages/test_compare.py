@@ -55,11 +55,11 @@ def test_the_command_takes_files_and_plans(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_one_plan_is_refused_and_an_impossible_one_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
-    """compare takes two plans or more; a plan that breaks a rule ends it with code 1."""
+    """compare takes at least two plans; a plan that breaks a rule ends it with code 1."""
     assert run(["compare", *SMALL, "--plan", "tp=2"]) == 2
-    assert "two plans or more" in capsys.readouterr().err
+    assert "at least two plans" in capsys.readouterr().err
     assert run(["compare", *SMALL, "--plan", "tp=2", "--plan", "tp=3"]) == 1
-    assert "no plan is tp=3" in capsys.readouterr().err
+    assert "there is no plan tp=3" in capsys.readouterr().err
 
 
 def test_plans_of_different_jobs_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,7 +129,7 @@ def test_config_init_writes_the_defaults_once(folder: Path, capsys: pytest.Captu
     assert all(f"\n# {binding.id} = " in text for binding in BINDINGS)
     where.write_text("theme = 'light'")
     assert run(["config", "--init"]) == 2
-    assert "is there already" in capsys.readouterr().err
+    assert "exists already" in capsys.readouterr().err
     assert where.read_text() == "theme = 'light'"
 
 

@@ -1,4 +1,4 @@
-"""Commands that list presets, and those about what is a person's own: themes, config, completion."""
+"""Commands that list presets, and those for the user's settings: themes, config, completion."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _listing(kind: str) -> None:
 
         return list_presets(kind, format)
 
-    app.command(kind, help=f"List the {kind} there are presets for, your own among them.\n\nExample: tmplan {kind} --format json")(listing)
+    app.command(kind, help=f"List the presets of {kind}, including yours.\n\nExample: tmplan {kind} --format json")(listing)
 
 
 for _kind in LISTS:
@@ -29,7 +29,7 @@ for _kind in LISTS:
 
 @app.command("themes")
 def themes(format: opt.TableFormat = "table") -> Answer:
-    """List the themes there are, your own among them: one TOML file each, in themes/ under the config folder.
+    """List all themes, including yours: one TOML file each, in themes/ of the config folder.
 
     Example: tmplan themes
     """
@@ -39,8 +39,8 @@ def themes(format: opt.TableFormat = "table") -> Answer:
 
 
 @app.command("config")
-def config(init: Annotated[bool, typer.Option("--init", help="write the config file, unless it is there")] = False) -> Answer:
-    """Print the config file with every setting, your own as they stand, and say on stderr what is wrong with it.
+def config(init: Annotated[bool, typer.Option("--init", help="create the config file, unless it exists")] = False) -> Answer:
+    """Print the config file with every setting, yours included, and report errors in it on stderr.
 
     Example: tmplan config --init
     """
@@ -51,9 +51,9 @@ def config(init: Annotated[bool, typer.Option("--init", help="write the config f
 
 @app.command("completion")
 def completion(shell: Annotated[str, typer.Argument(metavar="bash|zsh|fish", help="the shell")]) -> Answer:
-    """Print the script that lets a shell complete commands, options and names of presets.
+    """Print the script for a shell that completes commands, options and names of presets.
 
-    Write it to a file that your shell reads when it starts, and print it again after an upgrade.
+    Write it to a startup file of your shell, and print it again after an upgrade.
 
     Example: tmplan completion bash
     """
