@@ -1,1 +1,1 @@
-"""What is planned, in base units: Model, Gpu, Cluster, Stack, Job, Plan, and counts of parameters."""
+"""Specifications in base units: Model, Gpu, Cluster, Stack, Job and Plan, and parameter counts."""

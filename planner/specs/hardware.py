@@ -1,6 +1,6 @@
-"""What a plan runs on: Gemm, Gpu and Cluster. Frozen, validated, in base units.
+"""Specifications of hardware: Gemm, Gpu and Cluster. Frozen dataclasses in base units, without numpy.
 
-Every class checks itself when made and raises FieldError naming the field. Nothing here needs numpy.
+Each class validates its fields on construction and raises FieldError with the name of the field.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from planner.errors import FieldError
 from planner.specs.validate import checked
 
 GIB = float(2**30)
-CACHED = 2.0  # times the memory's bandwidth that operands of products come at where caches hold some: 1.7 measured at most (A100)
-ROUNDED = 1.0001  # files hold five digits
+CACHED = 2.0  # upper limit of operand bandwidth over memory bandwidth, with caches: at most 1.7 measured (A100)
+ROUNDED = 1.0001  # preset files have five digits
 LARGEST_GPUS = 10_000_000
 
 
@@ -21,12 +21,12 @@ class Gemm:
     """Time of one matrix product: t0 + ([2(m+dm)(n+dn)(k+dk)/P]^4 + [bytes/B]^4)^(1/4), P times the share that training reaches."""
 
     overhead_s: float  # t0: launch and ramp
-    flops_s: float  # P: the plateau it nears on large shapes
+    flops_s: float  # P: plateau on large shapes
     pad_m: float
     pad_n: float
     pad_k: float
-    bytes_s: float  # B: what it moves where memory bounds it, from caches too
-    training: float = 1.0  # share of P that training runs reach: power and clocks, kernels between
+    bytes_s: float  # B: operand bandwidth where memory-bound, caches included
+    training: float = 1.0  # share of P reached in training: power, clocks, other kernels
     source: str = ""
 
     def __post_init__(self) -> None:
@@ -38,25 +38,25 @@ class Gemm:
 
 @dataclass(frozen=True)
 class Gpu:
-    """One accelerator as the framework sees it (of an MI250X, one of its two dies)."""
+    """One device as the framework sees it (of an MI250X: one of its two dies)."""
 
     name: str
     vendor: str
     arch: str
     flops_bf16: float  # dense FLOP/s
     flops_fp8: float  # 0: none
-    memory_bytes: float  # what the driver offers, not the label
+    memory_bytes: float  # as the driver reports it, not the nominal size
     hbm_bytes_s: float
-    link_bytes_s: float  # scale-up link, one way
-    link_domain: int  # GPUs within one scale-up domain as sold
-    nic_bytes_s: float  # scale-out, one way, a GPU, as the common node has it
-    pcie_bytes_s: float  # to the host, one way
+    link_bytes_s: float  # scale-up link, per direction
+    link_domain: int  # GPUs per scale-up domain, as sold
+    nic_bytes_s: float  # scale-out per GPU and direction, of a common node
+    pcie_bytes_s: float  # to the host, per direction
     gemm: Gemm
-    flash_fraction: float  # flash attention's rate as a fraction of the GEMM plateau
-    flash3_fraction: float = 0.0  # the same of kernels written for this very GPU (FlashAttention-3, cuDNN); 0: as flash_fraction
+    flash_fraction: float  # rate of flash attention over the GEMM plateau
+    flash3_fraction: float = 0.0  # the same of kernels written for this architecture (FlashAttention-3, cuDNN); 0: as flash_fraction
     flops_fp4: float = 0.0  # 0: none
-    narrow_fraction: float = 0.9  # of the nominal gain of 8 or 4 bits over 16 that products reach
-    board_w: float = 0.0  # power of its board at most, as sold; 0: not told
+    narrow_fraction: float = 0.9  # share of the nominal gain of 8 or 4 bits over 16 that products reach
+    board_w: float = 0.0  # maximum board power; 0: unknown
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -68,43 +68,43 @@ class Gpu:
         })  # fmt: skip
 
     def believable(self) -> Gpu:
-        """Itself; FieldError where its products would run above its peak, or take operands faster than caches let memory give them."""
+        """Itself; FieldError if products would exceed its peak, or operands the bandwidth of memory and caches."""
         rate, peak = self.gemm.training * self.gemm.flops_s / 1e12, self.flops_bf16 / 1e12
         if rate > ROUNDED * peak:
-            told = f"[gemm] gives products {rate:,.5g} TFLOP/s (tflops x training_factor), above the peak of {peak:,.5g} (tflops_bf16)"
-            raise FieldError("gemm", f"{told}; lower the one or raise the other")
+            reason = f"[gemm] gives products {rate:,.5g} TFLOP/s (tflops x training_factor), above the peak of {peak:,.5g} (tflops_bf16)"
+            raise FieldError("gemm", f"{reason}; lower the one or raise the other")
         moved, bandwidth = self.gemm.bytes_s / 1e12, self.hbm_bytes_s / 1e12
         if moved > ROUNDED * CACHED * bandwidth:
-            told = f"[gemm] tb_s must be no more than {CACHED:g} times the memory bandwidth, {CACHED * bandwidth:,.5g} TB/s here"
-            raise FieldError("gemm", f"{told}, not {moved:,.5g}")
+            reason = f"[gemm] tb_s must be no more than {CACHED:g} times the memory bandwidth, {CACHED * bandwidth:,.5g} TB/s here"
+            raise FieldError("gemm", f"{reason}, not {moved:,.5g}")
         return self
 
     def units(self, precision: str) -> float:
-        """Dense peak of the units that multiply numbers of this precision, 0 if there are none; FLOP/s."""
+        """Dense peak of the units for this precision, 0 without such units; FLOP/s."""
         return {"fp8": self.flops_fp8, "fp4": self.flops_fp4}.get(precision, self.flops_bf16)
 
     def peak(self, precision: str) -> float:
-        """Dense peak of the fastest units that a job of this precision uses: in 8 or 4 bits bf16's too, for attention; FLOP/s."""
+        """Dense peak of the fastest units that a job of this precision uses; in 8 or 4 bits also bf16, for attention; FLOP/s."""
         return max(self.flops_bf16, self.units(precision))
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """GPUs on nodes and the links between them. A group of ranks sits inside a scale-up domain, or crosses it."""
+    """GPUs on nodes and their links. A group of ranks lies within a scale-up domain or spans several."""
 
     name: str
     gpu: Gpu
-    gpus: int  # the world size
+    gpus: int  # world size
     gpus_per_node: int
-    link_domain: int  # GPUs that reach each other over the scale-up link
+    link_domain: int  # GPUs per scale-up domain
     link_bytes_s: float
-    nic_bytes_s: float  # one way, a GPU
-    host_memory_bytes: float = 2 * 2**40  # a node
-    measured_reduce_bytes_s: float = 0.0  # bus bandwidth of an all-reduce over all GPUs, as measured there; 0: not measured
+    nic_bytes_s: float  # per GPU and direction
+    host_memory_bytes: float = 2 * 2**40  # per node
+    measured_reduce_bytes_s: float = 0.0  # measured bus bandwidth of an all-reduce over all GPUs; 0: not measured
     measured_gather_bytes_s: float = 0.0  # the same of an all-gather
-    pace: float = 1.0  # time of the device's work here over what the GPU's constants give
-    host_pace: float = 1.0  # time of the host's work here over what the stack's constants give
-    calibrated_runs: int = 0  # measured runs that links and paces were calibrated on; 0: none
+    pace: float = 1.0  # device time on this cluster over the time from the GPU's constants
+    host_pace: float = 1.0  # host time on this cluster over the time from the stack's constants
+    calibrated_runs: int = 0  # measured runs in the calibration of links and paces; 0: not calibrated
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -117,5 +117,5 @@ class Cluster:
 
     @property
     def calibration(self) -> str:
-        """What a person is told of it; empty where nothing was calibrated."""
+        """The calibration as a phrase; empty without one."""
         return f"calibrated on {self.calibrated_runs:,} run{'s' * (self.calibrated_runs != 1)}" if self.calibrated_runs else ""

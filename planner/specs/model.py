@@ -1,6 +1,6 @@
-"""A model's architecture: Model, frozen and validated. Widths count elements.
+"""Architecture of a transformer: Model, a frozen dataclass without numpy. Widths are in elements.
 
-Checks itself when made and raises FieldError naming the field. Nothing here needs numpy.
+It validates its fields on construction and raises FieldError with the name of the field.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from planner.specs.validate import checked, choice
 
 @dataclass(frozen=True)
 class Model:
-    """A transformer's architecture. Widths count elements, `max_positions` tokens."""
+    """Architecture of a transformer. Widths in elements, `max_positions` in tokens."""
 
     name: str
     layers: int
@@ -24,41 +24,41 @@ class Model:
     ffn: int
     vocab: int
     max_positions: int
-    gated: bool = True  # SwiGLU or GeGLU: two matrices into the MLP's middle
+    gated: bool = True  # SwiGLU or GeGLU: two matrices into the MLP intermediate
     tied: bool = False  # the head shares the embedding
     norm: str = "rmsnorm"  # or layernorm: gain and bias
-    norms_per_layer: int = 2  # 4 where a block norms its outputs too (Gemma 2), 1 where both halves share one (Falcon-7B)
+    norms_per_layer: int = 2  # 4 with norms on outputs (Gemma 2), 1 shared by attention and MLP (Falcon-7B)
     positions: str = "rope"  # learned, alibi
-    bias: bool = False  # on every linear layer
-    qkv_bias: bool = False  # on query, key and value alone (Qwen2)
-    qk_norm: str = "none"  # head: one gain a head dimension (Qwen3); full: over all heads (OLMo 2)
-    embedding_norm: bool = False  # a norm behind the embedding (BLOOM)
-    parallel_block: bool = False  # attention and MLP side by side on one input (Falcon)
-    dropout: bool = False  # dropout masks are kept for the backward pass (GPT-2, GPT-3)
-    sliding_window: int = 0  # tokens a local layer looks back; 0: every layer is global
-    global_every: int = 1  # with a window: one layer in so many is global
-    chunked: bool = False  # a local layer looks back to the start of its chunk of `sliding_window` tokens (Llama 4)
-    sinks: bool = False  # a learned logit a head that takes attention away from every key (gpt-oss)
-    # multi-head latent attention (DeepSeek-V2): kv_rank 0 is plain attention
-    kv_rank: int = 0  # width that keys and values are compressed to
-    q_rank: int = 0  # width that queries are compressed to; 0: not compressed
-    rope_dim: int = 0  # of a query or key head, the part that carries positions, beside head_dim
+    bias: bool = False  # on all linear layers
+    qkv_bias: bool = False  # on query, key and value only (Qwen2)
+    qk_norm: str = "none"  # head: a gain per head dimension (Qwen3); full: over all heads (OLMo 2)
+    embedding_norm: bool = False  # a norm after the embedding (BLOOM)
+    parallel_block: bool = False  # attention and MLP in parallel on one input (Falcon)
+    dropout: bool = False  # dropout masks are stored for the backward pass (GPT-2, GPT-3)
+    sliding_window: int = 0  # window of local layers in tokens; 0: all layers are global
+    global_every: int = 1  # with a window: every n-th layer is global
+    chunked: bool = False  # local layers attend within chunks of `sliding_window` tokens (Llama 4)
+    sinks: bool = False  # a learned attention sink per head (gpt-oss)
+    # multi-head latent attention (DeepSeek-V2): kv_rank 0 is multi-head or grouped-query attention
+    kv_rank: int = 0  # compressed width of keys and values
+    q_rank: int = 0  # compressed width of queries; 0: not compressed
+    rope_dim: int = 0  # positional part of a query or key head, in addition to head_dim
     v_dim: int = 0  # width of a value head; 0: head_dim
-    # mixture of experts: experts 0 is dense
-    experts: int = 0  # routed experts of a sparse layer
-    experts_per_token: int = 0  # of these, how many a token visits
-    expert_ffn: int = 0  # middle width of one routed expert
-    shared_ffn: int = 0  # middle width of the shared experts together; 0: none
-    shared_gate: bool = False  # a gate on the shared experts' output (Qwen2-MoE)
-    dense_layers: int = 0  # the first layers, whose MLP is dense, of width ffn
-    moe_every: int = 1  # behind them, one layer in so many is sparse (Llama 4 Maverick: 2)
-    router_groups: int = 0  # groups of experts among which a token chooses first; 0: it does not
-    groups_per_token: int = 0  # of these, how many a token's experts may lie in (device- or node-limited routing)
-    mtp_layers: int = 0  # layers that predict tokens further ahead, behind the last (multi-token prediction)
-    published_parameters: float = 0.0  # the publisher's total, without the layers of multi-token prediction; 0: not told
-    published_active: float = 0.0  # of these, what a token visits, embedding and head with it; 0: not told
+    # mixture of experts; a dense model has experts 0
+    experts: int = 0  # routed experts per sparse layer
+    experts_per_token: int = 0  # routed experts per token
+    expert_ffn: int = 0  # intermediate width of a routed expert
+    shared_ffn: int = 0  # total intermediate width of the shared experts; 0: none
+    shared_gate: bool = False  # a gate on the output of the shared experts (Qwen2-MoE)
+    dense_layers: int = 0  # leading layers with a dense MLP of width ffn
+    moe_every: int = 1  # after them every n-th layer is sparse (Llama 4 Maverick: 2)
+    router_groups: int = 0  # groups of experts in group-limited routing; 0: not limited
+    groups_per_token: int = 0  # groups per token (device- or node-limited routing)
+    mtp_layers: int = 0  # layers of multi-token prediction, after the last layer
+    published_parameters: float = 0.0  # published total without multi-token prediction; 0: unknown
+    published_active: float = 0.0  # published active parameters with embedding and head; 0: unknown
     sources: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # what was assumed where its file does not tell, a sentence each, to be said to whoever plans with it
+    notes: tuple[str, ...] = ()  # assumptions where its file is incomplete, a sentence each, reported to the user
 
     def __post_init__(self) -> None:
         big = float(2**24)
@@ -83,7 +83,7 @@ class Model:
             self._check_experts()
 
     def _check_experts(self) -> None:
-        """FieldError for a mixture of experts that cannot be."""
+        """FieldError for an impossible mixture of experts."""
         if not 1 <= self.experts_per_token <= self.experts:
             raise FieldError(
                 "experts_per_token", f"experts_per_token must be from 1 to the {self.experts} experts, not {self.experts_per_token}"
@@ -111,10 +111,10 @@ class Model:
 
     @property
     def sparse_layers(self) -> int:
-        """Layers with routed experts, those of multi-token prediction apart."""
+        """Layers with routed experts, without those of multi-token prediction."""
         return (self.layers - self.dense_layers) // self.moe_every if self.experts else 0
 
     @property
     def global_layers(self) -> int:
-        """Layers whose attention sees everything before it: every `global_every`-th, all where there is no window."""
+        """Layers with full causal attention: every `global_every`-th, all without a window."""
         return self.layers // self.global_every if self.sliding_window else self.layers

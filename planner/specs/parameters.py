@@ -1,8 +1,8 @@
-"""How many parameters a model has, and how tensor parallelism divides them. Plain arithmetic: one value or a column.
+"""Parameter counts of a model, and of the shards of tensor parallelism. One value or a column.
 
-Checked against the published total of every preset. The shapes are those of the Hugging Face model classes named by the
+Checked against the published total of every preset. Shapes follow the Hugging Face model classes named in the
 presets; the tensor-parallel split is Megatron-LM's (Shoeybi et al. 2019, section 3: columns, then rows). A sparse layer is a layer
-whose MLP is the shared experts (of width 0 where there are none), and beside it a router and routed experts.
+whose MLP is the shared experts (of width 0 without any), plus a router and the routed experts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def norm_size(model: Model, width: int) -> int:
 
 
 def down_projections(model: Model) -> int:
-    """Weights of latent attention's projections into its latent spaces, which tensor parallelism does not divide; 0 without it."""
+    """Weights of latent attention's projections into its latent spaces, replicated under tensor parallelism; 0 without it."""
     return model.hidden * (model.q_rank + model.kv_rank + model.rope_dim) if model.kv_rank else 0
 
 
@@ -39,7 +39,7 @@ def mlp_matrices(model: Model) -> int:
 
 
 def layer_vectors(model: Model) -> int:
-    """Norms and biases of one layer: too small to matter for time, counted for the total."""
+    """Norms and biases of one layer; negligible in time, included in the total."""
     queries, keys = model.heads * model.head_dim, model.kv_heads * model.head_dim
     norms = model.norms_per_layer * norm_size(model, model.hidden) + model.q_rank + model.kv_rank
     norms += {"none": 0, "head": 2 * model.head_dim, "full": queries + keys}[model.qk_norm]
@@ -60,7 +60,7 @@ def layer_parameters(model: Model) -> int:
 
 @lru_cache(maxsize=256)
 def around_experts(model: Model) -> Model:
-    """The model whose MLP is the shared experts alone."""
+    """The model with the shared experts as its MLP."""
     return replace(model, ffn=model.shared_ffn)
 
 
@@ -71,7 +71,7 @@ def expert_parameters(model: Model) -> int:
 
 
 def mlp_work(model: Model) -> int:
-    """Weights of all MLPs that one token visits: dense ones, shared experts, its routed experts and the routers."""
+    """Weights of all MLPs active for one token: dense MLPs, shared experts, its routed experts, routers."""
     sparse = model.sparse_layers + (model.mtp_layers if model.experts else 0)
     dense = model.layers + model.mtp_layers - sparse
     expert = mlp_matrices(replace(model, ffn=model.expert_ffn)) if sparse else 0
@@ -85,7 +85,7 @@ def router_parameters(model: Model) -> int:
 
 
 def sparse_layer_parameters(model: Model, experts: int) -> int:
-    """Parameters of one sparse layer with so many of its routed experts."""
+    """Parameters of one sparse layer with a given number of its routed experts."""
     return layer_parameters(around_experts(model)) + router_parameters(model) + experts * expert_parameters(model)
 
 
@@ -95,18 +95,18 @@ def embedding_parameters(model: Model) -> int:
 
 
 def position_parameters(model: Model) -> int:
-    """Learned positions, and the norm some models have behind the embedding."""
+    """Learned positions, and the norm after the embedding of some models."""
     learned = model.max_positions * model.hidden if model.positions == "learned" else 0
     return learned + (norm_size(model, model.hidden) if model.embedding_norm else 0)
 
 
 def head_parameters(model: Model) -> int:
-    """The output projection; none of its own where it is tied to the embedding."""
+    """The output projection; 0 if tied to the embedding."""
     return 0 if model.tied else model.vocab * model.hidden
 
 
 def mtp_vectors(model: Model) -> int:
-    """What one layer of multi-token prediction has beside a layer: a projection of two hidden states, three norms.
+    """Additional parameters of one layer of multi-token prediction: a projection of two hidden states, three norms.
 
     DeepSeek-V3 (arXiv 2412.19437), Section 2.2; embedding and head are shared with the model.
     """
@@ -114,7 +114,7 @@ def mtp_vectors(model: Model) -> int:
 
 
 def _total(model: Model, experts: int) -> int:
-    """All parameters, with so many routed experts a sparse layer, without the layers of multi-token prediction."""
+    """All parameters with a given number of routed experts per sparse layer, without multi-token prediction."""
     sparse = model.sparse_layers
     layers = (model.layers - sparse) * layer_parameters(model)
     if sparse:
@@ -124,36 +124,36 @@ def _total(model: Model, experts: int) -> int:
 
 
 def total_parameters(model: Model) -> int:
-    """All parameters of the model, as its publisher counts them: without the layers of multi-token prediction."""
+    """All parameters of the model as its publisher counts them, without multi-token prediction."""
     return _total(model, model.experts)
 
 
 def active_parameters(model: Model) -> int:
-    """Parameters that one token visits: all, of the routed experts those it is sent to."""
+    """Active parameters per token: all except the routed experts that it is not sent to."""
     return _total(model, model.experts_per_token)
 
 
 def mtp_parameters(model: Model) -> int:
-    """Parameters of the layers of multi-token prediction, which training holds beside the total."""
+    """Parameters of the layers of multi-token prediction; trained in addition to the total."""
     layer = sparse_layer_parameters(model, model.experts) if model.experts else layer_parameters(model)
     return model.mtp_layers * (layer + mtp_vectors(model))
 
 
 def kv_heads_per_rank(model: Model, tp: Count) -> Count:
-    """Key-value heads on one tensor-parallel rank; repeated where there are more ranks than heads."""
+    """Key-value heads on one tensor-parallel rank; replicated if there are more ranks than heads."""
     return -(-model.kv_heads // tp)
 
 
 def layer_parameters_per_rank(model: Model, tp: Count) -> Parameters:
-    """Parameters of one layer on one tensor-parallel rank; norms whole, matrices divided, kv-heads at least one."""
+    """Parameters of one layer on one tensor-parallel rank: norms replicated, matrices divided, at least one kv-head."""
     attention, mlp, biases, whole = layer_parts_per_rank(model, tp)
     return attention + mlp + biases + whole
 
 
 def layer_parts_per_rank(model: Model, tp: Count) -> tuple[Parameters, Parameters, Parameters, int]:
-    """The same in parts: matrices of attention and of the MLP, biases divided with them, and norms and biases every rank holds.
+    """The same by part: matrices of attention and of the MLP, divided biases, and replicated norms and biases.
 
-    Of latent attention the projections into the latent spaces are whole on every rank (Megatron-LM, multi_latent_attention.py).
+    The projections into the latent spaces of latent attention are replicated (Megatron-LM, multi_latent_attention.py).
     """
     if model.kv_rank:
         down = down_projections(model)
@@ -170,7 +170,7 @@ def layer_parts_per_rank(model: Model, tp: Count) -> tuple[Parameters, Parameter
 
 
 def _divided_vectors(model: Model) -> int:
-    """Biases that tensor parallelism divides with their matrices."""
+    """Biases divided by tensor parallelism together with their matrices."""
     queries, keys = model.heads * model.head_dim, model.kv_heads * model.head_dim
     qkv = queries + 2 * keys if (model.bias or model.qkv_bias) and not model.kv_rank else 0
     return qkv + ((2 if model.gated else 1) * model.ffn if model.bias else 0)

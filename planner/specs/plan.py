@@ -1,4 +1,4 @@
-"""Plan: one plan, or equal-length columns of plans."""
+"""Plan: one plan, or columns of plans of equal length."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ Column = Array
 
 @dataclass(frozen=True)
 class Plan:
-    """The degrees and choices of one plan (whole numbers), or of many (columns of equal length).
+    """Degrees and choices of one plan (whole numbers) or of many (columns of equal length).
 
-    `dp` counts replicas of the model's data; `dp_shard` x `dp_replicate` = dp. Experts lie on `ep` x `etp` of the tp x cp x dp ranks
-    of a stage. `recompute` is an index into specs.RECOMPUTES, `recompute_layers` the layers recomputed in each virtual stage when it
-    is `first`; `schedule` is an index into specs.SCHEDULES.
+    dp = `dp_shard` x `dp_replicate`. Experts are placed on `ep` x `etp` of the tp x cp x dp ranks of a stage. `recompute` is an index into
+    RECOMPUTES, `recompute_layers` the recomputed layers per virtual stage of recompute first; `schedule` is an index into SCHEDULES.
     """
 
     tp: Choice = Choice(1)
@@ -57,7 +56,7 @@ class Plan:
         return Plan(**{k: int(v[row]) for k, v in columns_of(self).items()})
 
     def rows(self) -> Iterator[Plan]:
-        """Each row as a plan of its own."""
+        """Each row as one plan."""
         return (self.one(i) for i in range(len(self)))
 
     def column(self) -> Plan:
@@ -65,19 +64,19 @@ class Plan:
         return Plan(**{k: np.array([v]) for k, v in columns_of(self).items()})
 
     def with_(self, **changes: int | Array) -> Plan:
-        """The same with some fields changed."""
+        """The plan with some fields replaced."""
         return replace(self, **changes)
 
     def named(self) -> dict[str, int | str]:
-        """One plan as a mapping of plain values, recompute by its name."""
+        """One plan as plain values, recompute and schedule by name."""
         values = {k: int(v) for k, v in columns_of(self).items()}
         names = {axis: choices[values[axis]] for axis, choices in NAMED.items()}
         return values | names | {"sequence_parallel": bool(values["sequence_parallel"])}
 
 
 FIELDS = tuple(f.name for f in fields(Plan))
-NAMED = {"recompute": RECOMPUTES, "schedule": SCHEDULES}  # axes of named choices, held as the index of the choice
-FROM_ZERO = tuple(name for name, (least, _) in RANGE.items() if not least)  # other fields are at least 1
+NAMED = {"recompute": RECOMPUTES, "schedule": SCHEDULES}  # axes of named choices, stored as an index
+FROM_ZERO = tuple(name for name, (least, _) in RANGE.items() if not least)  # the other fields start at 1
 
 
 def columns_of(plan: Plan) -> dict[str, Count]:
@@ -86,7 +85,7 @@ def columns_of(plan: Plan) -> dict[str, Count]:
 
 
 def from_named(values: Mapping[str, object], where: str = "plan") -> Plan:
-    """A plan from the mapping `named` gives; FieldError on a missing, unknown or impossible value."""
+    """The plan of a mapping as `named` returns it; FieldError for an unknown field or an invalid value."""
     values = dict(values)
     unknown = sorted(set(values) - set(FIELDS))
     if unknown:
@@ -101,24 +100,24 @@ def from_named(values: Mapping[str, object], where: str = "plan") -> Plan:
         least, most = RANGE.get(key, (1, LARGEST_GPUS))
         yes_no = key == "sequence_parallel"
         if not isinstance(value, int) or (isinstance(value, bool) and not yes_no) or not least <= value <= most:
-            wanted = "true or false" if yes_no else f"a whole number from {least} to {most:,}"
-            raise FieldError(key, f"{key} must be {wanted}, not {quoted(value)}", where=where)
+            expected = "true or false" if yes_no else f"a whole number from {least} to {most:,}"
+            raise FieldError(key, f"{key} must be {expected}, not {quoted(value)}", where=where)
         whole[key] = int(value)
     return Plan(**whole)
 
 
-TABLE = 1 << 20  # codes below this are looked up in a table rather than sorted
+TABLE = 1 << 20  # codes up to this size are renumbered with a table, larger ones by sorting
 
 
 def distinct(plan: Plan, names: Sequence[str]) -> tuple[Plan, Column]:
-    """The distinct combinations of some fields, and for each row which of them it has.
+    """The distinct combinations of some fields, and the index of its combination for each row.
 
-    Terms that depend on a few axes are worked out once for each combination and gathered. Fields not named stand at their
-    defaults in the small plan. Whole numbers from 0; linear in the rows while the distinct combinations are few.
+    Terms that depend on a few axes are computed once per combination and gathered. Other fields of the returned plan have their
+    defaults. For whole numbers from 0; linear in the rows while there are few distinct combinations.
     """
     code: Column = np.zeros(len(plan), np.int64)
     size = 1
-    first: Column = np.zeros(1, np.int64)  # a row that has each combination
+    first: Column = np.zeros(1, np.int64)  # a row with each combination
     for name in names:
         values, count = _compact(getattr(plan, name))[:2]
         if size * count > TABLE:
@@ -130,14 +129,14 @@ def distinct(plan: Plan, names: Sequence[str]) -> tuple[Plan, Column]:
 
 
 def _compact(values: Column) -> tuple[Column, int, Column]:
-    """Whole numbers renumbered from 0 without gaps, in order; how many there are; and a row that has each."""
+    """Whole numbers renumbered from 0 without gaps, in order; the count of distinct ones; and a row with each."""
     size = int(values.max()) + 1 if len(values) else 0
     if size > TABLE:
         _, rows, inverse = np.unique(values, return_index=True, return_inverse=True)
         return inverse, len(rows), rows
     row = np.full(size, -1, np.int64)
     row[values] = np.arange(len(values))
-    found = np.flatnonzero(row >= 0)
+    present = np.flatnonzero(row >= 0)
     number = np.empty(size, np.int64)
-    number[found] = np.arange(len(found))
-    return number[values], len(found), row[found]
+    number[present] = np.arange(len(present))
+    return number[values], len(present), row[present]

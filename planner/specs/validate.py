@@ -1,4 +1,4 @@
-"""Checks of one value at a time: each raises FieldError naming the field and what would be right. Nothing here needs numpy."""
+"""Checks of single values: each raises FieldError with the name of the field and its valid values. Without numpy."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from planner.plaintext import quoted
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-FINITE = 1e308  # a whole number beyond it is no float: math.isfinite would raise
+FINITE = 1e308  # larger integers overflow a float
 
 
 def whole(key: str, value: object, least: int, most: int = 2**40) -> None:
-    """Refuse anything but a whole number from least to most."""
+    """FieldError unless the value is a whole number from least to most."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise FieldError(key, f"{key} must be a whole number, not {quoted(value)}")
     if not least <= value <= most:
@@ -24,7 +24,7 @@ def whole(key: str, value: object, least: int, most: int = 2**40) -> None:
 
 
 def real(key: str, value: object, least: float, most: float = 1e30) -> None:
-    """Refuse anything but a finite number from least to most."""
+    """FieldError unless the value is a finite number from least to most."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < FINITE:
         raise FieldError(key, f"{key} must be a finite number, not {quoted(value)}")
     if not least <= value <= most:
@@ -32,13 +32,13 @@ def real(key: str, value: object, least: float, most: float = 1e30) -> None:
 
 
 def choice(key: str, value: object, among: tuple[str, ...]) -> None:
-    """Refuse a word that is not among those known."""
+    """FieldError unless the value is one of the choices."""
     if value not in among:
         raise FieldError(key, f"{key} must be one of {', '.join(among)}, not {quoted(value)}")
 
 
 def checked(spec: DataclassInstance, limits: Mapping[str, tuple[float, float]]) -> None:
-    """Check every field of a spec that has limits, by the type it is annotated with."""
+    """Check every field of a spec that has limits, by its annotated type."""
     for f in fields(spec):
         if f.name in limits:
             least, most = limits[f.name]

@@ -191,7 +191,7 @@ REFUSED = [
     (lambda: replace(small(), tuning="qlora"), "Megatron-Core is planned with tuning full or lora, not qlora"),
     (lambda: replace(mixture(), tuning="lora", lora_targets="all"), "adapters on routed experts are not planned"),
     (lambda: replace(mixture(stack="deepspeed"), tuning="qlora"), "routed experts in 4 bits are not planned"),
-    (lambda: replace(example(model="deepseek-v3-671b"), tuning="lora", lora_targets="query-value"), "no value matrix of its own"),
+    (lambda: replace(example(model="deepseek-v3-671b"), tuning="lora", lora_targets="query-value"), "no separate value matrix"),
     (lambda: replace(small(stack="deepspeed", precision="fp8"), tuning="qlora"), "QLoRA computes in 16 bits"),
     (lambda: replace(small(), tuning="dora"), "tuning must be one of full, lora, qlora"),
     (lambda: replace(small(), lora_rank=0), "lora_rank must lie between"),
