@@ -1,6 +1,6 @@
 """Types of quantities: bytes, seconds, tokens, counts. To mypy they are apart; at run time they are the floats and numpy arrays given.
 
-Each is one value or a column of them. `Seconds(x)` declares what x is and gives back x itself: no copy, no check, no cost. How to write
+Each is one value or a column of them. `Seconds(x)` declares the quantity of x and returns x: no copy, no check, no cost. How to write
 a formula with them:
 
     @formula("ℓ_i · x_l", ...)

@@ -1,7 +1,7 @@
-"""@formula: a function on columns declared as the formula of a quantity, with its notation and its source.
+"""@formula: declares a function on columns as the formula of a quantity, with its notation and source.
 
-Outside tracing() (planner.formula.trace) a declared function costs one look at a context variable; inside, the trace records what it
-was given and what it returned. Nothing here needs numpy.
+Outside tracing() (planner.formula.trace) a declared function costs one read of a context variable; inside, the trace records its
+arguments and result. Without numpy.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class Declared:
-    """What a formula says of itself; the registry FORMULAS holds one for each."""
+    """The declaration of a formula; the registry FORMULAS has one per formula."""
 
     name: str
     notation: str
@@ -35,21 +35,21 @@ class Declared:
 
     @property
     def approximate(self) -> bool:
-        """Whether the notation is for the reader alone: a simulation, a table, too many cases."""
+        """Whether the notation is not exact: a simulation, a table, too many cases."""
         return self.notation.startswith(APPROXIMATE)
 
 
 class Recorder(Protocol):
-    """What records formulas: entered before one is computed, left with its arguments by name and its result."""
+    """A recorder of formulas: entered before a formula is computed, left with its arguments by name and its result."""
 
     def enter(self) -> None:
-        """A formula is about to be computed."""
+        """Called before a formula is computed."""
 
     def term(self, name: str, value: Any) -> None:
-        """A term of the formula at work, by the name of its quantity."""
+        """Called for a term of the current formula, with the name of its quantity."""
 
     def leave(self, declared: Declared, given: Mapping[str, Any], result: Any) -> Any:
-        """The formula was computed; gives the result that the caller is to have."""
+        """Called after a formula was computed; returns the result for the caller."""
 
 
 FORMULAS: dict[str, Declared] = {}
@@ -57,7 +57,7 @@ RECORDER: ContextVar[Recorder | None] = ContextVar("tmplan_trace", default=None)
 
 
 def every_formula() -> dict[str, Declared]:
-    """The formulas of all modules: one is known once its module is loaded."""
+    """The formulas of all modules, which are imported for it."""
     import planner
 
     for module in pkgutil.walk_packages(planner.__path__, "planner."):
@@ -66,9 +66,9 @@ def every_formula() -> dict[str, Declared]:
 
 
 def term(name: str, value: R) -> R:
-    """A term of the formula at work that is no formula of its own, as it is given; while tracing its symbol has this value.
+    """Return the value of a term of the current formula; tracing assigns it to the symbol of the quantity `name`.
 
-    name: of a quantity. Given several times, its notation may add the values up with a Σ.
+    A quantity declared several times in one formula has several values, which its notation can sum with Σ.
     """
     recorder = RECORDER.get()
     if recorder is not None:
@@ -79,9 +79,9 @@ def term(name: str, value: R) -> R:
 def formula(notation: str, key: str, where: str = "", *, quantity: Quantity | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Declare a function as the formula of the quantity it is named after.
 
-    notation: the right-hand side in the symbols of quantities.py and the grammar of notation.py, or for the reader alone and starting
-    with "≈ "; key: an entry of bibliography.py; where: equation, table, section; quantity: the symbol, unit and meaning of a quantity
-    that quantities.py does not have. ValueError for one that it has.
+    notation: the right-hand side, in the symbols of quantities.py and the grammar of notation.py; free text after "≈ ". key: an entry of
+    bibliography.py. where: equation, table, section. quantity: symbol, unit and meaning of a quantity that is not in quantities.py;
+    ValueError if it is.
     """
 
     def declare(function: Callable[P, R]) -> Callable[P, R]:

@@ -1,9 +1,9 @@
-"""The grammar in which formulas are noted, and its parser: the text of a notation -> the tree of its terms.
+"""The grammar of notations and its parser, from text to a tree of terms.
 
-    notation   = case {", " case} [", " sum " otherwise"] | sum          "a if c" alone is 0 where c does not hold
+    notation   = case {", " case} [", " sum " otherwise"] | sum          "a if c" without otherwise is 0 if not c
     case       = sum " if " condition
     condition  = ["not "] comparison {(" and " | " or ") ["not "] comparison}
-    comparison = sum [("=" | "≠" | "<" | "≤" | ">" | "≥") sum]           alone: whether it is other than 0
+    comparison = sum [("=" | "≠" | "<" | "≤" | ">" | "≥") sum]           without sign: nonzero
     sum        = ["-"] product {("+" | "-") product}
     product    = power {("·" | "/") power}
     power      = atom ["²" | "⁴" | "^" atom]
@@ -11,8 +11,8 @@
                | "⌈" sum "⌉" | "⌊" sum "⌋" | "Σ" power
     function   = max | min | sqrt | log2 | exp | max_i (over pipeline ranks)
 
-`Σ` adds up what follows for every value its symbols have: of the products of a layer, `Σ t_g`. A notation that is not exact starts with
-"≈ " and is not read: it is for the reader alone.
+`Σ` sums its operand over all values of its symbols, for example `Σ t_g` over the matrix products of a layer. An inexact notation starts
+with "≈ " and is free text.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ TOKEN = re.compile(
 
 
 class NotationError(TmplanError):
-    """A notation that the grammar does not have."""
+    """A notation outside the grammar."""
 
 
 @dataclass(frozen=True)
 class Number:
-    """A constant as it is written."""
+    """A constant and its text."""
 
     text: str
     value: float
@@ -56,14 +56,14 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Negated:
-    """A term with the sign before it changed."""
+    """A term with a minus sign."""
 
     operand: Node
 
 
 @dataclass(frozen=True)
 class Operation:
-    """Two terms and the sign between them: + - · /."""
+    """A binary operation: + - · /."""
 
     sign: str
     left: Node
@@ -72,7 +72,7 @@ class Operation:
 
 @dataclass(frozen=True)
 class Power:
-    """A term raised to a power, written ² or ⁴ or with ^."""
+    """A power, written with ², ⁴ or ^."""
 
     sign: str
     base: Node
@@ -89,7 +89,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Bracket:
-    """A term in brackets: round, square, or those that round it up or down."""
+    """A term in round or square brackets, or in those of ceiling or floor."""
 
     opening: str
     inner: Node
@@ -97,7 +97,7 @@ class Bracket:
 
 @dataclass(frozen=True)
 class Total:
-    """The sum of a term over all values of its symbols."""
+    """Σ: the sum of a term over all values of its symbols."""
 
     operand: Node
 
@@ -113,14 +113,14 @@ class Condition:
 
 @dataclass(frozen=True)
 class Not:
-    """A condition that does not hold."""
+    """The negation of a condition."""
 
     operand: Node
 
 
 @dataclass(frozen=True)
 class Cases:
-    """Terms, each with the condition it holds under; the first that holds counts, else `otherwise` (None: 0)."""
+    """Terms with conditions; the value is that of the first true condition, else `otherwise` (None: 0)."""
 
     cases: tuple[tuple[Node, Node], ...]
     otherwise: Node | None
@@ -131,7 +131,7 @@ Node = Number | Symbol | Negated | Operation | Power | Call | Bracket | Total | 
 
 @lru_cache(maxsize=1024)
 def parsed(text: str) -> Node:
-    """The tree of a notation; NotationError where the grammar does not have it."""
+    """The tree of a notation; NotationError if it is outside the grammar."""
     reader = _Reader(text)
     tree = reader.notation()
     reader.expect("")
@@ -139,7 +139,7 @@ def parsed(text: str) -> Node:
 
 
 def symbols_of(node: Node) -> frozenset[str]:
-    """The symbols a notation is written in."""
+    """The symbols of a notation."""
     match node:
         case Symbol(name):
             return frozenset((name,))
@@ -157,38 +157,38 @@ def symbols_of(node: Node) -> frozenset[str]:
 
 
 class _Reader:
-    """Reads a notation from left to right, one method for each line of the grammar."""
+    """A recursive-descent parser with one method per rule of the grammar."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[tuple[str, str]] = []
         at, end = 0, len(text.rstrip())
         while at < end:
-            found = TOKEN.match(text, at)
-            if not found:
-                raise NotationError(f"a notation has no {text[at:].strip()[:1]!r}: {text}")
-            kind = str(found.lastgroup)
-            self.tokens.append((kind, found[kind]))
-            at = found.end()
+            match = TOKEN.match(text, at)
+            if not match:
+                raise NotationError(f"a notation cannot contain {text[at:].strip()[:1]}: {text}")
+            kind = str(match.lastgroup)
+            self.tokens.append((kind, match[kind]))
+            at = match.end()
         self.at = 0
 
     @property
     def next(self) -> str:
-        """The token to be read; empty at the end."""
+        """The next token; empty at the end."""
         return self.tokens[self.at][1] if self.at < len(self.tokens) else ""
 
-    def take(self, *wanted: str) -> str:
-        """The next token, if it is one of these; else an empty text."""
+    def take(self, *tokens: str) -> str:
+        """Consume the next token if it is one of these; otherwise return an empty text."""
         token = self.next
-        if token and token in wanted:
+        if token and token in tokens:
             self.at += 1
             return token
         return ""
 
-    def expect(self, wanted: str) -> None:
-        """Read this token; NotationError where another stands."""
-        if self.next != wanted:
-            raise NotationError(f"{wanted or 'the end'} expected in place of {self.next or 'the end'}: {self.text}")
+    def expect(self, token: str) -> None:
+        """Consume this token; NotationError if the next one is another."""
+        if self.next != token:
+            raise NotationError(f"{token or 'the end'} expected in place of {self.next or 'the end'}: {self.text}")
         self.at += 1
 
     def notation(self) -> Node:

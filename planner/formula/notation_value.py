@@ -1,4 +1,4 @@
-"""What a notation gives with values in place of its symbols: a number, or the text with the numbers put in."""
+"""Evaluation of notations: the number for given values of the symbols, and the text with the values inserted."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from planner.formula.notation import (
 
 T = TypeVar("T")
 Array = NDArray[np.float64]
-Values = Mapping[str, Sequence[Array]]  # symbol -> its value, or its values where a sum runs over them; each shape of the formula's result
+Values = Mapping[str, Sequence[Array]]  # symbol -> its value, or several for a Σ; shaped as the formula's result
 Written = Mapping[str, Sequence[str]]  # the same as text
 
 OPERATIONS: Mapping[str, Callable[[Array, Array], Array]] = {
@@ -45,7 +45,7 @@ FUNCTIONS: Mapping[str, Callable[[Array], Array]] = {
 def value(node: Node, values: Values) -> Array:
     """The value of a notation, in base units; NotationError for a symbol without a value, or with several outside a Σ.
 
-    Of cases the one that holds is evaluated alone, unless they differ between the stages of a column.
+    Only the true case is evaluated, unless the cases differ between the stages of a column.
     """
     match node:
         case Number(_, number):
@@ -77,11 +77,11 @@ def value(node: Node, values: Values) -> Array:
 
 
 def _single(name: str, values: Values) -> Array:
-    found = values.get(name, ())
-    if not found:
+    several = values.get(name, ())
+    if not several:
         raise NotationError(f"{name} has no value")
-    first = found[0]
-    if any(not np.array_equal(first, other) for other in found[1:]):
+    first = several[0]
+    if any(not np.array_equal(first, other) for other in several[1:]):
         raise NotationError(f"{name} has several values")
     return first
 
@@ -97,14 +97,14 @@ def _of_cases(cases: tuple[tuple[Node, Node], ...], otherwise: Node | None, valu
 
 
 def _series(operand: Node, values: Values) -> list[Values]:
-    """For each value that the symbols of a Σ have, the values of that term; a symbol with one value has it in all terms."""
+    """The values of each term of a Σ; a symbol with one value has it in all terms."""
     used = {name: values.get(name, ()) for name in symbols_of(operand)}
     count = 0 if not all(used.values()) else max(map(len, used.values()))
-    return [{name: (found[i if len(found) > 1 else 0],) for name, found in used.items()} for i in range(count)]
+    return [{name: (several[i if len(several) > 1 else 0],) for name, several in used.items()} for i in range(count)]
 
 
 def substituted(node: Node, written: Written, values: Values) -> str:
-    """A notation with the values of its symbols in their place: of cases the one that holds, of sums every term."""
+    """A notation with the values of its symbols inserted: the true case only, and every term of a Σ."""
 
     def put(part: Node) -> str:
         return substituted(part, written, values)
@@ -133,15 +133,15 @@ def substituted(node: Node, written: Written, values: Values) -> str:
             return f"({' + '.join(terms)})" if count else "0"
         case Cases():
             return put(_chosen(node, values))
-    raise NotationError(f"a condition on its own: {node}")
+    raise NotationError(f"a condition outside of cases: {node}")
 
 
 def _chosen(node: Cases, values: Values) -> Node:
-    """Of cases with single values, the term that holds."""
+    """The term of the first true case, for single values."""
     holding = (term for term, condition in node.cases if (value(condition, values) != 0).any())
     return next(holding, node.otherwise or Number("0", 0.0))
 
 
-def _term(several: Mapping[str, Sequence[T]], i: int) -> dict[str, Sequence[T]]:
-    """The i-th of the values of each symbol; the only one of a symbol that has one."""
-    return {name: found[i : i + 1] if len(found) > 1 else found for name, found in several.items()}
+def _term(values: Mapping[str, Sequence[T]], i: int) -> dict[str, Sequence[T]]:
+    """The i-th value of each symbol; a single value for every i."""
+    return {name: each[i : i + 1] if len(each) > 1 else each for name, each in values.items()}

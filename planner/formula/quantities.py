@@ -1,4 +1,4 @@
-"""Every quantity: its symbol in notations, its unit, its meaning. The manual and the explanations are printed from here."""
+"""All quantities: symbol in notations, unit, meaning. The nomenclature and the explanations are printed from this table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Quantity(NamedTuple):
-    """What a symbol stands for."""
+    """Symbol, unit and meaning of a quantity."""
 
     symbol: str
     unit: str  # B, s, FLOP, FLOP/s, B/s, W, Wh, g, t (tonnes), $ (money), or empty for counts and ratios
@@ -27,28 +27,28 @@ head_dim             | e   |        | width of one head
 ffn                  | f   |        | width of the MLP
 vocab                | V   |        | vocabulary entries
 padded_vocab         | V_p |        | vocabulary entries, padded for the tensor-parallel ranks
-experts              | E   |        | routed experts of a sparse layer
-experts_per_token    | k_e |        | routed experts a token visits
-expert_ffn           | f_e |        | middle width of a routed expert
-shared_ffn           | f_s |        | middle width of the shared experts
+experts              | E   |        | routed experts per sparse layer
+experts_per_token    | k_e |        | routed experts per token
+expert_ffn           | f_e |        | intermediate width of a routed expert
+shared_ffn           | f_s |        | intermediate width of the shared experts
 mtp_layers           | L_m |        | layers of multi-token prediction
-dense_layers         | L_d |        | first layers, with a dense MLP
-moe_every            | L_e |        | behind them, one layer in so many is sparse
+dense_layers         | L_d |        | leading layers with a dense MLP
+moe_every            | L_e |        | interval of sparse layers after the leading dense ones
 key_dim              | e_k |        | width of a head of queries and keys
 value_dim            | e_v |        | width of a head of values
 sequence             | s   |        | tokens in a sequence
-global_batch         | B   |        | sequences a step
-tp                   | t   |        | tensor parallel degree
-pp                   | p   |        | pipeline parallel degree
-vpp                  | v   |        | virtual pipeline stages a rank
-cp                   | c   |        | context parallel degree
-dp                   | D   |        | data parallel degree
-ep                   | EP  |        | expert parallel degree
-etp                  | ETP |        | expert tensor parallel degree
-dp_shard             | D_s |        | ranks a replica group shards over
+global_batch         | B   |        | sequences per step
+tp                   | t   |        | tensor-parallel degree
+pp                   | p   |        | pipeline-parallel degree
+vpp                  | v   |        | virtual pipeline stages per rank
+cp                   | c   |        | context-parallel degree
+dp                   | D   |        | data-parallel degree
+ep                   | EP  |        | expert-parallel degree
+etp                  | ETP |        | expert-tensor-parallel degree
+dp_shard             | D_s |        | ranks of a sharded group
 dp_replicate         | D_r |        | replicas of the sharded groups
-micro_batch          | b   |        | sequences in a micro-batch
-recompute_layers     | N   |        | layers recomputed in each virtual stage
+micro_batch          | b   |        | sequences per micro-batch
+recompute_layers     | N   |        | recomputed layers per virtual stage
 zero                 | ZeRO |        | ZeRO stage
 sequence_parallel    | SP  |        | 1 with sequence parallelism, else 0
 recompute            | recompute |        | recomputation: 0 none, 1 selective, 2 full, 3 the first layers of each virtual stage
@@ -56,7 +56,7 @@ schedule             | schedule |        | pipeline schedule: 0 1F1B, 1 ZB-H1, 2
 holds_head           | head |        | 1 on the pipeline rank that holds the head, else 0
 kept_whole           | whole |     | 1 where gathered weights and gradients stay whole between micro-batches (FSDP2 in a pipeline)
 synced_once          | once |        | 1 where sharded gradients and weights are communicated once per step, else 0
-master_is_parameter  | fp32 |        | 1 where a sharded fp32 parameter is its own master copy (FSDP2), else 0
+master_is_parameter  | fp32 |        | 1 where the sharded fp32 parameter is the master copy (FSDP2), else 0
 offload_optimizer    | offload |        | 1 with optimizer states on the host, else 0
 frozen               | frozen |        | 1 where adapters are trained on frozen weights, else 0
 gated                | gated |        | 1 with a gated MLP (three matrices), else 0 (two)
@@ -64,10 +64,10 @@ bias                 | bias |        | 1 with biases on every linear layer, else
 tied                 | tied |        | 1 where the head shares the weights of the embedding, else 0
 dropped_out          | dropout |        | 1 with dropout, else 0
 flash_attention      | flash |        | 1 with a FlashAttention kernel, else 0
-gpus                 | W   |        | GPUs in all
+gpus                 | W   |        | GPUs
 gpus_per_node        | W_n |        | GPUs per node
-link_domain          | W_d |        | GPUs in a scale-up domain
-stride               | Δ_r |        | distance between neighbouring ranks of a group
+link_domain          | W_d |        | GPUs per scale-up domain
+stride               | Δ_r |        | distance between consecutive ranks of a group
 stage                | i   |        | pipeline rank
 m_rows               | x   |        | rows of a matrix product
 n_columns            | y   |        | columns of a matrix product
@@ -75,78 +75,78 @@ k_inner              | z   |        | inner width of a matrix product
 pad_m                | x_0 |        | padding of the rows of a matrix product
 pad_n                | y_0 |        | padding of its columns
 pad_k                | z_0 |        | padding of its inner width
-gradient_bytes       | g   |        | bytes a gradient is kept in
-gradient_reduce_bytes | g_r |       | bytes a gradient is sent in
-state_bytes          | u   |        | bytes an optimizer state is kept in
+gradient_bytes       | g   |        | bytes of a stored gradient
+gradient_reduce_bytes | g_r |       | bytes of a gradient in communication
+state_bytes          | u   |        | bytes of a stored optimizer state
 optimizer_states     | n_u |        | states per parameter of the optimizer
-logits_bytes         | λ   |        | bytes a token and vocabulary entry at the loss
+logits_bytes         | λ   |        | bytes per token and vocabulary entry at the loss
 logits_whole         | gathered |        | 1 where logits are gathered over tensor-parallel ranks, else 0
-activation_overhead  | κ   |        | live activations over theory
-allocator_slack      | σ_a |        | reserved over allocated, less 1
+activation_overhead  | κ   |        | measured over theoretical activations
+allocator_slack      | σ_a |        | reserved over allocated memory, minus 1
 context_bytes        | X   | B      | CUDA context and library buffers
 workspace_bytes      | X_w | B      | workspaces of libraries, in the allocator
-bucket_gradient_bytes | g_b |       | bytes of a 16-bit gradient kept in buckets beside the fp32 one
-master_bytes         | g_m |        | bytes of the optimizer's own copy of a weight
-norm_kept            | κ_n | B      | bytes a hidden unit that each norm keeps beyond a fused one
-gate_kept            | κ_g |        | copies of the MLP's middle an unfused SwiGLU keeps
+bucket_gradient_bytes | g_b |       | bytes of the 16-bit gradient stored in buckets next to the fp32 gradient
+master_bytes         | g_m |        | bytes of the master copy of a weight
+norm_kept            | κ_n | B      | additional bytes per hidden unit stored by an unfused norm
+gate_kept            | κ_g |        | additional copies of the MLP intermediate stored by an unfused SwiGLU
 gathered_kept        | κ_t |        | copies of a layer's input that stay gathered
-gathered_in_pipeline | warm_up |        | 1 where they stay gathered in the warm-up of a pipeline, 0 where only without a pipeline
+gathered_in_pipeline | warm_up |        | 1 if inputs stay gathered during pipeline warm-up, 0 if only without a pipeline
 flops_bf16           | R   | FLOP/s | peak rate of the GPU
 flops_fp8            | R_8 | FLOP/s | peak rate of its fp8 units
 flops_fp4            | R_4 | FLOP/s | peak rate of its fp4 units
-precision_flops      | R_p | FLOP/s | peak rate of the GPU's fastest units that the precision uses
-unit_flops           | R_u | FLOP/s | peak rate of the units that multiply numbers of the precision
-flops_s              | R_g | FLOP/s | rate that large matrix products near
-product_rate         | R_x | FLOP/s | rate that a matrix product nears in training
-training             | ρ   |        | share of that rate that training runs reach
-bytes_s              | B_g | B/s    | rate that memory-bound matrix products near
+precision_flops      | R_p | FLOP/s | peak rate of the fastest units used by the precision
+unit_flops           | R_u | FLOP/s | peak rate of the units for the precision
+flops_s              | R_g | FLOP/s | plateau of large matrix products
+product_rate         | R_x | FLOP/s | plateau of matrix products in training
+training             | ρ   |        | share of the plateau reached in training
+bytes_s              | B_g | B/s    | operand bandwidth of memory-bound matrix products
 overhead_s           | t_0 | s      | launch and ramp of a matrix product
 hbm_bytes_s          | B_h | B/s    | memory bandwidth
-link_bytes_s         | B_l | B/s    | scale-up link, one way
-nic_bytes_s          | B_n | B/s    | network, one way, a GPU
-pcie_bytes_s         | B_p | B/s    | link to the host, one way
-link_fraction        | η_l |        | share of the link's rate that long messages reach
-nic_fraction         | η_n |        | share of the network's rate that long messages reach
+link_bytes_s         | B_l | B/s    | scale-up link, per direction
+nic_bytes_s          | B_n | B/s    | network per GPU and direction
+pcie_bytes_s         | B_p | B/s    | link to the host, per direction
+link_fraction        | η_l |        | share of the link rate that long messages reach
+nic_fraction         | η_n |        | share of the network rate that long messages reach
 send_latency         | t_ls | s      | latency of a send between stages
 ring_latency         | t_la | s      | latency of a message in a collective
-flash_fraction       | φ   |        | flash attention's rate over the matrix-product rate
+flash_fraction       | φ   |        | rate of FlashAttention over the matrix-product plateau
 flash_slower         | ξ   |        | time of this FlashAttention kernel over that of FlashAttention-2
 flash_backward       | ξ_b |        | FLOPs of FlashAttention's backward pass over its forward pass
 attended_keys        | s_a |        | keys that a query attends to, on average
 score_bytes          | b_a | B      | memory traffic per attention score of kernels that are not fused
-elementwise          | ε   |        | element-wise traffic over the fused ideal, norms apart
-norm_traffic         | ε_n |        | traffic of a norm over that of a fused one
+elementwise          | ε   |        | element-wise memory traffic over that of fused kernels, without norms
+norm_traffic         | ε_n |        | memory traffic of a norm over that of a fused one
 norm_bytes           | b_n | B      | memory traffic of a layer's norms per token, fused
 other_bytes          | b_e | B      | memory traffic of a layer's other element-wise work per token, fused
-pace                 | κ_c |        | time of the device's work on this cluster over the GPU's constants
-host_pace            | κ_h |        | time of the host's work on this cluster over the stack's constants
-far_hops             | η_f |        | hops over the network a layer waits for, a tensor-parallel rank, in a pipeline across nodes
-host_power           | η_p |        | power in which host and device time add
+pace                 | κ_c |        | device time on this cluster over the time from the GPU's constants
+host_pace            | κ_h |        | host time on this cluster over the time from the stack's constants
+far_hops             | η_f |        | network hops that a layer waits for per tensor-parallel rank, in a pipeline across nodes
+host_power           | η_p |        | exponent of the overlap of host and device time
 host_backward        | η_b |        | host time of a backward pass over that of a forward pass
-hbm_fraction         | η_h |        | memory bandwidth that element-wise kernels reach
-grouped_slower       | ζ   |        | products of experts in one grouped kernel over the same alone
-expert_load          | ψ   |        | tokens of the busiest experts over the mean
+hbm_fraction         | η_h |        | share of the memory bandwidth reached by element-wise kernels
+grouped_slower       | ζ   |        | time of a grouped kernel of experts over their products alone
+expert_load          | ψ   |        | tokens of the most loaded experts over the mean
 capacity             | C_x |        | capacity of an expert over its mean share of the tokens, 0 without
 experts_per_rank     | E_r |        | routed experts on a rank
 expert_traffic       | b_x | B      | memory traffic of dispatch, sorting by expert and the experts' activation
 repeated_experts     | s_re |       | share of the experts' products that selective recomputation repeats
 repeated_activation  | s_ra |       | share of the experts' activation that selective recomputation repeats
 experts_overlapped   | overlap |    | 1 where compute of another micro-batch hides the all-to-all, else 0
-host_experts_s       | H_x | s      | host time that routing and experts add to a layer's forward pass
-host_counts_s        | H_c | s      | host time to wait for the counts of dropless routing, a layer's forward pass
-host_layer_s         | H_l | s      | host time to launch a layer's forward pass
-host_tp_s            | H_t | s      | host time that tensor parallelism adds to a layer's forward pass
-host_micro_batch_s   | H_b | s      | host time a micro-batch beside its layers
-step_fixed_s         | H_s | s      | host time once a step
-tp_exposed           | x_t |        | share of tensor-parallel traffic nothing hides
-cp_exposed           | x_c |        | share of context-parallel traffic nothing hides
-pp_exposed           | x_p |        | share of pipeline sends nothing hides
-dp_overlap           | ω   |        | share of gradient traffic, and of FSDP's gathers, that may hide
-ep_overlap_cost      | ω_s |        | share of a layer's time lost to processors that exchange tokens meanwhile
-ep_overlap           | ω_x |        | share of the experts' all-to-all that may hide behind another micro-batch
-gather_overlap       | ω_g |        | share of ZeRO-1's gathering of weights that may hide
-straggler            | ς   |        | slowest over mean, a doubling of the nodes
-micro_batches        | m   |        | micro-batches a step on each data-parallel rank
+host_experts_s       | H_x | s      | host time of routing and experts in the forward pass of a layer
+host_counts_s        | H_c | s      | host time to wait for token counts of dropless routing, per forward pass of a layer
+host_layer_s         | H_l | s      | host time to launch the forward pass of a layer
+host_tp_s            | H_t | s      | additional host time of tensor parallelism per forward pass of a layer
+host_micro_batch_s   | H_b | s      | host time per micro-batch outside of layers
+step_fixed_s         | H_s | s      | host time per step
+tp_exposed           | x_t |        | exposed share of tensor-parallel communication
+cp_exposed           | x_c |        | least exposed share of context-parallel communication
+pp_exposed           | x_p |        | exposed share of pipeline sends
+dp_overlap           | ω   |        | share of gradient reduction, and of FSDP's all-gathers, that can overlap compute
+ep_overlap_cost      | ω_s |        | share of a layer's time lost to multiprocessors that exchange tokens
+ep_overlap           | ω_x |        | share of the all-to-all of experts that overlaps another micro-batch
+gather_overlap       | ω_g |        | share of ZeRO-1's weight all-gather that can overlap compute
+straggler            | ς   |        | slowest rank over the mean, per doubling of the nodes
+micro_batches        | m   |        | micro-batches per step and data-parallel rank
 tokens               | T   |        | tokens of a micro-batch on a rank
 stage_layers         | ℓ_i |        | layers on a pipeline rank
 embedding_slots      | e_s |        | layer slots that the embedding takes
@@ -154,15 +154,15 @@ head_slots           | o_s |        | layer slots that the head takes
 extra_layers         | x_s |        | slots of a pipeline rank beyond an even share
 split_by_flops       | even |        | 1 where stages are split by FLOPs, else 0
 flops_layers         | ℓ_f |        | layers on a pipeline rank, split by FLOPs
-recomputed_layers    | r_i |        | of these, wholly recomputed
+recomputed_layers    | r_i |        | fully recomputed layers on a pipeline rank
 sparse_stage_layers  | ℓ_x |        | layers with routed experts on a pipeline rank
 dense_stage_layers   | ℓ_d |        | layers with a dense MLP on a pipeline rank
 first_dense          | ℓ_0 |        | of the first dense layers, those on a pipeline rank
 sparse_share         | s_x |        | share of the later layers that have routed experts
 recomputed_sparse    | r_x |        | of the recomputed layers, those with routed experts
 recomputed_dense     | r_d |        | of the recomputed layers, those with a dense MLP
-routed_copies        | K_s |        | copies of its tokens that a rank sends to experts
-expert_copies        | K_x |        | copies of tokens that a rank's experts work on
+routed_copies        | K_s |        | token copies that a rank sends to experts
+expert_copies        | K_x |        | token copies processed by the experts of a rank
 in_flight            | n_i |        | micro-batches in flight
 chunks_ahead         | n_a |        | chunks held beyond those of 1F1B to overlap two micro-batches
 layer_weights        | P_l |        | parameters of a layer on a rank
@@ -179,7 +179,7 @@ stage_experts        | P_ix |       | parameters of a stage's routed experts on 
 heaviest_experts     | P_mx |       | parameters of the routed experts on a rank of the heaviest stage
 expert_shard_size    | Z_x |        | ranks that share sharded states of the same routed experts
 embedding_weights    | P_e |        | parameters of the embedding on a rank
-position_weights     | P_0 |        | learned positions and the norm behind the embedding
+position_weights     | P_0 |        | learned positions and the norm after the embedding
 head_weights         | P_h |        | parameters of the head on a rank
 stage_weights        | P_i |        | parameters of a stage on a rank
 heaviest_weights     | P_m |        | parameters on a rank of the heaviest stage
@@ -192,40 +192,40 @@ resident_optimizer   | O_p | B      | optimizer states on the device
 gathered_bytes       | F_p | B      | gathered layers of ZeRO-3
 expert_states        | O_x | B      | weights, gradients and optimizer states of routed experts
 expert_optimizer     | O_y | B      | master weights and optimizer states of routed experts
-layer_activations    | A   | B      | a layer's activations, nothing recomputed
+layer_activations    | A   | B      | activations of a layer without recomputation
 activation_term      | a_k | B      | one kind of activation of a layer, per token
-kept_share           | s_k |        | share of it kept under selective recomputation
+kept_share           | s_k |        | share stored under selective recomputation
 selective_activations | A_s | B     | a layer's activations under selective recompute
-kept_activations     | A_k | B      | a layer's activations as kept
-sparse_activations   | A_x | B      | a sparse layer's activations, nothing recomputed
+kept_activations     | A_k | B      | stored activations of a layer
+sparse_activations   | A_x | B      | activations of a sparse layer without recomputation
 sparse_selective     | A_y | B      | a sparse layer's activations under selective recompute
 around_activations   | A_f | B      | a sparse layer's activations without its routed experts
 around_selective     | A_fs | B     | those under selective recomputation
 expert_term          | a_x | B      | one kind of activation of a sparse layer's router and experts
-kept_input           | b_k | B      | width in which inputs of matrix products are kept
-held_bytes           | A_h | B      | activations that layers of one kind keep of a micro-batch
-held_by_both         | A_hb | B      | activations that all layers keep of a micro-batch
-dense_held           | A_hd | B     | activations that dense layers keep of a micro-batch
-sparse_held          | A_hx | B     | activations that sparse layers keep of a micro-batch
+kept_input           | b_k | B      | bytes of a stored input of a matrix product
+held_bytes           | A_h | B      | stored activations of a micro-batch in layers of one kind
+held_by_both         | A_hb | B      | stored activations of a micro-batch in all layers
+dense_held           | A_hd | B     | stored activations of a micro-batch in dense layers
+sparse_held          | A_hx | B     | stored activations of a micro-batch in sparse layers
 checkpoint_bytes     | A_c | B      | input of a recomputed layer
 gathered_inputs      | A_g | B      | gathered inputs of a layer that wait for the communication stream
 embedding_masks      | A_m | B      | dropout masks of the embedding
 activation_bytes     | A_p | B      | activations in flight
-layer_working        | W_l | B      | working set of the layer at hand
+layer_working        | W_l | B      | working set of a layer
 dense_working        | W_ld | B     | working set of a dense layer
 sparse_working       | W_lx | B     | working set of a sparse layer
-layer_gradients      | W_g | B      | gradients of the layer at hand
-sparse_gradients     | W_gx | B     | gradients and buffers of the sparse layer at hand
-around_gradients     | W_gf | B     | gradients of the sparse layer at hand without its experts
-mixed_working        | W_lm | B      | working set of the layer that needs most
+layer_gradients      | W_g | B      | gradients in the backward pass of a layer
+sparse_gradients     | W_gx | B     | gradients and buffers in the backward pass of a sparse layer
+around_gradients     | W_gf | B     | gradients in the backward pass of a sparse layer without its experts
+mixed_working        | W_lm | B      | largest working set of a layer
 logits_memory        | G   | B      | logits and loss
 working_bytes        | W_w | B      | working set beyond the logits
 buffer_bytes         | U   | B      | communication buffers
 static_bytes         | M_s | B      | model states
 rest_bytes           | M_r | B      | working set, logits and buffers
-live_bytes           | M_a | B      | activations and what goes with them
+live_bytes           | M_a | B      | activations, working set, logits and buffers
 allocated_bytes      | M   | B      | live tensors at the peak
-device_bytes         | M_d | B      | memory as the device shows it
+device_bytes         | M_d | B      | memory in use on the device
 gemm_seconds         | t_g | s      | one matrix product
 linear_forward       | t_m | s      | a layer's matrix products, forward
 linear_backward      | t_n | s      | a layer's matrix products, backward
@@ -238,10 +238,10 @@ sparse_weight_seconds | t_dwx | s    | a sparse layer's gradients of weights
 around_weight_seconds | t_dwf | s   | gradients of weights around the experts
 around_forward       | t_ff | s     | forward pass of a sparse layer without its experts
 around_backward      | t_bbf | s    | backward pass of a sparse layer without its experts
-around_repeat        | t_rf | s     | what selective recompute repeats around the experts
-around_tp            | t_tf | s     | tensor-parallel traffic of a sparse layer, forward
-sparse_repeat        | t_rx | s      | what selective recompute repeats in a sparse layer
-sparse_repeated      | q_lx | s      | what a recomputed sparse layer repeats
+around_repeat        | t_rf | s     | selective recomputation of a sparse layer without its experts
+around_tp            | t_tf | s     | tensor-parallel communication of a sparse layer, forward
+sparse_repeat        | t_rx | s      | selective recomputation of a sparse layer
+sparse_repeated      | q_lx | s      | time of recomputing one sparse layer
 mtp_seconds          | t_mtp | s    | projections of multi-token prediction
 attention_flops      | F_a | FLOP   | attention, forward
 attention_forward    | t_a | s      | a layer's attention, forward
@@ -250,42 +250,42 @@ elementwise_forward  | t_e | s      | a layer's element-wise work, forward
 elementwise_backward | t_h | s      | a layer's element-wise work, backward
 layer_forward        | t_f | s      | a layer's forward pass on the device
 layer_backward       | t_b | s      | a layer's backward pass on the device
-selective_repeat     | t_r | s      | what selective recompute repeats in a layer
+selective_repeat     | t_r | s      | selective recomputation of a layer
 repeated_share       | s_r |        | share of a part of the forward pass that selective recomputation repeats
 part_seconds         | t_pf | s      | a part of a layer's forward pass
-selective_seconds    | t_q | s      | repeated in a layer not wholly recomputed
-repeat_host          | h_r | s      | host time a repeated layer's forward waits for
-host_layer           | h_f | s      | host time to launch a layer's forward pass, its collectives with it
-host_sparse          | h_x | s      | host time to launch a sparse layer's forward pass, its collectives with it
-busy_forward         | t_bf | s     | a layer's forward pass on the device with its exposed traffic
-busy_backward        | t_bb | s     | a layer's backward pass on the device with its exposed traffic
-busy_layer           | t_l | s      | both together
-layer_host           | h_l | s      | host time a layer waits for
-sparse_host          | h_lx | s     | host time a sparse layer waits for
+selective_seconds    | t_q | s      | recomputation in a layer that is not fully recomputed
+repeat_host          | h_r | s      | exposed host time of a recomputed forward pass of a layer
+host_layer           | h_f | s      | host time to launch the forward pass of a layer and its collectives
+host_sparse          | h_x | s      | host time to launch the forward pass of a sparse layer and its collectives
+busy_forward         | t_bf | s     | forward pass of a layer on the device with its exposed communication
+busy_backward        | t_bb | s     | backward pass of a layer on the device with its exposed communication
+busy_layer           | t_l | s      | forward and backward pass of a layer on the device with exposed communication
+layer_host           | h_l | s      | exposed host time of a layer
+sparse_host          | h_lx | s     | exposed host time of a sparse layer
 weight_share         | w   |        | gradients of weights over a layer's time
 forward_share        | w_f |        | a layer's forward pass over its time
-working_share        | w_q |        | of a micro-batch on a stage, what is not recomputation
-bubble_left          | β   |        | of the bubble of 1F1B, what the schedule leaves
+working_share        | w_q |        | share of a micro-batch on a stage that is not recomputation
+bubble_left          | β   |        | bubble over that of 1F1B
 head_seconds         | t_o | s      | head and loss, forward and backward
 embedding_seconds    | t_i | s      | embedding, forward and backward
 stage_compute        | C_i | s      | compute of a micro-batch on a stage
-stage_work           | E_i | s      | a micro-batch on a stage, nothing repeated
+stage_work           | E_i | s      | a micro-batch on a stage, without recomputation
 mixed_compute        | C_ix | s      | compute of a micro-batch on a stage
-mixed_host           | H_ix | s      | host time a stage waits for, a micro-batch
-mixed_tp             | T_ix | s      | exposed tensor-parallel traffic of a micro-batch on a stage
-mixed_cp             | K_ix | s      | exposed context-parallel traffic of a micro-batch on a stage
-mixed_work           | E_ix | s      | a micro-batch on a stage, nothing repeated
+mixed_host           | H_ix | s      | exposed host time of a micro-batch on a stage
+mixed_tp             | T_ix | s      | exposed tensor-parallel communication of a micro-batch on a stage
+mixed_cp             | K_ix | s      | exposed context-parallel communication of a micro-batch on a stage
+mixed_work           | E_ix | s      | a micro-batch on a stage, without recomputation
 repeated_by_both     | Q_ix | s      | recomputation of a micro-batch on a stage
 dense_repeat         | Q_d | s      | recomputation of dense layers of a micro-batch on a stage
 sparse_repeat_seconds | Q_x | s     | recomputation of sparse layers of a micro-batch on a stage
-repeat_layer         | q_l | s      | what a recomputed layer repeats
+repeat_layer         | q_l | s      | time of recomputing one layer
 stage_repeat         | Q_i | s      | recomputation of a micro-batch on a stage
-stage_host           | H_i | s      | host time a stage waits for, a micro-batch
+stage_host           | H_i | s      | exposed host time of a micro-batch on a stage
 across_nodes         | far |        | 1 where layers of a pipeline across nodes wait for hops over the network, else 0
-ring_hop             | t_hop | s     | what each node adds to the latency of an all-reduce
+ring_hop             | t_hop | s     | latency of an all-reduce per node
 members              | n   |        | ranks in a group
 message              | S   | B      | message of a collective
-pieces               | n_p |        | messages that it is split into
+pieces               | n_p |        | messages of a collective
 near_members         | n_d |        | ranks of a group in one scale-up domain
 group_nodes          | n_n |        | scale-up domains that a group spans
 all_reduce_seconds   | t_ar | s     | all-reduce
@@ -293,21 +293,21 @@ gather_seconds       | t_ag | s     | all-gather or reduce-scatter
 send_seconds         | t_s | s      | one send between stages
 all_to_all_seconds   | t_aa | s     | all-to-all
 exchange_seconds     | t_xx | s     | one exchange of tokens with experts
-within               | S_w | B      | bytes of an all-to-all inside the domain
-across               | S_o | B      | bytes of an all-to-all out of it
-ep_forward           | t_xe | s     | a sparse layer's all-to-all, forward
-ep_backward          | t_xg | s     | a sparse layer's all-to-all, backward
+within               | S_w | B      | bytes of an all-to-all within the scale-up domain
+across               | S_o | B      | bytes of an all-to-all beyond the scale-up domain
+ep_forward           | t_xe | s     | all-to-all of a sparse layer, forward
+ep_backward          | t_xg | s     | all-to-all of a sparse layer, backward
 ep_layer             | x_x | s      | exposed all-to-all of a sparse layer
 stage_ep             | X_i | s      | exposed all-to-all of a micro-batch on a stage
-tp_message           | S_t | B      | what a tensor-parallel collective carries
-reduced_halves       | n_h |        | sums over tensor-parallel ranks in a layer's forward pass
-tp_forward           | t_t | s      | a layer's tensor-parallel traffic, forward
-stage_tp             | T_i | s      | exposed tensor-parallel traffic of a micro-batch on a stage
-cp_forward           | t_c | s      | a layer's context-parallel traffic, forward
+tp_message           | S_t | B      | message of a tensor-parallel collective
+reduced_halves       | n_h |        | tensor-parallel reductions in the forward pass of a layer
+tp_forward           | t_t | s      | tensor-parallel communication of a layer, forward
+stage_tp             | T_i | s      | exposed tensor-parallel communication of a micro-batch on a stage
+cp_forward           | t_c | s      | context-parallel communication of a layer, forward
 cp_message           | S_k | B      | keys and values of all context-parallel ranks
-cp_layer             | x_l | s      | exposed context-parallel traffic of a layer
-cp_repeat            | x_r | s      | exposed context-parallel traffic of a repeated forward pass
-stage_cp             | K_i | s      | exposed context-parallel traffic of a micro-batch on a stage
+cp_layer             | x_l | s      | exposed context-parallel communication of a layer
+cp_repeat            | x_r | s      | exposed context-parallel communication of a recomputed forward pass
+stage_cp             | K_i | s      | exposed context-parallel communication of a micro-batch on a stage
 stage_seconds        | τ_i | s      | one micro-batch on a stage, forward and backward
 first_stage_seconds  | τ_1 | s      | one micro-batch on the first pipeline rank
 middle_stage_seconds | τ_m | s      | one micro-batch on a pipeline rank between
@@ -315,48 +315,48 @@ last_stage_seconds   | τ_p | s      | one micro-batch on the last pipeline rank
 first_stage_layers   | ℓ_1 |        | layers on the first pipeline rank
 middle_stage_layers  | ℓ_m |        | layers on a pipeline rank between
 last_stage_layers    | ℓ_p |        | layers on the last pipeline rank
-slowest_stage        | τ   | s      | the slowest stage
+slowest_stage        | τ   | s      | one micro-batch on the slowest stage
 all_stages           | τ_s | s      | one micro-batch through all stages
-steady_seconds       | t_y | s      | micro-batches of the slowest stage, back to back
+steady_seconds       | t_y | s      | all micro-batches on the slowest stage
 bubble_seconds       | t_u | s      | pipeline bubble
 pp_seconds           | t_p | s      | exposed pipeline sends
-last_round           | n_r |        | micro-batches that hide what is sent once a step
-reduce_once          | t_1 | s      | gradient traffic once a step
+last_round           | n_r |        | micro-batches that overlap the communication per step
+reduce_once          | t_1 | s      | gradient reduction per step
 tied_sum             | t_et | s      | gradients of a tied embedding summed between the first and the last stage
 whole_reduce         | t_rw | s      | all-reduce of gradients over all replicas
 reduce_scatter       | t_rs | s      | reduce-scatter of gradients in a sharded group
 replica_reduce       | t_rr | s      | all-reduce of sharded gradients between replicas
 weight_gather        | t_gw | s      | all-gather of weights in a sharded group
-gather_once          | t_3 | s      | weights gathered once a step
-hidden_once          | t_h1 | s     | of the traffic once a step, what hides
-reduce_each          | t_2 | s      | gradient and weight traffic a micro-batch
-dp_seconds           | t_v | s      | exposed data-parallel traffic
+gather_once          | t_3 | s      | weight all-gather per step
+hidden_once          | t_h1 | s     | hidden part of the communication per step
+reduce_each          | t_2 | s      | gradient and weight communication per micro-batch
+dp_seconds           | t_v | s      | exposed data-parallel communication
 optimizer_seconds    | t_z | s      | optimizer step
-fixed_seconds        | t_x | s      | host time once a step and a micro-batch
-even_seconds         | t_k | s      | one optimizer step of even ranks
+fixed_seconds        | t_x | s      | fixed host time per step
+even_seconds         | t_k | s      | one optimizer step of equally fast ranks
 straggler_seconds    | t_w | s      | waiting for the slowest rank
 step_seconds         | t_step | s   | one optimizer step
-model_flops          | F   | FLOP   | model FLOPs a step
-matrix_weights       | P_mm |       | weights of matrix products that a token meets
+model_flops          | F   | FLOP   | model FLOPs per step
+matrix_weights       | P_mm |       | matrix weights active per token
 layer_adapters       | P_al |       | parameters of a layer's adapters
 mfu                  | MFU |        | model FLOPs utilisation
-tokens_per_second_per_gpu | tok |   | tokens a second and GPU
+tokens_per_second_per_gpu | tok |   | tokens per second per GPU
 compute_part         | t_yc | s     | compute of a step
 recompute_part       | t_yq | s     | recomputation of a step
-host_part            | t_yh | s     | the host's share of a step
-tp_part              | t_yt | s     | exposed tensor-parallel traffic of a step
-cp_part              | t_yk | s     | exposed context-parallel traffic of a step
+host_part            | t_yh | s     | exposed host time of a step
+tp_part              | t_yt | s     | exposed tensor-parallel communication of a step
+cp_part              | t_yk | s     | exposed context-parallel communication of a step
 ep_part              | t_yx | s     | exposed all-to-all of a step
-hidden_tp            | t_ht | s     | tensor-parallel traffic of a step that compute hides
-hidden_cp            | t_hc | s     | context-parallel traffic of a step that compute hides
-hidden_dp            | t_hd | s     | data-parallel traffic of a step that compute hides
-hidden_ep            | t_hx | s     | all-to-all of a step that compute hides
-slack_bytes          | M_σ | B      | what the allocator holds beyond live tensors
+hidden_tp            | t_ht | s     | hidden tensor-parallel communication of a step
+hidden_cp            | t_hc | s     | hidden context-parallel communication of a step
+hidden_dp            | t_hd | s     | hidden data-parallel communication of a step
+hidden_ep            | t_hx | s     | hidden all-to-all of a step
+slack_bytes          | M_σ | B      | reserved by the allocator beyond live tensors
 context_memory       | M_x | B      | context and communicators
 workspace_memory     | M_w | B      | workspaces of libraries
-memory_bytes         | M_g | B      | memory that the driver offers
-usable_memory        | η_u |        | share of it that fragments leave
-headroom             | η_m |        | share of that kept free
+memory_bytes         | M_g | B      | device memory as the driver reports it
+usable_memory        | η_u |        | share of the device memory not lost to fragmentation
+headroom             | η_m |        | share of the device memory left free
 memory_fill          | M_f |        | device memory over its limit
 over_bytes           | M_v | B      | device memory beyond the limit
 memory_low           | M_0 | B      | device memory that at most 10 of 100 measured runs like it stay below
@@ -367,109 +367,109 @@ memory_band_low      | b_0 |        | measured over estimated memory that at mos
 memory_band_high     | b_1 |        | measured over estimated memory that at most 10 of 100 runs go beyond
 step_band_low        | q_0 |        | measured over estimated step that at most 10 of 100 runs stay below
 step_band_high       | q_1 |        | measured over estimated step that at most 10 of 100 runs go beyond
-host_bytes           | M_h | B      | host memory a node
-lora_rank            | r   |        | inner width of an adapter
+host_bytes           | M_h | B      | host memory per node
+lora_rank            | r   |        | rank of the adapters
 adapted_inputs       | x_a |        | inputs of a matrix with an adapter, on a rank
 adapted_outputs      | y_a |        | outputs of a matrix with an adapter, on a rank
 adapted_width        | w_a |        | inputs and outputs of a matrix with an adapter, on a rank
 linear_matrix        | P_lm |       | weights of one of a layer's matrices, on a rank
 quantized_width      | b_4 | B      | a weight in 4 bits with its constants
-dequantized          | W_dq | B     | the largest matrix that is kept in 4 bits, in 16 bits
+dequantized          | W_dq | B     | the largest 4-bit matrix, dequantized to 16 bits
 adapter_weights      | P_ad |       | parameters of a layer's adapters on a rank
 stage_adapters       | P_ai |       | parameters of adapters of a stage on a rank
-frozen_weights       | P_f |        | parameters that are frozen, on a rank
-quantized_weights    | P_q |        | of a layer's weights on a rank, those kept in 4 bits
+frozen_weights       | P_f |        | frozen parameters on a rank
+quantized_weights    | P_q |        | weights of a layer on a rank stored in 4 bits
 layer_frozen         | W_fl | B     | frozen weights of the largest layer on a rank
 frozen_bytes         | W_fr | B     | frozen weights of a stage on a rank, before sharding
 heaviest_frozen      | W_fm | B     | frozen weights on a rank of the heaviest stage
 frozen_experts       | W_fx | B     | frozen weights of routed experts on a rank of the heaviest stage
 frozen_parameters    | W_fp | B     | frozen weights and adapters
-frozen_gathered      | F_fp | B     | gathered frozen layers of ZeRO-3, and the matrix at work
-adapter_forward      | t_ma | s     | a layer's adapters, forward
-adapter_backward     | t_na | s     | a layer's adapters, backward
-adapted_forward      | t_mb | s     | a layer's matrix products and adapters, forward
-adapted_backward     | t_nb | s     | a layer's matrix products and adapters, backward
-frozen_each          | t_fe | s     | frozen weights gathered, a micro-batch
-adapted_each         | t_2a | s     | traffic of adapters and frozen weights, a micro-batch
-adapter_flops        | F_ad | FLOP  | FLOPs that adapters need a step
+frozen_gathered      | F_fp | B     | gathered frozen layers of ZeRO-3, and the dequantized matrix
+adapter_forward      | t_ma | s     | adapters of a layer, forward
+adapter_backward     | t_na | s     | adapters of a layer, backward
+adapted_forward      | t_mb | s     | matrix products and adapters of a layer, forward
+adapted_backward     | t_nb | s     | matrix products and adapters of a layer, backward
+frozen_each          | t_fe | s     | all-gather of frozen weights per micro-batch
+adapted_each         | t_2a | s     | communication of adapters and frozen weights per micro-batch
+adapter_flops        | F_ad | FLOP  | FLOPs per step with adapters
 kv_rank              | d_c |        | width of the latents of keys and values
-rope_dim             | d_r |        | of a key, the part that carries positions
-sliding_window       | n_w |        | tokens that a local layer looks back
-global_layers        | L_g |        | layers that look back to the start
+rope_dim             | d_r |        | positional part of a key
+sliding_window       | n_w |        | window of local layers
+global_layers        | L_g |        | layers with full attention
 weight_width         | w_b | B      | a weight as served
-cache_width          | c_b | B      | a number in the cache
+cache_width          | c_b | B      | one cached element
 overhead_share       | σ_o |        | memory of a forward pass over the weights
-context              | n_c |        | tokens of each sequence served
-batch                | b_s |        | sequences served at once
-limit_bytes          | M_o | B      | memory of a GPU that may be used
-serving_weights      | P_t |        | parameters on a rank that serves
+context              | n_c |        | tokens per served sequence
+batch                | b_s |        | concurrently served sequences
+limit_bytes          | M_o | B      | memory of a GPU that a plan may use
+serving_weights      | P_t |        | parameters on a serving rank
 inference_weights    | W_i | B      | weights as served
-cached_width         | w_c |        | numbers cached for a token in a layer
-cached_tokens        | n_k |        | tokens cached for a sequence, over all layers
+cached_width         | w_c |        | cached elements per token and layer
+cached_tokens        | n_k |        | cached tokens per sequence, over all layers
 cache_bytes          | K_c | B      | cache of keys and values
 inference_overhead   | W_o | B      | working memory of a forward pass
-inference_bytes      | M_i | B      | memory of a GPU that serves
-cache_room           | K_r | B      | memory left to the cache
-longest_context      | n_l |        | most tokens in each sequence that fit
-largest_batch        | b_l |        | most sequences at once that fit
-tokens_per_second    | tok_W |      | tokens a second on all GPUs
-smallest_rate        | tok_0 |      | tokens a second and GPU at the smallest size that fits
-scaling_efficiency   | η_W |        | tokens a second and GPU over those of the smallest size
+inference_bytes      | M_i | B      | memory of a serving GPU
+cache_room           | K_r | B      | memory available for the cache
+longest_context      | n_l |        | longest sequence that fits
+largest_batch        | b_l |        | largest batch that fits
+tokens_per_second    | tok_W |      | tokens per second on all GPUs
+smallest_rate        | tok_0 |      | tokens per second per GPU on the smallest cluster that fits
+scaling_efficiency   | η_W |        | tokens per second per GPU over those of the smallest cluster
 other_seconds        | t_other | s  | one optimizer step on the other cluster
-speed_up             | S_up |       | how many times as fast the other cluster trains
-changed_rate         | tok_c |      | tokens a second and GPU with one input changed
-rate_gain            | Δ_tok |      | what a change brings in tokens a second
-visited_parameters   | P   |        | parameters that a token visits
+speed_up             | S_up |       | speed of the other cluster over this one
+changed_rate         | tok_c |      | tokens per second per GPU with one input changed
+rate_gain            | Δ_tok |      | relative gain in tokens per second
+visited_parameters   | P   |        | active parameters per token
 saved_parameters     | P_c |        | parameters in a checkpoint
 saved_adapters       | P_ca |       | parameters in a checkpoint of adapters
 train_tokens         | D_t |        | tokens to train on
-tokens_per_parameter | r_t |        | tokens a parameter
-forward_flops        | C_f | FLOP   | forward passes of the whole training
-backward_flops       | C_b | FLOP   | backward passes of the whole training
-frozen_backward      | C_bf | FLOP  | backward passes of the whole training, weights frozen
-train_flops          | C   | FLOP   | training by the rule of six
-exact_flops          | C_e | FLOP   | training with attention, without embeddings
+tokens_per_parameter | r_t |        | tokens per parameter
+forward_flops        | C_f | FLOP   | FLOPs of all forward passes
+backward_flops       | C_b | FLOP   | FLOPs of all backward passes
+frozen_backward      | C_bf | FLOP  | FLOPs of all backward passes with frozen weights
+train_flops          | C   | FLOP   | training FLOPs, six per parameter and token
+exact_flops          | C_e | FLOP   | training FLOPs with attention, without embeddings
 train_steps          | n_s |        | steps to train
-train_seconds        | T_n | s      | time to train without a failure
-elapsed_seconds      | T_e | s      | time to train, failures and checkpoints with it
+train_seconds        | T_n | s      | training time without failures
+elapsed_seconds      | T_e | s      | training time with failures and checkpoints
 gpu_hours            | H   |        | GPU-hours
 price_gpu_hour       | p_h | $      | price of a GPU-hour
 cost                 | K   | $      | cost of the GPU-hours
-power_w              | W_b | W      | power of a GPU's board
-pue                  | PUE |        | energy of the building over that of the boards
-energy_wh            | Q   | Wh     | energy of the boards and the building around them
-co2_g_kwh            | I_c | g      | CO2 a kWh
+power_w              | W_b | W      | board power of a GPU
+pue                  | PUE |        | power usage effectiveness of the data centre
+energy_wh            | Q   | Wh     | energy of the GPUs and the data centre
+co2_g_kwh            | I_c | g      | CO2 per kWh
 co2_tonnes           | G_c | t      | CO2 of that energy
-achieved_flops       | R_a | FLOP/s | model FLOPs a second on each GPU
-flops_floor          | R_f | FLOP/s | rate below which something is wrong
-gpu_mtbf_s           | θ   | s      | time between two failures of one GPU
-mtbf_seconds         | θ_W | s      | time between two failures of the cluster
-restart_s            | t_re | s     | time from a failure to training again
-storage_bytes_s      | B_s | B/s    | rate at which the job writes a checkpoint
+achieved_flops       | R_a | FLOP/s | model FLOPs per second per GPU
+flops_floor          | R_f | FLOP/s | lowest plausible rate
+gpu_mtbf_s           | θ   | s      | mean time between failures of a GPU
+mtbf_seconds         | θ_W | s      | mean time between failures of the cluster
+restart_s            | t_re | s     | restart time after a failure
+storage_bytes_s      | B_s | B/s    | write bandwidth of checkpoints
 saved_bytes          | S_c | B      | size of a checkpoint
 save_seconds         | δ   | s      | time to write a checkpoint
-young_seconds        | τ_y | s      | time between checkpoints, to first order
-daly_seconds         | τ_d | s      | time between checkpoints that loses least
-interval_seconds     | τ_c | s      | training between two checkpoints
-goodput              | γ   |        | share of the time that trains
-saving_share         | γ_s |        | share of the time that writes checkpoints
-restart_share        | γ_r |        | share of the time that restarts
-redone_share         | γ_l |        | share of the time that repeats what a failure lost
-failures             | n_f |        | failures to expect while training
-law_floor            | L_0 |        | loss that no model goes below
-law_a                | A_L |        | weight of the model's size in the loss
-law_alpha            | α   |        | power of the model's size
-law_b                | B_L |        | weight of the tokens in the loss
-law_beta             | β_L |        | power of the tokens
-estimated_loss       | L_x |        | loss that the law expects
+young_seconds        | τ_y | s      | optimal checkpoint interval, first order
+daly_seconds         | τ_d | s      | optimal checkpoint interval
+interval_seconds     | τ_c | s      | checkpoint interval
+goodput              | γ   |        | share of time spent training
+saving_share         | γ_s |        | share of time spent writing checkpoints
+restart_share        | γ_r |        | share of time spent restarting
+redone_share         | γ_l |        | share of time spent repeating lost work
+failures             | n_f |        | expected failures during training
+law_floor            | L_0 |        | irreducible loss
+law_a                | A_L |        | coefficient of the model size
+law_alpha            | α   |        | exponent of the model size
+law_b                | B_L |        | coefficient of the tokens
+law_beta             | β_L |        | exponent of the tokens
+estimated_loss       | L_x |        | predicted loss
 other_parameters     | P_o |        | parameters of another model
-same_loss_tokens     | D_o |        | tokens with which another model comes to the same loss
-served_tokens        | D_v |        | tokens served over the model's life
-lifetime_flops       | C_l | FLOP   | training and serving together
-serving_flops        | C_v | FLOP   | serving
-money                | K_b | $      | money to spend
-spent_flops          | C_a | FLOP   | FLOP to spend
-optimal_parameters   | P_b |        | parameters of the least loss for the FLOP
-ratio_parameters     | P_r |        | parameters at so many tokens a parameter
-bought_tokens        | D_b |        | tokens for the FLOP
+same_loss_tokens     | D_o |        | tokens to the same loss with another model
+served_tokens        | D_v |        | tokens served over the lifetime
+lifetime_flops       | C_l | FLOP   | training and serving FLOPs
+serving_flops        | C_v | FLOP   | serving FLOPs
+money                | K_b | $      | budget
+spent_flops          | C_a | FLOP   | FLOPs for the budget
+optimal_parameters   | P_b |        | parameters with the least loss for the FLOPs
+ratio_parameters     | P_r |        | parameters at a given ratio of tokens
+bought_tokens        | D_b |        | tokens for the FLOPs
 """)

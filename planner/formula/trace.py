@@ -1,8 +1,8 @@
-"""tracing(): the code that computes a number also says where it comes from.
+"""tracing(): records the derivation of every number while the code computes it.
 
-A formula (planner.formula.declare) is a plain function on columns, named after the quantity it yields. Inside `tracing()` every call
-records a Step: its value, its notation with the numbers put in, its source, and as children the formulas whose results it was given or
-called. Run the ordinary code for one plan and the tree of its numbers is there.
+A formula (planner.formula.declare) is a function on columns, named after its quantity. Inside `tracing()` every call records a Step: its
+value, its notation with the values inserted, its source, and as children the formulas that it called or whose results it was passed.
+Tracing the evaluation of one plan gives the tree of its numbers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SYMBOL = re.compile(r"[A-Za-zℓα-ωΑ-Ω][A-Za-z0-9α-ωΑ-Ω_]*")
 
 @dataclass(frozen=True)
 class Step:
-    """One computed number: what it is, its value in base units, how it came about, and from what."""
+    """One computed number: its quantity, its value in base units, its derivation, and the numbers it depends on."""
 
     name: str
     symbol: str
@@ -44,32 +44,32 @@ class Step:
     substituted: str
     source: str
     children: tuple[Step, ...]
-    values: Values = field(default_factory=dict, compare=False, repr=False)  # of the symbols that the notation may have
-    result: Array = field(default_factory=lambda: np.zeros(()), compare=False, repr=False)  # value, on every stage of a column
+    values: Values = field(default_factory=dict, compare=False, repr=False)  # of the symbols of the notation
+    result: Array = field(default_factory=lambda: np.zeros(()), compare=False, repr=False)  # value on every stage
 
     @property
     def text(self) -> str:
-        """The value with its unit, as a person reads it."""
+        """The value with its unit, scaled for reading."""
         return write(self.value, self.unit)
 
     def find(self, name: str) -> Step | None:
-        """The first step of this name in the tree, this one included."""
+        """The first step with this name in the tree, depth first, including this step."""
         if self.name == name:
             return self
-        return next((found for child in self.children if (found := child.find(name))), None)
+        return next((step for child in self.children if (step := child.find(name))), None)
 
     def as_dict(self) -> dict[str, Any]:
         """The tree as plain data."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.compare and f.name != "children"}
-        return own | {"text": self.text, "children": [child.as_dict() for child in self.children]}
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.compare and f.name != "children"}
+        return plain | {"text": self.text, "children": [child.as_dict() for child in self.children]}
 
 
 class _Trace:
     def __init__(self, row: int) -> None:
         self.row = row
-        self.by_id: dict[int, tuple[Any, Step]] = {}  # the result is held so that its id stays its own
+        self.by_id: dict[int, tuple[Any, Step]] = {}  # results are stored too, so that no id is reused
         self.open: list[list[Step]] = []
-        self.terms: list[dict[str, list[Array]]] = []  # of each open formula, what it said of its terms, by symbol
+        self.terms: list[dict[str, list[Array]]] = []  # of each open formula, the values of its terms by symbol
         self.last: Step | None = None
         self.units = {quantity.symbol: quantity.unit for quantity in QUANTITIES.values()}
 
@@ -78,26 +78,26 @@ class _Trace:
         return self.by_id[id(result)][1]
 
     def held(self, step: Step) -> Any:
-        """The value of a step traced elsewhere: formulas that are given it have that step as a child."""
+        """The value of a step of another trace; formulas that are passed it have that step as a child."""
         value = np.array([step.value])
         self.by_id[id(value)] = (value, step)
         return value
 
     def enter(self) -> None:
-        """A formula is about to be computed: what it calls are its children."""
+        """Open a formula; the formulas that it calls are its children."""
         self.open.append([])
         self.terms.append({})
 
     def term(self, name: str, value: Any) -> None:
-        """A term of the formula at work, by the name of its quantity."""
+        """Record a term of the current formula, by the name of its quantity."""
         if self.terms:
             self.terms[-1].setdefault(QUANTITIES[name].symbol, []).append(np.asarray(value, float))
 
     def leave(self, declared: Declared, given: Mapping[str, Any], result: Any) -> Any:
-        """Record the step of a formula from its arguments and its result; the result, which is an object of its own."""
+        """Record the step of a formula from its arguments and result; returns the result as an object with a unique id."""
         nested, terms = self.open.pop(), self.terms.pop()
         if id(result) in self.by_id:
-            result = result * 1  # another formula returned this very object, which has that step
+            result = result * 1  # the object is already the result of another step
         children = [self.by_id[id(v)][1] for v in given.values() if id(v) in self.by_id] + nested
         values, quantity, notation = _values(given, children, terms), declared.quantity, declared.notation
         step = Step(declared.name, quantity.symbol, quantity.meaning, quantity.unit, scalar(result, self.row), notation,
@@ -112,9 +112,9 @@ class _Trace:
 
 @contextmanager
 def tracing(row: int = 0) -> Iterator[_Trace]:
-    """While this is open, formulas record their steps for one plan; `.last` is the newest.
+    """Within this context formulas record their steps for one plan; `.last` is the newest step.
 
-    row: which of the stages in front of a column (of shape stages x 1) the steps show.
+    row: the stage whose values the steps have, for columns of shape stages x 1.
     """
     trace = _Trace(row)
     token = RECORDER.set(trace)
@@ -130,21 +130,21 @@ def is_tracing() -> bool:
 
 
 def scalar(value: Any, row: int = 0) -> float:
-    """The one number a traced value holds; of several stages, that at `row`."""
+    """The number of a traced value; of several stages, the one at `row`."""
     flat = np.asarray(value).reshape(-1)
     return float(flat[row if len(flat) > 1 else 0])
 
 
 def _values(given: Mapping[str, Any], children: list[Step], terms: Values) -> Values:
-    """Symbol -> its values: of every quantity among the arguments and their fields, of the formulas called, of terms named."""
-    found: dict[str, list[Array]] = {}
+    """Symbol -> values: of the quantities among the arguments and their fields, of called formulas, of declared terms."""
+    values_by_symbol: dict[str, list[Array]] = {}
 
     def look(name: str, value: Any) -> None:
         if is_dataclass(value) and not isinstance(value, type):
             for inner in _quantities_of(type(value)):
                 look(inner, getattr(value, inner))
         elif name in QUANTITIES and (isinstance(value, int | float) or hasattr(value, "max")):
-            found[QUANTITIES[name].symbol] = [np.asarray(value, float)]
+            values_by_symbol[QUANTITIES[name].symbol] = [np.asarray(value, float)]
 
     for name, value in given.items():
         if is_dataclass(value):
@@ -152,27 +152,27 @@ def _values(given: Mapping[str, Any], children: list[Step], terms: Values) -> Va
     steps: dict[str, list[Array]] = {}
     for child in children:
         steps.setdefault(child.symbol, []).append(child.result)
-    found |= steps
-    found |= {symbol: list(values) for symbol, values in terms.items()}
+    values_by_symbol |= steps
+    values_by_symbol |= {symbol: list(values) for symbol, values in terms.items()}
     for name, value in given.items():
         if not is_dataclass(value):
             look(name, value)
-    return found
+    return values_by_symbol
 
 
 @functools.cache
 def _quantities_of(spec: type) -> tuple[str, ...]:
-    """The fields of a spec, and those of its properties that are quantities."""
+    """The fields of a spec, and the properties that are quantities."""
     names = [f.name for f in fields(spec)]
     return (*names, *(n for n in QUANTITIES if isinstance(getattr(spec, n, None), property | cached_property) and n not in names))
 
 
 def _substitute(notation: str, values: Values, row: int, units: Mapping[str, str]) -> str:
-    """The notation with each symbol that has a value replaced by it, in the unit of the symbol."""
+    """The notation with every symbol that has a value replaced by the value in its unit."""
     used = set(SYMBOL.findall(notation)) & set(values)
     here = {symbol: tuple(np.asarray(scalar(value, row)) for value in values[symbol]) for symbol in used}
     written = {symbol: tuple(write(float(value), units[symbol]) for value in several) for symbol, several in here.items()}
     try:
         return substituted(parsed(notation), written, here)
-    except NotationError:  # approximate: for the reader alone
+    except NotationError:  # approximate notation
         return SYMBOL.sub(lambda m: written[m.group()][-1] if m.group() in written else m.group(), notation)

@@ -1,10 +1,10 @@
-"""Values as a person reads them: scaled, in their unit, no finer than they are known."""
+"""Values as text: scaled, with their unit, in about as many digits as are significant."""
 
 from __future__ import annotations
 
 
 def write(value: float, unit: str) -> str:
-    """A value in a unit a person reads: 79.65 GiB, 12.3 ms, 989 TFLOP/s, 16,384."""
+    """A value in a readable unit: 79.65 GiB, 12.3 ms, 989 TFLOP/s, 16,384."""
     if unit == "B":
         return _scaled(value, "B", 1024.0, ("", "Ki", "Mi", "Gi", "Ti", "Pi"))
     if unit == "s" and value >= 7200:
@@ -25,7 +25,7 @@ def write(value: float, unit: str) -> str:
 
 
 def write_amount(value: float) -> str:
-    """Money or hours, no finer than they are known: 9,586.54, 84,334, 71.81M."""
+    """Money or hours, in about as many digits as are significant: 9,586.54, 84,334, 71.81M."""
     if abs(value) < 1e4:
         return f"{value:,.2f}"
     return f"{value:,.0f}" if abs(value) < 1e6 else f"{value / 1e6:,.4g}M" if abs(value) < 1e9 else f"{value / 1e9:,.4g}B"
