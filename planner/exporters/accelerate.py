@@ -20,7 +20,7 @@ from planner.exporters._files import (
 from planner.exporters.registry import Exported, Request, Target, register
 
 MAIN = "accelerate.yaml"
-BESIDE = "trainer_args.json"
+TRAINER_FILE = "trainer_args.json"
 TITLE = "accelerate"
 HOW = (
     "start with `accelerate launch --config_file accelerate.yaml`; the degrees are there alone, batch and optimizer in trainer_args.json "
@@ -109,7 +109,7 @@ def write(request: Request) -> Exported:
     said = tuple(notes(request))
     files = {
         MAIN: yaml_file(launcher(request), (f"accelerate {TARGET.version}", *request.about, *said)),
-        BESIDE: json.dumps(trainer(request), indent=2) + "\n",
+        TRAINER_FILE: json.dumps(trainer(request), indent=2) + "\n",
     }
     return Exported(files, said)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 
 from planner.exporters import _megatron_facts as facts
+from planner.exporters._annotation import READ_BACK, assumptions
 from planner.exporters._degrees import Degrees, degrees
 from planner.exporters._megatron_keys import VERSION
-from planner.exporters._read_back import READ_BACK, assumptions
 from planner.exporters.registry import Exported, Request, Target, register
 
 MAIN = "train.sh"

@@ -8,7 +8,7 @@ from typing import Any
 import tomli_w
 
 from planner.cost.pipeline_split import stage_layers
-from planner.exporters import _read_back as _told
+from planner.exporters import _annotation
 from planner.exporters._degrees import Degrees, degrees
 from planner.exporters._keys_torchtitan import FLAVORS, Flavor
 from planner.exporters._keys_torchtitan_later import LATER, module
@@ -18,7 +18,7 @@ from planner.plaintext import escaped
 from planner.specs.model import Model
 
 VERSION = "0.2.2"
-OWN = "tmplan"  # the flavor a person registers where torchtitan has none of this shape
+CUSTOM_FLAVOR = "tmplan"  # the flavor a person registers where torchtitan has none of this shape
 SCHEDULES = {"1f1b": "1F1B", "zb-v": "ZBVZeroBubble", "dualpipev": "DualPipeV"}
 NO_PIPELINE = ("qwen3", "gpt_oss")  # 0.2.2 registers them without a pipelining function
 NO_CONTEXT = ("deepseek_v3", "gpt_oss")  # 0.2.2: their attention is FlexAttention, which they do not run with context parallelism
@@ -30,11 +30,11 @@ def flavor(model: Model) -> Flavor | None:
     found = shape(model)
     for known in FLAVORS:
         if known.shape == found:
-            return known if known.flavor else known._replace(flavor=OWN, model="qwen3", module=known.model)
+            return known if known.flavor else known._replace(flavor=CUSTOM_FLAVOR, model="qwen3", module=known.model)
     if set(found) - CUSTOM or model.qk_norm == "full":
         return None
     plain = not (model.tied or model.experts or model.qk_norm != "none") and model.heads * model.head_dim == model.hidden
-    return Flavor("llama3" if plain else "qwen3", OWN, OWN, 0, found)
+    return Flavor("llama3" if plain else "qwen3", CUSTOM_FLAVOR, CUSTOM_FLAVOR, 0, found)
 
 
 def arguments(model: Model, name: str) -> str:
@@ -63,7 +63,7 @@ def refusals(request: Request) -> list[str]:
         said.append(f"torchtitan {VERSION} runs no pipeline of {kind.model}; set pp to 1")
     elif d.cp > 1 and kind.model in NO_CONTEXT:
         said.append(f"torchtitan {VERSION} has no context parallelism for {kind.model}; set cp to 1")
-    if kind and kind.later != OWN and kind.longest and job.sequence > kind.longest:
+    if kind and kind.later != CUSTOM_FLAVOR and kind.longest and job.sequence > kind.longest:
         said.append(f"the registered model takes sequences of at most {kind.longest:,} tokens; shorten the sequence")
     if job.precision in ("fp16", "fp4"):
         said.append(f"torchtitan {VERSION} has no {job.precision}; use bf16 or fp8")
@@ -175,8 +175,9 @@ def write(request: Request) -> Exported:
 def description(request: Request, d: Degrees, kind: Flavor) -> str:
     """The model's name, and for the import what no key holds: the sizes of an own flavor, assumptions of the job."""
     job = request.job
-    told = _told.sizes(job) if kind.flavor == OWN else "", _told.assumptions(job, "torchtitan", overlapped(request, d))
-    return "; ".join((f"tmplan: {job.model.name}", *filter(None, (", ".join(filter(None, told)),))))
+    sizes = _annotation.sizes(job) if kind.flavor == CUSTOM_FLAVOR else ""
+    annotation = ", ".join(filter(None, (sizes, _annotation.assumptions(job, "torchtitan", overlapped(request, d)))))
+    return "; ".join((f"tmplan: {job.model.name}", *filter(None, (annotation,))))
 
 
 def overlapped(request: Request, d: Degrees) -> bool:
@@ -195,9 +196,9 @@ def _notes(request: Request, d: Degrees, kind: Flavor) -> list[str]:
     job = request.job
     layers = [int(stage_layers(job, request.plan, stage)) for stage in range(d.pp)]
     said = [
-        (kind.flavor == OWN, f"register the flavor '{OWN}' of {kind.model} first: {arguments(job.model, kind.model)}"),
-        (kind.flavor == OWN, "take rope_theta, its scaling and norm_eps from the model's publisher"),
-        (kind.later == OWN, f"in {LATER}, register a flavor of the same sizes under the name that train.py asks for"),
+        (kind.flavor == CUSTOM_FLAVOR, f"register the flavor '{CUSTOM_FLAVOR}' of {kind.model} first: {arguments(job.model, kind.model)}"),
+        (kind.flavor == CUSTOM_FLAVOR, "take rope_theta, its scaling and norm_eps from the model's publisher"),
+        (kind.later == CUSTOM_FLAVOR, f"in {LATER}, register a flavor of the same sizes under the name that train.py asks for"),
         (True, "data set, tokenizer, learning rate and number of steps are torchtitan's defaults: set your own"),
         (d.pp > 1, f"layers of each pipeline rank: {', '.join(map(str, layers))}"),
         (bool(job.model.experts) and d.ep == 1 and d.tp > 1 and d.etp == 1, "without ep torchtitan divides experts over the tp ranks"),

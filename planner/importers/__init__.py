@@ -1,1 +1,1 @@
-"""What people run today, read as a job and a plan of tmplan: one module a format."""
+"""Configurations of other frameworks read as a job and a plan of tmplan, one module per format."""

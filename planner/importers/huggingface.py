@@ -1,4 +1,4 @@
-"""DeepSpeed's JSON and accelerate's YAML: how they shard and accumulate, as a job and a plan. Neither tells the model nor the sequence.
+"""DeepSpeed's JSON and accelerate's YAML as a job and a plan: sharding and accumulation. Neither has the model or the sequence length.
 
 Keys: deepspeed/runtime/config.py, deepspeed/runtime/zero/config.py; accelerate/utils/dataclasses.py, accelerate/parallelism_config.py.
 """
@@ -12,9 +12,9 @@ from typing import Any
 from planner.errors import FileError
 from planner.exporters._files import OPTIMIZERS
 from planner.files.decode import json_object
-from planner.importers import yaml_text as yamltext
+from planner.importers import yaml_text
+from planner.importers.config_values import choice, count, flag, table, unknown_keys
 from planner.importers.imported import Imported
-from planner.importers.typed import count, flag, strange, table, word
 from planner.plaintext import quoted
 
 DEEPSPEED = frozenset({
@@ -28,7 +28,7 @@ ACCELERATE = frozenset({
     "num_machines", "num_processes",
     "parallelism_config", "rdzv_backend", "same_network", "tpu_env", "tpu_use_cluster", "tpu_use_sudo", "use_cpu",
 })  # fmt: skip
-GRADIENTS = {"bf16": "2", "fp16": "2", "fp32": "4"}  # bytes of a gradient as it is accumulated
+GRADIENTS = {"bf16": "2", "fp16": "2", "fp32": "4"}  # bytes of an accumulated gradient
 # Values of fsdp_reshard_after_forward, FSDP1's strategies among them -> ZeRO stage.
 RESHARD = {
     "true": 3, "false": 2, "full_shard": 3, "shard_grad_op": 2, "no_shard": 0, "hybrid_shard": 3, "hybrid_shard_zero2": 2,
@@ -36,8 +36,8 @@ RESHARD = {
 
 
 def read_deepspeed(text: str, where: str) -> Imported:
-    """A DeepSpeed configuration; FileError for what is damaged, "auto" where a number is needed, or impossible."""
-    config = json_object(text, where, once=True)  # DeepSpeed refuses a key told twice, too
+    """A DeepSpeed configuration; FileError where it is invalid, or "auto" where a number is needed."""
+    config = json_object(text, where, once=True)  # DeepSpeed refuses a repeated key, too
     zero = table(config, "zero_optimization", where)
     stage = zero.get("stage", 0)
     if isinstance(stage, bool) or not isinstance(stage, int) or not 0 <= stage <= 3:
@@ -59,24 +59,24 @@ def read_deepspeed(text: str, where: str) -> Imported:
         shard = count(zero, "zero_hpz_partition_size", where)
         if stage == 3 and 1 < shard < plan["dp"] and plan["dp"] % shard == 0:
             plan |= {"dp_shard": shard, "dp_replicate": plan["dp"] // shard}
-    if word(table(zero, "offload_optimizer", where), "device", where) == "cpu":
+    if choice(table(zero, "offload_optimizer", where), "device", where) == "cpu":
         job["offload_optimizer"] = True
-    kept = word(table(config, "data_types", where), "grad_accum_dtype", where)
-    if kept in GRADIENTS:
-        job["gradient_bytes"] = GRADIENTS[kept]
-    if word(table(config, "optimizer", where), "type", where).lower() == "sgd":
+    dtype = choice(table(config, "data_types", where), "grad_accum_dtype", where)
+    if dtype in GRADIENTS:
+        job["gradient_bytes"] = GRADIENTS[dtype]
+    if choice(table(config, "optimizer", where), "type", where).lower() == "sgd":
         job["optimizer"] = "sgd"
     plan["sequence_parallel"] = 0
-    plan["recompute"] = "full" if config.get("activation_checkpointing") is not None else "none"  # of which layers the model's code says
-    untold = ("sequence_parallel",) if plan["tp"] > 1 else ()
-    return Imported("DeepSpeed", "deepspeed", {}, job, plan, gpus, 0, strange(config, DEEPSPEED), untold)
+    plan["recompute"] = "full" if config.get("activation_checkpointing") is not None else "none"  # the model's code selects the layers
+    unspecified = ("sequence_parallel",) if plan["tp"] > 1 else ()
+    return Imported("DeepSpeed", "deepspeed", {}, job, plan, gpus, 0, unknown_keys(config, DEEPSPEED), unspecified)
 
 
 def read_accelerate(text: str, where: str) -> Imported:
-    """An accelerate configuration; FileError for what is damaged or impossible."""
-    config = yamltext.read(text, where)
+    """An accelerate configuration; FileError where it is invalid."""
+    config = yaml_text.read(text, where)
     if not isinstance(config, dict):
-        raise FileError("must hold keys and values, as `accelerate config` writes them", where=where)
+        raise FileError("must be a mapping, as `accelerate config` writes it", where=where)
     fsdp, parallel = table(config, "fsdp_config", where), table(config, "parallelism_config", where)
     gpus, machines = count(config, "num_processes", where), count(config, "num_machines", where)
     if gpus % machines:
@@ -97,34 +97,34 @@ def read_accelerate(text: str, where: str) -> Imported:
     job: dict[str, Any] = {"precision": {"fp16": "fp16", "fp8": "fp8"}.get(_text(config, "mixed_precision", where), "bf16")}
     if flag(fsdp, "fsdp_offload_params", where):
         job["offload_optimizer"] = True
-    stack = "pytorch-fsdp" if sizes["tp"] == sizes["cp"] == 1 else "torchtitan"  # the same DTensor code, with tensor parallelism
-    untold = ("sequence_parallel",) if plan["tp"] > 1 else ()
-    return Imported("accelerate", stack, {}, job, plan, gpus, gpus // machines, strange(config, ACCELERATE), untold)
+    stack = "pytorch-fsdp" if sizes["tp"] == sizes["cp"] == 1 else "torchtitan"  # DTensor, with tensor parallelism
+    unspecified = ("sequence_parallel",) if plan["tp"] > 1 else ()
+    return Imported("accelerate", stack, {}, job, plan, gpus, gpus // machines, unknown_keys(config, ACCELERATE), unspecified)
 
 
 def _fsdp(fsdp: Mapping[str, Any], machines: int, where: str) -> tuple[int, int]:
-    """The ZeRO stage of an FSDP configuration, and over how many groups it is replicated."""
-    told = _text(fsdp, "fsdp_reshard_after_forward", where) or "true"
-    if told not in RESHARD:
+    """The ZeRO stage of an FSDP configuration, and its number of replicas."""
+    strategy = _text(fsdp, "fsdp_reshard_after_forward", where) or "true"
+    if strategy not in RESHARD:
         known = f"true, false or one of {', '.join(name.upper() for name in RESHARD if name not in ('true', 'false'))}"
-        raise FileError(f"key 'fsdp_reshard_after_forward' must be {known}, not {quoted(told)}", where=where)
-    return RESHARD[told], machines if told.startswith("hybrid") else 1
+        raise FileError(f"key 'fsdp_reshard_after_forward' must be {known}, not {quoted(strategy)}", where=where)
+    return RESHARD[strategy], machines if strategy.startswith("hybrid") else 1
 
 
 def _text(values: Mapping[str, Any], key: str, where: str) -> str:
-    """A word in lower case; YAML reads a bare yes, no, true or false as a flag."""
+    """A text in lower case; YAML reads an unquoted yes, no, true or false as a boolean."""
     value = values.get(key)
-    return str(value).lower() if isinstance(value, bool) else word(values, key, where).lower()
+    return str(value).lower() if isinstance(value, bool) else choice(values, key, where).lower()
 
 
-def with_trainer(found: Imported, text: str, where: str) -> Imported:
-    """An accelerate configuration with what the Trainer's arguments beside it tell: micro-batch, accumulation, recompute without FSDP."""
-    told = json_object(text, where)
-    micro, steps = count(told, "per_device_train_batch_size", where), count(told, "gradient_accumulation_steps", where)
-    plan = dict(found.plan) | {"micro_batch": micro}
-    if flag(told, "gradient_checkpointing", where):
+def with_trainer(imported: Imported, text: str, where: str) -> Imported:
+    """An accelerate configuration with the Trainer's arguments: micro-batch, accumulation, recomputation without FSDP."""
+    arguments = json_object(text, where)
+    micro, steps = count(arguments, "per_device_train_batch_size", where), count(arguments, "gradient_accumulation_steps", where)
+    plan = dict(imported.plan) | {"micro_batch": micro}
+    if flag(arguments, "gradient_checkpointing", where):
         plan["recompute"] = "full"
-    job = dict(found.job) | {"global_batch": micro * steps * plan["dp"]}
-    if word(told, "optim", where) == OPTIMIZERS["adamw-8bit"]:
+    job = dict(imported.job) | {"global_batch": micro * steps * plan["dp"]}
+    if choice(arguments, "optim", where) == OPTIMIZERS["adamw-8bit"]:
         job["optimizer"] = "adamw-8bit"
-    return replace(found, plan=plan, job=job)
+    return replace(imported, plan=plan, job=job)

@@ -1,17 +1,17 @@
-"""Megatron-LM's --moe-layer-freq: a number, or a list expression of Python, as dense_layers and moe_every of a Model."""
+"""Megatron-LM's --moe-layer-freq, an integer or a Python list expression, as dense_layers and moe_every of a Model."""
 
 from __future__ import annotations
 
 import ast
 
-LONGEST = 2000  # characters of an expression, which bounds how deep it nests
+LONGEST = 2000  # characters of an expression, which bounds its nesting
 MOST = 10_000  # layers
 
 
 def dense_and_every(text: str, layers: int) -> tuple[int, int] | None:
-    """First dense layers, and of those behind one in how many has experts; None where a Model holds no such pattern.
+    """Leading dense layers and the period of sparse layers after them; None for a pattern that a Model cannot express.
 
-    A number N makes every N-th layer sparse, beginning with the first: as many layers as moe_every N has, where N divides the layers.
+    An integer N makes every N-th layer sparse, beginning with the first: as many layers as moe_every N, where N divides the layers.
     """
     text = text.strip()
     if text.isdecimal() and text.isascii() and len(text) < 6:
@@ -25,16 +25,16 @@ def dense_and_every(text: str, layers: int) -> tuple[int, int] | None:
     leading = [*pattern, 1].index(1)
     if leading == layers:
         return layers, 1
-    behind = pattern[leading + 1 :]
-    every = behind.index(1) + 1 if 1 in behind else leading + 1
+    rest = pattern[leading + 1 :]
+    every = rest.index(1) + 1 if 1 in rest else leading + 1
     dense = leading - (every - 1)
-    return (dense, every) if dense >= 0 and pattern == _written(dense, every, layers) else None
+    return (dense, every) if dense >= 0 and pattern == _pattern(dense, every, layers) else None
 
 
-def _written(dense: int, every: int, layers: int) -> list[int]:
-    """The pattern of a Model, layer by layer: 1 with routed experts, 0 dense."""
-    found = [0] * dense + ([0] * (every - 1) + [1]) * ((layers - dense) // every)
-    return found + [0] * (layers - len(found))
+def _pattern(dense: int, every: int, layers: int) -> list[int]:
+    """The pattern of a Model per layer: 1 sparse, 0 dense."""
+    pattern = [0] * dense + ([0] * (every - 1) + [1]) * ((layers - dense) // every)
+    return pattern + [0] * (layers - len(pattern))
 
 
 def listed(text: str) -> list[int] | None:
@@ -42,14 +42,14 @@ def listed(text: str) -> list[int] | None:
     if len(text) > LONGEST:
         return None
     try:
-        found = _value(ast.parse(text.strip(), mode="eval").body)
+        value = _value(ast.parse(text.strip(), mode="eval").body)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    return found if isinstance(found, list) else None
+    return value if isinstance(value, list) else None
 
 
 def _value(node: ast.expr) -> list[int] | int:
-    """The list or count an expression comes to; ValueError for any other expression, or a list longer than any model."""
+    """The list or count that an expression evaluates to; ValueError for any other expression and for too long a list."""
     if isinstance(node, ast.Constant) and type(node.value) is int and 0 <= node.value <= MOST:
         return node.value
     if isinstance(node, ast.List):
@@ -64,4 +64,4 @@ def _value(node: ast.expr) -> list[int] | int:
             left, right = right, left
         if isinstance(node.op, ast.Mult) and isinstance(left, list) and isinstance(right, int) and len(left) * right <= MOST:
             return left * right
-    raise ValueError("no list of layers")
+    raise ValueError("not a list of layers")

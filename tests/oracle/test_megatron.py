@@ -13,7 +13,8 @@ import pytest
 
 from planner.document.inputs import Inputs, resolve
 from planner.exporters.registry import Request, export, target
-from planner.importers.megatron import arguments, tokens
+from planner.importers.megatron_options import arguments
+from planner.importers.shell_words import words
 from planner.layout.rank_map import rank_map
 from planner.search.rules import RULES
 from planner.specs.plan import Plan
@@ -49,7 +50,7 @@ def asked() -> list[Request]:
 
 def options(request: Request) -> dict[str, list[str]]:
     """The options of the script that is written."""
-    return arguments(tokens(export("megatron-lm", request).files["train.sh"], "train.sh"))
+    return arguments(words(export("megatron-lm", request).files["train.sh"], "train.sh"))
 
 
 def value(texts: list[str], kind: str) -> Any:
@@ -153,7 +154,7 @@ def test_a_plan_that_breaks_a_rule_is_refused_by_both(core: Any, rule: str, valu
 def run_unchecked(core: Any, request: Request) -> None:
     """What megatron-core makes of a plan that would not be written."""
     script = target("megatron-lm").write(request).files["train.sh"]
-    made = configured(core, arguments(tokens(script, "train.sh")))
+    made = configured(core, arguments(words(script, "train.sh")))
     for kind, _ in groups(core, request, request.job.cluster.gpus, 0):
         if kind == "ep" and made.num_moe_experts:
             expert_layer(core, made)

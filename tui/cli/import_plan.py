@@ -11,8 +11,8 @@ from planner.document import planfile
 from planner.document.inputs import resolve, shown
 from planner.document.space import AXES, Space
 from planner.document.version import version
+from planner.importers.formats import read
 from planner.importers.imported import Imported, document_of, inputs_of
-from planner.importers.reading import read
 from planner.importers.sizes import differing
 from planner.report.best import why_none
 from planner.report.columns import BY_KEY, predictions, records
@@ -82,7 +82,7 @@ def report(source: Imported, document: planfile.Document, given: Mapping[str, An
         report_left_out(presets.every("models", presets.model)[1])
     at = shown(document.inputs)
     values = {key: at[key][0] for key in ASSUMED if key not in document.inputs.values and key not in given}
-    values |= {axis: document.space.text(axis) for axis in source.untold}
+    values |= {axis: document.space.text(axis) for axis in source.unspecified}
     if values:
         silent = (f"--{key.replace('_', '-')} {value}" for key, value in values.items())
         narrate(f"not in the file, assumed: {', '.join(silent)}")

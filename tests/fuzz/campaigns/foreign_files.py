@@ -12,7 +12,7 @@ import yaml
 from planner.cost.evaluate import evaluate
 from planner.document import planfile
 from planner.document.inputs import resolve
-from planner.importers import reading
+from planner.importers import formats
 from planner.importers.imported import document_of, inputs_of
 from tests.fuzz import nasty, tomltext
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
@@ -101,7 +101,7 @@ def check(case: Case, bench: Bench) -> None:
         argv = ["import", str(path), *model, "--tp", "1", "--pp", "1", "--cp", "1", "--micro-batch", "1"]
         tried(argv)
         return
-    found = reading.read(path)
+    found = formats.read(path)
     inputs = inputs_of(found, str(path), "" if "model" in found.job else case["model"])
     document = document_of(found, inputs)
     job = resolve(document.inputs)

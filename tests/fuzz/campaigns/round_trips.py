@@ -7,7 +7,7 @@ from random import Random
 
 from planner.document.inputs import Inputs, resolve
 from planner.exporters import registry
-from planner.importers import reading
+from planner.importers import formats
 from planner.importers.imported import document_of, inputs_of
 from planner.report.best import best_fitting
 from planner.specs.job import Job
@@ -52,7 +52,7 @@ def check(case: Case, bench: Bench) -> None:
 def _read_back(target: str, path: str, job: Job, plan: Plan) -> None:
     """The import of a file names the same plan, batch and GPUs."""
     _, tells_model, _, untold = TARGETS[target]
-    found = reading.read(path)
+    found = formats.read(path)
     inputs = inputs_of(found, path, "" if tells_model else job.model.name)
     if not found.gpus:
         inputs = inputs.with_("gpus", job.cluster.gpus)

@@ -18,7 +18,7 @@ from planner.document.inputs import EXAMPLE, Inputs, Recorded, used
 from planner.document.other_cluster import against
 from planner.errors import FileError, TmplanError
 from planner.files import reader
-from planner.importers import reading
+from planner.importers import formats
 from planner.presets import toml_keys
 from planner.runs import row_file as rowfile
 from planner.runs.configure import configured
@@ -41,7 +41,7 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "field": ("x.toml", lambda path: load("gpu", path)),
     "against": ("x.toml", lambda path: against(HERE, path)),
     "plan file": ("x.toml", planfile.read),
-    "import": ("x.sh", reading.read),
+    "import": ("x.sh", formats.read),
     "runs": ("x.csv", rowfile.numbered_rows),
     "predictions": ("x.jsonl", rowfile.read_predictions),
     "gpu of a run": ("x.toml", lambda path: configured(RUN | {"gpu": path})),

@@ -1,4 +1,4 @@
-"""What is exported is read back as the same plan, for every target that can be read, and every key it writes is understood."""
+"""Every target that can be imported gives the same plan after export and import, and every exported key is understood."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from planner.exporters._keys_deepspeed import KEYS as DEEPSPEED_KEYS
 from planner.exporters._keys_torchtitan import KEYS as TORCHTITAN_KEYS
 from planner.exporters._megatron_keys import KEYS as MEGATRON_KEYS
 from planner.exporters.registry import Request, export, target
-from planner.importers import huggingface, megatron, torchtitan
+from planner.importers import huggingface, megatron_options, torchtitan
+from planner.importers.formats import read
 from planner.importers.imported import document_of, inputs_of
-from planner.importers.reading import read
 from planner.importers.sizes import differing
 from planner.search.search import search
 from planner.specs.job import Job
@@ -29,11 +29,11 @@ from tests.oracle.plans import DENSE, SPARSE, drawn
 
 
 class Readable(NamedTuple):
-    """A target that is read back, a stack whose plans its file can hold, whether it tells the model, the kinds of recompute it tells."""
+    """A target that can be imported, a stack whose plans its file can express, whether it has the model, and its kinds of recompute."""
 
     name: str
     stack: str
-    tells_model: bool
+    has_model: bool
     recomputes: tuple[int, ...]
 
 
@@ -56,12 +56,12 @@ MODELS = (
     "gpt3-175b",
     "gemma-2-27b",
 )
-READ_BACK = ("global_batch", "precision", "offload_optimizer", "optimizer")  # of a job, by every target that takes other values of it
+READ_BACK = ("global_batch", "precision", "offload_optimizer", "optimizer")  # fields of a job in every target
 ENOUGH = 60
 
 
 def odd_jobs(readable: Readable) -> Iterator[Job]:
-    """Jobs of a stack, each odd in some way: one GPU or many, a batch of one, a short sequence, an offloaded optimizer, narrow numbers."""
+    """Unusual jobs of a stack: one GPU or many, a batch of one, a short sequence, an offloaded optimizer, low precision."""
     rng = np.random.default_rng(20261201)
     for number in range(200):
         values: dict[str, Value] = {
@@ -77,30 +77,30 @@ def odd_jobs(readable: Readable) -> Iterator[Job]:
 
 
 def odd(readable: Readable) -> Iterator[Request]:
-    """Plans of odd jobs that a target accepts, three of each job."""
+    """Plans of unusual jobs that a target accepts, three per job."""
     rng = np.random.default_rng(20261202)
     for job in odd_jobs(readable):
         result = search(job, Space())
         rows = (Request(job, result.plan(int(row)), ("a plan",)) for row in rng.permutation(len(result))[:40])
-        yield from [request for request in rows if told(request.plan, readable) and not target(readable.name).refusals(request)][:3]
+        yield from [request for request in rows if expressible(request.plan, readable) and not target(readable.name).refusals(request)][:3]
 
 
-def told(plan: Plan, readable: Readable) -> bool:
-    """Whether a file holds all of a plan."""
+def expressible(plan: Plan, readable: Readable) -> bool:
+    """Whether a file can express the whole plan."""
     return plan.recompute in readable.recomputes
 
 
 def same(request: Request, readable: Readable, folder: Path) -> None:
-    """A plan is read back from its export, with its job as far as the file tells it, nothing left over, and no rule against it."""
+    """Assert that export and import give the same plan and job, with nothing left over, and that the plan is valid."""
     path = written(request, readable.name, folder)
-    found = read(path)
-    known = readable.tells_model and bool(found.sizes)
-    inputs = inputs_of(found, str(path), "" if known else request.job.model.name)
-    if not found.gpus:
+    imported = read(path)
+    known = readable.has_model and bool(imported.sizes)
+    inputs = inputs_of(imported, str(path), "" if known else request.job.model.name)
+    if not imported.gpus:
         inputs = inputs.with_("gpus", request.job.cluster.gpus)
-    document, job = document_of(found, inputs), resolve(inputs)
+    document, job = document_of(imported, inputs), resolve(inputs)
     assert document.plan == request.plan, path.read_text()
-    assert list(found.not_understood) == []
+    assert list(imported.not_understood) == []
     assert job.cluster.gpus == request.job.cluster.gpus
     assert [getattr(job, name) for name in READ_BACK] == [getattr(request.job, name) for name in READ_BACK]
     if known:
@@ -111,9 +111,9 @@ def same(request: Request, readable: Readable, folder: Path) -> None:
 
 @pytest.mark.parametrize("readable", TARGETS, ids=IDS)
 @pytest.mark.slow
-def test_what_is_exported_is_read_back_as_the_same_plan(readable: Readable, tmp_path: Path) -> None:
-    """Every plan drawn over models and clusters is read back from its own export."""
-    requests = [request for request in drawn(readable.name, readable.stack, 4) if told(request.plan, readable)]
+def test_export_and_import_give_the_same_plan(readable: Readable, tmp_path: Path) -> None:
+    """Every plan drawn over models and clusters survives export and import."""
+    requests = [request for request in drawn(readable.name, readable.stack, 4) if expressible(request.plan, readable)]
     assert len(requests) >= 20
     for request in requests:
         same(request, readable, tmp_path)
@@ -121,8 +121,8 @@ def test_what_is_exported_is_read_back_as_the_same_plan(readable: Readable, tmp_
 
 @pytest.mark.parametrize("readable", TARGETS, ids=IDS)
 @pytest.mark.slow
-def test_plans_of_odd_jobs_are_read_back_too(readable: Readable, tmp_path: Path) -> None:
-    """One GPU, a batch of one, an offloaded optimizer, narrow numbers: the plan and its job come back, and the plan is valid."""
+def test_export_and_import_give_the_same_plan_for_unusual_jobs(readable: Readable, tmp_path: Path) -> None:
+    """One GPU, a batch of one, offloading, low precision: plan and job survive, and the plan is valid."""
     seen = 0
     for request in odd(readable):
         same(request, readable, tmp_path)
@@ -132,8 +132,8 @@ def test_plans_of_odd_jobs_are_read_back_too(readable: Readable, tmp_path: Path)
     assert seen >= ENOUGH
 
 
-def test_what_shards_over_one_rank_alone_is_not_sharded(tmp_path: Path) -> None:
-    """Megatron-LM's distributed optimizer on one data-parallel rank, which offloading needs, is ZeRO-0, and the plan is valid."""
+def test_the_distributed_optimizer_on_one_rank_is_zero_0(tmp_path: Path) -> None:
+    """Megatron-LM's distributed optimizer on one data-parallel rank, as offloading needs, is read as ZeRO-0."""
     job = resolve(Inputs({"model": "qwen2.5-32b", "gpus": 8, "global_batch": 1, "sequence": 2, "offload_optimizer": True}))
     plan = Plan(tp=4, pp=2, sequence_parallel=0)
     text = written(Request(job, plan, ()), "megatron-lm", tmp_path).read_text()
@@ -166,8 +166,8 @@ ASSUMED: list[dict[str, Value]] = [
 
 @pytest.mark.parametrize("changes", [*CHANGED, *ASSUMED], ids=str)
 @pytest.mark.parametrize(("name", "stack"), [("megatron-lm", "megatron-core"), ("torchtitan", "torchtitan")])
-def test_what_was_changed_comes_back_with_the_same_numbers(name: str, stack: str, changes: dict[str, Value], tmp_path: Path) -> None:
-    """A model of changed sizes, and assumptions no option holds, are read back as the same memory and step, to the last digit."""
+def test_overrides_survive_export_and_import(name: str, stack: str, changes: dict[str, Value], tmp_path: Path) -> None:
+    """A model with overridden sizes, and assumptions without an option, give identical memory and step time."""
     usual: dict[str, Value] = {"model": "qwen3-8b", "stack": stack, "gpu": "h200-sxm", "gpus": 128, "global_batch": 256, "sequence": 2048}
     job = resolve(Inputs().with_all(usual | changes))
     result = search(job, Space())
@@ -178,26 +178,26 @@ def test_what_was_changed_comes_back_with_the_same_numbers(name: str, stack: str
         assert taken
     for request in taken:
         path = written(request, name, tmp_path)
-        found = read(path)
-        document = document_of(found, inputs_of(found, str(path)).with_("gpu", "h200-sxm"))
+        imported = read(path)
+        document = document_of(imported, inputs_of(imported, str(path)).with_("gpu", "h200-sxm"))
         again = resolve(document.inputs)
-        assert (list(found.not_understood), list(differing(found.sizes, again.model))) == ([], [])
+        assert (list(imported.not_understood), list(differing(imported.sizes, again.model))) == ([], [])
         assert document.plan == request.plan
         one, two = evaluate(job, request.plan), evaluate(again, request.plan)
         assert (one.memory.tolist(), one.step.tolist()) == (two.memory.tolist(), two.step.tolist()), path.read_text()
 
 
-def test_every_key_that_is_exported_is_understood() -> None:
-    """No key that a target may write is left over when its file is read."""
-    assert [name for name in MEGATRON_KEYS if not megatron.understood(name.removeprefix("--"))] == []
+def test_every_exported_key_is_understood() -> None:
+    """No key that a target may write is reported as not understood."""
+    assert [name for name in MEGATRON_KEYS if not megatron_options.understood(name.removeprefix("--"))] == []
     for keys, known in ((DEEPSPEED_KEYS, huggingface.DEEPSPEED), (ACCELERATE_KEYS, huggingface.ACCELERATE)):
         assert {key.partition(".")[0] for key in keys} <= known
     for table, _, key in (name.partition(".") for name in TORCHTITAN_KEYS):
-        assert table in torchtitan.SILENT or key in torchtitan.READ[table]
+        assert table in torchtitan.IGNORED or key in torchtitan.READ[table]
 
 
 def written(request: Request, name: str, folder: Path) -> Path:
-    """The export in a folder; the path of its main file."""
+    """Export to a folder; the path of the main file."""
     files = export(name, request).files
     for file, text in files.items():
         (folder / file).write_text(text)

@@ -1,4 +1,4 @@
-"""YAML as plain values: aliases counted before they are expanded, every damage one sentence."""
+"""YAML as plain values: aliases are counted before expansion, every error is one sentence."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from planner.errors import FileError
-from planner.importers import yaml_text as yamltext
-from planner.importers.reading import read_text
+from planner.importers import yaml_text
+from planner.importers.formats import read_text
 from tests.nasty import readable
 
 LEVELS = "abcdefgh"
@@ -19,30 +19,30 @@ MERGED = "a: &a {x: 1, y: 2}\n" + "".join(
 )
 KEYS = "? &a [x, x]\n: 1\n" + "".join(f"? &b{n} [{','.join(['*a' if not n else f'*b{n - 1}'] * 9)}]\n: 1\n" for n in range(8))
 REFUSED = [
-    (BOMB + "num_processes: *i\n", "with aliases written out it holds more than 10,000 values"),
-    (BOMB + "mixed_precision: *i\n", "with aliases written out it holds more than 10,000 values"),
-    (MERGED, "with aliases written out it holds more than 10,000 values"),
-    (KEYS, "with aliases written out it holds more than 10,000 values"),
-    ("a: &a [*a]\n", "line 1 is beyond what a configuration holds: 'a' stands within itself"),
-    ("&a {b: 1, c: {d: *a}}\n", "'a' stands within itself"),
-    ("<<: &a {<<: *a}\n", "'a' stands within itself"),
-    ("x: 1\ny: " + "[" * 100_000, "line 2 is beyond what a configuration holds: lists and tables are nested more than 32 deep"),
+    (BOMB + "num_processes: *i\n", "with aliases expanded it has more than 10,000 values"),
+    (BOMB + "mixed_precision: *i\n", "with aliases expanded it has more than 10,000 values"),
+    (MERGED, "with aliases expanded it has more than 10,000 values"),
+    (KEYS, "with aliases expanded it has more than 10,000 values"),
+    ("a: &a [*a]\n", "line 1 exceeds the bounds of a configuration: 'a' contains itself"),
+    ("&a {b: 1, c: {d: *a}}\n", "'a' contains itself"),
+    ("<<: &a {<<: *a}\n", "'a' contains itself"),
+    ("x: 1\ny: " + "[" * 100_000, "line 2 exceeds the bounds of a configuration: lists and tables are nested more than 32 deep"),
     ("? " * 5000 + "\n", "nested more than 32 deep"),
     ("- " * 5000 + "\n", "nested more than 32 deep"),
-    ("x: [" + "1," * 20_000 + "1]", "holds more than 10,000 values"),
-    ("--- 1\n" * 20_000, "holds more than 10,000 values"),
+    ("x: [" + "1," * 20_000 + "1]", "has more than 10,000 values"),
+    ("--- 1\n" * 20_000, "has more than 10,000 values"),
     ("x: " + "1:" * 300_000 + "1\n", "a value has more than 4,000 characters"),
     ("x: " + "9" * 5000 + "\n", "a value has more than 4,000 characters"),
     ("a: *b\n", "line 1 is not valid YAML: found undefined alias 'b'"),
-    ("x: 1\ny: !!timestamp 'z'\n", "line 2 is not valid YAML: 'z' is no timestamp"),
-    ("x: !!bool 'z'\n", "'z' is no bool"),
-    ("x: !!int 'z'\n", "'z' is no int"),
-    ("x: !!int ''\n", "'' is no int"),
-    ("x: !!float 'z'\n", "'z' is no float"),
+    ("x: 1\ny: !!timestamp 'z'\n", "line 2 is not valid YAML: 'z' is not a valid timestamp"),
+    ("x: !!bool 'z'\n", "'z' is not a valid bool"),
+    ("x: !!int 'z'\n", "'z' is not a valid int"),
+    ("x: !!int ''\n", "'' is not a valid int"),
+    ("x: !!float 'z'\n", "'z' is not a valid float"),
     ("x: !!binary 'é'\n", "line 1 is not valid YAML: failed to convert base64 data"),
-    ("x: 2001-99-99\n", "'2001-99-99' is no timestamp"),
-    ("x: !!timestamp '2001-01-01 00:00:00 +99:99'\n", "is no timestamp"),
-    ("x: " + "1:" * 1500 + "1.5\n", "is no float"),
+    ("x: 2001-99-99\n", "'2001-99-99' is not a valid timestamp"),
+    ("x: !!timestamp '2001-01-01 00:00:00 +99:99'\n", "is not a valid timestamp"),
+    ("x: " + "1:" * 1500 + "1.5\n", "is not a valid float"),
     ("? [1, 2]\n: 3\n", "found unhashable key"),
     ("? {a: 1}\n: 3\n", "found unhashable key"),
     ("x: !!python/object/apply:os.system ['touch /nowhere']\n", "could not determine a constructor for the tag"),
@@ -51,7 +51,7 @@ REFUSED = [
     ("<<: [1]\n", "expected a mapping for merging"),
     ("a: 1\n--- 2\n", "expected a single document"),
     ("a: [\n", "line 2 is not valid YAML"),
-    ("a: 1\nb: \x07\n", "line 2 is not valid YAML: it holds a control character"),
+    ("a: 1\nb: \x07\n", "line 2 is not valid YAML: it has a control character"),
     ("%YAML 9.9\n---\nx: 1\n", "is not valid YAML"),
     ("a: &b 1\nc: &" + "b" * 3000 + " 2\nd: *" + "c" * 3000, "found undefined alias"),
 ]  # fmt: skip
@@ -65,15 +65,15 @@ TAKEN: list[tuple[str, Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "said"), REFUSED, ids=range(len(REFUSED)))
-def test_yaml_that_is_damaged_or_too_much_is_refused_in_a_sentence(text: str, said: str) -> None:
-    """Whatever PyYAML would raise or build, the reader of configurations gives one sentence, at once."""
+@pytest.mark.parametrize(("text", "sentence"), REFUSED, ids=range(len(REFUSED)))
+def test_invalid_or_excessive_yaml_is_refused_in_a_sentence(text: str, sentence: str) -> None:
+    """Whatever PyYAML would raise or build, the import gives one sentence at once."""
     with pytest.raises(FileError) as refusal:
         read_text(text, "x.yaml")
-    assert said in str(refusal.value) and readable(str(refusal.value), 500)
+    assert sentence in str(refusal.value) and readable(str(refusal.value), 500)
 
 
 @pytest.mark.parametrize(("text", "value"), TAKEN, ids=range(len(TAKEN)))
 def test_aliases_and_types_within_bounds_are_read(text: str, value: Any) -> None:
-    """Aliases, merges and types are what PyYAML's safe loader makes of them."""
-    assert yamltext.read(text, "x.yaml") == value == yaml.safe_load(text)
+    """Aliases, merges and types have the values of PyYAML's safe loader."""
+    assert yaml_text.read(text, "x.yaml") == value == yaml.safe_load(text)

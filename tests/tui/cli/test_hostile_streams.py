@@ -18,7 +18,7 @@ from planner.exporters import registry
 from planner.plaintext import LONGEST
 from tests.hostile import HOSTILE, NAME, hidden, hostile_plan, written
 from tests.planner.calibration.step_files import rows, stepped
-from tests.planner.importers.test_reading import DEEPSPEED, MEGATRON
+from tests.planner.importers.test_formats import DEEPSPEED, MEGATRON
 from tests.tui.driving import SMALL
 from tui.cli import main as cli
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from planner.document import planfile
-from tests.planner.importers.test_reading import DEEPSPEED, MEGATRON
+from tests.planner.importers.test_formats import DEEPSPEED, MEGATRON
 from tui.cli.answer import NO_PLAN, REFUSED
 from tui.cli.main import run
 
@@ -99,7 +99,7 @@ def test_sizes_that_differ_from_the_model_named_are_said(tmp_path: Path, capsys:
     path = script(tmp_path, MEGATRON.replace("--num-layers 32", "--num-layers 12"))
     run(["import", path, "--model", "llama-3.1-8b", "--format", "json"])
     out, err = capsys.readouterr()
-    sentence = "the file says layers 12, and the model planned with, llama-3.1-8b, has 32"
+    sentence = "the file has layers 12, the planned model llama-3.1-8b has 32"
     assert sentence in json.loads(out)["differs"] and f"note: {sentence}" in err
     run(["import", path, "--model", "llama-3.1-8b", "--layers", "32"])
     assert "says layers" not in capsys.readouterr().err

@@ -13,7 +13,7 @@ import pytest
 from planner import presets
 from planner.presets import folders
 from tests.odd import ODD, patience
-from tests.planner.importers.test_reading import MEGATRON
+from tests.planner.importers.test_formats import MEGATRON
 from tests.tui.driving import Driver, drive
 from tests.tui.fake import fake_search, made_up
 from tests.tui.printing import said

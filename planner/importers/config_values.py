@@ -1,4 +1,4 @@
-"""Typed reading of another framework's configuration: a table, a count, a flag or a word under a key, each refusal naming the key."""
+"""Typed access to another framework's configuration: a table, a count, a flag or a text under a key; errors name the key."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 from planner.errors import FileError
 from planner.plaintext import named, quoted
 
-MOST = 2**34  # of any count: the most that a field of a job takes
+MOST = 2**34  # the largest count, as of a job's fields
 
 
 def table(config: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
-    """A table within a configuration, empty where it is absent or null; FileError for anything else."""
-    found = config.get(name)
-    if found is not None and not isinstance(found, dict):
-        raise FileError(f"key '{name}' must be a table, not {quoted(found)}", where=where)
-    return found or {}
+    """A table in a configuration, empty where it is absent or null; FileError for any other value."""
+    value = config.get(name)
+    if value is not None and not isinstance(value, dict):
+        raise FileError(f"key '{name}' must be a table, not {quoted(value)}", where=where)
+    return value or {}
 
 
 def count(values: Mapping[str, Any], key: str, where: str, default: int = 1) -> int:
-    """A count, the default where it is absent or null; FileError for what is none ("auto" among them)."""
+    """A count, the default where it is absent or null; FileError for any other value, such as "auto"."""
     value = values.get(key)
     if value is None:
         return default
@@ -32,7 +32,7 @@ def count(values: Mapping[str, Any], key: str, where: str, default: int = 1) -> 
 
 
 def flag(values: Mapping[str, Any], key: str, where: str, default: bool = False) -> bool:
-    """A yes or no; the default where it is absent, null, or "auto", which leaves it to another file."""
+    """A boolean, the default where it is absent, null or "auto" (set in another file)."""
     value = values.get(key)
     if value is None or value == "auto":
         return default
@@ -41,8 +41,8 @@ def flag(values: Mapping[str, Any], key: str, where: str, default: bool = False)
     return value
 
 
-def word(values: Mapping[str, Any], key: str, where: str, default: str = "", among: Collection[str] = ()) -> str:
-    """A text, the default where it is absent or null; FileError for what is none, or not `among` the words known where those are told."""
+def choice(values: Mapping[str, Any], key: str, where: str, default: str = "", among: Collection[str] = ()) -> str:
+    """A text, the default where it is absent or null; FileError for any other value, or a text that is not `among` the given ones."""
     value = values.get(key)
     if value is None:
         return default
@@ -52,6 +52,6 @@ def word(values: Mapping[str, Any], key: str, where: str, default: str = "", amo
     return value
 
 
-def strange(keys: Iterable[Any], known: Collection[str], within: str = "") -> list[str]:
-    """The keys that are not known, as a sentence can name them; YAML has keys of any type."""
+def unknown_keys(keys: Iterable[Any], known: Collection[str], within: str = "") -> list[str]:
+    """The keys that are not known, as shown in messages; YAML has keys of any type."""
     return [within + (named(key) if isinstance(key, str) else quoted(key)) for key in keys if not isinstance(key, str) or key not in known]
