@@ -113,11 +113,11 @@ def test_the_published_figures_in_the_guide_are_ours() -> None:
     for model, gpus, batch, pp, vpp, b, full, selective in TABLE_5:
         for kind, measured, recompute, sp in (("full", full, 2, 0), ("selective", selective, 1, 1)):
             plan = Plan(tp=8, pp=pp, vpp=vpp, micro_batch=b, recompute=recompute, sequence_parallel=sp)
-            ours = evaluate(korthikanti(model, gpus, batch), plan).step[0]
+            ours = float(evaluate(korthikanti(model, gpus, batch), plan).step[0])
             assert f"| {measured:.2f} s | {ours:.2f} s | {100 * (ours / measured - 1):+.1f} % |" in rows[f"{model}, {kind}"]
     for gpus, cp, dp, sequence, batch, mfu in TABLE_4:
         plan = Plan(tp=8, pp=16, vpp=8, cp=cp, dp=dp, dp_shard=dp, zero=2, sequence_parallel=1)
-        ours = evaluate(example(gpus=gpus, sequence=sequence, global_batch=batch, stack="torchtitan"), plan).mfu[0]
+        ours = float(evaluate(example(gpus=gpus, sequence=sequence, global_batch=batch, stack="torchtitan"), plan).mfu[0])
         difference = f"{100 * (ours / mfu - 1):+.1f} %"
         assert f"{100 * mfu:.1f} % | {100 * ours:.1f} % | {difference} |" in rows[f"llama-3.1-405b, {gpus} GPUs cp {cp}"]
     batch, sequence, gpus, measured = 15360, 4096, 2048, 180e3

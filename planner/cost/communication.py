@@ -228,8 +228,8 @@ def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, heaviest_expe
     return moved / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
 
 
-@formula("O_s · min(W_n, W) if offload", "offload21", "Section 4")
-def host_bytes(job: Job, optimizer_bytes: Any) -> Any:
+@formula("O_m · min(W_n, W) if offload", "offload21", "Section 4")
+def host_bytes(job: Job, heaviest_optimizer: Any) -> Any:
     """Host memory that offloaded states take on one node; bytes."""
     ranks = min(job.cluster.gpus_per_node, job.cluster.gpus)
-    return optimizer_bytes * (ranks if job.offload_optimizer else 0)
+    return heaviest_optimizer * (ranks if job.offload_optimizer else 0)

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import exp
-from typing import Any
 
 import numpy as np
 
@@ -119,7 +118,7 @@ class Residual:
     model: str
 
 
-def table(residuals: Sequence[Residual], widen: float = 1.0) -> dict[tuple[str, Kind], dict[str, Any]]:
+def table(residuals: Sequence[Residual], widen: float = 1.0) -> dict[tuple[str, Kind], dict[str, float]]:
     """The entries of the file: for every kind with enough runs its quantiles, widened, and what sets two plans apart."""
     by_kind: dict[tuple[str, Kind], list[Residual]] = {}
     for r in residuals:
@@ -158,9 +157,9 @@ def _apart(members: Sequence[Residual]) -> float:
     return float(np.median(np.abs(spread - np.median(spread))) * 2**0.5)
 
 
-def bands(entries: Mapping[tuple[str, Kind], Mapping[str, Any]]) -> dict[tuple[str, Kind], Band]:
+def bands(entries: Mapping[tuple[str, Kind], Mapping[str, float]]) -> dict[tuple[str, Kind], Band]:
     """Entries as bands."""
-    return {key: Band(exp(e["low"]), exp(e["high"]), e["runs"], like(key[1]), exp(e["apart"])) for key, e in entries.items()}
+    return {key: Band(exp(e["low"]), exp(e["high"]), int(e["runs"]), like(key[1]), exp(e["apart"])) for key, e in entries.items()}
 
 
 def covered(residuals: Sequence[Residual], widen: float = 1.0) -> tuple[float, int]:

@@ -14,6 +14,7 @@ from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.error_band import band
 from planner.cost.parts import AllocatedParts, MemoryParts
+from planner.cost.pipeline_split import chunk_layers
 from planner.cost.records import Estimate, Kinds, StageCost
 from planner.dimensions import Bytes
 from planner.specs.job import Job
@@ -36,7 +37,7 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
         return np.take_along_axis(np.broadcast_to(values, stage.shape), rows[None], 0)[0]
 
     allocated = allocated_parts(job, plan, place, c, cost).each(lambda part: at(part, fullest))
-    context = parts.context_memory(job) + np.zeros(len(plan))
+    context = parts.context_memory(job) + Bytes(np.zeros(len(plan)))
     tail = est.time_tail(job, p, s)
     waiting = est.step_of(job, p, tail)[1]
     time_parts = parts.step_parts(p.micro_batches, work.each(lambda part: at(part, slowest)), at(repeated, slowest), tail, waiting)
@@ -86,7 +87,7 @@ def stages(job: Job, plan: Plan) -> list[StageMemory]:
     columns = plan.column()
     stage = plan.every_stage()
     cost = layercosts.kinds(job, columns)
-    place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, columns, stage), None)
+    place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, columns, stage), chunk_layers(job, columns))
     c = stagecosts.stage_cost(job, columns, place, cost)
     every = allocated_parts(job, columns, place, c, cost)
     rows = []

@@ -1,12 +1,12 @@
-"""What one layer costs, dense or sparse, for one micro-batch on one rank: the first tier of an estimate.
+"""Costs of one layer, dense or sparse, per micro-batch on one rank: the first tier of an estimate.
 
-Worked out once for each distinct combination of the axes it depends on (LAYER_AXES), and gathered.
+Evaluated once per distinct combination of the axes it depends on (LAYER_AXES), and gathered.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -14,11 +14,12 @@ from planner.cost import adapters, compute, memory, shard
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
 from planner.cost.records import Kinds, LayerCost
+from planner.dimensions import Array, Seconds, Tokens
 from planner.specs.job import Job
 from planner.specs.plan import Plan, distinct
 
 LAYER_AXES = ("tp", "cp", "micro_batch", "sequence_parallel", "ep", "etp")
-T = TypeVar("T", bound=tuple[Any, ...])
+T = TypeVar("T", bound=tuple[object, ...])
 
 
 def layer_cost(job: Job, plan: Plan) -> LayerCost:
@@ -41,7 +42,7 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     host = compute.host_layer(job, plan)
     waited = compute.repeat_host(job, host, busy_forward)
     activations, selective = memory.layer_activations(job, plan, t), memory.selective_activations(job, plan, t)
-    none = np.zeros(len(plan))
+    none = Seconds(np.zeros(len(plan)))
     return LayerCost(
         tokens=t,
         layer_activations=activations,
@@ -69,17 +70,17 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     )
 
 
-def linear(job: Job, plan: Plan, tokens: Any) -> tuple[Any, Any]:
-    """A layer's matrix products forward and backward, those of adapters with them; seconds."""
+def linear(job: Job, plan: Plan, tokens: Tokens) -> tuple[Seconds, Seconds]:
+    """A layer's matrix products forward and backward, with those of adapters; seconds."""
     forward, backward = compute.linear_forward(job, plan, tokens), compute.linear_backward(job, plan, tokens)
     if not job.frozen:
         return forward, backward
-    own = adapters.adapter_backward(job, plan, tokens, adapters.adapter_weights(job, plan))
-    return adapters.adapted_forward(forward, adapters.adapter_forward(job, plan, tokens)), adapters.adapted_backward(backward, own)
+    of_adapters = adapters.adapter_backward(job, plan, tokens, adapters.adapter_weights(job, plan))
+    return adapters.adapted_forward(forward, adapters.adapter_forward(job, plan, tokens)), adapters.adapted_backward(backward, of_adapters)
 
 
 def sparse_cost(job: Job, plan: Plan) -> LayerCost:
-    """The costs of a layer with routed experts, for each plan: those of the layer around them, and theirs."""
+    """The costs of a layer with routed experts, for each plan: of the layer around the experts, and of the experts."""
     c = layer_cost(job.around_experts, plan)
     sent = experts.routed_copies(job, plan, c.tokens)
     copies = experts.expert_copies(job, plan, sent)
@@ -116,23 +117,25 @@ def kinds(job: Job, plan: Plan) -> Kinds:
     return Kinds(layer_cost(job, plan), sparse_cost(job, plan) if job.model.experts else None)
 
 
-def taken(costs: T, rows: Any) -> T:
-    """Some rows of every column of a cost, and of the costs in it; what is the same for all, or nothing, stays."""
+def taken(costs: T, rows: Array) -> T:
+    """Some rows of every column of a cost, and of the costs in it; a value that is the same for all plans stays, and so does None."""
 
-    def of(cost: Any) -> Any:
-        return taken(cost, rows) if isinstance(cost, tuple) else np.take(cost, rows, axis=-1) if np.ndim(cost) else cost
+    def of(cost: object) -> object:
+        if isinstance(cost, tuple):
+            return taken(cost, rows)
+        return np.take(cost, rows, axis=-1) if isinstance(cost, np.ndarray) and cost.ndim else cost
 
-    return type(costs)(*(of(cost) for cost in costs))
+    return type(costs)(*(of(cost) for cost in costs))  # type: ignore[arg-type]  # made of its fields: a NamedTuple, which no bound says
 
 
-def once(job: Job, plan: Plan, axes: tuple[str, ...], cost: Callable[[Job, Plan], T]) -> tuple[T, Any]:
-    """A cost for each distinct combination of the axes it depends on, and for each plan which of them it has."""
+def once(job: Job, plan: Plan, axes: tuple[str, ...], cost: Callable[[Job, Plan], T]) -> tuple[T, Array]:
+    """A cost for each distinct combination of the axes it depends on, and the number of that combination for each plan."""
     few, inverse = distinct(plan, axes)
     return cost(job, few), inverse
 
 
 def gathered(axes: tuple[str, ...], cost: Callable[[Job, Plan], T]) -> Callable[[Job, Plan], T]:
-    """A cost worked out once for each distinct combination of the axes it depends on, and gathered for each plan."""
+    """A cost evaluated once per distinct combination of the axes it depends on, and gathered for each plan."""
 
     def run(job: Job, plan: Plan) -> T:
         if len(plan) < shard.SMALL:

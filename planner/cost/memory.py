@@ -29,7 +29,7 @@ def optimizer_width(job: Job) -> float:
 
 def workspaces(job: Job) -> float:
     """Workspaces of libraries, those of grouped products with them; bytes."""
-    grouped = job.model.experts > 0 and job.cluster.gpu.arch not in ("volta", "ampere")
+    grouped = term("grouped_workspaces", job.model.experts > 0 and job.cluster.gpu.arch not in ("volta", "ampere"))
     return job.stack.workspace_bytes + (job.stack.expert_workspace_bytes if grouped else 0.0)
 
 

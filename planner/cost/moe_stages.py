@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.cost.compute import gemm_seconds, pace
-from planner.cost.pipeline_split import is_head
+from planner.cost.pipeline_split import is_head, largest
 from planner.cost.schedule import hop_floor, waits_for_hops
 from planner.dimensions import Bytes, Number, Parameters, Seconds, Stage, Tokens, maximum, where
 from planner.formula.trace import formula
@@ -90,3 +90,9 @@ def mixed_work(stage_compute: Seconds, stage_host: Seconds, stage_tp: Seconds, s
 def repeated_by_both(dense_repeat: Seconds, sparse_repeat_seconds: Seconds) -> Seconds:
     """Recomputation of one micro-batch on a stage; seconds."""
     return dense_repeat + sparse_repeat_seconds
+
+
+@formula("max_i(O_s + O_y)", "tmplan", "the heaviest stage decides")
+def heaviest_optimizer(optimizer_bytes: Bytes, expert_optimizer: Bytes) -> Bytes:
+    """Master weights and optimizer states on a rank of the heaviest stage, with those of its routed experts; bytes."""
+    return largest(optimizer_bytes + expert_optimizer)

@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from planner.cost.error_band import Band
-from planner.cost.parts import HiddenParts, MemoryParts, Parts, StepParts
-from planner.dimensions import Seconds
-from planner.specs.plan import Column, Plan
+from planner.cost.parts import HiddenParts, MemoryParts, StepParts
+from planner.dimensions import Bytes, Flag, Number, Seconds, Stage, Tokens, TokensPerSecond
+from planner.specs.plan import Plan
+
+C = TypeVar("C", Bytes, Seconds, TokensPerSecond, Number, Stage, Flag)
 
 
 class LayerCost(NamedTuple):
     """One layer of one kind, dense or sparse, and one micro-batch on one rank: bytes and seconds, each a column."""
 
-    tokens: Any
-    layer_activations: Any
-    selective_activations: Any
-    checkpoint_bytes: Any
-    buffer_bytes: Any
-    layer_gradients: Any
-    layer_forward: Any
-    layer_backward: Any
-    weight_seconds: Any
-    selective_repeat: Any
-    layer_host: Any
-    host_layer: Any
-    busy_forward: Any
-    busy_layer: Any
-    cp_repeat: Any
-    repeat_layer: Any
-    tp_forward: Any
-    cp_forward: Any
-    cp_layer: Any
-    ep_forward: Any
-    ep_backward: Any
-    head_seconds: Any
-    embedding_seconds: Any
+    tokens: Tokens
+    layer_activations: Bytes
+    selective_activations: Bytes
+    checkpoint_bytes: Bytes
+    buffer_bytes: Bytes
+    layer_gradients: Bytes
+    layer_forward: Seconds
+    layer_backward: Seconds
+    weight_seconds: Seconds
+    selective_repeat: Seconds
+    layer_host: Seconds
+    host_layer: Seconds
+    busy_forward: Seconds
+    busy_layer: Seconds
+    cp_repeat: Seconds
+    repeat_layer: Seconds
+    tp_forward: Seconds
+    cp_forward: Seconds
+    cp_layer: Seconds
+    ep_forward: Seconds
+    ep_backward: Seconds
+    head_seconds: Seconds
+    embedding_seconds: Seconds
 
 
 class Kinds(NamedTuple):
@@ -49,53 +52,53 @@ class Kinds(NamedTuple):
 
 
 class Block(NamedTuple):
-    """The layers of one kind on the edge stages: how many (edges x plans), and what each keeps and repeats (plans)."""
+    """The layers of one kind on the edge stages: their number (edges x plans), and what each keeps and repeats (plans)."""
 
-    layers: Any
-    kept_activations: Any
-    repeat_layer: Any
-    selective_seconds: Any
+    layers: Number
+    kept_activations: Bytes
+    repeat_layer: Seconds
+    selective_seconds: Seconds
 
 
 class StageCost(NamedTuple):
-    """One micro-batch on the edge stages: bytes and seconds of each stage (edges x plans), or alike on all (plans)."""
+    """One micro-batch on the edge stages: bytes and seconds per stage (edges x plans), or the same on all (plans)."""
 
-    layers: Any
-    in_flight: Any
-    checkpoint_bytes: Any
-    embedding_masks: Any
-    gathered_inputs: Any
-    rest_bytes: Any
-    stage_work: Any
-    micro_batches: Any
-    pp_seconds: Any
-    weight_share: Any
-    forward_share: Any
+    layers: Number
+    in_flight: Number
+    checkpoint_bytes: Bytes
+    embedding_masks: Bytes
+    gathered_inputs: Bytes
+    rest_bytes: Bytes
+    stage_work: Seconds
+    micro_batches: Number
+    pp_seconds: Seconds
+    weight_share: Number
+    forward_share: Number
     dense: Block
     sparse: Block | None
 
 
 class Pipeline(NamedTuple):
-    """What a plan costs before sharding: live bytes by stage (edges x plans), seconds by plan."""
+    """Costs of a plan before sharding: live bytes per stage (edges x plans), seconds per plan."""
 
-    live_bytes: Any
-    micro_batches: Any
-    steady_seconds: Any
-    bubble_seconds: Any
-    pp_seconds: Any
-    slowest_stage: Any
-    last_round: Any
+    live_bytes: Bytes
+    micro_batches: Number
+    steady_seconds: Seconds
+    bubble_seconds: Seconds
+    pp_seconds: Seconds
+    slowest_stage: Seconds
+    last_round: Number
 
 
 class Sharding(NamedTuple):
-    """What the sharding costs: static bytes by stage (edges x plans), bytes on the host, seconds by plan."""
+    """Costs of the sharding: static bytes per stage (edges x plans), bytes on the host, seconds per plan."""
 
-    static_bytes: Any
-    host_bytes: Any
-    reduce_once: Any
-    gather_once: Any
-    reduce_each: Any
-    optimizer_seconds: Any
+    static_bytes: Bytes
+    host_bytes: Bytes
+    reduce_once: Seconds
+    gather_once: Seconds
+    reduce_each: Seconds
+    optimizer_seconds: Seconds
 
 
 class Tail(NamedTuple):
@@ -109,11 +112,11 @@ class Tail(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """What a search keeps of each plan: bytes on the device at its fullest stage, seconds a step, bytes on the host."""
+    """Totals of each plan for a search: bytes on the device at its fullest stage, seconds per step, bytes on the host."""
 
-    memory: Any
-    step: Any
-    host: Any
+    memory: Bytes
+    step: Seconds
+    host: Bytes
 
 
 @dataclass(frozen=True)
@@ -121,29 +124,40 @@ class Estimate:
     """All numbers of one plan or of columns of plans. Bytes, seconds; parts sum to their totals."""
 
     plan: Plan
-    memory: Column
+    memory: Bytes
     memory_limit: float
-    fits: Column
-    step: Column
+    fits: Flag
+    step: Seconds
     memory_parts: MemoryParts  # at the fullest stage; total: memory
     time_parts: StepParts  # total: step
     hidden: HiddenParts  # communication that compute hides
-    stage: Column  # the fullest pipeline rank
-    slowest: Column  # the pipeline rank that sets the pace
-    host: Column  # bytes on a node's host
-    tokens_per_second_per_gpu: Column
-    mfu: Column
+    stage: Stage  # the fullest pipeline rank
+    slowest: Stage  # the pipeline rank that sets the pace
+    host: Bytes  # on a node's host
+    tokens_per_second_per_gpu: TokensPerSecond
+    mfu: Number
     step_band: Band  # of measured runs like these
     memory_band: Band
 
     def row(self, at: int) -> Estimate:
         """The numbers of one of the plans, as columns of length one."""
-        own = np.array([at])
+        return replace(
+            self,
+            plan=self.plan.take(np.array([at])),
+            memory=row_of(self.memory, at),
+            fits=row_of(self.fits, at),
+            step=row_of(self.step, at),
+            memory_parts=self.memory_parts.each(partial(row_of, at=at)),
+            time_parts=self.time_parts.each(partial(row_of, at=at)),
+            hidden=self.hidden.each(partial(row_of, at=at)),
+            stage=row_of(self.stage, at),
+            slowest=row_of(self.slowest, at),
+            host=row_of(self.host, at),
+            tokens_per_second_per_gpu=row_of(self.tokens_per_second_per_gpu, at),
+            mfu=row_of(self.mfu, at),
+        )
 
-        def cut(value: Any) -> Any:
-            if isinstance(value, Parts):
-                return value.each(cut)
-            return np.asarray(value)[own] if np.ndim(value) and len(value) > 1 else value
 
-        changes = {f.name: cut(getattr(self, f.name)) for f in fields(self) if f.name != "plan"}
-        return replace(self, plan=self.plan.take(own), **changes)
+def row_of(column: C, at: int) -> C:
+    """One value of a column, as a column of length one; a value that is the same for all plans stays."""
+    return column[np.array([at])] if np.ndim(column) and len(column) > 1 else column

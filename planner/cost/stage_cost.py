@@ -1,11 +1,11 @@
-"""What pipeline stages cost for one micro-batch, and what a pipeline comes to before sharding: the second and third tier of an estimate.
+"""Costs of pipeline stages per micro-batch, and of a pipeline before sharding: the second and third tier of an estimate.
 
-Three stages are enough to find the fullest and the slowest, five or six where dense layers come first (`split.edge_stages`).
+Three stages are enough to find the fullest and the slowest, five or six where dense layers come first (`pipeline_split.edge_stages`).
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from planner.cost import pipeline_split as split
 from planner.cost.layer_cost import gathered, layer_costs
 from planner.cost.parts import WorkParts
 from planner.cost.records import Block, Kinds, LayerCost, Pipeline, StageCost
-from planner.dimensions import Bytes
+from planner.dimensions import Bytes, Count, Number, Seconds, Stage, ceil, clip, maximum, where
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
@@ -25,23 +25,23 @@ EDGE_AXES = ("pp", "vpp", "schedule")
 
 
 class Layers(NamedTuple):
-    """Layers on each stage: all of the model's own, and with those of multi-token prediction the dense and the sparse ones."""
+    """Layers on each stage: all without those of multi-token prediction, and the dense and the sparse ones with them."""
 
-    all: Any
-    dense: Any
-    sparse: Any  # None for a dense model
+    all: Number
+    dense: Number
+    sparse: Number | None  # None for a dense model
 
 
 class Edges(NamedTuple):
     """The edge stages of plans, the layers they hold, and those of the fullest virtual stage."""
 
-    stage: Any
+    stage: Stage
     layers: Layers
-    chunk: Any
+    chunk: Number
 
 
-def stage_kinds(job: Job, plan: Plan, stage: Any) -> Layers:
-    """How many layers of each kind each stage holds."""
+def stage_kinds(job: Job, plan: Plan, stage: Stage) -> Layers:
+    """Number of layers of each kind on each stage."""
     layers = split.stage_layers(job, plan, stage)
     if not job.model.experts:
         return Layers(layers, layers, None)
@@ -50,19 +50,19 @@ def stage_kinds(job: Job, plan: Plan, stage: Any) -> Layers:
 
 
 def virtual_kinds(job: Job, plan: Plan) -> Layers:
-    """How many layers of each kind each virtual stage of one plan holds, in the order that data flows through them; p · v x 1."""
-    layers = split.virtual_layers(job, plan)[:, None]
+    """Number of layers of each kind on each virtual stage of one plan, in the order that data flows through them; p · v x 1."""
+    layers = Count(split.virtual_layers(job, plan)[:, None])
     if not job.model.experts:
         return Layers(layers, layers, None)
-    first = np.clip(job.model.dense_layers - (np.cumsum(layers, axis=0) - layers), 0, layers)
+    first = clip(job.model.dense_layers - (Count(np.cumsum(layers, axis=0)) - layers), 0, layers)
     sparse = (layers - first) * split.sparse_share(job)
-    behind = np.zeros_like(sparse)
-    behind[-1] = job.model.mtp_layers
-    return Layers(layers, layers - sparse, sparse + behind)
+    ahead = np.zeros_like(sparse)
+    ahead[-1] = job.model.mtp_layers
+    return Layers(layers, layers - sparse, sparse + Number(ahead))
 
 
 def edge_kinds(job: Job, plan: Plan) -> Edges:
-    """The edge stages of each plan, and how many layers of each kind they hold."""
+    """The edge stages of each plan, and the number of layers of each kind they hold."""
     stage = split.edge_stages(job, plan)
     return Edges(stage, stage_kinds(job, plan, stage), split.chunk_layers(job, plan))
 
@@ -71,29 +71,29 @@ edges = gathered(EDGE_AXES, edge_kinds)
 
 
 class Rest(NamedTuple):
-    """What is at work on a rank beside its states and the activations kept: the layer at hand, logits, buffers; bytes."""
+    """Live tensors of a rank other than states and activations kept: working set of a layer, logits, buffers; bytes."""
 
     working: Bytes
     logits: Bytes
     buffers: Bytes
 
 
-def rest_parts(job: Job, plan: Plan, stage: Any, layers: Layers, cost: Kinds) -> Rest:
-    """What is at work on a rank of each stage."""
+def rest_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) -> Rest:
+    """Live tensors other than states and activations kept, on each stage."""
     c, s = cost
     working = memory.layer_working(plan, c.layer_gradients, c.layer_activations, c.selective_activations)
-    if s:
+    if s is not None and layers.sparse is not None:
         of_sparse = memory.layer_working(plan, s.layer_gradients, s.layer_activations, s.selective_activations)
         working = mixed.mixed_working(layers.dense, layers.sparse, working, of_sparse)
     logits = memory.logits_memory(job, plan, stage, c.tokens)
     return Rest(memory.working_bytes(working, logits), logits, c.buffer_bytes)
 
 
-def work_parts(job: Job, plan: Plan, stage: Any, layers: Layers, cost: Kinds) -> WorkParts:
-    """Seconds of one micro-batch on each stage that holds so many layers, by part, nothing repeated."""
+def work_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) -> WorkParts:
+    """One micro-batch on each stage with these layers, by part, without recomputation."""
     c, s = cost
     edges = c.embedding_seconds, c.head_seconds
-    if not s:
+    if s is None or layers.sparse is None:
         return WorkParts(
             compute=schedule.stage_compute(plan, stage, layers.all, c.layer_forward, c.layer_backward, *edges),
             host=schedule.stage_host(job, plan, layers.all, c.layer_host, c.host_layer, c.busy_layer),
@@ -113,15 +113,15 @@ def work_parts(job: Job, plan: Plan, stage: Any, layers: Layers, cost: Kinds) ->
     )
 
 
-def stage_work(work: WorkParts) -> Any:
-    """The sum of the parts, as a formula; seconds."""
+def stage_work(work: WorkParts) -> Seconds:
+    """One micro-batch on a stage, summed by formula; seconds."""
     if work.ep is None:
         return schedule.stage_work(work.compute, work.host, work.tp, work.cp)
     return mixed.mixed_work(work.compute, work.host, work.tp, work.cp, work.ep)
 
 
-def block(plan: Plan, layers: Any, c: LayerCost) -> Block:
-    """What the layers of one kind keep and repeat."""
+def block(plan: Plan, layers: Number, c: LayerCost) -> Block:
+    """Activations that the layers of one kind keep, and what they recompute."""
     return Block(
         layers=layers,
         kept_activations=memory.kept_activations(plan, c.layer_activations, c.selective_activations),
@@ -135,8 +135,8 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
     stage, layers, _ = place
     count = shard.micro_batches(job, plan)
     c, s = cost
-    most = s or c
-    in_flight = split.in_flight(plan, stage, count, experts.ahead(job, plan)) if s else split.in_flight(plan, stage, count)
+    most = c if s is None else s
+    in_flight = split.in_flight(plan, stage, count) if s is None else split.in_flight(plan, stage, count, experts.ahead(job, plan))
     return StageCost(
         layers=layers.all,
         in_flight=in_flight,
@@ -150,7 +150,7 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
         weight_share=schedule.weight_share(most.weight_seconds, most.busy_layer, most.layer_host),
         forward_share=schedule.forward_share(most.busy_layer, most.busy_forward),
         dense=block(plan, layers.dense, c),
-        sparse=block(plan, layers.sparse, s) if s else None,
+        sparse=None if s is None or layers.sparse is None else block(plan, layers.sparse, s),
     )
 
 
@@ -160,45 +160,45 @@ def edge_cost(job: Job, plan: Plan) -> StageCost:
 
 
 class Floor(NamedTuple):
-    """The least that one micro-batch needs, whatever is recomputed: a layer's checkpoint, the layer at hand, the logits; bytes."""
+    """Lower bounds for one micro-batch, for any recomputation: a layer's checkpoint, gradients of one layer, the logits; bytes."""
 
-    checkpoint: Any
-    gradients: Any
-    logits: Any
+    checkpoint: Bytes
+    gradients: Bytes
+    logits: Bytes
 
 
 def floor_cost(job: Job, plan: Plan) -> Floor:
-    """The least that one micro-batch needs, for each plan; sequence parallelism is taken as on."""
+    """Lower bounds for one micro-batch of each plan; with sequence parallelism."""
     t, held = shard.tokens(job, plan), min(1.0, job.stack.selective.keep.get("norm_in", 1.0))
     gradients = memory.layer_gradients(job.around_experts if job.model.experts else job, plan, t)
     if job.model.experts and not job.model.dense_layers:
         sent = experts.routed_copies(job, plan, t)
         gradients = experts.sparse_gradients(job, plan, gradients, sent, experts.expert_copies(job, plan, sent))
-    return Floor(held * 2.0 * t * job.model.hidden / plan.tp, gradients, memory.head_logits(job, plan, t))
+    return Floor(Bytes(held * 2.0 * t * job.model.hidden / plan.tp), gradients, memory.head_logits(job, plan, t))
 
 
 floor_costs = gathered(("tp", "cp", "micro_batch", "ep", "etp"), floor_cost)
 
 
-def least_live(job: Job, plan: Plan) -> Any:
-    """A lower bound of live bytes on the edge stages, whatever is recomputed and sharded: checkpoints in flight, and what is at hand."""
+def least_live(job: Job, plan: Plan) -> Bytes:
+    """A lower bound of live bytes on the edge stages, for any recomputation and sharding: checkpoints in flight, and one layer."""
     (stage, layers, _), least = edges(job, plan), floor_costs(job, plan)
     in_flight = split.in_flight(plan, stage, shard.micro_batches(job, plan))
     kept = job.stack.activation_overhead * in_flight * layers.all * least.checkpoint
-    return kept + np.maximum(split.is_head(plan, stage) * least.logits, least.gradients)
+    return Bytes(kept + maximum(split.is_head(plan, stage) * least.logits, least.gradients))
 
 
 class Recomputed(NamedTuple):
-    """Layers recomputed whole on each stage: all, the dense, the sparse (None for a dense model)."""
+    """Layers recomputed whole on each stage: all, the dense, the sparse."""
 
-    all: Any
-    dense: Any
-    sparse: Any
+    all: Number
+    dense: Number
+    sparse: Number | None  # None for a dense model
 
 
 def recomputed(job: Job, plan: Plan, c: StageCost) -> Recomputed:
-    """How many layers of each kind each stage recomputes whole."""
-    if not c.sparse:
+    """Number of layers of each kind that each stage recomputes whole."""
+    if c.sparse is None:
         repeated = split.recomputed_layers(plan, c.layers)
         return Recomputed(repeated, repeated, None)
     repeated = split.recomputed_layers(plan, c.dense.layers + c.sparse.layers)
@@ -206,24 +206,23 @@ def recomputed(job: Job, plan: Plan, c: StageCost) -> Recomputed:
     return Recomputed(repeated, split.recomputed_dense(repeated, sparse), sparse)
 
 
-def activations(job: Job, plan: Plan, c: StageCost) -> Any:
+def activations(job: Job, plan: Plan, c: StageCost) -> Bytes:
     """Activations in flight on each stage; bytes."""
     again = recomputed(job, plan, c)
     held = memory.held_bytes(c.dense.layers, again.dense, c.dense.kept_activations, c.checkpoint_bytes)
-    if c.sparse:
+    layers = c.layers
+    if c.sparse is not None and again.sparse is not None:
         of_sparse = memory.held_bytes(c.sparse.layers, again.sparse, c.sparse.kept_activations, c.checkpoint_bytes)
-        held = mixed.held_by_both(held, of_sparse)
-    layers = c.dense.layers + c.sparse.layers if c.sparse else c.layers
-    return memory.activation_bytes(job, layers, again.all, c.in_flight, held, c.embedding_masks, c.gathered_inputs)
+        held, layers = mixed.held_by_both(held, of_sparse), c.dense.layers + c.sparse.layers
+    return Bytes(memory.activation_bytes(job, layers, again.all, c.in_flight, held, c.embedding_masks, c.gathered_inputs))
 
 
-def fewest_recomputed(job: Job, plan: Plan, c: StageCost, static_bytes: Any, chunk: Any) -> Any:
-    """For `first`, the fewest layers to recompute in each virtual stage with which a plan fits beside its states; where none does, all
+def fewest_recomputed(job: Job, plan: Plan, c: StageCost, static_bytes: Bytes, chunk: Number) -> Count:
+    """For `first`, the fewest layers to recompute in each virtual stage with which a plan fits with its states; where none does, all
     but one.
 
-    chunk: layers of the fullest virtual stage.
-
-    Memory falls with every layer, by what a dense one keeps beyond its checkpoint while those last, then by what a sparse one does.
+    chunk: layers of the fullest virtual stage. Memory falls with every layer recomputed, by the activations of a dense layer less its
+    checkpoint, then, where no dense layers are left, by those of a sparse one.
     """
     allowed = (job.memory_limit - job.stack.context_bytes) / (1.0 + job.stack.allocator_slack)
     excess = static_bytes + live(job, plan.with_(recompute_layers=0 * plan.pp), c) - allowed
@@ -233,35 +232,35 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, static_bytes: Any, chu
     if c.sparse is None:
         layers = excess / each
     elif job.model.moe_every > 1:
-        total = np.maximum(c.dense.layers + c.sparse.layers, 1)
+        total = maximum(c.dense.layers + c.sparse.layers, 1)
         of_sparse = weight * (c.sparse.kept_activations - c.checkpoint_bytes) + gathered
         layers = excess / ((c.dense.layers * each + c.sparse.layers * of_sparse) / total)
-    else:  # the dense ones lie at the start of the first virtual stage, so that each layer more takes one of them, then none
+    else:  # the dense ones lie at the start of the first virtual stage: each layer more takes one of them, then none
         of_sparse = weight * (c.sparse.kept_activations - c.checkpoint_bytes) + gathered
         with_dense, dense = each + (plan.vpp - 1) * of_sparse, c.dense.layers
         beyond = dense * plan.vpp + (excess - dense * with_dense) / of_sparse
-        layers = np.where(excess <= dense * with_dense, plan.vpp * excess / with_dense, beyond)
-    fewest = split.largest(np.ceil(layers / plan.vpp - 1e-9))
-    return np.clip(fewest, 1, np.maximum(chunk - 1, 1)).astype(np.int64)
+        layers = where(excess <= dense * with_dense, plan.vpp * excess / with_dense, beyond)
+    fewest = split.largest(ceil(layers / plan.vpp - 1e-9))
+    return Count(clip(fewest, 1, maximum(chunk - 1, 1)).astype(np.int64))
 
 
-def live(job: Job, plan: Plan, c: StageCost) -> Any:
-    """Live bytes beside the states, on each stage."""
-    return memory.live_bytes(activations(job, plan, c), c.rest_bytes)
+def live(job: Job, plan: Plan, c: StageCost) -> Bytes:
+    """Live bytes other than states, on each stage."""
+    return Bytes(memory.live_bytes(activations(job, plan, c), c.rest_bytes))
 
 
-def repeats(job: Job, plan: Plan, c: StageCost) -> Any:
-    """What recomputation repeats on each stage in one micro-batch; seconds."""
+def repeats(job: Job, plan: Plan, c: StageCost) -> Seconds:
+    """Recomputation of one micro-batch on each stage; seconds."""
     again = recomputed(job, plan, c)
     repeated = schedule.stage_repeat(c.dense.layers, again.dense, c.dense.repeat_layer, c.dense.selective_seconds)
-    if c.sparse:
+    if c.sparse is not None and again.sparse is not None:
         of_sparse = schedule.stage_repeat(c.sparse.layers, again.sparse, c.sparse.repeat_layer, c.sparse.selective_seconds)
         repeated = mixed.repeated_by_both(repeated, of_sparse)
     return repeated
 
 
 def pipeline(job: Job, plan: Plan, c: StageCost) -> Pipeline:
-    """What each plan costs before sharding, from the costs of its edge stages."""
+    """Costs of each plan before sharding, from the costs of its edge stages."""
     again = repeats(job, plan, c)
     each = schedule.stage_seconds(c.stage_work, again)
     slowest = schedule.slowest_stage(each)

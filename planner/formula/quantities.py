@@ -85,6 +85,8 @@ activation_overhead  | κ   |        | measured over theoretical activations
 allocator_slack      | σ_a |        | reserved over allocated memory, minus 1
 context_bytes        | X   | B      | CUDA context and library buffers
 workspace_bytes      | X_w | B      | workspaces of libraries, in the allocator
+expert_workspace_bytes | X_wx | B   | workspaces of grouped products
+grouped_workspaces   | grouped |    | 1 where grouped products have workspaces, else 0
 bucket_gradient_bytes | g_b |       | bytes of the 16-bit gradient stored in buckets next to the fp32 gradient
 master_bytes         | g_m |        | bytes of the master copy of a weight
 norm_kept            | κ_n | B      | additional bytes per hidden unit stored by an unfused norm
@@ -192,6 +194,7 @@ resident_optimizer   | O_p | B      | optimizer states on the device
 gathered_bytes       | F_p | B      | gathered layers of ZeRO-3
 expert_states        | O_x | B      | weights, gradients and optimizer states of routed experts
 expert_optimizer     | O_y | B      | master weights and optimizer states of routed experts
+heaviest_optimizer   | O_m | B      | master weights and optimizer states on a rank of the heaviest stage
 layer_activations    | A   | B      | activations of a layer without recomputation
 activation_term      | a_k | B      | one kind of activation of a layer, per token
 kept_share           | s_k |        | share stored under selective recomputation
@@ -349,6 +352,8 @@ cp_part              | t_yk | s     | exposed context-parallel communication of 
 ep_part              | t_yx | s     | exposed all-to-all of a step
 hidden_tp            | t_ht | s     | hidden tensor-parallel communication of a step
 hidden_cp            | t_hc | s     | hidden context-parallel communication of a step
+sparse_tp            | t_tx | s     | tensor-parallel communication of a stage's sparse layers, forward
+sparse_cp            | t_cx | s     | hidden context-parallel communication of a stage's sparse layers
 hidden_dp            | t_hd | s     | hidden data-parallel communication of a step
 hidden_ep            | t_hx | s     | hidden all-to-all of a step
 slack_bytes          | M_σ | B      | reserved by the allocator beyond live tensors

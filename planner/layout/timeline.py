@@ -159,7 +159,7 @@ def _stage_times(job: Job, plan: Plan, layers: stagecosts.Layers) -> tuple[Colum
     """Of each stage the seconds of a micro-batch, nothing repeated, and what is repeated; shares of forward pass and weight gradients."""
     column, stage = plan.column(), plan.every_stage()
     cost = layercosts.kinds(job, column)
-    c = stagecosts.stage_cost(job, column, stagecosts.Edges(stage, layers, None), cost)
+    c = stagecosts.stage_cost(job, column, stagecosts.Edges(stage, layers, split.chunk_layers(job, column)), cost)
     most = cost.sparse or cost.dense
     forward = most.busy_forward / most.busy_layer
     weights = np.minimum(schedule.weight_share(most.weight_seconds, most.busy_layer, most.layer_host), 1.0 - forward)

@@ -107,7 +107,7 @@ def _memory(job: Job, columns: Plan, numbers: Estimate) -> Iterator[tuple[str, A
     p, s = stagecosts.pipeline(job, columns, c), est.sharding(job, columns)
     allocated = memory.allocated_bytes(s.static_bytes, p.live_bytes)
     device, limit = memory.device_bytes(job, allocated), limit_bytes(job)
-    states = replace(est.static(job, columns, stage, layers).parts, workspace=parts.workspace_memory(job, memory.workspaces(job)))
+    states = replace(est.static(job, columns, stage, layers).parts, workspace=parts.workspace_memory(job))
     rest = stagecosts.rest_parts(job, columns, stage, layers, cost)
     held = states.allocated(stagecosts.activations(job, columns, c), *rest).on_device(
         parts.slack_bytes(job, allocated), parts.context_memory(job)

@@ -15,6 +15,7 @@ from planner.cost import layer_cost as layercosts
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.records import Sharding, StageCost, Totals
+from planner.dimensions import Bytes, Number, Seconds
 from planner.search.axes import FIRST, runs
 from planner.search.lattice import Lattice
 from planner.specs.job import Job
@@ -60,7 +61,7 @@ class Blocks:
         return Pairs(rows + lo, shards, *found)
 
     def _evaluated(
-        self, plan: Plan, cost: StageCost, rows: Column, shards: Column, sharding: Sharding, chunk: Column
+        self, plan: Plan, cost: StageCost, rows: Column, shards: Column, sharding: Sharding, chunk: Number
     ) -> tuple[Totals, Column]:
         """Memory and time of pairs; the layers each recomputes. chunk: layers of the fullest virtual stage of each plan."""
         job, layers = self.job, plan.recompute_layers[rows]
@@ -69,7 +70,7 @@ class Blocks:
             return est.combined(
                 job, layercosts.taken(stagecosts.pipeline(job, plan, cost), rows), layercosts.taken(sharding, shards)
             ), layers
-        totals = Totals(*(np.empty(len(rows)) for _ in Totals._fields))
+        totals = Totals(Bytes(np.empty(len(rows))), Seconds(np.empty(len(rows))), Bytes(np.empty(len(rows))))
         open_, told = np.flatnonzero(first), np.flatnonzero(~first)
         own, states = layercosts.taken(cost, rows[open_]), layercosts.taken(sharding, shards[open_])
         few = plan.take(rows[open_])

@@ -17,7 +17,7 @@ from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.pipeline_split import DUALPIPE_V
 from planner.cost.records import Tail
-from planner.dimensions import Seconds
+from planner.dimensions import Seconds, Stage
 from planner.document.space import Space
 from planner.search.axes import Candidates, batch_axes, divisors
 from planner.search.blocks import Blocks
@@ -139,7 +139,7 @@ def least_steady(job: Job, plan: Plan, sizes: Column) -> Column:
     plans, size = np.nonzero(job.global_batch % (plan.dp[:, None] * sizes) == 0)
     every = plan.take(plans).with_(micro_batch=sizes[size])
     few, row = distinct(every, layercosts.LAYER_AXES)
-    stage = np.zeros((1, 1), np.int64)
+    stage = Stage(np.zeros((1, 1), np.int64))
     parts = stagecosts.work_parts(
         job, few.with_(schedule=DUALPIPE_V), stage, stagecosts.stage_kinds(job, few, stage), layercosts.kinds(job, few)
     )

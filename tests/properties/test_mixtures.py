@@ -47,7 +47,8 @@ def test_each_kind_of_layer_sums_to_the_models(job: Job, data: st.DataObject) ->
     """Over all stages layers sum to the model's, dense ones to its dense ones, sparse ones to its sparse ones and those of prediction."""
     model, plan = job.model, one(searched(job), data)
     _, layers = layers_of(job, plan)
-    every, dense, sparse = (np.broadcast_to(kind, (int(plan.pp), 1)) for kind in layers)
+    assert layers.sparse is not None
+    every, dense, sparse = (np.broadcast_to(kind, (int(plan.pp), 1)) for kind in (layers.all, layers.dense, layers.sparse))
     assert min(every.min(), dense.min(), sparse.min()) >= 0
     assert every.sum() == model.layers
     assert dense.sum() == pytest.approx(model.layers - model.sparse_layers)
@@ -63,8 +64,9 @@ def test_the_parameters_of_all_ranks_are_the_models(job: Job, data: st.DataObjec
     column = plan.column()
     stage, layers = layers_of(job, plan)
     held, head = est.static(job, column, stage, layers), split.is_head(column, stage)
+    assert layers.sparse is not None and held.experts is not None
     around, norm = parameters.around_experts(model), parameters.norm_size(model, model.hidden)
-    whole = layers.dense * whole_vectors(model) + layers.sparse * (whole_vectors(around) + parameters.router_parameters(model))
+    whole: Any = layers.dense * whole_vectors(model) + layers.sparse * (whole_vectors(around) + parameters.router_parameters(model))
     whole = whole + head * model.mtp_layers * parameters.mtp_vectors(model)
     total = (plan.tp * held.weights - (plan.tp - 1) * whole).sum() + plan.ep * plan.etp * held.experts.sum()
     again = 0 if model.kv_rank else max(int(plan.tp) // model.kv_heads, 1) - 1

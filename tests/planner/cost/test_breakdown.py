@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.cost import breakdown
+from planner.cost import breakdown, parts, records
 from tests.planner.cost.hand_figures import SPARSE, given_plain_numbers, round_job
 
 by_hand = given_plain_numbers(breakdown)
 JOB = round_job()
+OTHERS = ("recompute", "bubble", "pp", "optimizer", "straggler")
 
 
 def test_a_part_of_a_step_is_that_of_the_slowest_stage_for_every_micro_batch() -> None:
@@ -26,14 +27,14 @@ def test_a_part_of_a_step_is_that_of_the_slowest_stage_for_every_micro_batch() -
 def test_tensor_parallel_traffic_hidden_by_hand(exposed: float, seconds: float) -> None:
     """Forward and backward of three layers of 4 s and of sparse ones of 10 s, as far as it is not exposed: never less than none."""
     assert by_hand.hidden_tp(round_job(tp_exposed=exposed), 12.0, 3, 4.0, 10.0) == pytest.approx(seconds)
-    assert by_hand.hidden_tp(JOB, 12.0, 3, 4.0) == pytest.approx(12 * 2 * 0.5 * 12)
+    assert by_hand.hidden_tp(JOB, 12.0, 3, 4.0, 0.0) == pytest.approx(12 * 2 * 0.5 * 12)
 
 
 def test_context_parallel_traffic_hidden_by_hand() -> None:
     """Of 3 x 4 s of a layer 5 s are exposed: 7 s of three layers and 10 s of sparse ones; none where more is exposed than sent."""
     assert by_hand.hidden_cp(12.0, 3, 4.0, 5.0, 10.0) == 12 * (3 * 7 + 10)
-    assert by_hand.hidden_cp(12.0, 3, 4.0, 5.0) == 12 * 3 * 7
-    assert by_hand.hidden_cp(12.0, 3, 4.0, 13.0) == 0
+    assert by_hand.hidden_cp(12.0, 3, 4.0, 5.0, 0.0) == 12 * 3 * 7
+    assert by_hand.hidden_cp(12.0, 3, 4.0, 13.0, 0.0) == 0
 
 
 def test_data_parallel_and_expert_traffic_hidden_by_hand() -> None:
@@ -44,8 +45,26 @@ def test_data_parallel_and_expert_traffic_hidden_by_hand() -> None:
 
 
 def test_memory_beyond_live_tensors_by_hand() -> None:
-    """Half of 8,000 bytes allocated, 1,000 bytes of context; workspaces as given."""
+    """Half of 8,000 bytes allocated, 1,000 bytes of context; workspaces of 300 bytes, and 70 more for grouped products since Hopper."""
     assert by_hand.slack_bytes(JOB, 8000.0) == 4000
     assert by_hand.context_memory(JOB).tolist() == [1000]
-    assert by_hand.workspace_memory(round_job(SPARSE), 300.0).tolist() == [300]
+    assert by_hand.workspace_memory(round_job(SPARSE, workspace_bytes=300.0, expert_workspace_bytes=70.0)).tolist() == [370]
+    assert by_hand.workspace_memory(round_job(workspace_bytes=300.0, expert_workspace_bytes=70.0)).tolist() == [300]
     assert np.shape(by_hand.context_memory(JOB)) == (1,)
+
+
+def test_hidden_communication_of_a_stage_by_hand() -> None:
+    """Three dense layers that send 4 s and two sparse ones that send 10 s, 3 x 2 s around the ring of which 1 s is exposed, 5 + 6 s of
+    all-to-all; for 12 micro-batches, half of the tensor-parallel communication hidden."""
+    plain = given_plain_numbers(records)
+    zeros = dict.fromkeys(records.LayerCost._fields, 0.0)
+    dense = plain.LayerCost(**(zeros | {"tp_forward": 4.0, "cp_forward": 3.0, "cp_layer": 2.0}))
+    ring = {"cp_forward": 2.0, "cp_layer": 1.0}
+    sparse = plain.LayerCost(**(zeros | ring | {"tp_forward": 10.0, "ep_forward": 5.0, "ep_backward": 6.0}))
+    shared = plain.Sharding(0.0, 0.0, reduce_once=3.0, gather_once=5.0, reduce_each=2.0, optimizer_seconds=0.0)
+    exposed = parts.StepParts(**dict.fromkeys(("compute", "host", "tp", "cp", *OTHERS), 0.0), dp=7.0, ep=100.0)  # type: ignore[arg-type]
+    both = by_hand.hidden_parts(JOB, 12.0, (3, 2), plain.Kinds(dense, sparse), shared, exposed)
+    assert (both.tp, both.cp) == (12 * 2 * 0.5 * (3 * 4 + 2 * 10), 12 * (3 * 7 + 2 * 5))
+    assert (both.dp, both.ep) == (3 + 5 + 12 * 2 - 7, 12 * 2 * 11 - 100)
+    alone = by_hand.hidden_parts(JOB, 12.0, (3, None), plain.Kinds(dense, None), shared, exposed)
+    assert (alone.tp, alone.cp, alone.dp, alone.ep) == (12 * 2 * 0.5 * 12, 12 * 3 * 7, 25, None)

@@ -10,6 +10,7 @@ import pytest
 from planner.cost import layer_cost as layers
 from planner.cost import records
 from planner.cost.records import LayerCost
+from planner.dimensions import Tokens
 from planner.specs.job import Job, Selective
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_figures import DENSE, SPARSE, given_plain_numbers, round_job
@@ -97,7 +98,7 @@ def test_adapters_add_their_products_to_a_layers() -> None:
     """Rank 4 on queries and values of two tensor-parallel ranks: four small products forward and eight backward, the frozen weights' own
     gradients gone."""
     job = replace(round_job(), tuning="lora", lora_rank=4, lora_targets="query-value")
-    forward, backward = layers.linear(job, PLAN, np.array([500.0]))
+    forward, backward = layers.linear(job, PLAN, Tokens(np.array([500.0])))
     products = 4 * 0.5 + (4 + 2 + 4 + 1.2)
     assert one(forward) == pytest.approx(LINEAR + products + 6 * 500 * (500 + 300) / 1e8)
     own = 4 * (1000 + 500 + 1000 + 300)

@@ -95,7 +95,7 @@ def test_states_of_a_dense_model_by_hand(zero: int, shares: tuple[int, int, int]
         "parameters": 2 * STAGE / shares[0], "gradients": 4 * STAGE / shares[1], "optimizer": 12 * STAGE / shares[2],
         "gathered": gathered, "workspace": 0,
     }  # fmt: skip
-    assert listed(found.states)[0] == 12 * STAGE / shares[2]
+    assert listed(found.optimizer)[0] == 12 * STAGE / shares[2] and one(found.expert_optimizer) == 0
 
 
 AROUND, EXPERTS = 1_602_000 + 8000, 8 / 4 * 1_500_000  # attention, norms and router of a sparse layer; two experts
@@ -116,7 +116,10 @@ def test_states_of_a_mixture_by_hand(zero: int) -> None:
         "parameters": 2 * weights / share, "gradients": 4 * weights / share, "optimizer": 12 * weights / 8, "gathered": gathered,
         "workspace": 0, "experts": of_experts,
     })  # fmt: skip
-    assert one(found.states) == pytest.approx(12 * weights / 8 + 12 * 8 * EXPERTS / 4)
+    assert (one(found.optimizer), one(found.expert_optimizer)) == (12 * weights / 8, 12 * 8 * EXPERTS / 4)
+    job = replace(round_job(SPARSE), offload_optimizer=True)
+    host = step.sharding(job, MIXTURE.with_(zero=zero).column()).host_bytes
+    assert one(host) == pytest.approx(8 * (12 * weights / 8 + 12 * 8 * EXPERTS / 4))
 
 
 ADAPTER = 4 * (1000 + 500 + 1000 + 300)  # rank 4 on queries and values of one of two ranks
@@ -134,7 +137,7 @@ def test_states_of_adapters_by_hand(zero: int) -> None:
         "parameters": (2 * STAGE + 2 * 5 * ADAPTER) / share, "gradients": 4 * 5 * ADAPTER / share, "optimizer": 12 * 5 * ADAPTER / 8,
         "gathered": 2 * 2 * LAYER + 4 * ADAPTER if zero == 3 else 0, "workspace": 0,
     })  # fmt: skip
-    assert one(found.states) == 12 * 5 * ADAPTER / 8
+    assert one(found.optimizer) == 12 * 5 * ADAPTER / 8 and one(found.expert_optimizer) == 0
 
 
 def test_states_of_adapters_in_a_mixture_by_hand() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # the other modules of planner/cost
-OF_OTHER_COST = frozenset(("expert_optimizer", "hidden_cp", "hidden_tp", "workspace_memory"))
+OF_OTHER_COST: frozenset[str] = frozenset()
 # the other packages
 OF_OTHERS = frozenset(
     (

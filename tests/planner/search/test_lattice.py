@@ -10,6 +10,7 @@ import pytest
 
 from planner.cost import pipeline_split as split
 from planner.cost import stage_cost as stagecosts
+from planner.dimensions import Stage
 from planner.document.space import Space
 from planner.search.axes import divisors
 from planner.search.rules import RULES, SENTENCES
@@ -198,8 +199,10 @@ def test_no_stage_holds_fewer_than_no_layers(stack: str, model: str, layers: int
     found, _ = allowed(job, Space().with_("tp", "1").with_("cp", "1").with_("ep", "1").with_("micro_batch", "1"))
     assert len(found)
     plans = found.take(np.unique(np.stack([found.pp, found.vpp, found.schedule]), axis=1, return_index=True)[1])
-    stage = np.arange(int(plans.pp.max()))[:, None]
-    kinds = [np.where(stage < plans.pp, kind, 0) for kind in stagecosts.stage_kinds(job, plans, stage)]
+    stage = Stage(np.arange(int(plans.pp.max()))[:, None])
+    held = stagecosts.stage_kinds(job, plans, stage)
+    assert held.sparse is not None
+    kinds = [np.where(stage < plans.pp, kind, 0) for kind in (held.all, held.dense, held.sparse)]
     assert all((kind >= 0).all() for kind in kinds)
     sparse = job.model.sparse_layers
     for kind, total in zip(kinds, (layers, layers - sparse, sparse + job.model.mtp_layers), strict=True):
