@@ -106,7 +106,7 @@ def in_module(source: str, stem: str = "") -> Iterator[Place]:
     for node in ast.walk(tree):
         yield from in_name(defined(node), getattr(node, "lineno", 1))
     for text, line in strings(tree):
-        if " " in text:
+        if " " in text.strip():
             yield from in_text(text, line)
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type == tokenize.COMMENT:

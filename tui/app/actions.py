@@ -76,7 +76,7 @@ class Tmplan(Elsewhere):
     def action_help(self) -> None:
         """Every key, and how things are written."""
         self.help.open, self.help.top = True, 0
-        self.help.session = self.session.told if self.session else ""
+        self.help.session = self.session.notice if self.session else ""
         self.arrange()
 
     def action_paint(self) -> None:

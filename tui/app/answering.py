@@ -16,7 +16,7 @@ from tui.app.keeping import Keeping
 from tui.settings.bindings import key_of
 from tui.state import edits
 from tui.state.before import Before
-from tui.state.history import Kept
+from tui.state.history import StoredDocument
 from tui.state.planner_thread import Answer, Question
 from tui.state.view import View
 
@@ -39,7 +39,7 @@ class Answering(Keeping):
 
     def start(self) -> None:
         """Show the document, and ask for its plans unless they were asked for before the program stood (tui.app)."""
-        self.befores: dict[Kept, Before] = {}  # the plans of a moment's document, the latest
+        self.befores: dict[StoredDocument, Before] = {}  # the plans of a moment's document, the latest
         self._glimpsed = ""  # what was said of a search that goes on
         self._notices = tuple(self.notices)  # said at the start: what the first answer says stands behind them, not in their place
         self._assumed: list[str] = []  # what was said to be assumed of the model
@@ -70,7 +70,7 @@ class Answering(Keeping):
         """Another document, as an edit that can be undone, and its plans."""
         now = self.history.now
         if document != now.document:
-            self.history.push(replace(now, kept=Kept(document), label=label))
+            self.history.push(replace(now, stored=StoredDocument(document), label=label))
             self.back = 1
             self.changed()
 
@@ -117,7 +117,7 @@ class Answering(Keeping):
             self.answer = answer
             self.table.tell(self._note(answer))
             if answer.result is not None:
-                if fresh or self.history.now.kept not in self.befores:  # not for another order of the same plans
+                if fresh or self.history.now.stored not in self.befores:  # not for another order of the same plans
                     self.remember(answer)
                 if not answer.advice:
                     self.table.before = self.before()
@@ -155,7 +155,7 @@ class Answering(Keeping):
     def remember(self, answer: Answer) -> None:
         """Keep what the plans of this moment come to, to compare later moments with; the last few moments are enough."""
         assert answer.result is not None
-        key = self.history.now.kept
+        key = self.history.now.stored
         self.befores.pop(key, None)
         self.befores[key] = Before.of(answer.result)
         for old in list(self.befores)[:-16]:
@@ -164,7 +164,7 @@ class Answering(Keeping):
     def before(self) -> Before | None:
         """What the table compares with."""
         moment = self.history.before(self.back) if self.back else None
-        return self.befores.get(moment.kept) if moment else None
+        return self.befores.get(moment.stored) if moment else None
 
     def say_change(self, answer: Answer, fresh: bool) -> None:
         """In the message line: what is assumed of another model, what the edit came to, and that the plan under the cursor is lost."""

@@ -13,9 +13,9 @@ from planner.files.reader import expand_home
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 from tui.app.keyboard import Keyboard
-from tui.state import export_files as exporting
+from tui.state import export_files
 from tui.state.overwrite import Exists
-from tui.state.threads import begin, said
+from tui.state.threads import begin, error_text
 from tui.widgets.line_edit import LineEdit
 from tui.widgets.prompt import Prompt, Question
 
@@ -102,16 +102,16 @@ def carried_out(order: Order) -> Written:
     from planner.exporters import registry
 
     try:
-        exported = registry.export(order.target, exporting.request(order.job, order.plan, version()))
-        files = exporting.placed(exported, order.out)
-        exporting.write(files, force=order.force)
+        exported = registry.export(order.target, export_files.request(order.job, order.plan, version()))
+        files = export_files.placed(exported, order.out)
+        export_files.write(files, force=order.force)
     except Exists as error:
         first, others = error.paths[0].removeprefix(order.here), len(error.paths) - 1
         return Written(f"{first} and {others} more exist" if others else f"{first} exists", "bad", order)
     except TmplanError as error:
         return Written(str(error).replace(order.here, ""), "bad")
     except Exception as error:  # on a thread nobody else would hear of it
-        return Written(said(error), "bad")
+        return Written(error_text(error), "bad")
     paths = ", ".join(str(path).removeprefix(order.here) for path in files)
     notes = f"; {len(exported.notes)} notes: " if len(exported.notes) > 1 else "; note: " if exported.notes else ""
     return Written(f"wrote {paths}{notes}{'; '.join(exported.notes)}", "good")

@@ -44,12 +44,12 @@ class Keeping(Showing):
         """Hold what is there now for written: it was read from the session, or given."""
         self._resting: Timer | None = None
         self._kept = self.state().mark()
-        self._said = self.session.unkept if self.session else ""  # the notices begin with it
+        self._said = self.session.problem if self.session else ""  # the notices begin with it
         self._began = self.document
 
     def touch(self) -> None:
         """Something was done: if it changed what outlives the program, have it written soon. Costs nothing while one only looks."""
-        if self._resting is None and self.session and self.session.kept and self.state().mark() != self._kept:
+        if self._resting is None and self.session and self.session.writable and self.state().mark() != self._kept:
             self._resting = self.set_timer(REST, self.keep_aside)
 
     def keep_aside(self) -> None:
@@ -64,16 +64,16 @@ class Keeping(Showing):
     def take_down(self) -> None:
         """Have the text of the document at hand written down: a preset's file that it rests on may be gone later."""
         with contextlib.suppress(TmplanError):
-            self.history.now.kept.text  # noqa: B018
+            self.history.now.stored.text  # noqa: B018
 
     def _written(self) -> None:
         """A state was written, or could not be: called on the thread."""
-        if self.session and self.session.unkept != self._said and self.is_running:
+        if self.session and self.session.problem != self._said and self.is_running:
             self.post_message(Unkept())
 
     def on_unkept(self) -> None:
         """Say why the session is not kept any more, once; the status line says so as long as it is not."""
-        self._said = self.session.unkept if self.session else ""
+        self._said = self.session.problem if self.session else ""
         if self._said:
             self.foot.say(self._said, "bad")
         self.show_status()
@@ -95,7 +95,7 @@ class Keeping(Showing):
     def unkept(self) -> str:
         """Why the session does not keep it, tried just now; nothing where it does."""
         self.keep()
-        return self.session.unkept if self.session else "no session is kept"
+        return self.session.problem if self.session else "no session is kept"
 
     def action_leave(self) -> None:
         """Quit; where no session keeps them, changes that were not written are asked about. Asked once: whoever quits again means it."""

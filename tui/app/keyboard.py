@@ -9,7 +9,7 @@ from tui.app.keeping import Quit
 from tui.app.paging import Paging
 from tui.settings.bindings import FORM, Binding, lookup
 from tui.state import edits
-from tui.state.threads import SCARCE, said
+from tui.state.threads import SCARCE, error_text
 from tui.widgets.line_edit import LineEdit
 from tui.widgets.overlay import Overlay
 from tui.widgets.picker import Picker
@@ -37,7 +37,7 @@ class Keyboard(Paging):
         except (TmplanError, OSError) as error:  # such as a folder that has gone meanwhile
             self.foot.say(str(error), "bad")
         except SCARCE as error:
-            self.foot.say(f"{said(error)} for this", "bad")
+            self.foot.say(f"{error_text(error)} for this", "bad")
         self.touch()
 
     def take(self, event: events.Key) -> None:

@@ -14,7 +14,7 @@ from textual.message import Message
 
 from tui.app.answering import Answering
 from tui.pages.subject import Subject
-from tui.state.threads import begin, said
+from tui.state.threads import begin, error_text
 from tui.widgets.page_pane import PagePane
 
 ANYHOW = ("nomenclature",)  # pages that need no plan
@@ -119,7 +119,7 @@ class Paging(Answering):
             except Exception as error:  # on a thread nobody else would hear of it
                 if subject.cancelled():
                     return
-                turned = Turned(pane, number, fault=said(error))
+                turned = Turned(pane, number, fault=error_text(error))
             self.post(turned)
 
         begin(run)

@@ -33,7 +33,7 @@ from tui.settings import themes
 from tui.settings.bindings import key_of
 from tui.state.history import History, Moment
 from tui.state.planner_thread import Answer, Planner, Question
-from tui.state.prompt_texts import LEFT, Asked
+from tui.state.prompt_texts import LEFT, PendingTexts
 from tui.state.session import Session, State
 from tui.terminal.layout import FORMS
 from tui.terminal.screen import QuietScreen
@@ -95,7 +95,7 @@ class Program(App[None], inherit_bindings=False):
         self.status, self.tabs, self.foot, self.small = StatusLine(), Tabs(), Foot(), Small()
         self.picker, self.help, self.welcome = Picker(), Help(), Welcome()
         self.overs = (self.picker, self.help, self.welcome)  # what may lie over the panes, the topmost first
-        self.asked = Asked(state.refused)
+        self.asked = PendingTexts(state.refused)
         self.left = False  # it has been told to end
         self.guest: subprocess.Popen[bytes] | None = None  # who has the terminal meanwhile (tui.app.external_editor)
         self._running_in: asyncio.AbstractEventLoop | None = None
@@ -165,7 +165,7 @@ class Program(App[None], inherit_bindings=False):
         if self.session and self.session.first_ever and self.document.plan is None and self.path is None:
             self.welcome.open = True
         self.start()
-        told = (*self.notices, self.asked.told, self.foot.message)
+        told = (*self.notices, self.asked.notice, self.foot.message)
         if any(told[:-1]):
             self.foot.say("; ".join(filter(None, told)), "bad" if self.notices else "text")
 
@@ -205,7 +205,7 @@ class Program(App[None], inherit_bindings=False):
         """What is to outlive the program, with what is typed and not entered: it is there again next time."""
         refused = {key: told for form in self.forms.values() for key, told in form.refused.items()}
         refused |= {form.entry.key: (form.left, LEFT) for form in self.forms.values() if form.left is not None}
-        refused |= self.asked.kept(self.being_typed())
+        refused |= self.asked.stored(self.being_typed())
         return State(self.history, list(self.pins), self.view, self.columns, refused, self.table.chosen)
 
     def keep(self) -> None:

@@ -110,7 +110,7 @@ def opened(session: Session, document: Document | None, path: Path | None, *, fr
     from planner.document.inputs import EXAMPLE
     from planner.document.planfile import Document
     from tui.state.history import History, Moment
-    from tui.state.prompt_texts import ASKED
+    from tui.state.prompt_texts import PREFIX
     from tui.state.view import View
 
     if fresh:
@@ -121,5 +121,5 @@ def opened(session: Session, document: Document | None, path: Path | None, *, fr
     if document is not None:
         state.history.opened(Moment.of(document, path, f"opened {path.name}" if path else "started anew"))
         state.chosen, state.view = document.plan, View()
-        state.refused = {key: told for key, told in state.refused.items() if key.startswith(ASKED)}  # what was no field's
+        state.refused = {key: told for key, told in state.refused.items() if key.startswith(PREFIX)}  # what was no field's
     return state

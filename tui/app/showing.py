@@ -33,7 +33,7 @@ class Showing(Panes):
         job = answer.job if answer else None
         about = f"{job.model.name} · {job.cluster.gpus:,} x {job.cluster.gpu.name}" if job else ""
         column = "fastest first" if self.view.column == FASTEST and not self.view.reverse else f"by {BY_KEY[self.view.column].heading}"
-        unkept = bool(self.session and self.session.unkept)
+        unkept = bool(self.session and self.session.problem)
         self.status.show(Status(self.path.name if self.path else "", self.unsaved, unkept, counts, about, column, self.view.filter))
 
     def cursor_moved(self) -> None:

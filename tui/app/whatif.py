@@ -13,8 +13,8 @@ from tui.app.exporting import Exporting
 from tui.settings.bindings import key_of
 from tui.state import edits
 from tui.state.before import Before
-from tui.state.history import Kept, Moment
-from tui.state.threads import begin, said
+from tui.state.history import Moment, StoredDocument
+from tui.state.threads import begin, error_text
 
 Place = tuple[Any, Any, str]  # inputs, the space with the axis freed, the axis: what decides which values are legal
 
@@ -30,7 +30,7 @@ class Legal(Message):
 class Recalled(Message):
     """The plans of an older moment have been worked out again, to compare with."""
 
-    def __init__(self, kept: Kept, before: Before) -> None:
+    def __init__(self, kept: StoredDocument, before: Before) -> None:
         super().__init__()
         self.kept, self.before = kept, before
 
@@ -159,7 +159,7 @@ class WhatIf(Exporting):
             self.foot.say("there is no edit before that" if self.history.at else "nothing was edited yet; compare after an edit")
             return
         self.back = max(0, back)
-        if moment is not None and moment.kept not in self.befores:
+        if moment is not None and moment.stored not in self.befores:
             begin(lambda: self.recall(moment))
         self.show_before()
 
@@ -185,13 +185,13 @@ class WhatIf(Exporting):
             before = Before.of(search(resolve(document.inputs), document.space))
         except TmplanError:  # that moment had no plans: there is nothing to compare with
             return
-        self.post(Recalled(moment.kept, before))
+        self.post(Recalled(moment.stored, before))
 
     def on_recalled(self, message: Recalled) -> None:
         """What an older moment came to is known again."""
         self.befores[message.kept] = message.before
         moment = self.history.before(self.back) if self.back else None
-        if moment is not None and moment.kept is message.kept:
+        if moment is not None and moment.stored is message.kept:
             self.show_before()
 
 
@@ -203,4 +203,4 @@ def _legal(place: Place) -> Legal:
     try:
         return Legal(place, axis_values(resolve(place[0]), place[1], place[2]))
     except Exception as error:  # on a thread nobody else would hear of it
-        return Legal(place, (), said(error))
+        return Legal(place, (), error_text(error))

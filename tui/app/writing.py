@@ -20,7 +20,7 @@ from planner.plaintext import named
 from planner.report.columns import predictions
 from tui.app.reaching import Reaching
 from tui.draw.lines import Line
-from tui.state.history import Kept, same
+from tui.state.history import StoredDocument, same
 from tui.widgets.line_edit import LineEdit
 from tui.widgets.prompt import Prompt, Question
 
@@ -88,15 +88,15 @@ class Writing(Reaching):
             self.foot.say(str(error), "bad")
             return str(error)
         if kept:
-            self.wrote(Kept(written), path, digest)
+            self.wrote(StoredDocument(written), path, digest)
         self.foot.say(f"wrote {path}" if kept else f"wrote to {path}, which keeps nothing", "good")
         return None
 
-    def wrote(self, kept: Kept, path: Path, digest: str) -> None:
+    def wrote(self, kept: StoredDocument, path: Path, digest: str) -> None:
         """The document at hand was written to a file, and belongs to it from now on."""
-        if self.history.now.kept in self.befores:
-            self.befores[kept] = self.befores[self.history.now.kept]
-        self.history.wrote(replace(self.history.now, kept=kept, path=path, saved=kept, digest=digest))
+        if self.history.now.stored in self.befores:
+            self.befores[kept] = self.befores[self.history.now.stored]
+        self.history.wrote(replace(self.history.now, stored=kept, path=path, saved=kept, digest=digest))
         self.show_status()
 
     def overwriting(self, path: Path, over: str, found: str) -> Overwrite:

@@ -1,1 +1,1 @@
-"""What the program holds: edits and their history, the view of the table, the session, the planner's threads."""
+"""State of the program: edits and their history, the view of the table, the session, planning threads."""

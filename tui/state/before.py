@@ -1,6 +1,6 @@
-"""Before: what the plans came to before an edit, so that the table can show rank, memory and time then beside those now.
+"""Before: the plans before an edit, so that the table can show their previous rank, memory and time next to the current ones.
 
-It keeps the job, the bounds and the sorted steps, not the plans: a hundred thousand plans are a few hundred kB.
+It stores the job, the bounds and the sorted step times, not the plans: a hundred thousand plans take a few hundred kB.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from planner.specs.job import Job
     from planner.specs.plan import Plan
 
-KEPT = 1 << 18  # steps kept; a plan behind so many has no rank that anybody reads
-HEADINGS = ("rank", "was GiB", "was s")  # the columns that a table shows of what was before; ranks as before → now
+MOST_STEPS = 1 << 18  # step times stored; the exact rank of a plan beyond them is of no interest
+HEADINGS = ("rank", "was GiB", "was s")  # columns of the previous values; ranks as before → now
 WIDTHS = (11, 7, 6)
 
 
 @dataclass(frozen=True)
 class Then:
-    """One plan before the edit. rank: 0 where it was not among those that fit; NaN figures where the job could not hold it."""
+    """One plan before the edit. rank: 0 if it did not fit; figures are NaN if the plan was not valid for the job."""
 
     rank: int
     memory: float  # bytes
@@ -33,7 +33,7 @@ class Then:
     valid: bool
 
     def texts(self, now: int) -> tuple[str, str, str]:
-        """As the table writes it beside the rank it has now: what was no valid plan reads "new"."""
+        """The cells of the table, with the current rank; a plan that was not valid reads "new"."""
         to = f"→{now:,}" if now else ""
         if not self.valid:
             return f"new{to}", "-", "-"
@@ -43,7 +43,7 @@ class Then:
 
 @dataclass(frozen=True)
 class Before:
-    """The plans of one moment. `best` is its fastest step in seconds, infinite where nothing fitted; `fit` how many fitted."""
+    """The plans at one moment. `best` is the fastest step in seconds, infinite if no plan fitted; `fit` the number that fitted."""
 
     job: Job
     space: Space
@@ -53,33 +53,33 @@ class Before:
 
     @classmethod
     def of(cls, result: Result) -> Before:
-        """What is to be remembered of a search."""
+        """The summary of a search to store."""
         import numpy as np
 
-        steps = result.step_seconds[result.order[:KEPT]]
+        steps = result.step_seconds[result.order[:MOST_STEPS]]
         return cls(result.job, result.space, steps.astype(np.float32), result.counts.fit, float(steps[0]) if len(steps) else float("inf"))
 
-    def tell(self, plans: Plan) -> list[Then]:
-        """What became of these plans then: the same plans under the job and the bounds of that moment. Columns in, a list out."""
+    def values(self, plans: Plan) -> list[Then]:
+        """The previous values of these plans, under the job and the bounds of that moment. Columns in, a list out."""
         import numpy as np
 
         from planner.cost.evaluate import evaluate
 
         valid = self._valid(plans)
-        found = [Then(0, float("nan"), float("nan"), False, False)] * len(valid)
+        then = [Then(0, float("nan"), float("nan"), False, False)] * len(valid)
         rows = np.flatnonzero(valid)
         if not len(rows):
-            return found
+            return then
         numbers = evaluate(self.job, plans.take(rows))
         ranks = np.searchsorted(self.steps, numbers.step.astype(np.float32), side="left") + 1
         for i, row in enumerate(rows.tolist()):
             fits = bool(numbers.fits[i])
             rank = int(ranks[i]) if fits and (ranks[i] <= len(self.steps) or len(self.steps) == self.fit) else 0
-            found[row] = Then(rank, float(numbers.memory[i]), float(numbers.step[i]), fits, True)
-        return found
+            then[row] = Then(rank, float(numbers.memory[i]), float(numbers.step[i]), fits, True)
+        return then
 
     def _valid(self, plans: Plan) -> Any:
-        """Which plans the job then could hold, and its bounds allowed (bool column)."""
+        """Which plans were valid for the job and within its bounds (bool column)."""
         import numpy as np
 
         from planner.search.rules import RULES
@@ -98,17 +98,17 @@ class Before:
         return valid
 
     def summary(self, result: Result) -> str:
-        """What an edit came to in one line: the fastest step and how many plans fit, before and after."""
-        told = self.best_step(float(result.step_seconds[result.order[0]]) if len(result.order) else float("inf"))
+        """The effect of an edit in one line: the fastest step and the number of plans that fit, before and after."""
+        best = self.best_step(float(result.step_seconds[result.order[0]]) if len(result.order) else float("inf"))
         fit = result.counts.fit
-        return f"{told} · {self.fit:,} → {fit:,} fit" if fit != self.fit else f"{told} · {fit:,} fit"
+        return f"{best} · {self.fit:,} → {fit:,} fit" if fit != self.fit else f"{best} · {fit:,} fit"
 
     def best_step(self, now: float) -> str:
-        """The fastest step before and now, in seconds; infinite where nothing fits."""
+        """The fastest step before and now as text; `now` is in seconds, infinite if no plan fits."""
         if self.best == float("inf") and now < float("inf"):
-            return f"now something fits, best {write_figure(now)} s"
+            return f"plans fit now, best {write_figure(now)} s"
         if now == float("inf"):
-            return "nothing fits any more" if self.best < float("inf") else "nothing fits"
+            return "no plan fits any more" if self.best < float("inf") else "no plan fits"
         if abs(now / self.best - 1) > 5e-5:
             return f"best {write_figure(self.best)} → {write_figure(now)} s ({100 * (now / self.best - 1):+.1f} %)"
         return "best step unchanged"

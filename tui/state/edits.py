@@ -1,6 +1,6 @@
-"""Edits of a document, each a pure step Document -> Document, and how its fields read.
+"""Edits of a document, each a pure function Document -> Document, and the texts of its fields.
 
-The program holds one document and replaces it (`Program.edit`); an undo stack needs nothing more.
+The program holds one document and replaces it (`Program.edit`), which is all that undo requires.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from planner.specs.model import Model
 from planner.specs.plan import Plan
 from tui.state import axes
 
-NOTHING = ("", "0", "full")  # what a field reads beside which others say nothing
-Texts = Mapping[str, tuple[str, bool]]  # what every line of the forms reads, and whether a person set it
+NOTHING = ("", "0", "full")  # values of a field that make its dependent fields irrelevant
+Texts = Mapping[str, tuple[str, bool]]  # the text of every line of the forms, and whether the user set it
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ BY_KEY = {entry.key: entry for entries in ENTRIES.values() for entry in entries}
 
 
 def set_text(document: Document, key: str, typed: str) -> Document:
-    """The document with one field or axis as a person typed it; FieldError says what cannot be read."""
+    """The document with one field or axis set from text; FieldError if the text cannot be parsed."""
     if BY_KEY[key].kind == "axis":
         return replace(document, space=document.space.with_(key, typed))
     value = parse(key, typed)
@@ -62,14 +62,14 @@ def set_text(document: Document, key: str, typed: str) -> Document:
 
 
 def free(document: Document, key: str) -> Document:
-    """The document with an axis left to the search, or a field back at its preset's value."""
+    """The document with an axis left to the search, or a field reset to its preset's value."""
     if BY_KEY[key].kind == "axis":
         return replace(document, space=document.space.with_(key, None))
     return replace(document, inputs=document.inputs.with_(key, None))
 
 
 def adopted(document: Document, job: Job, plan: Plan) -> Document:
-    """The document with every axis bounded to a plan's value; axes that say nothing of the job or the plan stay free."""
+    """The document with every axis fixed to a plan's value; axes that do not apply to the job or the plan stay free."""
     silent = axes.idle(job.model.experts > 0, job.stack) | ({"dp_replicate"} if not plan.zero else set())
     bounds = {axis: Bounds((int(getattr(plan, axis)),)) for axis in AXES if axis not in silent}
     if RECOMPUTES[plan.recompute] != "first":
@@ -78,28 +78,28 @@ def adopted(document: Document, job: Job, plan: Plan) -> Document:
 
 
 def texts(document: Document) -> Texts:
-    """What every line of the forms reads, and whether a person set it."""
-    found = {key: (text(key, value), set) for key, (value, set) in shown(document.inputs).items()}
-    return found | {axis: (document.space.text(axis), not document.space[axis].free) for axis in AXES}
+    """The text of every line of the forms, and whether the user set it."""
+    fields = {key: (text(key, value), set) for key, (value, set) in shown(document.inputs).items()}
+    return fields | {axis: (document.space.text(axis), not document.space[axis].free) for axis in AXES}
 
 
 def listed(document: Document, texts: Texts) -> dict[str, tuple[Entry, ...]]:
-    """The lines of each form: all but those that say nothing of this job, such as expert parallelism of a dense model.
+    """The lines of each form, without those that do not apply to this job, such as expert parallelism of a dense model.
 
-    What a person set is there whatever it says, so that it can be freed.
+    A line that the user set is always included, so that it can be reset.
     """
     silent = {f.key for f in FIELDS if f.depends_on and not _counts(texts, f)} | _idle(document, texts)
     return {group: tuple(e for e in entries if e.key not in silent or texts[e.key][1]) for group, entries in ENTRIES.items()}
 
 
 def _counts(texts: Texts, f: Field) -> bool:
-    """Whether a field says something: the one it stands beside is not 0, or it is a size that the model has."""
-    own = f.spec == "model" and texts[f.key][0] not in NOTHING
-    return own or texts[f.depends_on][0] not in NOTHING
+    """Whether a field applies: the field it depends on is not 0, or it is a size that the model has."""
+    model_size = f.spec == "model" and texts[f.key][0] not in NOTHING
+    return model_size or texts[f.depends_on][0] not in NOTHING
 
 
 def _idle(document: Document, texts: Texts) -> frozenset[str]:
-    """The axes that say nothing of this job."""
+    """The axes that do not apply to this job."""
     try:
         stack = stack_of(document.inputs)
     except TmplanError:
@@ -108,7 +108,7 @@ def _idle(document: Document, texts: Texts) -> frozenset[str]:
 
 
 def size(document: Document) -> str:
-    """How many parameters the model has, and a token visits; empty where there can be no such model."""
+    """The number of parameters of the model, total and active; empty if the model is not valid."""
     try:
         model = model_of(document.inputs)
     except TmplanError:
@@ -117,7 +117,7 @@ def size(document: Document) -> str:
 
 
 def notes(document: Document) -> list[str]:
-    """What was assumed of the model where its file does not tell, a sentence each; nothing where there can be no such model."""
+    """Assumptions on the model where its file lacks values, one sentence each; none if the model is not valid."""
     try:
         model = model_of(document.inputs)
     except TmplanError:
@@ -126,11 +126,11 @@ def notes(document: Document) -> list[str]:
 
 
 def about(key: str, name: str) -> str:
-    """A few words on a preset, for the list it is chosen from; on one that cannot be planned, nothing."""
+    """A short description of a preset for the list of choices; empty if it is not valid."""
     try:
         spec = load(key, name)
     except FieldError:
-        return "cannot be read; choosing it says why"
+        return "cannot be read; choose it to see why"
     except TmplanError:
         return ""
     if isinstance(spec, Model):
@@ -140,4 +140,4 @@ def about(key: str, name: str) -> str:
         return f"{spec.memory_bytes / GIB:.0f} GiB, {spec.flops_bf16 / 1e12:,.0f} TFLOP/s"
     if isinstance(spec, Stack):
         return spec.title
-    return f"{spec.gpu}, {spec.gpus_per_node} a node, {spec.gpus:,} GPUs"
+    return f"{spec.gpu}, {spec.gpus_per_node} per node, {spec.gpus:,} GPUs"

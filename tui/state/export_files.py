@@ -1,4 +1,4 @@
-"""A plan as the files of a target: what they say of it, where they go, and writing them. The command and the key both come here."""
+"""A plan as the files of an export target: the header, the paths, and writing. The command and the key both use this module."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from planner.specs.job import Job
 from planner.specs.plan import Plan
 from tui.state.overwrite import Exists, put
 
-LARGEST = 2**26  # bytes of a file that is overwritten, and put back if another of the same export cannot be written
-ENDING = re.compile(r"\.[A-Za-z]\w*$")  # of a file's name; the .1-405b of a model is none
+LARGEST = 2**26  # bytes of an overwritten file, which is restored if another file of the same export cannot be written
+ENDING = re.compile(r"\.[A-Za-z]\w*$")  # extension of a file name; the .1-405b of a model name is not one
 
 
 def request(job: Job, plan: Plan, version: str) -> Request:
-    """A plan to export, with the lines that say what it is and what is predicted of it."""
+    """A plan to export, with header lines that describe it and its prediction."""
     from planner.cost.evaluate import evaluate
     from planner.report.best import EvaluatedPlan
     from tui.state.headline import headline
@@ -35,9 +35,9 @@ def request(job: Job, plan: Plan, version: str) -> Request:
 
 
 def placed(exported: Exported, out: str) -> dict[Path, str]:
-    """The files by the paths they go to: into a folder, or where there is one alone, to a file."""
+    """The files by destination path: in a folder, or, for a single file, at the path itself."""
     path = Path(reader.expand_home(out))
-    single = os.path.exists(path) and not os.path.isdir(path)  # no error where no system takes such a name: writing says so
+    single = os.path.exists(path) and not os.path.isdir(path)  # an invalid name is reported when writing
     if len(exported.files) == 1 and (single or (not os.path.isdir(path) and not out.endswith(os.sep) and ENDING.search(path.name))):
         return {path: next(iter(exported.files.values()))}
     if single:
@@ -48,8 +48,8 @@ def placed(exported: Exported, out: str) -> dict[Path, str]:
 
 
 def write(files: Mapping[Path, str], *, force: bool) -> None:
-    """Write all files, each whole, or leave what was there: Exists where one is in the way, FileError where one cannot be written."""
-    kept = {path: _content(path) for path in files} if force else dict.fromkeys(files)
+    """Write all files atomically, or restore the previous state: Exists if a file is in the way, FileError if one cannot be written."""
+    backups = {path: _content(path) for path in files} if force else dict.fromkeys(files)
     if not force and (there := [str(path) for path in files if writer.replaces(path)]):
         raise Exists(there)
     parents = {folder for path in files for folder in path.parents}
@@ -62,23 +62,23 @@ def write(files: Mapping[Path, str], *, force: bool) -> None:
             put(path, text, force=force)
             done.append(path)
     except (TmplanError, OSError, ValueError) as error:
-        _undo(done, kept, made)
+        _undo(done, backups, made)
         if isinstance(error, TmplanError):
             raise
-        raise FileError(f"cannot be made: {reader.reason(error)}", where=str(folder)) from None
+        raise FileError(f"cannot be created: {reader.reason(error)}", where=str(folder)) from None
 
 
 def _content(path: Path) -> bytes | None:
-    """What a file holds; None where there is none."""
-    beyond = f"is larger than {LARGEST:,} bytes: too large to be kept until all is written; move it away first"
+    """The content of a file; None if there is none."""
+    beyond = f"is larger than {LARGEST:,} bytes: too large to be backed up while the export is written; move it away first"
     return reader.content(path, LARGEST, beyond) if os.path.isfile(path) else None
 
 
-def _undo(done: list[Path], kept: Mapping[Path, bytes | None], made: list[Path]) -> None:
-    """Put back what was there before the files already written."""
+def _undo(done: list[Path], backups: Mapping[Path, bytes | None], made: list[Path]) -> None:
+    """Restore the previous content of the files already written, and remove new folders."""
     with contextlib.suppress(OSError):
         for path in done:
-            before = kept[path]
+            before = backups[path]
             if before is not None:
                 path.write_bytes(before)
             elif path.is_file():

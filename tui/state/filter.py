@@ -1,8 +1,8 @@
 """Filter expressions over the columns of the table: `mem<72 tp=8 recompute=full fits`.
 
-Terms stand side by side and all must hold. A term compares a column with a number (`<` `<=` `>` `>=` `=` `!=`), with one of
-several (`tp=4,8`), a range (`pp=2..8`) or a name (`sharding=fsdp`); a yes-or-no column stands alone (`fits`, `!risk`). A column
-goes by its key, its heading, or the start of its key.
+Terms are separated by spaces and all must hold. A term compares a column with a number (`<` `<=` `>` `>=` `=` `!=`), with one of
+several (`tp=4,8`), a range (`pp=2..8`) or a name (`sharding=fsdp`); a yes-or-no column is a term by itself (`fits`, `!risk`). A
+column is named by its key, its heading, or a prefix of its key.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Term:
     values: tuple[float | str, ...]
 
     def mask(self, estimate: Any) -> Any:
-        """Which rows of an estimate hold it: a column of bools."""
+        """Which rows of an estimate satisfy the condition (bool column)."""
         column = self.column.values(estimate)
         if self.op in COMPARE:
             return COMPARE[self.op](column, self.values[0])
@@ -51,25 +51,25 @@ class Term:
         return [code for code in sorted(set(column.tolist())) if write(code).lower().startswith(value) or str(plain(code)).lower() == value]
 
     def _slack(self, code: Any) -> float:
-        """A figure equals what it is shown as: within half a unit of the tenth that the table writes."""
+        """Tolerance of equality: half a unit of the last digit that the table shows."""
         return 0.05 if self.column.unit in ("GiB", "tokens/s") else 0.0005 if self.column.unit else 0.0
 
 
 def parse_filter(text: str) -> tuple[Term, ...]:
-    """The terms of an expression; FieldError (UnknownName for a column) says what cannot be read."""
+    """Parse the terms of an expression; FieldError (UnknownName for a column) names what cannot be parsed."""
     text = re.sub(r"\s*(<=|>=|!=|==|=|<|>|\.\.|,)\s*", r"\1", text.lower().strip())
     return tuple(_term(word) for word in text.split() if word not in ("and", "&&"))
 
 
 def _term(word: str) -> Term:
-    found = TERM.fullmatch(word)
-    if not found:
+    match = TERM.fullmatch(word)
+    if not match:
         bare = word.lstrip("!")
         column = column_of(bare) if re.fullmatch(r"[a-z][a-z0-9_/]*", bare) else None
         if column is None or column.key not in YES_NO:
-            raise FieldError("filter", f"{quoted(word)} is no filter; write like mem<72 tp=8 recompute=full fits")
+            raise FieldError("filter", f"{quoted(word)} is not a filter; write, for example, mem<72 tp=8 recompute=full fits")
         return Term(column, "=", (0.0 if word.startswith("!") else 1.0,))
-    column, op, value = column_of(found["key"]), found["op"].replace("==", "="), found["value"]
+    column, op, value = column_of(match["key"]), match["op"].replace("==", "="), match["value"]
     if column.key in NAMED:
         if op not in ("=", "!="):
             raise FieldError("filter", f"{column.key} has no order; write {column.key}={named(value)}")
@@ -84,7 +84,7 @@ def _term(word: str) -> Term:
 
 
 def column_of(key: str) -> Column:
-    """A column by its key, its heading, or the start of its key."""
+    """A column by its key, its heading, or a prefix of its key."""
     for hit in (lambda c: key in (c.key, c.heading.lower()), lambda c: c.key.startswith(key)):
         for column in COLUMNS:
             if hit(column):
@@ -93,7 +93,7 @@ def column_of(key: str) -> Column:
 
 
 def _number(column: Column, text: str) -> float:
-    """A number in the column's unit; a share may be written in percent."""
+    """Parse a number in the column's unit; a share may be written in percent."""
     yes_no = {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
     if column.key in YES_NO and text in yes_no:
         return yes_no[text]

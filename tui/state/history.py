@@ -1,7 +1,7 @@
-"""Every edit of the session: undo, redo, and nothing ever lost.
+"""The edits of the session: undo, redo, and no edit is ever lost.
 
-Each moment holds the document whole, with the file it belongs to. An edit made after an undo does not throw the undone edits away:
-they stay in the past, where undo finds them again, as in Emacs.
+Each moment holds the complete document, with the file it belongs to. An edit after an undo does not discard the undone edits: they
+stay in the history, where undo reaches them again, as in Emacs.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from planner.document import planfile
 from planner.document.planfile import Document
 from planner.files import atomic
 
-LIMIT = 200  # moments kept; the oldest are dropped
+LIMIT = 200  # moments stored; the oldest are dropped
 
 
-class Kept:
-    """A document, or the text of its plan file until somebody wants to see it: a session of many edits opens at once."""
+class StoredDocument:
+    """A document, parsed lazily from the text of its plan file, so that a session of many edits opens at once."""
 
     def __init__(self, document: Document | None = None, text: str = "") -> None:
         self._document, self._text = document, text
 
     @property
     def document(self) -> Document:
-        """The document; PlanFileError where its text cannot be read."""
+        """The document; PlanFileError if its text cannot be read."""
         if self._document is None:
             self._document = planfile.loads(self._text, where="session")
         return self._document
@@ -40,42 +40,42 @@ class Kept:
 
     @property
     def digest(self) -> str:
-        """What a file of that text is told by."""
+        """The digest that identifies a file with that text."""
         return atomic.digest(self.text.encode("utf-8"))
 
 
 @dataclass(frozen=True)
 class Moment:
-    """The document after an edit, the file it is of, what that file holds (None: never written), and what the edit was.
+    """The document after an edit, its file, the content of that file (None: never written), and the label of the edit.
 
-    digest: what the file was told by (`atomic.fingerprint`) when the document was read from it or written to it; nothing: there was none.
+    digest: fingerprint of the file (`atomic.fingerprint`) when the document was read from it or written to it; empty: there was no file.
     """
 
-    kept: Kept
+    stored: StoredDocument
     path: Path | None = None
-    saved: Kept | None = None
+    saved: StoredDocument | None = None
     label: str = ""
     digest: str = ""
 
     @classmethod
     def of(cls, document: Document, path: Path | None = None, label: str = "") -> Moment:
-        """A document as it is opened, from a file or from none; what options set on top of a file is not in the file."""
-        kept = Kept(document)
+        """A newly opened document, with or without a file; changes by options are not part of the file's content."""
+        stored = StoredDocument(document)
         if path is None:
-            return cls(kept, label=label)
+            return cls(stored, label=label)
         source = document.source
         if source is None:
-            return cls(kept, path, kept, label, kept.digest)
-        return cls(kept, path, kept if source.document == document else Kept(source.document), label, source.digest)
+            return cls(stored, path, stored, label, stored.digest)
+        return cls(stored, path, stored if source.document == document else StoredDocument(source.document), label, source.digest)
 
     @property
     def document(self) -> Document:
         """The document."""
-        return self.kept.document
+        return self.stored.document
 
 
 class History:
-    """Moments in their order, and the one at hand."""
+    """Moments in order, and the current one."""
 
     def __init__(self, moments: Sequence[Moment], at: int | None = None) -> None:
         self.moments = list(moments)
@@ -83,11 +83,11 @@ class History:
 
     @property
     def now(self) -> Moment:
-        """The moment at hand."""
+        """The current moment."""
         return self.moments[self.at]
 
     def push(self, moment: Moment) -> None:
-        """An edit. What had been undone before it goes into the past: the undone edits, and the way back from them."""
+        """Add an edit. Edits undone before it become part of the past: first the undone edits, then the way back from them."""
         undone = self.moments[self.at + 1 :]
         if undone:
             self.moments += [*reversed(undone[:-1]), self.now]
@@ -96,33 +96,33 @@ class History:
         self.at = len(self.moments) - 1
 
     def wrote(self, moment: Moment) -> None:
-        """The moment at hand was written to its file: no edit. Every moment of that file knows now what it holds."""
+        """Record that the current moment was written to its file. Not an edit; updates the file content of all moments of that file."""
         self.moments[self.at] = moment
-        self._tell(moment, digest=True)
+        self._update_file(moment, digest=True)
 
     def opened(self, moment: Moment) -> None:
-        """A file was opened: an edit. Earlier moments of that file know what it holds, but were not made of that."""
+        """Record that a file was opened, an edit. Earlier moments of that file get its content, but keep their digests."""
         self.push(moment)
-        self._tell(moment, digest=False)
+        self._update_file(moment, digest=False)
 
-    def _tell(self, told: Moment, *, digest: bool) -> None:
+    def _update_file(self, latest: Moment, *, digest: bool) -> None:
         for number, moment in enumerate(self.moments):
-            if told.path and moment.path and same(moment.path, told.path):
-                self.moments[number] = replace(moment, saved=told.saved, digest=told.digest if digest else moment.digest)
+            if latest.path and moment.path and same(moment.path, latest.path):
+                self.moments[number] = replace(moment, saved=latest.saved, digest=latest.digest if digest else moment.digest)
 
     def before(self, steps: int) -> Moment | None:
-        """The moment so many edits before the one at hand, None where there is none."""
+        """The moment `steps` edits before the current one, None if there is none."""
         return self.moments[self.at - steps] if 0 <= steps <= self.at else None
 
     def undo(self) -> Moment | None:
-        """Back by one edit; the edit undone, None where there is none."""
+        """Go back by one edit; returns the edit undone, None if there is none."""
         if self.at == 0:
             return None
         self.at -= 1
         return self.moments[self.at + 1]
 
     def redo(self) -> Moment | None:
-        """Forth by one edit; the edit done again, None where there is none."""
+        """Go forward by one edit; returns the edit redone, None if there is none."""
         if self.at == len(self.moments) - 1:
             return None
         self.at += 1
@@ -130,7 +130,7 @@ class History:
 
 
 def same(a: Path, b: Path) -> bool:
-    """Whether two paths are one, as they are written; not so where the folder they start from has gone."""
+    """Whether two paths are lexically equal; false if relative paths cannot be resolved because the current folder is gone."""
     try:
         return a == b or os.path.abspath(a) == os.path.abspath(b)
     except OSError:

@@ -1,4 +1,4 @@
-"""Overwriting, as commands do: a file that is there stays as it is, unless --force was said."""
+"""Overwriting by commands: an existing file is left unchanged unless --force is given."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from planner.plaintext import PATH, named
 
 
 class Exists(FileError):
-    """Files that are there already; only --force, or a yes, overwrites them."""
+    """Files exist already; only --force, or a confirmation, overwrites them."""
 
     def __init__(self, paths: list[str]) -> None:
         self.paths = paths
@@ -20,7 +20,7 @@ class Exists(FileError):
 
 
 def vacant(path: str, *, force: bool) -> None:
-    """Refuse a path where a file is, or in a folder that is not there, before any work is done for it: Exists, FileError."""
+    """Refuse a path of an existing file, or in a missing folder, before any work is done: Exists, FileError."""
     if not force and writer.replaces(path):
         raise Exists([path])
     folder = Path(path).parent
@@ -29,7 +29,7 @@ def vacant(path: str, *, force: bool) -> None:
 
 
 def put(path: str | Path, text: str | Iterable[str], *, force: bool) -> None:
-    """Write a file whole, of a text or its pieces, over another only where that was asked for: Exists, however late it came; FileError."""
+    """Write a file atomically from a text or its pieces; Exists if a file appears in the meantime and `force` is not set; FileError."""
     try:
         writer.write(path, text, over=None if force else atomic.ABSENT)
     except atomic.Changed:

@@ -1,7 +1,7 @@
-"""Planning off the keyboard's thread: one question at a time, the newest; an answer to an older one never lands.
+"""Planning in background threads: only the newest question is answered; an answer to an older one is never delivered.
 
-Nothing here needs Textual, so that the first search can start before Textual is imported. A thread cannot be killed: the
-search asks `cancelled()` and gives up when a newer question has come. Threads are daemons, so quitting never waits for one.
+This module does not import Textual, so that the first search can start before Textual is imported. A thread cannot be killed: the
+search polls `cancelled()` and stops when there is a newer question. Threads are daemons, so quitting never waits for one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from planner.document.inputs import Inputs, resolve
 from planner.document.space import Space
 from planner.errors import TmplanError
 from tui.settings.bindings import key_of
-from tui.state.threads import begin, said
+from tui.state.threads import begin, error_text
 from tui.state.view import View, ranked
 
 if TYPE_CHECKING:
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from planner.specs.plan import Plan
 
 Search = Callable[..., Any]
-BURST = 0.12  # seconds: a question that follows another within this waits as long, so that a held key asks once
+BURST = 0.12  # seconds; a question within this time after another waits as long, so that a repeating key starts one search
 
 
 @dataclass(frozen=True)
 class Question:
-    """What is to be planned, and how the plans are to be shown."""
+    """The inputs and bounds to plan, and the view of the plans."""
 
     inputs: Inputs
     space: Space
@@ -42,9 +42,9 @@ class Question:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a question came to: rows of a result, or the refusal of the job or the view.
+    """The answer to a question: rows of a result, or the error of the job or the view.
 
-    Advice may follow in a second answer; the best plan of a large search comes in one of its own, before the others are ranked.
+    Advice may follow in a second answer; the best plan of a large search arrives in a separate answer, before the others are ranked.
     """
 
     generation: int
@@ -53,14 +53,14 @@ class Answer:
     result: Result | None = None
     rows: Any = ()
     error: TmplanError | None = None
-    advice: tuple[tuple[str, str], ...] = ()  # sentences and their roles; where there are no rows
+    advice: tuple[tuple[str, str], ...] = ()  # sentences and their roles, if there are no rows
     nearest: Plan | None = None  # the plan the advice is about
-    thinking: bool = False  # advice is still being worked out
-    ahead: EvaluatedPlan | None = None  # the best plan alone, of a large search that goes on
+    thinking: bool = False  # advice is still being computed
+    ahead: EvaluatedPlan | None = None  # the best plan alone, while a large search continues
 
 
 class Planner:
-    """Answers the newest question. `attach` says where answers go; one that came before is kept until then."""
+    """Answers the newest question. `attach` sets the receiver of answers; earlier answers are queued until then."""
 
     def __init__(self, search: Search | None = None, burst: float = BURST) -> None:
         self._search = search
@@ -69,26 +69,26 @@ class Planner:
         self._wake = threading.Event()
         self._sink: Callable[[Answer], None] | None = None
         self._parked: list[Answer] = []
-        self._last: tuple[Job, Space, Any] | None = None  # a change of view, or of what a run costs, needs no new search
-        self._asked = 0.0
+        self._last: tuple[Job, Space, Any] | None = None  # reused if only the view or the costs of a run change
+        self._last_question_at = 0.0
         self.generation = 0
 
     def ask(self, question: Question) -> int:
-        """Plan this instead of whatever was asked before; the generation its answers will carry."""
+        """Plan this question instead of earlier ones; returns the generation of its answers."""
         now = time.monotonic()
         with self._lock:
             self.generation += 1
             generation = self.generation
-            soon = now - self._asked < self._burst
-            self._asked = now
-            self._wake.set()  # whoever waits out a burst looks up, and finds that it is outdated
+            soon = now - self._last_question_at < self._burst
+            self._last_question_at = now
+            self._wake.set()  # a thread waiting for a burst to end wakes and finds itself outdated
             self._wake = threading.Event()
             wake = self._wake
         begin(lambda: self._answered(generation, question, wake if soon else None))
         return generation
 
     def attach(self, sink: Callable[[Answer], None]) -> None:
-        """Send answers here from now on, the newest that already came first. The sink is called in planning threads."""
+        """Send answers to `sink`, queued ones first. The sink is called in planning threads."""
         with self._lock:
             self._sink = sink
             parked, self._parked = self._parked, []
@@ -96,18 +96,18 @@ class Planner:
             self._send(answer)
 
     def stop(self) -> None:
-        """Give up whatever is being planned, and answer nothing more."""
+        """Stop planning, and send no further answers."""
         with self._lock:
             self.generation += 1
             self._sink = None
 
     def _answered(self, generation: int, question: Question, wait: threading.Event | None) -> None:
-        """One question, in a thread of its own; then what the search took and needs no more goes back to the system."""
+        """Answer one question in its thread, then return unused memory to the system."""
         self._answer(generation, question, wait)
-        give_back()
+        release_memory()
 
     def _answer(self, generation: int, question: Question, wait: threading.Event | None) -> None:
-        """One question."""
+        """Answer one question."""
 
         def cancelled() -> bool:
             return generation != self.generation
@@ -136,15 +136,15 @@ class Planner:
         except Exception as error:
             if not cancelled():
                 way = "; lock or bound an axis, or ask for fewer GPUs" if isinstance(error, MemoryError) else ""
-                self._send(Answer(generation, question, job, error=TmplanError(f"planning failed: {said(error)}{way}")))
+                self._send(Answer(generation, question, job, error=TmplanError(f"planning failed: {error_text(error)}{way}")))
 
     def _known(self, job: Job, question: Question) -> Any:
-        """The result of the same search, where it was the last; else None."""
+        """The result of the last search if it was the same, else None."""
         last = self._last
         return last[2] if last is not None and last[:2] == (job, question.space) else None
 
     def _ahead(self, job: Job, question: Question, cancelled: Callable[[], bool]) -> EvaluatedPlan | None:
-        """The best plan, where ranking the others takes long."""
+        """The best plan, if ranking all plans takes long."""
         if self._search is not None or self._known(job, question) is not None:
             return None
         from planner.search.branch_and_bound import large
@@ -177,26 +177,27 @@ class Planner:
                 self._parked.append(answer)
                 return
             sink = self._sink
-        with contextlib.suppress(RuntimeError):  # the program's loop has closed
+        with contextlib.suppress(RuntimeError):  # the program's event loop is closed
             sink(answer)
 
 
-def give_back() -> None:
-    """Return free memory to the system, where the C library does so when asked (glibc): a search takes many times what its result keeps."""
+def release_memory() -> None:
+    """Return free memory to the system if the C library supports it (glibc): a search needs much more memory than its result."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def advice(result: Result, cancelled: Callable[[], bool]) -> tuple[tuple[tuple[str, str], ...], Plan | None]:
-    """What to say where nothing fits, and the plan it is about: what is nearest and what would help, or the rules that refused."""
+    """Advice if no plan fits, with its plan: the plan nearest to fitting and changes that would help, or the rules that refused plans."""
     from planner.report.advice import nearest
     from planner.search.search import why_refused
 
-    found = nearest(result, cancelled=cancelled)
-    if found is None:
-        head = ("No plan is valid; these rules refused them all, each the plans that came as far as it:", "bad")
+    near = nearest(result, cancelled=cancelled)
+    if near is None:
+        head = ("No plan is valid; plans refused by each rule, in the order of checking:", "bad")
         return (head, ("", "text"), *((f"{count:>13,}  {sentence}", "text") for sentence, count in why_refused(result.counts))), None
-    told = tuple((f"• {change.sentence}", "text") for change in found.advice)
-    help = ("What would make a plan fit, the fastest first:", "title") if told else ("Nothing tried alone makes a plan fit.", "title")
+    changes = tuple((f"• {change.sentence}", "text") for change in near.advice)
+    heading = "Changes that would make a plan fit, the fastest first:"
+    help = (heading if changes else "No single change of those tried makes a plan fit.", "title")
     way = (f"{key_of('misfits')} shows the plans that do not fit.", "dim")
-    return ((found.sentence, "bad"), ("", "text"), help, *told, ("", "text"), way), found.plan
+    return ((near.sentence, "bad"), ("", "text"), help, *changes, ("", "text"), way), near.plan

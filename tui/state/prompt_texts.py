@@ -1,28 +1,28 @@
-"""Asked: what was typed at a prompt and not entered when the program was closed. A session keeps it beside what fields refused."""
+"""PendingTexts: texts typed at prompts but not entered when the program was closed. A session stores them with refused field texts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-LEFT = "typed when the program was closed"  # of a text that was not entered; the session keeps this
-ASKED = "asked: "  # before a prompt's label: what a session keeps its text under
+LEFT = "typed when the program was closed"  # the reason stored with a text that was not entered
+PREFIX = "asked: "  # of a prompt's label, the key of its text in a session file
 
 
-class Asked:
-    """What was typed at prompts and not entered when the program was closed, by their labels, until they are asked again."""
+class PendingTexts:
+    """Texts typed at prompts but not entered when the program was closed, by label, until the prompt opens again."""
 
     def __init__(self, refused: Mapping[str, tuple[str, str]]) -> None:
-        self._texts = {key.removeprefix(ASKED): typed for key, (typed, _) in refused.items() if key.startswith(ASKED)}
+        self._texts = {key.removeprefix(PREFIX): typed for key, (typed, _) in refused.items() if key.startswith(PREFIX)}
 
     def take(self, label: str) -> str:
-        """The text left at a prompt, once."""
+        """Remove and return the text left at a prompt."""
         return self._texts.pop(label, "")
 
-    def kept(self, now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-        """These texts and what is being typed now, by its labels, as a session keeps them."""
-        return {ASKED + label: (text, LEFT) for label, text in (self._texts | dict(now)).items()}
+    def stored(self, now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """These texts and those being typed now, in the form of a session file."""
+        return {PREFIX + label: (text, LEFT) for label, text in (self._texts | dict(now)).items()}
 
     @property
-    def told(self) -> str:
-        """That they are there, as a sentence."""
-        return f"{LEFT}, and there when asked for again: {', '.join(self._texts)}" if self._texts else ""
+    def notice(self) -> str:
+        """A notice that such texts exist; empty if there are none."""
+        return f"{LEFT}, restored when the prompt opens again: {', '.join(self._texts)}" if self._texts else ""

@@ -1,7 +1,7 @@
-"""Sessions: the document, every edit, pins and view of a program that was closed, hung up on or killed.
+"""Sessions: the document, edits, pins and view of a program that was closed, hung up on or killed.
 
-One JSON file a slot under the platform's state folder, written whole. A program holds the lock of its slot as long as it runs, so
-that a second one takes the next slot and neither writes over the other. A file that cannot be read is set aside, never lost.
+One JSON file per slot in the platform's state folder, written atomically. A program holds the lock of its slot while it runs, so that
+a second one uses the next slot and they never overwrite each other. A file that cannot be read is set aside, never lost.
 """
 
 from __future__ import annotations
@@ -20,131 +20,131 @@ from planner.plaintext import PATH, named
 from planner.report.columns import BY_KEY
 from planner.specs.plan import Plan, from_named
 from tui.settings import state_folder
-from tui.state.history import History, Kept, Moment
+from tui.state.history import History, Moment, StoredDocument
 from tui.state.view import View
 
 SCHEMA, SLOTS = 1, 32
 LARGEST = 2**26
-SAVED = 100  # edits written: enough to go back a day's work, few enough to write in milliseconds
-PATIENCE = 5.0  # seconds that a state waits for the one before it to be written
+SAVED = 100  # edits written: enough for a day's work, few enough to write in milliseconds
+PATIENCE = 5.0  # seconds that a state waits for the previous one to be written
 
 
 @dataclass
 class State:
-    """What outlives the program."""
+    """The state that outlives the program."""
 
     history: History
     pins: list[Plan] = field(default_factory=list)
     view: View = field(default_factory=View)
-    columns: tuple[str, ...] = ()  # chosen by hand; empty: as many as there is room for
-    refused: dict[str, tuple[str, str]] = field(default_factory=dict)  # what was typed and not taken, and why
+    columns: tuple[str, ...] = ()  # chosen by the user; empty: as many as fit
+    refused: dict[str, tuple[str, str]] = field(default_factory=dict)  # texts typed and not accepted, and why
     chosen: Plan | None = None  # the plan under the cursor
 
     def mark(self) -> Any:
-        """What tells this state from another, at no cost: no text is compared."""
+        """A cheap key that changes with the state: no texts are serialised."""
         history = self.history
         typed = tuple(self.refused.items())
         return history.at, len(history.moments), history.now, tuple(self.pins), self.view, self.columns, typed, self.chosen
 
 
 class Session:
-    """One slot, or none: a session that keeps nothing has no path, so that nothing of anybody's is read, moved or written.
+    """One slot, or none: a session that is not saved has no path, so that no file is read, moved or written.
 
-    `number` is 1 for the first program; `fault` says why nothing can be kept, or why the last session was set aside; `note` where one lies
-    that was to be.
+    `number` is 1 for the first program; `fault` is why the session cannot be saved or why the last one was set aside; `note` is the path
+    of a session set aside on request.
     """
 
     def __init__(self, path: Path | None, number: int, lock: IO[str] | None, fault: str = "") -> None:
         self.path, self.number, self._lock, self.fault, self.note = path, number, lock, fault, ""
         self._failed = ""  # why the newest state could not be written
         self._writing = threading.Lock()
-        self._written = 0  # the newest of the states written: one written late on a thread never replaces a newer one
+        self._written = 0  # the newest state written: a thread that is late never replaces a newer state
         self._newest = 0
         self._handing = threading.Lock()
         self._waiting: tuple[State, int] | None = None  # the state that the thread writes next
-        self._busy = False  # whether there is a thread
+        self._busy = False  # whether a thread is writing
         self.first_ever = number == 1 and not (path and path.exists())
 
     @property
-    def kept(self) -> bool:
-        """Whether this session can be written."""
+    def writable(self) -> bool:
+        """Whether this session can be saved."""
         return self.path is not None and self._lock is not None
 
     @property
-    def unkept(self) -> str:
-        """Why what is done now would not be there next time; nothing where it would."""
-        return self._failed if self.kept else self.fault or "no session is kept"
+    def problem(self) -> str:
+        """Why the current state would not be restored next time; empty if it would."""
+        return self._failed if self.writable else self.fault or "no session is saved"
 
     @property
-    def told(self) -> str:
-        """Where the session is kept, or why it is not."""
-        return self.unkept or f"kept in {self.path}"
+    def notice(self) -> str:
+        """Where the session is saved, or why it is not."""
+        return self.problem or f"saved in {self.path}"
 
     def read(self) -> State | None:
-        """The state the slot holds; None where it holds none, or one that cannot be read, which is set aside."""
+        """The state in the slot; None if there is none, or if it cannot be read, in which case it is set aside."""
         if self.path is None or not os.path.lexists(self.path):
             return None
         try:
             text = reader.content(self.path, LARGEST, "is too large").decode("utf-8")
             return loads(text)
         except (TmplanError, ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError) as error:
-            told = str(error) if isinstance(error, TmplanError) else type(error).__name__
-            told = f"the last session could not be read ({told})"
-            if lies := self._move(told, "unread"):
-                self.fault = f"{told}; it lies in {lies}"
+            cause = str(error) if isinstance(error, TmplanError) else type(error).__name__
+            failure = f"the last session could not be read ({cause})"
+            if moved := self._move(failure, "unread"):
+                self.fault = f"{failure}; it is now {moved}"
             return None
 
     def set_aside(self) -> None:
-        """Begin anew; what the slot held stays beside it as <name>.old.json, or under the next such name that is free."""
+        """Start a new session; the previous one is moved to <name>.old.json, or to the next such name that is free."""
         if self.path is not None and os.path.lexists(self.path):
-            lies = self._move("the last session is left aside", "old")
-            self.note = f"the last session lies in {lies}" if lies else ""
+            moved = self._move("the last session was to be set aside", "old")
+            self.note = f"the last session is now {moved}" if moved else ""
 
-    def _move(self, told: str, mark: str) -> Path | None:
-        """Set aside what the slot holds: where it lies then; None where it has to stay: nothing is written over it."""
+    def _move(self, reason: str, mark: str) -> Path | None:
+        """Set the file of the slot aside and return its new path; None if it cannot be moved, and then it is never overwritten."""
         assert self.path is not None
         try:
             return state_folder.aside(self.path, mark)
         except TmplanError as error:
-            self.fault, self.path = f"{told}, but {error}; so this session is not kept", None
+            self.fault, self.path = f"{reason}, but {error}; this session is not saved", None
             return None
 
     def turn(self) -> int:
-        """The number of a state that is about to be written, the newest so far."""
+        """A number for a state that is about to be written, larger than all before."""
         self._newest += 1
         return self._newest
 
     def write(self, state: State, turn: int | None = None) -> None:
-        """Write the state whole, unless a newer one has been; `unkept` says why it could not be."""
+        """Write the state atomically, unless a newer one has been written; `problem` is why it could not be."""
         turn = self.turn() if turn is None else turn
         if not self._writing.acquire(timeout=PATIENCE):
-            self.fault = self._failed = "the session cannot be kept: the disk does not answer"
+            self.fault = self._failed = "the session cannot be saved: the disk does not respond"
             return
         try:
-            if self.path is None or not self.kept or turn < self._written:
+            if self.path is None or not self.writable or turn < self._written:
                 return
             self._written = turn
             writer.write(self.path, dumps(state), private=True)
             self.fault = self._failed = ""
         except TmplanError as error:
-            self.fault = self._failed = f"the session cannot be kept: {error}"
+            self.fault = self._failed = f"the session cannot be saved: {error}"
         finally:
             self._writing.release()
 
-    def hand(self, state: State, told: Callable[[], None]) -> None:
-        """Have a state written on a thread, one at a time, and `told` called then; of those that wait for a slow disk the newest alone."""
+    def hand(self, state: State, done: Callable[[], None]) -> None:
+        """Write a state on a thread, one at a time, then call `done`; of states waiting for a slow disk only the newest is written."""
         with self._handing:
             self._waiting = (state, self.turn())
             if self._busy:
                 return
             self._busy = True
         try:
-            threading.Thread(target=self._work, args=(told,), daemon=True).start()
-        except (RuntimeError, MemoryError):  # the system has no thread to give
-            self._work(told)
+            threading.Thread(target=self._work, args=(done,), daemon=True).start()
+        except (RuntimeError, MemoryError):  # the system cannot start a thread
+            self._work(done)
 
-    def _work(self, told: Callable[[], None]) -> None:
-        """Write what waits until nothing does."""
+    def _work(self, done: Callable[[], None]) -> None:
+        """Write waiting states until there are none."""
         while True:
             with self._handing:
                 if self._waiting is None:
@@ -153,19 +153,19 @@ class Session:
                 (state, turn), self._waiting = self._waiting, None
             try:
                 self.write(state, turn)
-            except Exception as error:  # on a thread nobody else would hear of it
+            except Exception as error:  # otherwise it would be lost with the thread
                 self.fault = self._failed = fault(error)
-            told()
+            done()
 
     def close(self) -> None:
-        """Give the slot up."""
+        """Release the slot."""
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
 
 def take(where: Path | None = None) -> Session:
-    """The first slot that no other program holds; one that keeps nothing, and says why, where there can be none."""
+    """The first slot that no other program holds; if there is none, a session without a slot, with the reason."""
     refused: Exception | None = None
     try:
         where = where or state_folder.folder()
@@ -182,13 +182,13 @@ def take(where: Path | None = None) -> Session:
     except (OSError, ValueError, ImportError) as error:
         refused = error
     if refused is None:
-        return Session(None, SLOTS, None, f"{SLOTS} programs are open; this one's session is not kept")
-    told = "this platform has no file locks" if isinstance(refused, ImportError) else reader.reason(refused)
-    return Session(None, 1, None, f"the session cannot be kept: {told}{f' ({named(str(where), PATH)})' if where else ''}")
+        return Session(None, SLOTS, None, f"{SLOTS} programs are open; this one's session is not saved")
+    cause = "this platform has no file locks" if isinstance(refused, ImportError) else reader.reason(refused)
+    return Session(None, 1, None, f"the session cannot be saved: {cause}{f' ({named(str(where), PATH)})' if where else ''}")
 
 
 def dumps(state: State) -> str:
-    """The JSON of a state, of its last edits as many as can be read back again; every plan-file text once."""
+    """The JSON of a state with as many of its last edits as can be read back; every plan-file text is stored once."""
     for most in (SAVED, SAVED // 10, 1):
         text = _dumps(state, most)
         if len(text) <= LARGEST:
@@ -199,17 +199,17 @@ def dumps(state: State) -> str:
 def _dumps(state: State, most: int) -> str:
     texts: dict[str, int] = {}
 
-    def place(kept: Kept | None) -> int | None:
-        return None if kept is None else texts.setdefault(kept.text, len(texts))
+    def place(stored: StoredDocument | None) -> int | None:
+        return None if stored is None else texts.setdefault(stored.text, len(texts))
 
     first = max(0, min(state.history.at, len(state.history.moments) - most))
     moments: list[dict[str, Any]] = []
     at = 0
     for number, m in enumerate(state.history.moments[first : first + most], first):
         try:
-            told = {"path": str(m.path) if m.path else "", "digest": m.digest, "label": m.label}
-            moment = {"document": place(m.kept), "saved": place(m.saved), **told}
-        except TmplanError:  # it rests on a preset's file that has gone: one edit is lost, not all
+            entry = {"path": str(m.path) if m.path else "", "digest": m.digest, "label": m.label}
+            moment = {"document": place(m.stored), "saved": place(m.saved), **entry}
+        except TmplanError:  # it depends on a preset file that is gone: one edit is lost, not all
             if number == state.history.at and not moments:
                 raise
             continue
@@ -226,37 +226,37 @@ def _dumps(state: State, most: int) -> str:
 
 
 def loads(text: str) -> State:
-    """The state of a JSON text; TmplanError, or one of Python's own errors of look-up and type, where it is none."""
+    """Parse the state of a JSON text; TmplanError, or one of Python's lookup and type errors, if it is not valid."""
     data = json.loads(text)
     if data["schema"] != SCHEMA:
-        raise TmplanError(f"it is of schema {data['schema']}, this tmplan reads {SCHEMA}")
-    kept = [Kept(text=str(text)) for text in data["documents"]]
+        raise TmplanError(f"it has schema {data['schema']}, this version of tmplan reads {SCHEMA}")
+    stored = [StoredDocument(text=str(text)) for text in data["documents"]]
 
-    def document(number: int | None) -> Kept | None:
-        return None if number is None else kept[number]
+    def document(number: int | None) -> StoredDocument | None:
+        return None if number is None else stored[number]
 
     folder = str(data.get("folder", ""))
     moments = [
-        Moment(kept[m["document"]], placed(m["path"], folder), document(m["saved"]), str(m["label"]), digest_of(m, kept))
+        Moment(stored[m["document"]], placed(m["path"], folder), document(m["saved"]), str(m["label"]), digest_of(m, stored))
         for m in data["moments"]
     ]
     if not moments:
-        raise TmplanError("it holds no document")
+        raise TmplanError("it contains no document")
     history = History(moments, int(data["at"]))
-    history.now.document  # noqa: B018  (read now: a document that cannot be read makes no session)
+    history.now.document  # noqa: B018  (parsed now: a session whose document cannot be read is not valid)
     view = data["view"]
     return State(
         history,
         [from_named(plan) for plan in data["pins"]],
         View(view["sort"] if view["sort"] in BY_KEY else "", bool(view["reverse"]), str(view["filter"]), bool(view["unfit"])),
-        tuple(key for key in data["columns"] if key in BY_KEY),  # one of another version may be gone
+        tuple(key for key in data["columns"] if key in BY_KEY),  # a key of another version may not exist
         {str(key): (str(value[0]), str(value[1])) for key, value in data["refused"].items()},
         from_named(data["chosen"]) if data["chosen"] else None,
     )
 
 
 def here() -> str:
-    """The folder that the program runs in; nothing where that has gone."""
+    """The current folder; empty if it does not exist any more."""
     try:
         return os.getcwd()
     except OSError:
@@ -264,13 +264,13 @@ def here() -> str:
 
 
 def placed(path: str, folder: str) -> Path | None:
-    """The path of a moment: one that starts from the folder that an earlier program ran in still does."""
+    """The path of a moment; a relative path is resolved against the folder of the program that wrote it."""
     return (Path(path) if folder in ("", here()) else Path(folder) / path) if path else None
 
 
-def digest_of(moment: dict[str, Any], kept: list[Kept]) -> str:
-    """What the file of a moment was told by; a session from before that was kept knows the text that was read or written."""
+def digest_of(moment: dict[str, Any], stored: list[StoredDocument]) -> str:
+    """The digest of the file of a moment; an old session without digests has the text that was read or written."""
     if "digest" in moment or moment["saved"] is None:
         return str(moment.get("digest", ""))
     number: int = moment["saved"]
-    return kept[number].digest
+    return stored[number].digest

@@ -1,4 +1,4 @@
-"""Threads: work that nothing waits for, and what is said of an error that nobody else would hear of. Nothing here needs Textual."""
+"""Background threads, and texts for errors raised in them. This module does not import Textual."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Callable
 
 from planner.errors import TmplanError, fault
 
-SCARCE = (MemoryError, RecursionError)  # the system gives no more: no fault of the program, which can go on with less
+SCARCE = (MemoryError, RecursionError)  # a lack of resources, not a fault of the program, which can continue
 
 
 def begin(work: Callable[[], object]) -> None:
-    """Do something on a thread of its own; TmplanError where the system has none."""
+    """Run `work` in a new daemon thread; TmplanError if the system cannot start one."""
     try:
         threading.Thread(target=work, daemon=True).start()
     except (RuntimeError, MemoryError):
-        raise TmplanError("the system lets no further thread begin; end other programs, or raise the limit (`ulimit -u`)") from None
+        raise TmplanError("the system starts no more threads; close other programs, or raise the limit (`ulimit -u`)") from None
 
 
-def said(error: Exception) -> str:
-    """What is said of an error."""
+def error_text(error: Exception) -> str:
+    """The message for an error."""
     if isinstance(error, MemoryError):
         return "there is not enough memory"
     if isinstance(error, RecursionError):
-        return "what was given lies too deep in itself"
+        return "the input is nested too deeply"
     return str(error) if isinstance(error, TmplanError) else fault(error)

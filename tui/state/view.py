@@ -1,4 +1,4 @@
-"""Which plans the table shows, and in which order: a View over a Result. Runs in the planning thread."""
+"""The plans that the table shows, and their order: a View of a Result. Runs in the planning thread."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tui.state.filter import Term, parse_filter
 if TYPE_CHECKING:
     from planner.search.search import Result
 
-FASTEST = "step_seconds"  # the order of a Result as it comes
+FASTEST = "step_seconds"  # the natural order of a Result
 
 
 @dataclass(frozen=True)
 class View:
-    """How the plans are shown. `unfit` shows those that do not fit, the nearest to fitting first unless sorted otherwise."""
+    """Sorting and filtering of plans. `unfit` shows those that do not fit, nearest to fitting first unless sorted otherwise."""
 
     sort: str = ""  # a column's key; empty: fastest first, or least over the limit first
     reverse: bool = False
@@ -26,18 +26,18 @@ class View:
 
     @property
     def column(self) -> str:
-        """The key of the column that gives the order."""
+        """The key of the sort column."""
         return self.sort or ("over_gib" if self.unfit else FASTEST)
 
 
 def ranked(result: Result, view: View, cancelled: Callable[[], bool] = lambda: False) -> Any:
-    """Row numbers of the result in the order shown (int column). FieldError for a filter that cannot be read."""
+    """Row numbers of the result in display order (int column). FieldError if the filter cannot be parsed."""
     import numpy as np
 
     from planner.report.sort import figures, ordered
 
     terms = parse_filter(view.filter)
-    unfit = _wants_unfit(terms, view.unfit)
+    unfit = _searches_unfit(terms, view.unfit)
     rows = np.asarray(result.rejected_order if unfit else result.order)
     for term in terms:
         if not len(rows) or cancelled():
@@ -50,8 +50,8 @@ def ranked(result: Result, view: View, cancelled: Callable[[], bool] = lambda: F
     return ordered(result, rows, column, reverse=view.reverse)
 
 
-def _wants_unfit(terms: tuple[Term, ...], unfit: bool) -> bool:
-    """A filter that names `fits` says itself which plans it looks through."""
+def _searches_unfit(terms: tuple[Term, ...], unfit: bool) -> bool:
+    """Whether to search the plans that do not fit: a filter that names `fits` decides, else the view."""
     for term in terms:
         if term.column.key == "fits":
             return (term.values[0] == 0.0) == (term.op == "=")

@@ -131,7 +131,7 @@ class Table(LinePane):
             return self.wanted
         unfit = self.view.unfit or self.view.column == "over_gib"
         beside = sum(WIDTHS) + len(WIDTHS) if self.before else 0
-        return keys_within(self.result.job, width, sort=self.view.column, unfit=unfit, beside=beside)
+        return keys_within(self.result.job, width, sort=self.view.column, unfit=unfit, reserved=beside)
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         body = height - self.titled - 1
@@ -201,7 +201,7 @@ class Table(LinePane):
             return
         import numpy as np
 
-        result, told = self.result, self.before.tell(self.result.plans(np.array(missing)))
+        result, told = self.result, self.before.values(self.result.plans(np.array(missing)))
         if self._ranked is None:
             self._ranked = result.step_seconds[result.order]
         now = np.searchsorted(self._ranked, result.step_seconds[missing]) + 1

@@ -25,7 +25,7 @@ from planner.specs.job import Job
 from planner.specs.plan import Plan
 from tests.fuzz.campaign import Bench, Broken, Campaign, Case, need, register
 from tests.fuzz.promises import clean
-from tui.state import export_files as exporting
+from tui.state import export_files
 
 CANARY = "CANARY"  # stands in a name for the path of a file that running the name would make
 NAMES = (
@@ -91,7 +91,7 @@ def check(case: Case, bench: Bench) -> None:
     canary = bench.folder / "canary"
     name = case["name"].replace(CANARY, str(canary))
     version = f"0.1.0\n{name}" if case["where"] == "version" else "0.1.0"
-    exported = registry.export(case["target"], exporting.request(named(job, case["where"], name), plan, version))
+    exported = registry.export(case["target"], export_files.request(named(job, case["where"], name), plan, version))
     folder = bench.folder / "exported"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

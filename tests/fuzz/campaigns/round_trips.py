@@ -15,7 +15,7 @@ from planner.specs.plan import Plan
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.campaigns.numbers import space_of
 from tests.fuzz.jobs import bounds, values
-from tui.state import export_files as exporting
+from tui.state import export_files
 
 # Target -> stacks whose plans it can express, whether its files tell the model's sizes, the kinds of recompute they tell apart, and the
 # axes they do not tell (the notes of an export say so).
@@ -40,7 +40,7 @@ def check(case: Case, bench: Bench) -> None:
     found = best_fitting(job, space_of(case["space"]))
     if found is None or found.plan.recompute not in TARGETS[case["target"]][2]:
         return
-    exported = registry.export(case["target"], exporting.request(job, found.plan, "0.1.0"))
+    exported = registry.export(case["target"], export_files.request(job, found.plan, "0.1.0"))
     folder = bench.folder / "exported"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()

@@ -21,7 +21,7 @@ from tests.fuzz.campaigns.plan_files import plans
 from tests.fuzz.mutate import mutated, shaken
 from tui.state import edits, session
 from tui.state.filter import parse_filter
-from tui.state.history import History, Kept, Moment
+from tui.state.history import History, Moment, StoredDocument
 from tui.state.view import View
 
 PLAN = Plan(2, 2, 1, 1, 4, dp_shard=4, zero=1)
@@ -30,7 +30,7 @@ PLAN = Plan(2, 2, 1, 1, 4, dp_shard=4, zero=1)
 @cache
 def base() -> str:
     """The text of a session with a few edits, a pin, a view, a refused text."""
-    kept = [Kept(planfile.loads(text)) for text in plans()]
+    kept = [StoredDocument(planfile.loads(text)) for text in plans()]
     moments = [Moment(each, Path("x.toml") if n % 2 else None, each if n % 2 else None, f"edit {n}") for n, each in enumerate(kept)]
     state = session.State(
         History(moments, 2), [PLAN], View("mfu", True, "tp=2", True), ("tp", "mfu"), {"gpus": ("many", "must be a number")}, PLAN

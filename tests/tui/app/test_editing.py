@@ -175,7 +175,7 @@ def test_nothing_fits_is_answered_with_what_would() -> None:
         await it.type("llama-3.1-70b")
         text = it.text()
         assert "Nothing fits: the nearest plan needs" in text
-        assert "What would make a plan fit" in text
+        assert "Changes that would make a plan fit" in text
         assert "too much" in "".join(it.app.detail.lines())
 
     drive(play)

@@ -66,7 +66,7 @@ def test_no_file_reaches_the_screen(size: tuple[int, int], tmp_path: Path, confi
     path = Path(hostile_plan(SMALL, tmp_path / NAME / f"{NAME}.toml"))
     document = planfile.read(path)
     history = History([Moment.of(document, path)])
-    history.push(Moment(history.now.kept, path, None, HOSTILE))
+    history.push(Moment(history.now.stored, path, None, HOSTILE))
     state = State(history, [], View(filter=HOSTILE), refused=dict.fromkeys(("model", "gpu", "tp", "global_batch"), (HOSTILE, HOSTILE)))
 
     async def play(it: Driver) -> None:

@@ -42,7 +42,7 @@ class Timers:
 
         it.app.set_timer = held  # type: ignore[method-assign]
         self.hand = session.hand
-        session.hand = lambda state, told: session.write(state)  # type: ignore[method-assign]
+        session.hand = lambda state, done: session.write(state)  # type: ignore[method-assign]
 
     def run(self) -> State:
         """The time has come: what the session holds then."""
@@ -125,13 +125,13 @@ def test_a_session_that_fails_is_told_once_and_stays_marked(slot: Session, monke
     full = FileError("cannot be written: no space left on device; nothing was changed", where="session-1.json")
 
     async def play(it: Driver) -> None:
-        assert "not kept" not in it.text()
+        assert "not saved" not in it.text()
         with monkeypatch.context() as patch:
             patch.setattr(writer, "write", _raising(full))
             slot.write(it.app.state())
             it.app.post_message(Unkept())
             await it.pilot.pause()
-        assert "the session cannot be kept" in it.text() and " not kept " in it.text()
+        assert "the session cannot be saved" in it.text() and " not kept " in it.text()
         await it.press("question_mark", "G")
         assert "no space left on device" in it.text()
         slot.write(it.app.state())

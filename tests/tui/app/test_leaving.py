@@ -119,7 +119,7 @@ def test_what_is_typed_at_a_prompt_is_there_again(tmp_path: Path) -> None:
         os.kill(it.pid, signal.SIGINT)
         check(it, 130)
     with Terminal(environment={"TMPLAN_STATE": str(tmp_path)}) as it:
-        it.until("there when asked for again: open")
+        it.until("restored when the prompt opens again: open")
         it.until("Step s")
         it.press("o")
         it.until("open a/path")
@@ -181,7 +181,7 @@ def test_what_an_editor_wrote_is_never_written_over(written: bytes | None, why: 
         for times in (1, 2):
             await it.press("E")
             kept = sorted(folder.glob("edited.unread*"))
-            assert why in it.app.foot.message and f"it lies in {folder}" in it.app.foot.message
+            assert why in it.app.foot.message and f"it is now {folder}" in it.app.foot.message
             assert len(kept) == times
         if written is not None:
             assert all(path.read_bytes() == written for path in kept)

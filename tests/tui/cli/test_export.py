@@ -19,7 +19,7 @@ from planner.exporters.registry import Exported, Target
 from planner.files import writer
 from tests.tui.driving import Driver, drive
 from tui.cli import main as cli
-from tui.state import export_files as exporting
+from tui.state import export_files
 
 JOB = ("--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096")
 
@@ -111,7 +111,7 @@ def test_a_failure_leaves_what_was_there(before: str | None, folder: Path, monke
 
     monkeypatch.setattr(writer, "write", failing)
     with pytest.raises(FileError, match="no space left"):
-        exporting.write({first: "a", second: "b"}, force=True)
+        export_files.write({first: "a", second: "b"}, force=True)
     assert (first.read_text() if first.exists() else None) == before
     assert (folder / "new").exists() == (before is not None)
 

@@ -278,7 +278,7 @@ def test_the_list_of_presets_marks_one_that_cannot_be_read(home: Path) -> None:
         it.app.forms["model"].go("model")
         await it.press("enter")
         await it.press(*"aaa")
-        assert "cannot be read; choosing it says why" in it.text()
+        assert "cannot be read; choose it to see why" in it.text()
         await it.press("enter")
         assert "aaa.toml: cannot be read: it is a pipe" in " ".join(it.text().split())
 

@@ -100,7 +100,7 @@ def test_where_every_slot_is_anothers_it_is_said(tmp_path: Path, monkeypatch: py
         (tmp_path / f"session-{number}.lock").touch()
     monkeypatch.setattr(state_folder, "_mine", lambda found: stat.S_ISDIR(found.st_mode))
     slot = take(tmp_path)
-    assert not slot.kept and slot.unkept == f"the session cannot be kept: session-1.lock there belongs to another user ({tmp_path})"
+    assert not slot.writable and slot.problem == f"the session cannot be saved: session-1.lock there belongs to another user ({tmp_path})"
 
 
 UNUSABLE = {
@@ -119,8 +119,8 @@ def test_a_state_folder_that_cannot_be_is_a_sentence(name: str, tmp_path: Path, 
     there = sorted(tmp_path.iterdir())
     monkeypatch.setattr(os, "environ", {**os.environ, "TMPLAN_STATE": UNUSABLE[name].format(tmp_path)})  # which takes a null byte
     slot = take()
-    assert not slot.kept and slot.path is None
-    assert slot.unkept.startswith("the session cannot be kept: ") and "\n" not in slot.unkept
+    assert not slot.writable and slot.path is None
+    assert slot.problem.startswith("the session cannot be saved: ") and "\n" not in slot.problem
     slot.write(state())
     assert sorted(tmp_path.iterdir()) == there and (tmp_path / "file").read_text() == "kept"
 
@@ -147,7 +147,7 @@ def test_without_a_home_no_folder_is_made_where_the_program_runs(tmp_path: Path,
     monkeypatch.delenv("TMPLAN_STATE", raising=False)
     monkeypatch.setattr(platformdirs, "user_state_dir", lambda name: f"~/.local/state/{name}")
     slot = take()
-    assert "TMPLAN_STATE names one" in slot.unkept and not list(tmp_path.iterdir())
+    assert "TMPLAN_STATE names one" in slot.problem and not list(tmp_path.iterdir())
 
 
 def test_what_a_killed_program_left_half_written_is_removed(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_what_was_is_what_a_search_then_found(name: str) -> None:
     """Of every plan now: whether it was a plan then, its memory, step and rank, exactly as the search of then ranks them."""
     old, new = (searched(what) for what in EDITS[name])
     rows = np.unique(np.linspace(0, new.counts.evaluated - 1, 1500).astype(int))
-    told = Before.of(old).tell(new.plans(rows))
+    told = Before.of(old).values(new.plans(rows))
     steps = np.sort(old.step_seconds[old.order])
     assert len(told) == len(rows)
     known = 0
@@ -60,7 +60,7 @@ def test_what_was_is_what_a_search_then_found(name: str) -> None:
 def test_a_plan_that_was_none_reads_new() -> None:
     """After GPUs are doubled no plan of now was one before, and each says so."""
     old, new = (searched(what) for what in EDITS["more GPUs"])
-    told = Before.of(old).tell(new.plans(np.arange(50)))
+    told = Before.of(old).values(new.plans(np.arange(50)))
     assert all(then.texts(7) == ("new→7", "-", "-") for then in told)
 
 
@@ -72,8 +72,8 @@ def test_the_summary_says_what_an_edit_came_to() -> None:
     ratio = float(long.step_seconds[long.order[0]]) / float(short.step_seconds[short.order[0]])
     assert f"({100 * (ratio - 1):+.1f} %)" in Before.of(short).summary(long)
     assert f"{short.counts.fit:,} → {long.counts.fit:,} fit" in Before.of(short).summary(long)
-    assert Before.of(nothing).summary(short).startswith("now something fits")
-    assert Before.of(short).summary(nothing).startswith("nothing fits any more")
+    assert Before.of(nothing).summary(short).startswith("plans fit now")
+    assert Before.of(short).summary(nothing).startswith("no plan fits any more")
 
 
 def test_the_table_shows_rank_memory_and_step_before_and_after() -> None:

@@ -63,17 +63,17 @@ def test_a_filter_on_fits_looks_through_the_others_too(result) -> None:  # type:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("mem", "is no filter"),
-        ("<72", "is no filter"),
+        ("mem", "is not a filter"),
+        ("<72", "is not a filter"),
         ("mem<many", "compared with a number"),
         ("tq=8", "no column is called 'tq'"),
         ("recompute<full", "has no order"),
         ("tp<2,4", "takes one"),
-        ("tp=", "is no filter"),
-        ("=", "is no filter"),
-        ("mem<<3", "is no filter"),
+        ("tp=", "is not a filter"),
+        ("=", "is not a filter"),
+        ("mem<<3", "is not a filter"),
         ("mem<nan", "compared with a number"),
-        ("тп=8", "is no filter"),
+        ("тп=8", "is not a filter"),
     ],
 )
 def test_what_is_no_filter_is_refused(text: str, says: str) -> None:

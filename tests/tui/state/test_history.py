@@ -21,7 +21,7 @@ def moment(gpus: int) -> Moment:
 def test_no_document_is_ever_lost(steps: list[str]) -> None:
     """After any sequence of edits, undos and redos every document there has ever been is still in the history, and undo reaches it."""
     history = History([moment(1)])
-    ever = {history.now.kept}
+    ever = {history.now.stored}
     for number, step in enumerate(steps, 2):
         length = len(history.moments)
         if step == "push":
@@ -30,14 +30,14 @@ def test_no_document_is_ever_lost(steps: list[str]) -> None:
             history.undo()
         else:
             history.redo()
-        ever.add(history.now.kept)
+        ever.add(history.now.stored)
         assert len(history.moments) >= length
-        assert {m.kept for m in history.moments} == ever
+        assert {m.stored for m in history.moments} == ever
     while history.redo():
         pass
-    reached = {history.now.kept}
+    reached = {history.now.stored}
     while history.undo():
-        reached.add(history.now.kept)
+        reached.add(history.now.stored)
     assert reached == ever
 
 
@@ -47,32 +47,32 @@ def test_every_undo_is_one_edit_away(steps: list[str]) -> None:
     history = History([moment(1)])
     neighbours = set()
     for number, step in enumerate(steps, 2):
-        before = history.now.kept
+        before = history.now.stored
         if step == "push":
             history.push(moment(number))
-            neighbours |= {(before, history.now.kept), (history.now.kept, before)}
+            neighbours |= {(before, history.now.stored), (history.now.stored, before)}
         elif step == "undo" and history.undo():
             history.redo()
-            assert history.now.kept is before
+            assert history.now.stored is before
             history.undo()
         elif step == "redo" and history.redo():
             history.undo()
-            assert history.now.kept is before
+            assert history.now.stored is before
             history.redo()
     pairs = zip(history.moments, history.moments[1:], strict=False)
-    assert all((a.kept, b.kept) in neighbours for a, b in pairs)
+    assert all((a.stored, b.stored) in neighbours for a, b in pairs)
 
 
 def test_an_edit_after_undos_keeps_what_was_undone() -> None:
     """Two edits undone and another made: undoing that goes back through the way taken to the edits undone."""
     history = History([moment(n) for n in (1, 2, 3)])
-    first, second, third = (m.kept for m in history.moments)
+    first, second, third = (m.stored for m in history.moments)
     history.undo()
     history.undo()
     history.push(moment(4))
     seen = []
     while history.undo():
-        seen.append(history.now.kept)
+        seen.append(history.now.stored)
     assert seen == [first, second, third, second, first]
 
 

@@ -14,7 +14,7 @@ from tests.tui.cli.test_import_plan import script
 from tests.tui.cli.test_main import SMALL
 from tui.cli import main as cli
 from tui.cli import plan as cli_plan
-from tui.state import export_files as exporting
+from tui.state import export_files
 from tui.state import overwrite as overwriting
 
 RUNS = "layers,hidden,heads,seq,gpu,gpus,global_batch,stack\n16,2048,32,2048,h100-sxm,8,64,megatron-core\n"
@@ -97,9 +97,9 @@ def test_an_export_of_several_files_leaves_one_that_comes_meanwhile(tmp_path: Pa
         second.write_text("theirs")
         real(path, text, force=force)
 
-    monkeypatch.setattr(exporting, "put", put)
+    monkeypatch.setattr(export_files, "put", put)
     with pytest.raises(overwriting.Exists):
-        exporting.write({first: "x", second: "y"}, force=False)
+        export_files.write({first: "x", second: "y"}, force=False)
     assert not first.exists() and second.read_text() == "theirs"
 
 

@@ -151,7 +151,7 @@ def test_a_refused_job_is_an_answer(key: str) -> None:
     ("error", "says"),
     [
         (MemoryError(), "there is not enough memory; lock or bound an axis"),
-        (RecursionError(), "lies too deep in itself"),
+        (RecursionError(), "is nested too deeply"),
         (ZeroDivisionError("x"), "this is a fault of tmplan"),
     ],
 )
@@ -201,7 +201,7 @@ def test_where_no_thread_can_begin_it_is_said(monkeypatch: pytest.MonkeyPatch) -
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", none)
             await it.pilot.press("enter", *"128", "enter")
-            assert "the system lets no further thread begin" in it.text()
+            assert "the system starts no more threads" in it.text()
         assert it.app.document.inputs.values["global_batch"] == 128
         await it.field("global_batch", "256")
         assert it.app.answer is not None and it.app.answer.job is not None and it.app.answer.job.global_batch == 256

@@ -24,7 +24,7 @@ from planner.files import atomic, writer
 from planner.specs.plan import Plan
 from tests.tui.driving import SMALL
 from tui.state import edits
-from tui.state.history import History, Kept, Moment
+from tui.state.history import History, Moment, StoredDocument
 from tui.state.session import SAVED, Session, State, dumps, loads, take
 from tui.state.view import View
 
@@ -60,7 +60,7 @@ def same(a: State, b: State) -> bool:
 
     def told(it: State) -> Any:
         h = it.history
-        moments = [(m.kept.text, m.path, m.saved and m.saved.text, m.label) for m in h.moments]
+        moments = [(m.stored.text, m.path, m.saved and m.saved.text, m.label) for m in h.moments]
         return moments, h.at, it.pins, it.view, it.columns, it.refused, it.chosen
 
     return bool(told(a) == told(b))
@@ -92,7 +92,7 @@ def test_a_document_whose_preset_has_gone_costs_no_session(tmp_path: Path) -> No
     source = next(Path(presets.__file__).parent.rglob("llama-3.1-8b.toml"))
     path.write_text(source.read_text(encoding="utf-8"), encoding="utf-8")
     mine = edits.set_text(SMALL, "model", str(path))
-    taken, late = Kept(mine), Kept(edits.set_text(mine, "global_batch", "128"))
+    taken, late = StoredDocument(mine), StoredDocument(edits.set_text(mine, "global_batch", "128"))
     assert taken.text
     path.unlink()
     found = loads(dumps(State(History([Moment.of(SMALL), Moment(taken), Moment(late), Moment.of(SMALL)], 3)))).history
@@ -132,7 +132,7 @@ def test_any_damage_is_set_aside_or_read(slot: Session) -> None:
             lies(slot).write_text(text, encoding="utf-8")
             found = slot.read()
             if found is None:
-                aside = Path(slot.fault.rpartition("it lies in ")[2])
+                aside = Path(slot.fault.rpartition("it is now ")[2])
                 assert aside.read_text(encoding="utf-8") == text, (path, value)
                 aside.unlink()
             slot.fault = ""
@@ -198,7 +198,7 @@ def test_where_nothing_can_be_written_it_is_said(tmp_path: Path) -> None:
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
     slot = take(blocked)
-    assert not slot.kept and slot.fault.startswith("the session cannot be kept")
+    assert not slot.writable and slot.fault.startswith("the session cannot be saved")
     slot.write(state())
     slot.close()
 
@@ -220,7 +220,7 @@ def test_a_session_that_keeps_nothing_touches_no_file(why: str, tmp_path: Path, 
     slot.set_aside()
     slot.write(written)
     monkeypatch.undo()
-    assert (slot.path, slot.kept, touched) == (None, False, [])
+    assert (slot.path, slot.writable, touched) == (None, False, [])
     assert slot.fault
 
 
@@ -232,10 +232,10 @@ def test_sessions_set_aside_never_replace_each_other(slot: Session) -> None:
         text = lies(slot).read_text(encoding="utf-8")
         slot.set_aside()
         assert not lies(slot).exists()
-        kept[slot.note.rpartition(" in ")[2]] = text
+        kept[slot.note.rpartition(" is now ")[2]] = text
         lies(slot).write_text(damage := f"damaged {number}")
         assert slot.read() is None
-        kept[slot.fault.rpartition(" in ")[2]] = damage
+        kept[slot.fault.rpartition(" is now ")[2]] = damage
     assert len(kept) == 8 and str(lies(slot).with_suffix(".old.json")) in kept
     for name, text in kept.items():
         assert Path(name).read_text(encoding="utf-8") == text
@@ -251,8 +251,8 @@ def test_a_session_that_cannot_be_set_aside_is_not_written_over(what: str, slot:
     slot.read() if what == "unread" else slot.set_aside()
     monkeypatch.undo()
     slot.write(state())
-    assert path.read_text() == "damaged" and slot.path is None and not slot.kept
-    assert "cannot be set aside" in slot.unkept and "is not kept" in slot.unkept
+    assert path.read_text() == "damaged" and slot.path is None and not slot.writable
+    assert "cannot be set aside" in slot.problem and "is not saved" in slot.problem
     assert [p.name for p in path.parent.iterdir() if p.suffix == ".json"] == [path.name]
 
 
@@ -305,7 +305,7 @@ def test_a_disk_that_does_not_answer_holds_nobody_for_ever(slot: Session, monkey
     slot.hand(state(1), done.set)
     assert begun.wait(20)
     slot.write(state(2))
-    assert "does not answer" in slot.unkept
+    assert "does not respond" in slot.problem
     go.set()
     assert done.wait(20)
 
