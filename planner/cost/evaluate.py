@@ -9,7 +9,6 @@ import numpy as np
 
 from planner.cost import breakdown as parts
 from planner.cost import layer_cost as layercosts
-from planner.cost import schedule
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.error_band import band
@@ -44,6 +43,7 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
     layers = at(kinds.dense, slowest), None if kinds.sparse is None else at(kinds.sparse, slowest)
     hidden = parts.hidden_parts(job, p.micro_batches, layers, cost, s, time_parts)
     return Estimate(
+        job=job,
         plan=plan,
         memory=totals.memory,
         memory_limit=job.memory_limit,
@@ -55,8 +55,6 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
         stage=at(stage, fullest),
         slowest=at(stage, slowest),
         host=totals.host,
-        tokens_per_second_per_gpu=schedule.tokens_per_second_per_gpu(job, totals.step),
-        mfu=schedule.mfu(job, schedule.needed_flops(job), totals.step),
         step_band=band(job),
         memory_band=band(job, "memory"),
     )

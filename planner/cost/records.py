@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 
@@ -10,10 +10,11 @@ import numpy as np
 
 from planner.cost.error_band import Band
 from planner.cost.parts import HiddenParts, MemoryParts, StepParts
-from planner.dimensions import Bytes, Flag, Number, Seconds, Stage, Tokens, TokensPerSecond
+from planner.dimensions import Bytes, Flag, Number, Seconds, Stage, Tokens
+from planner.specs.job import Job
 from planner.specs.plan import Plan
 
-C = TypeVar("C", Bytes, Seconds, TokensPerSecond, Number, Stage, Flag)
+C = TypeVar("C", Bytes, Seconds, Number, Stage, Flag)
 
 
 class LayerCost(NamedTuple):
@@ -121,8 +122,12 @@ class Totals(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimate:
-    """All numbers of one plan or of columns of plans. Bytes, seconds; parts sum to their totals."""
+    """The figures of one plan or of columns of plans. Bytes, seconds; parts sum to their totals.
 
+    What follows from these, utilization or tokens per second, is computed when it is read: planner.report.columns.
+    """
+
+    job: Job
     plan: Plan
     memory: Bytes
     memory_limit: float
@@ -134,10 +139,9 @@ class Estimate:
     stage: Stage  # the fullest pipeline rank
     slowest: Stage  # the pipeline rank that sets the pace
     host: Bytes  # on a node's host
-    tokens_per_second_per_gpu: TokensPerSecond
-    mfu: Number
     step_band: Band  # of measured runs like these
     memory_band: Band
+    derived: dict[str, Number] = field(default_factory=dict, compare=False, repr=False)  # values of columns computed so far, by key
 
     def row(self, at: int) -> Estimate:
         """The numbers of one of the plans, as columns of length one."""
@@ -153,8 +157,7 @@ class Estimate:
             stage=row_of(self.stage, at),
             slowest=row_of(self.slowest, at),
             host=row_of(self.host, at),
-            tokens_per_second_per_gpu=row_of(self.tokens_per_second_per_gpu, at),
-            mfu=row_of(self.mfu, at),
+            derived={key: row_of(value, at) for key, value in self.derived.items()},
         )
 
 

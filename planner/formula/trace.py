@@ -64,7 +64,9 @@ class Step:
         return plain | {"text": self.text, "children": [child.as_dict() for child in self.children]}
 
 
-class _Trace:
+class Trace:
+    """The steps recorded while tracing() is open."""
+
     def __init__(self, row: int) -> None:
         self.row = row
         self.by_id: dict[int, tuple[Any, Step]] = {}  # results are stored too, so that no id is reused
@@ -76,6 +78,10 @@ class _Trace:
     def of(self, result: Any) -> Step:
         """The step of a result that a formula returned while tracing."""
         return self.by_id[id(result)][1]
+
+    def knows(self, value: Any) -> bool:
+        """Whether a value is the result of a formula, or of a step traced elsewhere."""
+        return id(value) in self.by_id
 
     def held(self, step: Step) -> Any:
         """The value of a step of another trace; formulas that are passed it have that step as a child."""
@@ -111,12 +117,12 @@ class _Trace:
 
 
 @contextmanager
-def tracing(row: int = 0) -> Iterator[_Trace]:
+def tracing(row: int = 0) -> Iterator[Trace]:
     """Within this context formulas record their steps for one plan; `.last` is the newest step.
 
     row: the stage whose values the steps have, for columns of shape stages x 1.
     """
-    trace = _Trace(row)
+    trace = Trace(row)
     token = RECORDER.set(trace)
     try:
         yield trace

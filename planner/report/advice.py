@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from planner.document.space import Space
 from planner.report.columns import at_risk
-from planner.report.sort import figures
+from planner.report.sort import RowFigures
 from planner.search.branch_and_bound import fastest
 from planner.search.search import Result, search
 from planner.specs.hardware import GIB, LARGEST_GPUS
@@ -67,7 +67,7 @@ def advised(change: str, job: Job, space: Space, cancelled: Callable[[], bool] |
     if fastest(job, space, cancelled=cancelled) is None:  # sooner known than by a search, which looks for the nearest then
         return None
     again = search(job, space, cancelled=cancelled)
-    risky = bool(at_risk(figures(again, again.order[:1]))[0])
+    risky = bool(at_risk(RowFigures(again, again.order[:1]))[0])
     return Advice(change, len(again.order), float(again.step_seconds[again.order[0]]), risky)
 
 

@@ -12,7 +12,7 @@ from planner.cost.evaluate import evaluate
 from planner.cost.records import Estimate
 from planner.document.space import Space
 from planner.report.advice import Nearest
-from planner.report.columns import at_risk
+from planner.report.columns import BY_KEY, at_risk
 from planner.report.wording import STEP, some_gpus
 from planner.search.branch_and_bound import fastest
 from planner.search.search import Result, search, why_refused
@@ -31,6 +31,10 @@ class EvaluatedPlan:
     plan: Plan
     estimate: Estimate
 
+    def number(self, key: str) -> float:
+        """The number of a column, in its unit."""
+        return float(BY_KEY[key].values(self.estimate)[0])
+
     @property
     def step(self) -> float:
         """Seconds a step."""
@@ -44,7 +48,7 @@ class EvaluatedPlan:
     @property
     def rate(self) -> float:
         """Tokens a second on each GPU."""
-        return float(self.estimate.tokens_per_second_per_gpu[0])
+        return self.number("tokens_per_second_per_gpu")
 
     @property
     def tokens_per_second(self) -> float:
@@ -54,7 +58,7 @@ class EvaluatedPlan:
     @property
     def mfu(self) -> float:
         """Model FLOP utilisation, a share."""
-        return float(self.estimate.mfu[0])
+        return self.number("mfu")
 
     @property
     def fits(self) -> bool:

@@ -1,96 +1,215 @@
-"""Every number shown or exported: its key, heading, unit, width, and how one value of it is written.
+"""Every number shown or exported, each as one entry of COLUMNS.
 
-The table on the screen, `tmplan plan` in all its formats and the plan file read this registry and nothing else; which of them a
-table has is in tui.state.table_columns. To show a number more, add one entry to COLUMNS. Nothing here needs numpy: values come as
-columns and leave as columns.
+An entry has the number's formula and the names of the formula's arguments. All else follows: its value and its tree, its order when
+sorted, its place in JSON, CSV, plan files, filters and docs/columns.md; the table has it where a person chooses it, or by default where
+tui.state.table_columns names it. An argument is another column by its key, or a figure by its path: `step`, `plan.tp`,
+`memory_band.low`, `job.cluster.gpu.board_w`. Figures are in base units (bytes, seconds). To add a number, declare its formula with its
+quantity here and add the entry.
+
+Nothing here needs numpy before a value is computed: values come as columns, a row for each plan, and leave as columns.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from planner.errors import UnknownName
+from planner.errors import FieldError, UnknownName
+from planner.formula.declare import formula
 from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
 from planner.report.number_text import write_count, write_figure, write_fill, write_gib, write_over, write_percent, write_yes
 from planner.specs.hardware import GIB
-from planner.specs.job import RECOMPUTES, SCHEDULES
+from planner.specs.job import RECOMPUTES, SCHEDULES, Job
 
 if TYPE_CHECKING:
-    from planner.search.search import Estimate
-
+    from planner.cost.records import Estimate
 
 Plain = int | float | bool | str
 RISK = "?"  # before the memory of a plan at risk, wherever plans are listed
+UNITS = ("_gib", "_seconds")  # what the key of a number ends with, in GiB and in seconds
+
+
+class Figures(Protocol):
+    """What columns are computed from: an Estimate, the rows of a search (report.sort), or an Estimate whose values are traced.
+
+    It has the figures that arguments name: job, plan, memory, memory_limit, fits, step, host and the bands; an Estimate has the parts too.
+    """
+
+    @property
+    def derived(self) -> dict[str, Any]:
+        """Values of columns computed so far, by key."""
+
+    @property
+    def job(self) -> Job:
+        """The job of the plans."""
+
+    @property
+    def step(self) -> Any:
+        """Seconds per step, one for each row."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One number. `value` gives a column of it (a row each) from an Estimate, in `unit`; the smallest is best if `ascending`.
+    """One number: how it is called, computed and written.
 
-    `write` makes text of one value, `plain` what JSON, CSV and the plan file hold of it.
+    formula: of the values of `args`, in base units; none: the one argument itself. write: the text of one value; plain: what JSON, CSV
+    and plan files hold of it. ascending: whether the smallest value is the best.
     """
 
     key: str
     heading: str
-    unit: str
+    unit: str  # GiB of a number in bytes; else the unit of the formula
     width: int
     help: str
-    value: Callable[[Estimate], Any]
-    write: Callable[[Any], str]
-    plain: Callable[[Any], Plain]
+    args: tuple[str, ...]
+    formula: Callable[..., Any] | None = None
+    write: Callable[[Any], str] = write_figure
+    plain: Callable[[Any], Plain] = float
     ascending: bool = True
+    headline: int = 0  # its place among the numbers that an explanation starts with; 0: none
+    flag: str = ""  # a yes-or-no column: where it holds, RISK stands before the figure
+    requires: str = ""  # a figure of the job without which the number is not known: zero there means not known
 
-    def text(self, value: Any) -> str:
-        """One value, right-aligned in the column's width."""
-        return self.write(value).rjust(self.width)
+    @property
+    def name(self) -> str:
+        """The key without its unit."""
+        return next((self.key.removesuffix(unit) for unit in UNITS if self.key.endswith(unit)), self.key)
 
     @property
     def title(self) -> str:
         """The heading, right-aligned as its values are."""
         return self.heading.rjust(self.width)
 
-    def texts(self, estimate: Estimate) -> list[str]:
-        """One text for each row, right-aligned; memory with a sign before the figure where the plan is at risk."""
-        texts = [self.text(value) for value in self.values(estimate)]
-        if self.key != "memory_gib":
+    @property
+    def yes_or_no(self) -> bool:
+        """Whether its values are true or false."""
+        return self.plain is bool
+
+    @property
+    def named(self) -> bool:
+        """Whether its values are codes that stand for names."""
+        return self.plain not in (bool, int, float)
+
+    def known(self, figures: Figures) -> bool:
+        """Whether the number can be computed for this job."""
+        return not self.requires or bool(_figure_at(figures, self.requires))
+
+    def base(self, figures: Figures) -> Any:
+        """The value in base units, computed once: one for each row, or one that all rows share. FieldError where it is not known."""
+        if self.key not in figures.derived:
+            if not self.known(figures):
+                *_, owner, field = self.requires.split(".")
+                raise FieldError(self.key, f"{self.key} is not known for this job: the {owner}'s preset has no {field}")
+            args = [value_of(figures, name) for name in self.args]
+            figures.derived[self.key] = self.formula(*args) if self.formula else args[0]
+        return figures.derived[self.key]
+
+    def values(self, figures: Figures) -> Any:
+        """A value in the column's unit for each row, also where all rows share it. FieldError where the number is not known."""
+        base = self.base(figures)
+        values = base / GIB if self.unit == "GiB" else base
+        return values if getattr(values, "ndim", 0) else values + figures.step * 0.0
+
+    def text(self, value: Any) -> str:
+        """One value, right-aligned in the column's width."""
+        return self.write(value).rjust(self.width)
+
+    def texts(self, figures: Figures) -> list[str]:
+        """One text for each row, right-aligned: - where the number is not known, RISK before those that are flagged."""
+        if not self.known(figures):
+            return ["-".rjust(self.width)] * len(figures.step)
+        texts = [self.text(value) for value in self.values(figures)]
+        if not self.flag:
             return texts
-        return [f"{RISK}{text.lstrip()}".rjust(self.width) if risky else text for text, risky in zip(texts, at_risk(estimate), strict=True)]
-
-    def values(self, estimate: Estimate) -> Any:
-        """A value for each row of the estimate, even where it is the same for all."""
-        values = self.value(estimate)
-        return values if getattr(values, "ndim", 0) else values + estimate.step * 0.0
+        flags = BY_KEY[self.flag].values(figures)
+        return [f"{RISK}{text.lstrip()}".rjust(self.width) if flag else text for text, flag in zip(texts, flags, strict=True)]
 
 
-def _degree(key: str, heading: str, width: int, help: str) -> Column:
-    return Column(key, heading, "", width, help, lambda e: getattr(e.plan, key), write_count, int)
+def value_of(figures: Figures, name: str) -> Any:
+    """The value of an argument: of a column that has a formula by its key, else the figure at a path."""
+    column = BY_KEY.get(name)
+    return column.base(figures) if column and column.formula else _figure_at(figures, name)
 
 
-def _figure(
-    key: str, heading: str, unit: str, width: int, help: str, value: Callable[[Estimate], Any], write: Callable[[Any], str] = write_figure,
-    ascending: bool = True,
-) -> Column:  # fmt: skip
-    return Column(key, heading, unit, width, help, value, write, float, ascending)
+def _figure_at(figures: Figures, path: str) -> Any:
+    """The figure at a path of attributes, or of keys of a mapping."""
+    value: Any = figures
+    for part in path.split("."):
+        value = value[part] if isinstance(value, Mapping) else getattr(value, part)
+    return value
 
 
-def over(estimate: Estimate) -> Any:
-    """GiB over the limit; 0 for a plan that fits."""
-    excess = (estimate.memory - estimate.memory_limit) / GIB
+@formula("M_d / M_o", "tmplan", "a plan fits up to 1")
+def memory_fill(device_bytes: Any, limit_bytes: Any) -> Any:
+    """Device memory over its limit; ratio."""
+    return device_bytes / limit_bytes
+
+
+@formula("max(M_d - M_o, 0)", "tmplan", "what a plan lacks to fit")
+def over_bytes(device_bytes: Any, limit_bytes: Any) -> Any:
+    """Device memory beyond the limit; bytes."""
+    excess = device_bytes - limit_bytes
     return (excess + abs(excess)) / 2  # never -0.0
 
 
-def at_risk(estimate: Estimate) -> Any:
+@formula("b_0 · M_d", "tmplan", "measured runs like it, the middle 80 % of measured over estimated and 1")
+def memory_low(device_bytes: Any, memory_band_low: Any) -> Any:
+    """10th percentile of device memory over similar measured runs; bytes."""
+    return memory_band_low * device_bytes
+
+
+@formula("b_1 · M_d", "tmplan", "measured runs like it, the middle 80 % of measured over estimated and 1")
+def memory_high(device_bytes: Any, memory_band_high: Any) -> Any:
+    """90th percentile of device memory over similar measured runs; bytes."""
+    return memory_band_high * device_bytes
+
+
+@formula("q_0 · t_step", "tmplan", "measured runs like it, the middle 80 % of measured over estimated and 1")
+def step_low(step_seconds: Any, step_band_low: Any) -> Any:
+    """10th percentile of the step time over similar measured runs; seconds."""
+    return step_band_low * step_seconds
+
+
+@formula("q_1 · t_step", "tmplan", "measured runs like it, the middle 80 % of measured over estimated and 1")
+def step_high(step_seconds: Any, step_band_high: Any) -> Any:
+    """90th percentile of the step time over similar measured runs; seconds."""
+    return step_band_high * step_seconds
+
+
+def tokens_per_second_per_gpu(job: Job, step_seconds: Any) -> Any:
+    """Tokens per second per GPU."""
+    from planner.cost import schedule  # which needs numpy
+
+    return schedule.tokens_per_second_per_gpu(job, step_seconds)
+
+
+def mfu(job: Job, step_seconds: Any) -> Any:
+    """Model FLOPs utilization; ratio."""
+    from planner.cost import schedule
+
+    return schedule.mfu(job, schedule.needed_flops(job), step_seconds)
+
+
+def at_risk(figures: Figures) -> Any:
     """Whether each plan is at risk: it fits, and the 80 % band of its memory crosses the limit."""
-    return estimate.fits & (estimate.memory * estimate.memory_band.high > estimate.memory_limit)
+    return BY_KEY["at_risk"].values(figures)
+
+
+def _crosses(fits: Any, device_bytes: Any, limit_bytes: Any, memory_band_high: float) -> Any:
+    """Whether each plan fits, and the upper end of the band of its memory does not."""
+    return fits & (device_bytes * memory_band_high > limit_bytes)
+
+
+def _degree(key: str, heading: str, width: int, help: str) -> Column:
+    return Column(key, heading, "", width, help, (f"plan.{key}",), write=write_count, plain=int)
 
 
 COLUMNS: tuple[Column, ...] = (
     _degree("tp", "TP", 3, "tensor parallel degree"),
     _degree("pp", "PP", 3, "pipeline stages"),
     _degree("vpp", "VPP", 3, "virtual pipeline stages a rank (interleaved)"),
-    Column("schedule", "Schedule", "", 11, "pipeline schedule", lambda e: schedule_code(e.plan), write_schedule,
+    Column("schedule", "Schedule", "", 11, "pipeline schedule", ("plan",), schedule_code, write_schedule,
            lambda code: SCHEDULES[int(code) // 2]),
     _degree("cp", "CP", 3, "context parallel degree"),
     _degree("dp", "DP", 5, "data parallel degree"),
@@ -99,55 +218,77 @@ COLUMNS: tuple[Column, ...] = (
     _degree("dp_shard", "Shard", 5, "data parallel ranks that share one sharded copy"),
     _degree("dp_replicate", "Repl", 5, "sharded copies"),
     _degree("zero", "ZeRO", 4, "ZeRO stage: 1 shards the optimizer, 2 the gradients too, 3 the parameters too"),
-    Column("sharding", "Sharding", "", 8, "what is sharded over data parallel ranks", lambda e: sharding_code(e.plan),
-           write_sharding, write_sharding),
-    Column("sequence_parallel", "SP", "", 3, "sequence parallelism", lambda e: e.plan.sequence_parallel, write_yes, bool),
+    Column("sharding", "Sharding", "", 8, "what is sharded over data parallel ranks", ("plan",), sharding_code, write_sharding,
+           write_sharding),
+    Column("sequence_parallel", "SP", "", 3, "sequence parallelism", ("plan.sequence_parallel",), write=write_yes, plain=bool),
     _degree("micro_batch", "MB", 3, "sequences in a micro-batch"),
-    Column("recompute", "Recomp", "", 8, "what the backward pass computes again", lambda e: recompute_code(e.plan), write_recompute,
+    Column("recompute", "Recomp", "", 8, "what the backward pass computes again", ("plan",), recompute_code, write_recompute,
            lambda code: RECOMPUTES[int(code) % 4]),
     _degree("recompute_layers", "RL", 3, "layers recomputed in each virtual stage, for recompute first"),
-    _figure("memory_gib", "GiB", "GiB", 6, "device memory of the fullest GPU", lambda e: e.memory / GIB, write_gib),
-    _figure("memory_low_gib", "Low", "GiB", 6, "device memory that at most 10 of 100 measured runs like it stay below",
-            lambda e: e.memory * e.memory_band.low / GIB, write_gib),
-    _figure("memory_high_gib", "High", "GiB", 6, "device memory that at most 10 of 100 measured runs like it go beyond",
-            lambda e: e.memory * e.memory_band.high / GIB, write_gib),
-    _figure("memory_limit_gib", "Limit", "GiB", 6, "device memory a plan may use", lambda e: e.memory_limit / GIB, write_gib),
-    _figure("memory_fill", "Full", "share", 5, "device memory over its limit", lambda e: e.memory / e.memory_limit, write_fill),
-    _figure("over_gib", "Over", "GiB", 7, "device memory beyond the limit", over, write_over),
-    _figure("host_gib", "Host", "GiB", 7, "host memory of a node that offload takes", lambda e: e.host / GIB, write_gib),
-    Column("fits", "Fits", "", 4, "whether it fits the device memory", lambda e: e.fits, write_yes, bool, False),
-    Column("at_risk", "Risk", "", 4, "whether it fits, but its memory's 80 % band does not", at_risk, write_yes, bool),
-    _figure("step_seconds", "Step s", "s", 7, "time of one step", lambda e: e.step),
-    _figure("step_low_seconds", "Low s", "s", 7, "time of one step that at most 10 of 100 measured runs like it stay below",
-            lambda e: e.step * e.step_band.low),
-    _figure("step_high_seconds", "High s", "s", 7, "time of one step that at most 10 of 100 measured runs like it go beyond",
-            lambda e: e.step * e.step_band.high),
-    _figure("tokens_per_second_per_gpu", "tok/s", "tokens/s", 7, "tokens a second and GPU", lambda e: e.tokens_per_second_per_gpu,
-            ascending=False),
-    _figure("mfu", "MFU", "share", 6, "model FLOPs, of the precision's peak", lambda e: e.mfu, write_percent,
-            ascending=False),
+    Column("memory_gib", "GiB", "GiB", 6, "device memory of the fullest GPU", ("memory",), write=write_gib, headline=1, flag="at_risk"),
+    Column("memory_low_gib", "Low", "GiB", 6, "device memory that at most 10 of 100 measured runs like it stay below",
+           ("memory", "memory_band.low"), memory_low, write_gib),
+    Column("memory_high_gib", "High", "GiB", 6, "device memory that at most 10 of 100 measured runs like it go beyond",
+           ("memory", "memory_band.high"), memory_high, write_gib),
+    Column("memory_limit_gib", "Limit", "GiB", 6, "device memory a plan may use", ("memory_limit",), write=write_gib),
+    Column("memory_fill", "Full", "share", 5, "device memory over its limit", ("memory", "memory_limit"), memory_fill, write_fill),
+    Column("over_gib", "Over", "GiB", 7, "device memory beyond the limit", ("memory", "memory_limit"), over_bytes, write_over),
+    Column("host_gib", "Host", "GiB", 7, "host memory of a node that offload takes", ("host",), write=write_gib),
+    Column("fits", "Fits", "", 4, "whether it fits the device memory", ("fits",), write=write_yes, plain=bool, ascending=False),
+    Column("at_risk", "Risk", "", 4, "whether it fits, but its memory's 80 % band does not",
+           ("fits", "memory", "memory_limit", "memory_band.high"), _crosses, write_yes, bool),
+    Column("step_seconds", "Step s", "s", 7, "time of one step", ("step",), headline=2),
+    Column("step_low_seconds", "Low s", "s", 7, "time of one step that at most 10 of 100 measured runs like it stay below",
+           ("step", "step_band.low"), step_low),
+    Column("step_high_seconds", "High s", "s", 7, "time of one step that at most 10 of 100 measured runs like it go beyond",
+           ("step", "step_band.high"), step_high),
+    Column("tokens_per_second_per_gpu", "tok/s", "tokens/s", 7, "tokens a second and GPU", ("job", "step"), tokens_per_second_per_gpu,
+           ascending=False, headline=4),
+    Column("mfu", "MFU", "share", 6, "model FLOPs, of the precision's peak", ("job", "step"), mfu, write_percent, ascending=False,
+           headline=3),
 )  # fmt: skip
 BY_KEY: Mapping[str, Column] = {c.key: c for c in COLUMNS}
+HEADLINES: tuple[Column, ...] = tuple(sorted((c for c in COLUMNS if c.headline), key=lambda c: c.headline))
 
 
-def columns_for(estimate: Estimate) -> tuple[Column, ...]:
-    """Every column, and one for each part of memory and of time this estimate has."""
-    return COLUMNS + tuple(
-        _part(f"{group}_{part}{suffix}", part, unit, scale, names)
-        for group, suffix, unit, scale, names in PARTS
-        for part in getattr(estimate, names).named()
-    )
+class PartGroup(NamedTuple):
+    """Parts of a number: what their keys start and end with, their unit, and the field of an Estimate that has them by name."""
+
+    prefix: str
+    suffix: str
+    unit: str
+    field: str
+
+    @property
+    def key(self) -> str:
+        """The key of all of them as one mapping: memory_parts_gib."""
+        return f"{self.prefix}_parts{self.suffix}"
+
+    def columns(self, estimate: Estimate) -> dict[str, Column]:
+        """The columns of the parts that an estimate has, by the name of the part."""
+        return {
+            name: Column(
+                f"{self.prefix}_{name}{self.suffix}", name, self.unit, max(7, len(name)), f"{name} ({self.unit})", (f"{self.field}.{name}",)
+            )
+            for name in getattr(estimate, self.field).named()
+        }
 
 
-PARTS = (  # prefix and suffix of the key, unit, scale, field of Estimate
-    ("memory", "_gib", "GiB", GIB, "memory_parts"),
-    ("time", "_seconds", "s", 1.0, "time_parts"),
-    ("hidden", "_seconds", "s", 1.0, "hidden"),
+PARTS = (
+    PartGroup("memory", "_gib", "GiB", "memory_parts"),
+    PartGroup("time", "_seconds", "s", "time_parts"),
+    PartGroup("hidden", "_seconds", "s", "hidden"),
 )
 
 
-def _part(key: str, part: str, unit: str, scale: float, names: str) -> Column:
-    return _figure(key, part, unit, max(7, len(part)), f"{part} ({unit})", lambda e: getattr(getattr(e, names), part) / scale)
+def known_columns(figures: Figures) -> tuple[Column, ...]:
+    """Every column that is known for the job."""
+    return tuple(column for column in COLUMNS if column.known(figures))
+
+
+def columns_for(estimate: Estimate) -> tuple[Column, ...]:
+    """Every column that is known for the job, and one for each part of memory and of time that the estimate has."""
+    return known_columns(estimate) + tuple(column for parts in PARTS for column in parts.columns(estimate).values())
 
 
 def find(key: str, columns: Sequence[Column] = COLUMNS) -> Column:
@@ -159,22 +300,17 @@ def find(key: str, columns: Sequence[Column] = COLUMNS) -> Column:
 
 
 def records(estimate: Estimate) -> list[dict[str, Any]]:
-    """One mapping of plain values a row, as the JSON contract has it: parts of memory and time as mappings of their own."""
-    head = [(c.key, c.plain, c.values(estimate)) for c in COLUMNS]
-    parts = [(f"{group}_parts{suffix}", scale, getattr(estimate, names).named()) for group, suffix, _, scale, names in PARTS]
+    """One mapping of plain values for each row, as JSON has it: the columns that are known, and mappings of the parts."""
+    head = [(column.key, column.plain, column.values(estimate)) for column in known_columns(estimate)]
+    groups = [(parts.key, [(name, c.values(estimate)) for name, c in parts.columns(estimate).items()]) for parts in PARTS]
     return [
         {key: plain(values[i]) for key, plain, values in head}
-        | {name: {part: _at(values, i) / scale for part, values in by_part.items()} for name, scale, by_part in parts}
+        | {key: {name: float(values[i]) for name, values in columns} for key, columns in groups}
         for i in range(len(estimate.plan))
     ]
 
 
 def predictions(estimate: Estimate) -> dict[str, Any]:
-    """What is predicted of the first row, without the plan itself: what a plan file holds beside the plan."""
+    """The numbers of the first row without its plan: what a plan file holds as predictions."""
     plan = estimate.plan.one(0).named()
     return {key: value for key, value in records(estimate)[0].items() if key not in plan}
-
-
-def _at(values: Any, row: int) -> float:
-    """A part at one row; a part may be one number for all rows."""
-    return float(values[row] if getattr(values, "ndim", 0) else values)

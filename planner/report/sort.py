@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from planner.cost.error_band import band
-from planner.cost.schedule import mfu, needed_flops, tokens_per_second_per_gpu
+from planner.cost.error_band import Band, band
 from planner.report.columns import Column
 from planner.search.search import Result
 
 
-class Fields:
-    """The fields of many plans, each gathered when it is asked for."""
+class PlanFields:
+    """The fields of many plans, each gathered when it is read."""
 
     def __init__(self, result: Result, rows: Any) -> None:
         self._result, self._rows = result, rows
@@ -23,29 +22,51 @@ class Fields:
         return self._result.field(name, self._rows)
 
 
-def figures(result: Result, rows: Any) -> Any:
-    """What COLUMNS read of an Estimate, for many rows, from what the search kept: the parts of memory and time are left out.
+class RowFigures:
+    """What columns are computed from, for rows of a result: an Estimate without its parts.
 
-    A million rows cost one gather for each field that is looked at.
+    Each figure is gathered when a column first reads it, so that a million rows cost one gather for each figure read.
     """
-    job, step = result.job, result.step_seconds[rows]
-    return SimpleNamespace(
-        plan=Fields(result, rows),
-        step=step,
-        memory=result.memory_bytes[rows],
-        memory_limit=job.memory_limit,
-        fits=result.fits[rows],
-        host=result.host_bytes(rows),
-        tokens_per_second_per_gpu=tokens_per_second_per_gpu(job, step),
-        mfu=mfu(job, needed_flops(job), step),
-        step_band=band(job),
-        memory_band=band(job, "memory"),
-    )
+
+    def __init__(self, result: Result, rows: Any) -> None:
+        self._result, self._rows = result, rows
+        self.job, self.plan, self.derived = result.job, PlanFields(result, rows), dict[str, Any]()
+        self.memory_limit = result.job.memory_limit
+
+    @cached_property
+    def step(self) -> Any:
+        """Seconds per step."""
+        return self._result.step_seconds[self._rows]
+
+    @cached_property
+    def memory(self) -> Any:
+        """Bytes on the fullest device."""
+        return self._result.memory_bytes[self._rows]
+
+    @cached_property
+    def fits(self) -> Any:
+        """Whether each plan fits its device and host."""
+        return self._result.fits[self._rows]
+
+    @cached_property
+    def host(self) -> Any:
+        """Bytes in the host memory of a node."""
+        return self._result.host_bytes(self._rows)
+
+    @cached_property
+    def step_band(self) -> Band:
+        """The error band of the step."""
+        return band(self.job)
+
+    @cached_property
+    def memory_band(self) -> Band:
+        """The error band of memory."""
+        return band(self.job, "memory")
 
 
 def ordered(result: Result, rows: Any, column: Column, *, reverse: bool = False) -> Any:
-    """Some rows by a column, the best first, or the worst; ties stay as they were."""
+    """Some rows by a column, the best first, or the worst; ties keep their order. FieldError where the number is not known."""
     if not len(rows):
         return rows
-    values = np.asarray(column.values(figures(result, rows)), dtype=np.float64)
+    values = np.asarray(column.values(RowFigures(result, rows)), dtype=np.float64)
     return rows[np.argsort(values if column.ascending != reverse else -values, kind="stable")]

@@ -23,6 +23,7 @@ from planner.cost.schedule import model_flops
 from planner.dimensions import Tokens
 from planner.document.space import Space
 from planner.formula.trace import Step
+from planner.report.columns import HEADLINES
 from planner.report.explain import headlines
 from planner.search.axes import divisors
 from planner.search.search import search
@@ -191,8 +192,9 @@ def test_a_mixtures_numbers_explain_themselves(job: Job, data: st.DataObject) ->
     """The root of each tree is the number of the table, every node has a source and a meaning, and the experts are in it."""
     plan = one(searched(job), data)
     numbers, trees = evaluate(job, plan), headlines(job, plan)
+    values = {c.name: float(c.base(numbers)[0]) for c in HEADLINES}
     for name, tree in trees.items():
-        assert tree.value == pytest.approx(getattr(numbers, name)[0], rel=1e-12)
+        assert tree.value == pytest.approx(values[name], rel=1e-12)
         assert all(step.source and step.meaning and np.isfinite(step.value) for step in nodes(tree))
     known = {"memory": ("expert_states", "sparse_activations", "stage_experts"), "step": ("sparse_forward", "ep_layer", "exchange_seconds")}
     assert all(trees[tree].find(name) for tree, names in known.items() for name in names)

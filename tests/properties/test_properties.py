@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from planner.cost import stage_cost as stagecosts
 from planner.cost.evaluate import evaluate, stages
 from planner.document.space import Bounds, Space
+from planner.report.columns import BY_KEY
 from planner.search.axes import divisors
 from planner.search.search import search
 from planner.specs.job import Job
@@ -72,7 +73,8 @@ def test_totals_equal_the_sum_of_their_parts(job: Job, data: st.DataObject) -> N
     for parts, total in groups:
         assert sum(parts.values()) == pytest.approx(total, rel=1e-9)
         assert all((np.asarray(part) >= 0).all() and np.isfinite(part).all() for part in parts.values())
-    assert (numbers.mfu > 0).all() and (numbers.mfu < 1).all()
+    mfu = BY_KEY["mfu"].values(numbers)
+    assert (mfu > 0).all() and (mfu < 1).all()
     assert all((np.asarray(part) >= -1e-12).all() for part in numbers.hidden.named().values())
 
 

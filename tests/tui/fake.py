@@ -18,7 +18,7 @@ from planner.cost.error_band import Band
 from planner.cost.evaluate import StageMemory
 from planner.cost.parts import HiddenParts, MemoryParts, StepParts
 from planner.cost.records import Estimate
-from planner.dimensions import Bytes, Number, Seconds, Stage, TokensPerSecond
+from planner.dimensions import Bytes, Number, Seconds, Stage
 from planner.document.space import Space
 from planner.formula.trace import Step
 from planner.report import explain as trees
@@ -86,14 +86,13 @@ def fake_evaluate(job: Job, plan: Plan) -> Estimate:
     plan = plan if hasattr(plan.tp, "__len__") else plan.column()
     memory = (20 + 160 / plan.tp + 80 / plan.pp + 4 * plan.micro_batch) * GIB
     step = 5 + 0.21 * np.log2(plan.tp) + 0.13 * np.log2(plan.pp) + 0.4 / plan.micro_batch
-    zero, rate = Stage(np.zeros_like(plan.tp)), 1000 / step
+    zero = Stage(np.zeros_like(plan.tp))
     return Estimate(
-        plan=plan, memory=Bytes(memory), memory_limit=80 * GIB, fits=memory <= 80 * GIB, step=Seconds(step),
+        job=job, plan=plan, memory=Bytes(memory), memory_limit=80 * GIB, fits=memory <= 80 * GIB, step=Seconds(step),
         memory_parts=fake_memory(memory),
         time_parts=fake_step(step),
-        hidden=fake_hidden(0.05 * step), stage=zero, slowest=zero, host=Bytes(zero), tokens_per_second_per_gpu=TokensPerSecond(rate),
-        mfu=Number(2.5 / step),
-        step_band=BAND, memory_band=BAND,
+        hidden=fake_hidden(0.05 * step), stage=zero, slowest=zero, host=Bytes(zero), step_band=BAND, memory_band=BAND,
+        derived={"tokens_per_second_per_gpu": Number(1000 / step), "mfu": Number(2.5 / step)},
     )  # fmt: skip
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from planner.document.planfile import Document
 from planner.errors import UnknownName
 from planner.formula.trace import Step
-from planner.report.columns import records
-from planner.report.explain import HEADLINES, explained, headlines, named
+from planner.report.columns import HEADLINES, records
+from planner.report.explain import explained, headlines, named
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 from planner.specs.validate import choice
@@ -37,8 +37,9 @@ def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, de
 def trees_of(job: Job, plan: Plan, of: Sequence[str]) -> dict[str, Step]:
     """The trees of some numbers: headline numbers by name, others by the keys of their columns."""
     every = explained(job, plan)
+    names = {column.name for column in HEADLINES}
     keys = {name: named(every, name) for name in of}
-    return {name if name in HEADLINES else key: every[key] for name, key in keys.items()}
+    return {name if name in names else key: every[key] for name, key in keys.items()}
 
 
 def chosen(trees: Mapping[str, Step], of: Sequence[str]) -> dict[str, Step]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from planner.report.columns import BY_KEY, at_risk, columns_for, records
-from planner.report.sort import figures
+from planner.report.sort import RowFigures
 from tui.cli.output import csv_lines
 from tui.draw.aligned import spread, widths
 from tui.state.table_columns import table_keys
@@ -36,7 +36,7 @@ class Listing:
     @property
     def risky(self) -> int:
         """Number of rows at risk."""
-        return int(at_risk(figures(self.result, self.rows)).sum()) if len(self) else 0
+        return int(at_risk(RowFigures(self.result, self.rows)).sum()) if len(self) else 0
 
     def estimates(self) -> Iterator[Estimate]:
         """Estimates of the rows, block by block; one empty block if there are no rows."""

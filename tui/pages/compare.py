@@ -10,7 +10,7 @@ from planner.report.number_text import write_figure, write_gib, write_percent, w
 from planner.report.wording import in_words, recompute, schedule, sharding
 from planner.specs.hardware import GIB
 from planner.whatif.compare import Entry, difference, entry, why_larger, why_slower
-from tui.draw.writing import heading, one, sentence
+from tui.draw.writing import heading, sentence
 
 if TYPE_CHECKING:
     from tui.draw.lines import Line
@@ -84,7 +84,7 @@ def table(first: Entry, others: Sequence[Entry]) -> Iterator[Line]:
         yield from part_rows(first, others, kind, unit, scale)
     yield []
     for label, key, write in (("MFU", "mfu", write_percent), ("tokens/s/GPU", "tokens_per_second_per_gpu", write_figure)):
-        values = [write(one(getattr(each.estimate, key))) for each in (first, *others)]
+        values = [write(each.number(key)) for each in (first, *others)]
         yield [(f" {label:<{LABEL - 1}}{values[0]:>{VALUE}}" + "".join(f"{v:>{VALUE}}{'':>{APART}}" for v in values[1:]).rstrip(), "text")]
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError
 from planner.formula.bibliography import SOURCES, Source
-from planner.report.explain import FIRST, explained, named
+from planner.report.columns import HEADLINES
+from planner.report.explain import explained, named
 from planner.report.wording import in_words
 from tui.draw.step_tree import tree
 from tui.draw.writing import heading, sentence
@@ -38,7 +39,7 @@ def work(subject: Subject) -> Derivations:
     every = explained(subject.job, subject.plan)
     names = [name for name in subject.argument.split(",") if name.strip()]
     try:
-        keys = [named(every, name) for name in names] or [key for key in FIRST if key in every]
+        keys = [named(every, name) for name in names] or [column.key for column in HEADLINES if column.key in every]
     except TmplanError as error:
         return Derivations(subject.job, subject.plan, {}, tuple(every), f"{error}.")
     return Derivations(subject.job, subject.plan, {key: every[key] for key in dict.fromkeys(keys)}, tuple(every))

@@ -19,8 +19,6 @@ from planner.report.columns import COLUMNS, Column
 
 TERM = re.compile(r"(?P<key>[a-z][a-z0-9_/]*)(?P<op><=|>=|!=|==|=|<|>)(?P<value>[^<>=!]+)")
 COMPARE: dict[str, Callable[[Any, Any], Any]] = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge}
-NAMED = ("sharding", "recompute", "schedule")  # columns whose values are codes written as names
-YES_NO = ("fits", "at_risk", "sequence_parallel")
 
 
 @dataclass(frozen=True)
@@ -66,11 +64,11 @@ def _term(word: str) -> Term:
     if not match:
         bare = word.lstrip("!")
         column = column_of(bare) if re.fullmatch(r"[a-z][a-z0-9_/]*", bare) else None
-        if column is None or column.key not in YES_NO:
+        if column is None or not column.yes_or_no:
             raise FieldError("filter", f"{quoted(word)} is not a filter; write, for example, mem<72 tp=8 recompute=full fits")
         return Term(column, "=", (0.0 if word.startswith("!") else 1.0,))
     column, op, value = column_of(match["key"]), match["op"].replace("==", "="), match["value"]
-    if column.key in NAMED:
+    if column.named:
         if op not in ("=", "!="):
             raise FieldError("filter", f"{column.key} has no order; write {column.key}={named(value)}")
         return Term(column, op, tuple(value.split(",")))
@@ -95,7 +93,7 @@ def column_of(key: str) -> Column:
 def _number(column: Column, text: str) -> float:
     """Parse a number in the column's unit; a share may be written in percent."""
     yes_no = {"yes": 1.0, "no": 0.0, "true": 1.0, "false": 0.0}
-    if column.key in YES_NO and text in yes_no:
+    if column.yes_or_no and text in yes_no:
         return yes_no[text]
     bare = text.removesuffix("%")
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]*)?(e[0-9]+)?k?", bare):

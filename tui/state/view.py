@@ -34,7 +34,7 @@ def ranked(result: Result, view: View, cancelled: Callable[[], bool] = lambda: F
     """Row numbers of the result in display order (int column). FieldError if the filter cannot be parsed."""
     import numpy as np
 
-    from planner.report.sort import figures, ordered
+    from planner.report.sort import RowFigures, ordered
 
     terms = parse_filter(view.filter)
     unfit = _searches_unfit(terms, view.unfit)
@@ -42,7 +42,7 @@ def ranked(result: Result, view: View, cancelled: Callable[[], bool] = lambda: F
     for term in terms:
         if not len(rows) or cancelled():
             return rows
-        rows = rows[np.asarray(term.mask(figures(result, rows)), dtype=bool)]
+        rows = rows[np.asarray(term.mask(RowFigures(result, rows)), dtype=bool)]
     natural = "over_gib" if unfit else FASTEST
     column = BY_KEY[view.sort or natural]
     if column.key == natural:

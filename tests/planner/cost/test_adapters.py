@@ -17,8 +17,9 @@ from planner.document.inputs import EXAMPLE, run_of
 from planner.document.space import Space
 from planner.economics.budget import budget
 from planner.errors import FieldError
+from planner.report.columns import BY_KEY
 from planner.report.explain import headlines
-from planner.report.sort import figures
+from planner.report.sort import RowFigures
 from planner.search.search import search
 from planner.specs import lora, parameters
 from planner.specs.job import Job
@@ -223,7 +224,7 @@ def test_the_trees_of_adapters_give_the_tables_numbers(job: Job) -> None:
     numbers, trees = evaluate(job, plan), headlines(job, plan)
     assert trees["memory"].value == pytest.approx(numbers.memory[0], rel=1e-12)
     assert trees["step"].value == pytest.approx(numbers.step[0], rel=1e-12)
-    assert trees["mfu"].value == pytest.approx(numbers.mfu[0], rel=1e-12)
+    assert trees["mfu"].value == pytest.approx(BY_KEY["mfu"].values(numbers)[0], rel=1e-12)
     assert all(trees["memory"].find(name) for name in ("frozen_parameters", "stage_adapters", "frozen_bytes"))
     assert all(trees["step"].find(name) for name in ("adapter_forward", "adapter_backward", "adapted_each"))
 
@@ -242,7 +243,8 @@ def test_a_ranking_by_utilisation_counts_as_the_table_does() -> None:
     job = replace(small(), tuning="lora")
     result = search(job, Space())
     rows = result.order[:5]
-    assert figures(result, rows).mfu == pytest.approx(result.estimate(rows).mfu, rel=1e-9)
+    mfu = BY_KEY["mfu"].values
+    assert mfu(RowFigures(result, rows)) == pytest.approx(mfu(result.estimate(rows)), rel=1e-9)
 
 
 # values worked out by hand: hidden width 1,000, ten heads of 100, five of keys and values, an MLP of 2,000; rank 4 on queries and values

@@ -14,6 +14,7 @@ from planner.document.training_run import resolved
 from planner.economics import budget as b
 from planner.economics.affordable import by_money
 from planner.errors import FieldError
+from planner.report.columns import BY_KEY
 from planner.specs.parameters import active_parameters
 from planner.specs.plan import Plan
 from tests.planner.jobs import example, small
@@ -75,7 +76,7 @@ def test_the_rate_is_the_mfu_of_the_table() -> None:
     job = example()
     estimate = evaluate(job, META)
     known = of(LLAMA, float(estimate.step[0]))
-    assert known.achieved_flops / job.cluster.gpu.flops_bf16 == pytest.approx(float(estimate.mfu[0]), rel=1e-12)
+    assert known.achieved_flops / job.cluster.gpu.flops_bf16 == pytest.approx(float(BY_KEY["mfu"].values(estimate)[0]), rel=1e-12)
     seconds = known.exact_flops / (known.achieved_flops * job.cluster.gpus)
     assert seconds == pytest.approx(known.tokens / (job.global_batch * job.sequence) * known.step_seconds, rel=1e-12)
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
 from planner import presets
+from planner.cost.error_band import Band
+from planner.dimensions import Seconds
 from planner.document.inputs import EXAMPLE, resolve
-from planner.errors import UnknownName
+from planner.errors import FieldError, UnknownName
 from planner.report.choice_text import schedule_code, write_schedule, write_sharding
-from planner.report.columns import BY_KEY, COLUMNS, columns_for, find, records
+from planner.report.columns import BY_KEY, COLUMNS, Column, columns_for, find, records, value_of
 from planner.report.number_text import write_size
-from planner.search.search import Estimate, evaluate
+from planner.report.sort import RowFigures
+from planner.search.search import Estimate, evaluate, search
 from planner.specs.job import SCHEDULES
 from planner.specs.plan import FIELDS, Plan
 
@@ -158,3 +162,46 @@ def test_a_column_is_found_by_key_or_heading_and_the_nearest_is_offered() -> Non
     assert find("mfu") is find("MFU".lower()) and find("step s").key == "step_seconds"
     with pytest.raises(UnknownName, match="memory_gib"):
         find("memory")
+
+
+def test_a_number_that_follows_from_others_is_computed_from_their_columns() -> None:
+    """64 sequences of 8,192 tokens in a step of 2 s on 16 GPUs: 16,384 tokens per second on each; a band of 0.9 to 1.2: 1.8 to 2.4 s."""
+    e = replace(estimate(), step=Seconds(np.array([2.0])), step_band=Band(0.9, 1.2, 20, "all runs", 1.1), derived={})
+    keys = ("tokens_per_second_per_gpu", "step_low_seconds", "step_high_seconds")
+    assert [BY_KEY[key].values(e).tolist() for key in keys] == [[16_384.0], [1.8], [2.4]]
+
+
+def test_every_argument_is_a_column_or_a_figure() -> None:
+    """Each name among the arguments of a column has a value, for an Estimate as for the rows of a search."""
+    result = search(resolve(EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64})))
+    rows = result.order[:3]
+    whole, part = result.estimate(rows), RowFigures(result, rows)
+    for column in COLUMNS:
+        assert np.array_equal(column.values(whole), column.values(part)), column.key
+        assert all(value_of(part, name) is not None for name in column.args), column.key
+
+
+def test_a_column_computes_only_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorted by the step, nothing of memory, host or plan is gathered, and no other column is computed."""
+    result = search(resolve(EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64})))
+    figures = RowFigures(result, result.order)
+    monkeypatch.setattr(type(result), "field", lambda *_: pytest.fail("a field of the plans was gathered"))
+    monkeypatch.setattr(type(result), "host_bytes", lambda *_: pytest.fail("host memory was gathered"))
+    BY_KEY["step_high_seconds"].values(figures)
+    assert set(figures.derived) == {"step_high_seconds"} and "memory" not in vars(figures)
+
+
+def known_only_with(requires: str) -> Column:
+    """A column that needs a figure of the job."""
+    return Column("need", "Need", "", 6, "a test", ("step",), requires=requires)
+
+
+def test_a_number_whose_input_is_missing_is_not_shown() -> None:
+    """Zero of a figure that a column requires means not known: the table has a dash, and reading its values is refused."""
+    e = estimate()
+    without = replace(e, job=replace(e.job, cluster=replace(e.job.cluster, gpu=replace(e.job.cluster.gpu, board_w=0.0))), derived={})
+    column = known_only_with("job.cluster.gpu.board_w")
+    assert column.known(e) and column.texts(e) != ["     -"] * 3
+    assert not column.known(without) and column.texts(without) == ["     -"] * 3
+    with pytest.raises(FieldError, match="need is not known for this job: the gpu's preset has no board_w"):
+        column.values(without)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from planner.report.columns import BY_KEY, COLUMNS
-from planner.report.sort import figures
+from planner.report.sort import RowFigures
 from tests.tui.driving import Driver, drive
 from tests.tui.fake import fake_search, made_up
 from tui.settings.bindings import BINDINGS
@@ -52,7 +52,8 @@ def test_every_column_sorts_and_reverses() -> None:
             await it.ready()
             assert it.app.view.column == column.key
             for best_first in (True, False):
-                values = column.values(figures(it.app.table.result, it.app.table.rows))  # type: ignore[arg-type]
+                assert it.app.table.result is not None
+                values = column.values(RowFigures(it.app.table.result, it.app.table.rows))
                 values = np.broadcast_to(values, len(it.app.table.rows)).tolist()
                 assert values == sorted(values, reverse=column.ascending != best_first), column.key
                 await it.press("S")

@@ -10,7 +10,7 @@ import pytest
 from planner.formula.bibliography import SOURCES
 from planner.formula.quantities import QUANTITIES
 from planner.formula.trace import FORMULAS
-from planner.report.explain import FIRST
+from planner.report.columns import HEADLINES
 from tests.tui.pages.subjects import PIPED, WIDTHS, subject, text
 from tui.cli.main import run
 from tui.pages import explain, nomenclature
@@ -29,7 +29,7 @@ def test_the_page_of_two_numbers(width: int, golden: Callable[[str, str], None])
 def test_without_a_name_the_headline_numbers_are_explained() -> None:
     """Memory, step, utilisation and tokens; every other number is named at the end."""
     found = explain.work(subject(PIPED))
-    assert list(found.trees) == list(FIRST)
+    assert list(found.trees) == [column.key for column in HEADLINES]
     lines = " ".join(text(explain.draw(found, 80), 80).split())
     assert "Reducing Activation Recomputation in Large Transformer Models. arXiv 2205.05198" in lines
     assert all(key in lines for key in found.known)

@@ -7,6 +7,7 @@ import pytest
 
 from planner.document.planfile import Document
 from planner.errors import FieldError
+from planner.report.columns import BY_KEY
 from planner.search.search import evaluate, search
 from tests.tui.driving import SMALL
 from tui.state.filter import parse_filter
@@ -40,8 +41,8 @@ def result() -> object:
         ("sp", lambda e: e.plan.sequence_parallel == 1),
         ("!sp", lambda e: e.plan.sequence_parallel == 0),
         ("sequence_parallel=yes", lambda e: e.plan.sequence_parallel == 1),
-        ("mfu>20%", lambda e: e.mfu > 0.2),
-        ("mfu>20", lambda e: e.mfu > 0.2),
+        ("mfu>20%", lambda e: BY_KEY["mfu"].values(e) > 0.2),
+        ("mfu>20", lambda e: BY_KEY["mfu"].values(e) > 0.2),
         ("fits", lambda e: e.fits),
         ("step<2 and tp<=2", lambda e: (e.step < 2) & (e.plan.tp <= 2)),
         ("", lambda e: e.fits | True),
