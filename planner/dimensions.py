@@ -20,18 +20,22 @@ product or quotient is a bare Quantity, to be declared. What numpy's functions r
 
 from __future__ import annotations
 
-from typing import Any, NewType, TypeAlias
+from typing import Any, NewType
 
-import numpy as np
-
-# numpy's arrays of whole numbers, floats and truth values alike: which of them, no formula asks.
-Array: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[Any]]
-Rows: TypeAlias = Array | slice  # some rows of a column
-
-Quantity, Number, Count, Stage, Flag = (NewType(name, Array) for name in ("Quantity", "Number", "Count", "Stage", "Flag"))
-Bytes, Seconds, Flop, Tokens, Parameters = (NewType(name, Array) for name in ("Bytes", "Seconds", "Flop", "Tokens", "Parameters"))
-BytesPerSecond, FlopPerSecond = NewType("BytesPerSecond", Array), NewType("FlopPerSecond", Array)
-TokensPerSecond = NewType("TokensPerSecond", Array)
+Quantity, Number, Count, Stage, Flag = (NewType(name, object) for name in ("Quantity", "Number", "Count", "Stage", "Flag"))
+Bytes, Seconds, Flop, Tokens, Parameters = (NewType(name, object) for name in ("Bytes", "Seconds", "Flop", "Tokens", "Parameters"))
+BytesPerSecond, FlopPerSecond = NewType("BytesPerSecond", object), NewType("FlopPerSecond", object)
+TokensPerSecond = NewType("TokensPerSecond", object)
 Choice = NewType("Choice", int)
+sum_of = sum
+NUMPY = ("maximum", "minimum", "where", "select", "clip", "ceil", "log2")
 
-maximum, minimum, where, select, clip, ceil, log2, sum_of = np.maximum, np.minimum, np.where, np.select, np.clip, np.ceil, np.log2, sum
+
+def __getattr__(name: str) -> Any:
+    """Functions and types of numpy, imported on first use, so that specs can be read without numpy."""
+    if name not in (*NUMPY, "Array", "Rows"):
+        raise AttributeError(name)
+    import numpy as np
+
+    value = globals()[name] = np.ndarray if name in ("Array", "Rows") else getattr(np, name)
+    return value
