@@ -1,1 +1,1 @@
-"""Every valid plan: axes, rules, the lattice that grows them, blocks of them evaluated, and the fastest alone."""
+"""Search of valid plans: axes, rules, the lattice, its evaluation in blocks, and the fastest plan by branch and bound."""

@@ -1,4 +1,4 @@
-"""AXES: every candidate value of every axis of a plan, in the order in which the lattice grows them."""
+"""The candidate values of each axis of a plan, in the order in which the lattice grows them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FIRST = RECOMPUTES.index("first")
 
 
 class Candidates(NamedTuple):
-    """The candidate values of an axis below each row of a tree: how many each row has (a column, or one number), and the values."""
+    """The candidate values of an axis for each row of a tree: their number (a column, or one number for all rows), and the values."""
 
     counts: Callable[[Job, Plan], Column | int]
     values: Callable[[Job, Plan, Column | int], Column]
@@ -29,13 +29,13 @@ def divisors(number: int) -> Column:
 
 
 def each(values: Column) -> Candidates:
-    """The same candidates below every row."""
+    """The same candidates for every row."""
     return Candidates(lambda job, plan: len(values), lambda job, plan, counts: np.tile(values, len(plan)))
 
 
 def _first_layers(every: bool) -> Candidates:
-    """Layers to recompute in each virtual stage under `first`, otherwise none: one, where the search finds the fewest that fit, or every
-    number from 1 to one less than the stage holds, where the user bounds it.
+    """Recomputed layers per virtual stage with recompute first, otherwise 0: one candidate if the search solves for the fewest that fit
+    (every=False), otherwise every number from 1 to one less than the layers of the virtual stage.
     """
 
     def counts(job: Job, plan: Plan) -> Column:
@@ -50,31 +50,31 @@ def _first_layers(every: bool) -> Candidates:
 
 
 def _replica_counts(job: Job, plan: Plan) -> Column:
-    """How many ways there are to replicate the sharded groups of each plan."""
+    """The number of possible replica counts of each plan."""
     degrees, row = np.unique(plan.dp, return_inverse=True)
     length = np.array([len(divisors(int(d))) for d in degrees], np.int64)
     return np.where(plan.zero > 0, np.maximum(length - 1, 1)[row], 1)
 
 
 def _replicas(job: Job, plan: Plan, counts: Column | int) -> Column:
-    """Replicas of the sharded groups: the divisors of dp below dp; dp itself where nothing is sharded."""
+    """Replicas of the sharded groups: the divisors of dp below dp; dp itself without sharding."""
     degrees, row = np.unique(plan.dp, return_inverse=True)
-    lists = [divisors(int(d)) for d in degrees]  # ascending: dp itself is the last
+    lists = [divisors(int(d)) for d in degrees]  # ascending, so dp is the last
     length = np.array([len(v) for v in lists], np.int64)
     end = np.cumsum(length)[row]
     start = np.where(plan.zero > 0, end - length[row], end - 1)
-    found: Column = np.concatenate(lists or [degrees])[runs(start, np.asarray(counts))]
-    return found
+    replicas: Column = np.concatenate(lists or [degrees])[runs(start, np.asarray(counts))]
+    return replicas
 
 
 def runs(start: Column, counts: Column) -> Column:
-    """start, start + 1, ... for so many each, one row's behind another's."""
-    found: Column = np.arange(int(counts.sum())) + np.repeat(start - (np.cumsum(counts) - counts), counts)
-    return found
+    """The concatenation of start, start + 1, ... with `counts` values for each row."""
+    values: Column = np.arange(int(counts.sum())) + np.repeat(start - (np.cumsum(counts) - counts), counts)
+    return values
 
 
 def _expert_tensor(job: Job) -> Candidates:
-    """Ranks an expert may lie on: one; tp as well; or any number of them that divides the expert and the ranks."""
+    """Expert tensor parallelism: 1; 1 or tp; or any divisor of the GPUs and of the width of an expert."""
     model = job.model
     if not model.experts or job.stack.expert_tensor == "never":
         return each(np.ones(1, np.int64))
@@ -85,14 +85,14 @@ def _expert_tensor(job: Job) -> Candidates:
 
 
 def _one_or_tp(job: Job, plan: Plan, counts: Column | int) -> Column:
-    """One rank an expert, and behind it tp of them where that is more."""
+    """1, followed by tp if that is more."""
     values: Column = np.repeat(plan.tp, counts)
     values[np.cumsum(counts) - counts] = 1
     return values
 
 
 def rank_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
-    """The axes that say what lies on which rank, in the order they grow, with the candidates of each; `dp` follows once pp is known."""
+    """The degrees, in the order in which they grow, with their candidates; `dp` is derived once pp is known."""
     world = divisors(job.cluster.gpus)
     return (
         ("tp", each(world[world <= job.model.heads])),
@@ -104,7 +104,7 @@ def rank_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
 
 
 def stage_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
-    """The axes that say how a pipeline runs, grown below what lies on which rank."""
+    """The axes of the pipeline schedule, grown after the degrees."""
     return (
         ("schedule", each(np.array(sorted(SCHEDULES.index(name) for name in job.stack.schedules)))),
         ("vpp", each(np.arange(1, job.model.layers + 3))),
@@ -112,7 +112,7 @@ def stage_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
 
 
 def batch_axes(job: Job, space: Space) -> tuple[tuple[str, Candidates], ...]:
-    """The axes that say what a micro-batch does, grown below the degrees."""
+    """The axes of a micro-batch, grown after the degrees."""
     return (
         ("sequence_parallel", each(np.arange(2))),
         ("micro_batch", each(divisors(job.global_batch))),

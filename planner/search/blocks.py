@@ -1,7 +1,7 @@
-"""Many plans at once: pairs of a pipeline row and a sharding row of a lattice, evaluated block by block.
+"""Evaluation of the plans of a lattice in blocks; a plan is a pair of a pipeline row and a sharding row.
 
-What depends on a few axes is worked out once for all blocks: a layer on the degrees and what a micro-batch is, the layers of each stage
-on the pipeline alone. A block is what stays in the processor's cache.
+Terms that depend on few axes are computed once for all blocks: the cost of a layer (degrees, micro-batch), the layers of each stage
+(pipeline). A block fits in the cache of the processor.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from planner.search.lattice import Lattice
 from planner.specs.job import Job
 from planner.specs.plan import Column, Plan
 
-BLOCK = 1 << 16  # plans evaluated at a time
+BLOCK = 1 << 16  # plans per block
 
 
 class Pairs(NamedTuple):
-    """A block of plans: their pipeline rows and sharding rows, memory and time, the layers each recomputes in a virtual stage."""
+    """A block of plans: pipeline rows, sharding rows, memory and time, recomputed layers per virtual stage."""
 
     pipeline_row: Column
     sharding_row: Column
@@ -34,14 +34,14 @@ class Pairs(NamedTuple):
 
 
 class Blocks:
-    """The plans of a lattice, evaluated a block at a time.
+    """The plans of a lattice, evaluated block by block.
 
-    solve: plans that recompute the first few layers take the fewest that fit beside their own sharding.
+    solve: for recompute first, find the fewest recomputed layers that fit with each sharding.
     """
 
     def __init__(self, job: Job, lattice: Lattice, solve: bool) -> None:
         self.job, self.lattice, self.solve = job, lattice, solve
-        self.unlisted = 0  # plans with more layers recomputed, or fewer, that those found stand for
+        self.unlisted = 0  # plans with other numbers of recomputed layers, represented by the solved ones
         self.ranges = _ranges(lattice.count)
         if self.ranges:
             self.layers, self.layer_row = layercosts.once(job, lattice.pipeline, layercosts.LAYER_AXES, layercosts.kinds)
@@ -57,13 +57,13 @@ class Blocks:
         plan = lat.pipeline.take(slice(lo, hi))
         place = layercosts.taken(self.edges, self.edge_row[lo:hi])
         cost = stagecosts.stage_cost(self.job, plan, place, layercosts.taken(self.layers, self.layer_row[lo:hi]))
-        found = self._evaluated(plan, cost, rows, shards, lat.sharding, place.chunk)
-        return Pairs(rows + lo, shards, *found)
+        totals, layers = self._evaluated(plan, cost, rows, shards, lat.sharding, place.chunk)
+        return Pairs(rows + lo, shards, totals, layers)
 
     def _evaluated(
         self, plan: Plan, cost: StageCost, rows: Column, shards: Column, sharding: Sharding, chunk: Number
     ) -> tuple[Totals, Column]:
-        """Memory and time of pairs; the layers each recomputes. chunk: layers of the fullest virtual stage of each plan."""
+        """Memory and time of pairs, and their recomputed layers. chunk: layers of the fullest virtual stage of each plan."""
         job, layers = self.job, plan.recompute_layers[rows]
         first = plan.recompute[rows] == FIRST
         if not self.solve or not first.any():
@@ -71,21 +71,21 @@ class Blocks:
                 job, layercosts.taken(stagecosts.pipeline(job, plan, cost), rows), layercosts.taken(sharding, shards)
             ), layers
         totals = Totals(Bytes(np.empty(len(rows))), Seconds(np.empty(len(rows))), Bytes(np.empty(len(rows))))
-        open_, told = np.flatnonzero(first), np.flatnonzero(~first)
-        own, states = layercosts.taken(cost, rows[open_]), layercosts.taken(sharding, shards[open_])
-        few = plan.take(rows[open_])
-        layers[open_] = stagecosts.fewest_recomputed(job, few, own, states.static_bytes, chunk[rows[open_]])
-        self.unlisted += int(np.maximum(chunk[rows[open_]] - 2, 0).sum())
-        solved = stagecosts.pipeline(job, few.with_(recompute_layers=layers[open_]), own)
-        others = layercosts.taken(stagecosts.pipeline(job, plan, cost), rows[told]), layercosts.taken(sharding, shards[told])
-        for places, found in ((open_, est.combined(job, solved, states)), (told, est.combined(job, *others))):
-            for column, values in zip(totals, found, strict=True):
+        solving, fixed = np.flatnonzero(first), np.flatnonzero(~first)
+        stage_costs, states = layercosts.taken(cost, rows[solving]), layercosts.taken(sharding, shards[solving])
+        few = plan.take(rows[solving])
+        layers[solving] = stagecosts.fewest_recomputed(job, few, stage_costs, states.static_bytes, chunk[rows[solving]])
+        self.unlisted += int(np.maximum(chunk[rows[solving]] - 2, 0).sum())
+        solved = stagecosts.pipeline(job, few.with_(recompute_layers=layers[solving]), stage_costs)
+        others = layercosts.taken(stagecosts.pipeline(job, plan, cost), rows[fixed]), layercosts.taken(sharding, shards[fixed])
+        for places, evaluated in ((solving, est.combined(job, solved, states)), (fixed, est.combined(job, *others))):
+            for column, values in zip(totals, evaluated, strict=True):
                 column[places] = values
         return totals, layers
 
 
 def _ranges(count: Column) -> list[tuple[int, int]]:
-    """Ranges of pipeline rows whose plans come to about BLOCK."""
+    """Ranges of pipeline rows with about BLOCK plans each."""
     ends = np.cumsum(count)
     if not len(ends) or ends[-1] == 0:
         return []

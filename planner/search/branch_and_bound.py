@@ -1,7 +1,7 @@
-"""The fastest plan that fits, without the ranking of the others: what `search` puts first, found several times faster.
+"""The fastest plan that fits, by branch and bound: the first plan of `search`, several times faster.
 
-Plans that cannot be as fast as one already found are left out, first by what the layers of a micro-batch take whatever the pipeline,
-then by their pipeline with nothing recomputed. Both are lower bounds of the step: the rest of it only adds.
+Two lower bounds of the step prune plans that cannot be faster than the best known one: the time of the layers for any pipeline, and
+the time of the pipeline without recomputation. All other parts of the step only add.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from planner.search.search import Cancelled
 from planner.specs.job import Job
 from planner.specs.plan import Column, Plan, distinct
 
-MANY = 50_000  # degrees times sizes of a micro-batch from which a search takes half a second or more
-FEW = 64  # degrees looked at first, for a plan to hold the others against; each time twice as many
-BOUNDS = 4  # parts of a tree whose bounds are worked out together: the same layers come again in few of them
-ROUNDED = 1 + 1e-12  # sums in another order
-LONGEST = 1e300  # seconds; beyond it is what does not exist
+MANY = 50_000  # degrees times micro-batch sizes of a search of half a second or more
+FEW = 64  # degrees examined first, to get a plan to compare with; doubled each time
+BOUNDS = 4  # parts of a tree with bounds computed together, which share most layer costs
+ROUNDED = 1 + 1e-12  # tolerance for sums in another order
+LONGEST = 1e300  # seconds; longer steps are infinite
 
 
 class Fastest(NamedTuple):
-    """A plan, its step in seconds, and its row of `ranks`, by which plans that take alike are told apart; infinite where none fits."""
+    """A plan, its step in seconds (infinite if none fits), and its row of `ranks`, which breaks ties."""
 
     step: float
     rank: int
@@ -46,35 +46,35 @@ NONE = Fastest(np.inf, -1, None)
 
 
 def fastest(job: Job, space: Space | None = None, *, within: float = np.inf, cancelled: Callable[[], bool] | None = None) -> Plan | None:
-    """The plan that `search` ranks first; None where nothing fits, or nothing whose step takes no longer than `within` seconds.
+    """The plan that `search` ranks first; None if no plan fits with a step of at most `within` seconds.
 
-    Cancelled if asked to stop.
+    Raises Cancelled if `cancelled` returns true.
     """
     space = space or Space()
     tree = ranks(job, space)
     sizes = np.array(space["micro_batch"].only or divisors(job.global_batch), np.int64)
-    widest = max(FEW, PART // (2 * len(sizes)))  # rows of which the bounds of all sizes are held at once
+    widest = max(FEW, PART // (2 * len(sizes)))  # rows with the bounds of all sizes in memory at once
     parts = pieces(tree, 2 * len(sizes), BOUNDS)
     nearest = np.concatenate([least_of_layers(part, sizes).min(axis=(1, 2), initial=np.inf) for part in parts])
     order, best, at, width = np.argsort(nearest), NONE, 0, FEW
     while at < len(order) and nearest[order[at]] <= (reach := min(best.step, within, LONGEST) * ROUNDED):
-        rows = np.sort(order[at : at + width])  # as the lattice has them, which breaks ties
+        rows = np.sort(order[at : at + width])  # in lattice order, which breaks ties
         branch = tree.taken(rows)
         branch.parent = np.arange(len(rows))
         worth = least_of_layers(branch, sizes) <= reach
-        for found in _of(branch, worth, sizes, reach, cancelled):
-            best = min(best, found._replace(rank=int(rows[found.rank])), key=lambda found: found[:2])
+        for candidate in _of(branch, worth, sizes, reach, cancelled):
+            best = min(best, candidate._replace(rank=int(rows[candidate.rank])), key=lambda plan: plan[:2])
         at, width = at + width, min(2 * width, widest)
     return best.plan if best.step <= within else None
 
 
 def large(job: Job, space: Space) -> bool:
-    """Whether ranking every plan takes so long that the best is worth knowing before: a guess by the degrees there are, in milliseconds."""
+    """Whether a search takes long enough to look for the best plan first; estimated from the number of degrees in milliseconds."""
     return len(ranks(job, space).parent) * len(divisors(job.global_batch)) >= MANY
 
 
 def least_of_layers(tree: Growth, sizes: Column) -> Column:
-    """Seconds that a step does not go below by its layers; rows of a tree x with sequence parallelism or without x sizes."""
+    """Lower bound of the step from its layers; seconds, rows of a tree x sequence parallelism off or on x sizes."""
     layers = tree.taken(slice(None), {})
     layers.parent = np.arange(len(tree))
     layers.add(*batch_axes(tree.job, tree.space)[0])
@@ -84,10 +84,10 @@ def least_of_layers(tree: Growth, sizes: Column) -> Column:
 
 
 def _of(tree: Growth, worth: Column, sizes: Column, reach: float, cancelled: Callable[[], bool] | None) -> Iterator[Fastest]:
-    """The fastest plans below some rows of `ranks`, part by part, of those that may take no longer than `reach`; rank: the row of `tree`.
+    """The fastest plan of each part of the subtree of some rows of `ranks` with a step of at most `reach`; rank: the row of `tree`.
 
-    worth: which sizes of a micro-batch are worth a look, rows of the tree x with sequence parallelism or without x sizes. Cancelled if
-    asked to stop.
+    worth: micro-batch sizes to examine, rows of the tree x sequence parallelism off or on x sizes. Raises Cancelled if `cancelled`
+    returns true.
     """
     sequence, (micro_batch, _), *rest = batch_axes(tree.job, tree.space)
     for part, sides in degrees(tree):
@@ -101,39 +101,39 @@ def _of(tree: Growth, worth: Column, sizes: Column, reach: float, cancelled: Cal
             for leaf in grown(piece, rest):
                 if cancelled and cancelled():
                     raise Cancelled
-                if (found := _first(leaf, sides)).plan is not None:
-                    yield found
+                if (best := _first(leaf, sides)).plan is not None:
+                    yield best
 
 
 def _worth(tree: Growth, sides: Sides, worth: Column) -> Column:
-    """Which sizes of a micro-batch are worth a look below each row of degrees with sequence parallelism or without; rows x sizes."""
+    """Micro-batch sizes to examine for each row of degrees and sequence parallelism; rows x sizes."""
     return np.asarray(worth[sides.rank[tree.parent], tree.plan.sequence_parallel])
 
 
 def _sizes(sizes: Column, worth: Column) -> Candidates:
-    """Of the sizes of a micro-batch those that are worth a look, row by row."""
+    """The micro-batch sizes to examine, by row."""
     return Candidates(lambda job, plan: worth.sum(axis=1), lambda job, plan, counts: np.broadcast_to(sizes, worth.shape)[worth])
 
 
 def _first(tree: Growth, sides: Sides) -> Fastest:
-    """The fastest plan that fits of a tree that has grown whole; of those alike the first."""
-    lattice, found = sides.lattice(tree), NONE
+    """The fastest plan that fits of a fully grown tree; the first of equal ones."""
+    lattice, best = sides.lattice(tree), NONE
     blocks = Blocks(tree.job, lattice, "recompute_layers" not in tree.space.bounds)
     for lo, hi in blocks.ranges:
         pairs = blocks.pairs(lo, hi)
         steps = np.where(est.fitting(tree.job, pairs.totals), pairs.totals.step, np.inf)
         row = int(np.argmin(steps))
-        if steps[row] < found.step:
+        if steps[row] < best.step:
             pipeline, sharding, layers = (int(c[row]) for c in (pairs.pipeline_row, pairs.sharding_row, pairs.recompute_layers))
-            found = Fastest(float(steps[row]), int(sides.rank[tree.parent[pipeline]]), lattice.plan(pipeline, sharding, layers))
-    return found
+            best = Fastest(float(steps[row]), int(sides.rank[tree.parent[pipeline]]), lattice.plan(pipeline, sharding, layers))
+    return best
 
 
 def least_steady(job: Job, plan: Plan, sizes: Column) -> Column:
-    """Seconds that the steady state of a step does not go below, plans x sizes of a micro-batch; infinite where the batch does not divide.
+    """Lower bound of the steady state of a step; seconds, plans x micro-batch sizes, infinite if a size does not divide the batch.
 
-    No rank of a pipeline is slower than all of them on the mean, and together they do the work of one that holds every layer, whose
-    all-to-all is hidden wherever any schedule hides it.
+    The slowest rank of a pipeline is no faster than the mean rank, and all ranks together do the work of one rank with every layer. The
+    all-to-all is taken as hidden if any schedule hides it.
     """
     least = np.full((len(plan), len(sizes)), np.inf)
     plans, size = np.nonzero(job.global_batch % (plan.dp[:, None] * sizes) == 0)
@@ -149,8 +149,8 @@ def least_steady(job: Job, plan: Plan, sizes: Column) -> Column:
 
 
 def least_step(job: Job, plan: Plan, optimizer_seconds: Column) -> Column:
-    """Seconds that a step does not go below, whatever is recomputed and sharded: its pipeline with nothing recomputed, no data-parallel
-    traffic, and what the optimizer takes at least.
+    """Lower bound of the step for any recomputation and sharding: the pipeline without recomputation and data-parallel communication, plus
+    the least optimizer time; seconds.
     """
     pipeline = stagecosts.pipeline(job, plan, stagecosts.edge_cost(job, plan))
     tail = Tail(pipeline.bubble_seconds, pipeline.pp_seconds, Seconds(0.0), Seconds(optimizer_seconds), schedule.fixed_seconds(job))

@@ -1,7 +1,7 @@
-"""Trees of plans that grow one axis at a time, each rule pruning as soon as the fields it reads exist.
+"""Trees of plans that grow by one axis at a time; each rule prunes as soon as its fields exist.
 
-The full product is never built, nor is a tree of millions: one that would grow beyond `PART` rows is grown in parts, one after another,
-in the order the rows have. What each part takes is given back before the next, so that a search of any size is bounded.
+The full product of the axes is never built. A tree that would exceed `PART` rows is grown in parts, one after another in the order of
+its rows, so the memory of a search is bounded.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from planner.search.rules import RULES, Rule
 from planner.specs.job import Job
 from planner.specs.plan import FIELDS, FROM_ZERO, Column, Plan
 
-PART = 1 << 16  # rows that a tree grows at once: a few megabytes a column, a tenth of a second to prune
+PART = 1 << 16  # rows of a tree: a few megabytes per column, a tenth of a second to prune
 Axis = tuple[str, Candidates]
 
 
 class Growth:
-    """One tree of rows as it grows: its plan so far, the fields it has, the row each descends from, of `ranks`, then of the degrees."""
+    """A growing tree of rows: the plan so far, its known fields, and for each row its parent, a row of `ranks`, later of the degrees."""
 
     def __init__(self, job: Job, space: Space, refused: dict[str, int]) -> None:
         self.job, self.space, self.refused = job, space, refused
@@ -35,13 +35,13 @@ class Growth:
         return len(self.parent)
 
     def taken(self, rows: Rows, refused: dict[str, int] | None = None) -> Growth:
-        """A tree of some rows, to grow on its own; what it refuses is counted in `refused`, with the others where that is left out."""
-        own = Growth(self.job, self.space, self.refused if refused is None else refused)
-        own.plan, own.known, own.parent = self.plan.take(rows), set(self.known), self.parent[rows]
-        return own
+        """A separate tree of some rows; refused rows are counted in `refused`, by default together with those of this tree."""
+        tree = Growth(self.job, self.space, self.refused if refused is None else refused)
+        tree.plan, tree.known, tree.parent = self.plan.take(rows), set(self.known), self.parent[rows]
+        return tree
 
     def add(self, name: str, candidates: Candidates) -> None:
-        """Grow by one axis, within the user's bounds, then prune."""
+        """Grow by one axis within the bounds of the user, then prune."""
         candidates = self.tried(name, candidates)
         counts = candidates.counts(self.job, self.plan)
         values = candidates.values(self.job, self.plan, counts)
@@ -57,12 +57,12 @@ class Growth:
         self.prune(name)
 
     def tried(self, name: str, candidates: Candidates) -> Candidates:
-        """The candidates of an axis; where the user names values, those, even where they are no divisors, so that a rule says why not."""
+        """The candidates of an axis: the values given by the user, even invalid ones, which a rule then refuses; otherwise all."""
         only = self.space[name].only
         return candidates if only is None or name in ("dp_replicate", "recompute_layers") else each(np.array(only, np.int64))
 
     def _inside(self, name: str) -> Column:
-        """Which rows the user's bounds ask for. Bounds on N speak of `first` alone, those on replicas of sharded plans alone."""
+        """Rows within the bounds of the user. Bounds on recompute_layers apply to `first`, those on dp_replicate to sharded plans."""
         inside: Column = np.broadcast_to(self.space.allows(name, getattr(self.plan, name)), self.parent.shape)
         if name == "recompute_layers" and name in self.space.bounds:
             return np.asarray(inside | (self.plan.recompute != FIRST))
@@ -71,7 +71,7 @@ class Growth:
         return inside
 
     def derive(self, name: str, values: Column) -> None:
-        """Add a field that follows from the others; bounds on it refuse, since it is not tried."""
+        """Add a derived field; values outside of its bounds are refused."""
         self._set({f: getattr(self.plan, f) for f in self.known} | {name: values})
         self.known.add(name)
         self.keep(np.broadcast_to(self.space.allows(name, values), values.shape), "bounds")
@@ -88,7 +88,7 @@ class Growth:
             self.keep(np.broadcast_to(rule.allowed(self.job, self.plan), self.parent.shape), rule.key)
 
     def keep(self, mask: Column, key: str | None) -> None:
-        """Keep some rows; those refused count under a key."""
+        """Remove the rows outside the mask and count them under a key."""
         gone = int(mask.size - np.count_nonzero(mask))
         if not gone:
             return
@@ -108,8 +108,8 @@ class Growth:
 
 
 def grown(tree: Growth, axes: Sequence[Axis], then: Mapping[str, Callable[[Growth], None]] | None = None) -> Iterator[Growth]:
-    """A tree grown by some axes, in parts of about `PART` rows at most, in the order of its rows. `then` prunes a part further once it
-    has the axis named. The tree itself is used up.
+    """Grow a tree by some axes, in parts of at most about `PART` rows in the order of its rows; the tree is consumed. `then`: further
+    pruning of a part after the axis of that name.
     """
     if not axes:
         yield tree
@@ -120,7 +120,7 @@ def grown(tree: Growth, axes: Sequence[Axis], then: Mapping[str, Callable[[Growt
 
 
 def _added(tree: Growth, name: str, candidates: Candidates, then: Callable[[Growth], None] | None) -> Iterator[Growth]:
-    """Parts of a tree, each grown by one axis to `PART` rows or so before it is pruned."""
+    """Parts of a tree, each grown by one axis to about `PART` rows before pruning."""
     for part in pieces(tree, tree.tried(name, candidates).counts(tree.job, tree.plan)):
         part.add(name, candidates)
         if then is not None:
@@ -129,7 +129,7 @@ def _added(tree: Growth, name: str, candidates: Candidates, then: Callable[[Grow
 
 
 def pieces(tree: Growth, counts: Column | int, times: int = 1) -> Iterator[Growth]:
-    """Contiguous parts of a tree whose rows, each counted so often, come to about `times` `PART`; the tree itself where they all do."""
+    """Contiguous parts of a tree with a sum of `counts` of about `times` x `PART` each; the tree itself if it is small enough."""
     most = times * PART
     total = counts * len(tree) if isinstance(counts, int) else int(counts.sum())
     if total <= most:
@@ -143,7 +143,7 @@ def pieces(tree: Growth, counts: Column | int, times: int = 1) -> Iterator[Growt
 
 
 def _filled(parts: Iterator[Growth]) -> Iterator[Growth]:
-    """Parts as they come, those that pruning left small put together."""
+    """The parts in order, small ones joined."""
     waiting: list[Growth] = []
     for part in parts:
         if waiting and sum(map(len, waiting)) + len(part) > PART:
@@ -155,7 +155,7 @@ def _filled(parts: Iterator[Growth]) -> Iterator[Growth]:
 
 
 def joined(parts: list[Growth]) -> Growth:
-    """Several trees that have grown by the same axes as one, in their order."""
+    """The concatenation of trees with the same axes, in their order."""
     if len(parts) == 1:
         return parts[0]
     whole = parts[0].taken(slice(0, 0))

@@ -1,7 +1,7 @@
-"""The lattice of all allowed plans, part by part.
+"""The lattice of all allowed plans, in parts.
 
-Degrees come first, then what each micro-batch does; the sharding, which depends on the degrees alone, is grown beside them and joined
-last, so that a plan is a pair of rows: one of `pipeline`, one of `shardings`.
+The degrees grow first, then the axes of a micro-batch. The sharding depends on the degrees only and is grown separately: a plan is a pair
+of a row of `pipeline` and a row of `shardings`.
 """
 
 from __future__ import annotations
@@ -28,32 +28,32 @@ SHARDING_FIELDS = frozenset({"zero", "dp_shard", "dp_replicate"})
 
 @dataclass(frozen=True)
 class Lattice:
-    """Allowed plans: pairs of a pipeline row and one of the sharding rows of its degrees."""
+    """Allowed plans: pairs of a pipeline row and a sharding row with the same degrees."""
 
     pipeline: Plan
     shardings: Plan
-    sharding: Sharding | None  # what the sharding rows cost; None where there are none
-    first: Column  # for each pipeline row, its first sharding row
-    count: Column  # for each pipeline row, how many sharding rows there are
+    sharding: Sharding | None  # cost of the sharding rows; None without rows
+    first: Column  # first sharding row of each pipeline row
+    count: Column  # number of sharding rows of each pipeline row
 
     @property
     def allowed(self) -> int:
-        """How many plans there are."""
+        """The number of plans."""
         return int(self.count.sum())
 
     def plan(self, pipeline_row: int, sharding_row: int, recompute_layers: int) -> Plan:
-        """One plan, by its rows; of those that recompute the first layers, so many."""
+        """One plan by its rows, with its recomputed layers per virtual stage."""
         sharding = self.shardings.one(sharding_row)
-        own = {name: getattr(sharding, name) for name in SHARDING_FIELDS}
-        return self.pipeline.one(pipeline_row).with_(recompute_layers=recompute_layers, **own)
+        fields = {name: getattr(sharding, name) for name in SHARDING_FIELDS}
+        return self.pipeline.one(pipeline_row).with_(recompute_layers=recompute_layers, **fields)
 
 
 def lattices(job: Job, space: Space, refused: dict[str, int], *, hopeless: bool = False) -> Iterator[Lattice]:
-    """Every allowed plan of a job within a space, in parts that are small enough to work on; the order of plans is that of one whole.
+    """Every allowed plan of a job within a space, in parts of bounded size; the order of plans does not depend on the parts.
 
-    `refused` counts, while the parts come, the rows that each rule refused, a refused prefix once. Plans that cannot fit, whatever else
-    they choose, are refused as soon as that is certain: their states alone are too large, or the least that their micro-batch needs is
-    too much beside the smallest states. `hopeless` keeps them, for a job nothing of which fits.
+    `refused` counts the rows that each rule refused, a refused prefix once. Plans that cannot fit for any further choice are refused
+    early: their states are too large, or the least memory of a micro-batch is too much on top of the smallest states. `hopeless`
+    includes them, for a job without a plan that fits.
     """
     for tree, sides in degrees(ranks(job, space, refused), hopeless=hopeless):
         then = {} if hopeless else {"micro_batch": sides.prune_live}
@@ -62,7 +62,7 @@ def lattices(job: Job, space: Space, refused: dict[str, int], *, hopeless: bool 
 
 
 def ranks(job: Job, space: Space, refused: dict[str, int] | None = None) -> Growth:
-    """Every allowed way to lay a model on the ranks; pipelines are not told apart by schedule and virtual stages yet."""
+    """Every allowed combination of degrees, before schedules and virtual stages."""
 
     def derive(tree: Growth) -> None:
         tree.derive("dp", job.cluster.gpus // np.maximum(tree.plan.tp * tree.plan.cp * tree.plan.pp, 1))
@@ -74,9 +74,9 @@ def ranks(job: Job, space: Space, refused: dict[str, int] | None = None) -> Grow
 
 
 def degrees(tree: Growth, *, hopeless: bool = False) -> Iterator[tuple[Growth, Sides]]:
-    """What `ranks` gave, or some of its rows, grown by the stages of their pipelines, in parts; each part with what it may shard.
+    """The tree of `ranks`, or some of its rows, grown by schedule and virtual stages, in parts; each part with its shardings.
 
-    Degrees whose states cannot fit are refused but for `hopeless`.
+    Degrees with states that cannot fit are refused unless `hopeless`.
     """
     for staged in grown(tree, stage_axes(tree.job)):
         for part in pieces(staged, _shardings_at_most(staged)):
@@ -84,13 +84,13 @@ def degrees(tree: Growth, *, hopeless: bool = False) -> Iterator[tuple[Growth, S
 
 
 def _shardings_at_most(tree: Growth) -> Column:
-    """How many shardings each row of degrees is grown by before they are pruned."""
+    """The number of shardings of each row of degrees before pruning."""
     replicas = SHARDING_AXES[1][1].counts(tree.job, tree.plan.with_(zero=np.ones(len(tree), np.int64)))
     return 1 + 3 * np.asarray(replicas)
 
 
 class Sides:
-    """The shardings of every row of degrees, what they cost, and of each row the first and how many there are."""
+    """The shardings of all rows of degrees with their cost; for each row its first sharding and their number."""
 
     def __init__(self, tree: Growth, hopeless: bool) -> None:
         side = _shardings(tree)
@@ -104,20 +104,20 @@ class Sides:
         tree.keep(count[: len(tree.parent)] > 0, None)
         self.count = count[count > 0]
         self.first = np.cumsum(self.count) - self.count
-        self.rank = tree.parent  # for each row of degrees, the row of `ranks` it descends from
+        self.rank = tree.parent  # parent of each row of degrees, a row of `ranks`
         tree.parent = np.arange(len(self.count))
 
     def lattice(self, tree: Growth) -> Lattice:
-        """The plans of what has grown below the degrees, each with its shardings."""
+        """The plans of a tree grown from the degrees, with their shardings."""
         return Lattice(tree.plan, self.plan, self.cost, self.first[tree.parent], self.count[tree.parent])
 
     def used(self, tree: Growth) -> Plan:
-        """The shardings of what has grown below the degrees."""
-        own = np.unique(tree.parent)
-        return self.plan.take(runs(self.first[own], self.count[own]))
+        """The shardings of a tree grown from the degrees."""
+        parents = np.unique(tree.parent)
+        return self.plan.take(runs(self.first[parents], self.count[parents]))
 
     def prune_live(self, tree: Growth) -> None:
-        """Refuse micro-batches that need too much beside the smallest states of their degrees."""
+        """Refuse micro-batches that do not fit with the smallest states of their degrees."""
         if not len(tree.parent) or not self.cost:
             return
         least = np.minimum.reduceat(self.cost.static_bytes, self.first, axis=1)

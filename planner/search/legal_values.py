@@ -1,4 +1,4 @@
-"""Which values a field or an axis may take next, everything else as it is: what `-` and `+` step through."""
+"""The valid values of a field or an axis while all others are unchanged; `-` and `+` step through them."""
 
 from __future__ import annotations
 
@@ -19,36 +19,36 @@ from planner.specs.job import RECOMPUTES, Job
 from planner.specs.plan import Column, Plan
 
 SIDES = tuple(name for name, _ in SHARDING_AXES)
-TRIES = 256  # candidates looked at before a step is given up: a tenth of a second
+TRIES = 256  # candidates checked at most for a step: a tenth of a second
 
 
 def axis_values(job: Job, space: Space, axis: str) -> tuple[int, ...]:
-    """The values of an axis that some valid plan has within the other bounds, ascending; a plan need not fit."""
+    """The values of an axis in valid plans within the other bounds, ascending; plans that do not fit included."""
     known(axis)
     freed = space.with_(axis, Bounds(None, 1) if axis == "recompute_layers" else None)
-    found = set[int]()
+    values = set[int]()
     for tree, sides in degrees(ranks(job, freed), hopeless=True):
-        found |= _below(job, freed, tree, sides, axis, found)
-    return tuple(sorted(found))
+        values |= _below(job, freed, tree, sides, axis, values)
+    return tuple(sorted(values))
 
 
 def _below(job: Job, space: Space, tree: Growth, sides: Sides, axis: str, known: set[int]) -> set[int]:
-    """The values of an axis that some valid plan below some degrees has; of those known already, any or none."""
+    """The values of an axis in valid plans with some degrees, in addition to the known ones."""
     sequence, (micro_batch, _), *rest = batch_axes(job, space)
     tree.add(*sequence)
     only = space["micro_batch"].only
-    possible, found = _possible(job, tree, sides, axis), set(known)
-    for sizes in [only] if only else divisors(job.global_batch):  # the smallest first: most of what is valid at all is valid with it
-        if not possible - found:
+    possible, values = _possible(job, tree, sides, axis), set(known)
+    for sizes in [only] if only else divisors(job.global_batch):  # the smallest first: it is valid with most values
+        if not possible - values:
             break
-        branch = tree.taken(_undecided(tree, axis, found), {})
+        branch = tree.taken(_undecided(tree, axis, values), {})
         for leaf in grown(branch, ((micro_batch, each(np.atleast_1d(sizes))), *rest)):
-            found |= _values(bounded(sides.used(leaf), axis) if axis in SIDES else getattr(leaf.plan, axis))
-    return found
+            values |= _values(bounded(sides.used(leaf), axis) if axis in SIDES else getattr(leaf.plan, axis))
+    return values
 
 
 def _possible(job: Job, tree: Growth, sides: Sides, axis: str) -> set[int]:
-    """Values of an axis beyond which no plan has any, once the degrees are known."""
+    """A superset of the values of an axis for known degrees."""
     if axis in SIDES:
         return _values(bounded(sides.plan, axis))
     if axis in tree.known:
@@ -58,9 +58,9 @@ def _possible(job: Job, tree: Growth, sides: Sides, axis: str) -> set[int]:
     return set(range(len(RECOMPUTES) if axis == "recompute" else int(np.max(chunk_layers(job, tree.plan), initial=0))))
 
 
-def _undecided(tree: Growth, axis: str, found: set[int]) -> Column:
-    """Rows of the degrees below which a value may be that is not found yet."""
-    return np.flatnonzero(~np.isin(getattr(tree.plan, axis), sorted(found)) | (axis not in tree.known))
+def _undecided(tree: Growth, axis: str, values: set[int]) -> Column:
+    """Rows of the degrees whose plans can have values that are not known yet."""
+    return np.flatnonzero(~np.isin(getattr(tree.plan, axis), sorted(values)) | (axis not in tree.known))
 
 
 def _values(column: Column) -> set[int]:
@@ -69,13 +69,13 @@ def _values(column: Column) -> set[int]:
 
 
 def bounded(plan: Plan, axis: str) -> Column:
-    """What bounds on an axis say of a plan: its value; of copies where nothing is sharded, one, since bounds mean copies of shards."""
+    """The value of an axis that bounds apply to; 1 for dp_replicate without sharding, since bounds count copies of shards."""
     value = getattr(plan, axis)
     return np.where(np.asarray(plan.zero) > 0, value, 1) if axis == "dp_replicate" else value
 
 
 def step_axis(values: tuple[int, ...], bounds: Bounds, by: int) -> int | None:
-    """The legal value before or after bounds; of a free axis the first or the last. None where there is none further."""
+    """The valid value before or after the bounds; for a free axis the first or the last. None if there is none."""
     inside = [value for value in values if bounds.allows(value)] or list(bounds.only or ())
     if bounds.free or not inside:
         return (values[0] if by > 0 else values[-1]) if values else None
@@ -84,9 +84,9 @@ def step_axis(values: tuple[int, ...], bounds: Bounds, by: int) -> int | None:
 
 
 def step_field(inputs: Inputs, key: str, by: int) -> Value | None:
-    """The nearest value below or above that the job can take; of names the one before or after. None where there is none further.
+    """The nearest lower or higher value that is valid for the job; the previous or next name of a choice. None if there is none.
 
-    Where the job is refused for what this field has no part in, that refusal is raised: no value of it would do.
+    If the job is invalid for a reason independent of this field, that error is raised.
     """
     f, now = BY_KEY[key], shown(inputs)[key][0]
     before = refusal(inputs)
@@ -100,7 +100,7 @@ def step_field(inputs: Inputs, key: str, by: int) -> Value | None:
 
 
 def refusal(inputs: Inputs) -> TmplanError | None:
-    """Why there is no such job; None where there is."""
+    """The error of an invalid job, otherwise None."""
     try:
         resolve(inputs)
     except TmplanError as error:
@@ -109,7 +109,7 @@ def refusal(inputs: Inputs) -> TmplanError | None:
 
 
 def candidates(inputs: Inputs, f: Field, now: Value, by: int) -> Iterator[Value]:
-    """Values to try from the present one on, the nearest first."""
+    """Candidate values starting from the present one, the nearest first."""
     if f.kind == "bool":
         yield from (not now,) if (by > 0) != bool(now) else ()
         return
@@ -125,14 +125,14 @@ def candidates(inputs: Inputs, f: Field, now: Value, by: int) -> Iterator[Value]
 
 
 def _names(f: Field, now: str, by: int) -> Iterator[str]:
-    """Names before or after the present one; from what is no name of the list, its ends."""
+    """Names before or after the present one; all names if the present one is not in the list."""
     names = list(presets.names(f.preset_kind) if f.kind == "preset" else f.choices)
     at = names.index(now) if now in names else -1 if by > 0 else len(names)
     yield from names[at + 1 :] if by > 0 else names[:at][::-1] if at >= 0 else ()
 
 
 def _numbers(inputs: Inputs, f: Field, now: int | float, by: int) -> Iterator[int | float]:
-    """Numbers from the present one on: divisors for heads, doublings for counts of GPUs and tokens, 1-2-5 steps for figures."""
+    """Numbers starting from the present one: multiples for widths, powers of two for large counts, 1-2-5 steps for others."""
     if f.key in ("heads", "kv_heads", "hidden", "ffn", "expert_ffn", "shared_ffn"):
         step = _grain(inputs, f.key)
         yield from (int(now) // step * step + by * step * i for i in range(0 if by < 0 and now % step else 1, TRIES))
@@ -147,14 +147,14 @@ def _numbers(inputs: Inputs, f: Field, now: int | float, by: int) -> Iterator[in
 
 
 def _grain(inputs: Inputs, key: str) -> int:
-    """By how much a size of a model moves: a head's width for the hidden size, 128 for the MLP's middle, one for counts."""
+    """The step of a model size: the number of heads for the hidden size, 128 for MLP widths, 1 for counts."""
     if key == "hidden":
         return max(1, int(shown(inputs)["heads"][0]))
     return 128 if key in ("ffn", "expert_ffn", "shared_ffn") else 1
 
 
 def _figures(now: float, by: int) -> Iterator[float]:
-    """The next of 1, 2, 5, 10 ... times a power of ten; from nothing, 1."""
+    """The next values of 1, 2, 5, 10 ... times a power of ten; 1 after 0."""
     if now <= 0:
         yield from (1.0,) if by > 0 else ()
         return

@@ -1,4 +1,4 @@
-"""Rows in order: ascending with ties as they stand, and those that none beats in two things at once."""
+"""Ordering of rows: stable ascending order, and the Pareto front of two columns."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import numpy as np
 
 from planner.specs.plan import Column
 
-BLOCK = 1 << 20  # rows looked at together
+BLOCK = 1 << 20  # rows compared at a time
 
 
 def ascending(values: Column) -> Column:
-    """The rows in ascending order, equals in the order they stand: numpy's fast unstable sort, then ties put right.
+    """The rows in ascending order, equal values in row order: an unstable sort, which is fast, then a sort of the ties.
 
-    Of millions of rows no more than three columns are held at once: the values, the order, and which values differ from the one before.
+    Memory: three columns, the values, the order, and a flag for values that differ from the one before.
     """
     rows = np.argsort(values)
     new = np.ones(len(rows), bool)  # whether a value differs from the one before it
     for low in range(0, len(rows) - 1, BLOCK):
-        own = values[rows[low : low + BLOCK + 1]]
-        np.not_equal(own[1:], own[:-1], out=new[low + 1 : low + len(own)])
+        block = values[rows[low : low + BLOCK + 1]]
+        np.not_equal(block[1:], block[:-1], out=new[low + 1 : low + len(block)])
     tied = ~new
     tied[:-1] |= ~new[1:]
     places = np.flatnonzero(tied)
@@ -30,16 +30,16 @@ def ascending(values: Column) -> Column:
 
 
 def front(memory: Column, step: Column) -> Column:
-    """Rows that no other row equals or beats in both bytes and seconds, the fastest (and fullest) first; of equals the first.
+    """The Pareto front of bytes and seconds, the fastest (and largest) first; of equal rows the first.
 
-    Linear but for one sort: a million rows take a tenth of a second.
+    Linear apart from one sort: a million rows take a tenth of a second.
     """
     rows = ascending(step)
     held = memory[rows]
     least = np.empty(len(rows), bool)  # whether a row needs less memory than every faster one
     least[:1] = True
     np.less(held[1:], np.minimum.accumulate(held)[:-1], out=least[1:])
-    found = rows[least]
-    beaten = np.zeros(len(found), bool)
-    beaten[:-1] = step[found[1:]] == step[found[:-1]]  # as fast as the next, which needs less
-    return found[~beaten]
+    candidates = rows[least]
+    beaten = np.zeros(len(candidates), bool)
+    beaten[:-1] = step[candidates[1:]] == step[candidates[:-1]]  # as fast as the next, which needs less memory
+    return candidates[~beaten]

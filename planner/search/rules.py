@@ -1,6 +1,6 @@
-"""RULES: what makes a plan valid. Each is a sentence, the fields it reads, and a mask; the lattice applies it once they exist.
+"""RULES: the conditions of a valid plan. The lattice applies each rule as soon as the fields that it reads exist.
 
-Sources name where the framework enforces the rule. To add one, add one Rule.
+The source names where a framework enforces the rule. A new rule is one more Rule.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from planner.specs.plan import Plan
 
 
 class Rule(NamedTuple):
-    """A reason to refuse a plan: key, the sentence a user reads, the fields it reads, where it is enforced, what it allows."""
+    """A condition of a valid plan: key, sentence for the user, fields that it reads, where it is enforced, its function."""
 
     key: str
     sentence: str
@@ -45,19 +45,19 @@ def _kv_heads(job: Job, plan: Plan) -> Flag:
 def _stages(job: Job, plan: Plan) -> Flag:
     layers, chunks = job.model.layers, plan.pp * plan.vpp
     even = layers % chunks == 0
-    room = Flag(stage_layers(job, plan, Stage(where(in_v(plan), 0, plan.pp - 1))) >= 0)  # behind what the head takes
+    room = Flag(stage_layers(job, plan, Stage(where(in_v(plan), 0, plan.pp - 1))) >= 0)  # in addition to the head
     if job.stack.uneven_stages == "any":
         return (chunks <= layers + 2) & room
     if job.stack.uneven_stages == "flops":
         return chunks <= layers
     if job.stack.uneven_stages == "slots":
-        alone = ~_splits(job, plan.pp)  # a layout for every chunk where no number of them splits evenly
+        alone = ~_splits(job, plan.pp)  # a layout with one entry per chunk if no number of chunks divides evenly
         return (_splits(job, chunks) | (alone & (chunks <= layers))) & room
     return even
 
 
 def _splits(job: Job, chunks: Count) -> Flag:
-    """Whether layers divide by so many virtual stages, as they are, or with head, or with embedding and head, counted as layers."""
+    """Whether the layers divide evenly over the chunks, alone, with the head, or with embedding and head counted as layers."""
     layers, behind = job.model.layers, job.model.mtp_layers
     return (layers % chunks == 0) | ((layers + 2 + behind) % chunks == 0) | ((layers + 1 + behind) % chunks == 0)
 
@@ -70,7 +70,7 @@ def _sequence_sp(job: Job, plan: Plan) -> Flag:
     return (plan.sequence_parallel == 0) | (job.sequence % (plan.cp * plan.tp) == 0)
 
 
-def _sp_wanted(job: Job, plan: Plan) -> Flag:
+def _sequence_parallel_choice(job: Job, plan: Plan) -> Flag:
     on = plan.sequence_parallel == 1
     if job.stack.sequence_parallel == "never":
         return ~on
@@ -138,7 +138,7 @@ RULES: tuple[Rule, ...] = (
     Rule("world", "tp must divide the GPUs", ("tp",), f"{ARGS}, world size", _divides("tp")),
     Rule("world", "tp x cp must divide the GPUs", ("tp", "cp"), f"{ARGS}, world size", _divides("tp", "cp")),
     Rule("world", "tp x cp x pp must divide the GPUs", ("tp", "cp", "pp"), f"{ARGS}, world size", _divides("tp", "cp", "pp")),
-    Rule("tensor", "this stack has no tensor parallelism", ("tp",), "the stack's own documentation",
+    Rule("tensor", "this stack has no tensor parallelism", ("tp",), "documentation of the stack",
          lambda job, plan: (plan.tp == 1) | job.stack.tensor_parallel),
     Rule("heads", "tp must divide the attention heads", ("tp",), "megatron/core/transformer/transformer_config.py",
          lambda job, plan: job.model.heads % plan.tp == 0),
@@ -152,17 +152,17 @@ RULES: tuple[Rule, ...] = (
     Rule("quantized", "QLoRA runs without tensor parallelism and without pipelines: no stack divides matrices in 4 bits", ("pp",),
          "bitsandbytes docs/source/fsdp_qlora.md; PEFT docs/source/accelerate: data parallelism alone",
          lambda job, plan: (plan.pp == 1) | (job.tuning != "qlora")),
-    Rule("context", "this stack has no context parallelism", ("cp",), "the stack's own documentation",
+    Rule("context", "this stack has no context parallelism", ("cp",), "documentation of the stack",
          lambda job, plan: (plan.cp == 1) | job.stack.context_parallel),
     Rule("cp_attention", "context parallelism needs flash attention", ("cp",), "Liu et al. 2023: blockwise attention",
          lambda job, plan: (plan.cp == 1) | job.attention.startswith("flash")),
     Rule("sequence_cp", "cp (twice, for causal balance) must divide the sequence", ("cp",), f"{ARGS}, seq % (2 cp)", _sequence_cp),
-    Rule("pipeline", "this stack has no pipelines", ("pp",), "the stack's own documentation",
+    Rule("pipeline", "this stack has no pipelines", ("pp",), "documentation of the stack",
          lambda job, plan: (plan.pp == 1) | (job.stack.pipeline_zero_most >= 0)),
     Rule("tied", "this stack cannot tie embedding and head across a pipeline", ("pp",), "torchtitan: tying not with PP",
          lambda job, plan: (plan.pp == 1) | job.stack.tied_pipeline | (not job.model.tied)),
     Rule("layers", "pp must not exceed the layers", ("pp",), f"{ARGS}", lambda job, plan: plan.pp <= job.model.layers),
-    Rule("moe_stack", "this stack trains no mixtures of experts", ("tp",), "the stack's own documentation",
+    Rule("moe_stack", "this stack does not train mixtures of experts", ("tp",), "documentation of the stack",
          lambda job, plan: (plan.tp > 0) & (job.stack.expert_parallel or not job.model.experts)),
     Rule("experts", "ep must divide the routed experts, and is 1 for a dense model", ("ep",),
          f"{ARGS}; megatron/core/transformer/moe/moe_layer.py",
@@ -171,16 +171,16 @@ RULES: tuple[Rule, ...] = (
          "megatron/core/parallel_state.py, expert parallel groups", lambda job, plan: (plan.tp * plan.cp * plan.dp) % plan.ep == 0),
     Rule("expert_world", "ep x etp must divide tp x cp x dp, the ranks of a stage", ("tp", "cp", "dp", "ep", "etp"),
          "megatron/core/parallel_state.py, expert parallel groups", _expert_world),
-    Rule("expert_tensor", "this stack divides no expert over so many ranks", ("tp", "etp"),
-         "torchtitan distributed/parallel_dims.py; the stack's own documentation", _expert_tensor),
+    Rule("expert_tensor", "this stack does not support this degree of expert tensor parallelism", ("tp", "etp"),
+         "torchtitan distributed/parallel_dims.py; documentation of the stack", _expert_tensor),
     Rule("expert_ffn", "etp must divide the width of an expert, and is 1 for a dense model", ("etp",), "Shoeybi et al. 2019, Section 3",
          lambda job, plan: (job.model.expert_ffn % plan.etp == 0) if job.model.experts else plan.etp == 1),
-    Rule("expert_bias", "experts with biases lie whole on a rank: etp must be 1", ("etp",),
+    Rule("expert_bias", "experts with biases are not divided: etp must be 1", ("etp",),
          "megatron/core/transformer/transformer_config.py", lambda job, plan: (plan.etp == 1) | (not job.model.bias)),
-    Rule("schedule_stack", "this stack has no such pipeline schedule", ("schedule",), "the stack's own documentation", _schedule_stack),
-    Rule("schedule_stages", "zero-bubble schedules need a pipeline: ZB-V and DualPipeV with two virtual stages a rank, others with one",
+    Rule("schedule_stack", "this stack has no such pipeline schedule", ("schedule",), "documentation of the stack", _schedule_stack),
+    Rule("schedule_stages", "zero-bubble schedules need a pipeline: ZB-V and DualPipeV with two virtual stages per rank, others with one",
          ("pp", "schedule", "vpp"), "torch 2.13.0 distributed/pipelining/schedules.py: V schedules hold two stages", _schedule_stages),
-    Rule("dual_batches", "DualPipeV needs as many micro-batches as stages, 2 x pp", ("pp", "schedule", "dp", "micro_batch"),
+    Rule("dual_batches", "DualPipeV needs at least as many micro-batches as stages, 2 x pp", ("pp", "schedule", "dp", "micro_batch"),
          "torch 2.13.0 distributed/pipelining/schedules.py; DualPipe dualpipe/dualpipev.py", _dual_batches),
     Rule("interleaving", "virtual stages need a pipeline, and a stack that interleaves", ("pp", "schedule", "vpp"),
          f"{ARGS}, vpp needs pp > 1", lambda job, plan: (plan.vpp == 1) | ((plan.pp > 1) & (job.stack.interleaved | in_v(plan)))),
@@ -191,31 +191,32 @@ RULES: tuple[Rule, ...] = (
          lambda job, plan: job.global_batch % (plan.dp * plan.micro_batch) == 0),
     Rule("pipeline_batches", "this stack fills a pipeline with at least pp - 1 micro-batches, or with whole multiples of pp",
          ("pp", "dp", "micro_batch"), "nanotron parallel/pipeline_parallel/engine.py; MaxText configs/types.py", _pipeline_batches),
-    Rule("groups", "interleaving needs micro-batches in whole groups of pp, or in equal rounds where the stack asks no more",
+    Rule("groups", "interleaving needs micro-batches in whole groups of pp, or in equal rounds if the stack allows them",
          ("pp", "schedule", "vpp", "dp", "micro_batch"),
          "megatron/core/pipeline_parallel/schedules.py; torch 2.13.0 distributed/pipelining/schedules.py", _groups),
     Rule("sp_alone", "sequence parallelism needs tp above 1", ("tp", "sequence_parallel"), f"{ARGS}",
          lambda job, plan: (plan.sequence_parallel == 0) | (plan.tp > 1)),
-    Rule("sp_stack", "this stack fixes sequence parallelism", ("tp", "sequence_parallel"), "the stack's own documentation", _sp_wanted),
-    Rule("expert_sp", "with experts this stack takes tensor parallelism under sequence parallelism alone", ("tp", "sequence_parallel"),
+    Rule("sp_stack", "this stack fixes sequence parallelism", ("tp", "sequence_parallel"), "documentation of the stack",
+         _sequence_parallel_choice),
+    Rule("expert_sp", "with experts this stack needs sequence parallelism for tensor parallelism", ("tp", "sequence_parallel"),
          "megatron/core/transformer/moe/moe_layer.py, forward",
          lambda job, plan: (plan.tp == 1) | (plan.sequence_parallel == 1) | (not (job.model.experts and job.stack.expert_needs_sp))),
     Rule("sequence_sp", "tp x cp must divide the sequence under sequence parallelism", ("tp", "cp", "sequence_parallel"),
          "Korthikanti et al. 2022, Section 4.2.2", _sequence_sp),
-    Rule("first", "this stack cannot recompute the first N layers alone", ("recompute",), "the stack's own documentation",
+    Rule("first", "this stack cannot recompute only the first N layers", ("recompute",), "documentation of the stack",
          lambda job, plan: (plan.recompute != 3) | job.stack.first_recompute),
     Rule("first_layers", "the first N layers must be fewer than a virtual stage holds", ("pp", "vpp", "recompute", "recompute_layers"),
          f"{ARGS}, --recompute-num-layers",
          lambda job, plan: where(plan.recompute == 3, (plan.recompute_layers >= 1) & (plan.recompute_layers < chunk_layers(job, plan)),
                                     plan.recompute_layers == 0)),
-    Rule("zero_known", "this stack does not have this ZeRO stage beside these degrees", ("tp", "pp", "dp", "cp", "zero"),
-         "the stack's own documentation; torchtitan distributed/parallel_dims.py", _zero_known),
-    Rule("zero_alone", "sharding needs more than one data or context parallel rank", ("dp", "cp", "zero"), "nothing to shard over",
+    Rule("zero_known", "this stack does not support this ZeRO stage with these degrees", ("tp", "pp", "dp", "cp", "zero"),
+         "documentation of the stack; torchtitan distributed/parallel_dims.py", _zero_known),
+    Rule("zero_alone", "sharding needs more than one data- or context-parallel rank", ("dp", "cp", "zero"), "nothing to shard over",
          lambda job, plan: (plan.zero == 0) | (plan.dp * plan.cp > 1)),
-    Rule("zero_pipeline", "this stack does not run so high a ZeRO stage in a pipeline", ("pp", "zero"),
+    Rule("zero_pipeline", "this stack does not support this ZeRO stage in a pipeline", ("pp", "zero"),
          "DeepSpeed runtime/pipe/engine.py; Megatron-LM docs, Megatron-FSDP: integrated with TP, CP, EP",
          lambda job, plan: (plan.pp == 1) | (plan.zero <= max(job.stack.pipeline_zero_most, 0))),
-    Rule("hsdp_stack", "this stack does not replicate sharded groups", ("zero", "dp_replicate"), "the stack's own documentation",
+    Rule("hsdp_stack", "this stack does not replicate sharded groups", ("zero", "dp_replicate"), "documentation of the stack",
          lambda job, plan: (plan.zero == 0) | (plan.dp_replicate == 1) | job.stack.hsdp),
     Rule("hsdp_zero", "replicated groups need ZeRO-2 or 3, with DeepSpeed ZeRO-3", ("zero", "dp_replicate"),
          "torchtitan distributed/parallel_dims.py; DeepSpeed runtime/zero/config.py, zero_hpz_partition_size",
@@ -226,7 +227,7 @@ RULES: tuple[Rule, ...] = (
     Rule("expert_shard", "ep x etp must divide the ranks of a sharded group, dp_shard x cp x tp, in MaxText dp_shard",
          ("tp", "cp", "dp", "ep", "etp", "zero", "dp_replicate"),
          "torchtitan distributed/parallel_dims.py; MaxText configs/types.py", _expert_shard),
-    Rule("expert_zero", "this stack does not shard experts with so high a ZeRO stage", ("ep", "zero"),
+    Rule("expert_zero", "this stack does not support this ZeRO stage with experts", ("ep", "zero"),
          "DeepSpeed moe/layer.py: native mixtures of experts not with ZeRO-3",
          lambda job, plan: (plan.zero <= job.stack.expert_zero_most) | (not job.model.experts)),
 )  # fmt: skip

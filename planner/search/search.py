@@ -1,4 +1,4 @@
-"""search(): lattice -> memory -> fits? -> time -> order. The ranking of every allowed plan, and what stands in the way when none fits."""
+"""search(): the ranking of every allowed plan, and the reasons if none fits. Lattice -> memory -> fits -> time -> order."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ __all__ = ["Cancelled", "Counts", "Estimate", "Result", "evaluate", "search", "s
 
 
 class Cancelled(Exception):
-    """The caller asked for the search to stop."""
+    """The caller cancelled the search."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What became of the candidates. seen = evaluated + the sum of refused; seconds is the caller's clock, 0 if none.
+    """Counts of candidates. seen = evaluated + the sum of refused; seconds: by the clock of the caller, 0 without one.
 
-    covered: plans that were decided: those evaluated, and of "recompute the first N" each N that the fewest that fit stands for.
-    unkept: plans that were evaluated and counted, and are not among the rows of the result: slower, or further from fitting, than all
-    that are.
+    covered: evaluated plans plus, for recompute first, the numbers of layers represented by the fewest that fit. unkept: evaluated plans
+    that are not rows of the result, since they are slower, or further from fitting, than all rows.
     """
 
     seen: int
@@ -50,9 +49,9 @@ class Counts:
 
 @dataclass(frozen=True)
 class Result:
-    """Every allowed plan of a job, with memory and time, or of more than `rowstore.ROWS` those that matter (`counts.unkept` are left out).
+    """Every allowed plan of a job with memory and time; of more than `row_store.ROWS` the best ones (`counts.unkept` are left out).
 
-    Rows are in lattice order; `order` ranks those that fit, the fastest first.
+    Rows are in lattice order; `order` has the rows that fit, the fastest first.
     """
 
     job: Job
@@ -63,29 +62,29 @@ class Result:
 
     @property
     def memory_bytes(self) -> Column:
-        """Bytes on the fullest device, of each row."""
+        """Memory of the fullest device of each row; bytes."""
         return self.rows.memory
 
     @property
     def step_seconds(self) -> Column:
-        """Seconds a step, of each row."""
+        """Step time of each row; seconds."""
         return self.rows.step
 
     @property
     def fits(self) -> Column:
-        """Whether each row fits its device, and its host where it offloads."""
+        """Whether each row fits the device memory, and the host memory with offload."""
         return self.rows.fits
 
     def __len__(self) -> int:
         return len(self.memory_bytes)
 
     def __repr__(self) -> str:
-        """The job and how many plans, not the columns: a property that fails prints what it was given."""
+        """The job and the number of plans without the columns, for reports of failed tests."""
         return f"Result({self.job!r}, {self.space!r}, {len(self)} plans, {len(self.order)} fit)"
 
     @cached_property
     def alike(self) -> int:
-        """How many plans, the fastest first, are closer to the fastest than the model can tell apart."""
+        """The number of plans, from the fastest on, whose step the model cannot distinguish from the fastest."""
         if not len(self.order):
             return 0
         steps = self.step_seconds[self.order]
@@ -93,7 +92,7 @@ class Result:
 
     @cached_property
     def rejected_order(self) -> Column:
-        """Rows that do not fit, the least over first."""
+        """Rows that do not fit, the smallest memory first."""
         rows = np.flatnonzero(~self.fits)
         return rows[ascending(self.memory_bytes[rows])]
 
@@ -103,14 +102,14 @@ class Result:
 
     def field(self, name: str, rows: Column) -> Column:
         """One field of the plans of some rows."""
-        held = self.rows
+        stored = self.rows
         if name == "recompute_layers":
-            return held.recompute_layers[rows].astype(np.int64)
-        table, own = (held.shardings, held.sharding_row) if name in SHARDING_FIELDS else (held.pipeline, held.pipeline_row)
-        return np.asarray(getattr(table, name)[own[rows]], np.int64)
+            return stored.recompute_layers[rows].astype(np.int64)
+        table, reference = (stored.shardings, stored.sharding_row) if name in SHARDING_FIELDS else (stored.pipeline, stored.pipeline_row)
+        return np.asarray(getattr(table, name)[reference[rows]], np.int64)
 
     def host_bytes(self, rows: Column) -> Column:
-        """Bytes on a node's host of some rows."""
+        """Host memory per node of some rows; bytes."""
         return np.asarray(self.rows.host[self.rows.sharding_row[rows]])
 
     def plan(self, row: int) -> Plan:
@@ -122,13 +121,13 @@ class Result:
         return evaluate(self.job, self.plans(np.asarray(rows)))
 
     def find(self, plan: Plan) -> int | None:
-        """The row of this very plan, if it is among them; of one that recomputes the first few layers, with as many as the search found."""
+        """The row of a plan, or None; for recompute first with the number of layers that the search found, unless that axis is bounded."""
         held, solved = self.rows, plan.recompute == FIRST and "recompute_layers" not in self.space.bounds
         near = np.ones(len(held.pipeline), bool)
         for name in PIPELINE_FIELDS:
             near &= getattr(held.pipeline, name) == getattr(plan, name)
-        for own in np.flatnonzero(near):
-            low, high = np.searchsorted(held.pipeline_row, [own, own + 1])  # rows of one pipeline stand together, in order
+        for pipeline in np.flatnonzero(near):
+            low, high = np.searchsorted(held.pipeline_row, [pipeline, pipeline + 1])  # rows of a pipeline are contiguous
             same = np.ones(high - low, bool)
             for name in SHARDING_FIELDS:
                 same &= getattr(held.shardings, name)[held.sharding_row[low:high]] == getattr(plan, name)
@@ -146,15 +145,14 @@ def search(
     cancelled: Callable[[], bool] | None = None,
     clock: Callable[[], float] | None = None,
 ) -> Result:
-    """Evaluate every allowed plan and rank those that fit; Cancelled if asked to stop between blocks.
+    """Evaluate every allowed plan and rank those that fit; raises Cancelled between blocks if `cancelled` returns true.
 
-    progress is called with the number of plans done; clock, where given, times the search. Ties are broken by the order of the
-    lattice: the simpler plan first.
+    progress: called with the number of evaluated plans. clock: times the search. Ties are broken by lattice order: the simpler plan first.
     """
     started = clock() if clock else 0.0
     space = space or Space()
     result = _evaluated(job, space, False, progress, cancelled)
-    if not len(result.order):  # what cannot fit is kept then, to say which plan comes nearest
+    if not len(result.order):  # include plans that cannot fit, to report the nearest
         result = _evaluated(job, space, True, progress, cancelled)
     return replace(result, counts=replace(result.counts, seconds=clock() - started if clock else 0.0))
 
@@ -162,7 +160,7 @@ def search(
 def _evaluated(
     job: Job, space: Space, hopeless: bool, progress: Callable[[int], None] | None, cancelled: Callable[[], bool] | None
 ) -> Result:
-    """Every plan of a job, evaluated part by part and ranked."""
+    """Every plan of a job, evaluated by part and ranked."""
     store, refused = RowStore(job, rowstore.ROWS), dict[str, int]()
     evaluated = fit = unlisted = 0
     for lattice in lattices(job, space, refused, hopeless=hopeless):
@@ -187,5 +185,5 @@ def _evaluated(
 
 
 def why_refused(counts: Counts) -> list[tuple[str, int]]:
-    """The rules that refused plans, as sentences, the most active first."""
+    """The sentences of the rules that refused plans with their counts, the highest first."""
     return sorted(((SENTENCES[key], n) for key, n in counts.refused.items()), key=lambda pair: -pair[1])

@@ -14,7 +14,7 @@ from planner.document.space import Space, write_bounds
 from planner.report.best import parts
 from planner.report.number_text import write_figure, write_gib
 from planner.report.wording import MEMORY
-from planner.search.broken_rules import Broken, broken_rules
+from planner.search.broken_rules import BrokenRule, broken_rules
 from planner.search.rules import RULES, SENTENCES
 from planner.search.search import Result, search
 from planner.specs.hardware import GIB
@@ -28,7 +28,7 @@ class WhyNot:
     """What stands against a plan. `plan` is the best that was named, None where none is valid; `place` of `among` plans that fit."""
 
     asked: Space
-    broken: tuple[Broken, ...]
+    broken: tuple[BrokenRule, ...]
     refusing: tuple[tuple[str, int], ...]  # where no plan is valid for no one rule: sentences, and how many plans each refused
     outside: tuple[str, ...]  # the search's own bounds that it lies outside of
     plans: int  # valid plans with the axes named
@@ -81,7 +81,7 @@ def beyond(asked: Space, axis: str, result: Result) -> bool:
 
 
 def _sentences(found: WhyNot) -> Iterator[str]:
-    yield from (rule.told for rule in found.broken)
+    yield from (rule.text for rule in found.broken)
     if found.refusing:
         yield "No one rule stands in the way, but no choice of the other axes satisfies all of them. Those that decided:"
         yield from (f"{sentence} ({count:,} refused)." for sentence, count in found.refusing)

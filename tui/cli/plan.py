@@ -98,7 +98,7 @@ def advised(result: search.Result) -> list[str]:
     if not result.counts.evaluated:
         refused = [f"no plan is valid: {sentence} ({count:,} refused)" for sentence, count in search.why_refused(result.counts)]
         if "bounds" in result.counts.refused or not refused:  # with pins, few or no plans reach a rule that would refuse them
-            return [f"no plan is valid: {rule.told}" for rule in broken_rules(result.job, result.space)] or refused or [why_none(result)]
+            return [f"no plan is valid: {rule.text}" for rule in broken_rules(result.job, result.space)] or refused or [why_none(result)]
         return refused
     near = nearest(result)
     helps = [advice.sentence for advice in near.advice] if near else []

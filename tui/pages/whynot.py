@@ -60,7 +60,7 @@ def draw(reply: Reply, width: int) -> list[Line]:
         count = len(answer.broken)
         lines += sentence(f"It breaks {f'{count} rules' if count > 1 else 'a rule'}:", width, "bad")
         for rule in answer.broken:
-            lines += [*sentence(f"✗ {rule.told}", width, "text", 3), *sentence(f"[{rule.source}]", width, "dim", 5)]
+            lines += [*sentence(f"✗ {rule.text}", width, "text", 3), *sentence(f"[{rule.source}]", width, "dim", 5)]
     for text in answer.sentences[len(answer.broken) :]:
         lines += sentence(text, width, role)
         role = "text"

@@ -54,7 +54,7 @@ def test_rules_that_only_together_leave_nothing_are_told_by_how_many_they_refuse
     found = why_not(search(every_schedule(JOB)), parse_axes("dp=8,micro_batch=8,pp=2,vpp=16"))
     assert not found.valid and not found.broken
     assert found.refusing[0] == (
-        "interleaving needs micro-batches in whole groups of pp, or in equal rounds where the stack asks no more",
+        "interleaving needs micro-batches in whole groups of pp, or in equal rounds if the stack allows them",
         1,
     )
     assert "no choice of the other axes satisfies all of them" in found.sentences[0]
