@@ -44,7 +44,7 @@ SPARSE = replace(DENSE, name="round-experts", experts=8, experts_per_token=2, ex
 
 
 def round_job(model: Model = DENSE, cluster: Cluster = CLUSTER, **traits: Any) -> Job:
-    """The job of this model, with some traits of its stack changed: 64 sequences of 1,000 tokens a step."""
+    """The job of this model, with some traits of its stack changed: 64 sequences of 1,000 tokens per step."""
     return Job(model, cluster, replace(STACK, **traits), sequence=1000, global_batch=64, precision="bf16", constants=CONSTANTS)
 
 

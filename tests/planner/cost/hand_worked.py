@@ -1,4 +1,4 @@
-"""A job of round figures, for values worked out by hand: every rate, width and share is another number, so that none stands for another."""
+"""A job of round figures, for values computed by hand: every rate, width and share is another number, so that none stands for another."""
 
 from __future__ import annotations
 
