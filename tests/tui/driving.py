@@ -13,11 +13,17 @@ from textual.pilot import Pilot
 
 from planner.document.inputs import EXAMPLE
 from planner.document.planfile import Document
-from tui.app.actions import Tmplan
+from tui.app.program import Program
+from tui.app.textual_app import Tmplan
 from tui.settings.key_names import CHARACTERS
-from tui.state.planner_thread import Planner
+from tui.state.planner_thread import Answer, Planner
 from tui.state.session import Session, State
 from tui.terminal.layout import PANES
+from tui.widgets.detail import Detail
+from tui.widgets.form import Form
+from tui.widgets.picker import Picker
+from tui.widgets.status import Foot
+from tui.widgets.table import Table
 
 SMALL = Document(EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096}))
 CHARS = {name: char for char, name in CHARACTERS.items()} | {"space": " ", "enter": "\r", "tab": "\t"}
@@ -50,20 +56,21 @@ class Driver:
 
     async def field(self, key: str, text: str) -> None:
         """Go to a field and type a value into it."""
-        name = next(name for name, form in self.app.forms.items() if any(entry.key == key for entry in form.entries))
+        name = next(name for name, form in self.forms.items() if any(entry.key == key for entry in form.entries))
         await self.press(str(PANES.index(name) + 1))
-        self.app.forms[name].go(key)
-        self.app.forms[name].begin()
+        self.forms[name].go(key)
+        self.forms[name].begin()
         await self.type(text)
 
     async def ready(self) -> None:
         """Wait until the newest question is answered, advice and the pages in view included, the comparison beside the table too."""
         for _ in range(1000):
             await self.pilot.pause()
-            app, heard = self.app, self.app.heard
-            begun = not app.shows("compare") or app.answer is None or app.aside.content(80)
-            working = app.detail.working or app.aside.working
-            if heard is not None and heard.generation == app.generation and not heard.thinking and begun and not working:
+            ranking, panes = self.program.ranking, self.program.panes
+            newest = ranking.newest
+            begun = not self.program.layout.shows("compare") or ranking.answer is None or panes.comparison.content(80)
+            working = panes.detail.working or panes.comparison.working
+            if newest is not None and newest.generation == ranking.generation and not newest.thinking and begun and not working:
                 await self.pilot.pause()
                 return
             await asyncio.sleep(0.01)
@@ -81,7 +88,57 @@ class Driver:
     @property
     def plans(self) -> list[str]:
         """The lines of the plans pane below its heading."""
-        return [line for line in self.app.table.lines()[2:] if line.strip()]
+        return [line for line in self.table.lines()[2:] if line.strip()]
+
+    @property
+    def program(self) -> Program:
+        """The objects of the program."""
+        return self.app.program
+
+    @property
+    def document(self) -> Document:
+        """The present document."""
+        return self.program.history.now.document
+
+    @property
+    def answer(self) -> Answer | None:
+        """The planner's newest answer that was no refusal."""
+        return self.program.ranking.answer
+
+    @property
+    def pane(self) -> str:
+        """The pane that has the keyboard."""
+        return self.program.layout.pane
+
+    @property
+    def active_form(self) -> Form:
+        """The form that has the keyboard, or had it last."""
+        return self.program.layout.active_form
+
+    @property
+    def forms(self) -> dict[str, Form]:
+        """The forms by the names of their panes."""
+        return self.program.panes.forms
+
+    @property
+    def table(self) -> Table:
+        """The plans."""
+        return self.program.panes.table
+
+    @property
+    def detail(self) -> Detail:
+        """The detail."""
+        return self.program.panes.detail
+
+    @property
+    def foot(self) -> Foot:
+        """The message line and the hints."""
+        return self.program.panes.foot
+
+    @property
+    def picker(self) -> Picker:
+        """The list over the panes."""
+        return self.program.panes.picker
 
 
 NAMES = {" ": "space", "*": "asterisk", "=": "equals_sign", "<": "less_than_sign", ">": "greater_than_sign", ".": "full_stop", "/": "slash",
@@ -108,6 +165,6 @@ def drive(
             driver = Driver(app, pilot)
             await driver.ready()
             await play(driver)
-            app.planner.stop()
+            app.program.planner.stop()
 
     asyncio.run(run())

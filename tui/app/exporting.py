@@ -1,73 +1,65 @@
-"""Exporting from the screen: a target from a list, a path in the prompt, the writing on a thread of its own."""
+"""Exporting: the plan under the cursor written for a framework or launcher, on a thread: a slow disk never holds the keyboard."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-
-from textual.message import Message
 
 from planner.errors import TmplanError
 from planner.files.reader import expand_home
 from planner.specs.job import Job
 from planner.specs.plan import Plan
-from tui.app.keyboard import Keyboard
+from tui.app.actions import action
+from tui.app.dialogs import Dialogs
+from tui.app.loop import Loop
+from tui.app.ranking import Ranking
 from tui.state import export_files
 from tui.state.overwrite import Exists
-from tui.state.threads import begin, error_text
+from tui.state.threads import error_text
 from tui.widgets.line_edit import LineEdit
 from tui.widgets.prompt import Prompt, Question
 
 
 @dataclass(frozen=True)
-class Order:
-    """One export: what is written, for what, where to. A path typed is made absolute at once, and told as it was typed."""
+class Export:
+    """One export: the target, the plan, and the absolute path it goes to; messages show paths from the folder the program runs in."""
 
     target: str
     job: Job
     plan: Plan
     out: str
-    here: str  # the folder that the program runs in
+    folder: str
     force: bool = False
 
 
-class Written(Message):
-    """An export has come to its end. `order` is to be given again, with force, if files in its way may be overwritten."""
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of an export. `blocked`: the export, if existing files prevent it."""
 
-    def __init__(self, text: str, role: str, order: Order | None = None) -> None:
-        super().__init__()
-        self.text, self.role, self.order = text, role, order
+    message: str
+    role: str
+    blocked: Export | None = None
 
 
-class Exporting(Keyboard):
-    """The program with exports."""
+class Exporting:
+    """Exports plans."""
 
-    def current_plan(self) -> tuple[Job, Plan] | None:
-        """The plan under the cursor and its job; none while the plans on the screen are not those of the present inputs."""
-        answer, plan = self.answer, self.subject
-        if answer is None or answer.job is None or self.table.stale or answer.question is not self.question:
-            return None
-        return (answer.job, plan) if plan is not None else None
+    def __init__(self, ranking: Ranking, dialogs: Dialogs, loop: Loop) -> None:
+        self._ranking, self._dialogs, self._loop = ranking, dialogs, loop
 
-    def plan_to(self, do: str) -> tuple[Job, Plan] | None:
-        """The same, for something that is to be done with it; where there is none the message line says so."""
-        current = self.current_plan()
-        if current is None:
-            self.foot.say(f"there is no plan here to {do}; wait for the plans, or change what is asked", "bad")
-        return current
-
-    def ask_target(self) -> None:
+    @action
+    def ask(self) -> None:
         """Ask what to write the plan under the cursor for, then where to."""
-        current = self.plan_to("export")
+        current = self._ranking.current_to("export")
         if current is None:
             return
         from planner.exporters import registry
 
         choices = [(target.name, f"{target.main} for {target.title}, {target.version}") for target in registry.targets().values()]
-        self.pick("export for", choices, lambda name: self.ask_place(name, *current))
+        self._dialogs.pick("export for", choices, lambda name: self._ask_path(name, *current))
 
-    def ask_place(self, target: str, job: Job, plan: Plan) -> None:
+    def _ask_path(self, target: str, job: Job, plan: Plan) -> None:
         """Ask where the files go."""
         from planner.exporters.slurm import slug
 
@@ -75,43 +67,43 @@ class Exporting(Keyboard):
             if not text:
                 return "type the path of a folder"
             out = os.path.abspath(expand_home(text)) + ("/" if text.endswith("/") else "")
-            self.give(Order(target, job, plan, out, f"{Path.cwd()}/"))
+            self._start(Export(target, job, plan, out, f"{Path.cwd()}/"))
             return None
 
         offered = f"{slug(job.model.name)}-{job.cluster.gpus}-{target}/"
-        self.ask(Prompt("export to", done, LineEdit.of(offered), "a folder, or a file where there is one alone; enter writes, esc cancels"))
+        help = "a folder, or a file where there is one alone; enter writes, esc cancels"
+        self._dialogs.ask(Prompt("export to", done, LineEdit.of(offered), help))
 
-    def give(self, order: Order) -> None:
-        """Write an export on a thread: a slow disk never holds the keyboard."""
-        self.foot.say("exporting …")
-        begin(lambda: self.post(carried_out(order)))
+    def _start(self, export: Export) -> None:
+        self._dialogs.say("exporting …")
+        self._loop.start(lambda: carry_out(export), self._finish)
 
-    def on_written(self, message: Written) -> None:
-        """Say what came of an export; files in its way are asked about, unless something else is being asked."""
-        order, busy = message.order, self.foot.prompt or any(over.open for over in self.overs)
-        if order and not busy:
-            again = Order(order.target, order.job, order.plan, order.out, order.here, force=True)
-            self.ask(Question(f"{message.text}; overwrite?", lambda yes: self.give(again)))
+    def _finish(self, outcome: Outcome) -> None:
+        """Report the outcome; ask whether existing files may be overwritten, unless another dialog is open."""
+        blocked = outcome.blocked
+        if blocked and not self._dialogs.busy:
+            again = replace(blocked, force=True)
+            self._dialogs.ask(Question(f"{outcome.message}; overwrite?", lambda yes: self._start(again)))
             return
-        self.foot.say(f"{message.text}; nothing was written" if order else message.text, message.role)
+        self._dialogs.say(f"{outcome.message}; nothing was written" if blocked else outcome.message, outcome.role)
 
 
-def carried_out(order: Order) -> Written:
-    """Export, and what there is to say of it."""
+def carry_out(export: Export) -> Outcome:
+    """Export, on a thread."""
     from planner.document.version import version
     from planner.exporters import registry
 
     try:
-        exported = registry.export(order.target, export_files.request(order.job, order.plan, version()))
-        files = export_files.placed(exported, order.out)
-        export_files.write(files, force=order.force)
+        exported = registry.export(export.target, export_files.request(export.job, export.plan, version()))
+        files = export_files.placed(exported, export.out)
+        export_files.write(files, force=export.force)
     except Exists as error:
-        first, others = error.paths[0].removeprefix(order.here), len(error.paths) - 1
-        return Written(f"{first} and {others} more exist" if others else f"{first} exists", "bad", order)
+        first, others = error.paths[0].removeprefix(export.folder), len(error.paths) - 1
+        return Outcome(f"{first} and {others} more exist" if others else f"{first} exists", "bad", export)
     except TmplanError as error:
-        return Written(str(error).replace(order.here, ""), "bad")
-    except Exception as error:  # on a thread nobody else would hear of it
-        return Written(error_text(error), "bad")
-    paths = ", ".join(str(path).removeprefix(order.here) for path in files)
+        return Outcome(str(error).replace(export.folder, ""), "bad")
+    except Exception as error:  # a thread has no other way to report it
+        return Outcome(error_text(error), "bad")
+    paths = ", ".join(str(path).removeprefix(export.folder) for path in files)
     notes = f"; {len(exported.notes)} notes: " if len(exported.notes) > 1 else "; note: " if exported.notes else ""
-    return Written(f"wrote {paths}{notes}{'; '.join(exported.notes)}", "good")
+    return Outcome(f"wrote {paths}{notes}{'; '.join(exported.notes)}", "good")

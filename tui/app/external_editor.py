@@ -1,4 +1,4 @@
-"""Elsewhere: the plan file in an editor of one's own, which has the terminal meanwhile."""
+"""ExternalEditor: the plan file opened in the editor that the environment names."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import shlex
 import shutil
 import subprocess
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from textual.app import SuspendNotSupported
@@ -14,51 +16,80 @@ from planner.document import planfile
 from planner.errors import FileError, TmplanError
 from planner.files import reader, writer
 from planner.plaintext import named
-from tui.app import leaving
-from tui.app.files import Files
-from tui.app.writing import EDITED
+from tui.app import terminal_modes
+from tui.app.actions import action
+from tui.app.dialogs import Dialogs
+from tui.app.editing import Editing
+from tui.app.fields import Fields
+from tui.app.plan_file_writer import PlanFileWriter
+from tui.app.private_folder import PrivateFolder
+from tui.app.session_keeper import SessionKeeper
 from tui.settings.bindings import key_of
 from tui.settings.state_folder import aside
+from tui.state.prompt_texts import PendingTexts
+from tui.widgets.table import Table
 
-EDITOR = "editor"  # what the session keeps a text under that could not be read
+EDITED = "edited.toml"  # in the private folder
+LABEL = "editor"  # what the session keeps a text under that could not be read
+Suspend = Callable[[], AbstractContextManager[None]]
 
 
-class Elsewhere(Files):
-    """The program with an editor."""
+class ExternalEditor:
+    """Opens the editor and reads the edited plan file. `suspend` hands over the terminal, `repaint` repaints the screen."""
 
-    _unread = ""  # what came from the editor and could not be read
+    def __init__(
+        self,
+        editing: Editing,
+        fields: Fields,
+        table: Table,
+        plan_file: PlanFileWriter,
+        dialogs: Dialogs,
+        folder: PrivateFolder,
+        keeper: SessionKeeper,
+        suspend: Suspend,
+        repaint: Callable[[], None],
+    ) -> None:
+        self._editing, self._fields, self._table, self._plan_file, self._dialogs = editing, fields, table, plan_file, dialogs
+        self._folder, self._keeper, self._suspend, self._repaint = folder, keeper, suspend, repaint
+        self.process: subprocess.Popen[bytes] | None = None  # the editor that has the terminal
 
-    def action_editor(self) -> None:
+    @property
+    def _unread(self) -> PendingTexts:
+        """Holds edited text that could not be read: it is corrected in the next edit."""
+        return self._dialogs.unentered
+
+    @action
+    def open(self) -> None:
         """Open the plan file in $EDITOR and read it again."""
-        self.close_editor()
-        path = self.beside(EDITED)
-        self._unread = kept = self._unread or self.asked.take(EDITOR)  # what could not be read: to be mended, not lost
+        self._fields.close()
+        path = self._folder.path(EDITED)
+        unread = self._unread.get(LABEL)
         try:
             words = editor_words()
-            before = kept or planfile.dumps(self.document_written())
+            before = unread or planfile.dumps(self._plan_file.document())
             writer.write(path, before, private=True)
-            self.keep()  # while the editor is open nothing else would
-            code = self.outside([*words, str(path)])
-            text = came_back(path)
+            self._keeper.write()  # no key arrives while the editor is open
+            code = self.run([*words, str(path)])
+            text = edited(path)
         except TmplanError as error:
-            self.foot.say(str(error), "bad")
+            self._dialogs.say(str(error), "bad")
             return
-        self.read_edited(text, before if not kept else "", code, str(path))
+        self.read(text, "" if unread else before, code, str(path))
 
-    def outside(self, command: list[str]) -> int:
-        """Run a program of its own on the terminal and come back, whatever becomes of it; its exit code. TmplanError if it cannot run."""
+    def run(self, command: list[str]) -> int:
+        """Hand the terminal to a program until it ends; its exit code. TmplanError if it cannot run."""
         broken: Exception | None = None
         code = 0
         try:
-            with self.suspend():  # which gives the terminal back only where nothing is raised within
+            with self._suspend():  # which takes the terminal back only where nothing is raised within
                 try:
-                    code = self._lend(command)
+                    code = self._run(command)
                 except Exception as error:
                     broken = error
         except SuspendNotSupported:
             raise TmplanError("this terminal cannot be lent to an editor") from None
         finally:
-            self.repaint()
+            self._repaint()
         if isinstance(broken, OSError | ValueError):
             reason = reader.reason(broken)
             raise TmplanError(f"{named(command[0])} cannot be run: {reason}; set EDITOR to an editor that is there")
@@ -66,49 +97,49 @@ class Elsewhere(Files):
             raise broken
         return code
 
-    def _lend(self, command: list[str]) -> int:
-        """Run a program that has the terminal until it ends; the terminal is then as it was, however it ended."""
-        before = leaving.modes()
-        with subprocess.Popen(command) as self.guest:
+    def _run(self, command: list[str]) -> int:
+        """Run a program on the terminal until it ends, and restore the modes of the terminal."""
+        before = terminal_modes.modes()
+        with subprocess.Popen(command) as self.process:
             try:
-                return self.guest.wait()
+                return self.process.wait()
             finally:
-                code, self.guest = self.guest.poll(), None
-                leaving.set_modes(before)
+                code, self.process = self.process.poll(), None
+                terminal_modes.set_modes(before)
                 if code is None or code < 0:
-                    leaving.send(leaving.AFTER_OTHERS)
+                    terminal_modes.send(terminal_modes.AFTER_OTHERS)
 
-    def read_edited(self, text: str, before: str, code: int, path: str) -> None:
-        """What came back from the editor: a document, or text that is kept until it is one."""
-        self._unread = ""
+    def read(self, text: str, before: str, code: int, path: str) -> None:
+        """Read the edited text: a document, or text that is stored until it is corrected."""
+        self._unread.take(LABEL)
         ended = f"; the editor {ended_with(code)}" if code else ""
         if text == before:
-            self.foot.say(f"nothing was changed{ended}")
+            self._dialogs.say(f"nothing was changed{ended}")
             return
         try:
             document = planfile.loads(text, where="what you edited")
         except TmplanError as error:
-            self._unread = text
-            self.foot.say(f"{error}; {key_of('editor')} opens it again, it lies in {path}{ended}", "bad")
+            self._unread.put(LABEL, text)
+            self._dialogs.say(f"{error}; {key_of('editor')} opens it again, it lies in {path}{ended}", "bad")
             return
-        self.table.chosen = document.plan
-        self.replace(document, "edited in the editor")
-        self.show_document()
+        self._table.chosen = document.plan
+        self._editing.replace(document, "edited in the editor")
         if ended:
-            self.foot.say(f"what was written there is taken{ended}; {key_of('undo')} goes back")
+            self._dialogs.say(f"the edited plan file was read{ended}; {key_of('undo')} goes back")
 
-    def being_typed(self) -> dict[str, str]:
-        return super().being_typed() | ({EDITOR: self._unread} if self._unread else {})
+    def clean_up(self) -> None:
+        """Remove what was edited and read back, with the folder that was made for it."""
+        self._folder.remove(*(() if self._unread.get(LABEL) else (EDITED,)))
 
 
-def came_back(path: Path) -> str:
-    """What an editor wrote; what cannot be read lies under a name of its own then, for the next edit would take its place. FileError."""
+def edited(path: Path) -> str:
+    """The text that an editor wrote. FileError if it cannot be read; the file is renamed then, since the next edit would replace it."""
     try:
         return reader.text(path, planfile.LARGEST_FILE, "is too large for a plan file")
     except FileError as error:
         if not reader.exists(path):
             raise
-        raise FileError(f"{error}; it lies in {aside(path, 'unread')}") from None
+        raise FileError(f"{error}; it is now {aside(path, 'unread')}") from None
 
 
 def editor_words() -> list[str]:
@@ -118,19 +149,19 @@ def editor_words() -> list[str]:
             words = shlex.split(os.environ.get(name, ""))
         except ValueError as error:
             raise TmplanError(f"{name} cannot be read: {error}; set it to the command of an editor") from None
-        if words and not found(words[0]):
+        if words and not runs(words[0]):
             raise TmplanError(
                 f"{named(words[0])}, which {name} names, cannot be run: no such program; set {name} to the command of an editor"
             )
         if words:
             return words
-    if not found("vi"):
+    if not runs("vi"):
         raise TmplanError("no editor is set, and vi cannot be run: no such program; set EDITOR to the command of an editor")
     return ["vi"]
 
 
-def found(program: str) -> bool:
-    """Whether there is a program to run by this name."""
+def runs(program: str) -> bool:
+    """Whether a program of this name can be run."""
     try:
         return bool(program) and shutil.which(program) is not None
     except (OSError, ValueError):  # no path can be so long, or hold a zero
@@ -138,5 +169,5 @@ def found(program: str) -> bool:
 
 
 def ended_with(code: int) -> str:
-    """How a program ended that did not end well."""
+    """How a program ended that failed."""
     return f"was ended by signal {-code}" if code < 0 else f"ended with {code}"

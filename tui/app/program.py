@@ -1,248 +1,135 @@
-"""Program: the Textual app, its state, and how it starts and ends.
+"""Program: the objects of the terminal program, each with one subject, composed.
 
-One document, the last of a history of edits; one view; the pinned plans; the newest answer. On it, each in a module of its own: `panes`
-lays out, `answering` plans and shows, `paging` works pages out, `keyboard` hands keys out; `whatif`, `viewing`, `asking`, `reaching`,
-`files` and `external_editor` hold what the keys do.
+Each is given what it needs and calls only objects that are made before it. Messages in the other direction are callbacks, set here: answers
+of the planner, the keyboard leaving and entering a pane, the end of the program.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
-import signal
-import subprocess
-import threading
-from pathlib import Path
-from typing import Any, ClassVar
+from collections.abc import Callable
 
-from rich.console import RenderableType
 from textual.app import App
-from textual.binding import BindingType
-from textual.driver import Driver
-from textual.geometry import Region
-from textual.screen import Screen
-from textual.timer import Timer
-from textual.widget import Widget
 
-from planner.document.planfile import Document
-from planner.errors import fault
-from planner.specs.plan import Plan
-from tui.draw.lines import LinePane
-from tui.settings import themes
+from tui.app.actions import Actions
+from tui.app.answer_display import AnswerDisplay
+from tui.app.dialogs import Dialogs
+from tui.app.document_display import DocumentDisplay
+from tui.app.earlier_plans import EarlierPlans
+from tui.app.editing import Editing
+from tui.app.exporting import Exporting
+from tui.app.external_editor import ExternalEditor
+from tui.app.fields import Fields
+from tui.app.jumps import Jumps
+from tui.app.keyboard import Keyboard
+from tui.app.layout import PaneLayout
+from tui.app.loop import Loop
+from tui.app.navigation import Navigation
+from tui.app.pages import Pages
+from tui.app.palette import Palette
+from tui.app.panes import Panes
+from tui.app.pictures import Pictures
+from tui.app.pins import Pins
+from tui.app.plan_file_opener import PlanFileOpener
+from tui.app.plan_file_writer import PlanFileWriter
+from tui.app.plan_questions import PlanQuestions
+from tui.app.private_folder import PrivateFolder
+from tui.app.quitting import Quitting
+from tui.app.ranking import Ranking
+from tui.app.session_keeper import SessionKeeper
+from tui.app.stepping import Stepping
+from tui.app.table_view import TableView
+from tui.app.theme_choice import ThemeChoice
+from tui.app.undo import Undo
+from tui.app.unsaved import UnsavedEdits
 from tui.settings.bindings import key_of
-from tui.state.history import History, Moment
-from tui.state.planner_thread import Answer, Planner, Question
+from tui.settings.themes import Look
+from tui.state.planner_thread import Planner
 from tui.state.prompt_texts import LEFT, PendingTexts
 from tui.state.session import Session, State
-from tui.terminal.layout import FORMS
-from tui.terminal.screen import QuietScreen
-from tui.widgets.detail import Detail
-from tui.widgets.form import Form
-from tui.widgets.help import Help
-from tui.widgets.page_pane import PagePane
-from tui.widgets.picker import Picker
-from tui.widgets.status import Foot, Small, StatusLine, Tabs
-from tui.widgets.table import Table
-from tui.widgets.welcome import Welcome
-
-SETTLE = 0.08  # seconds the cursor rests before the detail of its plan is worked out
 
 
-def again(typed: str, told: str) -> tuple[str, str]:
-    """What a field of a session holds that was not taken, and why: of a text left in an open editor, the key that goes on with it now."""
-    return typed, f"{LEFT}; {key_of('edit')} takes it" if told.startswith(LEFT) else told
-
-
-class Program(App[None], inherit_bindings=False):
-    """The terminal program on one document, without its keys."""
-
-    ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = []
-    TITLE = "tmplan"
+class Program:
+    """The terminal program on a state, drawn in `panes` by a Textual app. `leave` ends it."""
 
     def __init__(
         self,
-        document: Document,
-        path: Path | None = None,
-        *,
-        planner: Planner | None = None,
-        settle: float = SETTLE,
-        theme: str | None = None,
-        state: State | None = None,
-        session: Session | None = None,
-        notices: tuple[str, ...] = (),
+        app: App[None],
+        leave: Callable[[], None],
+        panes: Panes,
+        state: State,
+        session: Session | None,
+        planner: Planner,
+        look: Look,
+        notices: tuple[str, ...],
+        settle: float,
     ) -> None:
-        look = themes.load(theme or themes.preferred())  # before App takes NO_COLOR out of the environment
-        super().__init__(ansi_color=look.theme.ansi or None)
-        self.wear(look)
-        state = state or State(History([Moment.of(document, path)]))
-        self.history, self.pins, self.view, self.session = state.history, state.pins, state.view, session
-        self.notices = [*notices, *([session.fault] if session and session.fault else [])]  # said once the program stands
-        self.planner = planner or Planner()
-        self.question: Question | None = None
-        self.generation = 0
-        self.settle = settle
-        self.heard: Answer | None = None  # the newest answer
-        self.answer: Answer | None = None  # the newest that was no refusal
-        self.pane, self.form, self.zoomed = "plans", FORMS[2], False
-        self.forms = {name: Form(name) for name in FORMS}
-        for form in self.forms.values():
-            form.refused |= {entry.key: again(*state.refused[entry.key]) for entry in form.entries if entry.key in state.refused}
-        self.table, self.detail, self.aside = Table(), Detail(), PagePane("compare")
-        self.table.chosen = self.document.plan if state.chosen is None else state.chosen
-        self.table.wanted, self.table.pins = state.columns, tuple(state.pins)
-        self.status, self.tabs, self.foot, self.small = StatusLine(), Tabs(), Foot(), Small()
-        self.picker, self.help, self.welcome = Picker(), Help(), Welcome()
-        self.overs = (self.picker, self.help, self.welcome)  # what may lie over the panes, the topmost first
-        self.asked = PendingTexts(state.refused)
-        self.left = False  # it has been told to end
-        self.guest: subprocess.Popen[bytes] | None = None  # who has the terminal meanwhile (tui.app.external_editor)
-        self._running_in: asyncio.AbstractEventLoop | None = None
-        self._settling: Timer | None = None
-        self._wrong: dict[str, str] = {}
-        self._placed: dict[str, Region] = {}
+        self.panes, self.history, self.session, self.planner = panes, state.history, session, planner
+        self._restore(state)
+        history, table = self.history, panes.table
+        # what the others use
+        self.loop = loop = Loop(app)
+        self.layout = layout = PaneLayout(panes, lambda: app.screen, lambda: self.fields.close(), lambda pane: self.pages.entered(pane))
+        self.dialogs = dialogs = Dialogs(panes, layout, PendingTexts(state.refused), session)
+        # the plans and their display
+        self.ranking = ranking = Ranking(planner, history, state.view, table, dialogs, loop, lambda answer: self.answers.show(answer))
+        self.earlier = earlier = EarlierPlans(history, ranking, table, dialogs, loop)
+        self.display = display = DocumentDisplay(history, ranking, panes, layout, session)
+        self.pages = pages = Pages(panes, layout, ranking, history, state.pins, loop, settle)
+        self.answers = AnswerDisplay(history, ranking, earlier, table, layout, display, pages, dialogs, notices)
+        self.pins = Pins(state.pins, table, ranking, pages, dialogs)
+        self.questions = PlanQuestions(history, ranking, pages, panes.detail, dialogs)
+        self.view = TableView(ranking, table, dialogs)
+        # the document and what changes it
+        self.keeper = keeper = SessionKeeper(session, self.state, display, dialogs, loop)
+        self.editing = editing = Editing(history, panes, ranking, earlier, display, keeper)
+        self.fields = fields = Fields(layout, table, editing, ranking, dialogs)
+        self.stepping = Stepping(layout, editing, dialogs, loop)
+        self.undo = Undo(history, editing, fields, dialogs)
+        # files
+        self.folder = folder = PrivateFolder(session)
+        self.unsaved = unsaved = UnsavedEdits(history, panes.forms, lambda: bool(self.state().refused))
+        self.opener = PlanFileOpener(editing, fields, unsaved, dialogs)
+        self.writer = writer = PlanFileWriter(history, ranking, earlier, display, fields, dialogs, folder, app.copy_to_clipboard)
+        self.external_editor = ExternalEditor(editing, fields, table, writer, dialogs, folder, keeper, app.suspend, layout.repaint)
+        self.exporting = Exporting(ranking, dialogs, loop)
+        self.pictures = Pictures(dialogs, lambda: app.export_screenshot(title="tmplan"))
+        # the screen and the keys
+        self.theme = ThemeChoice(app, look, dialogs, layout.repaint)
+        self.navigation = Navigation(panes, layout, pages)
+        self.jumps = jumps = Jumps(panes, layout, pages, dialogs)
+        self.quitting = quitting = Quitting(history, unsaved, keeper, dialogs, panes.small, leave)
+        self.keyboard = keyboard = Keyboard(panes, layout, dialogs, fields, jumps, quitting, keeper, Actions(self))
+        self.palette = Palette(layout, dialogs, loop, keyboard.perform)
 
-    def wear(self, look: themes.Look) -> None:
-        """Have this theme from now on."""
-        self.look, LinePane.roles = look, look.roles
-        self.register_theme(look.theme)
-        self.ansi_color = look.theme.ansi or None
-        self.theme = look.theme.name
-
-    @property
-    def document(self) -> Document:
-        """The document at hand."""
-        return self.history.now.document
-
-    @property
-    def path(self) -> Path | None:
-        """The file it belongs to."""
-        return self.history.now.path
-
-    @property
-    def unsaved(self) -> bool:
-        """Whether the document holds what no file has."""
-        saved, document = self.history.now.saved, self.document
-        return saved is None or (document.inputs, document.space) != (saved.document.inputs, saved.document.space)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The columns a person chose; none: as many as there is room for."""
-        return self.table.wanted
-
-    # ── starting, and leaving ────────────────────────────────────────────────────────────────────────────────────────
-
-    def places(self, width: int, height: int) -> dict[str, Region]:
-        """Where everything lies (tui.app.panes)."""
-        raise NotImplementedError
-
-    def get_driver_class(self) -> type[Driver]:
-        chosen = super().get_driver_class()
-        if chosen.__name__ != "LinuxDriver":  # another system
-            return chosen
-        from tui.terminal.driver import QuietDriver
-
-        return QuietDriver
-
-    def get_default_screen(self) -> Screen[Any]:
-        return QuietScreen(self.places)
-
-    async def run_async(self, **options: Any) -> None:
-        self._running_in = asyncio.get_running_loop()
-        await super().run_async(**options)
-
-    @property
-    def begun(self) -> bool:
-        """Whether the terminal may be the program's."""
-        return self._running_in is not None
-
-    def compose(self) -> list[Widget]:
-        panes = (self.table, self.detail, self.aside)
-        return [self.status, self.tabs, *self.forms.values(), *panes, self.foot, self.small, *self.overs]
-
-    def on_mount(self) -> None:
-        if self.session and self.session.first_ever and self.document.plan is None and self.path is None:
-            self.welcome.open = True
-        self.start()
-        told = (*self.notices, self.asked.notice, self.foot.message)
-        if any(told[:-1]):
-            self.foot.say("; ".join(filter(None, told)), "bad" if self.notices else "text")
-
-    def start(self) -> None:
-        """Show the document and ask for its plans (tui.app.answering)."""
-        raise NotImplementedError
-
-    # A fault of the program ends it; `tui.app` says in a sentence what it was. Textual would show every local variable.
-
-    def _handle_exception(self, error: Exception) -> None:
-        self._return_code = 2
-        if self._exception is None:
-            self._exception = error
-            self._exception_event.set()
-        self._close_messages_no_wait()
-
-    def panic(self, *renderables: RenderableType) -> None:
-        self._handle_exception(RuntimeError(" ".join(map(str, renderables)) or "the screen cannot go on"))
-
-    def _print_error_renderables(self) -> None:
-        self._exit_renderables.clear()
-
-    def thread_broke(self, error: BaseException | None, thread: threading.Thread | None) -> None:
-        """What nobody caught on a thread: said in the message line; where nothing can be written any more, the terminal is gone."""
-        if isinstance(error, OSError) and thread is not None and thread is getattr(self._driver, "_writer_thread", None):
-            os.kill(os.getpid(), signal.SIGHUP)
-        elif isinstance(error, Exception) and self.is_running:
-            self.call_later(self.foot.say, fault(error), "bad")
-
-    def being_typed(self) -> dict[str, str]:
-        """What is typed at a prompt, or as a path in a list, and not entered, by the label."""
-        prompt, picker = self.foot.prompt, self.picker
-        typed = {prompt.label: prompt.edit.text} if prompt and prompt.touched else {}
-        return typed | ({picker.title: picker.edit.text} if picker.open and picker.freely and picker.edit.text else {})
+    def _restore(self, state: State) -> None:
+        """Show in the panes what a state holds of them."""
+        for form in self.panes.forms.values():
+            form.refused |= {entry.key: restored(*state.refused[entry.key]) for entry in form.entries if entry.key in state.refused}
+        table = self.panes.table
+        table.chosen = state.history.now.document.plan if state.chosen is None else state.chosen
+        table.chosen_columns, table.pins = state.columns, tuple(state.pins)
 
     def state(self) -> State:
-        """What is to outlive the program, with what is typed and not entered: it is there again next time."""
-        refused = {key: told for form in self.forms.values() for key, told in form.refused.items()}
-        refused |= {form.entry.key: (form.left, LEFT) for form in self.forms.values() if form.left is not None}
-        refused |= self.asked.stored(self.being_typed())
-        return State(self.history, list(self.pins), self.view, self.columns, refused, self.table.chosen)
+        """What is to outlive the program, with what is typed and not entered."""
+        forms, table = self.panes.forms.values(), self.panes.table
+        refused = {key: text for form in forms for key, text in form.refused.items()}
+        refused |= {form.entry.key: (form.unentered, LEFT) for form in forms if form.unentered is not None}
+        refused |= self.dialogs.unentered.stored(self.dialogs.being_typed())
+        return State(self.history, list(self.pins.plans), self.ranking.view, table.chosen_columns, refused, table.chosen)
 
-    def keep(self) -> None:
-        """Write the session."""
-        if self.session:
-            self.session.write(self.state())
+    def start(self) -> None:
+        """Show the document, and its plans as soon as they are there."""
+        self.keeper.begin()
+        self.display.show()
+        self.ranking.start()
+        self.dialogs.say_all(self.session.note if self.session else "", *self.answers.assumed())
 
-    def leave(self, code: int = 0) -> None:
-        """Give up planning, keep the session, and restore the terminal."""
-        if self.left:
-            return
-        self.left = True
-        try:
-            self.planner.stop()
-            self.keep()
-        except Exception as error:
-            self._handle_exception(error)
-        finally:
-            self.exit(return_code=code)
+    def stop(self) -> None:
+        """Give up planning, and write the session."""
+        self.planner.stop()
+        self.keeper.write()
 
-    def ask_to_leave(self, code: int) -> None:
-        """Leave as soon as what was typed before is done; from a signal, at any moment."""
-        with contextlib.suppress(RuntimeError):  # it has left
-            if self._running_in is not None:
-                self._running_in.call_soon_threadsafe(self._leave_behind_keys, code)
 
-    def _leave_behind_keys(self, code: int) -> None:
-        """A key goes through the program, the screen and the program again; so does this."""
-        if not self.is_running or not self.screen_stack:
-            self.leave(code)
-        else:
-            self.call_later(self.screen.call_later, self.call_later, self.leave, code)
-
-    @property
-    def subject(self) -> Plan | None:
-        """The plan under the cursor; where advice stands in place of plans, the one it is about, never one left of an older answer."""
-        answer, plan = self.answer, self.table.plan
-        if answer is not None and (answer.advice or plan is None):
-            return answer.nearest
-        return plan
+def restored(typed: str, why: str) -> tuple[str, str]:
+    """The text that a session holds of a field, and why it was refused; of text that was not entered, the key that takes it now."""
+    return typed, f"{LEFT}; {key_of('edit')} takes it" if why.startswith(LEFT) else why

@@ -1,4 +1,4 @@
-"""run: open the terminal program on a document. The first search starts before Textual is imported, and both go on at once."""
+"""run: open the terminal program on a document. The first search starts before Textual is imported, and both run at the same time."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError
 from planner.presets.folders import problems
-from tui.app.leaving import Leaving, end
+from tui.app.termination import Termination, end
 from tui.settings import bindings, config
 from tui.state.session import Session, State, take
 
 if TYPE_CHECKING:
     from planner.document.planfile import Document
-    from tui.app.actions import Tmplan
+    from tui.app.textual_app import Tmplan
 
-FILES = 9  # that the program has open at once, beside those it was given
+FILES = 9  # open at the same time, in addition to the standard streams
 REFUSED = 2  # the exit code of a fault too
 
 # Textual reads these when imported. Kitty's key reports would outlive a dropped SSH session.
-COLOURS = {"TEXTUAL_COLOR_SYSTEM": ("auto", "standard", "256", "truecolor")}  # what a person may set to say what the terminal shows
+COLOURS = {"TEXTUAL_COLOR_SYSTEM": ("auto", "standard", "256", "truecolor")}  # values that a user may set to describe the terminal
 SETTINGS = {"TEXTUAL_ANIMATIONS": "none", "TEXTUAL_SMOOTH_SCROLL": "0", "TEXTUAL_DISABLE_KITTY_KEY": "1"}
 
 
@@ -35,8 +35,8 @@ def check_terminal(path: Path | None = None) -> None:
         raise TmplanError(f"the program needs a terminal; {instead} with the same options prints the same ranking without one")
     kind = os.environ.get("TERM", "")
     if kind in ("", "dumb", "unknown"):
-        said = f"TERM={kind}" if kind else "TERM is not set"
-        raise TmplanError(f"this terminal ({said}) cannot show the program; {instead} with the same options prints the same plans as text")
+        term = f"TERM={kind}" if kind else "TERM is not set"
+        raise TmplanError(f"this terminal ({term}) cannot show the program; {instead} with the same options prints the same plans as text")
 
 
 def check_files() -> None:
@@ -58,9 +58,9 @@ def run(document: Document | None, path: Path | None, *, fresh: bool = False) ->
     """
     check_terminal(path)
     check_files()
-    leaving = Leaving()
-    leaving.watch()
-    own_settings()
+    termination = Termination()
+    termination.watch()
+    restrict_environment()
     from tui.state.planner_thread import Planner, Question
 
     settings = config.load()
@@ -72,37 +72,37 @@ def run(document: Document | None, path: Path | None, *, fresh: bool = False) ->
     planner = Planner()
     question = Question(now.inputs, now.space, state.view)
     generation = planner.ask(question)
-    from tui.app.actions import Tmplan
+    from tui.app.textual_app import Tmplan
 
-    program = Tmplan(now, planner=planner, state=state, session=session, theme=settings.theme, notices=notices)
-    program.expect(question, generation)
-    leaving.program = program
-    threading.excepthook = lambda hook: program.thread_broke(hook.exc_value, hook.thread)
-    wrong = played(program)
-    if wrong is not None:
-        leaving.give_up(REFUSED)  # should even what follows not come to its end
+    app = Tmplan(now, planner=planner, state=state, session=session, theme=settings.theme, notices=notices)
+    app.program.ranking.expect(question, generation)
+    termination.app = app
+    threading.excepthook = lambda hook: app.thread_failed(hook.exc_value, hook.thread)
+    failure = run_until_left(app)
+    if failure is not None:
+        termination.request(REFUSED)  # should even what follows not end
         planner.stop()
         with contextlib.suppress(Exception):
-            program.keep()
-        leaving.restore()
-        raise wrong
-    end(leaving.code or program.return_code or 0)
+            app.program.keeper.write()
+        termination.restore()
+        raise failure
+    end(termination.code or app.return_code or 0)
 
 
-def own_settings() -> None:
+def restrict_environment() -> None:
     """Leave of Textual's switches in the environment only those that this program means: others break it, press keys or write files."""
     for name in [name for name in os.environ if name.startswith("TEXTUAL_") and os.environ[name] not in COLOURS.get(name, ())]:
         del os.environ[name]
     os.environ.update(SETTINGS)
 
 
-def played(program: Tmplan) -> Exception | None:
-    """Run the program until it is left; what went wrong, if it ended in another way."""
+def run_until_left(app: Tmplan) -> Exception | None:
+    """Run the program until it is left; the error, if it ended in another way."""
     try:
-        program.run(mouse=False)
+        app.run(mouse=False)
     except Exception as error:
         return error
-    return program._exception or (None if program.left else RuntimeError("the screen ended by itself"))
+    return app._exception or (None if app.left else RuntimeError("the screen ended by itself"))
 
 
 def opened(session: Session, document: Document | None, path: Path | None, *, fresh: bool) -> State:
@@ -119,7 +119,7 @@ def opened(session: Session, document: Document | None, path: Path | None, *, fr
     if state is None:
         return State(History([Moment.of(document or Document(EXAMPLE), path)]))
     if document is not None:
-        state.history.opened(Moment.of(document, path, f"opened {path.name}" if path else "started anew"))
+        state.history.opened(Moment.of(document, path, f"opened {path.name}" if path else "new document"))
         state.chosen, state.view = document.plan, View()
-        state.refused = {key: told for key, told in state.refused.items() if key.startswith(PREFIX)}  # what was no field's
+        state.refused = {key: text for key, text in state.refused.items() if key.startswith(PREFIX)}  # what was no field's
     return state

@@ -17,8 +17,8 @@ from planner.plaintext import named, quoted
 from tui.settings.bindings import ALL, BINDINGS, CONTEXTS, Binding
 from tui.settings.key_names import CHARACTERS, PLAIN, read, shown
 
-NEEDED = ("leave", "help")  # actions that must have a key: without them the user could not leave the program or find any key
-ALWAYS: Mapping[str, tuple[str, ...]] = {"leave": ("ctrl+c",)}  # keys that an action always has in addition to the user's
+NEEDED = ("quit", "help")  # bindings that must have a key: without them the user could not leave the program or find any key
+ALWAYS: Mapping[str, tuple[str, ...]] = {"quit": ("ctrl+c",)}  # keys that a binding always has in addition to the user's
 CONTROL: Mapping[str, str] = {  # why a control letter is refused; web portals of many clusters offer a terminal in a browser
     "a": "it is the prefix of GNU screen", "b": "it is the prefix of tmux", "c": "it always quits",
     "h": "terminals send the same code for backspace", "i": "terminals send the same code for tab",
@@ -102,11 +102,11 @@ def _keys(binding: Binding, wish: object) -> tuple[str, ...] | str:
     if not isinstance(listed, Sequence) or not all(isinstance(text, str) for text in listed):
         return f"must be a key in quotes or a list of them, not {quoted(wish)}"
     keys = list(dict.fromkeys(read(text) for text in listed if text))
-    always = ALWAYS.get(binding.action, ())
+    always = ALWAYS.get(binding.id, ())
     for text, key in ((text, read(text)) for text in listed if text):
         if key not in always and (why := refusal(key)):
             return f"{quoted(text)} cannot be used: {why}"
-    if binding.action in NEEDED and not keys:
+    if binding.id in NEEDED and not keys:
         return f"{binding.label} must have at least one key"
     return (*keys, *(key for key in always if key not in keys))
 

@@ -73,6 +73,12 @@ class Moment:
         """The document."""
         return self.stored.document
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether the document holds inputs or bounds that the file does not."""
+        saved, document = self.saved, self.document
+        return saved is None or (document.inputs, document.space) != (saved.document.inputs, saved.document.space)
+
 
 class History:
     """Moments in order, and the current one."""

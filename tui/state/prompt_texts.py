@@ -18,6 +18,14 @@ class PendingTexts:
         """Remove and return the text left at a prompt."""
         return self._texts.pop(label, "")
 
+    def get(self, label: str) -> str:
+        """The text left at a prompt, without removing it."""
+        return self._texts.get(label, "")
+
+    def put(self, label: str, text: str) -> None:
+        """Store a text for the prompt of a label."""
+        self._texts[label] = text
+
     def stored(self, now: Mapping[str, str]) -> dict[str, tuple[str, str]]:
         """These texts and those being typed now, in the form of a session file."""
         return {PREFIX + label: (text, LEFT) for label, text in (self._texts | dict(now)).items()}

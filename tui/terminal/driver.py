@@ -32,7 +32,7 @@ class QuietDriver(LinuxDriver):
         super().__init__(*arguments, **options)
         self._size = self._size or self._get_terminal_size()  # Textual's first guess is unbounded
         self._woken, self._waker = os.pipe()
-        self._program: Any = self._app  # tui.app.actions.Tmplan
+        self._program: Any = self._app  # tui.app.textual_app.Tmplan
         self._resumed = False
 
     def start_application_mode(self) -> None:

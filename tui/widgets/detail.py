@@ -1,4 +1,4 @@
-"""The plan under the cursor: memory and time by part, memory by stage, and the tree of where the numbers come from.
+"""The plan under the cursor: memory and time by part, memory by stage, and the trees of the numbers.
 
 Lines are made only as far down as the pane shows, so that moving over the table pays for two columns of bars and no more.
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from planner.specs.plan import Plan
 
 COLUMN = 38  # cells from which memory and time stand side by side
-SMALL_PARTS = ("logits", "buffers", "workspace", "slack", "context")  # told together by stage
+SMALL_PARTS = ("logits", "buffers", "workspace", "slack", "context")  # shown as one part by stage
 STAGE, PART = 29, 8  # cells of a line by stage before its parts, and of each part
 
 
@@ -40,7 +40,7 @@ def bar(share: float, width: int) -> str:
 
 
 def sentence(job: Job, plan: Plan) -> tuple[str, str]:
-    """One plan in words: its degrees, and the rest. Each keeps its place, so that from plan to plan only digits change."""
+    """One plan as text: its degrees, and the rest. Each has a fixed place, so that from plan to plan only digits change."""
     silent = idle(job.model.experts > 0, job.stack)
     pipeline = f"{plan.pp}x{plan.vpp}" if plan.vpp > 1 else str(plan.pp)
     schedule = f"{write_schedule(schedule_code(plan)):<12}" if "schedule" not in silent else ""
@@ -66,7 +66,7 @@ class Detail(PagePane):
         self._trees: dict[str, Step] | None = None
 
     @property
-    def way(self) -> str:
+    def shortcut(self) -> str:
         return key_of("detail", "")
 
     def show(self, job: Job | None, plan: Plan | None, estimate: Estimate | None = None) -> None:
@@ -96,7 +96,7 @@ class Detail(PagePane):
             return
         if self.titled:
             note = self.job.cluster.calibration if self.job else ""
-            yield rule(self.way, "detail", note, self.current, width)
+            yield rule(self.shortcut, "detail", note, self.current, width)
         yield from islice(self._content(width), self.top, self.top + height)
 
     def _content(self, width: int) -> Iterator[Line]:
@@ -106,14 +106,14 @@ class Detail(PagePane):
 
         self.estimate = self.estimate or evaluate(self.job, self.plan)
         words = sentence(self.job, self.plan)
-        told: list[Line] = [[(f" {line}", "text")] for line in (words if len("".join(words)) > width - 2 else ["".join(words)])]
-        told += self._bars(self.estimate, width)
-        self.cheap = self.top + self.body <= len(told) + 1
-        yield from told
+        lines: list[Line] = [[(f" {line}", "text")] for line in (words if len("".join(words)) > width - 2 else ["".join(words)])]
+        lines += self._bars(self.estimate, width)
+        self.cheap = self.top + self.body <= len(lines) + 1
+        yield from lines
         host = one(self.estimate.host)
         if host:
             room, used = self.job.cluster.host_memory_bytes / GIB, host / GIB
-            yield [(f" host memory {write_gib(used)} of {write_gib(room)} GiB a node", "bad" if used > room else "text")]
+            yield [(f" host memory {write_gib(used)} of {write_gib(room)} GiB per node", "bad" if used > room else "text")]
         yield []
         yield from self._by_stage(width)
         yield []

@@ -17,13 +17,13 @@ LABEL = 16  # cells of a label
 
 
 class Form(LinePane):
-    """One of the three input panes. It holds what is typed; the program decides what becomes of it."""
+    """One of the input panes. It holds the typed text; the program enters it."""
 
     def __init__(self, group: str) -> None:
         super().__init__(id=group)
         self.entries: tuple[Entry, ...] = ENTRIES[group]
         self.texts: Texts = {}
-        self.refused: dict[str, tuple[str, str]] = {}  # key -> what was typed, why it was refused: kept until mended or freed
+        self.refused: dict[str, tuple[str, str]] = {}  # key -> refused text and the reason: until it is corrected or freed
         self.wrong: dict[str, str] = {}  # key -> why the job as a whole cannot take this field's value
         self.note = ""  # at the right of the line above
         self.at = 0
@@ -77,20 +77,20 @@ class Form(LinePane):
         self.redraw()
 
     def take(self, event: Key) -> bool:
-        """Give a key to the open editor; whether it had a use for it."""
+        """Give a key to the open editor; whether the editor used it."""
         used = self.edit is not None and self.edit.take(event)
         if used:
             self.redraw()
         return used
 
     @property
-    def left(self) -> str | None:
-        """What is typed in the open editor and stands nowhere else."""
+    def unentered(self) -> str | None:
+        """Text in the open editor that was not entered."""
         if self.edit is None or self.edit.fresh:
             return None
         key = self.entry.key
-        stands = self.refused[key][0] if key in self.refused else self.texts.get(key, ("", False))[0]
-        return None if self.edit.text == stands else self.edit.text
+        before = self.refused[key][0] if key in self.refused else self.texts.get(key, ("", False))[0]
+        return None if self.edit.text == before else self.edit.text
 
     def end(self) -> None:
         """Close the editor."""

@@ -10,13 +10,13 @@ from tui.draw.lines import Line, fit, wrap
 from tui.settings.bindings import active, sections, where, with_keys
 from tui.widgets.overlay import Overlay
 
-COLUMN = 68  # cells from which the help stands in two columns
+COLUMN = 68  # cells of a column; twice as many give two columns
 WRITING = (  # keys in braces, by the names of their bindings
     ("Fields", (
         ("8192  8_192  8k", "a number; k is 1,024, m is 1,048,576"),
         ("{edit} on a preset", "a list; type to search it, or type the path of a file"),
         ("•", "set by hand, not by the preset; {free} gives it back"),
-        ("✗", "refused; what was typed stays until it is mended"),
+        ("✗", "refused; the text stays until it is corrected"),
     )),
     ("Degrees", (
         ("*", "left to the search"),
@@ -44,11 +44,11 @@ class Help(Overlay):
 
     def __init__(self) -> None:
         super().__init__("help")
-        self.session = ""  # where the session is kept, or why it is not
+        self.session = ""  # the path of the session, or why it is not written
 
     def take(self, event: Key) -> bool:
-        """Use a key; whether it is over: the key that opened it closes it too."""
-        return super().take(event) or any(event.key in b.keys for b in active() if b.action == "help")
+        """Handle a key; whether it closes the help: the key that opened it does too."""
+        return super().take(event) or any(event.key in b.keys for b in active() if b.id == "help")
 
     def content(self, width: int) -> list[Line]:
         if width < COLUMN * 2:
@@ -62,14 +62,14 @@ class Help(Overlay):
         return both[:-1]
 
     def blocks(self, width: int) -> list[list[Line]]:
-        """All there is to say, what is of this program alone last."""
+        """All blocks, with the session of this program last."""
         return blocks(width) + ([_block("The session", [("", self.session)], width)] if self.session else [])
 
 
 def blocks(width: int) -> list[list[Line]]:
     """The help in blocks with a title each: keys and what they do, then how things are written."""
-    found = [_block(title, [(b.shown, b.help + where(b)) for b in bindings], width) for title, bindings in sections()]
-    return found + [_block(title, [(with_keys(sample), with_keys(text)) for sample, text in rows], width) for title, rows in WRITING]
+    keys = [_block(title, [(b.shown, b.help + where(b)) for b in bindings], width) for title, bindings in sections()]
+    return keys + [_block(title, [(with_keys(sample), with_keys(text)) for sample, text in rows], width) for title, rows in WRITING]
 
 
 def _block(title: str, rows: list[tuple[str, str]], width: int) -> list[Line]:

@@ -68,9 +68,9 @@ class LineEdit:
         elif key == "ctrl+u":
             self.text, self.at = self.text[self.at :], 0
         elif key == "ctrl+w":
-            kept = self.text[: self.at].rstrip()
-            kept = kept[: kept.rfind(" ") + 1]
-            self.text, self.at = kept + self.text[self.at :], len(kept)
+            before = self.text[: self.at].rstrip()
+            before = before[: before.rfind(" ") + 1]
+            self.text, self.at = before + self.text[self.at :], len(before)
         else:
             return False
         return True
@@ -89,5 +89,5 @@ class LineEdit:
 
 
 def most(cells: int) -> int:
-    """Characters that may show in so many cells: some take none."""
+    """Upper bound of the characters in a number of cells: some take none."""
     return 2 * cells + 8

@@ -1,4 +1,4 @@
-"""What lies over the panes and is scrolled: the help, the ranks of a plan."""
+"""Overlays: scrolled text over the panes, such as the help."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Overlay(LinePane):
         self.top = 0
 
     def content(self, width: int) -> Sequence[Line]:
-        """Every line, of so many cells at most."""
+        """Every line, of at most `width` cells."""
         raise NotImplementedError
 
     def take(self, event: Key) -> bool:

@@ -1,4 +1,4 @@
-"""PagePane: a page (tui.pages) as a scrolled pane; the page of the moment, or that it is being worked out."""
+"""PagePane: a page (tui.pages) in a scrolled pane."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import Any
 
 from tui.draw.lines import Line, LinePane, rule, wrap
 
-TITLES = {"whynot": "why not", "nomenclature": "symbols", "fit": "serving", "step": "step by part"}  # of pages called otherwise
+TITLES = {
+    "whynot": "why not",
+    "nomenclature": "symbols",
+    "fit": "serving",
+    "step": "step by part",
+}  # titles that are not the name
 Drawing = Callable[[Any, int], Sequence[Line]]
-LEAST = 56  # cells that every page can be drawn in; a terminal too small to show one gives it fewer
+LEAST = 56  # cells of the narrowest drawing; a smaller pane cuts it
 
 
 class PagePane(LinePane):
@@ -19,16 +24,16 @@ class PagePane(LinePane):
         super().__init__(id=id)
         self.page = ""
         self.top = 0
-        self.at_find = -1  # the line last found; from there on the next is looked for
+        self.at_find = -1  # the line of the last match; the next search continues after it
         self.working = False
         self._drawing: Drawing | None = None
-        self._found: Any = None
+        self._computed: Any = None
         self._made: tuple[int, Sequence[Line]] | None = None
-        self._told: tuple[str, str] = ("", "dim")
+        self._message: tuple[str, str] = ("", "dim")
 
     @property
-    def way(self) -> str:
-        """The key that goes to the pane, where one does."""
+    def shortcut(self) -> str:
+        """The key that goes to the pane, if there is one."""
         return ""
 
     @property
@@ -37,28 +42,28 @@ class PagePane(LinePane):
         return self._room(self.size.height, len(self.content(self.size.width)) if self.page else 0)
 
     def _room(self, height: int, count: int) -> int:
-        """Rows for so many lines: all, but for the line that tells where in them the pane is, above them or, where none is, below."""
+        """Rows for `count` lines: all, except the line with the position, above them or, without a title, below."""
         return max(1, height - (self.titled or count > height))
 
     def turn(self, page: str) -> None:
-        """Show another page, from its top; nothing of it is there yet."""
+        """Show another page from its top, empty until it is computed."""
         if page != self.page:
             self.page, self.top, self.working, self.at_find = page, 0, False, -1
-            self._drawing, self._found, self._made, self._told = None, None, None, ("", "dim")
+            self._drawing, self._computed, self._made, self._message = None, None, None, ("", "dim")
 
     def wait(self) -> None:
-        """The page is being worked out; what stood there stays until it is."""
+        """The page is being computed; the present content stays until then."""
         self.working = True
         self.redraw()
 
-    def put(self, drawing: Drawing, found: Any) -> None:
-        """What the page came to."""
-        self._drawing, self._found, self._made, self._told, self.working = drawing, found, None, ("", "dim"), False
+    def put(self, drawing: Drawing, computed: Any) -> None:
+        """Show the computed page."""
+        self._drawing, self._computed, self._made, self._message, self.working = drawing, computed, None, ("", "dim"), False
         self.redraw()
 
-    def tell(self, sentence: str, role: str = "dim") -> None:
-        """A sentence in place of the page."""
-        self._drawing, self._found, self._made, self._told, self.working = None, None, None, (sentence, role), False
+    def show_message(self, sentence: str, role: str = "dim") -> None:
+        """Show a message in place of the page."""
+        self._drawing, self._computed, self._made, self._message, self.working = None, None, None, (sentence, role), False
         self.redraw()
 
     def move(self, by: int) -> None:
@@ -85,11 +90,11 @@ class PagePane(LinePane):
     def content(self, width: int) -> Sequence[Line]:
         """Every line."""
         if self._drawing is None:
-            sentence, role = ("working …", "dim") if self.working else self._told
+            sentence, role = ("working …", "dim") if self.working else self._message
             mark = "✗ " if role == "bad" and sentence else ""
             return [[(f" {line}", role)] for line in wrap(mark + sentence, max(8, width - 2))]
         if self._made is None or self._made[0] != width:
-            self._made = (width, self._drawing(self._found, max(LEAST, width)))
+            self._made = (width, self._drawing(self._computed, max(LEAST, width)))
         return self._made[1]
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
@@ -99,7 +104,7 @@ class PagePane(LinePane):
         more = f"{self.top + 1}-{min(self.top + room, len(lines))} of {len(lines)}" if len(lines) > room else ""
         if self.titled:
             title = TITLES.get(self.page, self.page or str(self.id))
-            yield rule(self.way, title, "working …" if self.working else more, self.current, width)
+            yield rule(self.shortcut, title, "working …" if self.working else more, self.current, width)
         yield from lines[self.top : self.top + room]
         if more and not self.titled:
             yield [(f" {more}", "dim")]

@@ -1,4 +1,4 @@
-"""A list to choose from, searched by typing: presets, columns to sort by, later any command."""
+"""A list to choose from, searched by typing: presets, columns, commands."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Choice = tuple[str, str]  # what is chosen, and a few words about it
 def matches(choices: Sequence[Choice], typed: str) -> list[Choice]:
     """The choices that hold every word typed, those whose name starts with the first word before the rest."""
     words = typed.lower().split()
-    found = [c for c in choices if all(word in f"{c[0]} {c[1]}".lower() for word in words)]
-    return sorted(found, key=lambda c: not c[0].lower().startswith(words[0])) if words else found
+    hits = [c for c in choices if all(word in f"{c[0]} {c[1]}".lower() for word in words)]
+    return sorted(hits, key=lambda c: not c[0].lower().startswith(words[0])) if words else hits
 
 
 class Picker(LinePane):
-    """A searchable list over the panes. Typed text that names no choice may be taken as it is (a path)."""
+    """A searchable list over the panes. Typed text that matches no choice may be accepted too (a path)."""
 
     wide = 72  # cells it takes at most
 
@@ -44,46 +44,46 @@ class Picker(LinePane):
         self.at = next((i for i, (name, _) in enumerate(choices) if name == at), 0)
 
     def choose(self, title: str, choices: Sequence[Choice], toggle: Callable[[str], Sequence[Choice]]) -> None:
-        """Open on choices of which several can be taken: enter stays, and `toggle` gives the list as it is then."""
+        """Open on choices that can be selected together: enter does not close the list, and `toggle` returns the updated choices."""
         self.ask(title, choices, lambda name: None)
         self.toggle = toggle
 
     def take(self, event: Key) -> bool:
         """Use a key; whether the picker is over."""
-        found = matches(self.choices, self.edit.text)
+        listed = matches(self.choices, self.edit.text)
         page = max(1, self.size.height - 3)
         step = {"down": 1, "up": -1, "ctrl+n": 1, "ctrl+p": -1, "pagedown": page, "pageup": -page, "tab": 1, "shift+tab": -1}.get(event.key)
         if event.key == "escape":
             return True
         if event.key == "enter":
-            if not found and not (self.freely and self.edit.text.strip()):
+            if not listed and not (self.freely and self.edit.text.strip()):
                 return False
             if self.toggle:
-                self.choices = self.toggle(found[self.at][0])
+                self.choices = self.toggle(listed[self.at][0])
                 self.redraw()
                 return False
-            self.done(found[self.at][0] if found else self.edit.text.strip())
+            self.done(listed[self.at][0] if listed else self.edit.text.strip())
             return True
         if step:
-            self.at = min(max(0, self.at + step), max(0, len(found) - 1))
+            self.at = min(max(0, self.at + step), max(0, len(listed) - 1))
         elif self.edit.take(event):
             self.at = self.top = 0
         self.redraw()
         return False
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
-        found = matches(self.choices, self.edit.text)
+        listed = matches(self.choices, self.edit.text)
         inner, room = width - 2, height - 3
         self.top = max(0, min(max(self.top, self.at - room + 1), self.at))
-        count = f" {len(found)} of {len(self.choices)} "
+        count = f" {len(listed)} of {len(self.choices)} "
         head = f" {self.title} "
         yield [("╭─", "rule"), (head, "title-on"), ("─" * (inner - 1 - len(head) - len(count)), "rule"), (count, "dim"), ("╮", "rule")]
         yield [("│", "rule"), (" / ", "key"), *self.edit.runs(inner - 3, "text"), ("│", "rule")]
         wide = min(max((cell_len(drawn(name)) for name, _ in self.choices), default=0) + 2, inner - 4)
         for i in range(self.top, self.top + room):
-            name, about = found[i] if i < len(found) else ("", "")
-            if not found and i == self.top:
+            name, about = listed[i] if i < len(listed) else ("", "")
+            if not listed and i == self.top:
                 about = "as typed: a file" if self.freely and self.edit.text else "nothing by that name"
-            line = set_cell_size(f" {'▸' if i == self.at and found else ' '} {padded(name, wide)}{drawn(about)}", inner)
-            yield [("│", "rule"), (line, "cursor" if i == self.at and found else "text"), ("│", "rule")]
+            line = set_cell_size(f" {'▸' if i == self.at and listed else ' '} {padded(name, wide)}{drawn(about)}", inner)
+            yield [("│", "rule"), (line, "cursor" if i == self.at and listed else "text"), ("│", "rule")]
         yield [("╰" + "─" * inner + "╯", "rule")]

@@ -1,4 +1,4 @@
-"""What the message line can ask for: a line of text, or a yes or no."""
+"""Prompts of the message line: for a line of text, or for a yes or no."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ REFUSE = Callable[[str], str | None]
 
 @dataclass
 class Prompt:
-    """A line of text wanted. `done` gets it on enter, and gives a sentence to refuse it: then the text stays to be mended."""
+    """A request for a line of text. `done` gets it on enter; it returns a message to refuse the text, which then stays to be corrected."""
 
     label: str
     done: REFUSE
@@ -28,11 +28,11 @@ class Prompt:
 
     @property
     def touched(self) -> bool:
-        """Whether it holds what a person typed."""
+        """Whether the user has changed the text."""
         return self.edit.text not in ("", self._offered)
 
     def take(self, event: Key) -> bool:
-        """Use a key; whether the prompt is over."""
+        """Handle a key; whether the prompt is finished."""
         if event.key == "escape":
             return True
         if event.key == "enter":
@@ -52,7 +52,7 @@ class Prompt:
 
 @dataclass
 class Question(Prompt):
-    """A yes or no wanted. `done` is called on yes alone; every other key means no."""
+    """A request for a yes or no. `done` is called only on yes; every other key means no."""
 
     help: str = "y: yes, any other key: no"
 

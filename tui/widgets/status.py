@@ -14,11 +14,11 @@ from tui.widgets.prompt import Prompt
 
 @dataclass(frozen=True)
 class Status:
-    """What the top line tells."""
+    """The content of the status line."""
 
     file: str = ""
     changed: bool = False
-    unkept: bool = False  # no session keeps what is done
+    unkept: bool = False  # the session cannot be written
     counts: str = "planning …"
     job: str = ""
     order: str = ""
@@ -51,14 +51,14 @@ class StatusLine(LinePane):
 
 
 class Tabs(LinePane):
-    """The panes by their keys, for screens that show one at a time; at the right, what there is room for of notes on job and cluster."""
+    """The panes by their keys, for screens that show one at a time; at the right, notes on the job and the cluster, as far as they fit."""
 
     def __init__(self) -> None:
         super().__init__(id="tabs")
         self.pane = "plans"
         self.notes: tuple[str, ...] = ()
 
-    def tell(self, *notes: str) -> None:
+    def show_notes(self, *notes: str) -> None:
         """Show other notes, the most important first."""
         if notes != self.notes:
             self.notes = notes
@@ -66,14 +66,14 @@ class Tabs(LinePane):
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         names = {name: named(key_of(name, ""), name) for name in PANES}
-        if sum(map(len, names.values())) > width:  # keys of a person's own, too long: the names alone
+        if sum(map(len, names.values())) > width:  # custom keys that are too long: the names alone
             names = {name: named("", name) for name in PANES}
         runs = [(text, "tab-on" if name == self.pane else "dim") for name, text in names.items()]
-        room, told = width - sum(len(text) for text, _ in runs) - 2, ""
+        room, shown = width - sum(len(text) for text, _ in runs) - 2, ""
         for note in filter(None, self.notes):
-            longer = f"{note} · {told}" if told else note
-            told = longer if len(longer) <= room else told
-        return [[*runs, (told.rjust(room + 1), "dim")] if told else runs]
+            longer = f"{note} · {shown}" if shown else note
+            shown = longer if len(longer) <= room else shown
+        return [[*runs, (shown.rjust(room + 1), "dim")] if shown else runs]
 
 
 class Foot(LinePane):
@@ -107,17 +107,17 @@ class Foot(LinePane):
 
 
 class Small(LinePane):
-    """The one sentence a terminal too small for the planner gets."""
+    """The message of a terminal that is too small for the panes."""
 
     def __init__(self) -> None:
         super().__init__(id="small")
-        self.asked = ""  # a question that cannot wait for a larger one
+        self.question = ""  # a question that cannot wait for a larger terminal
 
     def ask(self, question: str) -> None:
-        """Ask for a yes in place of the sentence; nothing: no more."""
-        self.asked = question
+        """Ask for a yes in place of the message; empty: ask no more."""
+        self.question = question
         self.redraw()
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
-        sentence = self.asked or "tmplan needs 60 columns and 16 rows; enlarge the terminal, or run: tmplan plan"
+        sentence = self.question or "tmplan needs 60 columns and 16 rows; enlarge the terminal, or run: tmplan plan"
         return [[(line, "text")] for line in wrap(sentence, width)] if shape(width, height) == "small" else []

@@ -1,4 +1,4 @@
-"""The plans: a table of any length of which only the visible rows are ever estimated and written."""
+"""The plans: a table of any length. Only the visible rows are evaluated and formatted."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Table(LinePane):
         self.at = 0
         self.top = 0
         self.first = 0  # the first column shown, when not all have room
-        self.before: Before | None = None  # what the plans came to at an earlier edit, shown beside
+        self.before: Before | None = None  # the plans of an earlier edit, shown for comparison
         self.pins: tuple[Plan, ...] = ()
-        self.wanted: tuple[str, ...] = ()  # columns chosen by hand; none: as many as there is room for
+        self.chosen_columns: tuple[str, ...] = ()  # columns chosen by the user; empty: as many as fit
         self.labels: dict[int, str] = {}  # the letter at each place while a jump is being made
-        self.chosen: Plan | None = None  # the plan a person put the cursor on; None: the cursor keeps to the first row
+        self.chosen: Plan | None = None  # the plan that the user selected; None: the cursor stays on the first row
         self._texts: dict[int, dict[str, str]] = {}
         self._numbers: dict[int, tuple[Estimate, int]] = {}  # the estimate that each row written is in, and its place there
         self._then: dict[int, tuple[str, str, str]] = {}
@@ -57,9 +57,9 @@ class Table(LinePane):
 
     @property
     def estimate(self) -> Estimate | None:
-        """The numbers of the plan under the cursor, where they were worked out to write its row."""
-        found = self._numbers.get(int(self.rows[self.at])) if self.result is not None and len(self.rows) else None
-        return found[0].row(found[1]) if found else None
+        """The estimate of the plan under the cursor, if it was computed to format its row."""
+        known = self._numbers.get(int(self.rows[self.at])) if self.result is not None and len(self.rows) else None
+        return known[0].row(known[1]) if known else None
 
     @property
     def body(self) -> int:
@@ -75,7 +75,7 @@ class Table(LinePane):
         self.redraw()
 
     def _place(self, plan: Plan | None) -> int:
-        """Where a plan stands among the rows; the first place if it does not."""
+        """The place of a plan among the rows; 0 if it is not among them."""
         row = self.result.find(plan) if plan is not None and self.result is not None else None
         if row is None:
             return 0
@@ -83,7 +83,7 @@ class Table(LinePane):
         return int(places[0]) if len(places) else 0
 
     def lost(self) -> str:
-        """Why the plan a person chose is not among the rows, where neither filter nor view is the reason."""
+        """Why the plan that the user selected is not among the rows, if neither filter nor view is the reason."""
         result = self.result
         if self.chosen is None or result is None or self.chosen == self.plan:
             return ""
@@ -96,8 +96,8 @@ class Table(LinePane):
             return ""
         return f"the plan the cursor was on does not fit any more: {write_gib(result.memory_bytes[row] / GIB)} GiB"
 
-    def tell(self, note: list[tuple[str, str]], *, stale: bool = False) -> None:
-        """What to say in place of rows, or that the rows are those of the last question that had an answer."""
+    def show_note(self, note: list[tuple[str, str]], *, stale: bool = False) -> None:
+        """Show a note in place of rows. stale: the rows are those of the last question that was not refused."""
         self.note, self.stale = note, stale
         self.redraw()
 
@@ -127,11 +127,11 @@ class Table(LinePane):
         """The columns for this width."""
         if self.result is None:
             return ()
-        if self.wanted:
-            return self.wanted
+        if self.chosen_columns:
+            return self.chosen_columns
         unfit = self.view.unfit or self.view.column == "over_gib"
-        beside = sum(WIDTHS) + len(WIDTHS) if self.before else 0
-        return keys_within(self.result.job, width, sort=self.view.column, unfit=unfit, reserved=beside)
+        comparison = sum(WIDTHS) + len(WIDTHS) if self.before else 0
+        return keys_within(self.result.job, width, sort=self.view.column, unfit=unfit, reserved=comparison)
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
         body = height - self.titled - 1
@@ -154,7 +154,7 @@ class Table(LinePane):
         if self.view.unfit or self.stale:
             return "plans that do not fit" if self.view.unfit else "plans before the refused change"
         if self.before:
-            return "plans, beside what they were before"
+            return "plans, compared with an earlier edit"
         plain = self.view.column == FASTEST and not self.view.reverse and not self.view.filter
         alike = self.result.alike if self.result and plain else 0
         return f"plans, the first {alike:,} too close to tell apart" if alike > 1 else "plans"
@@ -178,22 +178,22 @@ class Table(LinePane):
     def _write(self, rows: list[int]) -> None:
         """Write the texts of rows not written yet: one estimate for all of them."""
         self._recall(rows)
-        if self._keys_of != (self.wanted, self.view.column):
-            self._texts, self._keys_of = {}, (self.wanted, self.view.column)
+        if self._keys_of != (self.chosen_columns, self.view.column):
+            self._texts, self._keys_of = {}, (self.chosen_columns, self.view.column)
         missing = [row for row in rows if row not in self._texts]
         if not missing or self.result is None:
             return
         import numpy as np
 
         estimate = self.result.estimate(np.array(missing))
-        keys = dict.fromkeys((*table_keys(self.result.job), *MORE, "over_gib", *self.wanted, self.view.column))
+        keys = dict.fromkeys((*table_keys(self.result.job), *MORE, "over_gib", *self.chosen_columns, self.view.column))
         written = {key: BY_KEY[key].texts(estimate) for key in keys}
         for i, row in enumerate(missing):
             self._numbers[row] = (estimate, i)
             self._texts[row] = {key: texts[i] for key, texts in written.items()}
 
     def _recall(self, rows: list[int]) -> None:
-        """What the rows were before, worked out for those not known yet."""
+        """The rows before the edit, computed for those not known yet."""
         if self._then_of is not self.before:
             self._then, self._then_of = {}, self.before
         missing = [row for row in rows if row not in self._then]
@@ -201,12 +201,12 @@ class Table(LinePane):
             return
         import numpy as np
 
-        result, told = self.result, self.before.values(self.result.plans(np.array(missing)))
+        result, earlier = self.result, self.before.values(self.result.plans(np.array(missing)))
         if self._ranked is None:
             self._ranked = result.step_seconds[result.order]
         now = np.searchsorted(self._ranked, result.step_seconds[missing]) + 1
         ranks = np.where(result.fits[missing], now, 0).tolist()
-        self._then |= {row: then.texts(rank) for row, rank, then in zip(missing, ranks, told, strict=True)}
+        self._then |= {row: then.texts(rank) for row, rank, then in zip(missing, ranks, earlier, strict=True)}
 
     def _line(self, columns: list[Column], place: int, width: int) -> list[Run]:
         row = int(self.rows[place])
@@ -219,7 +219,7 @@ class Table(LinePane):
         runs: list[Run] = []
         for i, column in enumerate(columns):
             role = ("memory" if fits else "bad") if column.key in MEMORY else "figure" if column.key in FIGURES else "text"
-            marked = marked if role == "text" else ""  # the cursor lies on the plan; its figures keep their colours, and are not sent again
+            marked = marked if role == "text" else ""  # the cursor marks the plan; its figures keep their colours, and are not sent again
             if i == 0 and mark != " ":
                 runs.append((mark, marked or "key"))
             runs.append((("" if i == 0 and mark != " " else " ") + texts[column.key], marked or role))

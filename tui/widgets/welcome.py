@@ -1,4 +1,4 @@
-"""The three lines that a first run shows once: what to press. Any key closes them, and does what it does."""
+"""The three lines that the first run shows: the most important keys. Any key closes them and is handled as usual."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from tui.draw.lines import Line, LinePane
 from tui.settings.bindings import PLANS, key_of, lookup, with_keys
 
 SENTENCES = (  # keys by the names of their bindings
-    "{cluster} {model} {batch} and {edit} change cluster, model and batch; every change plans anew.",
+    "{cluster} {model} {batch} and {edit} change cluster, model and batch; every change updates the plans.",
     "{plans} and {arrows} go through the plans; {explain} explains one, {export} exports it.",
-    "{help} tells every key, {commands} finds any command, {undo} takes back any edit, {quit} quits.",
+    "{help} shows every key, {commands} finds any command, {undo} takes back any edit, {quit} quits.",
 )
 
 
-def told() -> list[str]:
+def sentences() -> list[str]:
     """The lines, with the keys as they are now."""
     return [with_keys(sentence, arrows=arrows()) for sentence in SENTENCES]
 
 
 def arrows() -> str:
-    """What goes up and down: the arrows while both do, else the keys that do."""
+    """The keys that move up and down: the arrows, unless the user has changed them."""
     moved = [lookup(PLANS, name) for name in ("down", "up")]
     return "the arrows" if [b and b.id for b in moved] == ["down", "up"] else f"{key_of('down')} {key_of('up')}"
 
@@ -44,6 +44,6 @@ class Welcome(LinePane):
         inner = width - 2
         title = " welcome to tmplan "
         yield [("╭─", "rule"), (title, "title-on"), ("─" * (inner - 1 - len(title)), "rule"), ("╮", "rule")]
-        for line in told():
+        for line in sentences():
             yield [("│", "rule"), (f" {line}"[:inner].ljust(inner), "text"), ("│", "rule")]
         yield [("╰" + "─" * inner + "╯", "rule")]

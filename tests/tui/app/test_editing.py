@@ -18,12 +18,12 @@ def test_a_changed_field_plans_anew() -> None:
     async def play(it: Driver) -> None:
         before = it.plans
         await it.field("sequence", "2k")
-        assert it.app.document.inputs.values["sequence"] == 2048
-        assert it.app.answer is not None
-        assert it.app.answer.job is not None
-        assert it.app.answer.job.sequence == 2048
+        assert it.document.inputs.values["sequence"] == 2048
+        assert it.answer is not None
+        assert it.answer.job is not None
+        assert it.answer.job.sequence == 2048
         assert it.plans != before
-        assert it.app.status.status.changed
+        assert it.program.panes.status.status.changed
 
     drive(play)
 
@@ -32,11 +32,11 @@ def test_a_pinned_degree_is_respected() -> None:
     """With tp = 2 every plan shown has tp 2, and * frees it again."""
 
     async def play(it: Driver) -> None:
-        everything = len(it.app.table.rows)
+        everything = len(it.table.rows)
         await it.field("tp", "2")
-        assert set(it.app.table.result.plans(it.app.table.rows).tp.tolist()) == {2}  # type: ignore[union-attr]
+        assert set(it.table.result.plans(it.table.rows).tp.tolist()) == {2}  # type: ignore[union-attr]
         await it.press("asterisk")
-        assert len(it.app.table.rows) == everything
+        assert len(it.table.rows) == everything
 
     drive(play)
 
@@ -46,7 +46,7 @@ def test_a_bounded_degree_is_respected() -> None:
 
     async def play(it: Driver) -> None:
         await it.field("pp", "<=2")
-        assert it.app.table.result.plans(it.app.table.rows).pp.max() <= 2  # type: ignore[union-attr]
+        assert it.table.result.plans(it.table.rows).pp.max() <= 2  # type: ignore[union-attr]
 
     drive(play)
 
@@ -89,13 +89,13 @@ def test_leaving_a_field_takes_over_what_was_typed() -> None:
     async def play(it: Driver) -> None:
         for key in ("tab", "down", "shift+tab"):
             await it.press("3")
-            it.app.active_form.go("micro_batch")
+            it.active_form.go("micro_batch")
             await it.press("enter", "2", key)
-            assert it.app.document.space.text("micro_batch") == "2"
+            assert it.document.space.text("micro_batch") == "2"
             await it.press("3")
-            it.app.active_form.go("micro_batch")
+            it.active_form.go("micro_batch")
             await it.press("asterisk")
-            assert it.app.document.space.text("micro_batch") == "*"
+            assert it.document.space.text("micro_batch") == "*"
 
     drive(play)
 
@@ -109,13 +109,13 @@ def test_every_field_is_reached_by_tab(model: str, stack: str) -> None:
         await it.press("1", "g")
         seen = []
         for pane, after in (("cluster", "plans"), ("run", "cluster")):
-            while it.app.pane != after:
-                if it.app.pane in FORMS:
-                    seen.append(it.app.active_form.entry.key)
+            while it.pane != after:
+                if it.pane in FORMS:
+                    seen.append(it.active_form.entry.key)
                 await it.pilot.press("tab")
             if pane == "cluster":
                 await it.pilot.press("tab", "tab")
-                assert it.app.pane == "run"
+                assert it.pane == "run"
         of_adapters = {f.key for f in FIELDS if f.depends_on == "tuning"}  # every weight is trained
         every = [entry.key for form in FORMS for entry in ENTRIES[form] if entry.key not in of_adapters]
         of_experts = {f.key for f in FIELDS if f.depends_on} | {"ep", "etp", "schedule"}
@@ -131,10 +131,10 @@ def test_a_preset_is_found_by_typing() -> None:
         await it.press("2", "g", "enter")
         assert "llama-3.1-405b" in it.text()
         await it.type("3.1-70")
-        assert it.app.document.inputs.values["model"] == "llama-3.1-70b"
-        assert it.app.answer is not None
-        assert it.app.answer.job is not None
-        assert it.app.answer.job.model.name == "llama-3.1-70b"
+        assert it.document.inputs.values["model"] == "llama-3.1-70b"
+        assert it.answer is not None
+        assert it.answer.job is not None
+        assert it.answer.job.model.name == "llama-3.1-70b"
 
     drive(play)
 
@@ -145,7 +145,7 @@ def test_a_preset_that_cannot_be_read_is_refused_in_the_list() -> None:
     async def play(it: Driver) -> None:
         await it.press("2", "g", "enter")
         await it.type("/no/such.toml")
-        assert it.app.document.inputs.values["model"] == "llama-3.1-8b"
+        assert it.document.inputs.values["model"] == "llama-3.1-8b"
         assert "✗" in it.text()
 
     drive(play)
@@ -157,11 +157,11 @@ def test_pasted_text_goes_into_the_editor() -> None:
 
     async def play(it: Driver) -> None:
         await it.press("3")
-        it.app.active_form.go("sequence")
+        it.active_form.go("sequence")
         await it.press("enter")
         it.app.post_message(Paste("20\n48"))
         await it.press("enter")
-        assert it.app.document.inputs.values["sequence"] == 2048
+        assert it.document.inputs.values["sequence"] == 2048
 
     drive(play)
 
@@ -176,7 +176,7 @@ def test_nothing_fits_is_answered_with_what_would() -> None:
         text = it.text()
         assert "Nothing fits: the nearest plan needs" in text
         assert "Changes that would make a plan fit" in text
-        assert "too much" in "".join(it.app.detail.lines())
+        assert "too much" in "".join(it.detail.lines())
 
     drive(play)
 

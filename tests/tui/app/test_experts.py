@@ -20,13 +20,13 @@ OF_EXPERTS = ("experts_per_token", "expert_ffn", "shared_ffn", "dense_layers", "
 
 def shown(it: Driver) -> set[str]:
     """The fields and axes that the forms show."""
-    return {entry.key for form in it.app.forms.values() for entry in form.entries}
+    return {entry.key for form in it.forms.values() for entry in form.entries}
 
 
 def plans(it: Driver) -> Plan:
     """The plans in the table, as columns."""
-    assert it.app.table.result is not None
-    return it.app.table.result.plans(it.app.table.rows)
+    assert it.table.result is not None
+    return it.table.result.plans(it.table.rows)
 
 
 @pytest.mark.parametrize(("bounds", "values"), [("8", {8}), ("<=2", {1, 2}), ("2..4", {2, 4}), ("1,16", {1, 16})])
@@ -34,11 +34,11 @@ def test_ep_is_pinned_and_bounded_like_any_degree(bounds: str, values: set[int])
     """Every plan shown keeps to the bounds, every value within them is there, and * frees them again."""
 
     async def play(it: Driver) -> None:
-        everything = len(it.app.table.rows)
+        everything = len(it.table.rows)
         await it.field("ep", bounds)
         assert set(plans(it).ep.tolist()) == values
         await it.press("asterisk")
-        assert len(it.app.table.rows) == everything
+        assert len(it.table.rows) == everything
 
     drive(play, SPARSE)
 
@@ -63,7 +63,7 @@ def test_ep_sorts_and_filters_the_table() -> None:
     async def play(it: Driver) -> None:
         await it.press("s")
         await it.type("ep")
-        assert it.app.view.sort == "ep" and "EP↑" in it.text()
+        assert it.program.ranking.view.sort == "ep" and "EP↑" in it.text()
         assert (np.diff(plans(it).ep) >= 0).all()
         await it.press("S")
         assert (np.diff(plans(it).ep) <= 0).all()
@@ -108,9 +108,9 @@ def test_what_was_set_stays_in_sight_where_it_says_nothing() -> None:
         assert "ep" in shown(it) and "etp" not in shown(it)
         assert "ep must divide the routed experts" in it.text()
         await it.press("3")
-        it.app.active_form.go("ep")
+        it.active_form.go("ep")
         await it.press("asterisk")
-        assert "ep" not in shown(it) and len(it.app.table.rows)
+        assert "ep" not in shown(it) and len(it.table.rows)
 
     drive(play, SPARSE)
 
@@ -125,8 +125,8 @@ def test_a_mixture_of_experts_is_typed_by_hand_on_a_dense_model() -> None:
         await it.field("experts_per_token", "2")
         assert "✗Expert FFN" in it.text()
         await it.field("expert_ffn", "4k")
-        assert "✗" not in it.text() and len(it.app.table.rows)
-        assert {key: it.app.document.inputs.values[key] for key in ("experts", "experts_per_token", "expert_ffn")} == {
+        assert "✗" not in it.text() and len(it.table.rows)
+        assert {key: it.document.inputs.values[key] for key in ("experts", "experts_per_token", "expert_ffn")} == {
             "experts": 8, "experts_per_token": 2, "expert_ffn": 4096,
         }  # fmt: skip
         assert "active" in it.text()
@@ -150,7 +150,7 @@ def test_the_detail_names_the_experts_and_its_parts_sum(document: Document) -> N
 
     async def play(it: Driver) -> None:
         await it.press("5")
-        detail = it.app.detail
+        detail = it.detail
         assert detail.estimate is not None and detail.plan is not None and detail.job is not None
         e, lines = detail.estimate, "\n".join(detail.lines())
         assert f"EP {detail.plan.ep} " in lines and f"ETP {detail.plan.etp}" in lines
@@ -170,7 +170,7 @@ def test_the_parts_of_a_stage_fit_the_pane_and_sum_to_its_memory(size: tuple[int
     async def play(it: Driver) -> None:
         await it.field("pp", "4")
         await it.press("5", *["down"] * 12)
-        lines = it.app.detail.lines()
+        lines = it.detail.lines()
         head = next(i for i, line in enumerate(lines) if line.startswith("  stage layers"))
         assert "experts" in lines[head] and "…" not in lines[head]
         for line in lines[head + 1 : head + 3]:
@@ -188,13 +188,13 @@ def test_a_plan_of_experts_is_written_and_opened_again(tmp_path: Path, monkeypat
         await it.field("schedule", "dualpipev")
         await it.field("imbalance", "1.5")
         await it.press("4", *["down"] * 4, "w", "ctrl+u")
-        plan = it.app.table.plan
+        plan = it.table.plan
         await it.type("there.toml")
         written = planfile.read("there.toml")
         assert written.plan == plan and plan is not None and plan.schedule == 4
         assert written.predictions is not None and written.predictions["memory_parts_gib"]["experts"] > 0
         await it.press("g", "o")
         await it.type("there.toml")
-        assert it.app.table.plan == plan and it.app.document.inputs.values["imbalance"] == 1.5
+        assert it.table.plan == plan and it.document.inputs.values["imbalance"] == 1.5
 
     drive(play, TITAN)

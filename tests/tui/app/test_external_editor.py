@@ -16,7 +16,7 @@ from planner.document import planfile
 from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.fake import fake_search, made_up
 from tests.tui.pseudo_terminal import Terminal
-from tui.app.actions import Tmplan
+from tui.app.textual_app import Tmplan
 
 __all__ = ["made_up"]
 
@@ -44,10 +44,10 @@ def test_what_is_edited_elsewhere_is_read_again(folder: Path, monkeypatch: pytes
 
     async def play(it: Driver) -> None:
         await it.press("E")
-        assert it.app.document.inputs.values["global_batch"] == 128
-        assert it.app.answer is not None and it.app.answer.job is not None and it.app.answer.job.global_batch == 128
+        assert it.document.inputs.values["global_batch"] == 128
+        assert it.answer is not None and it.answer.job is not None and it.answer.job.global_batch == 128
         await it.press("u")
-        assert it.app.document.inputs.values == SMALL.inputs.values and "took back: edited in the editor" in it.text()
+        assert it.document.inputs.values == SMALL.inputs.values and "took back: edited in the editor" in it.text()
 
     drive(play)
 
@@ -59,12 +59,12 @@ def test_nonsense_from_the_editor_is_kept_to_be_mended(folder: Path, monkeypatch
 
     async def play(it: Driver) -> None:
         await it.press("E")
-        assert it.app.document.inputs.values == SMALL.inputs.values
+        assert it.document.inputs.values == SMALL.inputs.values
         assert re.search(r"line \d+ is not valid TOML", it.text()) and "E opens it again" in " ".join(it.text().split())
         monkeypatch.setenv("EDITOR", script(folder, f"""cp "$1" {seen}; sed -i 's/= = /= /' "$1" """))
         await it.press("E")
         assert "global_batch = = 128" in seen.read_text()
-        assert it.app.document.inputs.values["global_batch"] == 128
+        assert it.document.inputs.values["global_batch"] == 128
 
     drive(play, search=fake_search)
 
@@ -85,7 +85,7 @@ def test_an_editor_that_does_nothing_or_is_not_there_is_said(folder: Path, edito
     async def play(it: Driver) -> None:
         await it.press("E")
         assert says in " ".join(it.text().split())
-        assert it.app.document.inputs.values == SMALL.inputs.values and len(it.app.history.moments) == 1
+        assert it.document.inputs.values == SMALL.inputs.values and len(it.program.history.moments) == 1
 
     drive(play, search=fake_search)
 
@@ -99,8 +99,8 @@ def test_a_path_that_cannot_be_is_refused_in_its_prompt(folder: Path) -> None:
         for key in ("w", "o", "I"):
             for path in ("a" * 300, "no/such/folder/x.toml", "/dev/null/x"):
                 await it.press(key, "ctrl+u")
-                assert it.app.foot.prompt is not None
-                it.app.foot.prompt.edit.insert(path)
+                assert it.foot.prompt is not None
+                it.foot.prompt.edit.insert(path)
                 await it.press("enter")
                 assert "✗" in it.text(), (key, path)
                 await it.press("escape", "escape")

@@ -25,11 +25,11 @@ def test_w_writes_the_plan_under_the_cursor(folder: Path) -> None:
         await it.press("down", "down", "w", "enter")
         written = planfile.read(folder / "llama-3.1-8b-16.toml")
         assert written.inputs.values == SMALL.inputs.values
-        assert written.plan == it.app.table.plan
+        assert written.plan == it.table.plan
         assert written.predictions is not None
         assert written.predictions["memory_gib"] > 0
         assert "tp" not in written.predictions
-        assert not it.app.status.status.changed
+        assert not it.program.panes.status.status.changed
         assert "llama-3.1-8b-16.toml" in it.text()
 
     drive(play)
@@ -71,8 +71,8 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(folder: Path) -> None:
         await it.press("w", "ctrl+u")
         await it.type("nowhere/plan.toml")
         assert "cannot be written" in it.text()
-        assert it.app.foot.prompt is not None
-        assert it.app.foot.prompt.edit.text == "nowhere/plan.toml"
+        assert it.foot.prompt is not None
+        assert it.foot.prompt.edit.text == "nowhere/plan.toml"
 
     drive(play)
 
@@ -83,13 +83,13 @@ def test_o_opens_a_file_and_its_plan(folder: Path) -> None:
 
     async def play(it: Driver) -> None:
         await it.press("down", "down", "down")
-        plan = it.app.table.plan
+        plan = it.table.plan
         planfile.write(path, Document(SMALL.inputs, SMALL.space.with_("vpp", "1..8"), plan))
         await it.press("up", "up", "o")
         await it.type("there.toml")
-        assert it.app.path == Path("there.toml")
-        assert it.app.document.space.text("vpp") == "1..8"
-        assert it.app.table.plan == plan
+        assert it.program.history.now.path == Path("there.toml")
+        assert it.document.space.text("vpp") == "1..8"
+        assert it.table.plan == plan
 
     drive(play)
 
@@ -102,10 +102,10 @@ def test_a_damaged_or_newer_file_is_a_sentence(folder: Path, content: str) -> No
     async def play(it: Driver) -> None:
         await it.press("o")
         await it.type("bad.toml")
-        assert it.app.foot.prompt is not None
+        assert it.foot.prompt is not None
         assert "✗ bad.toml" in it.text()
         await it.press("escape")
-        assert it.app.document == SMALL
+        assert it.document == SMALL
 
     drive(play)
 
@@ -120,9 +120,9 @@ def test_changes_not_written_are_never_lost(folder: Path) -> None:
         await it.press("o")
         await it.type("mine.toml")
         await it.ready()
-        assert it.app.document.inputs.values == SMALL.inputs.values
+        assert it.document.inputs.values == SMALL.inputs.values
         await it.press("u")
-        assert it.app.document.inputs.values["sequence"] == 2048
+        assert it.document.inputs.values["sequence"] == 2048
         await it.press("q")
         assert "not written" in it.text()
         await it.press("n")

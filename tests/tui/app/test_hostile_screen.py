@@ -22,7 +22,7 @@ from tui.state.history import History, Moment
 from tui.state.session import State
 from tui.state.view import View
 
-TRIED = [binding for binding in BINDINGS if binding.action not in ("leave", "editor")]
+TRIED = [binding for binding in BINDINGS if binding.id not in ("quit", "editor")]
 PANES = {FORM: "2", PLANS: "4", DETAIL: "5"}
 ACTS = [b"\x1b]52", b"\x1b]0;", *(c.encode() for c in NAME if hidden(c) and c > "\x7f"), "\u0335".encode(), b"\x7f"]
 
@@ -70,11 +70,14 @@ def test_no_file_reaches_the_screen(size: tuple[int, int], tmp_path: Path, confi
     state = State(history, [], View(filter=HOSTILE), refused=dict.fromkeys(("model", "gpu", "tp", "global_batch"), (HOSTILE, HOSTILE)))
 
     async def play(it: Driver) -> None:
-        it.app.notices.append(HOSTILE)
-        it.app.foot.say(HOSTILE, "bad")
+        it.foot.say(HOSTILE, "bad")
         await it.pilot.pause()
         harmless(it)
-        for binding in TRIED if size == (120, 40) else [binding for binding in TRIED if binding.action in ("turn", "edit", "help")]:
+        for binding in (
+            TRIED
+            if size == (120, 40)
+            else [binding for binding in TRIED if binding.action in ("pages.turn", "fields.edit", "dialogs.help")]
+        ):
             for context in binding.contexts[:2]:
                 await it.send(*["escape"] * 3, PANES[context], binding.keys[0])
                 await it.pilot.pause()
@@ -96,7 +99,7 @@ def test_what_is_pasted_is_drawn_and_taken_without_control_characters(config: Pa
             it.app.post_message(Paste(HOSTILE))
             await it.pilot.pause()
             harmless(it)
-            edits = [it.app.foot.prompt and it.app.foot.prompt.edit, it.app.picker.edit, it.app.active_form.edit]
+            edits = [it.foot.prompt and it.foot.prompt.edit, it.picker.edit, it.active_form.edit]
             assert any(edit and "zzz" not in edit.text and "]52;c;" in edit.text for edit in edits), way
             assert not any(hidden(edit.text) for edit in edits if edit)
             await it.press("enter")

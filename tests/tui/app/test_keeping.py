@@ -13,8 +13,8 @@ from planner.document import planfile
 from planner.errors import FileError
 from planner.files import writer
 from tests.tui.driving import SMALL, Driver, drive
-from tui.app.keeping import REST, Unkept
 from tui.app.run import opened
+from tui.app.session_keeper import DELAY
 from tui.state.session import Session, State, loads, take
 
 
@@ -32,15 +32,16 @@ class Timers:
 
     def __init__(self, it: Driver, session: Session) -> None:
         self.set: list[tuple[float, Callable[[], None]]] = []
-        self.session, real = session, it.app.set_timer
+        self.session, loop = session, it.program.loop
+        real = loop.after
 
-        def held(delay: float, callback: Any = None, **how: Any) -> Any:
-            if callback != it.app.keep_aside:
-                return real(delay, callback, **how)
-            self.set.append((delay, callback))
+        def held(seconds: float, callback: Callable[[], None]) -> Any:
+            if callback != it.program.keeper.write_soon:
+                return real(seconds, callback)
+            self.set.append((seconds, callback))
             return object()
 
-        it.app.set_timer = held  # type: ignore[method-assign]
+        loop.after = held  # type: ignore[method-assign]
         self.hand = session.hand
         session.hand = lambda state, done: session.write(state)  # type: ignore[method-assign]
 
@@ -59,7 +60,7 @@ def test_steady_edits_are_written_from_the_first_on(slot: Session) -> None:
         timers = Timers(it, slot)
         for batch in ("128", "192", "256"):
             await it.field("global_batch", batch)
-            assert [delay for delay, _ in timers.set] == [REST] and REST < 3
+            assert [delay for delay, _ in timers.set] == [DELAY] and DELAY < 3
         assert timers.run().history.now.document.inputs.values["global_batch"] == 256
         assert not timers.set
         await it.field("global_batch", "384")
@@ -69,7 +70,7 @@ def test_steady_edits_are_written_from_the_first_on(slot: Session) -> None:
 
 
 async def typing(it: Driver) -> None:
-    it.app.forms["batch"].go("global_batch")
+    it.forms["batch"].go("global_batch")
     await it.press("3", "enter", "7", "7")
 
 
@@ -97,8 +98,8 @@ def test_whatever_outlives_the_program_is_written_soon(what: str, slot: Session)
     async def play(it: Driver) -> None:
         await it.field("global_batch", "128")
         await it.press("4")
-        it.app._resting = None
-        it.app.begin_keeping()
+        it.program.keeper.timer = None
+        it.program.keeper.begin()
         timers = Timers(it, slot)
         await do(it)
         assert len(timers.set) == 1
@@ -128,14 +129,14 @@ def test_a_session_that_fails_is_told_once_and_stays_marked(slot: Session, monke
         assert "not saved" not in it.text()
         with monkeypatch.context() as patch:
             patch.setattr(writer, "write", _raising(full))
-            slot.write(it.app.state())
-            it.app.post_message(Unkept())
+            slot.write(it.program.state())
+            it.program.keeper.report(slot)
             await it.pilot.pause()
         assert "the session cannot be saved" in it.text() and " not kept " in it.text()
         await it.press("question_mark", "G")
         assert "no space left on device" in it.text()
-        slot.write(it.app.state())
-        it.app.post_message(Unkept())
+        slot.write(it.program.state())
+        it.program.keeper.report(slot)
         await it.press("escape")
         assert " not kept " not in it.text()
 
@@ -177,7 +178,7 @@ def test_quitting_asks_where_nothing_keeps_the_edits(
         assert "the changes are not written; quit all the same?" in it.text() and reason in it.text()
         await it.press("n")
         assert it.app.is_running and it.app._exit is False
-        assert it.app.document.inputs.values["global_batch"] == 128
+        assert it.document.inputs.values["global_batch"] == 128
         await it.press(*keys)
         await it.pilot.press("y")
         assert it.app._exit
@@ -228,7 +229,7 @@ def test_whoever_quits_again_means_it(tmp_path: Path, monkeypatch: pytest.Monkey
         await it.press("w", "x", "ctrl+c")
         assert "quit all the same?" in it.text()
         await it.press("n")
-        assert it.app.foot.prompt and it.app.foot.prompt.edit.text.endswith("x")
+        assert it.foot.prompt and it.foot.prompt.edit.text.endswith("x")
         await it.pilot.press("ctrl+c", "ctrl+c")
         assert it.app._exit
 

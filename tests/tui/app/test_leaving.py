@@ -90,12 +90,12 @@ def test_a_signal_at_any_moment_of_the_start_is_no_traceback(name: str, tmp_path
     """While it starts, before anything is drawn and while it plans, a signal ends the program with its code and the terminal as it was."""
     number = getattr(signal, name)
     starting = broken(f"""
-import tui.app.leaving
-watch = tui.app.leaving.Leaving.watch
+import tui.app.termination
+watch = tui.app.termination.Termination.watch
 def watched(self):
     watch(self)
     os.kill(os.getpid(), {int(number)})
-tui.app.leaving.Leaving.watch = watched
+tui.app.termination.Termination.watch = watched
 """)
     for program, entered in ((starting, None), (PROGRAM, b"\x1b[?1049h"), (PROGRAM, b"planning")):
         with Terminal(*SMALL, program=program) as it:
@@ -176,12 +176,12 @@ def test_what_an_editor_wrote_is_never_written_over(written: bytes | None, why: 
             path.write_bytes(written) if written is not None else os.mkfifo(path)
             return 0
 
-        monkeypatch.setattr(it.app, "outside", editor)
-        folder = it.app.beside("edited.toml").parent
+        monkeypatch.setattr(it.program.external_editor, "run", editor)
+        folder = it.program.folder.path("edited.toml").parent
         for times in (1, 2):
             await it.press("E")
             kept = sorted(folder.glob("edited.unread*"))
-            assert why in it.app.foot.message and f"it is now {folder}" in it.app.foot.message
+            assert why in it.foot.message and f"it is now {folder}" in it.foot.message
             assert len(kept) == times
         if written is not None:
             assert all(path.read_bytes() == written for path in kept)
@@ -191,11 +191,11 @@ def test_what_an_editor_wrote_is_never_written_over(written: bytes | None, why: 
     drive(play, search=fake_search)
 
 
-HELP = "import tui.app.actions\ntui.app.actions.Tmplan.action_help = help"
+HELP = "import tui.app.dialogs\ntui.app.dialogs.Dialogs.help = help"
 FAULTS = {
     "a key": f"def help(self): raise KeyError('broken')\n{HELP}",
-    "a panic": f"def help(self): self.panic('broken')\n{HELP}",
-    "no word": f"def help(self): self.exit()\n{HELP}",
+    "a panic": f"def help(self): self._help.app.panic('broken')\n{HELP}",
+    "no word": f"def help(self): self._help.app.exit()\n{HELP}",
     "memory": """
 import tui.widgets.status
 draw = tui.widgets.status.Foot.draw
@@ -303,12 +303,12 @@ def test_what_is_typed_anew_over_what_was_refused_is_kept() -> None:
 
     async def play(it: Driver) -> None:
         await it.field("global_batch", "many")
-        it.app.forms["batch"].begin()
+        it.forms["batch"].begin()
         await it.pilot.press("9")
-        assert it.app.state().refused["global_batch"][0] == "many9"
+        assert it.program.state().refused["global_batch"][0] == "many9"
         await it.pilot.press("ctrl+u", "6", "4", "enter")
-        it.app.forms["batch"].begin()
+        it.forms["batch"].begin()
         await it.pilot.press("end")
-        assert "global_batch" not in it.app.state().refused
+        assert "global_batch" not in it.program.state().refused
 
     drive(play, search=fake_search)

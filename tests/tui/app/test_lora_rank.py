@@ -38,10 +38,10 @@ def test_the_field_of_the_screen_is_marked() -> None:
 
     async def play(it: Driver) -> None:
         await it.field("lora_rank", "8k")
-        assert "✗LoRA rank" in it.text() and MOST in " ".join(it.text().split()) and it.app.table.result is not None
+        assert "✗LoRA rank" in it.text() and MOST in " ".join(it.text().split()) and it.table.result is not None
         await it.field("lora_rank", "512")
-        assert "✗" not in it.text() and it.app.answer is not None and it.app.answer.job is not None
-        assert it.app.answer.job.lora_rank == 512
+        assert "✗" not in it.text() and it.answer is not None and it.answer.job is not None
+        assert it.answer.job.lora_rank == 512
 
     drive(play, TUNED)
 
@@ -51,9 +51,9 @@ def test_steps_stop_at_the_highest_rank() -> None:
 
     async def play(it: Driver) -> None:
         await it.press(str(PANES.index("batch") + 1))
-        it.app.forms["batch"].go("lora_rank")
+        it.forms["batch"].go("lora_rank")
         await it.press("+")
-        assert it.app.foot.message == "LoRA rank has no legal value above" and it.app.document == TUNED
+        assert it.foot.message == "LoRA rank has no legal value above" and it.document == TUNED
 
     drive(play, TUNED)
 

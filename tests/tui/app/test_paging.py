@@ -24,7 +24,7 @@ from tui.state import edits
 __all__ = ["made_up"]
 HELPERS = {"subject", "writing", "spending"}  # what pages share
 ASKED = {"compare": "c", "whynot": "n", "explain": "x", "versus": "V"}  # pages that keys of their own open
-TURNED = {b.argument: b.keys[0] for b in BINDINGS if b.action == "turn"}
+TURNED = {str(b.argument): b.keys[0] for b in BINDINGS if b.action == "pages.turn"}
 
 
 def test_every_page_has_a_key_and_every_key_a_page() -> None:
@@ -49,18 +49,18 @@ def test_every_page_opens_scrolls_and_closes(size: tuple[int, int]) -> None:
         before = it.plans
         for name, key in TURNED.items():
             await it.press("4", key)
-            assert it.app.detail.page == name.split()[0] and it.app.pane == "detail"
-            assert sum(bool(line.strip()) for line in it.app.detail.lines()) > 3, name
+            assert it.detail.page == name.split()[0] and it.pane == "detail"
+            assert sum(bool(line.strip()) for line in it.detail.lines()) > 3, name
             assert "please report" not in it.text()
             await it.press("G", "pageup", "g")
-            assert it.app.detail.top == 0
+            assert it.detail.top == 0
             await it.press(key if name in ("memory", "scale") else "escape")
-            assert it.app.detail.page == "" and it.app.pane == "plans"
+            assert it.detail.page == "" and it.pane == "plans"
         await it.press("n")
         await it.type("tp=3 pp=5")
         assert "It breaks" in it.text()
         await it.press("escape", "x", "enter")
-        assert it.app.detail.page == "explain"
+        assert it.detail.page == "explain"
         await it.press("escape")
         assert it.plans == before
 
@@ -114,9 +114,9 @@ def test_a_page_of_an_older_plan_never_lands(monkeypatch: pytest.MonkeyPatch) ->
         slow.gates[0].set()
         await it.ready()
         newest = slow.asked[-1].plan
-        assert newest == it.app.table.plan != slow.asked[0].plan
+        assert newest == it.table.plan != slow.asked[0].plan
         assert f"page of tp {newest.tp} pp {newest.pp} mb {newest.micro_batch}" in it.text()
-        it.app.edit(lambda document: edits.set_text(document, "sequence", "8k"), "sequence")
+        it.program.editing.edit(lambda document: edits.set_text(document, "sequence", "8k"), "sequence")
         await slow.begun(it)
         slow.gates[-1].set()
         await it.ready()
@@ -192,14 +192,14 @@ def test_a_word_is_found_in_a_page_and_found_again() -> None:
     async def play(it: Driver) -> None:
         await it.press("N", "slash")
         await it.type("pipeline")
-        first = it.app.detail.at_find
+        first = it.detail.at_find
         await it.press("slash", "enter")
-        assert it.app.detail.at_find > first >= 0
+        assert it.detail.at_find > first >= 0
         await it.press("slash")
         await it.type("no such word")
         assert "'no such word' is not there" in it.text()
         await it.press("escape", "escape", "5", "slash")
         await it.type("memory by stage")
-        assert "memory by stage" in "".join(it.app.detail.lines())
+        assert "memory by stage" in "".join(it.detail.lines())
 
     drive(play)

@@ -16,13 +16,13 @@ from tests.tui.driving import NAMES, Driver, drive
 from tests.tui.fake import fake_search, made_up
 from tests.tui.pseudo_terminal import KEYS as SENT
 from tests.tui.pseudo_terminal import Terminal
-from tui.app.actions import Tmplan
+from tui.app.textual_app import Tmplan
 from tui.settings.bindings import BINDINGS
 from tui.settings.key_names import SHOWN
 from tui.state.history import LIMIT
 
 __all__ = ["made_up"]
-KEYS = [key for binding in BINDINGS for key in binding.keys if binding.action != "leave"]
+KEYS = [key for binding in BINDINGS for key in binding.keys if binding.id != "quit"]
 EDITS = ["1", "2", "3", "minus", "plus", "asterisk", "equals_sign", "a", "u", "U", "left_square_bracket", "right_square_bracket", "down"]
 TEXT = [NAMES.get(char, char) for char in "0123456789 tpmem<>=!*.,k-y"]
 TEXT += ["enter", "escape", "backspace", "ctrl+u", "ctrl+w", "delete", "home"]
@@ -43,14 +43,14 @@ async def storm(it: Driver, seed: int, count: int) -> None:
         if chance.random() < 0.25:
             await it.pilot.resize_terminal(chance.randint(20, 300), chance.randint(5, 100))
         await it.send(*keys)
-        document = it.app.document
+        document = it.document
         again = planfile.loads(planfile.dumps(document))
         assert (again.inputs.values, again.space) == (document.inputs.values, document.space), keys
-        assert len(it.app.history.moments) >= min(most, LIMIT), keys
-        most = len(it.app.history.moments)
+        assert len(it.program.history.moments) >= min(most, LIMIT), keys
+        most = len(it.program.history.moments)
     await it.pilot.resize_terminal(120, 40)
     await it.press("escape", "escape", "escape", "escape")
-    assert " tmplan " in it.text() and it.app.pane == "plans"
+    assert " tmplan " in it.text() and it.pane == "plans"
     assert most > 20
 
 
@@ -77,7 +77,7 @@ def test_random_keys_with_the_real_planner_find_no_fault() -> None:
 
     async def play(it: Driver) -> None:
         told: list[str] = []
-        say, tell = it.app.foot.say, it.app.detail.tell
+        say, show = it.foot.say, it.detail.show_message
 
         def saying(message: str, role: str = "text") -> None:
             told.append(message)
@@ -85,9 +85,9 @@ def test_random_keys_with_the_real_planner_find_no_fault() -> None:
 
         def telling(sentence: str, role: str = "dim") -> None:
             told.append(sentence)
-            tell(sentence, role)
+            show(sentence, role)
 
-        it.app.foot.say, it.app.detail.tell = saying, telling  # type: ignore[method-assign]
+        it.foot.say, it.detail.show_message = saying, telling  # type: ignore[method-assign]
         await storm(it, 7, 1000)
         assert not [sentence for sentence in told if "please report" in sentence]
 

@@ -15,9 +15,9 @@ from planner.document import planfile
 from planner.document.inputs import EXAMPLE
 from planner.document.planfile import Document
 from tests.tui.pseudo_terminal import Terminal
-from tui.widgets.welcome import told
+from tui.widgets.welcome import sentences
 
-TOLD = told()
+WELCOME = sentences()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")]
 SMALL = ("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "16")
 
@@ -143,7 +143,7 @@ def test_fresh_ignores_the_last_session(tmp_path: Path) -> None:
         it.until("llama-3.1-405b")
         it.press("u")
         it.until("there is no edit to take back")
-        assert TOLD[0][:20] not in it.text()
+        assert WELCOME[0][:20] not in it.text()
     assert (tmp_path / "session-1.old.json").exists()
 
 
@@ -170,14 +170,14 @@ def test_two_programs_keep_their_own(tmp_path: Path) -> None:
 def test_the_first_lines_are_shown_once(tmp_path: Path) -> None:
     """The very first run tells what to press, until any key, which does what it does; the next run does not."""
     with opened(tmp_path) as it:
-        it.until(TOLD[2][:40])
-        assert all(line[:40] in it.text() for line in TOLD)
+        it.until(WELCOME[2][:40])
+        assert all(line[:40] in it.text() for line in WELCOME)
         it.press("?")
         it.until("go to the cluster")
-        assert TOLD[2][:40] not in it.text()
+        assert WELCOME[2][:40] not in it.text()
         it.press("esc", "q")
         it.wait()
     with opened(tmp_path) as it:
         it.until("Step s")
         it.quiet()
-        assert TOLD[2][:40] not in it.text()
+        assert WELCOME[2][:40] not in it.text()

@@ -56,7 +56,7 @@ def test_the_pictures_in_the_readme_are_the_program(golden: Golden, monkeypatch:
     async def play(it: Driver) -> None:
         if name.endswith("whatif"):
             await it.press("1")
-            it.app.active_form.go("nic_gbit_s")
+            it.active_form.go("nic_gbit_s")
         await it.press(*PICTURES[name])
         golden(f"{name}.svg", it.svg())
 
@@ -70,9 +70,9 @@ def test_a_terminal_too_small_gets_one_sentence() -> None:
         await it.pilot.resize_terminal(LEAST_WIDTH - 1, LEAST_HEIGHT)
         await it.pilot.pause()
         assert " ".join(it.text().split()) == "tmplan needs 60 columns and 16 rows; enlarge the terminal, or run: tmplan plan"
-        before = it.app.document
+        before = it.document
         await it.press("3", "asterisk", "a", "u", "z", "question_mark")
-        assert it.app.document == before and it.app.pane == "plans"
+        assert it.document == before and it.pane == "plans"
         await it.pilot.resize_terminal(120, 40)
         await it.pilot.pause()
         assert "4 plans" in it.text()
@@ -98,12 +98,12 @@ def test_a_resize_keeps_the_state() -> None:
 
     async def play(it: Driver) -> None:
         await it.press("down", "down", "down")
-        plan = it.app.table.plan
+        plan = it.table.plan
         for size in ((80, 24), (200, 60), (60, 16), (120, 40)):
             await it.pilot.resize_terminal(*size)
             await it.pilot.pause()
-            assert it.app.table.plan == plan
-            assert it.app.pane == "plans"
+            assert it.table.plan == plan
+            assert it.pane == "plans"
             assert "▸" in it.text()
 
     drive(play, Document(SMALL.inputs), search=fake_search)

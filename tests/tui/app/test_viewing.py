@@ -18,23 +18,23 @@ pytestmark = pytest.mark.usefixtures("made_up")
 
 
 def test_columns_are_added_and_taken_away_by_name() -> None:
-    """C lists every column with a mark at those shown; enter toggles and stays; "as ever" gives the usual ones back."""
+    """C lists every column with a mark at those shown; enter toggles and stays; "default" restores the default ones."""
 
     async def play(it: Driver) -> None:
-        usual = it.app.table.keys(200)
+        usual = it.table.keys(200)
         await it.press("C")
-        assert len(it.app.picker.choices) == len(COLUMNS) + 1
+        assert len(it.picker.choices) == len(COLUMNS) + 1
         await it.type("mfu")
-        assert it.app.picker.open and "mfu" not in it.app.table.wanted
+        assert it.picker.open and "mfu" not in it.table.chosen_columns
         await it.press("ctrl+u")
         await it.type("host_gib")
-        assert "host_gib" in it.app.table.wanted
+        assert "host_gib" in it.table.chosen_columns
         await it.press("escape")
-        assert BY_KEY["host_gib"].heading in it.app.table.lines()[1] and "MFU" not in it.app.table.lines()[1]
+        assert BY_KEY["host_gib"].heading in it.table.lines()[1] and "MFU" not in it.table.lines()[1]
         await it.press("C")
-        await it.type("as ever")
+        await it.type("default")
         await it.press("escape")
-        assert it.app.table.keys(200) == usual
+        assert it.table.keys(200) == usual
 
     drive(play, size=(200, 60), search=fake_search)
 
@@ -46,15 +46,15 @@ def test_every_column_sorts_and_reverses() -> None:
     async def play(it: Driver) -> None:
         await it.press("s")
         await it.type("micro_batch")
-        assert it.app.view.column == "micro_batch"
+        assert it.program.ranking.view.column == "micro_batch"
         for column in COLUMNS:
-            it.app.look_at(View(sort=column.key))
+            it.program.ranking.look_at(View(sort=column.key))
             await it.ready()
-            assert it.app.view.column == column.key
+            assert it.program.ranking.view.column == column.key
             for best_first in (True, False):
-                assert it.app.table.result is not None
-                values = column.values(RowFigures(it.app.table.result, it.app.table.rows))
-                values = np.broadcast_to(values, len(it.app.table.rows)).tolist()
+                assert it.table.result is not None
+                values = column.values(RowFigures(it.table.result, it.table.rows))
+                values = np.broadcast_to(values, len(it.table.rows)).tolist()
                 assert values == sorted(values, reverse=column.ascending != best_first), column.key
                 await it.press("S")
 
@@ -69,18 +69,18 @@ def test_a_jump_reaches_every_field_and_plan_in_view(size: tuple[int, int]) -> N
     async def play(it: Driver) -> None:
         for pane in ("4", "3"):
             await it.press(pane, "f")
-            targets = list(it.app.jumps.values())
+            targets = list(it.program.jumps.targets.values())
             assert targets and len(set(targets)) == len(targets)
             await it.press("escape")
-            assert not it.app.jumps and it.app.pane == {"4": "plans", "3": "batch"}[pane]
+            assert not it.program.jumps.targets and it.pane == {"4": "plans", "3": "batch"}[pane]
             for target in targets[:: max(1, len(targets) // 7)]:
                 await it.press(pane, "f")
-                letter = next((letter for letter, place in it.app.jumps.items() if place == target), "escape")
+                letter = next((letter for letter, place in it.program.jumps.targets.items() if place == target), "escape")
                 await it.press(letter)
                 if letter != "escape":  # the pane last used takes more room, and another shows less
-                    here = str(it.app.table.at) if it.app.pane == "plans" else it.app.active_form.entry.key
-                    assert (it.app.pane, here) == target
-                assert not any(form.labels for form in it.app.forms.values()) and not it.app.table.labels
+                    here = str(it.table.at) if it.pane == "plans" else it.active_form.entry.key
+                    assert (it.pane, here) == target
+                assert not any(form.labels for form in it.forms.values()) and not it.table.labels
 
     drive(play, size=size, search=fake_search)
 
@@ -92,9 +92,9 @@ def test_zoom_gives_a_pane_the_screen_and_back() -> None:
         everything = it.text()
         for pane in ("1", "3", "5", "4"):
             await it.press(pane, "z")
-            others = [name for name in (*FORMS, "plans", "detail") if it.app.shows(name)]
-            assert others == [it.app.pane]
-            assert it.app.screen.query_one(f"#{it.app.pane}").size.width == 120
+            others = [name for name in (*FORMS, "plans", "detail") if it.program.layout.shows(name)]
+            assert others == [it.pane]
+            assert it.app.screen.query_one(f"#{it.pane}").size.width == 120
             await it.press("z")
         await it.press("z", "escape")
         assert it.text() == everything
@@ -107,15 +107,15 @@ def test_pinned_plans_are_marked_compared_and_kept_through_edits() -> None:
 
     async def play(it: Driver) -> None:
         await it.press("down", "m", "down", "down", "m", "down")
-        assert len(it.app.pins) == 2 and it.text().count("◆") == 2
+        assert len(it.program.pins.plans) == 2 and it.text().count("◆") == 2
         await it.press("c")
-        text = "".join(it.app.detail.lines())
-        assert it.app.detail.page == "compare" and all(f" {name}  " in text for name in "ABC")
+        text = "".join(it.detail.lines())
+        assert it.detail.page == "compare" and all(f" {name}  " in text for name in "ABC")
         await it.press("escape")
         await it.field("sequence", "8k")
-        assert len(it.app.pins) == 2
+        assert len(it.program.pins.plans) == 2
         await it.press("4", "up", "m")
-        assert len(it.app.pins) == 1 and "unpinned" in it.text()
+        assert len(it.program.pins.plans) == 1 and "unpinned" in it.text()
 
     drive(play, search=fake_search)
 
@@ -125,14 +125,14 @@ def test_the_palette_finds_every_command_by_its_name() -> None:
 
     async def play(it: Driver) -> None:
         await it.press("colon")
-        listed = {name for name, _ in it.app.picker.choices}
-        assert listed == {b.id for b in BINDINGS if b.action not in ("palette", "move")}
+        listed = {name for name, _ in it.picker.choices}
+        assert listed == {b.id for b in BINDINGS if b.action not in ("palette.open", "navigation.move")}
         await it.type("free")
-        assert it.app.pane in FORMS
+        assert it.pane in FORMS
         await it.press("ctrl+p")
         await it.type("memory")
-        assert it.app.detail.page == "memory" and it.app.pane == "detail"
+        assert it.detail.page == "memory" and it.pane == "detail"
         await it.press("colon", "escape")
-        assert not it.app.picker.open
+        assert not it.picker.open
 
     drive(play, search=fake_search)

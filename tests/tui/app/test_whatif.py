@@ -14,14 +14,14 @@ from planner.search import legal_values as legal
 from planner.search.legal_values import axis_values
 from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.fake import fake_search
-from tui.app.whatif import Legal
+from tui.app.stepping import Legal, Place
 
 
 async def at(it: Driver, key: str) -> None:
     """Put the cursor on a field."""
-    name = next(name for name, form in it.app.forms.items() if any(entry.key == key for entry in form.entries))
-    it.app.go(name)
-    it.app.forms[name].go(key)
+    name = next(name for name, form in it.forms.items() if any(entry.key == key for entry in form.entries))
+    it.program.layout.go(name)
+    it.forms[name].go(key)
     await it.pilot.pause()
 
 
@@ -29,7 +29,7 @@ async def stepped(it: Driver, *keys: str) -> None:
     """Step an axis, and wait until its legal values are known."""
     await it.press(*keys)
     for _ in range(500):
-        if not it.app._steps:
+        if not it.program.stepping.pending:
             break
         await it.pilot.pause(0.01)
     await it.ready()
@@ -45,15 +45,15 @@ def test_plus_walks_up_the_legal_values_and_minus_down(axis: str) -> None:
         await at(it, axis)
         for value in values:
             await stepped(it, "plus")
-            assert it.app.document.space[axis].only == (value,)
-            assert it.app.answer is not None and it.app.answer.result is not None and it.app.answer.result.counts.evaluated
+            assert it.document.space[axis].only == (value,)
+            assert it.answer is not None and it.answer.result is not None and it.answer.result.counts.evaluated
         await stepped(it, "plus")
-        assert it.app.document.space[axis].only == (values[-1],) and "the last legal value" in it.text()
+        assert it.document.space[axis].only == (values[-1],) and "the last legal value" in it.text()
         await stepped(it, "minus")
-        assert it.app.document.space[axis].only == (values[-2],)
+        assert it.document.space[axis].only == (values[-2],)
         await it.press("asterisk")
         await stepped(it, "minus")
-        assert it.app.document.space[axis].only == (values[-1],)
+        assert it.document.space[axis].only == (values[-1],)
 
     drive(play)
 
@@ -74,16 +74,16 @@ def test_steps_pressed_while_values_are_looked_for_are_all_made(monkeypatch: pyt
         values = real(resolve(SMALL.inputs), Space(), "tp")
         await at(it, "tp")
         await it.pilot.press("plus", "plus", "plus")
-        assert it.app.document.space["tp"].free
+        assert it.document.space["tp"].free
         gate.set()
         await stepped(it)
-        assert it.app.document.space["tp"].only == (values[2],)
+        assert it.document.space["tp"].only == (values[2],)
         await it.press("asterisk")
-        late = Legal((EXAMPLE, Space(), "tp"), (1, 2))
-        it.app._steps[late.place] = 1
-        it.app.post_message(late)
+        late = Legal(Place(EXAMPLE, Space(), "tp"), (1, 2))
+        it.program.stepping.pending[late.place] = 1
+        it.program.stepping.receive(late)
         await it.ready()
-        assert it.app.document.space["tp"].free
+        assert it.document.space["tp"].free
 
     drive(play, search=fake_search)
 
@@ -94,13 +94,13 @@ def test_fields_step_to_the_next_value_a_job_can_take(key: str, up: float) -> No
 
     async def play(it: Driver) -> None:
         await at(it, key)
-        before = float(it.app.active_form.texts[key][0])
+        before = float(it.active_form.texts[key][0])
         await it.press("plus")
-        assert it.app.document.inputs.values[key] == up
+        assert it.document.inputs.values[key] == up
         await it.press("minus")
-        assert float(it.app.active_form.texts[key][0]) <= before
+        assert float(it.active_form.texts[key][0]) <= before
         await it.press("asterisk")
-        assert key not in it.app.document.inputs.values or it.app.document.inputs.values[key] == before
+        assert key not in it.document.inputs.values or it.document.inputs.values[key] == before
 
     drive(play, search=fake_search)
 
@@ -111,11 +111,11 @@ def test_a_field_at_its_end_says_so_and_keeps_its_value() -> None:
     async def play(it: Driver) -> None:
         await at(it, "tied")
         await it.press("plus", "plus")
-        assert it.app.document.inputs.values["tied"] is True and "no legal value above" in it.text()
+        assert it.document.inputs.values["tied"] is True and "no legal value above" in it.text()
         await it.field("gpus", "17")
         await at(it, "layers")
         await it.press("plus")
-        assert "layers" not in it.app.document.inputs.values and "do not fill nodes" in it.text()
+        assert "layers" not in it.document.inputs.values and "do not fill nodes" in it.text()
 
     drive(play, search=fake_search)
 
@@ -126,14 +126,14 @@ def test_locking_bounds_a_degree_to_the_plan_selected() -> None:
 
     async def play(it: Driver) -> None:
         await it.press("4", "down", "down", "down")
-        plan = it.app.table.plan
+        plan = it.table.plan
         assert plan is not None
         for axis in AXES:
-            if not any(entry.key == axis for entry in it.app.forms["batch"].entries):
+            if not any(entry.key == axis for entry in it.forms["batch"].entries):
                 continue
             await at(it, axis)
             await it.press("equals_sign")
-            result = it.app.answer.result  # type: ignore[union-attr]
+            result = it.answer.result  # type: ignore[union-attr]
             assert result is not None and result.find(plan) is not None, axis
             await it.press("asterisk")
         await at(it, "sequence")
@@ -147,13 +147,13 @@ def test_adopting_leaves_the_plan_alone() -> None:
     """a bounds every degree to the plan selected: it is the only one left, and one undo brings all back."""
 
     async def play(it: Driver) -> None:
-        everything = len(it.app.table.rows)
+        everything = len(it.table.rows)
         await it.press("down", "down")
-        plan = it.app.table.plan
+        plan = it.table.plan
         await it.press("a")
-        assert len(it.app.table.rows) == 1 and it.app.table.plan == plan
+        assert len(it.table.rows) == 1 and it.table.plan == plan
         await it.press("u")
-        assert len(it.app.table.rows) == everything and it.app.table.plan == plan
+        assert len(it.table.rows) == everything and it.table.plan == plan
 
     drive(play)
 
@@ -162,12 +162,12 @@ def test_every_edit_can_be_taken_back_and_done_again() -> None:
     """Fields typed, stepped, freed and locked, a plan adopted: u walks back through all of them, U forth again."""
 
     async def play(it: Driver) -> None:
-        documents = [it.app.document]
+        documents = [it.document]
 
         async def edited(*keys: str) -> None:
             await it.press(*keys)
-            assert it.app.document != documents[-1]
-            documents.append(it.app.document)
+            assert it.document != documents[-1]
+            documents.append(it.document)
 
         await at(it, "sequence")
         await edited("enter", "2", "k", "enter")
@@ -178,12 +178,12 @@ def test_every_edit_can_be_taken_back_and_done_again() -> None:
         await edited("a")
         for document in reversed(documents[:-1]):
             await it.press("u")
-            assert it.app.document == document
+            assert it.document == document
         await it.press("u")
         assert "there is no edit to take back" in it.text()
         for document in documents[1:]:
             await it.press("U")
-            assert it.app.document == document
+            assert it.document == document
         await it.press("U")
         assert "there is no edit to do again" in it.text()
 
@@ -195,10 +195,10 @@ def test_where_there_is_no_plan_nothing_is_locked_or_adopted() -> None:
 
     async def play(it: Driver) -> None:
         await it.field("gpus", "17")
-        before = it.app.document
+        before = it.document
         for key in ("a", "equals_sign"):
             await at(it, "tp")
             await it.press(key)
-            assert it.app.document == before and "there is no plan here" in it.text()
+            assert it.document == before and "there is no plan here" in it.text()
 
     drive(play, Document(SMALL.inputs))

@@ -37,7 +37,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "another plan": (lambda path: planfile.write(path, OTHERS), "was changed by another program since it was opened; overwrite it?"),
     "a comment": (touched_up, "was changed by another program since it was opened; overwrite it?"),
     "nothing in it": (lambda path: path.write_text(""), "was changed by another program since it was opened; overwrite it?"),
-    "removed": (Path.unlink, "is not there any more; write it anew?"),
+    "removed": (Path.unlink, "was removed; write it again?"),
 }
 
 
@@ -57,7 +57,7 @@ def test_a_file_that_others_changed_is_asked_about(what: str, folder: Path) -> N
             assert f"mine.toml {question}" in it.text()
             await it.press(answer)
             assert (path.read_bytes() if path.exists() else None) == theirs
-            assert it.app.status.status.changed
+            assert it.program.panes.status.status.changed
         await it.press("w", "enter", "y")
         assert planfile.read(path).inputs.values["sequence"] == 2048
         await it.field("sequence", "4k")
@@ -80,7 +80,7 @@ def test_a_yes_is_for_what_was_asked_about(folder: Path) -> None:
         assert "overwrite it?" in it.text() and path.read_text() == "newer"
         path.unlink()
         await it.press("y")
-        assert "write it anew?" in it.text() and not path.exists()
+        assert "write it again?" in it.text() and not path.exists()
         path.write_text("newest")
         await it.press("y")
         assert "exists; overwrite it?" in it.text() and path.read_text() == "newest"
@@ -98,7 +98,7 @@ def test_another_path_can_be_taken_instead(folder: Path) -> None:
     async def play(it: Driver) -> None:
         path.write_text("theirs")
         await it.press("w", "enter", "w")
-        assert it.app.foot.prompt and it.app.foot.prompt.edit.text == str(path)
+        assert it.foot.prompt and it.foot.prompt.edit.text == str(path)
         await it.press("ctrl+u")
         await it.type("other.toml")
         assert path.read_text() == "theirs" and planfile.read("other.toml").inputs.values == SMALL.inputs.values
@@ -120,7 +120,7 @@ def test_what_is_no_file_any_more_is_a_sentence(becomes: str, folder: Path) -> N
         path.mkdir() if becomes == "folder" else os.mkfifo(path)
         await it.press("w", "enter")
         assert ("it is a folder" if becomes == "folder" else "no process reads this pipe") in it.text()
-        assert it.app.foot.prompt and it.app.foot.prompt.edit.text == str(path)
+        assert it.foot.prompt and it.foot.prompt.edit.text == str(path)
 
     drive(play, planfile.read(path), path)
 
@@ -131,7 +131,7 @@ def test_what_keeps_nothing_is_no_file_of_the_plan(folder: Path) -> None:
     async def play(it: Driver) -> None:
         await it.press("w", "ctrl+u")
         await it.type(os.devnull)
-        assert "keeps nothing" in it.text() and it.app.path is None and it.app.unsaved
+        assert "stores nothing" in it.text() and it.program.history.now.path is None and it.program.history.now.unsaved
 
     drive(play)
 
@@ -144,13 +144,13 @@ def test_undo_behind_a_write_knows_what_the_file_holds(folder: Path) -> None:
     async def play(it: Driver) -> None:
         await it.field("sequence", "2k")
         await it.press("w", "enter")
-        assert not it.app.unsaved
+        assert not it.program.history.now.unsaved
         await it.press("u")
-        assert it.app.unsaved and it.app.status.status.changed
+        assert it.program.history.now.unsaved and it.program.panes.status.status.changed
         await it.press("w", "enter")
         assert planfile.read(path).inputs.values["sequence"] == SMALL.inputs.values["sequence"]
         await it.press("U")
-        assert it.app.unsaved
+        assert it.program.history.now.unsaved
         await it.press("w", "enter")
         assert planfile.read(path).inputs.values["sequence"] == 2048
 
@@ -167,9 +167,9 @@ def test_an_edit_from_before_a_file_was_opened_anew_asks(folder: Path) -> None:
         planfile.write(path, OTHERS)
         await it.press("o")
         await it.type("mine.toml")
-        assert not it.app.unsaved
+        assert not it.program.history.now.unsaved
         await it.press("u")
-        assert it.app.unsaved
+        assert it.program.history.now.unsaved
         await it.press("w", "enter")
         assert "was changed by another program since it was opened; overwrite it?" in it.text()
         assert planfile.read(path).inputs.values["gpus"] == 32
@@ -185,7 +185,7 @@ def test_a_change_between_two_sessions_is_asked_about(folder: Path) -> None:
 
     async def edit(it: Driver) -> None:
         await it.field("sequence", "2k")
-        kept.append(loads(dumps(it.app.state())))
+        kept.append(loads(dumps(it.program.state())))
 
     async def write(it: Driver) -> None:
         await it.press("w", "enter")
@@ -205,7 +205,7 @@ def test_options_on_top_of_a_file_are_not_in_it(folder: Path) -> None:
     planfile.write(path, SMALL)
 
     async def play(it: Driver) -> None:
-        assert it.app.unsaved and it.app.status.status.changed
+        assert it.program.history.now.unsaved and it.program.panes.status.status.changed
         await it.press("w", "enter")
         assert planfile.read(path).inputs.values["gpus"] == 32
 
@@ -250,11 +250,11 @@ def test_copies_lie_where_nobody_else_looks(kept: bool, folder: Path, monkeypatc
 
     async def play(it: Driver) -> None:
         await it.press("y")
-        path = it.app.beside("copied.toml")
+        path = it.program.folder.path("copied.toml")
         assert path.name in it.text()
         assert path.lstat().st_mode == stat.S_IFREG | 0o600 and path.parent.stat().st_mode & 0o777 == 0o700
         assert planfile.read(path).inputs.values == SMALL.inputs.values
-        assert it.app.beside("copied.toml") == path
+        assert it.program.folder.path("copied.toml") == path
 
     drive(play, session=session)
     session.close()
@@ -268,19 +268,19 @@ def test_the_folder_of_what_was_edited_goes_with_the_program(folder: Path, monke
     monkeypatch.setattr("tempfile.tempdir", str(folder))
 
     async def play(it: Driver) -> None:
-        path = it.app.beside("edited.toml")
+        path = it.program.folder.path("edited.toml")
         path.write_text("read back")
 
     async def unread(it: Driver) -> None:
-        it.app.beside("edited.toml").write_text("precious")
-        it.app._unread = "precious"
+        it.program.folder.path("edited.toml").write_text("precious")
+        it.program.dialogs.unentered.put("editor", "precious")
 
     async def taken(it: Driver) -> None:
-        path = it.app.beside("edited.toml")
+        path = it.program.folder.path("edited.toml")
         path.parent.rmdir()
         (folder / "elsewhere").mkdir()
         path.parent.symlink_to(folder / "elsewhere")
-        assert it.app.beside("edited.toml").parent != path.parent
+        assert it.program.folder.path("edited.toml").parent != path.parent
 
     drive(play)
     assert not list(folder.iterdir())

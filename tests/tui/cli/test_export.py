@@ -224,7 +224,7 @@ def test_e_writes_the_plan_under_the_cursor(folder: Path) -> None:
         await it.press("ctrl+u")
         await it.type("job")
         await told(it, "wrote job/a.sh, job/b.sh")
-        plan = it.app.table.plan
+        plan = it.table.plan
         assert plan is not None
         assert f"tp={plan.tp},pp={plan.pp}," in (folder / "job" / "a.sh").read_text()
 
@@ -305,9 +305,9 @@ def test_a_slow_disk_does_not_hold_the_keyboard(folder: Path, monkeypatch: pytes
         await it.type("one")
         await it.press("enter")
         assert "exporting" in it.text()
-        before = it.app.table.plan
+        before = it.table.plan
         await it.press("down")
-        assert it.app.table.plan != before
+        assert it.table.plan != before
         go.set()
         await told(it, "wrote ")
 
@@ -339,7 +339,7 @@ def test_there_is_nothing_to_export_without_plans() -> None:
         await it.field("tp", "3")
         await it.press("4", "e")
         assert "no plan here to export" in it.text()
-        assert not it.app.picker.open
+        assert not it.picker.open
 
     drive(play)
 
@@ -367,13 +367,13 @@ def test_r_lays_the_plan_out_on_ranks_and_nodes() -> None:
 
     async def play(it: Driver) -> None:
         await it.press("r")
-        shown = "\n".join(it.app.detail.lines())
+        shown = "\n".join(it.detail.lines())
         assert "16 ranks on 2 nodes of 8" in shown
         assert "leave a node" in shown
         assert "node 1" in shown
         await it.press("end", "home", "r")
-        assert not it.app.detail.page
+        assert not it.detail.page
         await it.press("r", "escape")
-        assert not it.app.detail.page
+        assert not it.detail.page
 
     drive(play)

@@ -102,11 +102,11 @@ def test_the_message_line_says_it_when_the_model_is_set(tmp_path: Path) -> None:
 
     async def play(it: Driver) -> None:
         await it.field("model", path)
-        assert it.app.foot.message.startswith(f"{told}; Model llama-3.1-8b → {path}") and READ in " ".join(it.text().split())
+        assert it.foot.message.startswith(f"{told}; Model llama-3.1-8b → {path}") and READ in " ".join(it.text().split())
         await it.field("sequence", "2k")
-        assert "is not known" not in it.app.foot.message and "Sequence" in it.app.foot.message
+        assert "is not known" not in it.foot.message and "Sequence" in it.foot.message
         await it.press("u", "u", "U")
-        assert it.app.foot.message.startswith(told)
+        assert it.foot.message.startswith(told)
 
     drive(play)
 
@@ -119,13 +119,13 @@ def test_the_message_line_says_it_when_the_program_opens(tmp_path: Path) -> None
     text = planfile.dumps(document).replace("model_type 'foo'", "model_type '\\u001bfoo'")
 
     async def play(it: Driver) -> None:
-        assert it.app.foot.message == f"{path}: model_type 'foo' is not known; {READ}"
+        assert it.foot.message == f"{path}: model_type 'foo' is not known; {READ}"
 
     async def escaped(it: Driver) -> None:
-        assert "model_type '?foo' is not known" in it.app.foot.message
+        assert "model_type '?foo' is not known" in it.foot.message
 
     async def behind(it: Driver) -> None:
-        assert it.app.foot.message == f"nothing is kept; {path}: model_type 'foo' is not known; {READ}"
+        assert it.foot.message == f"nothing is kept; {path}: model_type 'foo' is not known; {READ}"
 
     drive(play, document)
     drive(behind, document, session=Session(None, 2, None, "nothing is kept"))
@@ -137,10 +137,10 @@ def test_the_first_answer_does_not_hide_what_was_said_at_the_start() -> None:
 
     async def play(it: Driver) -> None:
         await it.ready()
-        assert it.app.foot.message == "nothing is kept; the plan the cursor was on is not valid any more"
+        assert it.foot.message == "nothing is kept; the plan the cursor was on is not valid any more"
         await it.field("global_batch", "128")
         await it.ready()
-        assert "nothing is kept" not in it.app.foot.message
+        assert "nothing is kept" not in it.foot.message
 
     state = State(History([Moment.of(SMALL)]), chosen=Plan(tp=3, dp=5))
     drive(play, state=state, session=Session(None, 2, None, "nothing is kept"))

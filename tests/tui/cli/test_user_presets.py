@@ -256,12 +256,12 @@ def test_a_pipe_typed_as_a_path_is_refused_and_the_program_goes_on(home: Path, t
         await it.field("model", typed)
         assert says in " ".join(it.text().split())
         await it.press("escape", "o")
-        assert it.app.foot.prompt is not None
-        it.app.foot.prompt.edit.insert(typed)
+        assert it.foot.prompt is not None
+        it.foot.prompt.edit.insert(typed)
         await it.press("enter")
         assert says in " ".join(it.text().split())
         await it.press("escape", "escape")
-        assert len(it.app.history.moments) == 1
+        assert len(it.program.history.moments) == 1
 
     with patience(60):
         drive(play, search=fake_search)
@@ -275,7 +275,7 @@ def test_the_list_of_presets_marks_one_that_cannot_be_read(home: Path) -> None:
 
     async def play(it: Driver) -> None:
         await it.press("2")
-        it.app.forms["model"].go("model")
+        it.forms["model"].go("model")
         await it.press("enter")
         await it.press(*"aaa")
         assert "cannot be read; choose it to see why" in it.text()

@@ -92,7 +92,7 @@ def test_a_pipeline_too_long_to_draw_is_told_in_the_page() -> None:
 
     async def play(it: Driver) -> None:
         await it.press("4", "t")
-        said = " ".join(" ".join(it.app.detail.lines()).split())
+        said = " ".join(" ".join(it.detail.lines()).split())
         assert "pp 1,024 is too long to draw" in said and "pp of up to about" in said
 
     long = Document(

@@ -8,30 +8,40 @@ from dataclasses import replace
 
 import pytest
 
-from tui.app.actions import Tmplan
+from tests.tui.driving import SMALL
+from tui.app.actions import Actions, marked
+from tui.app.program import Program
+from tui.app.textual_app import Tmplan
 from tui.settings.bindings import ALL, BINDINGS, PLANS, Binding, active, lookup, use
 from tui.widgets.help import Help
 from tui.widgets.hints import hints
-from tui.widgets.welcome import told
+from tui.widgets.welcome import sentences
 
 PLAIN = {"tab", "shift+tab", "enter", "escape", "up", "down", "left", "right", "home", "end", "pageup", "pagedown", "space",
          "question_mark", "slash", "asterisk", "exclamation_mark", "minus", "plus", "equals_sign", "colon", "left_square_bracket",
          "right_square_bracket", "ctrl+c", "ctrl+l", "ctrl+p"}  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def program() -> Program:
+    """The program on a document, not running."""
+    return Tmplan(SMALL).program
+
+
 @pytest.mark.parametrize("binding", BINDINGS, ids=lambda b: f"{b.action}-{b.keys[0]}")
-def test_every_binding_has_its_action(binding: Binding) -> None:
-    """Each entry names a method of the program that takes what the entry gives it."""
-    action = getattr(Tmplan, f"action_{binding.action}")
-    assert len(inspect.signature(action).parameters) == 1 + bool(binding.argument)
-    assert action.__doc__
+def test_every_binding_has_its_action(binding: Binding, program: Program) -> None:
+    """Each entry names a method of an object of the program, marked as an action, that takes the argument of the entry."""
+    handler = Actions(program).handler(binding)
+    assert getattr(handler, "is_action", False) and handler.__doc__
+    taken = list(inspect.signature(handler).parameters.values())
+    assert [parameter.annotation for parameter in taken] == [type(argument).__name__ for argument in binding.arguments]
 
 
-def test_every_action_has_a_key() -> None:
-    """What the program can do is reachable by keyboard."""
-    classes = [kind for kind in Tmplan.__mro__ if kind.__module__.startswith("tui.")]
-    own = {name.removeprefix("action_") for kind in classes for name in vars(kind) if name.startswith("action_")}
-    assert own == {binding.action for binding in BINDINGS}
+def test_every_action_has_a_key(program: Program) -> None:
+    """What the program can do is reachable by keyboard, and each action belongs to one object."""
+    offered = list(marked(program))
+    assert len(offered) == len(set(offered))
+    assert set(offered) == {binding.action for binding in BINDINGS}
 
 
 def test_no_key_means_two_things_in_one_place() -> None:
@@ -55,7 +65,7 @@ def test_other_keys_show_everywhere() -> None:
     try:
         use(moved)
         found = lookup(PLANS, "semicolon")
-        assert found is not None and found.action == "filter" and lookup(PLANS, "slash") is None
+        assert found is not None and found.action == "view.filter" and lookup(PLANS, "slash") is None
         assert "; filter" in "".join(text for text, _ in hints(PLANS, 200))
         assert any("   ; " in "".join(text for text, _ in line) for line in Help().content(76))
         use(tuple(replace(b, keys=()) if b.id == "filter" else b for b in BINDINGS))
@@ -93,10 +103,10 @@ def test_hints_fit_the_line_and_keep_help_and_quit(context: str, width: int) -> 
 
 def test_sentences_name_the_keys_that_hold() -> None:
     """The welcome and the help's notes on writing name a person's own keys, and every name in braces is a binding."""
-    assert told()[2].startswith("? tells every key, : finds any command")
+    assert sentences()[2].startswith("? shows every key, : finds any command")
     use(tuple(replace(b, keys=()) if b.id == "undo" else replace(b, keys=("Z",)) if b.id == "free" else b for b in BINDINGS))
     try:
-        assert "(no key) takes back any edit" in told()[2]
+        assert "(no key) takes back any edit" in sentences()[2]
         assert any("Z gives it back" in "".join(text for text, _ in line) for line in Help().content(80))
     finally:
         use()

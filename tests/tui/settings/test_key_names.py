@@ -18,13 +18,14 @@ from planner.document.space import Bounds, Space
 from planner.search.search import search
 from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.fake import fake_search, made_up
+from tui.app.stepping import Place
 from tui.settings.bindings import BINDINGS, Binding, active, use
 from tui.settings.key_names import shown
 from tui.state.history import History, Moment
 from tui.state.planner_thread import advice
 from tui.state.session import State
 from tui.state.view import View
-from tui.widgets.welcome import told
+from tui.widgets.welcome import sentences
 
 __all__ = ["made_up"]
 FOLDER = Path(tui.__file__).parent
@@ -36,10 +37,10 @@ SAYS = (  # ids of bindings in braces
     "pinned; {compare} compares 1 plan and the one under the cursor",
     "took back: Tensor tp * → 4; {redo} does it again",
     "compared with nothing; {edit-before} compares with the edit before",
-    "Tensor tp: no value is legal beside the other bounds; {free} frees it",
+    "Tensor tp: no value is legal with the other bounds; {free} frees it",
     "opened plan.toml; {undo} goes back",
     "{editor} opens it again, it lies in a file",
-    "like mem<72 tp=8 recompute=full fits; empty shows all; {help} tells more",
+    "like mem<72 tp=8 recompute=full fits; empty shows all; {help} shows more",
     "no plan passes the filter; {filter} changes the filter",
     "every plan fits; {misfits} shows the others",
     "typed when the program was closed; {edit} takes it",
@@ -68,36 +69,36 @@ def all_fit(job: Any, space: Space, **_: Any) -> Any:
 
 async def said(it: Driver, file: Path) -> list[str]:
     """The sentences of SAYS but the last two, each from the place that says it."""
-    app, heard = it.app, []
+    program, heard = it.program, []
 
     async def do(name: str) -> str:
-        app.perform(next(b for b in active() if b.id == name))
+        program.keyboard.perform(next(b for b in active() if b.id == name))
         await it.ready()
-        return app.foot.message
+        return it.foot.message
 
     heard.append(await do("compare"))
     await do("back")
     heard.append(await do("pin"))
-    app.edit(lambda document: replace(document, space=document.space.with_("tp", Bounds((4,)))), "tp")
+    program.editing.edit(lambda document: replace(document, space=document.space.with_("tp", Bounds((4,)))), "tp")
     await it.ready()
     heard.append(await do("undo"))
-    app.back = 1
+    program.earlier.back = 1
     heard.append(await do("edit-after"))
-    place = (app.document.inputs, app.document.space, "tp")
-    app._legal[place] = ()
-    app.step_axis(place, 1)
-    heard.append(app.foot.message)
-    app.open_from(file)
-    heard.append(app.foot.message.replace(str(file), file.name))
-    app.read_edited("nonsense", "", 0, "a file")
-    heard.append(app.foot.message.split("; ")[-1])
+    place = Place(it.document.inputs, it.document.space, "tp")
+    program.stepping.values[place] = ()
+    program.stepping.step_axis(place, 1)
+    heard.append(it.foot.message)
+    program.opener.open(file)
+    heard.append(it.foot.message.replace(str(file), file.name))
+    program.external_editor.read("nonsense", "", 0, "a file")
+    heard.append(it.foot.message.split("; ")[-1])
     await do("filter")
-    heard.append(app.foot.prompt.help if app.foot.prompt else "")
+    heard.append(it.foot.prompt.help if it.foot.prompt else "")
     await it.press("escape")
     for view in (View(filter="mem<0.001"), View(unfit=True)):
-        app.look_at(view)
+        program.ranking.look_at(view)
         await it.ready()
-        heard.append(app.table.note[0][0])
+        heard.append(it.table.note[0][0])
     return heard
 
 
@@ -111,10 +112,10 @@ def test_every_message_names_the_key_in_use(keys: tuple[Binding, ...], tmp_path:
         heard.extend(await said(it, tmp_path / "plan.toml"))
 
     async def reopened(it: Driver) -> None:
-        it.app.go("run")
-        it.app.forms["run"].go("train_tokens")
-        it.app.show_foot()
-        heard.append(it.app.foot.standing)
+        it.program.layout.go("run")
+        it.forms["run"].go("train_tokens")
+        it.program.layout.show_hints()
+        heard.append(it.foot.standing)
 
     write(tmp_path / "plan.toml", SMALL)
     drive(play, search=all_fit)
@@ -146,7 +147,7 @@ def test_panes_are_titled_with_the_keys_that_go_there(keys: tuple[Binding, ...],
 
 def test_names_of_panes_are_never_cut_for_long_keys(made_up: None) -> None:
     """Where the tabs with their keys are wider than the screen, every pane is named without."""
-    use(tuple(replace(b, keys=("shift+tab",)) if b.action == "pane" else b for b in BINDINGS))
+    use(tuple(replace(b, keys=("shift+tab",)) if b.action == "navigation.pane" else b for b in BINDINGS))
 
     async def narrow(it: Driver) -> None:
         assert it.text().splitlines()[1].split()[:6] == ["cluster", "model", "batch", "plans", "detail", "run"]
@@ -156,9 +157,11 @@ def test_names_of_panes_are_never_cut_for_long_keys(made_up: None) -> None:
 
 def test_the_welcome_tells_of_arrows_while_they_move() -> None:
     """The arrows by that word; where a person took them away, the keys that go down and up."""
-    assert told()[1] == "4 and the arrows go through the plans; enter explains one, e exports it."
+    assert sentences()[1] == "4 and the arrows go through the plans; enter explains one, e exports it."
     use(OWN)
-    assert told()[1] == "{plans} and {down} {up} go through the plans; {explain} explains one, {export} exports it.".format_map(first(OWN))
+    assert sentences()[1] == "{plans} and {down} {up} go through the plans; {explain} explains one, {export} exports it.".format_map(
+        first(OWN)
+    )
 
 
 def literals(node: ast.AST) -> Iterator[str]:

@@ -167,7 +167,7 @@ def test_a_theme_is_put_on_while_the_program_runs() -> None:
     async def play(it: Driver) -> None:
         await it.press("T")
         await it.type("ansi")
-        assert it.app.look.name == "ansi"
+        assert it.program.theme.look.name == "ansi"
         assert it.app.native_ansi_color
         assert 'theme = "ansi"' in it.text()
         await it.press("T")

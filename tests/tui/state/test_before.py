@@ -80,19 +80,19 @@ def test_the_table_shows_rank_memory_and_step_before_and_after() -> None:
     """After a step of the sequence each row has its rank then and now, its GiB and step of then; ] puts them away, [ brings them back."""
 
     async def play(it: Driver) -> None:
-        old = it.app.answer.result  # type: ignore[union-attr]
+        old = it.answer.result  # type: ignore[union-attr]
         assert old is not None
         await it.press("3")
-        it.app.active_form.go("sequence")
+        it.active_form.go("sequence")
         await it.press("plus")
-        assert it.app.document.inputs.values["sequence"] == 8192
-        assert "was GiB" in it.plans[0] or "was GiB" in "".join(it.app.table.lines())
-        at = old.find(it.app.table.result.plan(int(it.app.table.rows[0])))  # type: ignore[union-attr]
+        assert it.document.inputs.values["sequence"] == 8192
+        assert "was GiB" in it.plans[0] or "was GiB" in "".join(it.table.lines())
+        at = old.find(it.table.result.plan(int(it.table.rows[0])))  # type: ignore[union-attr]
         assert at is not None
         step = f"{old.step_seconds[at]:.3f}"
         assert it.plans[0].rstrip().endswith(step)
         await it.press("right_square_bracket")
-        assert "was GiB" not in "".join(it.app.table.lines())
+        assert "was GiB" not in "".join(it.table.lines())
         assert "compared with nothing" in it.text()
         await it.press("left_square_bracket")
         assert it.plans[0].rstrip().endswith(step)
@@ -108,16 +108,16 @@ def test_edits_further_back_are_compared_with_too() -> None:
     async def play(it: Driver) -> None:
         await it.field("sequence", "8k")
         await it.field("global_batch", "128")
-        it.app.befores.clear()
+        it.program.earlier.plans.clear()
         await it.press("left_square_bracket")
         for _ in range(100):
-            if it.app.table.before is not None:
+            if it.table.before is not None:
                 break
             await it.pilot.pause(0.05)
-        assert it.app.table.before is not None
+        assert it.table.before is not None
         direct = search(resolve(SHORT), Space())
-        assert it.app.table.before.fit == direct.counts.fit
-        assert it.app.table.before.best == direct.step_seconds[direct.order[0]]
+        assert it.table.before.fit == direct.counts.fit
+        assert it.table.before.best == direct.step_seconds[direct.order[0]]
 
     drive(play, size=(200, 60))
 
@@ -128,6 +128,6 @@ def test_the_example_is_left_as_it_was() -> None:
     async def play(it: Driver) -> None:
         await it.press("left_square_bracket")
         assert "nothing was edited yet" in it.text()
-        assert it.app.table.before is None
+        assert it.table.before is None
 
     drive(play, Document(EXAMPLE.with_all(SHORT.values)))

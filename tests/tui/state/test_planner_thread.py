@@ -167,7 +167,7 @@ def test_whatever_breaks_a_search_is_an_answer(error: Exception, says: str) -> N
     async def play(it: Driver) -> None:
         assert says in " ".join(it.text().split())
         await it.field("global_batch", "128")
-        assert it.app.answer is not None and it.app.answer.job is not None and it.app.answer.job.global_batch == 128
+        assert it.answer is not None and it.answer.job is not None and it.answer.job.global_batch == 128
 
     drive(play, search=search)
 
@@ -182,7 +182,7 @@ def test_a_page_out_of_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page, "work", broken)
 
     async def play(it: Driver) -> None:
-        it.app.open_page("memory")
+        it.program.pages.open("memory")
         await it.ready()
         assert "there is not enough memory" in it.text() and "fault" not in it.text()
 
@@ -197,14 +197,14 @@ def test_where_no_thread_can_begin_it_is_said(monkeypatch: pytest.MonkeyPatch) -
             raise RuntimeError("can't start new thread")
 
         await it.press("3")
-        it.app.active_form.go("global_batch")
+        it.active_form.go("global_batch")
         with monkeypatch.context() as patch:
             patch.setattr(threading.Thread, "start", none)
             await it.pilot.press("enter", *"128", "enter")
             assert "the system starts no more threads" in it.text()
-        assert it.app.document.inputs.values["global_batch"] == 128
+        assert it.document.inputs.values["global_batch"] == 128
         await it.field("global_batch", "256")
-        assert it.app.answer is not None and it.app.answer.job is not None and it.app.answer.job.global_batch == 256
+        assert it.answer is not None and it.answer.job is not None and it.answer.job.global_batch == 256
 
     drive(play, search=fake_search)
 
@@ -216,10 +216,10 @@ def test_keys_work_while_a_search_runs() -> None:
 
     async def play(it: Driver) -> None:
         gate.open.clear()
-        it.app.edit(lambda document: type(document)(document.inputs.with_("sequence", 2048)), "sequence")
-        before = it.app.table.at
+        it.program.editing.edit(lambda document: type(document)(document.inputs.with_("sequence", 2048)), "sequence")
+        before = it.table.at
         await it.pilot.press("4", "down", "down")
-        assert it.app.table.at == before + 2
+        assert it.table.at == before + 2
         await it.pilot.press("q", "y")  # no session keeps the edit
         await it.pilot.pause()
         assert not it.app.is_running or it.app._exit
@@ -259,17 +259,17 @@ def test_the_best_plan_is_told_while_the_others_are_ranked(monkeypatch: pytest.M
     monkeypatch.setattr("planner.search.branch_and_bound.MANY", 1)
 
     async def play(it: Driver) -> None:
-        assert it.app.foot.message == ""
+        assert it.foot.message == ""
         gate.clear()
-        it.app.edit(lambda document: type(document)(document.inputs.with_("global_batch", 128)), "global_batch")
+        it.program.editing.edit(lambda document: type(document)(document.inputs.with_("global_batch", 128)), "global_batch")
         for _ in range(1000):
-            if it.app.foot.message:
+            if it.foot.message:
                 break
             await it.pilot.pause(0.01)
-        told = it.app.foot.message
+        told = it.foot.message
         assert told.startswith("Global batch 64 → 128: best ") and told.endswith("; ranking the others …") and "micro-batch" in told
         gate.set()
         await it.ready()
-        assert it.app.foot.message.startswith(told.split(", ")[0]) and "fit" in it.app.foot.message
+        assert it.foot.message.startswith(told.split(", ")[0]) and "fit" in it.foot.message
 
     drive(play)

@@ -65,17 +65,17 @@ def test_a_large_paste_is_bounded_wherever_it_goes(where: str) -> None:
         app = it.app
         keys = {"field": ("2", "j", "enter", "7"), "prompt": ("slash", "7"), "list": ("s", "7"), "nowhere": ("4",)}[where]
         await it.pilot.press(*keys)
-        before = app.document
+        before = it.document
         assert app._driver is not None
         app._driver.send_message(Paste("q" * 20_000))
         await it.pilot.pause()
-        edit = app.foot.prompt.edit if app.foot.prompt else app.picker.edit if app.picker.open else app.active_form.edit
+        edit = it.foot.prompt.edit if it.foot.prompt else it.picker.edit if it.picker.open else it.active_form.edit
         if where == "nowhere":
             assert edit is None
         else:
             assert edit is not None and edit.text.startswith("7q") and len(edit.text) == LONGEST
             assert "a line takes 4,096 characters" in it.text()
         await it.pilot.press("escape")
-        assert app.document is before and app.is_running and not app.left
+        assert it.document is before and app.is_running and not app.left
 
     drive(play, search=fake_search)

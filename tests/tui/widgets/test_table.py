@@ -17,9 +17,9 @@ def test_the_cursor_stays_on_its_plan_when_rows_change() -> None:
 
     async def play(it: Driver) -> None:
         await it.press(*["down"] * 5)
-        plan = it.app.table.plan
+        plan = it.table.plan
         await it.field("sequence", "2k")
-        assert it.app.table.plan == plan
+        assert it.table.plan == plan
 
     drive(play)
 
@@ -29,9 +29,9 @@ def test_a_plan_that_no_longer_fits_is_told() -> None:
 
     async def play(it: Driver) -> None:
         await it.press(*["down"] * 5)
-        assert it.app.table.plan is not None
-        await it.field("micro_batch", str(2 * it.app.table.plan.micro_batch))
-        assert it.app.table.at == 0
+        assert it.table.plan is not None
+        await it.field("micro_batch", str(2 * it.table.plan.micro_batch))
+        assert it.table.at == 0
         assert "the plan the cursor was on" in it.text()
 
     drive(play)
@@ -42,10 +42,10 @@ def test_the_cursor_stays_on_its_plan_when_the_order_changes() -> None:
 
     async def play(it: Driver) -> None:
         await it.press(*["down"] * 3)
-        plan = it.app.table.plan
+        plan = it.table.plan
         for keys in (("S",), ("s", *"mem", "enter"), ("S",)):
             await it.press(*keys)
-            assert it.app.table.plan == plan
+            assert it.table.plan == plan
 
     drive(play)
 
@@ -55,7 +55,7 @@ def test_a_cursor_never_moved_keeps_to_the_best_plan() -> None:
 
     async def play(it: Driver) -> None:
         await it.field("sequence", "8k")
-        assert it.app.table.at == 0
+        assert it.table.at == 0
 
     drive(play)
 
@@ -65,13 +65,13 @@ def test_a_plan_that_comes_back_gets_the_cursor_back() -> None:
 
     async def play(it: Driver) -> None:
         await it.press(*["down"] * 4)
-        plan = it.app.table.plan
+        plan = it.table.plan
         assert plan is not None
         await it.press("slash")
         await it.type(f"tp!={plan.tp}")
-        assert it.app.table.plan != plan
+        assert it.table.plan != plan
         await it.press("slash", "ctrl+u", "enter")
-        assert it.app.table.plan == plan
+        assert it.table.plan == plan
 
     drive(play)
 
@@ -84,11 +84,11 @@ def test_sorting_by_every_column_orders_the_rows() -> None:
     async def play(it: Driver) -> None:
         for column in COLUMNS:
             for reverse in (False, True):
-                it.app.look_at(View(sort=column.key, reverse=reverse))
+                it.program.ranking.look_at(View(sort=column.key, reverse=reverse))
                 await it.ready()
-                result = it.app.table.result
+                result = it.table.result
                 assert result is not None
-                values = np.asarray(BY_KEY[column.key].values(result.estimate(it.app.table.rows)), dtype=float)
+                values = np.asarray(BY_KEY[column.key].values(result.estimate(it.table.rows)), dtype=float)
                 steps = np.diff(values) * (1 if column.ascending != reverse else -1)
                 assert (steps >= -1e-9 * np.abs(values).max()).all(), (column.key, reverse)
 
@@ -99,10 +99,10 @@ def test_a_filter_shows_the_plans_that_pass() -> None:
     """Every row passes every term, and no plan that passes is left out."""
 
     async def play(it: Driver) -> None:
-        everything = it.app.table.rows
+        everything = it.table.rows
         await it.press("slash")
         await it.type("mem<60 tp=2,4 recompute=full")
-        result, rows = it.app.table.result, it.app.table.rows
+        result, rows = it.table.result, it.table.rows
         assert result is not None
         estimate = result.estimate(everything)
         passing = (estimate.memory < 60 * 2**30) & np.isin(estimate.plan.tp, (2, 4)) & (estimate.plan.recompute == 2)
@@ -119,10 +119,10 @@ def test_a_filter_that_cannot_be_read_stays_to_be_mended() -> None:
         await it.press("slash")
         await it.type("memm<60")
         assert "no column is called 'memm'" in it.text()
-        assert it.app.foot.prompt is not None
+        assert it.foot.prompt is not None
         await it.press("escape")
-        assert it.app.foot.prompt is None
-        assert it.app.view.filter == ""
+        assert it.foot.prompt is None
+        assert it.program.ranking.view.filter == ""
 
     drive(play)
 
@@ -132,7 +132,7 @@ def test_plans_that_do_not_fit_are_shown_with_what_is_too_much() -> None:
 
     async def play(it: Driver) -> None:
         await it.press("exclamation_mark")
-        table = it.app.table
+        table = it.table
         assert table.result is not None
         assert not table.result.fits[table.rows].any()
         assert (np.diff(table.result.memory_bytes[table.rows]) >= 0).all()
@@ -156,7 +156,7 @@ def test_only_rows_in_view_are_estimated() -> None:
     async def play(it: Driver) -> None:
         asked.clear()
         await it.press("G", "g", "pagedown")
-        assert sum(asked) <= 3 * it.app.table.body
+        assert sum(asked) <= 3 * it.table.body
 
     drive(play, search=lambda job, space, **_: Counting(job, space), size=(120, 24))
 
@@ -165,7 +165,7 @@ def test_moving_repaints_only_the_lines_that_changed() -> None:
     """One step of the cursor paints the line it left and the line it came to, and no other line of the table."""
 
     async def play(it: Driver) -> None:
-        table = it.app.table
+        table = it.table
         before = list(table._lines)
         await it.press("down")
         changed = [i for i, (a, b) in enumerate(zip(before, table._lines, strict=True)) if a != b]
@@ -178,10 +178,10 @@ def test_every_column_is_reached_on_a_narrow_screen() -> None:
     """Left and right show the columns that have no room."""
 
     async def play(it: Driver) -> None:
-        assert "MFU" not in it.app.table.lines()[0]
+        assert "MFU" not in it.table.lines()[0]
         await it.press(*["right"] * 6)
-        assert "MFU" in it.app.table.lines()[0]
+        assert "MFU" in it.table.lines()[0]
         await it.press(*["left"] * 9)
-        assert "TP" in it.app.table.lines()[0]
+        assert "TP" in it.table.lines()[0]
 
     drive(play, size=(60, 20), search=fake_search)
