@@ -15,8 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from planner.document.training_run import PUE
 from planner.errors import FieldError, UnknownName
-from planner.formula.declare import formula
+from planner.formula.declare import formula, term
+from planner.formula.quantities import Quantity
 from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
 from planner.report.number_text import write_count, write_figure, write_fill, write_gib, write_over, write_percent, write_yes
 from planner.specs.hardware import GIB
@@ -191,6 +193,12 @@ def mfu(job: Job, step_seconds: Any) -> Any:
     return schedule.mfu(job, schedule.needed_flops(job), step_seconds)
 
 
+@formula("tok / (W_b · PUE)", "patterson21", "Section 2.1, the board at its full power", quantity=Quantity("tok_J", "", "tokens per joule"))
+def tokens_per_joule(tokens_per_second_per_gpu: Any, power_w: float) -> Any:
+    """Tokens per joule of the GPUs' boards and of the building around them, as `tmplan budget` counts energy."""
+    return tokens_per_second_per_gpu / (power_w * term("pue", PUE))
+
+
 def at_risk(figures: Figures) -> Any:
     """Whether each plan is at risk: it fits, and the 80 % band of its memory crosses the limit."""
     return BY_KEY["at_risk"].values(figures)
@@ -246,6 +254,9 @@ COLUMNS: tuple[Column, ...] = (
            ascending=False, headline=4),
     Column("mfu", "MFU", "share", 6, "model FLOPs, of the precision's peak", ("job", "step"), mfu, write_percent, ascending=False,
            headline=3),
+    Column("tokens_per_joule", "tok/J", "tokens/J", 7, f"tokens per joule, at the GPU's board_w as its preset has it and PUE {PUE}",
+           ("tokens_per_second_per_gpu", "job.cluster.gpu.board_w"), tokens_per_joule, ascending=False,
+           requires="job.cluster.gpu.board_w"),
 )  # fmt: skip
 BY_KEY: Mapping[str, Column] = {c.key: c for c in COLUMNS}
 HEADLINES: tuple[Column, ...] = tuple(sorted((c for c in COLUMNS if c.headline), key=lambda c: c.headline))

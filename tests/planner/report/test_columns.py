@@ -14,12 +14,14 @@ import pytest
 from planner import presets
 from planner.cost.error_band import Band
 from planner.dimensions import Seconds
-from planner.document.inputs import EXAMPLE, resolve
+from planner.document.inputs import EXAMPLE, resolve, run_of
+from planner.economics.budget import budget
 from planner.errors import FieldError, UnknownName
 from planner.report.choice_text import schedule_code, write_schedule, write_sharding
 from planner.report.columns import BY_KEY, COLUMNS, Column, columns_for, find, records, value_of
+from planner.report.explain import explained, named
 from planner.report.number_text import write_size
-from planner.report.sort import RowFigures
+from planner.report.sort import RowFigures, ordered
 from planner.search.search import Estimate, evaluate, search
 from planner.specs.job import SCHEDULES
 from planner.specs.plan import FIELDS, Plan
@@ -205,3 +207,42 @@ def test_a_number_whose_input_is_missing_is_not_shown() -> None:
     assert not column.known(without) and column.texts(without) == ["     -"] * 3
     with pytest.raises(FieldError, match="need is not known for this job: the gpu's preset has no board_w"):
         column.values(without)
+
+
+def power_known(watts: float) -> Estimate:
+    """The numbers of the first of the three plans at 2 s per step, on GPUs of a board power."""
+    e = estimate()
+    gpu = replace(e.job.cluster.gpu, board_w=watts)
+    return replace(e.row(0), job=replace(e.job, cluster=replace(e.job.cluster, gpu=gpu)), step=Seconds(np.array([2.0])), derived={})
+
+
+def test_tokens_per_joule_are_those_of_a_board_and_the_building() -> None:
+    """16,384 tokens per second per GPU on boards of 700 W at PUE 1.1: 16,384 / 770, or 21.28 tokens per joule."""
+    column = BY_KEY["tokens_per_joule"]
+    assert column.values(power_known(700.0))[0] == pytest.approx(21.2779, abs=5e-5)
+    assert column.texts(power_known(700.0)) == ["  21.28"]
+
+
+def test_tokens_per_joule_agree_with_the_energy_of_the_budget() -> None:
+    """Tokens over the energy of `tmplan budget` are tokens per joule times the goodput, since failures take power too."""
+    inputs = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "train_tokens": 64 * 8192 * 10_000})
+    job = resolve(inputs)
+    e = evaluate(job, estimate().plan.one(0))
+    known = budget(job, run_of(inputs, job), float(e.step[0]))
+    assert known.energy_wh is not None
+    per_joule = known.tokens / (known.energy_wh * 3600)
+    assert BY_KEY["tokens_per_joule"].values(e)[0] * known.goodput.goodput == pytest.approx(per_joule, rel=1e-12)
+
+
+def test_without_a_board_power_there_are_no_tokens_per_joule() -> None:
+    """A GPU whose preset gives no power has no such number in JSON, CSV or explanations; the table has a dash, sorting is refused."""
+    inputs = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpu": "h800-sxm", "gpus": 16, "global_batch": 64})
+    job = resolve(inputs)
+    e = evaluate(job, estimate().plan.one(0))
+    assert "tokens_per_joule" in {c.key for c in columns_for(estimate())} - {c.key for c in columns_for(e)}
+    assert "tokens_per_joule" not in records(e)[0] and BY_KEY["tokens_per_joule"].texts(e) == ["      -"]
+    result = search(job)
+    with pytest.raises(FieldError, match="tokens_per_joule is not known for this job: the gpu's preset has no board_w"):
+        ordered(result, result.order, BY_KEY["tokens_per_joule"])
+    with pytest.raises(FieldError, match="tokens_per_joule is not known for this job"):
+        named(explained(job, e.plan.one(0)), "tokens_per_joule")
