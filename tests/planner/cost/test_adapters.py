@@ -288,6 +288,7 @@ def test_frozen_weights_gathered_by_hand() -> None:
     plan, stage = Plan(zero=3, dp_shard=2, cp=2, pp=4), np.arange(4)[:, None]
     found = by_hand.frozen_gathered(LORA, plan, stage, 10.0, 3.0, 40.0, 50.0)
     assert found.ravel().tolist() == [2 * 40 + 12, 2 * 10 + 12, 2 * 10 + 12, 2 * 50 + 12]
+    assert one(by_hand.frozen_gathered(LORA, plan.with_(dp_shard=1), stage, 10.0, 3.0, 40.0, 50.0)) == 2 * 40 + 12
     for other in (plan.with_(zero=2), plan.with_(dp_shard=1, cp=1)):
         assert one(by_hand.frozen_gathered(LORA, other, stage, 10.0, 3.0, 40.0, 50.0)) == 0
     assert one(by_hand.frozen_gathered(QLORA, Plan(zero=2), 0, 10.0, 3.0, 40.0, 50.0)) == 2 * 1000 * 2000  # the largest matrix at work

@@ -211,7 +211,7 @@ def test_activations_in_flight_by_hand() -> None:
     c = stage(
         block(2, 10.0),
         block(3, 20.0),
-        layers=5,
+        layers=4,
         in_flight=3.0,
         checkpoint_bytes=4.0,
         embedding_masks=6.0,

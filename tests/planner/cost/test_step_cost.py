@@ -199,3 +199,11 @@ def test_frozen_weights_are_gathered_with_the_traffic_of_adapters() -> None:
     sparse = step.sharding(mixture, MIXTURE.with_(zero=3).column())
     frozen = 2 * 2 * (2 * LAYER + 8 * AROUND + 2 * EDGE) * RING + 2 * 2 * 8 * EXPERTS * 3 / 4 / (1e5 * 2) + 2 * 2 * 10 * LATENCY
     assert one(sparse.reduce_each) == pytest.approx((4 * own + 2 * 2 * own) * RING + 3 * 10 * LATENCY + frozen)
+
+
+def test_an_embedding_or_a_head_larger_than_two_layers_is_gathered_alone() -> None:
+    """Of a vocabulary of 50,000 on two ranks: learned positions of 4,096 x 1,000 with the embedding on the first stage, the head on the
+    last; 2 bytes of weight and 4 of gradient."""
+    job = round_job(replace(JOB.model, vocab=50_000, positions="learned"))
+    gathered = listed(held(job, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=3)).parts.gathered)
+    assert gathered == [6 * (25e6 + 4_096_000), 6 * 25e6, 6 * 25e6]
