@@ -72,7 +72,7 @@ MUTANTS = (
     Mutant(ERROR_BAND, "middle + widen * (high - middle)", "middle + widen * high", "term"),
     Mutant(ERROR_BAND, "weights / 2) / weights.sum()", "weights) / weights.sum()", "constant"),
     Mutant(ERROR_BAND, "* 2**0.5)", "* 2)", "constant"),
-    Mutant(ERROR_BAND, "found.tenth / middle", "found.tenth", "division"),
+    Mutant(ERROR_BAND, "nearest.tenth / middle", "nearest.tenth", "division"),
     Mutant(ERROR_BAND, "== side:", "!= side:", "condition"),
     Mutant(ERROR_BAND, "1 / counts[r.stack]", "1.0", "term"),
 )
