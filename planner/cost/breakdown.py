@@ -1,7 +1,4 @@
-"""Parts of a step and of memory from the costs of a stage: for the detail, the table of parts and their trees.
-
-Numbers of sections are from memory.
-"""
+"""Parts of a step and of memory from the costs of a stage: for the detail, the table of parts and their trees."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ def cp_part(micro_batches: Number, stage_cp: Seconds) -> Seconds:
     return micro_batches * stage_cp
 
 
-@formula("m · X_i", "gshard20", "Section 3.2: the slowest stage, every micro-batch")
+@formula("m · X_i", "gshard20", "Section 5.2: the slowest stage, every micro-batch")
 def ep_part(micro_batches: Number, stage_ep: Seconds) -> Seconds:
     """Exposed all-to-all of the experts in a step; seconds."""
     return micro_batches * stage_ep

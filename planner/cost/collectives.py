@@ -65,20 +65,20 @@ def _ring(job: Job, members: Count, stride: Count, message: Bytes, pieces: Numbe
 RING = "S · (n - 1) / n · max((1 / (η_l · (1 - ½ / n_d) · B_l) if n_d > 1), (1 / (η_n · B_n · n_d) if n_n > 1)) + n_p · t_la if n > 1"
 
 
-@formula(f"2 · {RING}", "thakur05", "Section 4.4: ring all-reduce")
+@formula(f"2 · {RING}", "thakur05", "Section 5.3: ring all-reduce")
 def all_reduce_seconds(job: Job, members: Count, stride: Count, message: Bytes, pieces: Number = ONE) -> Seconds:
     """All-reduce of a message of so many bytes on every rank; seconds."""
     return _ring(job, members, stride, message, pieces, 2)
 
 
-@formula(RING, "thakur05", "Sections 4.1 and 4.3: ring all-gather and reduce-scatter")
+@formula(RING, "thakur05", "Sections 4.1 and 4.4: ring all-gather and reduce-scatter")
 def gather_seconds(job: Job, members: Count, stride: Count, message: Bytes, pieces: Number = ONE) -> Seconds:
     """All-gather into, or reduce-scatter out of, a whole of so many bytes; seconds."""
     return _ring(job, members, stride, message, pieces, 1)
 
 
 @formula(
-    "max((S_w / (η_l · (1 - ½ / n_d) · B_l) if n_d > 1), S_o / (η_n · B_n)) + t_la if n > 1", "thakur05", "Section 4.2: pairwise exchange"
+    "max((S_w / (η_l · (1 - ½ / n_d) · B_l) if n_d > 1), S_o / (η_n · B_n)) + t_la if n > 1", "thakur05", "Section 4.3: pairwise exchange"
 )
 def all_to_all_seconds(job: Job, members: Count, stride: Count, within: Bytes, across: Bytes) -> Seconds:
     """All-to-all of so many bytes that each rank sends inside its scale-up domain, and out of it; seconds."""

@@ -135,7 +135,7 @@ def _synced(job: Job, plan: Plan) -> Any:
     return term("synced_once", (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan)))
 
 
-@formula("t_et + (Σ t_rw if ZeRO = 0, Σ(t_rs + t_rr) if once)", "zero20", "Section 7.2")
+@formula("t_et + (Σ t_rw if ZeRO = 0, Σ(t_rs + t_rr) if once)", "zero20", "Sections 7.1 and 7.2")
 def reduce_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
     """Gradient traffic once a step, ZeRO 0 and 1 (and whatever a pipeline syncs once); seconds."""
     total = term("tied_sum", _tied(job, plan))

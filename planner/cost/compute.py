@@ -136,7 +136,7 @@ def attended(model: Model, sequence: int) -> float:
     return everything * share + window * (1 - share)
 
 
-@formula("2 · T · s_a · a · (e_k + e_v) / t", "flash23", "Section 4, causal FLOPs halved")
+@formula("2 · T · s_a · a · (e_k + e_v) / t", "flash23", "Section 4.1, causal FLOPs halved")
 def attention_flops(job: Job, plan: Plan, tokens: Any) -> Any:
     """FLOPs of scores and values, forward, causal half alone; FLOP."""
     model = job.model
@@ -173,7 +173,7 @@ def attention_forward(job: Job, plan: Plan, tokens: Any, attention_flops: Any) -
     return gpu.gemm.overhead_s + slower * attention_flops / min(fraction * gpu.gemm.training * gpu.gemm.flops_s, gpu.flops_bf16)
 
 
-@formula("ξ_b · t_a if flash, 2 · Σ t_g + T · a / t · s · b_a / (η_h · B_h) otherwise", "flash23", "Section 3.1")
+@formula("ξ_b · t_a if flash, 2 · Σ t_g + T · a / t · s · b_a / (η_h · B_h) otherwise", "flash23", "Section 4.1: five products for two")
 def attention_backward(job: Job, plan: Plan, tokens: Any, attention_forward: Any) -> Any:
     """A layer's attention, backward; seconds."""
     if not term("flash_attention", job.attention.startswith("flash")):

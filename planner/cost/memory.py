@@ -66,7 +66,7 @@ def optimizer_bytes(job: Job, plan: Plan, stage_weights: Any, shard_size: Any) -
     "2 · max(2 · P_l, (P_e if i = 0), (P_h if head)) + g_r · max(P_l, (P_e if i = 0), (P_h if head))"
     " if ZeRO ≥ 3 and D_s · c > 1 and not whole",
     "fsdp23",
-    "Section 3.3: two units are gathered at a time",
+    "Section 3.4.2: two units are gathered at a time",
 )
 def gathered_bytes(job: Job, plan: Plan, stage: Any, layer_weights: Any, embedding_weights: Any, head_weights: Any) -> Any:
     """Weights gathered whole and gradients not yet scattered, while a fully sharded stage runs; bytes."""
@@ -134,7 +134,7 @@ def selective_activations(job: Job, plan: Plan, tokens: Any) -> Any:
     return tokens * sum(term("activation_term", v) * term("kept_share", keep.get(k, 1.0)) for k, v in terms)
 
 
-@formula("2 · T · h / (t if SP, 1 otherwise)", "korthikanti22", "Section 4.2, full recomputation: 2 s b h a layer")
+@formula("2 · T · h / (t if SP, 1 otherwise)", "korthikanti22", "Section 5, Table 2, full recomputation: 2 s b h a layer")
 def checkpoint_bytes(job: Job, plan: Plan, tokens: Any) -> Any:
     """What a wholly recomputed layer keeps: its input; bytes."""
     return 2.0 * tokens * job.model.hidden / np.where(plan.sequence_parallel > 0, plan.tp, 1)
@@ -168,7 +168,7 @@ def activation_bytes(
     return job.stack.activation_overhead * in_flight * (held_bytes + embedding_masks) + gathered
 
 
-@formula("A_c / 2 if i = 0 and dropout", "korthikanti22", "Section 4.2.3: the dropout behind the embedding")
+@formula("A_c / 2 if i = 0 and dropout", "korthikanti22", "Section 4.3: the dropout behind the embedding")
 def embedding_masks(job: Job, stage: Any, checkpoint_bytes: Any) -> Any:
     """Dropout masks behind the embedding, a byte each, on the first stage; bytes a micro-batch."""
     return (stage == 0) * checkpoint_bytes * 0.5 if term("dropped_out", job.model.dropout) else 0.0
@@ -180,7 +180,7 @@ def kept_activations(plan: Plan, layer_activations: Any, selective_activations: 
     return np.where(plan.recompute == 1, selective_activations, layer_activations)
 
 
-@formula("2 · T · ((3 if gated, 2 otherwise) · f / t + 2 · h)", "korthikanti22", "Section 5: the peak while a layer is at hand")
+@formula("2 · T · ((3 if gated, 2 otherwise) · f / t + 2 · h)", "tmplan", "the peak while a layer is at hand")
 def layer_gradients(job: Job, plan: Plan, tokens: Any) -> Any:
     """Gradients of the MLP and of two hidden states of the layer at hand; bytes."""
     model = job.model
@@ -197,7 +197,7 @@ def layer_working(plan: Plan, layer_gradients: Any, layer_activations: Any, sele
 @formula(
     "(1 + L_m) · λ · T · V_p / (1 if gathered, t otherwise) if head",
     "korthikanti22",
-    "Section 4.2.3, output layer: logits and the loss in fp32",
+    "Section 4.3, output layer: logits and the loss in fp32",
 )
 def logits_memory(job: Job, plan: Plan, stage: Any, tokens: Any) -> Any:
     """Logits, their gradient and the loss's fp32 copies on the last stage, for every prediction ahead; bytes."""
@@ -242,13 +242,13 @@ def resident_optimizer(job: Job, optimizer_bytes: Any) -> Any:
     return optimizer_bytes * (0.0 if job.offload_optimizer else 1.0)
 
 
-@formula("W_w + G + U", "korthikanti22", "Section 4")
+@formula("W_w + G + U", "tmplan", "sum of the parts")
 def rest_bytes(working_bytes: Any, logits_memory: Any, buffer_bytes: Any) -> Any:
     """What is live beside the activations kept: working set, logits and buffers of one rank; bytes."""
     return working_bytes + logits_memory + buffer_bytes
 
 
-@formula("A_p + M_r", "korthikanti22", "Section 4")
+@formula("A_p + M_r", "tmplan", "sum of the parts")
 def live_bytes(activation_bytes: Any, rest_bytes: Any) -> Any:
     """Activations, working set, logits and buffers of one rank; bytes."""
     return activation_bytes + rest_bytes

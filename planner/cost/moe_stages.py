@@ -11,7 +11,7 @@ from planner.specs.job import Job
 from planner.specs.plan import Plan
 
 
-@formula("max(P_l, P_a + P_x)", "fsdp23", "Section 3.3: the largest unit gathered")
+@formula("max(P_l, P_a + P_x)", "fsdp23", "Section 3.2.1: the largest unit gathered")
 def largest_layer(layer_weights: Parameters, around_weights: Parameters, expert_weights: Parameters) -> Parameters:
     """Parameters of the largest layer on a rank; count."""
     return maximum(layer_weights, around_weights + expert_weights)
@@ -69,7 +69,7 @@ def mixed_host(
 def mixed_tp(
     job: Job, plan: Plan, stage: Stage, dense_stage_layers: Number, sparse_stage_layers: Number, tp_forward: Seconds, around_tp: Seconds
 ) -> Seconds:
-    """Exposed tensor-parallel communication of one micro-batch on a stage; routed experts have none; seconds."""
+    """Exposed tensor-parallel communication of one micro-batch on a stage, of which routed experts have none; seconds."""
     edges = (stage == 0) * 0.5 + is_head(plan, stage) * 0.5
     return job.stack.tp_exposed * (2 * dense_stage_layers * tp_forward + 2 * sparse_stage_layers * around_tp + edges * tp_forward)
 

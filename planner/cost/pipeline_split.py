@@ -118,7 +118,7 @@ def dense_on(job: Job, plan: Plan, stage: Any) -> Any:
     return found
 
 
-@formula("(ℓ_i - ℓ_0) · s_x + (L_m if head)", "deepseek24", "Section 2.1: the first layers are dense")
+@formula("(ℓ_i - ℓ_0) · s_x + (L_m if head)", "deepseek24", "Section 4.2: the first layers are dense")
 def sparse_stage_layers(job: Job, plan: Plan, stage: Any, stage_layers: Any) -> Any:
     """Of the layers on a pipeline rank, those with routed experts, and with them those of multi-token prediction behind the last."""
     first = term("first_dense", dense_on(job, plan, stage))
@@ -130,7 +130,7 @@ def sparse_share(job: Job) -> float:
     return job.model.sparse_layers / max(job.model.layers - job.model.dense_layers, 1)
 
 
-@formula("ℓ_i + (L_m if head) - ℓ_x", "deepseek24", "Section 2.1: the first layers are dense")
+@formula("ℓ_i + (L_m if head) - ℓ_x", "deepseek24", "Section 4.2: the first layers are dense")
 def dense_stage_layers(job: Job, plan: Plan, stage: Any, stage_layers: Any, sparse_stage_layers: Any) -> Any:
     """Of the layers on a pipeline rank, those with a dense MLP."""
     return stage_layers + job.model.mtp_layers * is_head(plan, stage) - sparse_stage_layers

@@ -14,7 +14,7 @@ from planner.specs.plan import Plan
 SMALL = 256  # below this many plans, working out every row beats looking for distinct ones
 
 
-@formula("B / (D · b)", "narayanan21", "Section 3.3")
+@formula("B / (D · b)", "narayanan21", "Section 3.1")
 def micro_batches(job: Job, plan: Plan) -> Any:
     """Micro-batches a step on each data-parallel rank; count."""
     return job.global_batch / (plan.dp * plan.micro_batch)
@@ -29,7 +29,7 @@ def tokens(job: Job, plan: Plan) -> Any:
 @formula(
     "P_at + (3 if gated, 2 otherwise) · h · f / t + P_bi + P_n",
     "shoeybi19",
-    "Section 3; latent attention: DeepSeek-V2, arXiv 2405.04434, Section 2.1",
+    "Section 3; latent attention: deepseekv2 Section 2.1",
 )
 def layer_weights(job: Job, plan: Plan) -> Any:
     """Parameters of one layer with a dense MLP on one tensor-parallel rank; count."""
@@ -42,9 +42,7 @@ def rank_weights(model: Model, plan: Plan) -> Any:
     return term("attention_weights", attention) + mlp + term("layer_biases", biases) + term("whole_vectors", vectors)
 
 
-@formula(
-    "P_at + (3 if gated, 2 otherwise) · h · f_s / t + P_bi + P_n + P_ro", "gshard20", "Section 2.2: only experts are divided over ranks"
-)
+@formula("P_at + (3 if gated, 2 otherwise) · h · f_s / t + P_bi + P_n + P_ro", "gshard20", "Figure 3: only experts are divided over ranks")
 def around_weights(job: Job, plan: Plan) -> Any:
     """Parameters of one sparse layer on one tensor-parallel rank without its routed experts: attention, shared experts, router; count."""
     return rank_weights(job.around_experts.model, plan) + term("router_weights", parameters.router_parameters(job.model))
@@ -53,7 +51,7 @@ def around_weights(job: Job, plan: Plan) -> Any:
 @formula(
     "E / EP · ((3 if gated, 2 otherwise) · h · f_e + ((2 if gated, 1 otherwise) · f_e + h if bias)) / ETP",
     "gshard20",
-    "Section 3.1: experts over ranks; Megatron-LM, moe/README.md: expert tensor parallel",
+    "Algorithm 2: experts over ranks; Megatron-LM, moe/README.md: expert tensor parallel",
 )
 def expert_weights(job: Job, plan: Plan) -> Any:
     """Parameters of the routed experts of one sparse layer on one rank; count."""
@@ -89,7 +87,7 @@ def stage_weights(plan: Plan, stage: Any, stage_layers: Any, layer_weights: Any,
 @formula(
     "ℓ_d · P_l + ℓ_x · P_a + (P_e if i = 0) + (P_h + L_m · P_mp + (P_e if i > 0 and L_m > 0) if head)",
     "gshard20",
-    "Section 2.2; with multi-token prediction its own at the head",
+    "Figure 3; with multi-token prediction its own at the head",
 )
 def mixed_weights(
     job: Job, plan: Plan, stage: Any, dense_stage_layers: Any, sparse_stage_layers: Any, layer_weights: Any, around_weights: Any,
@@ -103,7 +101,7 @@ def mixed_weights(
     return layers + (stage == 0) * embedding_weights + head * (head_weights + behind)
 
 
-@formula("ℓ_x · P_x", "gshard20", "Section 2.2")
+@formula("ℓ_x · P_x", "gshard20", "Figure 3")
 def stage_experts(sparse_stage_layers: Any, expert_weights: Any) -> Any:
     """Parameters of the routed experts on one rank of a pipeline stage; count."""
     return sparse_stage_layers * expert_weights

@@ -1,7 +1,4 @@
-"""The training run: what training costs beyond its plan: tokens, price, power, failures, storage. No change of these needs a search.
-
-Section and table numbers are from memory; Llama 3's figures were looked up.
-"""
+"""The training run: what training costs beyond its plan: tokens, price, power, failures, storage. No change of these needs a search."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ LLAMA3_STORAGE = 2e12
 DAY = 86400.0  # seconds
 CHINCHILLA = 20.0  # tokens per parameter; Hoffmann et al. 2022: 1.4e12 tokens for 70e9
 PUE = 1.1  # Patterson et al. 2021, Table 4: the data centre of GPT-3
-RESTART_MINUTES = 10.0  # assumed as in Daly 2006, Figures 3 to 5; Llama 3's 90 % effective time implies less than 15 minutes
+RESTART_MINUTES = 10.0  # assumed as in Daly 2006 (Figures 3 to 5 from memory); Llama 3's 90 % effective time implies less than 15 minutes
 
 
 @dataclass(frozen=True)

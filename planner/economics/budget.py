@@ -1,7 +1,4 @@
-"""What training comes to: FLOP, time, GPU-hours, energy, cost and CO2 of one plan; and what so much money buys.
-
-Numbers of sections of Hoffmann, Patterson, PaLM and Llama 3 are from memory.
-"""
+"""What training comes to: FLOP, time, GPU-hours, energy, cost and CO2 of one plan; and what so much money buys."""
 
 from __future__ import annotations
 
@@ -77,7 +74,7 @@ def gpu_hours(gpus: float, elapsed_seconds: float) -> float:
     return gpus * elapsed_seconds / 3600.0
 
 
-@formula("H · W_b · PUE", "patterson21", "Section 2.1, the board at its full power")
+@formula("H · W_b · PUE", "patterson21", "Section 2.5, the board at its full power")
 def energy_wh(gpu_hours: float, power_w: float, pue: float) -> float:
     """Energy of the boards and of the building around them; Wh."""
     return gpu_hours * power_w * pue
@@ -89,7 +86,7 @@ def cost(gpu_hours: float, price_gpu_hour: float) -> float:
     return gpu_hours * price_gpu_hour
 
 
-@formula("Q · I_c / 10^9", "patterson21", "Section 2.1: energy times the intensity of the grid")
+@formula("Q · I_c / 10^9", "patterson21", "Section 2.5: energy times the intensity of the grid")
 def co2_tonnes(energy_wh: float, co2_g_kwh: float) -> float:
     """CO2 of the energy; tonnes."""
     return energy_wh * co2_g_kwh / 1e9

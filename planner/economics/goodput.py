@@ -1,7 +1,4 @@
-"""What failures and checkpoints leave of the time: checkpoint size and write time, the best interval, and the share that trains.
-
-Daly's formulas are from memory, and give the intervals of his Figures 3 to 5, which were looked up.
-"""
+"""What failures and checkpoints leave of the time: checkpoint size and write time, the best interval, and the share that trains."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Training and serving together: models that come to the same loss, and which of them costs least over its life.
-
-6 P D to train and 2 P a token to serve were looked up; numbers of sections and equations of Sardana et al. are from memory.
-"""
+"""Training and serving together: models that come to the same loss, and which of them costs least over its life."""
 
 from __future__ import annotations
 
@@ -23,13 +20,13 @@ def same_loss_tokens(law: Law, estimated_loss: float, other_parameters: Any) -> 
     return np.where(left > 0, (law.law_b / np.where(left > 0, left, 1.0)) ** (1.0 / law.law_beta), np.inf)
 
 
-@formula("6 · P_o · D_o + 2 · P_o · D_v", "sardana23", "Equation 2: training and inference")
+@formula("6 · P_o · D_o + 2 · P_o · D_v", "sardana23", "Equation 3: training and inference")
 def lifetime_flops(other_parameters: Any, same_loss_tokens: Any, served_tokens: float) -> Any:
     """Training on some tokens and serving others, one value or a column; FLOP."""
     return 6.0 * other_parameters * same_loss_tokens + 2.0 * other_parameters * served_tokens
 
 
-@formula("2 · P · D_v", "sardana23", "Equation 2: inference")
+@formula("2 · P · D_v", "sardana23", "Equation 3: inference")
 def serving_flops(visited_parameters: float, served_tokens: float) -> float:
     """Serving so many tokens; FLOP."""
     return 2.0 * visited_parameters * served_tokens

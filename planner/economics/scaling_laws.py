@@ -1,7 +1,4 @@
-"""Published fits of loss over parameters and tokens, the optimum they give for so much compute, and the rule of tokens a parameter.
-
-The coefficients of Hoffmann's law were looked up; numbers of its equations, its third digits and Besiroglu's coefficients are from memory.
-"""
+"""Published fits of loss over parameters and tokens, the optimum they give for so much compute, and the rule of tokens a parameter."""
 
 from __future__ import annotations
 

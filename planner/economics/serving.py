@@ -2,7 +2,7 @@
 tensor-parallel group. One value at a time; bytes.
 
 Layers of multi-token prediction are left out: serving them is a choice of the engine. Experts are taken as divided evenly over the group,
-by tensor or expert parallelism alike. Numbers of tables and sections are from memory.
+by tensor or expert parallelism alike.
 """
 
 from __future__ import annotations

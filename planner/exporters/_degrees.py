@@ -1,4 +1,4 @@
-"""The numbers of a plan that several targets write."""
+"""Numbers of a plan that several targets spell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from planner.specs.job import RECOMPUTES, SCHEDULES
 
 
 class Degrees(NamedTuple):
-    """The numbers of a plan as Python values, and those derived from them."""
+    """A plan's numbers as plain Python values, with those that follow from them."""
 
     tp: int
     pp: int
@@ -29,7 +29,7 @@ class Degrees(NamedTuple):
     world: int
     nodes: int
     gpus_per_node: int
-    micro_batches: int  # per step and data-parallel rank (gradient accumulation steps)
+    micro_batches: int  # a step, on each data-parallel rank (gradient accumulation)
 
 
 def degrees(request: Request) -> Degrees:

@@ -1,4 +1,4 @@
-"""The keys of a MaxText configuration file that an export may write."""
+"""Keys of a MaxText configuration file."""
 
 from __future__ import annotations
 

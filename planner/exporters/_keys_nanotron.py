@@ -1,4 +1,4 @@
-"""The keys of a nanotron configuration file that an export may write."""
+"""Keys of a nanotron configuration file."""
 
 from __future__ import annotations
 

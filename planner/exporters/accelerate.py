@@ -1,4 +1,4 @@
-"""Hugging Face accelerate with FSDP2: `accelerate.yaml` for its launcher, `trainer_args.json` for the Trainer it launches."""
+"""Hugging Face accelerate with FSDP2: `accelerate.yaml` for its launcher, `trainer_args.json` for the Trainer that it launches."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 from planner.exporters._degrees import degrees
-from planner.exporters._huggingface import (
+from planner.exporters._files import (
     MODEL,
     OPTIMIZERS,
     adapter_notes,
-    common_refusals,
     fsdp_notes,
     fsdp_settings,
-    performance_notes,
+    kept_apart,
+    never,
     sharded_by_fsdp,
     yaml_file,
 )
@@ -23,25 +23,25 @@ MAIN = "accelerate.yaml"
 TRAINER_FILE = "trainer_args.json"
 TITLE = "accelerate"
 HOW = (
-    "start with `accelerate launch --config_file accelerate.yaml`; only it has the degrees, only trainer_args.json the batch and the "
-    "optimizer: without the Trainer, pass them to your data loader and Accelerator"
+    "start with `accelerate launch --config_file accelerate.yaml`; the degrees are there alone, batch and optimizer in trainer_args.json "
+    "alone: without the Trainer, give them to your own loader and Accelerator"
 )
-RING = "accelerate's context parallelism needs PyTorch's scaled dot product attention: load the model with sdpa"
+RING = "accelerate runs context parallelism on PyTorch's scaled dot product attention: load the model with sdpa"
 
 
 def refusals(request: Request) -> list[str]:
     """Why accelerate cannot launch this plan."""
     job, d = request.job, degrees(request)
-    reasons = [*common_refusals(request, TITLE), *sharded_by_fsdp(request, TITLE)]
+    reasons = [*never(request, TITLE), *sharded_by_fsdp(request, TITLE)]
     if d.ep > 1:
         reasons.append("accelerate has no expert parallelism: set ep to 1")
     if job.precision == "fp8":
-        reasons.append("accelerate's fp8 needs a library and a recipe that a plan does not specify: set precision to bf16")
+        reasons.append("accelerate trains in 8 bits with a library and a recipe that a plan does not name: set precision to bf16")
     return reasons
 
 
 def launcher(request: Request) -> dict[str, Any]:
-    """The configuration of `accelerate launch`."""
+    """What `accelerate launch` reads."""
     job, d = request.job, degrees(request)
     values: dict[str, Any] = {
         "compute_environment": "LOCAL_MACHINE",
@@ -76,7 +76,7 @@ def launcher(request: Request) -> dict[str, Any]:
 
 
 def trainer(request: Request) -> dict[str, Any]:
-    """The TrainingArguments of the Trainer."""
+    """What the Trainer's TrainingArguments take."""
     job, d = request.job, degrees(request)
     recomputes = d.recompute != "none"
     values: dict[str, Any] = {
@@ -87,31 +87,31 @@ def trainer(request: Request) -> dict[str, Any]:
         "optim": OPTIMIZERS[job.optimizer],
     }
     if not d.zero:
-        return values | ({"gradient_checkpointing": True} if recomputes else {})  # under FSDP the Trainer requires FSDP's setting
+        return values | ({"gradient_checkpointing": True} if recomputes else {})  # under FSDP the Trainer wants FSDP's own
     values["fsdp"] = True
     values["fsdp_config"] = {"version": 2, **fsdp_settings(request, "cpu_offload")}
     return values
 
 
 def notes(request: Request) -> list[str]:
-    """Notes on what the files do not express."""
+    """What the files do not say."""
     job, d = request.job, degrees(request)
-    sentences = [MODEL, HOW, f"sequences of {job.sequence:,} tokens, learning rate and number of steps are set by your script"]
+    found = [MODEL, HOW, f"sequences of {job.sequence:,} tokens, learning rate and number of steps are up to your script"]
     if d.nodes > 1:
-        sentences.append("on each machine pass its --machine_rank, and on all --main_process_ip and --main_process_port of the first")
+        found.append("on each machine give its own --machine_rank, and everywhere --main_process_ip and --main_process_port of the first")
     if d.cp > 1:
-        sentences.append(RING)
-    return [*sentences, *adapter_notes(request), *fsdp_notes(request, d), *performance_notes(request, d)]
+        found.append(RING)
+    return [*found, *adapter_notes(request), *fsdp_notes(request, d), *kept_apart(request, d)]
 
 
 def write(request: Request) -> Exported:
     """Both files."""
-    sentences = tuple(notes(request))
+    said = tuple(notes(request))
     files = {
-        MAIN: yaml_file(launcher(request), (f"accelerate {TARGET.version}", *request.about, *sentences)),
+        MAIN: yaml_file(launcher(request), (f"accelerate {TARGET.version}", *request.about, *said)),
         TRAINER_FILE: json.dumps(trainer(request), indent=2) + "\n",
     }
-    return Exported(files, sentences)
+    return Exported(files, said)
 
 
 TARGET = register(Target("accelerate", TITLE, MAIN, "1.15.0", refusals, write))

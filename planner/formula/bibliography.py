@@ -35,6 +35,9 @@ SOURCES: dict[str, Source] = {
     "gshard20": Source(
         "Lepikhin et al. 2020", "GShard: Scaling Giant Models with Conditional Computation and Automatic Sharding", "arXiv 2006.16668"
     ),
+    "deepseekv2": Source(
+        "DeepSeek-V2 2024", "DeepSeek-V2: A Strong, Economical, and Efficient Mixture-of-Experts Language Model", "arXiv 2405.04434"
+    ),
     "deepseek24": Source("DeepSeek-AI 2024", "DeepSeek-V3 Technical Report", "arXiv 2412.19437"),
     "lora21": Source("Hu et al. 2021", "LoRA: Low-Rank Adaptation of Large Language Models", "arXiv 2106.09685"),
     "qlora23": Source("Dettmers et al. 2023", "QLoRA: Efficient Finetuning of Quantized LLMs", "arXiv 2305.14314"),

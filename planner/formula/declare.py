@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, ParamSpec, Protocol, TypeVar
 
-from planner.formula.bibliography import SOURCES
+from planner.formula.citations import Place, cite, unchecked
 from planner.formula.notation import APPROXIMATE
 from planner.formula.quantities import QUANTITIES, Quantity
 
@@ -32,6 +32,7 @@ class Declared:
     source: str
     quantity: Quantity
     sentence: str
+    from_memory: tuple[Place, ...]  # of the places cited, those that were not looked up
 
     @property
     def approximate(self) -> bool:
@@ -90,9 +91,8 @@ def formula(notation: str, key: str, where: str = "", *, quantity: Quantity | No
             if QUANTITIES.get(name, quantity) is not quantity:
                 raise ValueError(f"the quantity {name} is declared twice")
             QUANTITIES[name] = quantity
-        source = f"{SOURCES[key].short}{', ' + where if where else ''}"
         sentence = (function.__doc__ or "").strip().split("\n")[0]
-        declared = FORMULAS[name] = Declared(name, notation, source, QUANTITIES[name], sentence)
+        declared = FORMULAS[name] = Declared(name, notation, cite(key, where), QUANTITIES[name], sentence, unchecked(key, where))
         signature = inspect.signature(function)
 
         @functools.wraps(function)

@@ -228,7 +228,7 @@ RULES: tuple[Rule, ...] = (
          ("tp", "cp", "dp", "ep", "etp", "zero", "dp_replicate"),
          "torchtitan distributed/parallel_dims.py; MaxText configs/types.py", _expert_shard),
     Rule("expert_zero", "this stack does not support this ZeRO stage with experts", ("ep", "zero"),
-         "DeepSpeed moe/layer.py: native mixtures of experts not with ZeRO-3",
+         "DeepSpeed runtime/engine.py: native mixtures of experts not with ZeRO-3",
          lambda job, plan: (plan.zero <= job.stack.expert_zero_most) | (not job.model.experts)),
 )  # fmt: skip
 SENTENCES = {rule.key: rule.sentence for rule in RULES} | {

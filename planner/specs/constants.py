@@ -19,7 +19,7 @@ class Constants:
     host_power: float = 3.797
     # Host time of a backward pass relative to a forward pass.
     host_backward: float = 1.5
-    # FLOPs of the backward pass of flash attention relative to its forward pass: five products to two (Dao 2023, Section 3.1).
+    # FLOPs of the backward pass of flash attention relative to its forward pass: five products to two (Dao 2023, Section 4.1).
     flash_backward: float = 2.5
     # Time of flash-1 relative to flash-2, forward and backward.
     flash_1_slower: float = 1.33

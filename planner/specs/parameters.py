@@ -1,7 +1,7 @@
 """Parameter counts of a model, and of the shards of tensor parallelism. One value or a column.
 
 Checked against the published total of every preset. Shapes follow the Hugging Face model classes named in the
-presets; the tensor-parallel split is Megatron-LM's (Shoeybi et al. 2019, section 3: columns, then rows). A sparse layer is a layer
+presets; the tensor-parallel split is Megatron-LM's (Shoeybi et al. 2019, Section 3: columns, then rows). A sparse layer is a layer
 whose MLP is the shared experts (of width 0 without any), plus a router and the routed experts.
 """
 

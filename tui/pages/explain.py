@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.errors import TmplanError
-from planner.formula.bibliography import SOURCES, Source
+from planner.formula.bibliography import SOURCES
+from planner.formula.citations import works_cited
 from planner.report.columns import HEADLINES
 from planner.report.explain import explained, named
 from planner.report.wording import in_words
@@ -61,16 +61,10 @@ def draw(derivations: Derivations, width: int) -> list[Line]:
 
 def works(trees: Iterable[Step], width: int) -> Iterator[Line]:
     """Each work that the trees cite, in the order of the bibliography: short name, title, and location."""
-    cited = {source for step in _steps(trees) for source in cited_by(step)}
+    cited = {source for step in _steps(trees) for source in works_cited(step.source)}
     for source in SOURCES.values():
         if source in cited:
             yield from sentence(f"{source.short}: {source.title}. {source.where}", width)
-
-
-def cited_by(step: Step) -> list[Source]:
-    """The works a step cites: the one whose short name starts its source, and those named there by key."""
-    words = set(re.findall(r"\w+", step.source))
-    return [s for key, s in SOURCES.items() if key in words or step.source == s.short or step.source.startswith(f"{s.short}, ")]
 
 
 def _steps(trees: Iterable[Step]) -> Iterator[Step]:

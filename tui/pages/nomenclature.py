@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.formula.bibliography import SOURCES, Source
+from planner.formula.citations import works_cited
 from planner.formula.quantities import QUANTITIES, Quantity
 from planner.formula.trace import Declared, every_formula
 from tui.draw.writing import heading, sentence
@@ -44,13 +45,8 @@ def symbols(text: str = "") -> Symbols:
 
     quantities = {name: quantity for name, quantity in QUANTITIES.items() if matches(name, quantity)}
     formulas = {name: known[name] for name in quantities if name in known}
-    cited = {declared.source for declared in formulas.values()}
-    works = {
-        key: source
-        for key, source in SOURCES.items()
-        if any(text == source.short or text.startswith(f"{source.short}, ") for text in cited)
-        or word in f"{source.short} {source.title}".lower()
-    }
+    cited = {work for declared in formulas.values() for work in works_cited(declared.source)}
+    works = {key: source for key, source in SOURCES.items() if source in cited or word in f"{source.short} {source.title}".lower()}
     return Symbols(query, quantities, formulas, works)
 
 

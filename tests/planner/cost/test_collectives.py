@@ -34,7 +34,8 @@ def test_members_share_a_node_as_their_stride_lets_them(members: int, stride: in
 
 
 def test_a_ring_on_a_node_carries_all_but_one_share_over_the_link() -> None:
-    """Thakur et al. 2005, Section 4: 1.5e9 · 7 / 8 bytes at 0.8 · (1 - 1 / 16) · 1e9 = 7.5e8 B/s are 1.75 s; an all-reduce does it twice.
+    """Thakur et al. 2005, Section 4.4 (from memory): 1.5e9 · 7 / 8 bytes at 0.8 · (1 - 1 / 16) · 1e9 = 7.5e8 B/s are 1.75 s; an
+    all-reduce does it twice.
     Two ranks reach 0.8 · 3 / 4."""
     assert gather(8, 1, 1.5e9) == pytest.approx(1.75 + 0.001)
     assert all_reduce(8, 1, 1.5e9) == pytest.approx(2 * 1.75 + 0.001)
@@ -98,7 +99,7 @@ def test_collectives_measured_on_the_cluster_give_the_latency_of_its_nodes() -> 
 def test_an_all_to_all_takes_the_slower_of_link_and_network(
     members: int, stride: int, within: float, across: float, expected: float
 ) -> None:
-    """Thakur et al. 2005, Section 4.2: 1.5e9 bytes at 7.5e8 B/s within the node beside what leaves it at 5e7 B/s, and latencies."""
+    """Thakur et al. 2005, Section 4.3 (from memory): 1.5e9 bytes at 7.5e8 B/s within the node, the rest at 5e7 B/s, and latencies."""
     seconds = collectives.all_to_all_seconds(JOB, Count(members), Count(stride), Bytes(within), Bytes(across))
     assert seconds == pytest.approx(expected)
 

@@ -238,7 +238,7 @@ def test_gradients_are_products_of_the_transposes() -> None:
     ],
 )
 def test_a_query_attends_to_half_of_the_sequence_or_a_window(model: dict[str, Any], expected: float) -> None:
-    """Of 50 tokens 25 on the mean under a causal mask (Dao 2023, Section 4)."""
+    """Of 50 tokens 25 on the mean under a causal mask (Dao 2023, Section 4.1)."""
     assert compute.attended(round_job(model=model).model, 50) == pytest.approx(expected)
 
 
@@ -261,7 +261,7 @@ def test_attention_takes_two_products_over_half_the_square() -> None:
     ],
 )
 def test_flash_attention_reaches_a_share_of_the_products_rate(attention: str, gpu: Any, gemm: Any, forward: float) -> None:
-    """Its FLOPs at that share, and a launch; backward five products for two, 2.5 times as long (Dao 2023, Section 3.1)."""
+    """Its FLOPs at that share, and a launch; backward five products for two, 2.5 times as long (Dao 2023, Section 4.1)."""
     job = round_job(attention=attention, gpu=gpu, gemm=gemm)
     seconds = compute.attention_forward(job, PAIR, Tokens(30.0), Flop(120_000.0))
     assert seconds == pytest.approx(0.001 + forward)

@@ -178,7 +178,8 @@ def at(value: Any) -> list[float]:
     [(4, 52.5, 41.25, 30.0), (16, 35.625, 21.5625, 7.5), (64, 31.40625, 16.640625, 1.875), (1024, 30.087890625, 15.1025390625, 0.1171875)],
 )
 def test_zeros_table_1_is_met(ranks: int, os: float, os_g: float, os_g_p: float) -> None:
-    """Rajbhandari et al. 2020, Table 1: 7.5 billion parameters, 2 + 2 + 12 bytes each, take 120 GB whole; its 52.5, 41.3 and 30.0 GB on 4
+    """Rajbhandari et al. 2020, Table 1 (from memory): 7.5 billion parameters, 2 + 2 + 12 bytes each, take 120 GB whole; its 52.5,
+    41.3 and 30.0 GB on 4
     ranks, 31.4, 16.6 and 1.88 on 64: 4 P + 12 P / N, 2 P + 14 P / N and 16 P / N."""
     job, weights = round_job(gradient_bytes=2), Parameters(7.5e9)
     for zero, expected in enumerate((120.0, os, os_g, os_g_p)):
@@ -245,7 +246,7 @@ def test_grouped_products_have_workspaces_since_hopper() -> None:
     ],
 )
 def test_fully_sharded_stages_gather_two_layers_at_a_time(plan: Plan, head: float, expected: list[float]) -> None:
-    """Zhao et al. 2023, Section 3.3: while a layer runs the next is gathered: 2 · 10 weights, or the larger embedding or head of the stage;
+    """Zhao et al. 2023, Section 3.4.2: while a layer runs the next is gathered: 2 · 10 weights, or the larger of embedding and head;
     and the gradients of the unit at hand, unreduced. Nothing with one rank or below ZeRO-3."""
     gathered = memory.gathered_bytes(ROUND, plan.column(), FIRST_AND_LAST, SIZES[0], SIZES[1], Parameters(head))
     assert at(gathered + np.zeros((2, 1))) == expected
@@ -304,7 +305,7 @@ def test_an_activation_of_another_architecture(model: dict[str, Any], changes: d
 
 
 def test_unfused_attention_keeps_its_scores() -> None:
-    """Korthikanti et al. 2022, Section 4.1: 5 a s bytes a token with dropout (softmax 2, its mask 1, dropped 2), 2 a s without."""
+    """Korthikanti et al. 2022, Section 4.1 (from memory): 5 a s bytes per token with dropout (softmax 2, mask 1, output 2), else 2 a s."""
     assert term_of(round_job(attention="unfused"), Plan(tp=2))["scores"] == 2 * 4 * 50
     assert term_of(round_job(attention="fused-softmax", model={"dropout": True}), Plan(tp=2))["scores"] == 5 * 4 * 50
 
@@ -330,7 +331,7 @@ def test_a_layers_activations_are_its_terms_for_every_token() -> None:
 
 
 def test_a_recomputed_layer_keeps_its_input() -> None:
-    """Korthikanti et al. 2022, Section 4.2: 2 s b h, divided under sequence parallelism: 2 · 30 · 100 / 2."""
+    """Korthikanti et al. 2022, Section 5: 2 s b h, divided under sequence parallelism: 2 · 30 · 100 / 2."""
     assert at(memory.checkpoint_bytes(ROUND, Plan(tp=2).column(), Tokens(30.0))) == [6_000]
     assert at(memory.checkpoint_bytes(ROUND, Plan(tp=2, sequence_parallel=1).column(), Tokens(30.0))) == [3_000]
 
@@ -363,7 +364,7 @@ def test_activations_in_flight_are_those_of_every_layer_and_micro_batch() -> Non
 
 
 def test_the_embedding_keeps_dropout_masks_on_the_first_stage() -> None:
-    """Korthikanti et al. 2022, Section 4.2.3: a byte where the checkpoint has two: 100 / 2."""
+    """Korthikanti et al. 2022, Section 4.3: a byte where the checkpoint has two: 100 / 2."""
     job = round_job(model={"dropout": True})
     assert at(memory.embedding_masks(job, FIRST_AND_LAST, Bytes(100.0))) == [50, 0]
     assert at(memory.embedding_masks(ROUND, FIRST_AND_LAST, Bytes(100.0))) == [0]

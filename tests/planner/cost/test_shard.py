@@ -18,7 +18,7 @@ LATENT = {"kv_rank": 20, "q_rank": 30, "rope_dim": 5, "v_dim": 6}
 
 
 def test_a_batch_is_divided_over_replicas_and_micro_batches() -> None:
-    """Narayanan et al. 2021, Section 3.3: m = B / (D b). 96 sequences, 4 replicas, 3 at a time: 96 / (4 · 3) = 8, whatever tp, cp and
+    """Narayanan et al. 2021, Section 3.1: m = B / (D b). 96 sequences, 4 replicas, 3 at a time: 96 / (4 · 3) = 8, whatever tp, cp and
     sharding are."""
     assert shard.micro_batches(JOB, Plan(tp=2, cp=5, dp=4, dp_shard=2, dp_replicate=2, micro_batch=3).column()) == [8.0]
 

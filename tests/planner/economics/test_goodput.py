@@ -21,7 +21,7 @@ MINUTE, HOUR = 60.0, 3600.0
 
 @pytest.mark.parametrize(("mtbf_minutes", "interval"), [(24 * 60, 117), (6 * 60, 57), (15, 9.1)])
 def test_the_best_interval_is_dalys(mtbf_minutes: float, interval: float) -> None:
-    """Daly 2006, Figures 3 to 5: with 5 minutes a checkpoint, 117, 57 and 9.1 minutes between them."""
+    """Daly 2006, Figures 3 to 5 (from memory): with 5 minutes a checkpoint, 117, 57 and 9.1 minutes between them."""
     save, mtbf = 5 * MINUTE, mtbf_minutes * MINUTE
     assert g.daly_seconds(g.young_seconds(save, mtbf), save, mtbf) / MINUTE == pytest.approx(interval, rel=0.01)
 

@@ -35,7 +35,7 @@ def test_the_replication_finds_twenty_tokens_a_parameter() -> None:
 
 def test_serving_saves_what_sardana_says() -> None:
     """A 13B model to serve 2 trillion tokens: a 7B of the same loss trained longer saves 1.7e22 FLOP, 17 % (Sardana et al. 2023,
-    Figure 1, Chinchilla's coefficients)."""
+    Figure 1 from memory, Chinchilla's coefficients)."""
     low, high = 1e20, 1e26
     while high / low > 1 + 1e-12:  # the budget at which 13B is the optimum
         middle = (low * high) ** 0.5

@@ -1,4 +1,4 @@
-"""Export requests shared by tests."""
+"""Plans the tests of exports share."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.planner.jobs import example
 
 
 def request(plan: Plan | None = None, **changes: object) -> Request:
-    """A request for a job (the embedded example with some inputs changed) and a plan of it, by default the fastest."""
+    """A request for a job (the embedded example with some inputs changed) and a plan of it, the fastest where none is given."""
     job = example(**changes)
     if plan is None:
         result = search(job, Space())
