@@ -1,1 +1,1 @@
-"""Where and when a plan runs: ranks on nodes and links, passes of pipeline stages, and their timeline."""
+"""The layout of a plan: ranks on nodes and links, the passes of pipeline ranks, their timeline."""

@@ -1,7 +1,7 @@
-"""The order in which each pipeline rank runs the passes of its micro-batches: what a framework issues under each schedule.
+"""The order in which each pipeline rank runs the passes of its micro-batches, as frameworks issue them under each schedule.
 
-A pass is a forward pass, a whole backward pass, or one of its halves (gradients of inputs, gradients of weights) of one micro-batch
-through one virtual stage. Orders are written down from the programs that issue them; whether they wait is for planner.layout.timeline.
+A pass is a forward pass, a complete backward pass, or one of its halves (gradients of inputs, gradients of weights) of one micro-batch
+through one virtual stage. Orders follow the implementations that issue them; planner.layout.timeline determines when passes wait.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ from planner.cost.pipeline_split import DUALPIPE_V, ZB_H1, ZB_H2, V
 from planner.specs.plan import Plan
 
 FORWARD, BACKWARD, INPUTS, WEIGHTS = range(4)
-KINDS = ("F", "B", "I", "W")  # as torch's schedules write them: B is I and W in one
+KINDS = ("F", "B", "I", "W")  # PyTorch's notation; B is I and W combined
 
 
 class Pass(NamedTuple):
-    """One pass: its kind, which of the rank's virtual stages, which micro-batch."""
+    """One pass: its kind, the rank's virtual stage, the micro-batch."""
 
     kind: int
     chunk: int
     micro_batch: int
 
 
-Block = tuple[Pass, ...]  # one pass, or a forward and a backward pass side by side: they begin together and hand on together
+Block = tuple[Pass, ...]  # one pass, or overlapped forward and backward passes that begin and end together
 
 
 def virtual_stage(plan: Plan, rank: int, chunk: int) -> int:
-    """Which of the p · v virtual stages a chunk of a rank is, in the order of the layers; in a V the second runs back up the ranks."""
+    """The index of a rank's chunk among the p · v virtual stages, in layer order; in V schedules the second chunk is mirrored."""
     if plan.schedule >= V and chunk == 1:
         return 2 * int(plan.pp) - 1 - rank
     return chunk * int(plan.pp) + rank
 
 
 def order(plan: Plan, rank: int, micro_batches: int, group: int, ahead: int = 0) -> list[Block]:
-    """What one pipeline rank runs, in order: every micro-batch forward and backward through each of its chunks.
+    """The passes of one pipeline rank in order: every micro-batch forward and backward through each of its chunks.
 
-    group: `split.round_size` of the whole step, which may have more micro-batches than are asked for. ahead: forward passes more before the
-    first backward pass of 1F1B, where one micro-batch's all-to-all hides behind another (`experts.ahead`).
+    group: `pipeline_split.round_size` of the whole step, which may have more micro-batches than requested. ahead: extra forward passes
+    before the first backward pass of 1F1B, where one micro-batch's all-to-all overlaps another (`moe.ahead`).
     """
     p, m = int(plan.pp), micro_batches
     if plan.schedule == DUALPIPE_V:
@@ -54,7 +54,7 @@ def order(plan: Plan, rank: int, micro_batches: int, group: int, ahead: int = 0)
 
 
 def one_f_one_b(p: int, v: int, rank: int, m: int, group: int, ahead: int = 0) -> list[Pass]:
-    """1F1B, interleaved where v is more than one: warm-up, one forward and one backward pass in turn, cool-down.
+    """1F1B, interleaved for v > 1: warm-up, alternating forward and backward passes, cool-down.
 
     megatron/core/pipeline_parallel/schedules.py: warm-up of p - i - 1 micro-batches, or 2 (p - i - 1) + (v - 1) times a group of chunks.
     """
@@ -67,115 +67,115 @@ def one_f_one_b(p: int, v: int, rank: int, m: int, group: int, ahead: int = 0) -
 
 
 def split_backward(m: int, warm: int, lag: int) -> list[Pass]:
-    """ZB-H1 and ZB-H2: 1F1B with so many micro-batches of warm-up, gradients of weights `lag` micro-batches behind those of inputs.
+    """ZB-H1 and ZB-H2: 1F1B with `warm` warm-up micro-batches, gradients of weights `lag` micro-batches after those of inputs.
 
-    Qi et al. 2023, Figures 2 and 3: p - i - 1 and i with ZB-H1 (as torch 2.13.0, ScheduleInterleavedZeroBubble), twice as many with
-    ZB-H2; so every rank holds p micro-batches, or 2 p - 1, at its peak.
+    Qi et al. 2023, Figures 2 and 3: p - i - 1 and i with ZB-H1 (as torch 2.13.0, ScheduleInterleavedZeroBubble), twice these with ZB-H2;
+    every rank then holds p micro-batches, or 2 p - 1, at its peak.
     """
     warm = min(warm, m)
-    found = [Pass(FORWARD, 0, j) for j in range(warm)]
+    passes = [Pass(FORWARD, 0, j) for j in range(warm)]
     for j in range(m):
         if warm + j < m:
-            found.append(Pass(FORWARD, 0, warm + j))
-        found.append(Pass(INPUTS, 0, j))
+            passes.append(Pass(FORWARD, 0, warm + j))
+        passes.append(Pass(INPUTS, 0, j))
         if j >= lag:
-            found.append(Pass(WEIGHTS, 0, j - lag))
-    return found + [Pass(WEIGHTS, 0, j) for j in range(max(0, m - lag), m)]
+            passes.append(Pass(WEIGHTS, 0, j - lag))
+    return passes + [Pass(WEIGHTS, 0, j) for j in range(max(0, m - lag), m)]
 
 
-class _Issued:
-    """Passes as they are issued: each kind counts the micro-batches of each chunk; gradients of weights wait in a queue."""
+class _Program:
+    """Passes in issue order: micro-batches are counted per kind and chunk; gradients of weights wait in a queue."""
 
     def __init__(self) -> None:
         self.blocks: list[Block] = []
         self.waiting: list[tuple[int, int]] = []
         self._next: dict[tuple[bool, int], int] = {}
 
-    def made(self, kind: int, chunk: int) -> Pass:
-        """The next micro-batch of this kind and chunk."""
-        way = (kind == FORWARD, chunk)
-        j = self._next.get(way, 0)
-        self._next[way] = j + 1
+    def next_pass(self, kind: int, chunk: int) -> Pass:
+        """The pass of the next micro-batch of this kind and chunk."""
+        key = (kind == FORWARD, chunk)
+        j = self._next.get(key, 0)
+        self._next[key] = j + 1
         if kind == INPUTS:
             self.waiting.append((chunk, j))
         return Pass(kind, chunk, j)
 
     def issue(self, *what: tuple[int, int], turns: int = 1) -> None:
-        """Passes one after the other, so many times; gradients of inputs with those of weights of the same chunk behind them."""
+        """Passes in sequence, repeated `turns` times; gradients of inputs are followed by those of weights of the same chunk."""
         for _ in range(turns):
             for kind, chunk in what:
-                self.blocks.append((self.made(kind, chunk),))
+                self.blocks.append((self.next_pass(kind, chunk),))
                 if kind == INPUTS:
                     self.weights(chunk)
 
     def inputs(self, chunk: int) -> None:
-        """Gradients of inputs alone: those of weights wait."""
-        self.blocks.append((self.made(INPUTS, chunk),))
+        """Gradients of inputs only; those of weights wait."""
+        self.blocks.append((self.next_pass(INPUTS, chunk),))
 
-    def beside(self, forward: int, backward: int) -> None:
-        """A forward pass of one chunk beside a backward pass of another."""
-        self.blocks.append((self.made(FORWARD, forward), self.made(BACKWARD, backward)))
+    def overlap(self, forward: int, backward: int) -> None:
+        """A forward pass of one chunk overlapped with a backward pass of another."""
+        self.blocks.append((self.next_pass(FORWARD, forward), self.next_pass(BACKWARD, backward)))
 
     def weights(self, chunk: int | None = None) -> None:
-        """The gradients of weights that wait the longest, of one chunk or of either; none if none wait."""
-        at = next((i for i, (own, _) in enumerate(self.waiting) if chunk in (None, own)), None)
+        """The longest-waiting gradients of weights, of one chunk or of any; nothing where none wait."""
+        at = next((i for i, (waiting_chunk, _) in enumerate(self.waiting) if chunk in (None, waiting_chunk)), None)
         if at is not None:
             self.blocks.append((Pass(WEIGHTS, *self.waiting.pop(at)),))
 
 
 def zb_v(p: int, rank: int, m: int) -> list[Pass]:
-    """ZB-V: two chunks a rank, down the ranks and back up; torch 2.13.0, ScheduleZBVZeroBubble; Qi et al. 2023, Section 6.
+    """ZB-V: two chunks per rank, in rank order and mirrored; torch 2.13.0, ScheduleZBVZeroBubble; Qi et al. 2023, Section 6.
 
-    Written for 2 p - 1 micro-batches at least; of fewer, those there are not are left out.
+    Generated for at least 2 p - 1 micro-batches; passes of nonexistent micro-batches are dropped.
     """
     many = max(m, 2 * p - 1)
-    made = _Issued()
-    made.issue((FORWARD, 0), turns=2 * (p - rank) - 1)
-    made.issue((FORWARD, 1), (FORWARD, 0), turns=rank)
-    made.issue((FORWARD, 1), (INPUTS, 1), turns=p - rank)
+    program = _Program()
+    program.issue((FORWARD, 0), turns=2 * (p - rank) - 1)
+    program.issue((FORWARD, 1), (FORWARD, 0), turns=rank)
+    program.issue((FORWARD, 1), (INPUTS, 1), turns=p - rank)
     begun = 2 * (p - rank) - 1 + rank
-    for j in range(many - p):  # forward passes of the second chunk that are left
-        made.issue(*([(FORWARD, 0)] if begun + j < many else []), (INPUTS, 0), (FORWARD, 1), (INPUTS, 1))
+    for j in range(many - p):  # remaining forward passes of the second chunk
+        program.issue(*([(FORWARD, 0)] if begun + j < many else []), (INPUTS, 0), (FORWARD, 1), (INPUTS, 1))
     for _ in range(rank):
-        made.inputs(0)
-        made.inputs(1)
+        program.inputs(0)
+        program.inputs(1)
     for _ in range(p - rank):
-        made.inputs(0)
-        made.weights(0)
+        program.inputs(0)
+        program.weights(0)
     for chunk in (1, 0):
-        for _ in range(sum(own == chunk for own, _ in made.waiting)):
-            made.weights(chunk)
-    return [each for (each,) in made.blocks if each.micro_batch < m]
+        for _ in range(sum(waiting_chunk == chunk for waiting_chunk, _ in program.waiting)):
+            program.weights(chunk)
+    return [each for (each,) in program.blocks if each.micro_batch < m]
 
 
 def dualpipe_v(p: int, rank: int, m: int) -> list[Block]:
-    """DualPipeV: two chunks a rank, a forward pass beside a backward pass; 2 p micro-batches at least.
+    """DualPipeV: two chunks per rank, forward overlapped with backward passes; at least 2 p micro-batches.
 
-    torch 2.13.0, ScheduleDualPipeV; DualPipe's dualpipe/dualpipev.py, whose eight steps these are.
+    The eight steps of torch 2.13.0, ScheduleDualPipeV, and of DualPipe's dualpipe/dualpipev.py.
     """
-    made = _Issued()
-    made.issue((FORWARD, 0), turns=2 * (p - rank - 1))
-    made.issue((FORWARD, 0), (FORWARD, 1), turns=rank + 1)
-    made.issue((INPUTS, 1), (FORWARD, 1), turns=p - rank - 1)
+    program = _Program()
+    program.issue((FORWARD, 0), turns=2 * (p - rank - 1))
+    program.issue((FORWARD, 0), (FORWARD, 1), turns=rank + 1)
+    program.issue((INPUTS, 1), (FORWARD, 1), turns=p - rank - 1)
     for turn in range(m - 2 * p + rank + 1):
-        if turn == 0 and rank == p - 1:  # the turn of the V: nothing to wait for
-            made.issue((FORWARD, 0), (BACKWARD, 1))
+        if turn == 0 and rank == p - 1:  # the last rank passes to itself
+            program.issue((FORWARD, 0), (BACKWARD, 1))
         else:
-            made.beside(0, 1)
-        made.beside(1, 0)
+            program.overlap(0, 1)
+        program.overlap(1, 0)
     for _ in range(p - rank - 1):
-        made.issue((BACKWARD, 1))
-        made.beside(1, 0)
+        program.issue((BACKWARD, 1))
+        program.overlap(1, 0)
     half = (rank + 1) // 2
     for turn in range(rank + 1):
-        for chunk, after in ((1, rank % 2 == 1), (0, True)):  # the second half splits its backward passes
+        for chunk, after in ((1, rank % 2 == 1), (0, True)):  # backward passes of the second half are split
             if turn > half or (turn == half and after):
-                made.inputs(chunk)
+                program.inputs(chunk)
             else:
-                made.issue((BACKWARD, chunk))
+                program.issue((BACKWARD, chunk))
     for _ in range(p - rank - 1):
-        made.weights()
-        made.inputs(0)
-    while made.waiting:
-        made.weights()
-    return made.blocks
+        program.weights()
+        program.inputs(0)
+    while program.waiting:
+        program.weights()
+    return program.blocks

@@ -89,7 +89,7 @@ def test_no_rank_holds_more_than_the_memory_model_counts(found: tuple[Plan, int,
     """Micro-batches in flight on each rank are at most those that memory is counted for; with enough micro-batches exactly those."""
     plan, m, ranks = found
     counted = split.in_flight(plan.column(), plan.every_stage(), m)[:, 0]
-    held = np.array([rank.held(int(plan.vpp)) for rank in ranks])
+    held = np.array([rank.peak_micro_batches(int(plan.vpp)) for rank in ranks])
     assert (held <= counted + 1e-12).all()
     if m >= 2 * plan.pp and (plan.schedule or m % plan.pp == 0):
         assert held == pytest.approx(counted)
@@ -140,5 +140,5 @@ def test_ranks_are_busy_for_as_long_as_the_time_model_says(result: Result, data:
     assert shown.bubble >= -1e-9 * shown.seconds
     column, stage = plan.column(), plan.every_stage()
     counted = split.in_flight(column, stage, shown.micro_batches, experts.ahead(job, column) if job.model.experts else 0)
-    held = [rank.held(int(plan.vpp)) for rank in shown.ranks]
+    held = [rank.peak_micro_batches(int(plan.vpp)) for rank in shown.ranks]
     assert (held <= np.broadcast_to(counted, stage.shape)[:, 0] + 1e-9).all()

@@ -44,6 +44,6 @@ def record(shown: Timeline) -> dict[str, Any]:
 def as_record(number: int, rank: Rank, chunks: int) -> dict[str, Any]:
     """The passes of one rank as plain values."""
     return {
-        "rank": number, "in_flight": rank.held(chunks), "kind": [KINDS[kind] for kind in rank.kind],
+        "rank": number, "in_flight": rank.peak_micro_batches(chunks), "kind": [KINDS[kind] for kind in rank.kind],
         "chunk": rank.chunk.tolist(), "micro_batch": rank.micro_batch.tolist(), "start": rank.start.tolist(), "end": rank.end.tolist(),
     }  # fmt: skip
