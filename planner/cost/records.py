@@ -10,7 +10,8 @@ import numpy as np
 
 from planner.cost.error_band import Band
 from planner.cost.parts import HiddenParts, MemoryParts, StepParts
-from planner.dimensions import Bytes, Flag, Number, Seconds, Stage, Tokens
+from planner.dimensions import Array, Bytes, Flag, Number, Seconds, Stage, Tokens
+from planner.specs.hardware import GIB
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
@@ -143,6 +144,14 @@ class Estimate:
     memory_band: Band
     derived: dict[str, Number] = field(default_factory=dict, compare=False, repr=False)  # values of columns computed so far, by key
 
+    def __repr__(self) -> str:
+        """The plan, or the number of plans, with memory, its limit and the step: from the least to the most of several."""
+        memory, limit = _range(self.memory / GIB, "{:.1f}"), self.memory_limit / GIB
+        step, one = _range(self.step, "{:.4g}"), len(self.plan) == 1
+        plans = repr(self.plan.one(0)) if one else f"{len(self.plan)} plans"
+        fit = ("fits" if self.fits.all() else "does not fit") if one else f"{int(self.fits.sum())} fit"
+        return f"Estimate({plans}: {memory} of {limit:.1f} GiB, {step} s per step, {fit})"
+
     def row(self, at: int) -> Estimate:
         """The numbers of one of the plans, as columns of length one."""
         return replace(
@@ -159,6 +168,12 @@ class Estimate:
             host=row_of(self.host, at),
             derived={key: row_of(value, at) for key, value in self.derived.items()},
         )
+
+
+def _range(column: Array, form: str) -> str:
+    """The values of a column as text, from the least to the most; nothing of none."""
+    texts = [form.format(value) for value in (column.min(), column.max())] if column.size else ["-"]
+    return " to ".join(dict.fromkeys(texts))
 
 
 def row_of(column: C, at: int) -> C:

@@ -13,6 +13,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from planner.formula.citations import Place, cite, unchecked
@@ -59,9 +60,7 @@ RECORDER: ContextVar[Recorder | None] = ContextVar("tmplan_trace", default=None)
 
 def every_formula() -> dict[str, Declared]:
     """The formulas of all modules, which are imported for it."""
-    import planner
-
-    for module in pkgutil.walk_packages(planner.__path__, "planner."):
+    for module in pkgutil.walk_packages([str(Path(__file__).parents[1])], "planner."):
         importlib.import_module(module.name)
     return FORMULAS
 

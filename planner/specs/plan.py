@@ -43,6 +43,12 @@ class Plan:
     def __len__(self) -> int:
         return len(self.tp)
 
+    def __repr__(self) -> str:
+        """The fields that are not at their defaults; of columns, the number of plans."""
+        if hasattr(self.tp, "__len__"):
+            return f"Plan({len(self)} plans)"
+        return f"Plan({', '.join(f'{f.name}={getattr(self, f.name)}' for f in fields(self) if getattr(self, f.name) != f.default)})"
+
     def take(self, rows: int | Rows) -> Plan:
         """The plans at these rows, as columns (or one plan for one row)."""
         return Plan(**{k: v[rows] for k, v in columns_of(self).items()})

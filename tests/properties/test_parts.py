@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from planner.document.space import Space
+from planner.search import blocks, growth
 from planner.search import branch_and_bound as alone
-from planner.search import growth
 from planner.search import row_store as rowstore
 from planner.search.axes import Candidates
 from planner.search.legal_values import axis_values
@@ -91,7 +91,7 @@ def test_beyond_the_bound_the_rows_that_matter_are_kept(most: int, headroom: flo
     with the same numbers; the others are counted."""
     job = small(headroom=headroom)
     whole = search(job)
-    with patch.object(rowstore, "ROWS", most), patch.object(rowstore, "MISFITS", 50), patch("planner.search.blocks.BLOCK", 256):
+    with patch.object(rowstore, "ROWS", most), patch.object(rowstore, "MISFITS", 50), patch.object(blocks, "BLOCK", 256):
         cut = search(job)
     assert len(whole) > 2000
     assert (cut.counts.evaluated, cut.counts.fit, cut.counts.refused) == (whole.counts.evaluated, whole.counts.fit, whole.counts.refused)

@@ -17,10 +17,10 @@ Golden = Callable[[str, str], None]
 SMALL = ("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "16", "--global-batch", "64", "--sequence", "4096")
 # The program with made-up numbers, which never change.
 MADE_UP = """
-import planner.search.search
+from planner.search import search as searching
 import pytest
 from tests.tui.fake import fake_search, make_up
-planner.search.search.search = fake_search
+searching.search = fake_search
 make_up(pytest.MonkeyPatch())
 from tui.cli.main import main
 main()

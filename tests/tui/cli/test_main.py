@@ -17,6 +17,7 @@ import pytest
 from planner.document.fields import FIELDS, JOB_GROUPS
 from planner.document.inputs import resolve
 from planner.document.planfile import read
+from planner.search import search as searching
 from tui.cli import main as cli
 from tui.cli.answer import Answer
 
@@ -311,7 +312,7 @@ def test_ctrl_c_ends_with_130_and_says_nothing(monkeypatch: pytest.MonkeyPatch, 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("planner.search.search.search", interrupted)
+    monkeypatch.setattr(searching, "search", interrupted)
     assert cli.run(["plan", *SMALL]) == 130
     assert capsys.readouterr() == ("", "")
 

@@ -10,6 +10,7 @@ import pytest
 
 from planner.document.inputs import EXAMPLE, Inputs
 from planner.document.space import Space
+from planner.search import branch_and_bound
 from planner.search import search as planner_search
 from tests.tui.driving import Driver, drive
 from tests.tui.fake import fake_search
@@ -230,7 +231,7 @@ def test_keys_work_while_a_search_runs() -> None:
 
 def test_of_a_large_search_the_best_plan_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the ranking its first plan, in an answer of its own; for another order of the same plans nothing ahead."""
-    monkeypatch.setattr("planner.search.branch_and_bound.MANY", 1)
+    monkeypatch.setattr(branch_and_bound, "MANY", 1)
     heard = Heard()
     planner = Planner(burst=0.0)
     planner.attach(heard)
@@ -241,7 +242,7 @@ def test_of_a_large_search_the_best_plan_comes_first(monkeypatch: pytest.MonkeyP
     assert ahead.ahead.step == float(whole.result.step_seconds[whole.rows[0]])
     planner.ask(question(4096, View(reverse=True)))
     assert heard.wait(3)[2].ahead is None
-    monkeypatch.setattr("planner.search.branch_and_bound.MANY", 10**9)
+    monkeypatch.setattr(branch_and_bound, "MANY", 10**9)
     planner.ask(question(2048))
     assert heard.wait(4)[3].ahead is None
 
@@ -256,7 +257,7 @@ def test_the_best_plan_is_told_while_the_others_are_ranked(monkeypatch: pytest.M
         return real(*arguments, **options)
 
     monkeypatch.setattr(planner_search, "search", slow)
-    monkeypatch.setattr("planner.search.branch_and_bound.MANY", 1)
+    monkeypatch.setattr(branch_and_bound, "MANY", 1)
 
     async def play(it: Driver) -> None:
         assert it.foot.message == ""

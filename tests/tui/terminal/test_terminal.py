@@ -74,12 +74,12 @@ def test_quitting_waits_for_no_search(tmp_path: Path) -> None:
     """While a search that would never end runs, q ends the program, the session kept: it is left before the search has given up."""
     never = f"""
 import pathlib, time
-import planner.search.search
+from planner.search import search as searching
 def search(job, space=None, **_):
     pathlib.Path({str(tmp_path / "begun")!r}).write_text("begun")
     while True:
         time.sleep(0.05)
-planner.search.search.search = search
+searching.search = search
 from tui.cli.main import main
 main()
 """
