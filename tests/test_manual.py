@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from planner.report.columns import COLUMNS
 from tui.cli.introspect import commands
-from tui.cli.main import COMMANDS
+from tui.cli.main import COMMANDS, run
 from tui.manual.__main__ import PAGES, main
 from tui.manual.commands import ENVIRONMENT, plans
 from tui.settings import theme_files
@@ -103,3 +104,19 @@ def test_themes_are_counted(page: str) -> None:
     """The number of themes in the guide and the changelog is that of the themes shipped."""
     count = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")[len(theme_files.shipped())]
     assert f"{count.capitalize()} themes" in (ROOT / page).read_text()
+
+
+def test_the_example_of_the_library_plans_what_the_command_plans(capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/api.md's example prints ten lines, and the numbers of each are those of `tmplan plan`."""
+    example = (DOCS / "api.md").read_text().split("```python\n")[1].partition("```")[0]
+    assert len(example.splitlines()) <= 10
+    exec(example, {})
+    printed = capsys.readouterr().out.splitlines()
+    options = ("--model", "llama-3.1-70b", "--cluster", "dgx-h100", "--gpus", "64", "--global-batch", "512")
+    assert run(["plan", *options, "--top", "10", "--format", "json"]) == 0
+    plans = json.loads(capsys.readouterr().out)["plans"]
+    assert len(printed) == len(plans) == 10
+    for line, plan in zip(printed, plans, strict=True):
+        degrees = [plan[axis] for axis in ("tp", "pp", "cp", "dp")]
+        figures = [f"{plan['memory_gib']:.1f}", f"{plan['step_seconds']:.3f}", f"{plan['mfu']:.1%}"]
+        assert re.findall(r"[0-9.]+%?", line) == [*map(str, degrees), *figures]

@@ -125,7 +125,7 @@ class Totals(NamedTuple):
 class Estimate:
     """The figures of one plan or of columns of plans. Bytes, seconds; parts sum to their totals.
 
-    What follows from these, utilization or tokens per second, is computed when it is read: planner.report.columns.
+    Numbers that follow from these, such as utilization, are columns, computed when they are read (planner.report.columns).
     """
 
     job: Job

@@ -311,7 +311,7 @@ def find(key: str, columns: Sequence[Column] = COLUMNS) -> Column:
 
 
 def records(estimate: Estimate) -> list[dict[str, Any]]:
-    """One mapping of plain values for each row, as JSON has it: the columns that are known, and mappings of the parts."""
+    """The numbers of each plan as plain values: every column that is known by its key, and the parts of memory and time as mappings."""
     head = [(column.key, column.plain, column.values(estimate)) for column in known_columns(estimate)]
     groups = [(parts.key, [(name, c.values(estimate)) for name, c in parts.columns(estimate).items()]) for parts in PARTS]
     return [

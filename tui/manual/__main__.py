@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from planner.files import writer
+from tui.manual.api import api_page
 from tui.manual.commands import commands_page
 from tui.manual.keys import keys_page
 from tui.manual.registries import columns_page, fields_page, nomenclature_page, rules_page, themes_page
 
 PAGES: Mapping[str, Callable[[], str]] = {
+    "api.md": api_page,
     "commands.md": commands_page, "keys.md": keys_page, "columns.md": columns_page, "fields.md": fields_page, "rules.md": rules_page,
     "nomenclature.md": nomenclature_page, "themes.md": themes_page,
 }  # fmt: skip
