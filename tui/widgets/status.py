@@ -43,7 +43,7 @@ class StatusLine(LinePane):
         file = f"{status.file}{'*' if status.changed else ''}" if status.file else "unsaved"
         runs: list[Run] = [(" tmplan ", "title-on"), (f" {file} ", "status"), (f"  {status.counts}", "strong")]
         if status.unkept:
-            runs.insert(2, (" not kept ", "bad"))
+            runs.insert(2, (" not saved ", "bad"))
         for text in (f"filter {status.filter}" if status.filter else "", status.order, status.job):
             if text and sum(len(run) for run, _ in runs) + 3 + len(text) <= width:
                 runs += [(" · ", "dim"), (text, "text")]

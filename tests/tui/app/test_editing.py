@@ -51,7 +51,7 @@ def test_a_bounded_degree_is_respected() -> None:
     drive(play)
 
 
-def test_a_wrong_value_marks_its_field_and_is_kept() -> None:
+def test_a_wrong_value_marks_its_field_and_stays() -> None:
     """What cannot be read stays in the field with a mark and a sentence, the plans stay, and esc or * give the old value back."""
 
     async def play(it: Driver) -> None:
@@ -124,7 +124,7 @@ def test_every_field_is_reached_by_tab(model: str, stack: str) -> None:
     drive(play, Document(SMALL.inputs.with_all({"model": model, "stack": stack})))
 
 
-def test_a_preset_is_found_by_typing() -> None:
+def test_a_preset_is_selected_by_typing() -> None:
     """Enter on the model opens a list; typing narrows it; enter chooses."""
 
     async def play(it: Driver) -> None:

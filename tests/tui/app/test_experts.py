@@ -75,7 +75,7 @@ def test_ep_sorts_and_filters_the_table() -> None:
 
 
 @pytest.mark.parametrize("bounds", ["0", "eight", "8..4"])
-def test_a_wrong_ep_marks_its_field_and_is_kept(bounds: str) -> None:
+def test_a_wrong_ep_marks_its_field_and_stays(bounds: str) -> None:
     async def play(it: Driver) -> None:
         before = it.plans
         await it.field("ep", bounds)
@@ -99,7 +99,7 @@ def test_a_dense_model_shows_no_field_of_experts_but_their_number() -> None:
     drive(play, SMALL)
 
 
-def test_what_was_set_stays_in_sight_where_it_says_nothing() -> None:
+def test_a_bound_stays_visible_where_it_does_not_apply() -> None:
     """A bound on ep outlives the model it was meant for; it is shown, so that it can be freed."""
 
     async def play(it: Driver) -> None:
@@ -116,7 +116,7 @@ def test_what_was_set_stays_in_sight_where_it_says_nothing() -> None:
 
 
 def test_a_mixture_of_experts_is_typed_by_hand_on_a_dense_model() -> None:
-    """Experts alone are refused with a sentence that marks what is missing; typed one after the other they come to plans."""
+    """Experts alone are refused with a sentence that marks what is missing; typed one after the other they give plans."""
 
     async def play(it: Driver) -> None:
         await it.field("experts", "8")
@@ -146,7 +146,7 @@ def test_the_size_of_the_model_is_in_sight(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("document", [SPARSE, TITAN], ids=["one-schedule", "schedules"])
 def test_the_detail_names_the_experts_and_its_parts_sum(document: Document) -> None:
-    """The plan in words has EP, its parts have experts and ep, both columns sum to their heads, and each stage to its device."""
+    """The text of the plan has EP, its parts have experts and ep, both columns sum to their heads, and each stage to its device."""
 
     async def play(it: Driver) -> None:
         await it.press("5")
@@ -165,7 +165,7 @@ def test_the_detail_names_the_experts_and_its_parts_sum(document: Document) -> N
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
 def test_the_parts_of_a_stage_fit_the_pane_and_sum_to_its_memory(size: tuple[int, int]) -> None:
-    """However narrow, the experts have a column, no line is cut, and the columns of a stage come to its device memory."""
+    """However narrow, the experts have a column, no line is cut, and the columns of a stage sum to its device memory."""
 
     async def play(it: Driver) -> None:
         await it.field("pp", "4")

@@ -23,7 +23,7 @@ __all__ = ["made_up"]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to run in; the terminal is lent to nothing that needs one."""
+    """A folder to run in; the program keeps the terminal."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setattr(Tmplan, "suspend", lambda self: contextlib.nullcontext())
@@ -52,7 +52,7 @@ def test_what_is_edited_elsewhere_is_read_again(folder: Path, monkeypatch: pytes
     drive(play)
 
 
-def test_nonsense_from_the_editor_is_kept_to_be_mended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nonsense_from_the_editor_stays_until_it_is_corrected(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What cannot be read changes nothing, is named with its line, and stands in the editor the next time, until it can be read."""
     seen = folder / "seen.toml"
     monkeypatch.setenv("EDITOR", script(folder, """sed -i 's/^global_batch = .*/global_batch = = 128/' "$1" """))
@@ -70,7 +70,7 @@ def test_nonsense_from_the_editor_is_kept_to_be_mended(folder: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("editor", "says"),
+    ("editor", "message"),
     [
         ("true", "nothing was changed"),
         ("false", "the editor ended with 1"),
@@ -78,13 +78,15 @@ def test_nonsense_from_the_editor_is_kept_to_be_mended(folder: Path, monkeypatch
         ("vi 'x", "EDITOR cannot be read"),
     ],
 )
-def test_an_editor_that_does_nothing_or_is_not_there_is_said(folder: Path, editor: str, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing changed, an editor that failed, one that is not there or that cannot be read: a sentence, and the document as it was."""
+def test_an_editor_that_does_nothing_or_is_missing_is_reported(
+    folder: Path, editor: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing changed, an editor that failed, one that is missing or cannot be read: a sentence, and the document does not change."""
     monkeypatch.setenv("EDITOR", editor)
 
     async def play(it: Driver) -> None:
         await it.press("E")
-        assert says in " ".join(it.text().split())
+        assert message in " ".join(it.text().split())
         assert it.document.inputs.values == SMALL.inputs.values and len(it.program.history.moments) == 1
 
     drive(play, search=fake_search)
@@ -113,7 +115,7 @@ def test_a_path_that_cannot_be_is_refused_in_its_prompt(folder: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
 def test_a_copy_reaches_the_clipboard_of_the_terminal(tmp_path: Path) -> None:
-    """y sends the plan file by OSC 52 and writes it beside the session, where it says; both read as the document."""
+    """y sends the plan file by OSC 52 and writes it next to the session, at the path in the message; both are the document."""
     with Terminal("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "16", environment={"TMPLAN_STATE": str(tmp_path)}) as it:
         it.until("Step s")
         it.press("y")

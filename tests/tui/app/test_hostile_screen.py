@@ -1,4 +1,4 @@
-"""Files and what is typed are data, for the terminal too: whatever they hold, the screen gets nothing that a terminal acts on."""
+"""Files and what is typed are data, for the terminal too: whatever they hold, the screen gets no control sequence."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ACTS = [b"\x1b]52", b"\x1b]0;", *(c.encode() for c in NAME if hidden(c) and c > 
 
 
 def harmless(it: Driver) -> None:
-    """Every cell of the screen shows a character that has a cell of its own, and every line takes the cells there are."""
+    """Every cell of the screen shows one character, and every line fills the width of the screen."""
     strips = it.app.screen._compositor.render_strips()
     for strip in strips:
         assert not hidden(strip.text) and "\n" not in strip.text and "\t" not in strip.text
@@ -51,7 +51,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @given(st.text(st.characters(exclude_categories=()), max_size=60), st.integers(1, 40))
 def test_whatever_is_drawn_takes_the_cells_there_are(text: str, width: int) -> None:
-    """A line of any text is of characters that have cells, exactly as many as there is room for; what is plain stays as it is."""
+    """A line of any text is of characters that have cells, exactly as many as fit; plain text does not change."""
     line = "".join(part for part, _ in fit([(text, "a"), (text, "b")], width))
     assert cell_len(line) == sum(map(cell_len, line)) == width
     assert not hidden(line) and all(map(cell_len, line)) and "\n" not in line

@@ -1,4 +1,4 @@
-"""What a real terminal shows: the text at three sizes, and in every theme, without colour too, which cells tell the state."""
+"""What a real terminal shows: the text at three sizes, and in every theme, without colour too, which cells show the state."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ main()
 
 def made_up(columns: int, rows: int, **environment: str) -> Terminal:
     """The program with made-up numbers in a terminal of this size."""
-    told = {"PYTHONPATH": str(Path(__file__).parents[3]), **environment}
-    return Terminal(*SMALL, columns=columns, rows=rows, environment=told, program=MADE_UP)
+    variables = {"PYTHONPATH": str(Path(__file__).parents[3]), **environment}
+    return Terminal(*SMALL, columns=columns, rows=rows, environment=variables, program=MADE_UP)
 
 
 def states(it: Terminal) -> Iterator[str]:
     """The texts that stand out otherwise than by colour: by weight, reversed or underlined."""
     for y, line in enumerate(it.screen.display):
-        told: list[tuple[str, str]] = []
+        lines: list[tuple[str, str]] = []
         for x in range(it.screen.columns):
             cell = it.screen.buffer[y][x]
             kind = "".join(sign for sign, on in (("bold ", cell.bold), ("reverse ", cell.reverse), ("underline ", cell.underscore)) if on)
-            if told and told[-1][1] == kind:
-                told[-1] = (told[-1][0] + line[x], kind)
+            if lines and lines[-1][1] == kind:
+                lines[-1] = (lines[-1][0] + line[x], kind)
             else:
-                told.append((line[x], kind))
-        for text, kind in told:
+                lines.append((line[x], kind))
+        for text, kind in lines:
             if kind and text.strip():
                 yield f"{y:>2} {kind:<13}|{text.strip()}|"
 
@@ -60,21 +60,21 @@ def test_a_terminal_shows_what_the_program_drew(size: tuple[int, int]) -> None:
         assert it.text().split("\n") == expected.removesuffix("\n").split("\n")
 
 
-def test_every_theme_tells_the_state_without_colour(golden: Golden) -> None:
+def test_every_theme_shows_the_state_without_colour(golden: Golden) -> None:
     """In every theme, and with NO_COLOR, the text is the same, and what marks cursor, pane, pin, order and a refused field is more than
     colour: a sign, weight, or reversed."""
-    told, texts = [], {}
+    lines, texts = [], {}
     for name in (*theme_files.names(), "NO_COLOR"):
         environment = {"NO_COLOR": "1"} if name == "NO_COLOR" else {"TMPLAN_THEME": name}
         with made_up(80, 24, **environment) as it:
             it.until("24 fit / 75 plans")
             it.press("down", "m", "down", quiet=0.15)
-            told += [f"== {name}: plans", *states(it)]
+            lines += [f"== {name}: plans", *states(it)]
             plans = it.text()
             it.press("3", "j", "j", "enter", "x", "enter", quiet=0.15)
             it.until("✗Global batch")
-            told += [f"-- {name}: a refused field", *states(it)]
+            lines += [f"-- {name}: a refused field", *states(it)]
             texts[name] = plans + it.text()
     assert len(set(texts.values())) == 1
     assert "◆" in texts["dark"] and "▸" in texts["dark"] and "↑" in texts["dark"] and "✗" in texts["dark"]
-    golden("terminal-themes-80x24.txt", "\n".join(told) + "\n")
+    golden("terminal-themes-80x24.txt", "\n".join(lines) + "\n")

@@ -34,7 +34,7 @@ def test_an_option_is_refused(command: str, capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_field_of_the_screen_is_marked() -> None:
-    """Typed into its field a rank too high is told there and in the table, the plans stay; a rank that can be plans anew."""
+    """Typed into its field a rank that is too high is reported there and in the table, the plans stay; a valid rank gives new plans."""
 
     async def play(it: Driver) -> None:
         await it.field("lora_rank", "8k")
@@ -58,7 +58,7 @@ def test_steps_stop_at_the_highest_rank() -> None:
     drive(play, TUNED)
 
 
-def test_a_document_with_such_a_rank_opens_and_says_so() -> None:
+def test_a_document_with_such_a_rank_opens_with_a_message() -> None:
     """What a plan file holds is on the screen, its field marked, to be mended there."""
 
     async def play(it: Driver) -> None:

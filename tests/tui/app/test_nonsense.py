@@ -55,7 +55,7 @@ def test_whatever_is_typed_into_a_field_is_taken_or_refused(key: str, typed: str
 @given(typed=TYPED)
 @settings(max_examples=300, deadline=None)
 def test_whatever_is_typed_into_a_prompt_is_taken_or_refused(read: object, typed: str) -> None:
-    """A filter, or a plan asked about, is read or refused in a sentence."""
+    """A filter, or the plan of why-not, is read or refused in a sentence."""
     try:
         read(typed)  # type: ignore[operator]
     except TmplanError as error:

@@ -35,7 +35,7 @@ def burst(chance: random.Random) -> list[str]:
 
 
 async def storm(it: Driver, seed: int, count: int) -> None:
-    """So many random keys and resizes; after each burst the document can be written and read, and no edit is lost."""
+    """`count` random keys and resizes; after each burst the document can be written and read, and no edit is lost."""
     chance, pressed, most = random.Random(seed), 0, 1
     while pressed < count:
         keys = burst(chance)
@@ -76,20 +76,20 @@ def test_random_keys_with_the_real_planner_find_no_fault() -> None:
     """The same with the real search and every page: nothing ever says that tmplan itself is at fault."""
 
     async def play(it: Driver) -> None:
-        told: list[str] = []
+        messages: list[str] = []
         say, show = it.foot.say, it.detail.show_message
 
         def saying(message: str, role: str = "text") -> None:
-            told.append(message)
+            messages.append(message)
             say(message, role)
 
         def telling(sentence: str, role: str = "dim") -> None:
-            told.append(sentence)
+            messages.append(sentence)
             show(sentence, role)
 
         it.foot.say, it.detail.show_message = saying, telling  # type: ignore[method-assign]
         await storm(it, 7, 1000)
-        assert not [sentence for sentence in told if "please report" in sentence]
+        assert not [sentence for sentence in messages if "please report" in sentence]
 
     drive(play)
 
@@ -97,8 +97,8 @@ def test_random_keys_with_the_real_planner_find_no_fault() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
 @pytest.mark.slow
 def test_random_keys_on_a_real_terminal_leave_it_sane(tmp_path: Path) -> None:
-    """Bursts of keys as bytes on a pseudo-terminal, resizes among them: no traceback, no cell that a repaint would mend, and
-    the terminal is as it was."""
+    """Bursts of keys as bytes on a pseudo-terminal, resizes among them: no traceback, no cell that a repaint would change, and
+    the terminal is restored."""
     chance = random.Random(11)
     known: dict[str, Any] = {**SHOWN, **SENT, "pagedown": SENT["pgdn"], "pageup": "\x1b[5~", "escape": "\x1b", "backspace": "\x7f",
                              "home": "\x1b[H", "end": "\x1b[F", "left": "\x1b[D", "right": "\x1b[C", "shift+tab": "\x1b[Z", "space": " ",

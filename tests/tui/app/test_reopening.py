@@ -1,4 +1,4 @@
-"""Sessions on a real terminal: closed, hung up on, told to end or killed, a program opens where it was left."""
+"""Sessions on a real terminal: closed, hung up on, ended by a signal or killed, a program opens where it was left."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def batch(it: Terminal, text: str) -> None:
 
 
 def written(folder: Path, seconds: float = 20.0) -> None:
-    """Wait until the session is on the disk, as it is once no key has been pressed for a while."""
+    """Wait until the session is on the disk."""
     end = time.monotonic() + seconds
     while not list(folder.glob("session-1.json")):
         assert time.monotonic() < end, "no session is written"
@@ -134,7 +134,7 @@ def test_what_is_typed_and_not_entered_is_not_lost(tmp_path: Path) -> None:
 
 
 def test_fresh_ignores_the_last_session(tmp_path: Path) -> None:
-    """--fresh opens the example, with nothing to take back; what was there lies beside."""
+    """--fresh opens the example, with nothing to take back; the last session is renamed."""
     with opened(tmp_path, *SMALL) as it:
         it.until("Step s")
         it.press("q")
@@ -147,7 +147,7 @@ def test_fresh_ignores_the_last_session(tmp_path: Path) -> None:
     assert (tmp_path / "session-1.old.json").exists()
 
 
-def test_two_programs_keep_their_own(tmp_path: Path) -> None:
+def test_two_programs_have_a_session_each(tmp_path: Path) -> None:
     """Two at once have a session each; neither writes over the other, and each comes back."""
     with opened(tmp_path, *SMALL) as one, opened(tmp_path, "--model", "falcon-7b", "--gpu", "h100-sxm", "--gpus", "8") as two:
         one.until("Step s")
@@ -163,12 +163,12 @@ def test_two_programs_keep_their_own(tmp_path: Path) -> None:
     with opened(tmp_path) as one, opened(tmp_path) as two:
         one.until("Step s")
         two.until("Step s")
-        found = [next(n for n in ("llama-3.1-8b", "falcon-7b") if n in it.text()) for it in (one, two)]
-        assert set(found) == {"llama-3.1-8b", "falcon-7b"}
+        open_models = [next(n for n in ("llama-3.1-8b", "falcon-7b") if n in it.text()) for it in (one, two)]
+        assert set(open_models) == {"llama-3.1-8b", "falcon-7b"}
 
 
 def test_the_first_lines_are_shown_once(tmp_path: Path) -> None:
-    """The very first run tells what to press, until any key, which does what it does; the next run does not."""
+    """The very first run shows the most important keys until any key, which works as usual; the next run does not."""
     with opened(tmp_path) as it:
         it.until(WELCOME[2][:40])
         assert all(line[:40] in it.text() for line in WELCOME)

@@ -1,4 +1,4 @@
-"""Golden screens: what a person sees, at the sizes that matter, with made-up numbers."""
+"""Golden screens: the text and colours at the sizes that matter, with made-up numbers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ KEYS = {
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("name", KEYS)
 def test_the_screen_reads_as_its_golden_text(golden: Golden, name: str, size: tuple[int, int]) -> None:
-    """Each state of the program shows the same text as when a person last looked at it."""
+    """Each state of the program shows the text of its golden file, which was reviewed."""
 
     async def play(it: Driver) -> None:
         await it.press(*KEYS[name])
@@ -36,7 +36,7 @@ def test_the_screen_reads_as_its_golden_text(golden: Golden, name: str, size: tu
 @pytest.mark.parametrize("size", [(80, 24), (120, 40)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("theme", ["dark", "light", "ansi"])
 def test_the_screen_looks_as_its_golden_picture(golden: Golden, theme: str, size: tuple[int, int]) -> None:
-    """Colours and weights of each theme are those a person last looked at."""
+    """Colours and weights of each theme are those of the reviewed picture."""
 
     async def play(it: Driver) -> None:
         await it.press("down", "down")
@@ -64,7 +64,7 @@ def test_the_pictures_in_the_readme_are_the_program(golden: Golden, monkeypatch:
 
 
 def test_a_terminal_too_small_gets_one_sentence() -> None:
-    """Below 60x16 the screen says so and how to go on, keys that would act unseen do nothing, and it recovers when the terminal grows."""
+    """Below 60x16 the screen says so and what to do, keys that would act unseen do nothing, and it recovers when the terminal grows."""
 
     async def play(it: Driver) -> None:
         await it.pilot.resize_terminal(LEAST_WIDTH - 1, LEAST_HEIGHT)

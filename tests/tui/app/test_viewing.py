@@ -64,7 +64,7 @@ def test_every_column_sorts_and_reverses() -> None:
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.slow
 def test_a_jump_reaches_every_field_and_plan_in_view(size: tuple[int, int]) -> None:
-    """f puts a letter of its own at each place in view; the letter goes there; any other key goes nowhere and does nothing."""
+    """f puts one letter at each place in view; the letter goes there; any other key goes nowhere and does nothing."""
 
     async def play(it: Driver) -> None:
         for pane in ("4", "3"):
@@ -102,7 +102,7 @@ def test_zoom_gives_a_pane_the_screen_and_back() -> None:
     drive(play, search=fake_search)
 
 
-def test_pinned_plans_are_marked_compared_and_kept_through_edits() -> None:
+def test_pinned_plans_are_marked_compared_and_survive_edits() -> None:
     """m marks a plan with ◆ and takes the mark away again; c sets the pinned and the present side by side; an edit keeps pins."""
 
     async def play(it: Driver) -> None:

@@ -105,7 +105,7 @@ def test_fields_step_to_the_next_value_a_job_can_take(key: str, up: float) -> No
     drive(play, search=fake_search)
 
 
-def test_a_field_at_its_end_says_so_and_keeps_its_value() -> None:
+def test_a_field_at_its_last_value_does_not_change() -> None:
     """A choice has a last value; + there changes nothing. A job refused for another field says which."""
 
     async def play(it: Driver) -> None:

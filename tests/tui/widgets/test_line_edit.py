@@ -45,8 +45,8 @@ def test_only_what_shows_is_looked_at(at: int, width: int) -> None:
 
 
 @given(st.integers(0, LONGEST), st.integers(1, 3 * LONGEST))
-def test_a_line_has_a_bound_and_says_so(typed: int, pasted: int) -> None:
-    """What was typed stays, of a paste as much is taken as there is room for, and the rest is counted in a sentence."""
+def test_a_line_is_bounded_and_reports_the_rest(typed: int, pasted: int) -> None:
+    """What was typed stays, of a paste as much as fits is taken, and the rest is counted in a sentence."""
     edit = LineEdit.of("a" * typed)
     edit.insert("b" * pasted)
     taken = min(pasted, LONGEST - typed)
@@ -57,7 +57,7 @@ def test_a_line_has_a_bound_and_says_so(typed: int, pasted: int) -> None:
 @pytest.mark.usefixtures("made_up")
 @pytest.mark.parametrize("where", ["field", "prompt", "list", "nowhere"])
 def test_a_large_paste_is_bounded_wherever_it_goes(where: str) -> None:
-    """Pasted into a field, a prompt or a list, 20,000 characters are cut and said to be; elsewhere they do nothing."""
+    """Pasted into a field, a prompt or a list, 20,000 characters are cut, with a message; elsewhere they do nothing."""
 
     async def play(it: Driver) -> None:
         from textual.events import Paste

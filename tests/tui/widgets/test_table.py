@@ -24,7 +24,7 @@ def test_the_cursor_stays_on_its_plan_when_rows_change() -> None:
     drive(play)
 
 
-def test_a_plan_that_no_longer_fits_is_told() -> None:
+def test_a_plan_that_no_longer_fits_is_reported() -> None:
     """When the plan under the cursor leaves the table the cursor goes to the best, and a sentence says why."""
 
     async def play(it: Driver) -> None:
@@ -128,7 +128,7 @@ def test_a_filter_that_cannot_be_read_stays_to_be_mended() -> None:
 
 
 def test_plans_that_do_not_fit_are_shown_with_what_is_too_much() -> None:
-    """! shows only plans over the limit, the least over first, in a column of their own."""
+    """! shows only plans over the limit, the least over first, in an extra column."""
 
     async def play(it: Driver) -> None:
         await it.press("exclamation_mark")
@@ -145,18 +145,18 @@ def test_plans_that_do_not_fit_are_shown_with_what_is_too_much() -> None:
 
 
 def test_only_rows_in_view_are_estimated() -> None:
-    """However many plans there are, the table works out those it shows."""
-    asked: list[int] = []
+    """However many plans there are, the table evaluates those it shows."""
+    evaluated: list[int] = []
 
     class Counting(FakeResult):
         def estimate(self, rows: Any) -> Any:
-            asked.append(len(rows))
+            evaluated.append(len(rows))
             return super().estimate(rows)
 
     async def play(it: Driver) -> None:
-        asked.clear()
+        evaluated.clear()
         await it.press("G", "g", "pagedown")
-        assert sum(asked) <= 3 * it.table.body
+        assert sum(evaluated) <= 3 * it.table.body
 
     drive(play, search=lambda job, space, **_: Counting(job, space), size=(120, 24))
 

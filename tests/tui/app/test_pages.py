@@ -1,4 +1,4 @@
-"""Pages: each reachable, worked out beside the keyboard, and never of an older question."""
+"""Pages: each has a key, is computed on a thread, and is never of an older question."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from tui.state import edits
 
 __all__ = ["made_up"]
 HELPERS = {"subject", "writing", "spending"}  # what pages share
-ASKED = {"compare": "c", "whynot": "n", "explain": "x", "versus": "V"}  # pages that keys of their own open
+OPENED = {"compare": "c", "whynot": "n", "explain": "x", "versus": "V"}  # pages that other actions open
 TURNED = {str(b.argument): b.keys[0] for b in BINDINGS if b.action == "pages.turn"}
 
 
 def test_every_page_has_a_key_and_every_key_a_page() -> None:
-    """Each module of tui.pages works out and draws, is opened by some key, and each key that turns to a page has its module."""
-    found = {module.name for module in pkgutil.iter_modules(pages.__path__)} - HELPERS
+    """Each module of tui.pages has work and draw, is opened by some key, and each key that turns to a page has its module."""
+    names = {module.name for module in pkgutil.iter_modules(pages.__path__)} - HELPERS
     turned = {argument.split()[0]: key for argument, key in TURNED.items()}
-    assert found == set(turned) | set(ASKED)
+    assert names == set(turned) | set(OPENED)
     keys = {key for b in BINDINGS for key in b.keys}
-    for name in found:
+    for name in names:
         module = importlib.import_module(f"tui.pages.{name}")
         assert list(inspect.signature(module.work).parameters) == ["subject"]
         assert list(inspect.signature(module.draw).parameters)[1:] == ["width"]
-        assert (turned | ASKED)[name] in keys
+        assert (turned | OPENED)[name] in keys
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
@@ -68,38 +68,38 @@ def test_every_page_opens_scrolls_and_closes(size: tuple[int, int]) -> None:
 
 
 class Slow:
-    """A page whose work waits until it is let go, and tells what it was asked about."""
+    """A page whose work waits at a gate, and that records its subjects."""
 
     def __init__(self) -> None:
-        self.asked: list[Subject] = []
+        self.subjects: list[Subject] = []
         self.gates: list[threading.Event] = []
         self.entered = threading.Semaphore(0)
 
     def work(self, subject: Subject) -> Any:
         gate = threading.Event()
-        self.asked.append(subject)
+        self.subjects.append(subject)
         self.gates.append(gate)
         self.entered.release()
         assert gate.wait(10)
         return subject
 
     async def begun(self, it: Driver) -> None:
-        """Wait until the page is being worked out once more."""
+        """Wait until the page is being computed once more."""
         for _ in range(500):
             if self.entered.acquire(blocking=False):
                 return
             await it.pilot.pause(0.01)
-        raise AssertionError("the page was not asked for")
+        raise AssertionError("the page is not computed")
 
 
-def drawn(found: Any, width: int) -> list[Any]:
-    """A page that says which plan it is of."""
-    return [[(f"page of tp {found.plan.tp} pp {found.plan.pp} mb {found.plan.micro_batch} at {found.job.sequence}", "text")]]
+def drawn(subject: Any, width: int) -> list[Any]:
+    """A page that names its plan."""
+    return [[(f"page of tp {subject.plan.tp} pp {subject.plan.pp} mb {subject.plan.micro_batch} at {subject.job.sequence}", "text")]]
 
 
 @pytest.mark.usefixtures("made_up")
 def test_a_page_of_an_older_plan_never_lands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The page of the plan before, or of the document before, worked out late, is told that it is cancelled and never shown."""
+    """The page of the plan before, or of the document before, computed late, is cancelled and never shown."""
     slow = Slow()
     monkeypatch.setattr(memory, "work", slow.work)
     monkeypatch.setattr(memory, "draw", drawn)
@@ -109,12 +109,12 @@ def test_a_page_of_an_older_plan_never_lands(monkeypatch: pytest.MonkeyPatch) ->
         await slow.begun(it)
         await it.pilot.press("4", "down")
         await slow.begun(it)
-        assert [subject.cancelled() for subject in slow.asked] == [True, False]
+        assert [subject.cancelled() for subject in slow.subjects] == [True, False]
         slow.gates[1].set()
         slow.gates[0].set()
         await it.ready()
-        newest = slow.asked[-1].plan
-        assert newest == it.table.plan != slow.asked[0].plan
+        newest = slow.subjects[-1].plan
+        assert newest == it.table.plan != slow.subjects[0].plan
         assert f"page of tp {newest.tp} pp {newest.pp} mb {newest.micro_batch}" in it.text()
         it.program.editing.edit(lambda document: edits.set_text(document, "sequence", "8k"), "sequence")
         await slow.begun(it)
@@ -132,7 +132,7 @@ def test_a_page_closed_or_left_for_another_never_lands(monkeypatch: pytest.Monke
     monkeypatch.setattr(memory, "work", slow.work)
     monkeypatch.setattr(memory, "draw", drawn)
     monkeypatch.setattr(step, "work", lambda subject: SimpleNamespace(plan=subject.plan))
-    monkeypatch.setattr(step, "draw", lambda found, width: [[("the page of the step", "text")]])
+    monkeypatch.setattr(step, "draw", lambda subject, width: [[("the page of the step", "text")]])
 
     async def play(it: Driver) -> None:
         await it.pilot.press("d")
@@ -141,7 +141,7 @@ def test_a_page_closed_or_left_for_another_never_lands(monkeypatch: pytest.Monke
         await it.press("escape")
         slow.gates[0].set()
         await it.press("down")
-        assert "page of tp" not in it.text() and slow.asked[0].cancelled()
+        assert "page of tp" not in it.text() and slow.subjects[0].cancelled()
         await it.pilot.press("d")
         await slow.begun(it)
         await it.pilot.press("p")
@@ -152,8 +152,10 @@ def test_a_page_closed_or_left_for_another_never_lands(monkeypatch: pytest.Monke
     drive(play, search=fake_search)
 
 
-@pytest.mark.parametrize(("error", "says"), [(TmplanError("no such page today"), "no such page today"), (ZeroDivisionError("x"), "report")])
-def test_a_page_that_cannot_be_is_a_sentence(error: Exception, says: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("error", "message"), [(TmplanError("no such page today"), "no such page today"), (ZeroDivisionError("x"), "report")]
+)
+def test_a_page_that_cannot_be_is_a_sentence(error: Exception, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A refusal, or a fault of the page, stands in its place as one sentence; esc leaves it."""
 
     def fails(subject: Subject) -> None:
@@ -163,9 +165,9 @@ def test_a_page_that_cannot_be_is_a_sentence(error: Exception, says: str, monkey
 
     async def play(it: Driver) -> None:
         await it.press("d")
-        assert says in it.text() and "✗" in it.text()
+        assert message in it.text() and "✗" in it.text()
         await it.press("escape")
-        assert says not in it.text()
+        assert message not in it.text()
 
     drive(play, search=fake_search)
 
@@ -186,7 +188,7 @@ def test_pages_while_nothing_fits_are_about_the_nearest_plan(key: str) -> None:
     drive(play, Document(SMALL.inputs.with_all({"model": "llama-3.1-70b", "gpus": 8})))
 
 
-def test_a_word_is_found_in_a_page_and_found_again() -> None:
+def test_a_search_goes_to_the_next_match_of_a_word() -> None:
     """`/` in the detail scrolls to the next line that has a word, the same word again to the one after, and says where there is none."""
 
     async def play(it: Driver) -> None:

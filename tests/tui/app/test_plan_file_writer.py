@@ -1,4 +1,4 @@
-"""Plan files that others changed are asked about, whenever and however; what is the program's own lies where nobody else looks."""
+"""Plan files that another program changed are overwritten only after a yes; the program's files are private."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ OTHERS = set_text(SMALL, "gpus", "32")
 
 
 def touched_up(path: Path) -> None:
-    """The same plan with a comment of somebody's, and the very times of the file that was opened."""
-    found = path.stat()
+    """The same plan with a comment, and the times of the file that was opened."""
+    times = path.stat()
     path.write_text(path.read_text() + "# mine\n")
-    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -42,8 +42,8 @@ CHANGES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.mark.parametrize("what", CHANGES)
-def test_a_file_that_others_changed_is_asked_about(what: str, folder: Path) -> None:
-    """What another program wrote, by its content, is overwritten after a yes alone; and one's own writing asks nothing again."""
+def test_a_changed_file_is_overwritten_only_after_a_yes(what: str, folder: Path) -> None:
+    """What another program wrote, by its content, is overwritten only after a yes; after that writing asks no question."""
     path = folder / "mine.toml"
     planfile.write(path, SMALL)
     change, question = CHANGES[what]
@@ -67,8 +67,8 @@ def test_a_file_that_others_changed_is_asked_about(what: str, folder: Path) -> N
     drive(play, planfile.read(path), Path("mine.toml"))
 
 
-def test_a_yes_is_for_what_was_asked_about(folder: Path) -> None:
-    """What comes between the question and the yes is asked about again: another change, and a file where none was."""
+def test_a_yes_holds_for_the_file_in_the_question(folder: Path) -> None:
+    """A change between the question and the yes leads to another question: another change, and a file where none was."""
     path = folder / "mine.toml"
     planfile.write(path, SMALL)
 
@@ -111,7 +111,7 @@ def test_another_path_can_be_taken_instead(folder: Path) -> None:
 
 @pytest.mark.parametrize("becomes", ["folder", "pipe"])
 def test_what_is_no_file_any_more_is_a_sentence(becomes: str, folder: Path) -> None:
-    """The plan file has become a folder, or a pipe that nobody reads: told in the prompt, and nothing waits."""
+    """The plan file has become a folder, or a pipe without a reader: a message in the prompt, without a wait."""
     path = folder / "mine.toml"
     planfile.write(path, SMALL)
 
@@ -177,15 +177,15 @@ def test_an_edit_from_before_a_file_was_opened_anew_asks(folder: Path) -> None:
     drive(play, planfile.read(path), path)
 
 
-def test_a_change_between_two_sessions_is_asked_about(folder: Path) -> None:
+def test_a_change_between_two_sessions_needs_a_yes(folder: Path) -> None:
     """The session remembers what the file was: what others wrote while no program ran is noticed, by one from before digests too."""
     path = folder / "mine.toml"
     planfile.write(path, SMALL)
-    kept: list[State] = []
+    states: list[State] = []
 
     async def edit(it: Driver) -> None:
         await it.field("sequence", "2k")
-        kept.append(loads(dumps(it.program.state())))
+        states.append(loads(dumps(it.program.state())))
 
     async def write(it: Driver) -> None:
         await it.press("w", "enter")
@@ -194,7 +194,7 @@ def test_a_change_between_two_sessions_is_asked_about(folder: Path) -> None:
 
     drive(edit, planfile.read(path), path)
     planfile.write(path, OTHERS)
-    drive(write, state=kept[0])
+    drive(write, state=states[0])
 
 
 def test_options_on_top_of_a_file_are_not_in_it(folder: Path) -> None:
@@ -213,7 +213,7 @@ def test_options_on_top_of_a_file_are_not_in_it(folder: Path) -> None:
 
 
 def test_a_long_name_leaves_room_for_the_question(folder: Path) -> None:
-    """At 80 columns what is asked stands whole beside a name of 60 characters."""
+    """At 80 columns the whole question fits next to a name of 60 characters."""
     name = f"{'long' * 15}.toml"
     planfile.write(folder / name, SMALL)
 
@@ -237,13 +237,13 @@ def test_a_picture_takes_the_place_of_nothing(folder: Path) -> None:
     drive(play)
 
 
-@pytest.mark.parametrize("kept", [True, False], ids=["session", "no session"])
-def test_copies_lie_where_nobody_else_looks(kept: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """0600 beside the session, or in a folder 0700 of a name that nobody could know; a link laid there is not followed."""
+@pytest.mark.parametrize("stored", [True, False], ids=["session", "no session"])
+def test_copies_are_private(stored: bool, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """0600 next to the session, or in a folder 0700 of a random name; a link laid there is not followed."""
     (folder / "precious").write_text("precious")
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    session = take(folder / "state" if kept else folder / "precious")
-    if kept:
+    session = take(folder / "state" if stored else folder / "precious")
+    if stored:
         session.first_ever = False
         (folder / "state" / "session-1-copied.toml").symlink_to(folder / "precious")
     (folder / f"tmplan-{os.getpid()}-copied.toml").symlink_to(folder / "precious")
@@ -259,12 +259,12 @@ def test_copies_lie_where_nobody_else_looks(kept: bool, folder: Path, monkeypatc
     drive(play, session=session)
     session.close()
     assert (folder / "precious").read_text() == "precious"
-    if not kept:
+    if not stored:
         assert [p.name for p in folder.glob("tmplan-*/*")] == ["copied.toml"]  # which the message named
 
 
 def test_the_folder_of_what_was_edited_goes_with_the_program(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a session: what was edited and read back needs no file, what could not be read stays; a folder that was taken is not used."""
+    """Without a session: a file that was read back is removed, one that could not be read stays; a replaced folder is not used."""
     monkeypatch.setattr("tempfile.tempdir", str(folder))
 
     async def play(it: Driver) -> None:
@@ -289,7 +289,7 @@ def test_the_folder_of_what_was_edited_goes_with_the_program(folder: Path, monke
     assert [p.read_text() for p in folder.glob("tmplan-*/*")] == ["precious"]
 
 
-def test_held_tells_everything_apart(folder: Path) -> None:
+def test_fingerprints_differ(folder: Path) -> None:
     """Nothing, an empty file, content, a folder, a link, a pipe."""
     paths = [folder / name for name in ("none", "empty", "text", "folder", "link", "pipe")]
     paths[1].touch()

@@ -15,7 +15,7 @@ from tui.cli.introspect import commands
 from tui.cli.main import COMMANDS, run
 
 EXAMPLES = [(command.name, example) for command in commands() for example in command.examples]
-# Left to tests of their own: what opens the program, needs measured runs or fits for minutes, and what a calibration would have saved.
+# Left to other tests: what opens the program, needs measured runs or fits for minutes, and what a calibration would have saved.
 DEAR = ("open", "estimate", "validate", "calibrate", "refit")
 
 
@@ -29,16 +29,16 @@ def argv(example: str) -> list[str]:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_helps_by_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """`tmplan COMMAND --help` says what it does, shows a line to type, and each option with a few words about it."""
-    told = next(command for command in commands() if command.name == name)
+    entry = next(command for command in commands() if command.name == name)
     assert run([name, "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert told.about and told.examples
-    assert all(" ".join(example.split()) in shown for example in told.examples)
-    assert all(parameter.help and parameter.names[0] in shown for parameter in told.parameters)
+    assert entry.about and entry.examples
+    assert all(" ".join(example.split()) in shown for example in entry.examples)
+    assert all(parameter.help and parameter.names[0] in shown for parameter in entry.parameters)
 
 
 def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    """`tmplan --help` lists what there is, the exit codes, and where more is told."""
+    """`tmplan --help` lists what there is, the exit codes, and where to read more."""
     assert run(["--help"]) == 0
     shown = capsys.readouterr().out
     assert all(f"\n  {name} " in shown for name in COMMANDS)
@@ -48,7 +48,7 @@ def test_the_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> Non
 
 @pytest.mark.parametrize(("name", "example"), EXAMPLES, ids=[example for _, example in EXAMPLES])
 def test_every_example_is_understood(name: str, example: str) -> None:
-    """The parser takes each example as it stands, and it is one of the command it explains, or follows from it."""
+    """The parser accepts each example, and it is one of the command it explains, or follows from it."""
     group: Any = typer.main.get_command(app)
     words = argv(example)
     command = group.get_command(None, words[0])
@@ -79,5 +79,5 @@ def test_every_example_works(
     if "--save" in words:
         (here / words[words.index("--save") + 1]).unlink(missing_ok=True)
     assert run(argv(example)) == 0, capsys.readouterr().err
-    said = capsys.readouterr()
-    assert said.out or said.err
+    printed = capsys.readouterr()
+    assert printed.out or printed.err

@@ -36,22 +36,22 @@ def test_w_writes_the_plan_under_the_cursor(folder: Path) -> None:
 
 
 def test_another_file_is_not_overwritten_without_a_yes(folder: Path) -> None:
-    """A file that is there is asked about; only y overwrites it."""
+    """For an existing file there is a question; only y overwrites it."""
     other = folder / "other.toml"
 
     async def play(it: Driver) -> None:
-        for answer, kept in (("n", True), ("escape", True), ("y", False)):
+        for answer, unchanged in (("n", True), ("escape", True), ("y", False)):
             other.write_text("precious")
             await it.press("w", "ctrl+u")
             await it.type("other.toml")
             assert "overwrite" in it.text()
             await it.press(answer)
-            assert (other.read_text() == "precious") == kept
+            assert (other.read_text() == "precious") == unchanged
 
     drive(play)
 
 
-def test_its_own_file_is_overwritten(folder: Path) -> None:
+def test_the_open_file_is_overwritten(folder: Path) -> None:
     """Writing again to the file that is open asks nothing."""
     path = folder / "mine.toml"
     planfile.write(path, SMALL)

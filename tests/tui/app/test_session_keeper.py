@@ -121,7 +121,7 @@ def test_who_only_looks_has_nothing_written(slot: Session) -> None:
     drive(play, session=slot)
 
 
-def test_a_session_that_fails_is_told_once_and_stays_marked(slot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_fails_is_reported_once_and_stays_marked(slot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk that has become full: the sentence, then a mark in the top line as long as it lasts, and the reason in the help."""
     full = FileError("cannot be written: no space left on device; nothing was changed", where="session-1.json")
 
@@ -132,13 +132,13 @@ def test_a_session_that_fails_is_told_once_and_stays_marked(slot: Session, monke
             slot.write(it.program.state())
             it.program.keeper.report(slot)
             await it.pilot.pause()
-        assert "the session cannot be saved" in it.text() and " not kept " in it.text()
+        assert "the session cannot be saved" in it.text() and " not saved " in it.text()
         await it.press("question_mark", "G")
         assert "no space left on device" in it.text()
         slot.write(it.program.state())
         it.program.keeper.report(slot)
         await it.press("escape")
-        assert " not kept " not in it.text()
+        assert " not saved " not in it.text()
 
     drive(play, session=slot)
 
@@ -164,12 +164,12 @@ def unkept(tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch) -> Session
 def test_quitting_asks_where_nothing_keeps_the_edits(
     keys: tuple[str, ...], why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also of a document without a file, and the reason stands beside the question, at the start, in the top line and in the help."""
+    """Also of a document without a file, and the reason stands next to the question, at the start, in the top line and in the help."""
     session = unkept(tmp_path, why, monkeypatch)
     reason = "not a directory" if why == "no folder" else "0 programs are open"
 
     async def play(it: Driver) -> None:
-        assert reason in it.text() and " not kept " in it.text()
+        assert reason in it.text() and " not saved " in it.text()
         await it.press("question_mark", "G")
         assert reason in it.text()
         await it.press("escape")
@@ -269,7 +269,7 @@ def test_a_disk_that_is_full_when_one_quits_is_noticed(slot: Session, monkeypatc
     drive(play, session=slot)
 
 
-def test_fresh_tells_where_the_last_session_lies(slot: Session) -> None:
+def test_fresh_names_the_file_of_the_last_session(slot: Session) -> None:
     """The message names the file."""
     slot.write(State(opened(slot, SMALL, None, fresh=False).history))
     state = opened(slot, None, None, fresh=True)

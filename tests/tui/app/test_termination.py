@@ -45,12 +45,12 @@ def edited(it: Terminal) -> None:
 
 
 def check(it: Terminal, code: int) -> str:
-    """That the program has ended with this code, the edit in its session and the terminal as it was; what it said when that was so."""
+    """Assert that the program has ended with this code, the edit in its session and the terminal restored; what it printed then."""
     assert it.wait(20) == code
     assert all(it.sent.rfind(on) < it.sent.rfind(off) for on, off in MODES)
     assert it.cooked and b"Traceback" not in it.sent
-    kept = session(it)
-    assert kept is not None and len(kept["moments"]) == 2 and kept["moments"][1]["label"].startswith("Global batch")
+    state = session(it)
+    assert state is not None and len(state["moments"]) == 2 and state["moments"][1]["label"].startswith("Global batch")
     behind = it.sent[it.sent.rfind(b"\x1b[?1049l") :].decode()
     return re.sub(r"\x1b\[[?0-9;<]*[a-zA-Z]", "", behind).strip()
 
@@ -63,7 +63,7 @@ def broken(code: str) -> str:
 
 @pytest.mark.parametrize("name", CODES)
 def test_a_signal_keeps_what_is_typed_in_a_field(name: str) -> None:
-    """Told to end in the middle of typing, twice in a row, the program keeps edits and the text, and is silent."""
+    """A signal in the middle of typing, twice in a row: the program stores edits and the text, and prints nothing."""
     with Terminal(*SMALL) as it:
         edited(it)
         it.press("enter", "7", "7", quiet=0.2)
@@ -87,7 +87,7 @@ def test_interrupted_from_outside_keys_typed_just_before_count() -> None:
 
 @pytest.mark.parametrize("name", CODES)
 def test_a_signal_at_any_moment_of_the_start_is_no_traceback(name: str, tmp_path: Path) -> None:
-    """While it starts, before anything is drawn and while it plans, a signal ends the program with its code and the terminal as it was."""
+    """While it starts, before anything is drawn and while it plans, a signal ends the program with its code and the terminal restored."""
     number = getattr(signal, name)
     starting = broken(f"""
 import tui.app.termination
@@ -111,7 +111,7 @@ tui.app.termination.Termination.watch = watched
 
 
 def test_what_is_typed_at_a_prompt_is_there_again(tmp_path: Path) -> None:
-    """A path being typed when the program is told to end stands in the prompt the next time it is asked, and it is said that it does."""
+    """A path being typed when a signal ends the program is in the prompt the next time it opens, and a message announces it."""
     with Terminal(*SMALL, environment={"TMPLAN_STATE": str(tmp_path)}) as it:
         edited(it)
         it.press("o", *"a/path", quiet=0.1)
@@ -131,7 +131,7 @@ def test_what_is_typed_at_a_prompt_is_there_again(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "editor"), [("SIGTERM", "sleep 100"), ("SIGHUP", "sleep 100"), ("SIGTERM", "deaf")])
 def test_a_signal_while_an_editor_has_the_terminal(name: str, editor: str, tmp_path: Path) -> None:
-    """It goes on to the editor, and the program ends behind it; one that does not listen is left no time."""
+    """The editor gets the signal and the program ends after it; an editor that ignores it is killed."""
     deaf = tmp_path / "deaf"
     deaf.write_text("#!/bin/sh\ntrap '' TERM HUP\nwhile :; do sleep 0.1; done\n")
     deaf.chmod(0o755)
@@ -142,14 +142,14 @@ def test_a_signal_while_an_editor_has_the_terminal(name: str, editor: str, tmp_p
             if it.cooked:
                 break
             it.read(0.05)
-        time.sleep(0.2)  # until it is there to be told
+        time.sleep(0.2)  # until the editor runs
         os.kill(it.pid, getattr(signal, name))
         check(it, CODES[name])
 
 
 @pytest.mark.parametrize("editor", ["/nonexistent/vi", "false", "sh -c 'stty raw -echo; printf \"\\033[?1049h\\033[?1000h\"; kill -9 $$'"])
 def test_whatever_becomes_of_an_editor_the_program_goes_on(editor: str) -> None:
-    """Not there, failed, or killed with the terminal in modes of its own: a sentence, the screen whole, keys alive, the terminal sane."""
+    """Not there, failed, or killed with the terminal in other modes: a sentence, the screen whole, keys alive, the terminal sane."""
     with Terminal(*SMALL, environment={"EDITOR": editor}) as it:
         edited(it)
         it.press("E")
@@ -166,7 +166,7 @@ def test_whatever_becomes_of_an_editor_the_program_goes_on(editor: str) -> None:
     [(b"x" * 1_200_000, "is too large for a plan file"), (b"# M\xfcller", "is not UTF-8 text (byte 3)"), (None, "a pipe")],
 )
 def test_what_an_editor_wrote_is_never_written_over(written: bytes | None, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What cannot be read as text is refused as it is, with where it lies; the next time the editor is opened it still lies there."""
+    """A file that is not text is renamed, with its new path in the message; the next time the editor opens it is still there."""
     monkeypatch.setenv("EDITOR", "true")
 
     async def play(it: Driver) -> None:
@@ -180,11 +180,11 @@ def test_what_an_editor_wrote_is_never_written_over(written: bytes | None, why: 
         folder = it.program.folder.path("edited.toml").parent
         for times in (1, 2):
             await it.press("E")
-            kept = sorted(folder.glob("edited.unread*"))
+            unread = sorted(folder.glob("edited.unread*"))
             assert why in it.foot.message and f"it is now {folder}" in it.foot.message
-            assert len(kept) == times
+            assert len(unread) == times
         if written is not None:
-            assert all(path.read_bytes() == written for path in kept)
+            assert all(path.read_bytes() == written for path in unread)
         for path in folder.iterdir():
             path.unlink()
 
@@ -214,19 +214,19 @@ tui.terminal.input_parser.InputParser.feed = broken""",
 
 
 @pytest.mark.parametrize("what", FAULTS)
-def test_a_fault_is_one_sentence_and_the_session_is_kept(what: str) -> None:
+def test_a_fault_is_one_sentence_and_the_session_is_written(what: str) -> None:
     """Whatever breaks, in a key, in drawing, in the thread that reads keys, the program ends with a sentence, code 2 and its session."""
     with Terminal(*SMALL, program=broken(FAULTS[what])) as it:
         edited(it)
         (Path(it.environment["TMPLAN_STATE"]) / "now").touch()
         it.press("?")
-        told = check(it, 2)
-        assert told.startswith("tmplan: ") and told.count("\n") == 0
-        assert ("not enough memory" if what == "memory" else "this is a fault of tmplan") in told
+        printed = check(it, 2)
+        assert printed.startswith("tmplan: ") and printed.count("\n") == 0
+        assert ("not enough memory" if what == "memory" else "this is a fault of tmplan") in printed
 
 
 def test_a_program_that_is_stuck_ends_all_the_same() -> None:
-    """While it does what never ends and takes no key, SIGTERM ends the program, the session written and the terminal as it was."""
+    """While it does what never ends and takes no key, SIGTERM ends the program, the session written and the terminal restored."""
     stuck = f"def help(self):\n    while True: time.sleep(0.05)\n{HELP}"
     with Terminal(*SMALL, program=broken(stuck)) as it:
         edited(it)
@@ -236,7 +236,7 @@ def test_a_program_that_is_stuck_ends_all_the_same() -> None:
 
 
 def test_noise_and_sizes_do_no_harm() -> None:
-    """Half characters, stray bytes, reports of sizes and mice, a paste without an end, a terminal of 65,535 x 65,535: keys go on."""
+    """Half characters, stray bytes, reports of sizes and mice, a paste without an end, a terminal of 65,535 x 65,535: keys still work."""
     with Terminal(*SMALL) as it:
         edited(it)
         for noise in (b"\xc3", b"\xa9", b"\xc9", b"\x1b[48;0;0;0;0t", b"\x1b[<0;10;10M", b"\x1b[48;99999;99999;1;1t", b"\x1b[200~tp=8"):
@@ -298,7 +298,7 @@ def test_switches_of_the_toolkit_in_the_environment_break_nothing(tmp_path: Path
 
 
 @pytest.mark.usefixtures("made_up")
-def test_what_is_typed_anew_over_what_was_refused_is_kept() -> None:
+def test_text_typed_over_refused_text_is_stored() -> None:
     """A field that was refused and is being mended when the program is left holds what is typed now; one opened and not changed nothing."""
 
     async def play(it: Driver) -> None:
