@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,9 +15,11 @@ from planner.cost.error_band import band
 from planner.cost.parts import AllocatedParts, MemoryParts
 from planner.cost.pipeline_split import chunk_layers
 from planner.cost.records import Estimate, Kinds, StageCost
-from planner.dimensions import Bytes
+from planner.dimensions import Array, Bytes, Quantity, broadcast_to
 from planner.specs.job import Job
 from planner.specs.plan import Plan
+
+Q = TypeVar("Q", bound=Quantity)
 
 
 def evaluate(job: Job, plan: Plan) -> Estimate:
@@ -32,8 +34,8 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
     work, repeated = stagecosts.work_parts(job, plan, stage, kinds, cost), stagecosts.repeats(job, plan, c)
     slowest = (work.total + repeated).argmax(axis=0)
 
-    def at(values: Any, rows: Any) -> Any:
-        return np.take_along_axis(np.broadcast_to(values, stage.shape), rows[None], 0)[0]
+    def at(values: Q, rows: Array) -> Q:
+        return broadcast_to(values, stage.shape)[rows, np.arange(len(rows))]
 
     allocated = allocated_parts(job, plan, place, c, cost).each(lambda part: at(part, fullest))
     context = parts.context_memory(job) + Bytes(np.zeros(len(plan)))
