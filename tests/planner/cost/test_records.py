@@ -17,7 +17,7 @@ def test_a_row_of_an_estimate_is_the_estimate_of_that_plan() -> None:
     """Every number of the second of three plans, in every part, is what it is for that plan alone; columns have length one."""
     rows, alone = evaluate(small(), PLANS).row(1), evaluate(small(), PLANS.one(1))
     assert rows.plan.one(0) == alone.plan.one(0) == PLANS.one(1)
-    for name in ("memory", "fits", "step", "stage", "slowest", "host", "tokens_per_second_per_gpu", "mfu"):
+    for name in ("memory", "fits", "step", "stage", "slowest", "host"):
         assert getattr(rows, name).tolist() == getattr(alone, name).tolist(), name
     assert rows.memory_limit == alone.memory_limit and rows.step_band == alone.step_band
     for parts in ("memory_parts", "time_parts", "hidden"):
