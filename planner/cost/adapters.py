@@ -1,9 +1,9 @@
 """Adapters on frozen weights (LoRA, QLoRA): their parameters, products and communication in place of those of trained weights.
 
 Adapters are reduced, sharded and updated by the formulas of whole models, with the adapters' parameters in place of the stage's. Frozen
-weights are kept in 16 bits, or their matrices in 4 (embedding, head, norms and biases stay in 16), have neither gradients nor optimizer
-states, and are gathered in the width they are kept in. Left out: dropout on an adapter's input, the host's launches of its small products,
-and the tensor-parallel sums of its inner width, rank numbers per token.
+weights are stored in 16 bits, or their matrices in 4 (embedding, head, norms and biases stay in 16), have neither gradients nor optimizer
+states, and are gathered in the width they are stored in. Left out: dropout on an adapter's input, the host's launches of its small
+products, and the tensor-parallel sums of its inner width, rank numbers per token.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def stage_adapters(stage_layers: Number, adapter_weights: Parameters) -> Paramet
 
 @formula("Σ P_lm", "qlora23", "Section 3: linear layers alone are quantized")
 def quantized_weights(job: Job, plan: Plan) -> Parameters:
-    """Weights of one layer on one rank that are kept in 4 bits: those of all matrices under QLoRA; count."""
+    """Weights of one layer on one rank that are stored in 4 bits: those of all matrices under QLoRA; count."""
     if job.tuning != "qlora":
         return Parameters(0.0 * plan.tp)
     matrices = lora.linear_matrices(job.model, plan.tp).values()
@@ -49,7 +49,7 @@ def layer_frozen(frozen_weights: Parameters, quantized_weights: Parameters) -> B
     return Bytes(WEIGHT_BYTES * frozen_weights - (WEIGHT_BYTES - width) * quantized_weights)
 
 
-@formula("2 · P_f - ℓ_i · (2 - b_4) · P_q", "qlora23", "Section 3; LoRA keeps all in 16 bits")
+@formula("2 · P_f - ℓ_i · (2 - b_4) · P_q", "qlora23", "Section 3; LoRA stores all in 16 bits")
 def frozen_bytes(frozen_weights: Parameters, stage_layers: Number, quantized_weights: Parameters) -> Bytes:
     """Bytes of the frozen weights of a stage on one rank, before they are sharded."""
     width = term("quantized_width", lora.NF4_BYTES)
@@ -71,7 +71,7 @@ def frozen_gathered(
     job: Job, plan: Plan, stage: Stage, layer_frozen: Bytes, adapter_weights: Parameters, embedding_weights: Parameters,
     head_weights: Parameters,
 ) -> Bytes:  # fmt: skip
-    """Frozen weights gathered in a fully sharded stage, in the width they are kept in, and the dequantized matrix in use; bytes."""
+    """Frozen weights gathered in a fully sharded stage, in the width they are stored in, and the dequantized matrix in use; bytes."""
     edge = Bytes(WEIGHT_BYTES * maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights))
     gathered = maximum(2 * layer_frozen, edge) + Bytes(job.stack.gradient_reduce_bytes * adapter_weights)
     sharded = (plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~kept_whole(job, plan)
@@ -79,7 +79,7 @@ def frozen_gathered(
 
 
 def dequantized(job: Job, plan: Plan) -> Bytes:
-    """Bytes in 16 bits of the largest matrix that is kept in 4."""
+    """Bytes in 16 bits of the largest matrix that is stored in 4."""
     if job.tuning != "qlora":
         return Bytes(0.0)
     matrices = lora.linear_matrices(job.model, plan.tp).values()
@@ -137,7 +137,7 @@ def adapted_backward(linear_backward: Seconds, adapter_backward: Seconds) -> Sec
 
 @formula("(2 if ZeRO ≥ 3, 1 if fp32) · Σ t_ag if ZeRO ≥ 2 and not whole", "fsdp23", "Section 3: gathered before each pass")
 def frozen_each(job: Job, plan: Plan, heaviest_frozen: Bytes, frozen_experts: Bytes | None = None) -> Seconds:
-    """Frozen weights gathered every micro-batch, in the width they are kept in; seconds."""
+    """Frozen weights gathered every micro-batch, in the width they are stored in; seconds."""
     units = job.model.layers / plan.pp
     times = where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
     groups = [(dense_group(plan), heaviest_frozen)]

@@ -1,11 +1,11 @@
-"""How far estimates lie from measured runs: the band that 80 of 100 runs like this one fall in, and when two plans are alike.
+"""Error of estimates against measured runs: the band that contains 80 % of similar runs, and the ratio below which plans are alike.
 
-The bands stand in `presets/bands.toml`, written by `tmplan refit`: for each kind of run the logarithms of measured over
+The bands are in `presets/bands.toml`, written by `tmplan refit`: for each kind of run the logarithms of measured over
 predicted between which the middle 80 % lie. The most similar kind with enough runs counts: the same stack, GPU architecture and
-size, then the same stack, then the same architecture, then all; a mixture of experts before all that its like.
+size, then the same stack, then the same architecture, then all; for a mixture of experts other mixtures before all.
 
-A band always reaches the estimate. Where nine of ten runs lay above what was predicted of them, or below, estimates of that kind are
-off to one side; the band ends at the estimate then, not short of it, and holds more runs than 80 of 100.
+A band always contains the estimate. Where more than nine of ten runs were above their prediction, or below, estimates of that kind are
+biased; the band then ends at the estimate and contains more than 80 % of the runs.
 """
 
 from __future__ import annotations
@@ -24,25 +24,24 @@ from planner.specs.job import Job
 
 Kind = tuple[str, str, str]  # stack, architecture, size; "" for any
 FILE = presets.SHIPPED / "bands.toml"
-EXPERTS = " experts"  # behind the name of a stack that ran a mixture of experts
-ENOUGH = 15  # runs that a kind needs to speak for itself
+EXPERTS = " experts"  # suffix of the name of a stack that ran a mixture of experts
+ENOUGH = 15  # runs that a kind needs for a band
 SHARE = 0.8
-# Bands are this much wider than the residuals of the runs the constants were fitted to. Runs of other models then lie inside 84 times of
-# 100 (`covered`), runs of sources that neither constants nor bands have seen, their frameworks among them, about 57 times: in between
-# is what a user meets.
+# Bands over the residuals of the runs the constants were fitted to. Of runs of other models 84 % then lie inside (`covered`), of runs
+# from sources in neither constants nor bands, some of other frameworks, about 57 %: a user's runs are between.
 WIDEN = 1.3
 
 
 @dataclass(frozen=True)
 class Band:
-    """The middle 80 % of measured over predicted, as factors; how many runs it rests on; which; and what sets two plans apart.
+    """The middle 80 % of measured over predicted, as factors; the number and kind of its runs; the ratio that distinguishes two plans.
 
-    Of an estimate the band is from `low` to `high` times it: from the quantiles, or from the estimate where that lies beyond one.
-    `apart` is the ratio of two predicted steps of one job below which the order of measured ones was as good as chance: half of the
-    pairs of runs differ from their prediction by more.
+    The band of an estimate is from `low` to `high` times the estimate: the quantiles, extended to include the estimate.
+    `apart` is the ratio of two predicted steps of one job below which the order of the measured steps was random: half of the pairs
+    of runs differ from their prediction by more.
     """
 
-    tenth: float  # quantiles of measured over predicted: 10 of 100 runs lie below the one, 10 above the other
+    tenth: float  # quantiles of measured over predicted: 10 % of the runs lie below the first, 10 % above the second
     ninetieth: float
     runs: int
     like: str
@@ -66,7 +65,7 @@ def size(job: Job) -> str:
 
 
 def family(job: Job) -> str:
-    """The stack a job's runs are told by: with experts they lie further from their estimates, and speak for each other first."""
+    """The stack of a job's runs, mixtures of experts apart: their estimates have larger errors."""
     return f"{job.stack.name}{EXPERTS}" if job.model.experts else job.stack.name
 
 
@@ -86,23 +85,23 @@ def shipped() -> Mapping[tuple[str, Kind], Band]:
 
 
 def like(kind: Kind) -> str:
-    """A kind in words."""
+    """A kind as text."""
     return ", ".join(filter(None, kind)) or "all runs"
 
 
 def band(job: Job, of: str = "step", table: Mapping[tuple[str, Kind], Band] | None = None) -> Band:
-    """The band of a job's estimates, of `step` or `memory`. On a calibrated cluster its own runs have moved the middle already.
+    """The band of a job's estimates, of `step` or `memory`. On a calibrated cluster the middle is 1: its runs are in the estimate.
 
-    No run with adapters was measured: of a job that trains them the band is that of full training, and `like` says so.
+    No run with adapters was measured: a job that trains them has the band of full training, and `like` states it.
     """
     table = shipped() if table is None else table
-    found = next(table[of, kind] for kind in kinds(family(job), job.cluster.gpu.arch, size(job)) if (of, kind) in table)
+    nearest = next(table[of, kind] for kind in kinds(family(job), job.cluster.gpu.arch, size(job)) if (of, kind) in table)
     if job.frozen:
-        found = replace(found, like=f"{found.like}, none with adapters")
+        nearest = replace(nearest, like=f"{nearest.like}, none with adapters")
     if not job.cluster.calibrated_runs or of != "step":
-        return found
-    middle = (found.tenth * found.ninetieth) ** 0.5
-    return replace(found, tenth=found.tenth / middle, ninetieth=found.ninetieth / middle)
+        return nearest
+    middle = (nearest.tenth * nearest.ninetieth) ** 0.5
+    return replace(nearest, tenth=nearest.tenth / middle, ninetieth=nearest.ninetieth / middle)
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,7 @@ class Residual:
 
 
 def table(residuals: Sequence[Residual], widen: float = 1.0) -> dict[tuple[str, Kind], dict[str, float]]:
-    """The entries of the file: for every kind with enough runs its quantiles, widened, and what sets two plans apart."""
+    """The entries of the file: for every kind with enough runs its quantiles, widened, and the ratio that distinguishes two plans."""
     by_kind: dict[tuple[str, Kind], list[Residual]] = {}
     for r in residuals:
         for kind in dict.fromkeys(kinds(r.stack, r.arch, r.size)):
@@ -136,7 +135,7 @@ def table(residuals: Sequence[Residual], widen: float = 1.0) -> dict[tuple[str, 
 
 
 def _quantiles(members: Sequence[Residual], shares: Sequence[float]) -> list[float]:
-    """Quantiles of the errors, every stack among the runs weighing the same: a stack that was measured more is not more like another."""
+    """Quantiles of the errors, with the same weight for every stack among the runs, however often it was measured."""
     ordered = sorted(members, key=lambda r: r.error)
     counts = Counter(r.stack for r in ordered)
     weights = np.array([1 / counts[r.stack] for r in ordered])
@@ -163,7 +162,7 @@ def bands(entries: Mapping[tuple[str, Kind], Mapping[str, float]]) -> dict[tuple
 
 
 def covered(residuals: Sequence[Residual], widen: float = 1.0) -> tuple[float, int]:
-    """Share of runs inside bands made of the runs of other models, and how many runs: each half of the models judged by the other."""
+    """Share of runs inside bands made of the runs of other models, and the number of runs: each half of the models tests the other."""
     names = sorted({(r.stack, r.model) for r in residuals})
     half = {name: i % 2 for i, name in enumerate(names)}
     inside = []
@@ -171,6 +170,6 @@ def covered(residuals: Sequence[Residual], widen: float = 1.0) -> tuple[float, i
         known = bands(table([r for r in residuals if half[r.stack, r.model] != side], widen))
         for r in residuals:
             if half[r.stack, r.model] == side:
-                found = next(known[r.of, kind] for kind in kinds(r.stack, r.arch, r.size) if (r.of, kind) in known)
-                inside.append(found.low <= exp(r.error) <= found.high)
+                nearest = next(known[r.of, kind] for kind in kinds(r.stack, r.arch, r.size) if (r.of, kind) in known)
+                inside.append(nearest.low <= exp(r.error) <= nearest.high)
     return float(np.mean(inside)), len(inside)

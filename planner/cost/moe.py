@@ -38,13 +38,13 @@ def expert_terms(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tok
     them; the output of the second product, which is then weighted by the router's probabilities.
     """
     model = job.model
-    kept = term("kept_input", 1.0 if job.stack.narrow_kept and job.precision in ("fp8", "fp4") else 2.0)
+    width = term("kept_input", 1.0 if job.stack.narrow_kept and job.precision in ("fp8", "fp4") else 2.0)
     routed = routed_copies / model.experts_per_token
     return {
         "router": Bytes(routed * (4.0 * model.hidden + 9.0 * model.experts)),  # logits and probabilities in fp32, a map of bytes
-        "expert_in": Bytes(expert_copies * kept * model.hidden),
+        "expert_in": Bytes(expert_copies * width * model.hidden),
         "expert_hidden": Bytes(expert_copies * 2.0 * (2 if model.gated else 1) * model.expert_ffn / plan.etp),
-        "expert_act": Bytes(expert_copies * kept * model.expert_ffn / plan.etp),
+        "expert_act": Bytes(expert_copies * width * model.expert_ffn / plan.etp),
         "expert_out": Bytes(routed_copies * 2.0 * model.hidden),
     }
 
@@ -137,7 +137,7 @@ def moved_bytes(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Toke
     model = job.model
     permuted = job.stack.permute_traffic * 8.0 * model.hidden * (routed_copies + expert_copies)
     middle = (2 if model.gated else 1) * model.expert_ffn / plan.etp
-    biases = (2.0 if backward else 4.0) * expert_copies * (middle + model.hidden) * model.bias  # added, or summed, in kernels of their own
+    biases = (2.0 if backward else 4.0) * expert_copies * (middle + model.hidden) * model.bias  # added, or summed, in separate kernels
     widths = {(True, False): 6, (True, True): 10, (False, False): 4, (False, True): 6}[model.gated, backward]
     cast = 4.0 * (model.hidden + model.expert_ffn / plan.etp) if job.precision == "fp8" else 0.0
     moved = job.stack.elementwise * expert_copies * (widths * model.expert_ffn / plan.etp + cast)
@@ -234,12 +234,12 @@ def ep_backward(job: Job, plan: Plan, routed_copies: Tokens) -> Seconds:
 
 
 def overlapped(job: Job, plan: Plan) -> Flag:
-    """Whether the compute of another micro-batch hides the all-to-all: in DualPipe's schedule, or where asked for and supported.
+    """Whether the compute of another micro-batch hides the all-to-all: in DualPipe's schedule, or where requested and supported.
 
     Megatron-LM's --overlap-moe-expert-parallel-comm needs virtual stages in a pipeline and no full recomputation (transformer_config.py).
     """
-    wanted = job.overlap_experts & ((plan.pp == 1) | (plan.vpp > 1)) & (plan.recompute < RECOMPUTES.index("full"))
-    return term("experts_overlapped", wanted | (plan.schedule == DUALPIPE_V))
+    requested = job.overlap_experts & ((plan.pp == 1) | (plan.vpp > 1)) & (plan.recompute < RECOMPUTES.index("full"))
+    return term("experts_overlapped", requested | (plan.schedule == DUALPIPE_V))
 
 
 def ahead(job: Job, plan: Plan) -> Count:
@@ -285,9 +285,9 @@ def expert_states(job: Job, plan: Plan, stage_experts: Parameters, expert_shard_
     sharded = Number(0.0) if job.stack.master_is_parameter and not job.frozen else 1.0 / size
     weights = WEIGHT_BYTES * where((plan.zero >= 3) & split, sharded, 1.0)
     replicated = plan.tp * plan.cp * plan.dp > plan.ep * plan.etp
-    kept = job.gradient_bytes / where((plan.zero >= 2) & split, size, 1) + job.stack.bucket_gradient_bytes * replicated
+    gradients = job.gradient_bytes / where((plan.zero >= 2) & split, size, 1) + job.stack.bucket_gradient_bytes * replicated
     states = Number(0.0) if job.offload_optimizer else optimizer_width(job) / where(plan.zero >= 1, size, 1)
-    return Bytes(stage_experts * (weights + trained * (kept + states)))
+    return Bytes(stage_experts * (weights + trained * (gradients + states)))
 
 
 @formula("(g_m + n_u · u) · P_ix / (Z_x if ZeRO ≥ 1, 1 otherwise) if not frozen", "math101", "Optimizer States; zero20 Figure 1")

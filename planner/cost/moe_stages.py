@@ -69,7 +69,7 @@ def mixed_host(
 def mixed_tp(
     job: Job, plan: Plan, stage: Stage, dense_stage_layers: Number, sparse_stage_layers: Number, tp_forward: Seconds, around_tp: Seconds
 ) -> Seconds:
-    """Exposed tensor-parallel communication of one micro-batch on a stage, of which routed experts have none; seconds."""
+    """Exposed tensor-parallel communication of one micro-batch on a stage; routed experts have none; seconds."""
     edges = (stage == 0) * 0.5 + is_head(plan, stage) * 0.5
     return job.stack.tp_exposed * (2 * dense_stage_layers * tp_forward + 2 * sparse_stage_layers * around_tp + edges * tp_forward)
 

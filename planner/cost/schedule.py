@@ -215,8 +215,8 @@ def precision_flops(job: Job) -> float:
 def mfu(job: Job, model_flops: float, step_seconds: Seconds) -> Number:
     """Model FLOPs utilization, of the dense peak of the fastest units that the precision uses; ratio.
 
-    1 at most: no kernel runs above its peak, but the whole attention square is counted, half of which causal kernels skip, and so are
-    the tokens of experts that a capacity below 1 drops.
+    1 at most: no kernel runs above its peak, but the whole attention square is counted, though causal kernels skip half of it, and so
+    are the tokens of experts that a capacity below 1 drops.
     """
     return minimum(Number(model_flops / (step_seconds * job.cluster.gpus * precision_flops(job))), 1.0)
 

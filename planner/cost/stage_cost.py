@@ -71,7 +71,7 @@ edges = gathered(EDGE_AXES, edge_kinds)
 
 
 class Rest(NamedTuple):
-    """Live tensors of a rank other than states and activations kept: working set of a layer, logits, buffers; bytes."""
+    """Live tensors of a rank other than states and stored activations: working set of a layer, logits, buffers; bytes."""
 
     working: Bytes
     logits: Bytes
@@ -79,7 +79,7 @@ class Rest(NamedTuple):
 
 
 def rest_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) -> Rest:
-    """Live tensors other than states and activations kept, on each stage."""
+    """Live tensors other than states and stored activations, on each stage."""
     c, s = cost
     working = memory.layer_working(plan, c.layer_gradients, c.layer_activations, c.selective_activations)
     if s is not None and layers.sparse is not None:
@@ -184,8 +184,8 @@ def least_live(job: Job, plan: Plan) -> Bytes:
     """A lower bound of live bytes on the edge stages, for any recomputation and sharding: checkpoints in flight, and one layer."""
     (stage, layers, _), least = edges(job, plan), floor_costs(job, plan)
     in_flight = split.in_flight(plan, stage, shard.micro_batches(job, plan))
-    kept = job.stack.activation_overhead * in_flight * layers.all * least.checkpoint
-    return Bytes(kept + maximum(split.is_head(plan, stage) * least.logits, least.gradients))
+    stored = job.stack.activation_overhead * in_flight * layers.all * least.checkpoint
+    return Bytes(stored + maximum(split.is_head(plan, stage) * least.logits, least.gradients))
 
 
 class Recomputed(NamedTuple):

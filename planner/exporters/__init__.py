@@ -1,1 +1,1 @@
-"""A plan as the files a framework takes: one module a target, each registers itself; nothing here is imported until it is asked for."""
+"""Export of a plan to the files of a framework or launcher: one module per target, registered on import; modules are imported on demand."""

@@ -1,4 +1,4 @@
-"""Numbers of a plan that several targets spell."""
+"""The numbers of a plan that several targets write."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from planner.specs.job import RECOMPUTES, SCHEDULES
 
 
 class Degrees(NamedTuple):
-    """A plan's numbers as plain Python values, with those that follow from them."""
+    """The numbers of a plan as Python values, and those derived from them."""
 
     tp: int
     pp: int
@@ -29,7 +29,7 @@ class Degrees(NamedTuple):
     world: int
     nodes: int
     gpus_per_node: int
-    micro_batches: int  # a step, on each data-parallel rank (gradient accumulation)
+    micro_batches: int  # per step and data-parallel rank (gradient accumulation steps)
 
 
 def degrees(request: Request) -> Degrees:

@@ -1,4 +1,4 @@
-"""How the key tables of targets describe a key, and every value of what is written by its key."""
+"""Descriptions of the keys that targets write, and the values of a written file by key."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 
 class Key(NamedTuple):
-    """One key a file may have: its type, where the framework reads it (where the table tells), its values where they are few."""
+    """A key of a file: its type, the source file that reads it (where the table gives it), and its values if there are few."""
 
     kind: type
     read: str = ""
     choices: tuple[object, ...] = ()
 
     def takes(self, value: object) -> bool:
-        """Whether the value may stand at this key."""
+        """Whether the key accepts the value."""
         return type(value) is self.kind and (not self.choices or value in self.choices)
 
 
@@ -24,7 +24,7 @@ def keys(kind: type, *names: str) -> dict[str, Key]:
 
 
 def paths(tree: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a nested mapping with the dotted path to it."""
+    """Every value of a nested mapping with its dotted path."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from paths(value, f"{before}{key}.")

@@ -1,4 +1,4 @@
-"""The keys of accelerate 1.15 and of the Trainer of transformers 5.24 that an export may write, by their dotted path."""
+"""The keys of accelerate 1.15 and of transformers 5.24's Trainer that an export may write, by dotted path."""
 
 from __future__ import annotations
 

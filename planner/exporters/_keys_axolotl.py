@@ -1,4 +1,4 @@
-"""The keys of axolotl 0.19 that an export may write, by their dotted path."""
+"""The keys of axolotl 0.19 that an export may write, by dotted path."""
 
 from __future__ import annotations
 

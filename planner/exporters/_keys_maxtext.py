@@ -1,4 +1,4 @@
-"""Keys of a MaxText configuration file."""
+"""The keys of a MaxText configuration file that an export may write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of a nanotron configuration file."""
+"""The keys of a nanotron configuration file that an export may write."""
 
 from __future__ import annotations
 

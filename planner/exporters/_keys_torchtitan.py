@@ -1,4 +1,4 @@
-"""Keys of torchtitan 0.2.2's configuration file, and the models it and 0.3.0 have registered."""
+"""The keys of torchtitan 0.2.2's configuration file, and the models registered in 0.2.2 and 0.3.0."""
 
 from __future__ import annotations
 
@@ -35,17 +35,18 @@ KEYS: Mapping[str, Key] = (
 
 
 class Flavor(NamedTuple):
-    """A registered model: its module, its flavor in 0.2.2 and in 0.3.0 (empty: none), the longest sequence 0.3.0 takes, its shape.
+    """A registered model: module, flavor in 0.2.2 and in 0.3.0 (empty: none), longest sequence in 0.3.0, shape.
 
-    The shape is what differs from Model's defaults, without what torchtitan does not fix: longest sequence, multi-token prediction.
+    The shape has the fields that differ from Model's defaults, except those that torchtitan does not fix: longest sequence and multi-token
+    prediction.
     """
 
     model: str
     flavor: str
-    later: str
+    flavor_03: str
     longest: int
     shape: Mapping[str, Any]
-    module: str = ""  # its model in 0.3.0, where that is another
+    module: str = ""  # its module in 0.3.0, where it differs
 
 
 FLAVORS: tuple[Flavor, ...] = (

@@ -1,7 +1,7 @@
-"""The options that the Megatron targets write, typed in by hand with type and choices.
+"""The options that the Megatron targets write, with type and choices.
 
-Read at Megatron-LM d98e8a64dd (2026-08-22): the parser that megatron/training/arguments.py builds, its groups and the dataclasses of
-megatron/core and megatron/training/config that it makes options of. An option missing here was not read, and is not written.
+Transcribed from Megatron-LM d98e8a64dd (2026-08-22): the parser of megatron/training/arguments.py, its groups, and the dataclasses of
+megatron/core and megatron/training/config from which it generates options. An option missing here was not read, and is not written.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ VERSION = "d98e8a64dd (2026-08-22)"
 
 
 class Key(NamedTuple):
-    """What an option takes: flag (nothing), int, float, str, pattern (a list of layers as Megatron writes it), or one of some choices."""
+    """The value of an option: flag (none), int, float, str, pattern (a list of layers in Megatron's notation), or one of some choices."""
 
     kind: str
     choices: tuple[str, ...] = ()
-    several: bool = False  # takes one value or more
+    several: bool = False  # accepts several values
 
 
 _FLAGS = """

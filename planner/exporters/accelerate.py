@@ -1,4 +1,4 @@
-"""Hugging Face accelerate with FSDP2: `accelerate.yaml` for its launcher, `trainer_args.json` for the Trainer that it launches."""
+"""Hugging Face accelerate with FSDP2: `accelerate.yaml` for its launcher, `trainer_args.json` for the Trainer it launches."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 from typing import Any
 
 from planner.exporters._degrees import degrees
-from planner.exporters._files import (
+from planner.exporters._huggingface import (
     MODEL,
     OPTIMIZERS,
     adapter_notes,
+    common_refusals,
     fsdp_notes,
     fsdp_settings,
-    kept_apart,
-    never,
+    performance_notes,
     sharded_by_fsdp,
     yaml_file,
 )
@@ -23,25 +23,25 @@ MAIN = "accelerate.yaml"
 TRAINER_FILE = "trainer_args.json"
 TITLE = "accelerate"
 HOW = (
-    "start with `accelerate launch --config_file accelerate.yaml`; the degrees are there alone, batch and optimizer in trainer_args.json "
-    "alone: without the Trainer, give them to your own loader and Accelerator"
+    "start with `accelerate launch --config_file accelerate.yaml`; only it has the degrees, only trainer_args.json the batch and the "
+    "optimizer: without the Trainer, pass them to your data loader and Accelerator"
 )
-RING = "accelerate runs context parallelism on PyTorch's scaled dot product attention: load the model with sdpa"
+RING = "accelerate's context parallelism needs PyTorch's scaled dot product attention: load the model with sdpa"
 
 
 def refusals(request: Request) -> list[str]:
     """Why accelerate cannot launch this plan."""
     job, d = request.job, degrees(request)
-    reasons = [*never(request, TITLE), *sharded_by_fsdp(request, TITLE)]
+    reasons = [*common_refusals(request, TITLE), *sharded_by_fsdp(request, TITLE)]
     if d.ep > 1:
         reasons.append("accelerate has no expert parallelism: set ep to 1")
     if job.precision == "fp8":
-        reasons.append("accelerate trains in 8 bits with a library and a recipe that a plan does not name: set precision to bf16")
+        reasons.append("accelerate's fp8 needs a library and a recipe that a plan does not specify: set precision to bf16")
     return reasons
 
 
 def launcher(request: Request) -> dict[str, Any]:
-    """What `accelerate launch` reads."""
+    """The configuration of `accelerate launch`."""
     job, d = request.job, degrees(request)
     values: dict[str, Any] = {
         "compute_environment": "LOCAL_MACHINE",
@@ -76,7 +76,7 @@ def launcher(request: Request) -> dict[str, Any]:
 
 
 def trainer(request: Request) -> dict[str, Any]:
-    """What the Trainer's TrainingArguments take."""
+    """The TrainingArguments of the Trainer."""
     job, d = request.job, degrees(request)
     recomputes = d.recompute != "none"
     values: dict[str, Any] = {
@@ -87,31 +87,31 @@ def trainer(request: Request) -> dict[str, Any]:
         "optim": OPTIMIZERS[job.optimizer],
     }
     if not d.zero:
-        return values | ({"gradient_checkpointing": True} if recomputes else {})  # under FSDP the Trainer wants FSDP's own
+        return values | ({"gradient_checkpointing": True} if recomputes else {})  # under FSDP the Trainer requires FSDP's setting
     values["fsdp"] = True
     values["fsdp_config"] = {"version": 2, **fsdp_settings(request, "cpu_offload")}
     return values
 
 
 def notes(request: Request) -> list[str]:
-    """What the files do not say."""
+    """Notes on what the files do not express."""
     job, d = request.job, degrees(request)
-    found = [MODEL, HOW, f"sequences of {job.sequence:,} tokens, learning rate and number of steps are up to your script"]
+    sentences = [MODEL, HOW, f"sequences of {job.sequence:,} tokens, learning rate and number of steps are set by your script"]
     if d.nodes > 1:
-        found.append("on each machine give its own --machine_rank, and everywhere --main_process_ip and --main_process_port of the first")
+        sentences.append("on each machine pass its --machine_rank, and on all --main_process_ip and --main_process_port of the first")
     if d.cp > 1:
-        found.append(RING)
-    return [*found, *adapter_notes(request), *fsdp_notes(request, d), *kept_apart(request, d)]
+        sentences.append(RING)
+    return [*sentences, *adapter_notes(request), *fsdp_notes(request, d), *performance_notes(request, d)]
 
 
 def write(request: Request) -> Exported:
     """Both files."""
-    said = tuple(notes(request))
+    sentences = tuple(notes(request))
     files = {
-        MAIN: yaml_file(launcher(request), (f"accelerate {TARGET.version}", *request.about, *said)),
+        MAIN: yaml_file(launcher(request), (f"accelerate {TARGET.version}", *request.about, *sentences)),
         TRAINER_FILE: json.dumps(trainer(request), indent=2) + "\n",
     }
-    return Exported(files, said)
+    return Exported(files, sentences)
 
 
 TARGET = register(Target("accelerate", TITLE, MAIN, "1.15.0", refusals, write))

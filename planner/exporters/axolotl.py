@@ -1,11 +1,19 @@
-"""axolotl with FSDP2: `axolotl.yaml`; model and data are placeholders, for tmplan knows no Hugging Face id."""
+"""axolotl with FSDP2: `axolotl.yaml`; model and data set are placeholders, since tmplan knows no Hugging Face ids."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from planner.exporters._degrees import degrees
-from planner.exporters._files import OPTIMIZERS, fsdp_notes, fsdp_settings, kept_apart, never, sharded_by_fsdp, yaml_file
+from planner.exporters._huggingface import (
+    OPTIMIZERS,
+    common_refusals,
+    fsdp_notes,
+    fsdp_settings,
+    performance_notes,
+    sharded_by_fsdp,
+    yaml_file,
+)
 from planner.exporters.registry import Exported, Request, Target, register
 from planner.specs.job import Job
 
@@ -16,35 +24,35 @@ DATASET = "PUT-YOUR-DATASET-HERE"
 PLUGIN = "axolotl.integrations.expert_parallel.ExpertParallelPlugin"
 ATTENTIONS = {"flash-1": "flash_attention_2", "flash-2": "flash_attention_2", "flash-3": "flash_attention_3"}
 MODEL = (
-    f"base_model and the data set are placeholders ({BASE_MODEL}, {DATASET}): put the Hugging Face id of the model planned for; "
-    "its architecture and dropout come from there"
+    f"base_model and the data set are placeholders ({BASE_MODEL}, {DATASET}): set the Hugging Face id of the planned model, "
+    "which determines architecture and dropout"
 )
 RING = "axolotl's context parallelism needs ring-flash-attn and FlashAttention-2"
 DEEP_EP = "expert parallelism needs deep_ep installed"
-EIGHT_BITS = "fp8 is torchao's, and gains with torch_compile alone"
-LORA = "lora_alpha is a placeholder, and target modules are named as Llama, Qwen and DeepSeek name them: another model has other names"
-# Of attention, as transformers names them: models/llama/modeling_llama.py, models/deepseek_v3/modeling_deepseek_v3.py.
+EIGHT_BITS = "fp8 is torchao's and speeds up only with torch_compile"
+LORA = "lora_alpha is a placeholder; target modules have the names of Llama, Qwen and DeepSeek, and other models have other names"
+# Attention modules in transformers: models/llama/modeling_llama.py, models/deepseek_v3/modeling_deepseek_v3.py.
 PLAIN = {"query-value": ["q_proj", "v_proj"], "attention": ["q_proj", "k_proj", "v_proj", "o_proj"]}
 LATENT = ["kv_a_proj_with_mqa", "kv_b_proj", "o_proj"]
-RATE = "tmplan plans no learning rate and no number of steps: the rate in the file is a placeholder; put your own"
+RATE = "the learning rate in the file is a placeholder, and the number of steps is missing: tmplan does not plan them; set your own"
 
 
 def refusals(request: Request) -> list[str]:
     """Why axolotl cannot run this plan."""
     job, d = request.job, degrees(request)
-    reasons = [*never(request, TITLE), *sharded_by_fsdp(request, TITLE)]
+    reasons = [*common_refusals(request, TITLE), *sharded_by_fsdp(request, TITLE)]
     if d.cp > 1 and not job.attention.startswith("flash"):
         reasons.append("axolotl's context parallelism needs flash attention: set attention to flash-2, or cp to 1")
     if d.ep == 1:
         return reasons
     if d.zero == 0:
-        reasons.append("axolotl lays experts over ranks beside FSDP2 here: choose ZeRO-2 or 3, or set ep to 1")
+        reasons.append("axolotl's expert parallelism is exported only with FSDP2: choose ZeRO-2 or 3, or set ep to 1")
     elif d.tp > 1 or d.dp_replicate > 1:
-        reasons.append("axolotl takes ep with neither tp nor dp_replicate: set those to 1, or ep to 1")
+        reasons.append("axolotl combines ep with neither tp nor dp_replicate: set those to 1, or ep to 1")
     elif d.dp_shard % d.ep:
-        reasons.append(f"in axolotl ep must divide dp_shard, and {d.ep} does not divide {d.dp_shard}: choose ep to do so")
+        reasons.append(f"in axolotl ep must divide dp_shard, and {d.ep} does not divide {d.dp_shard}: choose another ep")
     elif d.dp_shard * d.cp == d.ep:
-        reasons.append("axolotl shards nothing where ep takes every rank: choose a smaller ep")
+        reasons.append("axolotl does not shard where ep takes every rank: choose a smaller ep")
     return reasons
 
 
@@ -58,7 +66,7 @@ def config(request: Request) -> dict[str, Any]:
         "datasets": [{"path": DATASET, "type": "completion"}],
         "output_dir": "./outputs",
         "sequence_len": job.sequence,
-        "pad_to_sequence_len": True,  # so that a micro-batch has the tokens planned for
+        "pad_to_sequence_len": True,  # so that a micro-batch has the planned tokens
         "sample_packing": False,
         "attn_implementation": attention,
         "micro_batch_size": d.micro_batch,
@@ -67,10 +75,10 @@ def config(request: Request) -> dict[str, Any]:
         "optimizer": OPTIMIZERS[job.optimizer],
         "bf16": job.precision in ("bf16", "fp8"),
         "fp16": job.precision == "fp16",
-        "gradient_checkpointing": recomputes and not d.zero,  # under FSDP the Trainer wants FSDP's own in its place
+        "gradient_checkpointing": recomputes and not d.zero,  # under FSDP the Trainer requires FSDP's setting
         "tensor_parallel_size": d.tp,
         "context_parallel_size": d.cp,
-        "dp_shard_size": d.dp_shard // d.ep if d.zero else 1,  # axolotl counts ep beside it, where tmplan lays ep within
+        "dp_shard_size": d.dp_shard // d.ep if d.zero else 1,  # axolotl's dp_shard excludes ep, tmplan's includes it
         "dp_replicate_size": d.dp_replicate,
     }
     if job.precision == "fp8":
@@ -85,7 +93,7 @@ def config(request: Request) -> dict[str, Any]:
 
 
 def adapter(job: Job) -> dict[str, Any]:
-    """The adapters, and the weights in 4 bits under them: NF4 with double quantization unless bnb_config_kwargs says otherwise."""
+    """The adapters, and 4-bit weights under them: NF4 with double quantization unless bnb_config_kwargs overrides it."""
     if not job.frozen:
         return {}
     values: dict[str, Any] = {"adapter": job.tuning, "lora_r": job.lora_rank, "lora_alpha": 2 * job.lora_rank}
@@ -99,26 +107,26 @@ def adapter(job: Job) -> dict[str, Any]:
 
 
 def notes(request: Request) -> list[str]:
-    """What the file does not say."""
+    """Notes on what the file does not express."""
     job, d = request.job, degrees(request)
-    found = [MODEL, RATE, f"start it on {d.world:,} processes, {d.gpus_per_node:,} a node: the launcher sets how many, not the file"]
+    sentences = [MODEL, RATE, f"start {d.world:,} processes, {d.gpus_per_node:,} per node: the launcher sets their number, not the file"]
     if d.cp > 1:
-        found.append(RING)
+        sentences.append(RING)
     if d.ep > 1:
-        found.append(DEEP_EP)
+        sentences.append(DEEP_EP)
     if job.precision == "fp8":
-        found.append(EIGHT_BITS)
+        sentences.append(EIGHT_BITS)
     if job.attention not in ("flash-2", "flash-3", "unfused") or (d.cp > 1 and job.attention != "flash-2"):
-        found.append(f"axolotl runs {config(request)['attn_implementation']} where the plan has {job.attention}: expect another speed")
+        sentences.append(f"axolotl runs {config(request)['attn_implementation']}, the plan has {job.attention}: the speed differs")
     if job.frozen:
-        found.append(LORA)
-    return [*found, *fsdp_notes(request, d), *kept_apart(request, d)]
+        sentences.append(LORA)
+    return [*sentences, *fsdp_notes(request, d), *performance_notes(request, d)]
 
 
 def write(request: Request) -> Exported:
-    """The file under its notes."""
-    said = tuple(notes(request))
-    return Exported({MAIN: yaml_file(config(request), (f"axolotl {TARGET.version}", *request.about, *said))}, said)
+    """The file with its notes as comments."""
+    sentences = tuple(notes(request))
+    return Exported({MAIN: yaml_file(config(request), (f"axolotl {TARGET.version}", *request.about, *sentences))}, sentences)
 
 
 TARGET = register(Target("axolotl", TITLE, MAIN, "0.19.0", refusals, write))

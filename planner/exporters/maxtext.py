@@ -1,4 +1,4 @@
-"""MaxText: one YAML file, on top of its base.yml."""
+"""MaxText: one YAML file over its base.yml."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
+from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
 from planner.exporters._degrees import Degrees, degrees
 from planner.exporters._keys_maxtext import AXES
-from planner.exporters._tables import EXPERTS, SIZES, comment, not_as_given, shape
 from planner.exporters.registry import Exported, Request, Target, register
 from planner.specs.model import Model
 
@@ -17,54 +17,54 @@ VERSION = "e591f30cb"
 
 
 def block(model: Model) -> str:
-    """MaxText's decoder block of such layers; empty where it has none that tmplan writes."""
-    found = set(shape(model)) - SIZES - {"tied"}
+    """MaxText's decoder block of these layers; empty where tmplan exports none."""
+    features = set(shape(model)) - SIZES - {"tied"}
     if model.experts:
-        return {"none": "mixtral", "head": "qwen3_moe"}.get(model.qk_norm, "") if not found - EXPERTS - {"qk_norm"} else ""
-    if found == {"qkv_bias"}:
+        return {"none": "mixtral", "head": "qwen3_moe"}.get(model.qk_norm, "") if not features - EXPERTS - {"qk_norm"} else ""
+    if features == {"qkv_bias"}:
         return "qwen2"
-    return {"none": "llama2", "head": "qwen3"}.get(model.qk_norm, "") if not found - {"qk_norm"} else ""
+    return {"none": "llama2", "head": "qwen3"}.get(model.qk_norm, "") if not features - {"qk_norm"} else ""
 
 
 def refusals(request: Request) -> list[str]:
     """Why MaxText would not train this plan, or would train something else."""
     job, model, d = request.job, request.job.model, degrees(request)
-    gathered = d.micro_batches if d.pp == 1 else 1
+    accumulated = d.micro_batches if d.pp == 1 else 1
     pairs = (
-        (block(model) != "", "tmplan writes MaxText's Llama, Qwen2, Qwen3 and Mixtral blocks; take a model of such layers"),
-        (job.precision in ("bf16", "fp8"), f"MaxText has no training in {job.precision}; use bf16 or fp8"),
-        (job.precision != "fp8" or job.cluster.gpu.vendor == "nvidia", "fp8 is written for NVIDIA GPUs alone; use bf16"),
-        (job.precision != "fp8" or gathered == 1, "fp8 goes with no gradient accumulation; raise dp or micro_batch until one is left"),
+        (block(model) != "", "tmplan exports MaxText's Llama, Qwen2, Qwen3 and Mixtral blocks; use a model with such layers"),
+        (job.precision in ("bf16", "fp8"), f"MaxText does not train in {job.precision}; use bf16 or fp8"),
+        (job.precision != "fp8" or job.cluster.gpu.vendor == "nvidia", "fp8 is exported only for NVIDIA GPUs; use bf16"),
+        (job.precision != "fp8" or accumulated == 1, "fp8 excludes gradient accumulation; raise dp or micro_batch to one micro-batch"),
         (d.tp * d.pp * d.cp * d.dp == d.world, "tp x pp x cp x dp must be the number of GPUs"),
-        (d.world % d.gpus_per_node == 0 and _left(d) == 1, "the axes must fill whole nodes: their product inside one must be its GPUs"),
+        (d.world % d.gpus_per_node == 0 and _unfilled(d) == 1, "axes must fill nodes: within a node their product must be its GPUs"),
         (job.global_batch == d.dp * d.micro_batch * d.micro_batches, "dp x micro_batch must divide the global batch"),
         (model.heads % d.tp == 0 and model.kv_heads % d.tp == 0, "tp must divide the attention heads and the key-value heads"),
         (job.sequence % (d.cp * (d.tp if d.sequence_parallel else 1)) == 0, "cp (x tp with sequence parallelism) must divide the sequence"),
         (not d.sequence_parallel or d.tp > 1, "sequence parallelism needs tp above 1"),
-        (model.layers % (d.pp * d.vpp) == 0, "layers must be stages x repeats x layers a stage: pp x vpp must divide the layers"),
+        (model.layers % (d.pp * d.vpp) == 0, "layers must be stages x repeats x layers per stage: pp x vpp must divide the layers"),
         (d.pp > 1 or d.vpp == 1, "virtual stages need pp above 1"),
-        (d.pp == 1 or d.micro_batches % d.pp == 0, "the micro-batches of a step must divide by the stages; change dp, micro_batch or pp"),
+        (d.pp == 1 or d.micro_batches % d.pp == 0, "pp must divide the micro-batches per step; change dp, micro_batch or pp"),
         (d.schedule == "1f1b", f"MaxText has no {d.schedule} schedule; use 1f1b"),
         (d.zero == 3 or d.dp * d.cp == 1, "the fsdp axis shards parameters too; set zero to 3"),
         (d.dp % d.dp_replicate == 0, "dp_replicate must divide dp"),
         (model.experts % d.ep == 0 if model.experts else d.ep * d.etp == 1, "ep must divide the experts, and is 1 for a dense model"),
-        (d.dp // d.dp_replicate % d.ep == 0, "the expert axis is part of the sharded ranks: ep must divide dp_shard"),
-        (d.etp in (1, d.tp), "experts have MaxText's one tensor axis: etp must be 1 or tp"),
+        (d.dp // d.dp_replicate % d.ep == 0, "the expert axis is part of the sharding ranks: ep must divide dp_shard"),
+        (d.etp in (1, d.tp), "MaxText has one tensor axis for experts too: etp must be 1 or tp"),
         (d.recompute != "first", "MaxText recomputes all layers alike; set recompute to none, selective or full"),
-        (job.state_bytes == 4 or job.optimizer == "adamw", "states of an optimizer without momentum have no width; set state_bytes to 4"),
+        (job.state_bytes == 4 or job.optimizer == "adamw", "only AdamW's states have a configurable width; set state_bytes to 4"),
     )  # fmt: skip
-    return not_as_given(job, "MaxText") + [sentence for allowed, sentence in pairs if not allowed]
+    return unsupported_jobs(job, "MaxText") + [sentence for allowed, sentence in pairs if not allowed]
 
 
 def _sizes(d: Degrees) -> dict[str, int]:
-    """Axes of the mesh from the innermost outwards; batches are spread over data, fsdp and expert."""
+    """Axes of the mesh from the innermost outwards; batches are split over data, fsdp and expert."""
     tensor = "tensor_sequence" if d.sequence_parallel else "tensor"
     shard = d.dp // d.dp_replicate // d.ep if d.dp // d.dp_replicate % d.ep == 0 else 1
     return {tensor: d.tp, "context": d.cp, "expert": d.ep, "fsdp": shard, "data": d.dp_replicate, "pipeline": d.pp}
 
 
 def _mesh(d: Degrees) -> tuple[dict[str, int], int]:
-    """The size of each axis inside a node (ici) and between nodes (dcn), and what of a node no axis fills."""
+    """The size of each axis within a node (ici) and between nodes (dcn), and the factor of a node that no axis fills."""
     values = {f"{net}_{axis}_parallelism": 1 for net in ("ici", "dcn") for axis in AXES}
     left = d.gpus_per_node
     for axis, size in _sizes(d).items():
@@ -74,7 +74,8 @@ def _mesh(d: Degrees) -> tuple[dict[str, int], int]:
     return values, left
 
 
-def _left(d: Degrees) -> int:
+def _unfilled(d: Degrees) -> int:
+    """The factor of a node's GPUs that no mesh axis fills; 1 where the axes fill the node."""
     return _mesh(d)[1]
 
 
@@ -96,9 +97,9 @@ def write(request: Request) -> Exported:
     if job.optimizer == "adamw":
         table["mu_dtype"] = "float32" if job.state_bytes == 4 else "bfloat16"
     if d.pp > 1:
-        each = model.layers // (d.pp * d.vpp)
+        layers_per_stage = model.layers // (d.pp * d.vpp)
         table |= {
-            "num_layers_per_pipeline_stage": each, "num_pipeline_repeats": d.vpp, "num_pipeline_microbatches": d.micro_batches
+            "num_layers_per_pipeline_stage": layers_per_stage, "num_pipeline_repeats": d.vpp, "num_pipeline_microbatches": d.micro_batches
         }  # fmt: skip
     if model.experts:
         table |= {"sparse_matmul": not job.capacity, "megablox": not job.capacity, "capacity_factor": float(job.capacity or -1)}
@@ -107,6 +108,7 @@ def write(request: Request) -> Exported:
 
 
 def _model(model: Model) -> dict[str, Any]:
+    """The keys of the model's architecture."""
     experts = {
         "num_experts": model.experts, "num_experts_per_tok": model.experts_per_token, "base_moe_mlp_dim": model.expert_ffn,
         "norm_topk_prob": True,
@@ -121,21 +123,22 @@ def _model(model: Model) -> dict[str, Any]:
 
 
 def _notes(request: Request, d: Degrees) -> list[str]:
+    """Notes on what the file does not express."""
     job = request.job
     nodes = f"a node of {d.gpus_per_node}" if d.nodes > 1 else "one node"
-    said = [
-        (True, "data set, tokenizer, learning rate, steps and output directory are base.yml's: set your own"),
-        (True, "set rope_max_timescale and normalization_layer_epsilon to what the model's publisher gives"),
-        (True, f"ici axes lie inside {nodes}, dcn axes between the {d.nodes} slices that JAX must see"),
-        (d.pp > 1, "MaxText's pipeline runs all forward passes before the backward ones: more memory than planned for 1f1b"),
-        (d.recompute == "none", "minimal_with_context keeps outputs of products and of attention; what lies between is recomputed"),
-        (bool(job.model.experts) and d.tp > 1 and d.etp == 1, "MaxText divides experts over the tensor axis too: less memory than planned"),
-        (job.state_bytes != 4, "only the first of Adam's states is kept in 16 bits: more memory than planned"),
-        (job.overlap_experts, "hiding the experts' traffic is left to XLA"),
-        (job.capacity > 0 and bool(job.model.experts), "a capacity needs MaxText's dense products of experts, without megablox"),
-        (job.sequence > job.model.max_positions, f"the sequence is beyond the {job.model.max_positions:,} positions of the model"),
+    notes = [
+        (True, "data set, tokenizer, learning rate, steps and output directory are those of base.yml: set your own"),
+        (True, "set rope_max_timescale and normalization_layer_epsilon to the published values of the model"),
+        (True, f"ici axes are within {nodes}, dcn axes between the {d.nodes} slices visible to JAX"),
+        (d.pp > 1, "MaxText's pipeline runs all forward passes before the backward passes: more memory than planned for 1f1b"),
+        (d.recompute == "none", "minimal_with_context stores outputs of GEMMs and attention; operations between them are recomputed"),
+        (bool(job.model.experts) and d.tp > 1 and d.etp == 1, "MaxText splits experts over the tensor axis too: less memory than planned"),
+        (job.state_bytes != 4, "only Adam's first moment is stored in 16 bits: more memory than planned"),
+        (job.overlap_experts, "overlap of the experts' all-to-all is left to XLA"),
+        (job.capacity > 0 and bool(job.model.experts), "a capacity needs MaxText's dense expert GEMMs, without megablox"),
+        (job.sequence > job.model.max_positions, f"the sequence exceeds the {job.model.max_positions:,} positions of the model"),
     ]  # fmt: skip
-    return [sentence for holds, sentence in said if holds]
+    return [sentence for holds, sentence in notes if holds]
 
 
 register(Target("maxtext", "MaxText", "train.yml", VERSION, refusals, write))

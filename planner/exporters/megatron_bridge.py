@@ -1,6 +1,6 @@
-"""Megatron-Bridge: overrides of a pretraining recipe, as YAML. Whatever a plan decides is written, what it leaves off too.
+"""Megatron-Bridge: overrides of a pretraining recipe, as YAML. Every key that a plan decides is written, disabled features included.
 
-The recipe may have set anything: so every key stands in the file, with null or false where the plan does without.
+The recipe may set any key, so every key is in the file, as null or false where the plan does not use the feature.
 """
 
 from __future__ import annotations
@@ -17,32 +17,32 @@ from planner.specs.job import Job
 
 MAIN = "megatron-bridge.yaml"
 VERSION = "067f987df"
-DTYPES = {4: "torch.float32", 2: "torch.bfloat16", 1: "torch.uint8"}  # of a state, by its bytes; 8 bits are named so, and are fp8
-NAMED = {("bf16", 4): "bf16_mixed", ("fp16", 2): "fp16_mixed"}  # recipes of mixed precision, by precision and bytes of a gradient
-OWN_NOTES = (
-    "these are overrides: take a pretraining recipe of the same family; rotary base, router, data and learning rate are the recipe's",
-    "the backend of attention and --nproc-per-node are not in the file: set them in the recipe and on torchrun",
+DTYPES = {4: "torch.float32", 2: "torch.bfloat16", 1: "torch.uint8"}  # dtype of a state by its bytes; fp8 states are named uint8
+RECIPES = {("bf16", 4): "bf16_mixed", ("fp16", 2): "fp16_mixed"}  # mixed-precision recipes by precision and bytes per gradient
+BRIDGE_NOTES = (
+    "these are overrides: use a pretraining recipe of the same family, which sets rotary base, router, data and learning rate",
+    "attention backend and --nproc-per-node are not in the file: set them in the recipe and on torchrun",
 )
 
 
 class Dumper(yaml.SafeDumper):
-    """YAML with each list on a line of its own."""
+    """YAML with each list on one line."""
 
 
 Dumper.add_representer(list, lambda dumper, value: dumper.represent_sequence("tag:yaml.org,2002:seq", value, flow_style=True))
 
 
 def refusals(request: Request) -> list[str]:
-    """Why Megatron-Bridge cannot train this plan: what Megatron refuses, and positions that its models have no more of."""
+    """Why Megatron-Bridge cannot train this plan: Megatron's refusals, and more learned positions than the sequence."""
     job, model = request.job, request.job.model
     short = model.positions == "learned" and model.max_positions != job.sequence
-    own = f"Megatron-Bridge learns as many positions as the sequence is long: set the sequence to {model.max_positions:,}"
-    return [*megatron_lm.refusals(request), *([own] if short else [])]
+    sentence = f"Megatron-Bridge has as many learned positions as tokens in the sequence: set the sequence to {model.max_positions:,}"
+    return [*megatron_lm.refusals(request), *([sentence] if short else [])]
 
 
 def precision(job: Job) -> str | dict[str, Any]:
-    """A recipe of mixed precision by its name, or, where none has these widths, spelled out."""
-    if name := NAMED.get((job.precision, job.gradient_bytes)):
+    """The name of a mixed-precision recipe, or the settings spelled out where none has these widths."""
+    if name := RECIPES.get((job.precision, job.gradient_bytes)):
         return name
     narrow, fp16 = job.precision == "fp8", job.precision == "fp16"
     width = {"_target_": "torch.float16" if fp16 else "torch.bfloat16", "_call_": False}
@@ -56,7 +56,7 @@ def precision(job: Job) -> str | dict[str, Any]:
 
 
 def model_keys(request: Request, d: Degrees) -> dict[str, Any]:
-    """The keys of `model`: architecture, experts, parallelism, recompute."""
+    """The keys of `model`: architecture, experts, parallelism, recomputation."""
     job, model = request.job, request.job.model
     counts = facts.chunks(request)
     latent, sparse, whole = bool(model.kv_rank), bool(model.experts), d.recompute in ("full", "first")
@@ -109,7 +109,7 @@ def model_keys(request: Request, d: Degrees) -> dict[str, Any]:
 
 
 def overrides(request: Request, d: Degrees) -> dict[str, Any]:
-    """Everything that is overridden, by the recipe's parts."""
+    """All overrides by section of the recipe."""
     job = request.job
     fsdp, aware, shard = d.zero >= 2, facts.precision_aware(request), facts.sharded(request, d) or d.zero >= 2
     reduce, gather = facts.overlaps(request, d)
@@ -132,7 +132,7 @@ def overrides(request: Request, d: Degrees) -> dict[str, Any]:
             "data_parallel_sharding_strategy": megatron_lm.SHARDING[d.zero] if fsdp else "no_shard",
             "num_distributed_optimizer_instances": d.dp_replicate if replicated else 1,
         },
-        # with its target named, because a recipe may have none to override
+        # with _target_, because a recipe may lack the section
         "comm_overlap": {
             "_target_": "megatron.bridge.training.comm_overlap.CommOverlapConfig", "tp_comm_overlap": False,
             "overlap_grad_reduce": reduce, "overlap_param_gather": gather,
@@ -145,9 +145,9 @@ def overrides(request: Request, d: Degrees) -> dict[str, Any]:
 
 
 def write(request: Request) -> Exported:
-    """The overrides, and what they do not say of the plan."""
+    """The overrides, and notes on what they do not express."""
     d = degrees(request)
-    notes = (*facts.notes(request, d, kernels=False), *OWN_NOTES)
+    notes = (*facts.notes(request, d, kernels=False), *BRIDGE_NOTES)
     head = [f"{request.job.model.name} on {d.world:,} GPUs, for Megatron-Bridge {VERSION}", *request.about, *(f"Note: {n}" for n in notes)]
     text = yaml.dump(overrides(request, d), Dumper=Dumper, sort_keys=False, width=140)
     return Exported({MAIN: f"{facts.comment(head)}\n{text}"}, notes)

@@ -1,4 +1,4 @@
-"""Megatron-LM: a bash script that starts pretrain_gpt.py under torchrun with every option that the plan and the model need."""
+"""Megatron-LM: a bash script that starts pretrain_gpt.py under torchrun with all options of the plan and the model."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from planner.exporters._megatron_keys import VERSION
 from planner.exporters.registry import Exported, Request, Target, register
 
 MAIN = "train.sh"
-WIDTHS = {4: "fp32", 2: "bf16", 1: "fp8"}  # of a state, by its bytes
+WIDTHS = {4: "fp32", 2: "bf16", 1: "fp8"}  # dtype of a state by its bytes
 SHARDING = {2: "optim_grads", 3: "optim_grads_params"}
-Option = tuple[str, ...]  # its name and its values
+Option = tuple[str, ...]  # name and values
 
 
 def option(name: str, *values: object) -> Option:
-    """An option as the words of a command line."""
+    """An option as words of a command line."""
     return (name, *(f"{v:g}" if isinstance(v, float) else str(v) for v in values))
 
 
-def when(wanted: object, name: str, *values: object) -> list[Option]:
-    """An option, or nothing."""
-    return [option(name, *values)] if wanted else []
+def when(condition: object, name: str, *values: object) -> list[Option]:
+    """An option as a list of one, or an empty list."""
+    return [option(name, *values)] if condition else []
 
 
 def model_options(request: Request) -> list[Option]:
-    """The architecture, its experts apart."""
+    """The architecture, without experts."""
     model, sequence = request.job.model, request.job.sequence
     latent, rope = bool(model.kv_rank), model.positions == "rope"
     drop = 0.1 if model.dropout else 0.0
@@ -38,7 +38,7 @@ def model_options(request: Request) -> list[Option]:
         *when(latent, "--multi-latent-attention"), *when(latent and model.q_rank, "--q-lora-rank", model.q_rank),
         *when(latent, "--kv-lora-rank", model.kv_rank), *when(latent, "--qk-head-dim", model.head_dim),
         *when(latent, "--qk-pos-emb-head-dim", model.rope_dim), *when(latent, "--v-head-dim", model.value_dim),
-        *when(latent, "--rope-type", "rope"), *when(latent, "--no-rope-fusion"),  # latent attention has its fused kernel for YaRN alone
+        *when(latent, "--rope-type", "rope"), *when(latent, "--no-rope-fusion"),  # the fused kernel of latent attention supports only YaRN
         *when(facts.windowed(model), "--window-size", f"{model.sliding_window},0"),
         *when(facts.windowed(model), "--window-attn-skip-freq", model.global_every), *when(model.sinks, "--softmax-type", "learnable"),
         *when(model.gated, "--swiglu"), option("--normalization", "RMSNorm" if model.norm == "rmsnorm" else "LayerNorm"),
@@ -53,7 +53,7 @@ def model_options(request: Request) -> list[Option]:
 
 
 def expert_options(request: Request, d: Degrees) -> list[Option]:
-    """The routed experts; nothing for a dense model."""
+    """The routed experts; empty for a dense model."""
     model, job = request.job.model, request.job
     if not model.experts:
         return []
@@ -66,7 +66,7 @@ def expert_options(request: Request, d: Degrees) -> list[Option]:
         option("--moe-layer-freq", facts.sparse_pattern(model) or 1),
         *when(model.router_groups, "--moe-router-num-groups", model.router_groups),
         *when(model.router_groups, "--moe-router-group-topk", model.groups_per_token),
-        *when(model.experts_per_token == 1, "--moe-router-pre-softmax"),  # one expert's softmax is 1, whatever the router says
+        *when(model.experts_per_token == 1, "--moe-router-pre-softmax"),  # the softmax over a single expert is constant
         *when(job.precision != "fp16", "--moe-grouped-gemm"),
         option("--moe-token-dispatcher-type", "flex" if deepep else "alltoall"),
         *when(deepep, "--moe-flex-dispatcher-backend", "deepep"), *when(deepep, "--moe-router-dtype", "fp32"),
@@ -77,7 +77,7 @@ def expert_options(request: Request, d: Degrees) -> list[Option]:
 
 
 def parallel_options(request: Request, d: Degrees) -> list[Option]:
-    """How the model lies on the ranks, and the traffic between them."""
+    """Parallel degrees, sharding and overlap of communication."""
     chunks = facts.chunks(request)
     even = len(set(chunks)) == 1
     fsdp = d.zero >= 2
@@ -98,7 +98,7 @@ def parallel_options(request: Request, d: Degrees) -> list[Option]:
 
 
 def training_options(request: Request, d: Degrees) -> list[Option]:
-    """Batch, recompute, precision, optimizer and kernels."""
+    """Batch, recomputation, precision, optimizer and kernels."""
     job = request.job
     fp16, wide, fsdp, aware = job.precision == "fp16", job.gradient_bytes == 4, d.zero >= 2, facts.precision_aware(request)
     gradients = "fp32" if wide else "fp16" if fp16 else "bf16"
@@ -126,12 +126,12 @@ def training_options(request: Request, d: Degrees) -> list[Option]:
 
 
 def array(name: str, options: list[Option]) -> str:
-    """A bash array, one option a line, each word quoted."""
+    """A bash array with one option per line, each word quoted."""
     return "\n".join([f"{name}=(", *("    " + " ".join(map(shlex.quote, words)) for words in options), ")"])
 
 
 def script(request: Request, d: Degrees, notes: tuple[str, ...]) -> str:
-    """The whole script."""
+    """The complete script."""
     groups = {
         "MODEL": model_options(request), "EXPERTS": expert_options(request, d),
         "PARALLEL": parallel_options(request, d), "TRAINING": training_options(request, d),
@@ -140,7 +140,7 @@ def script(request: Request, d: Degrees, notes: tuple[str, ...]) -> str:
     head = [
         f"{request.job.model.name} on {d.world:,} GPUs, for Megatron-LM {VERSION}",
         *request.about,
-        *([READ_BACK + told] if (told := assumptions(request.job, "megatron-core", facts.overlaps_experts(request, d))) else []),
+        *([READ_BACK + fields] if (fields := assumptions(request.job, "megatron-core", facts.overlaps_experts(request, d))) else []),
         *(f"Note: {note}" for note in notes),
     ]
     rope = request.job.model.positions == "rope"
@@ -156,14 +156,14 @@ def script(request: Request, d: Degrees, notes: tuple[str, ...]) -> str:
     return "\n".join(lines) + "\n"
 
 
-ROTARY = 'ROTARY_BASE="${ROTARY_BASE:-10000}"  # of the rotary positions: llama 3 has 500000'
+ROTARY = 'ROTARY_BASE="${ROTARY_BASE:-10000}"  # base of rotary positions; Llama 3: 500000'
 FILL_IN = (
-    "# ---- fill in: set these here or in the environment; arguments of the script go to Megatron-LM last, and win ----",
-    'MEGATRON="${MEGATRON:-.}"  # the folder of Megatron-LM',
+    "# ---- settings: here or in the environment; arguments of the script are passed to Megatron-LM last and take precedence ----",
+    'MEGATRON="${MEGATRON:-.}"  # folder of Megatron-LM',
     'DATA_PATH="${DATA_PATH:-}"  # prefix of the tokenized data; empty: random tokens',
     'TOKENIZER_TYPE="${TOKENIZER_TYPE:-NullTokenizer}"',
     'TOKENIZER_MODEL="${TOKENIZER_MODEL:-}"',
-    'CHECKPOINTS="${CHECKPOINTS:-}"  # a folder; empty: none are saved',
+    'CHECKPOINTS="${CHECKPOINTS:-}"  # folder; empty: no checkpoints',
     'TRAIN_ITERS="${TRAIN_ITERS:-1000}"',
     'LR="${LR:-3e-4}"',
     'MIN_LR="${MIN_LR:-3e-5}"',
@@ -192,7 +192,7 @@ def refusals(request: Request) -> list[str]:
     """Why Megatron cannot train this plan; each sentence says what would be right."""
     job, plan, model, d = request.job, request.plan, request.job.model, degrees(request)
     latent, ranks, kv = bool(model.kv_rank), d.tp * d.cp * d.dp, model.kv_heads
-    said = (
+    cases = (
         (job.cluster.gpu.vendor == "google", "Megatron runs on GPUs, not on TPUs: choose a GPU"),
         (d.nodes * d.gpus_per_node != d.world, f"{d.world:,} GPUs do not fill nodes of {d.gpus_per_node}: use whole nodes"),
         (ranks * d.pp != d.world, f"tp x cp x pp x dp is {ranks * d.pp:,}, not the {d.world:,} GPUs: make them equal"),
@@ -203,9 +203,9 @@ def refusals(request: Request) -> list[str]:
         (facts.ffn(model) % d.tp, f"tp must divide the MLP width of {facts.ffn(model):,}, {d.tp} does not"),
         (model.shared_ffn % d.tp, f"tp must divide the width of the shared experts, {model.shared_ffn:,}, {d.tp} does not"),
         (model.experts and model.experts % d.ep, f"ep must divide the {model.experts} experts, {d.ep} does not"),
-        (not model.experts and d.ep * d.etp > 1, "a dense model has no experts to divide: set ep and etp to 1"),
+        (not model.experts and d.ep * d.etp > 1, "a dense model has no experts: set ep and etp to 1"),
         (model.experts and model.expert_ffn % d.etp, f"etp must divide the expert width of {model.expert_ffn:,}, {d.etp} does not"),
-        (model.experts and model.bias and d.etp > 1, "experts with biases lie whole on a rank: set etp to 1"),
+        (model.experts and model.bias and d.etp > 1, "experts with biases cannot be split over ranks: set etp to 1"),
         (model.experts and d.tp > 1 and not d.sequence_parallel, "experts with tp above 1 need sequence parallelism: turn it on"),
         (d.sequence_parallel and d.tp == 1, "sequence parallelism needs tp above 1: turn it off"),
         (d.sequence_parallel and job.sequence % (d.tp * d.cp), "tp x cp must divide the sequence under sequence parallelism"),
@@ -219,25 +219,25 @@ def refusals(request: Request) -> list[str]:
         (d.recompute == "first" and not 1 <= d.recompute_layers <= max(facts.chunks(request)),
          "recompute_layers must lie from 1 to the layers of a virtual stage"),
         (d.zero >= 2 and d.pp > 1, f"ZeRO-{d.zero} is Megatron-FSDP, which runs without a pipeline: set pp to 1, or zero to 1"),
-        (d.zero == 1 and d.dp_replicate > 1, "replicated groups are written with ZeRO-2 or 3: set dp_replicate to 1"),
+        (d.zero == 1 and d.dp_replicate > 1, "replicated groups are exported only with ZeRO-2 or 3: set dp_replicate to 1"),
         (d.zero and d.dp_shard * d.dp_replicate != d.dp, "dp_shard x dp_replicate must be dp"),
         (d.zero and (ranks // (d.ep * d.etp)) % d.dp_replicate, "dp_replicate must divide the replicas of an expert"),
         (job.optimizer == "adamw-8bit", "Megatron has no optimizer adamw-8bit: use adamw with state_bytes 1"),
-        (job.optimizer == "sgd" and d.zero == 1, "Megatron's distributed optimizer takes Adam alone: use adamw, or zero 0"),
-        (job.optimizer == "sgd" and facts.precision_aware(request), "narrow or offloaded states need Adam: use adamw"),
+        (job.optimizer == "sgd" and d.zero == 1, "Megatron's distributed optimizer supports only Adam: use adamw, or zero 0"),
+        (job.optimizer == "sgd" and facts.precision_aware(request), "low-precision or offloaded states need Adam: use adamw"),
         (facts.precision_aware(request) and not d.zero and not facts.sharded(request, d),
-         "narrow or offloaded optimizer states need the distributed optimizer: set zero to 1"),
+         "low-precision or offloaded optimizer states need the distributed optimizer: set zero to 1"),
         (job.offload_optimizer and d.zero >= 2, "the optimizer is offloaded under ZeRO-1, not under Megatron-FSDP: set zero to 1"),
         (job.precision == "fp16" and d.ep > 1, "expert parallelism has no fp16: use bf16"),
         (job.precision == "fp4" and not job.cluster.gpu.arch.startswith("blackwell"), "NVFP4 needs a Blackwell GPU: use bf16 or fp8"),
-        (job.frozen, "Megatron trains every weight here, no adapters on frozen ones (LoRA): set tuning to full"),
+        (job.frozen, "Megatron is exported for full training, without adapters on frozen weights (LoRA): set tuning to full"),
         (int(plan.zero) and d.dp * d.cp == 1, "sharding needs more than one data or context parallel rank: set zero to 0"),
     )  # fmt: skip
-    return [*facts.architecture_refusals(model), *(sentence for wrong, sentence in said if wrong)]
+    return [*facts.architecture_refusals(model), *(sentence for wrong, sentence in cases if wrong)]
 
 
 def write(request: Request) -> Exported:
-    """The script, and what it does not say of the plan."""
+    """The script, and notes on what it does not express."""
     d = degrees(request)
     notes = tuple(facts.notes(request, d))
     return Exported({MAIN: script(request, d, notes)}, notes)

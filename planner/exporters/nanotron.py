@@ -1,4 +1,4 @@
-"""nanotron: one YAML file, for run_train.py --config-file."""
+"""nanotron: one YAML file for run_train.py --config-file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from planner.cost.pipeline_split import stage_layers
+from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
 from planner.exporters._degrees import Degrees, degrees
-from planner.exporters._tables import EXPERTS, SIZES, comment, not_as_given, shape
 from planner.exporters.registry import Exported, Request, Target, register
 
 VERSION = "2411b022"
@@ -19,31 +19,31 @@ def refusals(request: Request) -> list[str]:
     job, model, d = request.job, request.job.model, degrees(request)
     plain = not set(shape(model)) - SIZES - EXPERTS - {"tied", "qkv_bias"}
     pairs = (
-        (not model.experts, "nanotron's mixtures of experts have no settled keys, tmplan writes none; take a dense model"),
-        (plain, "nanotron's layers are Llama's and Qwen2's; take a model of such layers"),
-        (model.heads * model.head_dim == model.hidden, "nanotron's heads are hidden / heads wide; set head_dim to that"),
-        (job.sequence <= model.max_positions, f"the sequence is beyond the {model.max_positions:,} positions of the model; shorten it"),
+        (not model.experts, "nanotron's keys for mixtures of experts are not stable, so tmplan does not export them; use a dense model"),
+        (plain, "nanotron's layers are Llama's and Qwen2's; use a model of such layers"),
+        (model.heads * model.head_dim == model.hidden, "nanotron's head width is hidden / heads; set head_dim to that"),
+        (job.sequence <= model.max_positions, f"the sequence exceeds the {model.max_positions:,} positions of the model; shorten it"),
         (job.precision == "bf16", f"nanotron trains in bf16, not {job.precision}; use bf16"),
-        (job.gradient_bytes == 4, "nanotron keeps fp32 weights only beside fp32 gradients; set gradient_bytes to 4"),
-        (not job.offload_optimizer, "nanotron keeps the optimizer on the GPU; turn offload_optimizer off"),
+        (job.gradient_bytes == 4, "nanotron has fp32 weights only with fp32 gradients; set gradient_bytes to 4"),
+        (not job.offload_optimizer, "nanotron does not offload the optimizer; turn offload_optimizer off"),
         (d.tp * d.pp * d.cp * d.dp == d.world, "tp x pp x cp x dp must be the number of GPUs"),
         (job.global_batch == d.dp * d.micro_batch * d.micro_batches, "dp x micro_batch must divide the global batch"),
         (model.heads % d.tp == 0, "tp must divide the attention heads"),
         (model.kv_heads >= d.tp, "tp must not exceed the key-value heads"),
         (model.kv_heads % d.tp == 0, "tp must divide the key-value heads"),
-        (d.cp == 1, "nanotron's attention over context parallel ranks has no settled name between its versions; set cp to 1"),
-        (d.ep * d.etp == 1, "a dense model has no experts to divide; set ep and etp to 1"),
+        (d.cp == 1, "nanotron's key for context-parallel attention differs between versions; set cp to 1"),
+        (d.ep * d.etp == 1, "a dense model has no experts; set ep and etp to 1"),
         (d.micro_batches >= d.pp - 1, f"1f1b needs at least pp - 1 = {d.pp - 1} micro-batches; lower dp, micro_batch or pp"),
         (d.vpp == 1, "nanotron has no virtual stages; set vpp to 1"),
         (d.schedule == "1f1b", "nanotron's schedules are 1f1b and afab; use 1f1b"),
         (d.pp <= model.layers, "pp must not exceed the layers"),
-        (d.zero <= 1, "nanotron shards the optimizer's states alone (ZeRO-1); set zero to 0 or 1"),
+        (d.zero <= 1, "nanotron shards only optimizer states (ZeRO-1); set zero to 0 or 1"),
         (not d.zero or d.dp_replicate == 1, "nanotron shards over all data-parallel ranks; set dp_replicate to 1"),
         (not d.sequence_parallel or d.tp > 1, "sequence parallelism needs tp above 1"),
         (not d.sequence_parallel or job.sequence % d.tp == 0, "tp must divide the sequence under sequence parallelism"),
         (d.recompute != "first", "nanotron recomputes every layer or none; set recompute to none or full"),
     )  # fmt: skip
-    return not_as_given(job, "nanotron") + [sentence for allowed, sentence in pairs if not allowed]
+    return unsupported_jobs(job, "nanotron") + [sentence for allowed, sentence in pairs if not allowed]
 
 
 def write(request: Request) -> Exported:
@@ -80,6 +80,7 @@ def write(request: Request) -> Exported:
 
 
 def _model(request: Request) -> dict[str, Any]:
+    """The keys of the model's architecture."""
     model = request.job.model
     kind = {"is_qwen2_config": True, "attention_bias": True} if model.qkv_bias else {"is_llama_config": True}
     return kind | {
@@ -91,20 +92,21 @@ def _model(request: Request) -> dict[str, Any]:
 
 
 def _notes(request: Request, d: Degrees) -> list[str]:
+    """Notes on what the file does not express."""
     job = request.job
     layers = [int(stage_layers(job, request.plan, stage)) for stage in range(d.pp)]
-    said = [
-        (True, "data (none: random tokens), learning rate, initialisation, number of steps and checkpoints are placeholders: set your own"),
+    notes = [
+        (True, "data (none: random tokens), learning rate, initialization, number of steps and checkpoints are placeholders: set your own"),
         (
             True,
-            "set rope_theta and rms_norm_eps in model_config to what the model's publisher gives, nanotron's defaults are Llama's first",
+            "set rope_theta and rms_norm_eps in model_config to the published values of the model; nanotron's defaults are Llama 1's",
         ),
-        (d.pp > 1, f"nanotron splits stages by FLOPs itself; layers of each rank by tmplan: {', '.join(map(str, layers))}"),
-        (d.recompute == "selective", "nanotron has no selective recomputation; flash attention keeps no scores, so nothing is recomputed"),
-        (job.state_bytes != 4, "nanotron keeps the optimizer's states in 32 bits: more memory than planned"),
+        (d.pp > 1, f"nanotron splits stages by FLOPs; layers per rank in tmplan: {', '.join(map(str, layers))}"),
+        (d.recompute == "selective", "nanotron has no selective recomputation; flash attention stores no scores, so nothing is recomputed"),
+        (job.state_bytes != 4, "nanotron stores optimizer states in 32 bits: more memory than planned"),
         (job.attention in ("flash-1", "flash-3"), "nanotron runs FlashAttention-2"),
     ]
-    return [sentence for holds, sentence in said if holds]
+    return [sentence for holds, sentence in notes if holds]
 
 
 register(Target("nanotron", "nanotron", "train.yaml", VERSION, refusals, write))

@@ -1,7 +1,7 @@
-"""The registry of targets: what each is called, which plans it refuses and why, and the files it writes.
+"""The registry of export targets: their names, the plans they refuse and why, and the files they write.
 
-A module in this folder registers its Target when imported; to add one, add one file. What a framework cannot express is refused with a
-sentence before anything is written, or, where it only changes speed or memory, said in a note: in the file, and on stderr.
+A module of this package registers its Target on import; a new target is a new file. Whatever a framework cannot express is refused in a
+sentence before anything is written or, where it affects only speed or memory, reported in a note: in the file and on stderr.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from planner.errors import TmplanError, UnknownName
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
-OWN = ("registry",)  # modules of this folder that are no targets; shared pieces begin with an underscore
+OTHER = ("registry",)  # modules that are not targets; shared modules begin with an underscore
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is exported: a job, one plan of it, and the lines that say in words what it is and what tmplan predicts."""
+    """An export: a job, a plan of it, and lines that describe both and the predictions."""
 
     job: Job
     plan: Plan
@@ -30,7 +30,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Exported:
-    """The files of an export by name, the main one first, and what they do not say of the plan, in sentences."""
+    """The files of an export by name, the main file first, and notes on what they do not express."""
 
     files: Mapping[str, str]
     notes: tuple[str, ...] = ()
@@ -38,16 +38,16 @@ class Exported:
 
 @dataclass(frozen=True)
 class Target:
-    """Something a plan can be written for.
+    """A framework or launcher to which plans are exported.
 
-    refusals: sentences, one a reason why this plan cannot be written for it (empty: it can); each says what is wrong and what would be
-    right. write: the files; called for plans without refusals alone. main: the name of the main file, with its real extension.
+    refusals: a sentence per reason why a plan cannot be exported, with what would be right; empty where it can. write: the files; called
+    only for plans without refusals. main: the name of the main file.
     """
 
     name: str
     title: str
     main: str
-    version: str  # of the framework whose keys it writes
+    version: str  # version of the framework whose keys it writes
     refusals: Callable[[Request], list[str]]
     write: Callable[[Request], Exported]
 
@@ -60,21 +60,21 @@ _targets: dict[str, Target] = {}
 
 
 def register(target: Target) -> Target:
-    """Make a target known by its name."""
+    """Register a target under its name and return it."""
     _targets[target.name] = target
     return target
 
 
 def targets() -> Mapping[str, Target]:
-    """Every target by name, in order of their names."""
+    """Every target by name, sorted."""
     for module in pkgutil.iter_modules(planner.exporters.__path__):
-        if module.name not in OWN and not module.name.startswith("_"):
+        if module.name not in OTHER and not module.name.startswith("_"):
             importlib.import_module(f"planner.exporters.{module.name}")
     return dict(sorted(_targets.items()))
 
 
 def target(name: str) -> Target:
-    """A target by name; UnknownName with the nearest if there is none."""
+    """The target of a name; UnknownName with the closest match if there is none."""
     known = targets()
     if name not in known:
         raise UnknownName("target", name, known)
@@ -82,8 +82,8 @@ def target(name: str) -> Target:
 
 
 def export(name: str, request: Request) -> Exported:
-    """The files of a plan for a target; CannotExport with every reason in one sentence where it cannot be expressed."""
-    found = target(name)
-    if reasons := found.refusals(request):
-        raise CannotExport(f"this plan cannot be written for {found.title}: {'; '.join(reasons)}")
-    return found.write(request)
+    """The files of a plan for a target; CannotExport with all reasons in one sentence where it is refused."""
+    destination = target(name)
+    if reasons := destination.refusals(request):
+        raise CannotExport(f"this plan cannot be written for {destination.title}: {'; '.join(reasons)}")
+    return destination.write(request)

@@ -1,4 +1,4 @@
-"""SkyPilot: `task.yaml` asks for the nodes and starts torchrun on each."""
+"""SkyPilot: `task.yaml` requests the nodes and starts torchrun on each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from planner.exporters.registry import Exported, Request, Target, register
 from planner.exporters.slurm import NO_COMMAND, comments, refusals, slug
 
 MAIN = "task.yaml"
-# What SkyPilot calls a GPU, by the preset's name, for those of its documentation.
+# SkyPilot's names of GPUs by preset, from its documentation.
 NAMES = {
     "a10": "A10", "a100-40gb-sxm": "A100", "a100-80gb-pcie": "A100-80GB", "a100-80gb-sxm": "A100-80GB-SXM", "b200": "B200",
     "h100-pcie": "H100", "h100-sxm": "H100", "h200-sxm": "H200", "l40s": "L40S", "v100-16gb-sxm": "V100", "v100-32gb-sxm": "V100-32GB",
@@ -20,7 +20,7 @@ NAMES = {
 RUN = """\
 set -euo pipefail
 
-# ==== COMMAND: what each process runs; put your own program and its arguments here ====
+# ==== COMMAND: the program of each process; set your program and its arguments here ====
 COMMAND=(train.py)
 
 torchrun \\
@@ -34,14 +34,14 @@ torchrun \\
 
 
 class Block(str):
-    """Text that YAML keeps line by line: a script a person will edit."""
+    """Text written to YAML line by line: a script for the user to edit."""
 
 
 yaml.SafeDumper.add_representer(Block, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|"))
 
 
 def write(request: Request) -> Exported:
-    """The task. Its names hold nothing but letters, digits, dots and dashes, whatever the presets are called."""
+    """The task. Its names have only letters, digits, dots and dashes, whatever the names of the presets."""
     d = degrees(request)
     name = request.job.cluster.gpu.name
     task = {
@@ -50,14 +50,14 @@ def write(request: Request) -> Exported:
         "resources": {"accelerators": f"{accelerator(name)}:{d.gpus_per_node}"},
         "run": Block(RUN),
     }
-    guess = f"SkyPilot's name for {plaintext.line(name)} is a guess, {accelerator(name)}: `sky show-gpus` lists those it knows"
+    guess = f"SkyPilot's name for {plaintext.line(name)} is a guess, {accelerator(name)}: `sky show-gpus` lists the known ones"
     notes = (NO_COMMAND, *(() if name in NAMES else (guess,)))
     head = comments((*request.about, *(f"Note: {note}" for note in notes)))
     return Exported({MAIN: f"{head}\n{yaml.safe_dump(task, sort_keys=False, allow_unicode=True, width=140)}"}, notes)
 
 
 def accelerator(name: str) -> str:
-    """What SkyPilot calls a GPU: from its list, else the first word of the preset's name in capitals."""
+    """SkyPilot's name of a GPU: from its list, else the first word of the preset's name in capitals."""
     return NAMES.get(name) or slug(name).split("-")[0].upper()
 
 

@@ -1,4 +1,4 @@
-"""Slurm: `train.sbatch` starts torchrun on every node, and Megatron-LM under it where the plan can be written for that."""
+"""Slurm: `train.sbatch` starts torchrun on every node, and in it Megatron-LM where the plan can be exported to it."""
 
 from __future__ import annotations
 
@@ -12,49 +12,49 @@ from planner.exporters.registry import Exported, Request, Target, register
 
 MAIN = "train.sbatch"
 TRAINER = "megatron-lm"  # the target whose script the job runs
-NO_COMMAND = "which program trains is not in it: put yours where COMMAND is set"
+NO_COMMAND = "the training program is not included: set COMMAND to yours"
 PLACEHOLDER = """\
-# ==== COMMAND: what each process runs; put your own program and its arguments here ====
+# ==== COMMAND: the program of each process; set your program and its arguments here ====
 COMMAND=(train.py)
 """
 
 
 def refusals(request: Request) -> list[str]:
-    """Why no launcher can place this plan: the GPUs are none, or do not fill whole nodes."""
+    """Why no launcher can place this plan: the devices are not GPUs, or do not fill whole nodes."""
     cluster = request.job.cluster
     if cluster.gpu.vendor == "google":
-        return [f"{plaintext.line(cluster.gpu.name)} is no GPU that torchrun starts processes on; choose a GPU"]
+        return [f"{plaintext.line(cluster.gpu.name)} is not a GPU supported by torchrun; choose a GPU"]
     if cluster.gpus % degrees(request).gpus_per_node:
         return [
             f"{cluster.gpus:,} GPUs do not fill whole nodes of {cluster.gpus_per_node}; "
-            f"take a multiple of {cluster.gpus_per_node}, or set gpus_per_node"
+            f"use a multiple of {cluster.gpus_per_node}, or set gpus_per_node"
         ]
     return []
 
 
 def write(request: Request) -> Exported:
-    """The batch script, and the script of Megatron-LM that it runs where there can be one."""
+    """The batch script, and the Megatron-LM script that it runs where the plan can be exported to it."""
     d = degrees(request)
-    beside, notes = trainer(request)
-    if not beside:
+    script_files, notes = trainer(request)
+    if not script_files:
         notes = (NO_COMMAND, *notes)
         return Exported({MAIN: script(request, d, notes, PLACEHOLDER + torchrun(d))}, notes)
-    return Exported({MAIN: script(request, d, (), running(beside)), **beside}, notes)  # whose notes stand in its own file
+    return Exported({MAIN: script(request, d, (), running(script_files)), **script_files}, notes)  # its notes are in its file
 
 
 def trainer(request: Request) -> tuple[Mapping[str, str], tuple[str, ...]]:
-    """The files of the plan for Megatron-LM, and what to know of them; no files, and why, where it cannot be written for it."""
-    found = registry.targets().get(TRAINER)
-    if found is None:
+    """The files and notes of the plan for Megatron-LM; without files, the reason, where it is refused."""
+    megatron = registry.targets().get(TRAINER)
+    if megatron is None:
         return {}, ()
-    if reasons := found.refusals(request):
-        return {}, (f"{found.title} cannot take this plan: {'; '.join(reasons)}",)
-    exported = found.write(request)
+    if reasons := megatron.refusals(request):
+        return {}, (f"{megatron.title} refuses this plan: {'; '.join(reasons)}",)
+    exported = megatron.write(request)
     return exported.files, exported.notes
 
 
 def script(request: Request, d: Degrees, notes: tuple[str, ...], last: str) -> str:
-    """The whole script; directives come before the first command, for Slurm reads none behind it."""
+    """The complete script; directives precede the first command, because Slurm ignores later ones."""
     return f"""\
 #!/bin/bash
 {comments((*request.about, *(f"Note: {note}" for note in notes)))}
@@ -65,7 +65,7 @@ def script(request: Request, d: Degrees, notes: tuple[str, ...], last: str) -> s
 
 set -euo pipefail
 
-# Slurm gives --node-rank the order of the node list: ranks lie on nodes as `tmplan ranks` shows them.
+# --node-rank follows the order of Slurm's node list: ranks are placed on nodes as `tmplan ranks` shows.
 hosts=$(scontrol show hostnames "$SLURM_JOB_NODELIST")
 export MASTER_ADDR="${{hosts%%$'\\n'*}}"
 export MASTER_PORT="${{MASTER_PORT:-29500}}"
@@ -74,7 +74,7 @@ export MASTER_PORT="${{MASTER_PORT:-29500}}"
 
 
 def torchrun(d: Degrees) -> str:
-    """The last command: torchrun on each node. Its arguments are expanded there: on the first node every node would have rank 0."""
+    """The last command: torchrun on each node. Variables are expanded there; on the first node every node would have rank 0."""
     return f"""\
 srun bash -c 'exec torchrun \\
     --nnodes={d.nodes} --nproc-per-node={d.gpus_per_node} --node-rank="$SLURM_NODEID" \\
@@ -83,23 +83,23 @@ srun bash -c 'exec torchrun \\
 """
 
 
-def running(beside: Mapping[str, str]) -> str:
-    """The last command where Megatron-LM's script lies beside the job's. That script starts torchrun itself, once a node."""
+def running(files: Mapping[str, str]) -> str:
+    """The last command with a Megatron-LM script next to the job's. That script starts torchrun itself, once per node."""
     return f"""\
-# ==== COMMAND: what each node runs; it starts torchrun there, as NODE_RANK, MASTER_ADDR and MASTER_PORT say ====
-# Slurm runs a copy of this file: call sbatch in the folder where {next(iter(beside))} lies.
-COMMAND=(bash "${{SLURM_SUBMIT_DIR:-$PWD}}/{next(iter(beside))}")
+# ==== COMMAND: run once per node; starts torchrun with NODE_RANK, MASTER_ADDR and MASTER_PORT ====
+# Slurm runs a copy of this file: call sbatch in the folder of {next(iter(files))}.
+COMMAND=(bash "${{SLURM_SUBMIT_DIR:-$PWD}}/{next(iter(files))}")
 srun bash -c 'export NODE_RANK="$SLURM_NODEID"; exec "$@"' node "${{COMMAND[@]}}"
 """
 
 
 def comments(lines: Iterable[str]) -> str:
-    """Lines as comments, each on one line whatever it holds."""
+    """Lines as comments, each on a single line."""
     return "\n".join(f"# {text}" for line in lines if (text := plaintext.line(line))) or "#"
 
 
 def slug(name: str) -> str:
-    """A name that needs no quotes anywhere: letters, digits, dots and dashes."""
+    """A name of letters, digits, dots and dashes, which is never quoted."""
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:60] or "train"
 
 

@@ -1,4 +1,4 @@
-"""torchtitan: a TOML file for 0.2.x, and for 0.3, which takes no files, a Python module whose function returns Trainer.Config."""
+"""torchtitan: a TOML file for 0.2.x; for 0.3, which reads no files, a Python module whose function returns Trainer.Config."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ import tomli_w
 
 from planner.cost.pipeline_split import stage_layers
 from planner.exporters import _annotation
+from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
 from planner.exporters._degrees import Degrees, degrees
 from planner.exporters._keys_torchtitan import FLAVORS, Flavor
-from planner.exporters._keys_torchtitan_later import LATER, module
-from planner.exporters._tables import EXPERTS, SIZES, comment, not_as_given, shape
+from planner.exporters._torchtitan_03 import VERSION_03, module
 from planner.exporters.registry import Exported, Request, Target, register
 from planner.plaintext import escaped
 from planner.specs.model import Model
 
 VERSION = "0.2.2"
-CUSTOM_FLAVOR = "tmplan"  # the flavor a person registers where torchtitan has none of this shape
+CUSTOM_FLAVOR = "tmplan"  # the flavor to register where torchtitan has none of this shape
 SCHEDULES = {"1f1b": "1F1B", "zb-v": "ZBVZeroBubble", "dualpipev": "DualPipeV"}
-NO_PIPELINE = ("qwen3", "gpt_oss")  # 0.2.2 registers them without a pipelining function
-NO_CONTEXT = ("deepseek_v3", "gpt_oss")  # 0.2.2: their attention is FlexAttention, which they do not run with context parallelism
-CUSTOM = SIZES | EXPERTS | {"tied", "qk_norm"}  # what an own flavor may set
+NO_PIPELINE = ("qwen3", "gpt_oss")  # registered without a pipelining function in 0.2.2
+NO_CONTEXT = ("deepseek_v3", "gpt_oss")  # 0.2.2: FlexAttention, without context parallelism
+CUSTOM = SIZES | EXPERTS | {"tied", "qk_norm"}  # fields that a custom flavor may set
 
 
 def flavor(model: Model) -> Flavor | None:
-    """The registered flavor of this shape, or one that a person must register; None where torchtitan has no such layers."""
-    found = shape(model)
+    """The registered flavor of this shape, or one to register; None where torchtitan has no such layers."""
+    fields = shape(model)
     for known in FLAVORS:
-        if known.shape == found:
+        if known.shape == fields:
             return known if known.flavor else known._replace(flavor=CUSTOM_FLAVOR, model="qwen3", module=known.model)
-    if set(found) - CUSTOM or model.qk_norm == "full":
+    if set(fields) - CUSTOM or model.qk_norm == "full":
         return None
     plain = not (model.tied or model.experts or model.qk_norm != "none") and model.heads * model.head_dim == model.hidden
-    return Flavor("llama3" if plain else "qwen3", CUSTOM_FLAVOR, CUSTOM_FLAVOR, 0, found)
+    return Flavor("llama3" if plain else "qwen3", CUSTOM_FLAVOR, CUSTOM_FLAVOR, 0, fields)
 
 
 def arguments(model: Model, name: str) -> str:
-    """The ModelArgs of an own flavor, as Python."""
+    """The ModelArgs of a custom flavor, as Python."""
     sizes = f"dim={model.hidden}, n_layers={model.layers}, n_heads={model.heads}, n_kv_heads={model.kv_heads}, vocab_size={model.vocab}"
-    if name == "llama3":  # rounds 8 / 3 x dim x multiplier up to a multiple: half the width rounds up to the width
+    if name == "llama3":  # torchtitan rounds 8 / 3 x dim x multiplier up to a multiple: half the width rounds up to the width
         half = model.ffn / 2 / (8 * model.hidden // 3)
         return f"TransformerModelArgs({sizes}, multiple_of={model.ffn}, ffn_dim_multiplier={half:.6g})"
     more = f"head_dim={model.head_dim}, hidden_dim={model.ffn}, qk_norm={model.qk_norm == 'head'}, enable_weight_tying={model.tied}"
@@ -56,34 +56,35 @@ def refusals(request: Request) -> list[str]:
     """Why torchtitan 0.2.2 would not train this plan, or would train something else."""
     job, model, d = request.job, request.job.model, degrees(request)
     kind = flavor(model)
-    said = not_as_given(job, "torchtitan")
+    reasons = unsupported_jobs(job, "torchtitan")
     if kind is None:
-        said.append("torchtitan has no model of such layers; take a model it has registered, or one of Llama's or Qwen3's layers")
+        reasons.append("torchtitan has no model of such layers; use a registered model, or one with Llama's or Qwen3's layers")
     elif d.pp > 1 and kind.model in NO_PIPELINE:
-        said.append(f"torchtitan {VERSION} runs no pipeline of {kind.model}; set pp to 1")
+        reasons.append(f"torchtitan {VERSION} has no pipeline parallelism for {kind.model}; set pp to 1")
     elif d.cp > 1 and kind.model in NO_CONTEXT:
-        said.append(f"torchtitan {VERSION} has no context parallelism for {kind.model}; set cp to 1")
-    if kind and kind.later != CUSTOM_FLAVOR and kind.longest and job.sequence > kind.longest:
-        said.append(f"the registered model takes sequences of at most {kind.longest:,} tokens; shorten the sequence")
+        reasons.append(f"torchtitan {VERSION} has no context parallelism for {kind.model}; set cp to 1")
+    if kind and kind.flavor_03 != CUSTOM_FLAVOR and kind.longest and job.sequence > kind.longest:
+        reasons.append(f"the registered model has sequences of at most {kind.longest:,} tokens; shorten the sequence")
     if job.precision in ("fp16", "fp4"):
-        said.append(f"torchtitan {VERSION} has no {job.precision}; use bf16 or fp8")
+        reasons.append(f"torchtitan {VERSION} has no {job.precision}; use bf16 or fp8")
     if job.optimizer == "sgd":
-        said.append("torchtitan takes Adam and AdamW alone; use adamw")
+        reasons.append("torchtitan has only Adam and AdamW; use adamw")
     if job.capacity and model.experts:
-        said.append("torchtitan drops no tokens; set capacity to 0")
-    return said + _degrees_refused(request, d)
+        reasons.append("torchtitan does not drop tokens; set capacity to 0")
+    return reasons + _degree_refusals(request, d)
 
 
-def _degrees_refused(request: Request, d: Degrees) -> list[str]:
+def _degree_refusals(request: Request, d: Degrees) -> list[str]:
+    """Refusals of the plan's degrees, sharding and schedule."""
     job, model = request.job, request.job.model
     shard = d.dp // d.dp_replicate
     pairs = (
         (d.tp * d.pp * d.cp * d.dp == d.world, "tp x pp x cp x dp must be the number of GPUs"),
         (d.dp % d.dp_replicate == 0 and job.global_batch == d.dp * d.micro_batch * d.micro_batches, "dp must divide the batch evenly"),
-        (d.zero != 1, "torchtitan shards gradients with the optimizer's states; set zero to 2 or 3"),
-        (d.zero > 0 or d.dp * d.cp == 1, "replicas without sharding run beside no other parallelism; set zero to 2 or 3"),
+        (d.zero != 1, "torchtitan shards gradients with the optimizer states; set zero to 2 or 3"),
+        (d.zero > 0 or d.dp * d.cp == 1, "replication without sharding excludes other parallelism; set zero to 2 or 3"),
         (d.zero == 0 or shard * d.cp > 1, "nothing is sharded; lower dp_replicate or set zero to 0"),
-        (shard * d.cp > 1 or d.tp * d.pp == 1, "torchtitan trains in bf16 beside tp or pp only where dp or cp shards; raise dp or cp"),
+        (shard * d.cp > 1 or d.tp * d.pp == 1, "with tp or pp torchtitan trains in bf16 only where dp or cp shards; raise dp or cp"),
         (d.sequence_parallel or d.tp == 1, "tensor parallelism comes with sequence parallelism; turn it on"),
         (d.sequence_parallel <= (d.tp > 1), "sequence parallelism needs tp above 1"),
         (model.heads % d.tp == 0 and model.kv_heads % d.tp == 0, "tp must divide the attention heads and the key-value heads"),
@@ -93,16 +94,16 @@ def _degrees_refused(request: Request, d: Degrees) -> list[str]:
         (shard * d.cp * d.tp % (d.ep * d.etp) == 0, "ep x etp must divide dp_shard x cp x tp"),
         (d.etp in (1, d.tp), "etp must be 1 or tp"),
         (d.schedule in SCHEDULES, f"torchtitan's schedules are not {d.schedule}; use 1f1b, zb-v or dualpipev"),
-        (d.recompute != "first", "torchtitan recomputes the layers of a stage all alike; set recompute to none, selective or full"),
-        (d.pp == 1 or d.pp * d.vpp <= model.layers + 2, "pp x vpp must not exceed the layers and two"),
+        (d.recompute != "first", "torchtitan recomputes all layers of a stage alike; set recompute to none, selective or full"),
+        (d.pp == 1 or d.pp * d.vpp <= model.layers + 2, "pp x vpp must not exceed the layers + 2"),
         (d.pp > 1 or d.vpp == 1, "virtual stages need pp above 1"),
-        (d.schedule == "1f1b" or (d.vpp == 2 and d.pp > 1), f"{d.schedule} needs pp above 1 and two virtual stages a rank"),
+        (d.schedule == "1f1b" or (d.vpp == 2 and d.pp > 1), f"{d.schedule} needs pp above 1 and two virtual stages per rank"),
     )  # fmt: skip
     return [sentence for allowed, sentence in pairs if not allowed]
 
 
 def parallelism(request: Request, d: Degrees) -> dict[str, Any]:
-    """The table both versions share; what one has alone is added there."""
+    """The table that both versions share; keys of one version are added there."""
     values: dict[str, Any] = {
         "data_parallel_replicate_degree": d.dp_replicate, "data_parallel_shard_degree": d.dp // d.dp_replicate,
         "fsdp_reshard_after_forward": {3: "always", 2: "never"}.get(d.zero, "default"), "tensor_parallel_degree": d.tp,
@@ -117,18 +118,18 @@ def parallelism(request: Request, d: Degrees) -> dict[str, Any]:
 
 
 def _stages(layers: int, d: Degrees) -> dict[str, Any]:
-    """What makes torchtitan cut so many virtual stages; it counts embedding and head as a layer each, as tmplan does for it."""
+    """The key that makes torchtitan build these virtual stages; it counts embedding and head as a layer each, as tmplan does for it."""
     chunks = d.pp * d.vpp
-    each = -(-(layers + 2) // chunks)
-    if -(-(layers + 2) // each) == chunks:
-        return {"pipeline_parallel_layers_per_stage": each}
+    layers_per_stage = -(-(layers + 2) // chunks)
+    if -(-(layers + 2) // layers_per_stage) == chunks:
+        return {"pipeline_parallel_layers_per_stage": layers_per_stage}
     if d.vpp == (1 if d.schedule == "1f1b" and d.vpp == 1 else 2):
-        return {}  # what it does unless told
+        return {}  # its default
     return {"module_fqns_per_model_part": modules(layers, chunks, "output")}
 
 
 def modules(layers: int, chunks: int, head: str) -> list[list[str]]:
-    """The modules of each virtual stage, where no number of layers a stage gives so many."""
+    """The modules of each virtual stage, for numbers of stages that no number of layers per stage gives."""
     base, extra = divmod(layers + 2, chunks)
     slots = ["tok_embeddings", *(f"layers.{i}" for i in range(layers)), head]
     ends = [0]
@@ -140,10 +141,10 @@ def modules(layers: int, chunks: int, head: str) -> list[list[str]]:
 
 
 def write(request: Request) -> Exported:
-    """train.toml for 0.2.x, and train.py for 0.3 where that can run the plan."""
+    """train.toml for 0.2.x, and train.py for 0.3 where it can run the plan."""
     job, d, kind = request.job, degrees(request), flavor(request.job.model)
-    assert kind is not None  # refused before
-    notes, missing = _notes(request, d, kind), _later_missing(d, kind)
+    assert kind is not None  # refused by refusals
+    notes, missing = _notes(request, d, kind), _missing_in_03(d, kind)
     table: dict[str, Any] = {
         "job": {"description": description(request, d, kind)},
         "model": {"name": kind.model, "flavor": kind.flavor, "converters": ["quantize.linear.float8"] if job.precision == "fp8" else []},
@@ -161,19 +162,19 @@ def write(request: Request) -> Exported:
     if job.precision == "fp8":
         table["quantize"] = {"linear": {"float8": {"recipe_name": "rowwise"}}}
     if missing:
-        notes.append(f"no train.py for torchtitan {LATER}: {missing}")
-    head = comment([f"torchtitan {VERSION} (0.2.x): --job.config_file train.toml; 0.3 takes no such file", *request.about, *notes])
-    files = {"train.toml": head + "\n" + escaped(tomli_w.dumps(table))}
+        notes.append(f"no train.py for torchtitan {VERSION_03}: {missing}")
+    header = comment([f"torchtitan {VERSION} (0.2.x): --job.config_file train.toml; 0.3 takes no such file", *request.about, *notes])
+    files = {"train.toml": header + "\n" + escaped(tomli_w.dumps(table))}
     if not missing:
         split = parallelism(request, d)
         if "module_fqns_per_model_part" in split:
-            split["module_fqns_per_model_part"] = modules(job.model.layers, d.pp * d.vpp, "lm_head")  # its name since 0.3
+            split["module_fqns_per_model_part"] = modules(job.model.layers, d.pp * d.vpp, "lm_head")  # the name of the head in 0.3
         files["train.py"] = module(request, d, kind, split, notes)
     return Exported(files, tuple(notes))
 
 
 def description(request: Request, d: Degrees, kind: Flavor) -> str:
-    """The model's name, and for the import what no key holds: the sizes of an own flavor, assumptions of the job."""
+    """The model's name, and for the importer what has no key: sizes of a custom flavor, assumptions of the job."""
     job = request.job
     sizes = _annotation.sizes(job) if kind.flavor == CUSTOM_FLAVOR else ""
     annotation = ", ".join(filter(None, (sizes, _annotation.assumptions(job, "torchtitan", overlapped(request, d)))))
@@ -181,35 +182,36 @@ def description(request: Request, d: Degrees, kind: Flavor) -> str:
 
 
 def overlapped(request: Request, d: Degrees) -> bool:
-    """Whether DualPipeV hides the experts' traffic; with recomputation torchtitan does not support it."""
+    """Whether DualPipeV overlaps the experts' all-to-all; torchtitan does not support it with recomputation."""
     return request.job.overlap_experts and d.schedule == "dualpipev" and d.ep > 1 and d.recompute == "none"
 
 
-def _later_missing(d: Degrees, kind: Flavor) -> str:
+def _missing_in_03(d: Degrees, kind: Flavor) -> str:
     """Why 0.3 cannot run what 0.2.2 can; empty where it can."""
-    if not kind.later:
+    if not kind.flavor_03:
         return f"it has no {kind.model} of this shape"
     return "it has no expert_tensor_parallel_degree" if d.etp > 1 else ""
 
 
 def _notes(request: Request, d: Degrees, kind: Flavor) -> list[str]:
+    """Notes on what the files do not express."""
     job = request.job
     layers = [int(stage_layers(job, request.plan, stage)) for stage in range(d.pp)]
-    said = [
+    notes = [
         (kind.flavor == CUSTOM_FLAVOR, f"register the flavor '{CUSTOM_FLAVOR}' of {kind.model} first: {arguments(job.model, kind.model)}"),
-        (kind.flavor == CUSTOM_FLAVOR, "take rope_theta, its scaling and norm_eps from the model's publisher"),
-        (kind.later == CUSTOM_FLAVOR, f"in {LATER}, register a flavor of the same sizes under the name that train.py asks for"),
+        (kind.flavor == CUSTOM_FLAVOR, "set rope_theta, its scaling and norm_eps to the published values of the model"),
+        (kind.flavor_03 == CUSTOM_FLAVOR, f"in {VERSION_03}, register a flavor of the same sizes under the name in train.py"),
         (True, "data set, tokenizer, learning rate and number of steps are torchtitan's defaults: set your own"),
         (d.pp > 1, f"layers of each pipeline rank: {', '.join(map(str, layers))}"),
-        (bool(job.model.experts) and d.ep == 1 and d.tp > 1 and d.etp == 1, "without ep torchtitan divides experts over the tp ranks"),
-        (job.gradient_bytes != 4, "torchtitan keeps and sums gradients in 32 bits: more memory than planned"),
-        (job.state_bytes != 4, "torchtitan keeps the optimizer's states in 32 bits: more memory than planned"),
-        (not job.attention.startswith("flash"), "torchtitan picks its attention kernels itself: faster and smaller than planned"),
-        (job.offload_optimizer, "parameters and gradients go to the host with the optimizer's states: slower than planned"),
-        (job.overlap_experts and not overlapped(request, d), "the experts' traffic is not hidden in this plan: that needs dualpipev"),
+        (bool(job.model.experts) and d.ep == 1 and d.tp > 1 and d.etp == 1, "without ep torchtitan splits experts over the tp ranks"),
+        (job.gradient_bytes != 4, "torchtitan stores and reduces gradients in 32 bits: more memory than planned"),
+        (job.state_bytes != 4, "torchtitan stores optimizer states in 32 bits: more memory than planned"),
+        (not job.attention.startswith("flash"), "torchtitan selects its attention kernels: faster and less memory than planned"),
+        (job.offload_optimizer, "parameters and gradients are offloaded with the optimizer states: slower than planned"),
+        (job.overlap_experts and not overlapped(request, d), "the experts' all-to-all is not overlapped: that needs dualpipev"),
         (job.precision == "fp8" and bool(job.model.experts), "routed experts stay in bf16: slower than planned"),
     ]  # fmt: skip
-    return [sentence for holds, sentence in said if holds]
+    return [sentence for holds, sentence in notes if holds]
 
 
 register(Target("torchtitan", "torchtitan", "train.toml", VERSION, refusals, write))

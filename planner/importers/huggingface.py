@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from planner.errors import FileError
-from planner.exporters._files import OPTIMIZERS
+from planner.exporters._huggingface import OPTIMIZERS
 from planner.files.decode import json_object
 from planner.importers import yaml_text
 from planner.importers.config_values import choice, count, flag, table, unknown_keys

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # gpt3-175b on 16 GPUs, for Megatron-LM d98e8a64dd (2026-08-22)
-# Note: the activation of the MLP is no part of a plan: GELU is written, change it where the model has another
+# Note: the plan does not specify the MLP activation: GELU is written, change it if the model has another
 # Note: dropout is written as 0.1, the rate of GPT-3
-# Note: flash-3 is written as the fused backend of attention (cuDNN)
-# Note: the overlap of tensor parallel traffic (tp_comm_overlap) is left off: turn it on and measure
+# Note: flash-3 is written as the fused attention backend (cuDNN)
+# Note: overlap of tensor-parallel communication (tp_comm_overlap) is off: turn it on and measure
 set -euo pipefail
 
-# ---- fill in: set these here or in the environment; arguments of the script go to Megatron-LM last, and win ----
-MEGATRON="${MEGATRON:-.}"  # the folder of Megatron-LM
+# ---- settings: here or in the environment; arguments of the script are passed to Megatron-LM last and take precedence ----
+MEGATRON="${MEGATRON:-.}"  # folder of Megatron-LM
 DATA_PATH="${DATA_PATH:-}"  # prefix of the tokenized data; empty: random tokens
 TOKENIZER_TYPE="${TOKENIZER_TYPE:-NullTokenizer}"
 TOKENIZER_MODEL="${TOKENIZER_MODEL:-}"
-CHECKPOINTS="${CHECKPOINTS:-}"  # a folder; empty: none are saved
+CHECKPOINTS="${CHECKPOINTS:-}"  # folder; empty: no checkpoints
 TRAIN_ITERS="${TRAIN_ITERS:-1000}"
 LR="${LR:-3e-4}"
 MIN_LR="${MIN_LR:-3e-5}"

@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
 # mixtral-8x7b on 16 GPUs, for Megatron-LM d98e8a64dd (2026-08-22)
-# Note: the activation of the MLP is no part of a plan: SwiGLU is written, change it where the model has another
-# Note: the base and the scaling of rotary positions are no part of a plan: set them
-# Note: how the router scores and balances experts is no part of a plan: set it (Megatron-LM: softmax, no balancing loss)
-# Note: flash-3 is written as the fused backend of attention (cuDNN)
+# Note: the plan does not specify the MLP activation: SwiGLU is written, change it if the model has another
+# Note: the plan does not specify base and scaling of rotary positions: set them
+# Note: the plan does not specify router scores and load balancing: set them (Megatron-LM: softmax, no balancing loss)
+# Note: flash-3 is written as the fused attention backend (cuDNN)
 set -euo pipefail
 
-# ---- fill in: set these here or in the environment; arguments of the script go to Megatron-LM last, and win ----
-MEGATRON="${MEGATRON:-.}"  # the folder of Megatron-LM
+# ---- settings: here or in the environment; arguments of the script are passed to Megatron-LM last and take precedence ----
+MEGATRON="${MEGATRON:-.}"  # folder of Megatron-LM
 DATA_PATH="${DATA_PATH:-}"  # prefix of the tokenized data; empty: random tokens
 TOKENIZER_TYPE="${TOKENIZER_TYPE:-NullTokenizer}"
 TOKENIZER_MODEL="${TOKENIZER_MODEL:-}"
-CHECKPOINTS="${CHECKPOINTS:-}"  # a folder; empty: none are saved
+CHECKPOINTS="${CHECKPOINTS:-}"  # folder; empty: no checkpoints
 TRAIN_ITERS="${TRAIN_ITERS:-1000}"
 LR="${LR:-3e-4}"
 MIN_LR="${MIN_LR:-3e-5}"
 NODE_RANK="${NODE_RANK:-0}"  # 0 on the node of MASTER_ADDR
 MASTER_ADDR="${MASTER_ADDR:-127.0.0.1}"
 MASTER_PORT="${MASTER_PORT:-29500}"
-ROTARY_BASE="${ROTARY_BASE:-10000}"  # of the rotary positions: llama 3 has 500000
+ROTARY_BASE="${ROTARY_BASE:-10000}"  # base of rotary positions; Llama 3: 500000
 
 # ---- the plan: change it in tmplan ----
 unset CUDA_DEVICE_MAX_CONNECTIONS

@@ -4,8 +4,8 @@
 # vocab_size=32000, head_dim=128, hidden_dim=14336, qk_norm=False, enable_weight_tying=False, moe_enabled=True,
 # moe_inter_dim=14336, moe_args=MoEArgs(num_experts=8, num_shared_experts=0, top_k=2, score_func='softmax',
 # route_norm=True, score_before_experts=False))
-# take rope_theta, its scaling and norm_eps from the model's publisher
-# in 0.3.0, register a flavor of the same sizes under the name that train.py asks for
+# set rope_theta, its scaling and norm_eps to the published values of the model
+# in 0.3.0, register a flavor of the same sizes under the name in train.py
 # data set, tokenizer, learning rate and number of steps are torchtitan's defaults: set your own
 
 from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss

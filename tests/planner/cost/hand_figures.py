@@ -49,11 +49,11 @@ def round_job(model: Model = DENSE, cluster: Cluster = CLUSTER, **traits: Any) -
 
 
 def with_rows_padded(job: Job, rows: int) -> Job:
-    """The same where a matrix product takes the time of so many rows more, so that its rows can be told from its columns."""
+    """The same where a matrix product takes the time of additional rows, which distinguishes its rows from its columns."""
     gpu = job.cluster.gpu
     return replace(job, cluster=replace(job.cluster, gpu=replace(gpu, gemm=replace(gpu.gemm, pad_m=float(rows)))))
 
 
 def given_plain_numbers(module: ModuleType) -> Any:
-    """The formulas of a module, to be called with plain numbers, which are no quantities to mypy."""
+    """The formulas of a module, to be called with plain numbers, which mypy does not accept as quantities."""
     return module

@@ -54,7 +54,7 @@ def test_the_linear_layers_are_those_of_the_parameter_count(name: str) -> None:
     assert total == pytest.approx(parameters.attention_matrices(model) + parameters.mlp_matrices(model), rel=1e-12)
 
 
-def test_gpt_3s_adapters_are_as_large_as_loras_paper_says() -> None:
+def test_gpt_3s_adapters_are_as_large_as_in_loras_paper() -> None:
     """Hu et al. 2021: rank 4 on queries and values is a checkpoint of 35 MB (Section 4.2), rank 1 is 4.7 M parameters, rank 8 37.7 M
     (Table 4)."""
     model = presets.model("gpt3-175b")
@@ -72,14 +72,14 @@ def test_gpt_3s_states_fall_to_350_gb() -> None:
 
 
 def test_gpt_3_is_tuned_a_third_faster() -> None:
-    """Hu et al. 2021, Section 4.2, footnote: 43.1 tokens a second and V100 for 32.5, with the same shards of the weights; within 5 %."""
+    """Hu et al. 2021, Section 4.2, footnote: 43.1 tokens per second per V100 for 32.5, with the same shards of the weights; within 5 %."""
     plan = Plan(tp=8, pp=12, recompute=2)
     whole, adapters = (evaluate(gpt3(**changes), plan).step[0] for changes in ({}, {"tuning": "lora", "lora_rank": 4}))
     assert whole / adapters == pytest.approx(43.1 / 32.5, rel=0.05)
 
 
 def test_a_weight_in_4_bits_takes_its_constants_too() -> None:
-    """Dettmers et al. 2023, Section 3: 0.127 bits a weight, after doubly quantizing what would be 0.5."""
+    """Dettmers et al. 2023, Section 3: 0.127 bits per weight, after doubly quantizing what would be 0.5."""
     assert pytest.approx(0.127, abs=5e-4) == lora.NF4_BYTES * 8 - 4
 
 
@@ -102,8 +102,8 @@ def test_the_frozen_weights_of_65b_take_what_guanacos_do() -> None:
 
 @pytest.mark.parametrize("stack", ["megatron-core", "pytorch-fsdp", "deepspeed", "torchtitan"])
 @pytest.mark.parametrize("zero", [0, 1, 2, 3])
-def test_frozen_weights_are_kept_sharded_and_gathered_in_16_bits(stack: str, zero: int) -> None:
-    """2 bytes a weight on each rank, over the ranks under ZeRO-3; the trained states are the adapters', a hundredth of the model's."""
+def test_frozen_weights_are_stored_sharded_and_gathered_in_16_bits(stack: str, zero: int) -> None:
+    """2 bytes per weight on each rank, over the ranks under ZeRO-3; the trained states are the adapters', a hundredth of the model's."""
     job = small(stack=stack)
     plan = Plan(dp=16, dp_shard=16 if zero else 1, zero=zero)
     whole, parts = evaluate(job, plan).memory_parts.named(), evaluate(replace(job, tuning="lora"), plan).memory_parts.named()
@@ -115,7 +115,7 @@ def test_frozen_weights_are_kept_sharded_and_gathered_in_16_bits(stack: str, zer
 
 
 def test_gradients_of_adapters_alone_are_sent() -> None:
-    """Data-parallel traffic falls with the parameters trained; fully sharded, the frozen weights are still gathered, 4 bits as 4 bits."""
+    """Data-parallel communication falls with the trained parameters; fully sharded, frozen weights are still gathered, 4 bits as 4 bits."""
     job = small(nic_gbit_s=10, link_gb_s=10, stack="deepspeed")
 
     def sent(tuning: str, zero: int) -> float:
@@ -127,8 +127,8 @@ def test_gradients_of_adapters_alone_are_sent() -> None:
     assert sent("qlora", 3) == pytest.approx(sent("lora", 3) * 0.36, rel=0.2)
 
 
-def test_what_frozen_matrices_without_adapters_would_keep_is_not_kept() -> None:
-    """With adapters on attention the inputs of the MLP's products are not kept, with adapters on all they are."""
+def test_inputs_of_frozen_matrices_without_adapters_are_not_stored() -> None:
+    """With adapters on attention the inputs of the MLP's products are not stored, with adapters on all they are."""
     job, plan = small(), Plan(dp=16)
     whole, attention, every = (
         activation_terms(replace(job, **changes), plan)  # type: ignore[arg-type]
@@ -140,8 +140,8 @@ def test_what_frozen_matrices_without_adapters_would_keep_is_not_kept() -> None:
     assert "adapters" not in whole
 
 
-def test_utilisation_counts_what_adapters_need() -> None:
-    """Frozen matrices need 4 FLOPs a weight and token for 6, adapters 6; attention needs what it did."""
+def test_utilization_counts_what_adapters_need() -> None:
+    """Frozen matrices need 4 FLOPs per weight and token in place of 6, adapters 6; attention needs what it did."""
     job = small()
     tuned = replace(job, tuning="lora")
     tokens = float(job.global_batch) * job.sequence
@@ -205,10 +205,10 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("make", "said"), REFUSED, ids=[said for _, said in REFUSED])
-def test_what_cannot_be_tuned_is_refused_in_a_sentence(make: object, said: str) -> None:
+@pytest.mark.parametrize(("make", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_what_cannot_be_tuned_is_refused_in_a_sentence(make: object, message: str) -> None:
     """A stack, a model or a precision that does not go with the adapters is named, with what would be right."""
-    with pytest.raises(FieldError, match=said):
+    with pytest.raises(FieldError, match=message):
         make()  # type: ignore[operator]
 
 
@@ -220,7 +220,7 @@ def test_a_rank_is_as_high_as_the_hidden_size_allows() -> None:
 
 @pytest.mark.parametrize("job", [replace(small(), tuning="lora"), replace(small(stack="deepspeed"), tuning="qlora", lora_targets="all")])
 def test_the_trees_of_adapters_give_the_tables_numbers(job: Job) -> None:
-    """The roots are the numbers of the table, and lead to the adapters, the frozen weights and their traffic."""
+    """The roots are the numbers of the table, and lead to the adapters, the frozen weights and their communication."""
     plan = ROWS if job.tuning == "lora" else Plan(dp=16, dp_shard=16, zero=3)
     numbers, trees = evaluate(job, plan), headlines(job, plan)
     assert trees["memory"].value == pytest.approx(numbers.memory[0], rel=1e-12)
@@ -231,7 +231,7 @@ def test_the_trees_of_adapters_give_the_tables_numbers(job: Job) -> None:
 
 
 def test_budget_and_checkpoint_count_adapters_alone() -> None:
-    """Training comes to 4 P D for 6; a checkpoint holds the adapters and their states, a thousandth of the model's."""
+    """Training takes 4 P D FLOPs in place of 6 P D; a checkpoint holds the adapters and their states, a thousandth of the model's."""
     run = run_of(EXAMPLE, small())
     whole, tuned = (budget(job, run, 1.0) for job in (small(), replace(small(), tuning="lora")))
     assert tuned.flops / whole.flops == pytest.approx(4 / 6)
@@ -239,8 +239,8 @@ def test_budget_and_checkpoint_count_adapters_alone() -> None:
     assert tuned.goodput.saved_bytes < whole.goodput.saved_bytes / 500
 
 
-def test_a_ranking_by_utilisation_counts_as_the_table_does() -> None:
-    """The utilisation that plans are ordered by is the one they are shown with."""
+def test_a_ranking_by_utilization_counts_as_the_table_does() -> None:
+    """The utilization that plans are ordered by is the one they are shown with."""
     job = replace(small(), tuning="lora")
     result = search(job, Space())
     rows = result.order[:5]
@@ -248,12 +248,12 @@ def test_a_ranking_by_utilisation_counts_as_the_table_does() -> None:
     assert mfu(RowFigures(result, rows)) == pytest.approx(mfu(result.estimate(rows)), rel=1e-9)
 
 
-# values worked out by hand: hidden width 1,000, ten heads of 100, five of keys and values, an MLP of 2,000; rank 4 on queries and values
+# values computed by hand: hidden width 1,000, ten heads of 100, five of keys and values, an MLP of 2,000; rank 4 on queries and values
 
 by_hand = given_plain_numbers(adapters)
 LORA = replace(round_job(), tuning="lora", lora_rank=4, lora_targets="query-value")
 QLORA = replace(LORA, tuning="qlora")
-NARROW = (4 + 8 / 64 + 32 / 64 / 256) / 8  # bytes of a weight in 4 bits: a byte a block of 64, 4 bytes a block of 256 of those
+NARROW = (4 + 8 / 64 + 32 / 64 / 256) / 8  # bytes of a weight in 4 bits: a byte per block of 64, 4 bytes per block of 256 of those
 MATRICES = 1000 * (1000 + 500 + 500 + 1000) + 3 * 1000 * 2000  # of one layer
 
 
@@ -287,15 +287,16 @@ def test_frozen_weights_gathered_by_hand() -> None:
     """Two layers of 10 bytes, or an embedding of 40 parameters on the first of four stages, a head of 50 on the last; and 4 bytes for
     each of 3 parameters of adapters."""
     plan, stage = Plan(zero=3, dp_shard=2, cp=2, pp=4), np.arange(4)[:, None]
-    found = by_hand.frozen_gathered(LORA, plan, stage, 10.0, 3.0, 40.0, 50.0)
-    assert found.ravel().tolist() == [2 * 40 + 12, 2 * 10 + 12, 2 * 10 + 12, 2 * 50 + 12]
+    gathered = by_hand.frozen_gathered(LORA, plan, stage, 10.0, 3.0, 40.0, 50.0)
+    assert gathered.ravel().tolist() == [2 * 40 + 12, 2 * 10 + 12, 2 * 10 + 12, 2 * 50 + 12]
+    assert one(by_hand.frozen_gathered(LORA, plan.with_(dp_shard=1), stage, 10.0, 3.0, 40.0, 50.0)) == 2 * 40 + 12
     for other in (plan.with_(zero=2), plan.with_(dp_shard=1, cp=1)):
         assert one(by_hand.frozen_gathered(LORA, other, stage, 10.0, 3.0, 40.0, 50.0)) == 0
     assert one(by_hand.frozen_gathered(QLORA, Plan(zero=2), 0, 10.0, 3.0, 40.0, 50.0)) == 2 * 1000 * 2000  # the largest matrix at work
 
 
 def test_adapters_forward_by_hand() -> None:
-    """1,000 tokens: A of queries and of values 8.5 s each, B 8.5 s and 4.5 s, 6 bytes a token and output added at 10^8 B/s; with QLoRA
+    """1,000 tokens: A of queries and of values 8.5 s each, B 8.5 s and 4.5 s, 6 bytes per token and output added at 10^8 B/s; with QLoRA
     nine million weights read in 4 bits and written in 16."""
     plain = 8.5 + 8.5 + 8.5 + 4.5 + 6 * 1000 * (1000 + 500) / 1e8
     assert one(by_hand.adapter_forward(LORA, Plan(), 1000.0)) == pytest.approx(plain)
@@ -305,7 +306,7 @@ def test_adapters_forward_by_hand() -> None:
 
 
 def test_adapters_backward_by_hand() -> None:
-    """Two products for each of the four, 6 bytes a token and input, gradients of 14,000 weights of 4 bytes read and written, and with QLoRA
+    """Two products for each of the four, 6 bytes per token and input, gradients of 14,000 weights of 4 bytes read and written; with QLoRA
     the weights made 16 bits again."""
     plain = 2 * (8.5 + 8.5 + 8.5 + 4.5) + (6 * 1000 * 2000 + 2 * 4 * 14_000) / 1e8
     assert one(by_hand.adapter_backward(LORA, Plan(), 1000.0, 14_000.0)) == pytest.approx(plain)
@@ -331,15 +332,15 @@ GATHER = 8e6 * 7 / 8 / (15 / 16 * 1e6)  # 8 MB among eight ranks of a node
      (3, 2, {}, 2 * (GATHER + 5)), (3, 2, {"pipeline_syncs_once": True}, 0)],
 )  # fmt: skip
 def test_frozen_weights_are_gathered_every_micro_batch_by_hand(zero: int, pp: int, traits: dict[str, bool], seconds: float) -> None:
-    """Twice under ZeRO-3, once where FSDP keeps them gathered in between, in a message a layer of 1 s latency; not in a pipeline that syncs
-    once a step."""
+    """Twice under ZeRO-3, once where FSDP keeps them gathered in between, in a message of 1 s latency per layer; not in a pipeline that
+    syncs once per step."""
     job = replace(LORA, stack=replace(LORA.stack, **traits))  # type: ignore[arg-type]
     plan = Plan(zero=zero, pp=pp, dp=8, dp_shard=8).column()
     assert one(by_hand.frozen_each(job, plan, 8e6)) == pytest.approx(seconds)
 
 
 def test_frozen_experts_are_gathered_over_the_ranks_that_hold_the_same() -> None:
-    """Of 8 ranks 2 hold the same experts with EP 4, four ranks apart: 6 MB x 1/2 at 3/4 of 10^6 B/s and a latency a layer, twice."""
+    """Of 8 ranks 2 hold the same experts with EP 4, four ranks apart: 6 MB x 1/2 at 3/4 of 10^6 B/s and a latency per layer, twice."""
     job = replace(round_job(SPARSE), tuning="lora")
     plan = Plan(zero=3, dp=8, dp_shard=8, ep=4).column()
     alone, both = (one(by_hand.frozen_each(job, plan, 8e6, sparse)) for sparse in (None, 6e6))

@@ -25,7 +25,7 @@ def test_a_part_of_a_step_is_that_of_the_slowest_stage_for_every_micro_batch() -
 
 @pytest.mark.parametrize(("exposed", "seconds"), [(0.5, 12 * 2 * 0.5 * (3 * 4 + 10)), (1.3, 0), (0.0, 12 * 2 * (3 * 4 + 10))])
 def test_tensor_parallel_traffic_hidden_by_hand(exposed: float, seconds: float) -> None:
-    """Forward and backward of three layers of 4 s and of sparse ones of 10 s, as far as it is not exposed: never less than none."""
+    """Forward and backward of three layers of 4 s and of sparse ones of 10 s, the share that is not exposed: at least 0."""
     assert by_hand.hidden_tp(round_job(tp_exposed=exposed), 12.0, 3, 4.0, 10.0) == pytest.approx(seconds)
     assert by_hand.hidden_tp(JOB, 12.0, 3, 4.0, 0.0) == pytest.approx(12 * 2 * 0.5 * 12)
 
@@ -54,7 +54,7 @@ def test_memory_beyond_live_tensors_by_hand() -> None:
 
 
 def test_hidden_communication_of_a_stage_by_hand() -> None:
-    """Three dense layers that send 4 s and two sparse ones that send 10 s, 3 x 2 s around the ring of which 1 s is exposed, 5 + 6 s of
+    """Three dense layers that send 4 s and two sparse ones that send 10 s, 3 x 2 s around the ring, 1 s of it exposed, 5 + 6 s of
     all-to-all; for 12 micro-batches, half of the tensor-parallel communication hidden."""
     plain = given_plain_numbers(records)
     zeros = dict.fromkeys(records.LayerCost._fields, 0.0)

@@ -31,8 +31,8 @@ def test_four_of_five_runs_lie_in_the_band_of_others_like_them() -> None:
     assert share == pytest.approx(0.8, abs=0.05)
 
 
-def test_the_most_similar_kind_with_enough_runs_speaks() -> None:
-    """A job of a stack with many runs has that stack's band; one of a stack nobody measured has that of its GPU, or of all."""
+def test_the_most_similar_kind_with_enough_runs_has_the_band() -> None:
+    """A job of a stack with many runs has that stack's band; one of a stack that was not measured has that of its GPU, or of all."""
     known = bands(table(made("megatron-core", "hopper", "2 to 8 nodes", 0.05, 100) + made("b", "hopper", "one node", 0.4, 100)))
     job = small()  # megatron-core, two nodes of H100
     assert band(job, table=known).like == "megatron-core, hopper, 2 to 8 nodes"
@@ -45,20 +45,20 @@ def test_the_most_similar_kind_with_enough_runs_speaks() -> None:
 
 
 def test_every_band_holds_its_estimate() -> None:
-    """Whatever the stack, the GPU, the size, experts or none, calibrated or not: no estimate lies outside the band printed beside it."""
-    assert any(found.tenth > 1 for found in shipped().values())  # kinds whose runs all but lay above their estimates
+    """Whatever the stack, the GPU, the size, experts or none, calibrated or not: no estimate lies outside the band printed with it."""
+    assert any(entry.tenth > 1 for entry in shipped().values())  # kinds whose runs all but lay above their estimates
     for stack, gpu, gpus, model in product(presets.names("stacks"), ("a100-80gb-sxm", "h100-sxm", "b200", "mi300x", "l40s"), (8, 64, 256),
                                            ("llama-3.1-8b", "mixtral-8x7b")):  # fmt: skip
         try:
             job = example(stack=stack, gpu=gpu, gpus=gpus, model=model)
         except FieldError:
             continue
-        for own in (job, replace(job, cluster=replace(job.cluster, calibrated_runs=3))):
+        for variant in (job, replace(job, cluster=replace(job.cluster, calibrated_runs=3))):
             for of in ("step", "memory"):
-                found = band(own, of)
-                assert found.low <= 1 <= found.high and found.low < found.high
-    for found in shipped().values():
-        assert found.low <= 1 <= found.high
+                entry = band(variant, of)
+                assert entry.low <= 1 <= entry.high and entry.low < entry.high
+    for entry in shipped().values():
+        assert entry.low <= 1 <= entry.high
     numbers = records(evaluate(example(model="llama-3.1-8b", gpu="a100-80gb-sxm", gpus=8, global_batch=64), Plan(tp=2, dp=4, zero=1)))[0]
     assert numbers["step_low_seconds"] == numbers["step_seconds"] < numbers["step_high_seconds"]
     assert numbers["memory_low_gib"] <= numbers["memory_gib"] <= numbers["memory_high_gib"]
@@ -68,15 +68,15 @@ def test_a_band_that_lies_to_one_side_ends_at_the_estimate() -> None:
     """Runs that all took longer than predicted, by 5 to 45 %: the band runs from the estimate up, and its other end is the quantile."""
     errors = np.log(np.linspace(1.05, 1.45, 41))
     slow = [Residual("step", "a", "hopper", "one node", float(e), "", f"m{i}") for i, e in enumerate(errors)]
-    found = bands(table(slow))["step", ("a", "hopper", "one node")]
-    assert found.low == 1.0 and found.high == pytest.approx(1.41, abs=0.01)
-    assert found.tenth == pytest.approx(1.09, abs=0.01)
+    late = bands(table(slow))["step", ("a", "hopper", "one node")]
+    assert late.low == 1.0 and late.high == pytest.approx(1.41, abs=0.01)
+    assert late.tenth == pytest.approx(1.09, abs=0.01)
     fast = bands(table([replace(r, error=-r.error) for r in slow]))["step", ("a", "hopper", "one node")]
     assert fast.low == pytest.approx(1 / 1.41, abs=0.01) and fast.high == 1.0
 
 
 def test_every_estimate_carries_its_band() -> None:
-    """The step lies between the ends of its band, or near them, for every shipped stack; so do tokens of memory."""
+    """The step lies between the ends of its band, or near them, for every shipped stack; and so does memory."""
     for name in presets.names("stacks"):
         job = small(stack=name)
         numbers = evaluate(job, Plan(dp=16, dp_shard=16, zero=job.stack.zero_stages[-1]))
@@ -86,13 +86,13 @@ def test_every_estimate_carries_its_band() -> None:
         assert numbers.step_band.apart > 1
 
 
-def test_sizes_are_told_by_nodes() -> None:
+def test_sizes_are_classes_of_nodes() -> None:
     """One node, a few, many."""
     assert [size(small(gpus=g)) for g in (8, 64, 128)] == ["one node", "2 to 8 nodes", "more than 8 nodes"]
 
 
-def test_plans_too_close_to_tell_apart_are_counted_from_the_fastest() -> None:
-    """Those alike are the fastest, and no slower than the first by more than the model can tell."""
+def test_plans_too_close_to_distinguish_are_counted_from_the_fastest() -> None:
+    """Those alike are the fastest, and slower than the first by no more than the model can distinguish."""
     result = search(small())
     steps = result.step_seconds[result.order]
     apart = band(result.job).apart
@@ -102,12 +102,12 @@ def test_plans_too_close_to_tell_apart_are_counted_from_the_fastest() -> None:
 
 
 def test_a_calibrated_clusters_band_is_centred_on_its_estimate() -> None:
-    """Where a cluster was calibrated on runs of its own, what the model is usually off by no longer counts."""
+    """Where a cluster was calibrated on its runs, the usual bias of the model no longer counts."""
     job = example()
     usual = band(job)
-    own = band(replace(job, cluster=replace(job.cluster, calibrated_runs=3)))
-    assert own.low * own.high == pytest.approx(1)
-    assert own.high / own.low == pytest.approx(usual.high / usual.low)
+    centred = band(replace(job, cluster=replace(job.cluster, calibrated_runs=3)))
+    assert centred.low * centred.high == pytest.approx(1)
+    assert centred.high / centred.low == pytest.approx(usual.high / usual.low)
 
 
 def test_the_shipped_bands_rest_on_thousands_of_runs() -> None:
@@ -116,7 +116,7 @@ def test_the_shipped_bands_rest_on_thousands_of_runs() -> None:
     assert shipped()["memory", ("", "", "")].runs > 1000
 
 
-def test_of_adapters_it_is_said_that_no_run_was_measured() -> None:
+def test_a_band_of_adapters_states_that_no_run_was_measured() -> None:
     """Their band is that of full training, in numbers, and not passed off as theirs."""
     full, lora = small(stack="pytorch-fsdp"), small(stack="pytorch-fsdp", tuning="lora")
     assert (band(lora).low, band(lora).high) == (band(full).low, band(full).high)
@@ -176,9 +176,9 @@ def test_what_sets_two_plans_apart_by_hand() -> None:
 
 def test_a_band_is_the_exponential_of_its_entry() -> None:
     """Logarithms -0.1, 0.2 and 0.05 of 30 runs."""
-    found = bands({("step", ("a", "", "")): {"low": -0.1, "high": 0.2, "runs": 30, "apart": 0.05}})["step", ("a", "", "")]
-    assert [found.tenth, found.ninetieth, found.apart] == pytest.approx([0.904837, 1.221403, 1.051271], rel=1e-6)
-    assert (found.runs, found.like) == (30, "a") and (found.low, found.high) == (found.tenth, found.ninetieth)
+    factors = bands({("step", ("a", "", "")): {"low": -0.1, "high": 0.2, "runs": 30, "apart": 0.05}})["step", ("a", "", "")]
+    assert [factors.tenth, factors.ninetieth, factors.apart] == pytest.approx([0.904837, 1.221403, 1.051271], rel=1e-6)
+    assert (factors.runs, factors.like) == (30, "a") and (factors.low, factors.high) == (factors.tenth, factors.ninetieth)
 
 
 def test_coverage_by_hand() -> None:

@@ -68,7 +68,7 @@ EXCHANGE = 500 * 3 / 4 * 2000 / (7 / 8 * 1e6) + 1
 
 
 def test_a_sparse_layer_by_hand() -> None:
-    """Attention as in a dense layer, no MLP of its own and one all-reduce less; products of the experts, the router, bytes moved, and two
+    """Attention as in a dense layer, no dense MLP and one all-reduce less; products of the experts, the router, bytes moved, and two
     exchanges a pass, all of them exposed; 2 x 0.75 s more on the host."""
     cost = layers.sparse_cost(round_job(SPARSE, selective=SELECTIVE), PLAN)
     linear = 2 * 0.5 + 1100 + 500
@@ -95,14 +95,14 @@ def test_bytes_of_a_sparse_layer_by_hand() -> None:
 
 
 def test_adapters_add_their_products_to_a_layers() -> None:
-    """Rank 4 on queries and values of two tensor-parallel ranks: four small products forward and eight backward, the frozen weights' own
-    gradients gone."""
+    """Rank 4 on queries and values of two tensor-parallel ranks: four small products forward and eight backward, without gradients of the
+    frozen weights."""
     job = replace(round_job(), tuning="lora", lora_rank=4, lora_targets="query-value")
     forward, backward = layers.linear(job, PLAN, Tokens(np.array([500.0])))
     products = 4 * 0.5 + (4 + 2 + 4 + 1.2)
     assert one(forward) == pytest.approx(LINEAR + products + 6 * 500 * (500 + 300) / 1e8)
-    own = 4 * (1000 + 500 + 1000 + 300)
-    assert one(backward) == pytest.approx(LINEAR + 2 * products + (6 * 500 * 2000 + 2 * 4 * own) / 1e8)
+    weights = 4 * (1000 + 500 + 1000 + 300)
+    assert one(backward) == pytest.approx(LINEAR + 2 * products + (6 * 500 * 2000 + 2 * 4 * weights) / 1e8)
 
 
 def test_a_model_without_experts_has_layers_of_one_kind() -> None:
@@ -113,8 +113,8 @@ def test_a_model_without_experts_has_layers_of_one_kind() -> None:
 
 
 @pytest.mark.parametrize("job", [small(), mixture(gpus=64)], ids=["dense", "mixture"])
-def test_what_is_worked_out_once_and_gathered_is_what_each_plan_costs(job: Job) -> None:
-    """Of 400 plans with many alike every cost is, bit by bit, what it is worked out for each plan alone."""
+def test_costs_evaluated_once_and_gathered_are_those_of_each_plan(job: Job) -> None:
+    """Of 400 plans with many alike every cost is, bit by bit, that of each plan alone."""
     draw = np.random.default_rng(0)
     axes = {"tp": [1, 2, 4], "cp": [1, 2], "micro_batch": [1, 2, 4], "sequence_parallel": [0, 1], "ep": [1, 8], "etp": [1], "pp": [1, 2]}
     plan = replace(Plan(), **{name: draw.choice(values, 400) for name, values in axes.items()})

@@ -1,4 +1,4 @@
-"""Routed experts and latent attention by hand: what they keep, what they send, and what one expert is beside a dense layer."""
+"""Routed experts and latent attention by hand: memory, communication, and one expert against a dense layer."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ NIC = CONSTANTS.nic_fraction * 50e9
 
 
 def exchanged(job: Job, ep: int, etp: int = 1) -> float:
-    """One exchange of the copies of so many tokens in 16 bits, its latency apart."""
+    """One exchange of the copies of all tokens in 16 bits, without its latency."""
     copies, plan = TOKENS * job.model.experts_per_token, Plan(ep=ep, etp=etp)
     latency = float(all_to_all_seconds(job, Count(ep), Count(etp), Bytes(0.0), Bytes(0.0)))
     return float(by_hand.exchange_seconds(job, plan, np.array([copies]), 2.0)[0]) - latency
@@ -75,12 +75,12 @@ def test_once_a_node_a_token_crosses_once_however_many_experts_it_has_there() ->
     job = even(mixture(gpus=64), once_a_node=True)
     crossing, staying = TOKENS * (1 - 2**-8) * 4096, TOKENS * 8 * 7 / 8 * 4096
     assert exchanged(job, 16) == pytest.approx(crossing / NIC, rel=1e-9)
-    fast = replace(job, cluster=replace(job.cluster, nic_bytes_s=16 * 50e9))  # on the node it goes on to each of its experts
+    fast = replace(job, cluster=replace(job.cluster, nic_bytes_s=16 * 50e9))  # on the node it is sent to each of its experts
     assert exchanged(fast, 16) == pytest.approx(staying / LINK, rel=1e-9)
 
 
 def test_node_limited_routing_bounds_the_nodes_a_token_visits() -> None:
-    """DeepSeek-V3 on 8 nodes, a group of experts on each: experts on 4 nodes, 4 (1 - (3/4)^8) of which are visited, 7/8 of them others."""
+    """DeepSeek-V3 on 8 nodes, a group of experts on each: experts on 4 nodes, 4 (1 - (3/4)^8) nodes are visited, 7/8 of them others."""
     job = even(mixture("deepseek-v3-671b", 4, gpus=64), once_a_node=True)
     crossing = TOKENS * 4 * (1 - 0.75**8) * 7 / 8 * 2 * 7168
     staying = TOKENS * 8 * 7 / 8 * 2 * 7168
@@ -114,9 +114,9 @@ def test_expert_tensor_parallelism_sends_what_the_mlps_did() -> None:
     dense = small(gpus=16)
     job = even(one_expert(dense))
     plan = Plan(tp=4, etp=4, dp=4, sequence_parallel=1)
-    beside, sparse = both_layers(job, plan)
-    assert sparse.ep_forward[0] == pytest.approx(beside.tp_forward[0] / 2)
-    assert sparse.tp_forward[0] == pytest.approx(beside.tp_forward[0] / 2)
+    dense_layer, sparse = both_layers(job, plan)
+    assert sparse.ep_forward[0] == pytest.approx(dense_layer.tp_forward[0] / 2)
+    assert sparse.tp_forward[0] == pytest.approx(dense_layer.tp_forward[0] / 2)
 
 
 # one expert and a dense layer
@@ -149,9 +149,9 @@ def test_one_experts_products_are_the_dense_mlps(tp: int) -> None:
     assert by_hand.experts_linear(job, plan, copies)[0] == pytest.approx(mlp[0], rel=1e-12)
     back = compute.weight_products(job, plan, copies) - compute.weight_products(job.around_experts, plan, copies)
     assert by_hand.expert_weight_products(job, plan, copies)[0] == pytest.approx(back[0], rel=1e-12)
-    purposes, own = ("parameters", "gradients", "optimizer", "experts"), Plan(tp=tp, dp=16 // tp, sequence_parallel=int(tp > 1))
-    parts = [evaluate(j, plan).memory_parts.named() for j, plan in ((job, own.with_(etp=tp)), (dense, own))]
-    states = [sum(float(found[purpose][0]) for purpose in purposes if purpose in found) for found in parts]
+    purposes, dense_plan = ("parameters", "gradients", "optimizer", "experts"), Plan(tp=tp, dp=16 // tp, sequence_parallel=int(tp > 1))
+    parts = [evaluate(j, plan).memory_parts.named() for j, plan in ((job, dense_plan.with_(etp=tp)), (dense, dense_plan))]
+    states = [sum(float(of_job[purpose][0]) for purpose in purposes if purpose in of_job) for of_job in parts]
     router = dense.model.layers * dense.model.hidden * (2 + 4 + 12)
     assert states[0] - states[1] == pytest.approx(router, rel=1e-6)
 
@@ -160,14 +160,14 @@ def test_experts_over_ranks_are_divided_and_their_copies_are_not() -> None:
     """EP 4 leaves a rank a quarter of the experts and as many copies of tokens as before; ETP 2 twice the copies and half the width."""
     job = even(mixture())
     plain, ep, etp = (Plan(tp=2, dp=8, ep=e, etp=t, sequence_parallel=1) for e, t in ((1, 1), (4, 1), (4, 2)))
-    own, rows = {}, {}
+    counts, rows = {}, {}
     for plan in (plain, ep, etp):
         sent = by_hand.routed_copies(job, plan, TOKENS)
         assert sent == TOKENS / 2 * 8
         copies = by_hand.expert_copies(job, plan, sent)
-        own[plan], shapes = by_hand.expert_shapes(job, plan, copies)
-        rows[plan] = [(m * own[plan], n, k) for m, n, k in shapes]
-    assert [own[p] for p in (plain, ep, etp)] == [128, 32, 32]
+        counts[plan], shapes = by_hand.expert_shapes(job, plan, copies)
+        rows[plan] = [(m * counts[plan], n, k) for m, n, k in shapes]
+    assert [counts[p] for p in (plain, ep, etp)] == [128, 32, 32]
     assert rows[ep] == rows[plain] == [(TOKENS * 4, 2 * 768, 2048), (TOKENS * 4, 2048, 768)]
     assert rows[etp] == [(TOKENS * 8, 768, 2048), (TOKENS * 8, 2048, 384)]
 
@@ -199,7 +199,7 @@ def test_latent_attention_has_the_parameters_of_its_projections() -> None:
     assert parameters.layer_parameters_per_rank(TINY, Count(2)) == down + (up + out + rest) / 2 + vectors
 
 
-def test_latent_attentions_products_and_squares_are_its_own() -> None:
+def test_products_and_squares_of_latent_attention() -> None:
     """A token's products are 2 FLOPs a weight; scores take 24 and values 12 of a head's width."""
     job, plan = replace(small(), model=TINY), Plan()
     shapes = compute.linear_shapes(job, plan, TOKENS)
@@ -230,26 +230,28 @@ def test_a_stage_takes_what_its_layers_take() -> None:
 
 
 def test_a_sparse_layer_keeps_what_routing_and_experts_need_again() -> None:
-    """Beside attention: a token's router input, logits and scores in fp32, and a byte for each of 128 experts; of each copy its input,
-    both halves of the gated middle, their product, and what comes back: 2 h + 4 f + 2 f + 2 h. Busy experts keep more of theirs."""
+    """In addition to attention: a token's router input, logits and scores in fp32, a byte for each of 128 experts; of each copy its
+    input, both halves of the gated middle, their product, and the output: 2 h + 4 f + 2 f + 2 h. Busy experts keep more."""
     job, plan = even(mixture()), Plan(dp=16, ep=8)
     around = layercosts.layer_cost(job.around_experts, plan.column()).layer_activations[0]
     tokens, h, f = 4096, 2048, 768
-    kept = float(both_layers(job, plan)[1].layer_activations[0] - around)
-    assert kept == pytest.approx(tokens * (4 * h + 9 * 128) + tokens * 8 * (2 * h + 4 * f + 2 * f + 2 * h))
+    stored = float(both_layers(job, plan)[1].layer_activations[0] - around)
+    assert stored == pytest.approx(tokens * (4 * h + 9 * 128) + tokens * 8 * (2 * h + 4 * f + 2 * f + 2 * h))
     busy = float(both_layers(replace(job, imbalance=2.0), plan)[1].layer_activations[0] - around)
-    assert busy - kept == pytest.approx(tokens * 8 * (2 * h + 6 * f))
+    assert busy - stored == pytest.approx(tokens * 8 * (2 * h + 6 * f))
 
 
 def test_offloaded_states_of_experts_leave_for_the_host_with_the_others() -> None:
     """A node's host takes the optimizer states of its eight GPUs, those of routed experts with them."""
-    kept, moved = (evaluate(replace(mixture(), offload_optimizer=wanted), Plan(dp=16, ep=8)) for wanted in (False, True))
-    gone = [float(kept.memory_parts.named()[purpose][0] - moved.memory_parts.named()[purpose][0]) for purpose in ("optimizer", "experts")]
+    resident, moved = (evaluate(replace(mixture(), offload_optimizer=offloaded), Plan(dp=16, ep=8)) for offloaded in (False, True))
+    gone = [
+        float(resident.memory_parts.named()[purpose][0] - moved.memory_parts.named()[purpose][0]) for purpose in ("optimizer", "experts")
+    ]
     assert min(gone) > 0
     assert moved.host[0] == pytest.approx(8 * sum(gone))
 
 
-# values worked out by hand: 1,000 tokens, 8 experts of width 500 of which a token visits 2, hidden width 1,000
+# values computed by hand: 1,000 tokens that visit 2 of 8 experts of width 500, hidden width 1,000
 
 ROUND = round_job(SPARSE)
 FOLDED = Plan(tp=4, ep=4, etp=2, dp=2).column()  # two experts on a rank, each over two
@@ -276,30 +278,30 @@ TERMS = [(True, "bf16", 1500 * (2 * 1000 + 2 * 2 * 250 + 2 * 250)), (False, "bf1
 @pytest.mark.parametrize(("gated", "precision", "of_experts"), TERMS)
 def test_activations_of_a_sparse_layer_by_hand(gated: bool, precision: str, of_experts: int) -> None:
     """Of each of 1,500 copies its input of 1,000, the middle of 250 before and behind the activation, 2 bytes each (1 of what products
-    read in 8 bits); of each of 500 sent what comes back; and what the router keeps."""
+    read in 8 bits); of each of 500 sent the experts' output; and the router's activations."""
     job = replace(round_job(replace(SPARSE, gated=gated), narrow_kept=True), precision=precision)
-    kept = by_hand.sparse_activations(job, FOLDED, 1e6, SENT, COPIES)
-    assert one(kept) == pytest.approx(1e6 + of_experts + ROUTER + 500 * 2 * 1000)
+    stored = by_hand.sparse_activations(job, FOLDED, 1e6, SENT, COPIES)
+    assert one(stored) == pytest.approx(1e6 + of_experts + ROUTER + 500 * 2 * 1000)
 
 
-def test_selective_recompute_keeps_the_shares_the_stack_says() -> None:
+def test_selective_recomputation_keeps_the_shares_of_the_stack() -> None:
     """Half of the experts' inputs and nothing of the router's."""
     job = round_job(SPARSE, selective=Selective(keep={"expert_in": 0.5, "router": 0.0}))
-    kept = 1500 * 1000 + 1500 * 2 * 2 * 250 + 1500 * 2 * 250 + 500 * 2 * 1000
-    assert one(by_hand.sparse_selective(job, FOLDED, 1e6, SENT, COPIES)) == pytest.approx(1e6 + kept)
+    stored = 1500 * 1000 + 1500 * 2 * 2 * 250 + 1500 * 2 * 250 + 500 * 2 * 1000
+    assert one(by_hand.sparse_selective(job, FOLDED, 1e6, SENT, COPIES)) == pytest.approx(1e6 + stored)
 
 
 @pytest.mark.parametrize(("gated", "matrices"), [(True, 3), (False, 2)])
-def test_gradients_of_the_sparse_layer_at_hand_by_hand(gated: bool, matrices: int) -> None:
-    """2 x 1,000 bytes of each copy sent and twice of each worked on, and 2 x 250 for each of an expert's matrices."""
+def test_gradients_of_a_sparse_layer_by_hand(gated: bool, matrices: int) -> None:
+    """2 x 1,000 bytes of each copy sent and twice of each processed, and 2 x 250 for each of an expert's matrices."""
     job = round_job(replace(SPARSE, gated=gated))
-    found = by_hand.sparse_gradients(job, FOLDED, 1e6, SENT, COPIES)
-    assert one(found) == pytest.approx(1e6 + 2 * 1000 * (500 + 2 * 1500) + 2 * 1500 * matrices * 250)
+    gradients = by_hand.sparse_gradients(job, FOLDED, 1e6, SENT, COPIES)
+    assert one(gradients) == pytest.approx(1e6 + 2 * 1000 * (500 + 2 * 1500) + 2 * 1500 * matrices * 250)
 
 
 def test_a_grouped_kernel_by_hand() -> None:
     """Four products of 2 x 100 x 1,000 x 500 FLOP at 10^6 FLOP/s, twice as slow in one kernel, and one launch: 0.5 + 2 x 4 x 100 s. In 8
-    bits, of which such kernels gain half, at 1.5 x 10^6 FLOP/s."""
+    bits such kernels gain half: at 1.5 x 10^6 FLOP/s."""
     job = round_job(SPARSE, grouped_slower=2.0)
     assert one(by_hand.grouped_seconds(job, 4, 100.0, 1000.0, 500.0)) == pytest.approx(0.5 + 2 * 4 * 100)
     assert one(by_hand.grouped_seconds(replace(job, precision="fp8"), 4, 100.0, 1000.0, 500.0)) == pytest.approx(0.5 + 2 * 4 * 100 / 1.5)
@@ -374,8 +376,8 @@ def test_what_selective_recompute_repeats_of_the_experts_by_hand() -> None:
     traffic of fused kernels."""
     job = round_job(SPARSE, selective=Selective(repeat={"experts": 0.5, "expert_act": 0.25}), elementwise=2.0)
     moved, act = (8e6 + 2 * 1500 * 6 * 250) / 1e8, 1500 * 6 * 250 / 1e8
-    found = by_hand.sparse_repeat(job, FOLDED, 10.0, FORWARD, SENT, COPIES)
-    assert one(found) == pytest.approx(10 + 2 * (0.5 * (FORWARD + moved) + 0.25 * 2 * act), rel=1e-9)
+    repeated = by_hand.sparse_repeat(job, FOLDED, 10.0, FORWARD, SENT, COPIES)
+    assert one(repeated) == pytest.approx(10 + 2 * (0.5 * (FORWARD + moved) + 0.25 * 2 * act), rel=1e-9)
     assert one(by_hand.sparse_repeat(ROUND, FOLDED, 10.0, FORWARD, SENT, COPIES)) == 10
 
 
@@ -408,11 +410,11 @@ def test_an_exchange_of_500_copies_by_hand(
     ep: int, etp: int, once: bool, within: float, across: float, rate: float, latency: float
 ) -> None:
     """1.5 times 2 x 1,000 bytes of each copy that leaves the rank: over the links within a node, 10^5 B/s over the network; experts over
-    two ranks gather 2 x 500 copies, half of which come from the other at 3/4 of 10^6 B/s."""
+    two ranks gather 2 x 500 copies, half of them from the other at 3/4 of 10^6 B/s."""
     job = replace(round_job(SPARSE, once_a_node=once), imbalance=1.5)
     gathered = 500 * 2 * 3000 / 2 / 0.75e6 + 1 if etp == 2 else 0.0
-    found = by_hand.exchange_seconds(job, Plan(ep=ep, etp=etp, dp=ep * etp).column(), SENT, 2.0)
-    assert one(found) == pytest.approx(max(within * 3000 / rate, across * 3000 / 1e5) + latency + gathered)
+    exchange = by_hand.exchange_seconds(job, Plan(ep=ep, etp=etp, dp=ep * etp).column(), SENT, 2.0)
+    assert one(exchange) == pytest.approx(max(within * 3000 / rate, across * 3000 / 1e5) + latency + gathered)
 
 
 def test_two_exchanges_a_pass_by_hand() -> None:
@@ -424,7 +426,7 @@ def test_two_exchanges_a_pass_by_hand() -> None:
 
 
 OVERLAPS = [
-    # plan, asked for, overlapped, chunks held more
+    # plan, requested, overlapped, additional chunks held
     (Plan(pp=4, vpp=2), True, True, 1), (Plan(pp=4, vpp=2), False, False, 0), (Plan(pp=4), True, False, 0), (Plan(), True, True, 0),
     (Plan(pp=4, vpp=2, recompute=1), True, True, 1), (Plan(pp=4, vpp=2, recompute=2), True, False, 0),
     (Plan(pp=4, vpp=2, schedule=SCHEDULES.index("dualpipev")), False, True, 0),
@@ -432,11 +434,11 @@ OVERLAPS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("plan", "wanted", "overlapped", "ahead"), OVERLAPS)
-def test_which_plans_hide_the_all_to_all(plan: Plan, wanted: bool, overlapped: bool, ahead: int) -> None:
-    """DualPipeV always; others where asked for, with virtual stages in a pipeline and without full recompute. 1F1B then holds a chunk more
+@pytest.mark.parametrize(("plan", "requested", "overlapped", "ahead"), OVERLAPS)
+def test_which_plans_hide_the_all_to_all(plan: Plan, requested: bool, overlapped: bool, ahead: int) -> None:
+    """DualPipeV always; others where requested, with virtual stages in a pipeline and without full recompute. 1F1B then holds a chunk more
     (Megatron-LM, transformer_config.py), if the stack has such an overlap."""
-    job = replace(ROUND, overlap_experts=wanted)
+    job = replace(ROUND, overlap_experts=requested)
     assert bool(one(by_hand.overlapped(job, plan.column()))) is overlapped
     assert one(by_hand.ahead(job, plan.column())) == ahead
     assert one(by_hand.ahead(replace(job, stack=replace(job.stack, ep_overlap=0.0)), plan.column())) == 0

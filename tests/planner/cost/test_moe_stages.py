@@ -31,7 +31,7 @@ def test_the_largest_layer_is_dense_or_sparse() -> None:
 
 
 def test_both_kinds_of_layer_keep_and_repeat() -> None:
-    """3 + 4 bytes kept, 5 + 6 s repeated."""
+    """3 + 4 bytes stored, 5 + 6 s repeated."""
     assert by_hand.held_by_both(3.0, 4.0) == 7
     assert by_hand.repeated_by_both(5.0, 6.0) == 11
 

@@ -1,4 +1,4 @@
-"""Published step times and utilisations beside ours. Nothing is fitted to these runs; the test report prints the table."""
+"""Published step times and utilizations against ours. Nothing is fitted to these runs; the test report prints the table."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ TABLE_5 = [
     ("mt-nlg-530b", 280, 280, 35, 3, 1, 49.05, 37.83),
     ("gpt-1t", 512, 512, 64, 1, 1, 94.42, 71.49),
 ]
-# Llama 3 (arXiv 2407.21783), Table 4: GPUs, cp, dp, sequence, batch, MFU. The stack is Meta's own; its public descendant is
-# torchtitan: FSDP kept gathered (ZeRO-2), sequence parallelism, no overlap of tensor parallelism, virtual stages of one layer.
+# Llama 3 (arXiv 2407.21783), Table 4: GPUs, cp, dp, sequence, batch, MFU. The stack is internal to Meta; its public descendant is
+# torchtitan: FSDP without resharding (ZeRO-2), sequence parallelism, no overlap of tensor parallelism, virtual stages of one layer.
 TABLE_4 = [(8192, 1, 64, 8192, 2048, 0.43), (16384, 1, 128, 8192, 2048, 0.41), (16384, 16, 8, 131072, 128, 0.38)]
 
 
@@ -43,7 +43,7 @@ def test_korthikanti_table_5_is_met_within_15_percent(
 def test_llama_3_table_4_is_met_within_10_percent(
     gpus: int, cp: int, dp: int, sequence: int, batch: int, mfu: float, published: Callable[[str], None]
 ) -> None:
-    """Llama 3 405B's own layouts reach the published utilisation within a tenth of it."""
+    """The layouts of Llama 3 405B reach the published utilization within a tenth of it."""
     job = example(gpus=gpus, sequence=sequence, global_batch=batch, stack="torchtitan")
     plan = Plan(tp=8, pp=16, vpp=8, cp=cp, dp=dp, dp_shard=dp, zero=2, sequence_parallel=1)
     ours = BY_KEY["mfu"].values(evaluate(job, plan))[0]
@@ -53,8 +53,8 @@ def test_llama_3_table_4_is_met_within_10_percent(
     assert ours == pytest.approx(mfu, rel=0.10)
 
 
-def test_deepseek_v3s_own_training_is_met_within_20_percent(published: Callable[[str], None]) -> None:
-    """DeepSeek-V3 on 2,048 H800 takes 180 K GPU-hours a trillion tokens, and fits, as its report says (arXiv 2412.19437, Sections 1 and 3).
+def test_deepseek_v3s_training_is_met_within_20_percent(published: Callable[[str], None]) -> None:
+    """DeepSeek-V3 on 2,048 H800 takes 180 K GPU-hours per trillion tokens, and fits, as in its report (arXiv 2412.19437, Sections 1 and 3).
 
     PP 16, EP 64 over 8 nodes, ZeRO-1, FP8, DualPipe, batch 15,360 (Section 4.2). Nothing is fitted to it.
     """
@@ -63,11 +63,11 @@ def test_deepseek_v3s_own_training_is_met_within_20_percent(published: Callable[
         state_bytes="2",
     )  # fmt: skip
     plan = Plan(pp=16, vpp=2, ep=64, dp=128, dp_shard=128, zero=1, recompute=1, schedule=SCHEDULES.index("dualpipev"))
-    found = evaluate(job, plan)
-    hours = 2048 * found.step[0] / 3600 * 1e12 / (15360 * 4096)
+    numbers = evaluate(job, plan)
+    hours = 2048 * numbers.step[0] / 3600 * 1e12 / (15360 * 4096)
     published(f"deepseek-v3      2048 H800  180 K GPU-hours a T tokens  {hours / 1e3:5.1f} K ours {100 * (hours / 180e3 - 1):+6.1f} %")
     assert hours == pytest.approx(180e3, rel=0.20)
-    assert found.fits[0]
+    assert numbers.fits[0]
 
 
 def test_metas_layout_is_among_the_plans_of_the_example_and_fits() -> None:

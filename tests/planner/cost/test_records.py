@@ -21,8 +21,8 @@ def test_a_row_of_an_estimate_is_the_estimate_of_that_plan() -> None:
         assert getattr(rows, name).tolist() == getattr(alone, name).tolist(), name
     assert rows.memory_limit == alone.memory_limit and rows.step_band == alone.step_band
     for parts in ("memory_parts", "time_parts", "hidden"):
-        found, expected = getattr(rows, parts).named(), getattr(alone, parts).named()
-        assert {name: np.ravel(part).tolist() for name, part in found.items()} == {n: np.ravel(p).tolist() for n, p in expected.items()}
+        values, expected = getattr(rows, parts).named(), getattr(alone, parts).named()
+        assert {name: np.ravel(part).tolist() for name, part in values.items()} == {n: np.ravel(p).tolist() for n, p in expected.items()}
 
 
 def test_parts_sum_to_their_totals() -> None:

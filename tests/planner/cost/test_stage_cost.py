@@ -56,16 +56,16 @@ def test_virtual_stages_hold_dense_layers_first_and_layers_ahead_last(
 ) -> None:
     """Of ten layers two dense ones lie first; a layer of multi-token prediction lies behind the last; where sparse layers take turns with
     dense ones a stage holds their mean."""
-    found = stages.virtual_kinds(round_job(model), plan)
-    assert (listed(found.dense), listed(found.sparse)) == (dense, sparse)
+    layers = stages.virtual_kinds(round_job(model), plan)
+    assert (listed(layers.dense), listed(layers.sparse)) == (dense, sparse)
     edge = stages.edge_kinds(round_job(model), plan.column())
     assert (listed(edge.layers.dense)[0], listed(edge.layers.sparse)[-1]) == (dense[0], sparse[-1])
 
 
 def test_a_dense_model_holds_layers_of_one_kind() -> None:
     """Ten layers on two stages are five and five, and none of them sparse; edge stages are the first, the second and the last."""
-    found = stages.virtual_kinds(round_job(), Plan(pp=2))
-    assert listed(found.all) == listed(found.dense) == [5, 5] and found.sparse is None
+    layers = stages.virtual_kinds(round_job(), Plan(pp=2))
+    assert listed(layers.all) == listed(layers.dense) == [5, 5] and layers.sparse is None
     edge = stages.edge_kinds(round_job(), Plan(pp=5).column())
     assert listed(edge.stage) == [0, 1, 4] and listed(edge.layers.all) == [2, 2, 2] and listed(edge.chunk) == [2]
 
@@ -105,7 +105,7 @@ def test_the_parts_of_a_stage_of_both_kinds_of_layer() -> None:
 
 
 @pytest.mark.parametrize(("recompute", "again"), [(0, 0), (1, 40 - 10), (2, 40), (3, 40)])
-def test_the_working_set_beside_the_logits(recompute: int, again: float) -> None:
+def test_the_working_set_and_the_logits(recompute: int, again: float) -> None:
     """Gradients of 6 bytes and what is repeated of a layer of 40 (10 under selective recompute), beyond the logits at the head: 30 million
     bytes, which need more."""
     cost = layer(tokens=1000.0, layer_gradients=6.0, layer_activations=40.0, selective_activations=10.0, buffer_bytes=7.0)
@@ -124,9 +124,9 @@ def test_the_working_set_beside_the_logits(recompute: int, again: float) -> None
 def test_what_layers_of_one_kind_keep_and_repeat() -> None:
     """Under selective recompute 10 bytes for 40 and 2 s; else 40 bytes and none; a whole layer 7 s."""
     cost = layer(layer_activations=40.0, selective_activations=10.0, repeat_layer=7.0, selective_repeat=2.0)
-    kept = [by_hand.block(Plan(recompute=r), 3, cost) for r in (0, 1, 2)]
-    assert [listed(value) for value in kept[1]] == [[3], [10], [7], [2]]
-    for block in (kept[0], kept[2]):
+    blocks = [by_hand.block(Plan(recompute=r), 3, cost) for r in (0, 1, 2)]
+    assert [listed(value) for value in blocks[1]] == [[3], [10], [7], [2]]
+    for block in (blocks[0], blocks[2]):
         assert [listed(value) for value in block] == [[3], [40], [7], [0]]
 
 
@@ -188,9 +188,9 @@ def stage(dense: Any, sparse: Any = None, **costs: Any) -> Any:
     return plain.StageCost(**(given | costs))
 
 
-def block(layers: int, kept: float, repeat: float = 0.0, selective: float = 0.0) -> Any:
+def block(layers: int, stored: float, repeat: float = 0.0, selective: float = 0.0) -> Any:
     """Layers of one kind."""
-    return plain.Block(layers, kept, repeat, selective)
+    return plain.Block(layers, stored, repeat, selective)
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def block(layers: int, kept: float, repeat: float = 0.0, selective: float = 0.0)
 )
 def test_dense_layers_are_recomputed_before_sparse_ones(recompute: int, first: int, dense: int, sparse: int) -> None:
     """Of two dense and three sparse layers the first are dense; full recompute repeats all."""
-    c = stage(block(2, 1.0), block(3, 2.0), layers=4)  # of the five one predicts ahead, and is none of the model's own
+    c = stage(block(2, 1.0), block(3, 2.0), layers=4)  # one of the five is a layer of multi-token prediction
     again = by_hand.recomputed(round_job(SPARSE), Plan(recompute=recompute, recompute_layers=first), c)
     assert [float(count) for count in again] == [dense + sparse, dense, sparse]
     alone = by_hand.recomputed(round_job(), Plan(recompute=recompute, recompute_layers=first), stage(block(2, 1.0)))
@@ -211,7 +211,7 @@ def test_activations_in_flight_by_hand() -> None:
     c = stage(
         block(2, 10.0),
         block(3, 20.0),
-        layers=5,
+        layers=4,
         in_flight=3.0,
         checkpoint_bytes=4.0,
         embedding_masks=6.0,
@@ -277,8 +277,8 @@ def test_a_pipeline_by_hand(schedule: str, left: float) -> None:
     work = np.array([[5.0], [6.0], [9.0]])
     c = stage(dense, stage_work=work, micro_batches=12.0, pp_seconds=4.0, weight_share=0.25, forward_share=0.5, rest_bytes=8.0)
     plan = Plan(pp=4, recompute=FULL, schedule=SCHEDULES.index(schedule)).column()
-    found = by_hand.pipeline(round_job(), plan, c)
-    assert (listed(found.slowest_stage), listed(found.steady_seconds)) == ([10], [120])
-    assert listed(found.bubble_seconds) == [pytest.approx(left * (6 + 7.5 * 2))]
-    assert (listed(found.micro_batches), listed(found.pp_seconds), listed(found.last_round)) == ([12], [4], [1])
-    assert listed(found.live_bytes) == [8, 8, 8]
+    costs = by_hand.pipeline(round_job(), plan, c)
+    assert (listed(costs.slowest_stage), listed(costs.steady_seconds)) == ([10], [120])
+    assert listed(costs.bubble_seconds) == [pytest.approx(left * (6 + 7.5 * 2))]
+    assert (listed(costs.micro_batches), listed(costs.pp_seconds), listed(costs.last_round)) == ([12], [4], [1])
+    assert listed(costs.live_bytes) == [8, 8, 8]

@@ -80,22 +80,22 @@ def held(job: Job, plan: Plan) -> step.Static:
     return step.static(job, plan.column(), place.stage, place.layers)
 
 
-def parts_of(found: step.Static) -> dict[str, float]:
+def parts_of(states: step.Static) -> dict[str, float]:
     """Bytes on the first stage by purpose."""
-    return {name: one(part) for name, part in found.parts.named().items()}
+    return {name: one(part) for name, part in states.parts.named().items()}
 
 
 @pytest.mark.parametrize(("zero", "shares"), [(0, (1, 1, 1)), (1, (1, 1, 8)), (2, (1, 8, 8)), (3, (8, 8, 8))])
 def test_states_of_a_dense_model_by_hand(zero: int, shares: tuple[int, int, int]) -> None:
     """2, 4 and 12 bytes a weight, over eight ranks as ZeRO divides them; under ZeRO-3 two gathered layers and the gradients of one."""
-    found = held(JOB, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=zero))
-    assert listed(found.weights) == [STAGE] * 3 and found.experts is None and found.frozen is None
+    states = held(JOB, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=zero))
+    assert listed(states.weights) == [STAGE] * 3 and states.experts is None and states.frozen is None
     gathered = 2 * 2 * LAYER + 4 * LAYER if zero == 3 else 0
-    assert parts_of(found) == {
+    assert parts_of(states) == {
         "parameters": 2 * STAGE / shares[0], "gradients": 4 * STAGE / shares[1], "optimizer": 12 * STAGE / shares[2],
         "gathered": gathered, "workspace": 0,
     }  # fmt: skip
-    assert listed(found.optimizer)[0] == 12 * STAGE / shares[2] and one(found.expert_optimizer) == 0
+    assert listed(states.optimizer)[0] == 12 * STAGE / shares[2] and one(states.expert_optimizer) == 0
 
 
 AROUND, EXPERTS = 1_602_000 + 8000, 8 / 4 * 1_500_000  # attention, norms and router of a sparse layer; two experts
@@ -106,17 +106,17 @@ MIXTURE = Plan(tp=2, dp=8, dp_shard=8, ep=4)
 def test_states_of_a_mixture_by_hand(zero: int) -> None:
     """Two dense and eight sparse layers: weights around the experts over eight ranks, those of experts over the four that hold the same.
     The largest layer gathered is a sparse one with its experts."""
-    found = held(round_job(SPARSE), MIXTURE.with_(zero=zero))
+    states = held(round_job(SPARSE), MIXTURE.with_(zero=zero))
     weights = 2 * LAYER + 8 * AROUND + 2 * EDGE
-    assert one(found.weights) == weights and found.experts is not None and one(found.experts) == 8 * EXPERTS
+    assert one(states.weights) == weights and states.experts is not None and one(states.experts) == 8 * EXPERTS
     share = 8 if zero == 3 else 1
     of_experts = 8 * EXPERTS * (18 / 4 if zero == 3 else 2 + 4 + 12 / 4)
     gathered = (2 * 2 + 4) * (AROUND + EXPERTS) if zero == 3 else 0
-    assert parts_of(found) == pytest.approx({
+    assert parts_of(states) == pytest.approx({
         "parameters": 2 * weights / share, "gradients": 4 * weights / share, "optimizer": 12 * weights / 8, "gathered": gathered,
         "workspace": 0, "experts": of_experts,
     })  # fmt: skip
-    assert (one(found.optimizer), one(found.expert_optimizer)) == (12 * weights / 8, 12 * 8 * EXPERTS / 4)
+    assert (one(states.optimizer), one(states.expert_optimizer)) == (12 * weights / 8, 12 * 8 * EXPERTS / 4)
     job = replace(round_job(SPARSE), offload_optimizer=True)
     host = step.sharding(job, MIXTURE.with_(zero=zero).column()).host_bytes
     assert one(host) == pytest.approx(8 * (12 * weights / 8 + 12 * 8 * EXPERTS / 4))
@@ -129,25 +129,25 @@ ADAPTER = 4 * (1000 + 500 + 1000 + 300)  # rank 4 on queries and values of one o
 def test_states_of_adapters_by_hand(zero: int) -> None:
     """Frozen weights of 2 bytes, divided under ZeRO-3; weights, gradients and optimizer states of the adapters of five layers."""
     job = replace(JOB, tuning="lora", lora_rank=4, lora_targets="query-value")
-    found = held(job, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=zero))
+    states = held(job, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=zero))
     share = 8 if zero == 3 else 1
-    assert one(found.weights) == 5 * ADAPTER and found.experts is None
-    assert found.frozen is not None and one(found.frozen.weights) == 2 * STAGE and found.frozen.experts is None
-    assert parts_of(found) == pytest.approx({
+    assert one(states.weights) == 5 * ADAPTER and states.experts is None
+    assert states.frozen is not None and one(states.frozen.weights) == 2 * STAGE and states.frozen.experts is None
+    assert parts_of(states) == pytest.approx({
         "parameters": (2 * STAGE + 2 * 5 * ADAPTER) / share, "gradients": 4 * 5 * ADAPTER / share, "optimizer": 12 * 5 * ADAPTER / 8,
         "gathered": 2 * 2 * LAYER + 4 * ADAPTER if zero == 3 else 0, "workspace": 0,
     })  # fmt: skip
-    assert one(found.optimizer) == 12 * 5 * ADAPTER / 8 and one(found.expert_optimizer) == 0
+    assert one(states.optimizer) == 12 * 5 * ADAPTER / 8 and one(states.expert_optimizer) == 0
 
 
 def test_states_of_adapters_in_a_mixture_by_hand() -> None:
     """Experts keep 2 bytes a weight; adapters lie on all layers, those of multi-token prediction too."""
     model = replace(SPARSE, mtp_layers=1)
     job = replace(round_job(model), tuning="lora", lora_rank=4, lora_targets="query-value")
-    found = held(job, MIXTURE.with_(zero=1))
-    assert one(found.weights) == 11 * ADAPTER
-    assert found.frozen is not None and found.frozen.experts is not None and one(found.frozen.experts) == 2 * 9 * EXPERTS
-    assert parts_of(found)["experts"] == 2 * 9 * EXPERTS
+    states = held(job, MIXTURE.with_(zero=1))
+    assert one(states.weights) == 11 * ADAPTER
+    assert states.frozen is not None and states.frozen.experts is not None and one(states.frozen.experts) == 2 * 9 * EXPERTS
+    assert parts_of(states)["experts"] == 2 * 9 * EXPERTS
 
 
 # the sharding
@@ -160,42 +160,50 @@ LATENCY = 1 + 2 + 2 * 4  # within a node, between nodes, a hop for each node
 def test_the_traffic_of_zero_1_by_hand() -> None:
     """4 bytes of gradient scattered and 2 bytes of weight gathered once a step; an eighth of 4 + 2 x 12 + 2 bytes a weight for the
     optimizer."""
-    found = step.sharding(JOB, Plan(tp=2, dp=8, dp_shard=8, zero=1).column())
-    assert one(found.reduce_once) == pytest.approx(4 * MODEL * RING + LATENCY)
-    assert one(found.gather_once) == pytest.approx(2 * MODEL * RING + LATENCY)
-    assert (one(found.reduce_each), one(found.host_bytes)) == (0, 0)
-    assert one(found.optimizer_seconds) == pytest.approx(30 * MODEL / 8 / 1e8)
-    assert listed(found.static_bytes) == pytest.approx([(2 + 4 + 12 / 8) * MODEL] * 3)
+    costs = step.sharding(JOB, Plan(tp=2, dp=8, dp_shard=8, zero=1).column())
+    assert one(costs.reduce_once) == pytest.approx(4 * MODEL * RING + LATENCY)
+    assert one(costs.gather_once) == pytest.approx(2 * MODEL * RING + LATENCY)
+    assert (one(costs.reduce_each), one(costs.host_bytes)) == (0, 0)
+    assert one(costs.optimizer_seconds) == pytest.approx(30 * MODEL / 8 / 1e8)
+    assert listed(costs.static_bytes) == pytest.approx([(2 + 4 + 12 / 8) * MODEL] * 3)
 
 
 def test_the_traffic_of_a_mixture_by_hand() -> None:
     """Of experts four ranks hold the same, four apart, two on each of two nodes."""
-    found = step.sharding(round_job(SPARSE), MIXTURE.with_(zero=1).column())
+    costs = step.sharding(round_job(SPARSE), MIXTURE.with_(zero=1).column())
     weights, experts = 2 * LAYER + 8 * AROUND + 2 * EDGE, 8 * EXPERTS
     ring = 3 / 4 / (1e5 * 2)
-    assert one(found.reduce_once) == pytest.approx(4 * weights * RING + 4 * experts * ring + 2 * LATENCY)
-    assert one(found.gather_once) == pytest.approx(2 * weights * RING + 2 * experts * ring + 2 * LATENCY)
-    assert one(found.optimizer_seconds) == pytest.approx(30 * (weights / 8 + experts / 4) / 1e8)
+    assert one(costs.reduce_once) == pytest.approx(4 * weights * RING + 4 * experts * ring + 2 * LATENCY)
+    assert one(costs.gather_once) == pytest.approx(2 * weights * RING + 2 * experts * ring + 2 * LATENCY)
+    assert one(costs.optimizer_seconds) == pytest.approx(30 * (weights / 8 + experts / 4) / 1e8)
 
 
 def test_offloaded_states_of_the_heaviest_stage_lie_on_the_host() -> None:
     """Eight ranks of a node, 12 bytes a weight over eight: of two stages the first holds six layers and the embedding, the last five and
     the head."""
     job = replace(round_job(replace(JOB.model, layers=11), uneven_stages="any"), offload_optimizer=True)
-    found = step.sharding(job, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=1).column())
+    costs = step.sharding(job, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=1).column())
     heaviest = 6 * LAYER + EDGE
-    assert one(found.host_bytes) == 8 * 12 * heaviest / 8
-    assert one(found.reduce_once) == pytest.approx(4 * heaviest * RING + LATENCY)
+    assert one(costs.host_bytes) == 8 * 12 * heaviest / 8
+    assert one(costs.reduce_once) == pytest.approx(4 * heaviest * RING + LATENCY)
 
 
 def test_frozen_weights_are_gathered_with_the_traffic_of_adapters() -> None:
     """Under ZeRO-3 a message a layer: gradients of adapters scattered, their weights and the frozen ones gathered twice."""
     job = replace(JOB, tuning="lora", lora_rank=4, lora_targets="query-value")
-    found = step.sharding(job, Plan(tp=2, dp=8, dp_shard=8, zero=3).column())
-    own = 10 * ADAPTER
-    each = (4 * own + 2 * 2 * own + 2 * 2 * MODEL) * RING + 5 * 10 * LATENCY
-    assert one(found.reduce_each) == pytest.approx(each)
+    costs = step.sharding(job, Plan(tp=2, dp=8, dp_shard=8, zero=3).column())
+    trained = 10 * ADAPTER
+    each = (4 * trained + 2 * 2 * trained + 2 * 2 * MODEL) * RING + 5 * 10 * LATENCY
+    assert one(costs.reduce_each) == pytest.approx(each)
     mixture = replace(round_job(SPARSE), tuning="lora", lora_rank=4, lora_targets="query-value")
     sparse = step.sharding(mixture, MIXTURE.with_(zero=3).column())
     frozen = 2 * 2 * (2 * LAYER + 8 * AROUND + 2 * EDGE) * RING + 2 * 2 * 8 * EXPERTS * 3 / 4 / (1e5 * 2) + 2 * 2 * 10 * LATENCY
-    assert one(sparse.reduce_each) == pytest.approx((4 * own + 2 * 2 * own) * RING + 3 * 10 * LATENCY + frozen)
+    assert one(sparse.reduce_each) == pytest.approx((4 * trained + 2 * 2 * trained) * RING + 3 * 10 * LATENCY + frozen)
+
+
+def test_an_embedding_or_a_head_larger_than_two_layers_is_gathered_alone() -> None:
+    """Of a vocabulary of 50,000 on two ranks: learned positions of 4,096 x 1,000 with the embedding on the first stage, the head on the
+    last; 2 bytes of weight and 4 of gradient."""
+    job = round_job(replace(JOB.model, vocab=50_000, positions="learned"))
+    gathered = listed(held(job, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=3)).parts.gathered)
+    assert gathered == [6 * (25e6 + 4_096_000), 6 * 25e6, 6 * 25e6]

@@ -1,4 +1,4 @@
-"""Plans drawn over models, stacks and degrees, for targets that must take or refuse every one of them."""
+"""Plans drawn over models, stacks and degrees, for tests that export or refuse each."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ HOSTILE = ("a: b", "$(rm -rf ~)", "x\n- y: [z", "'\"#{}&*!|>%@`", "\x00\x85\u202
 MODELS = ("llama-3.2-1b", "llama-3.1-8b", "qwen2.5-7b", "gemma-2-2b", "qwen3-30b-a3b", "mixtral-8x7b")
 
 
-def asked(plan: Plan, changes: dict[str, object]) -> Request:
-    """A request for a plan of the embedded example with some fields of its job changed, whether inputs name them or not."""
-    given = {key: changes[key] for key in ("gradient_bytes", "state_bytes") if key in changes}
-    made = request(plan, **{key: value for key, value in changes.items() if key not in given})
-    return replace(made, job=replace(made.job, **given))  # type: ignore[arg-type]
+def request_of(plan: Plan, changes: dict[str, object]) -> Request:
+    """A request for a plan of the embedded example with fields of its job changed, including those that inputs do not have."""
+    overrides = {key: changes[key] for key in ("gradient_bytes", "state_bytes") if key in changes}
+    usual = request(plan, **{key: value for key, value in changes.items() if key not in overrides})
+    return replace(usual, job=replace(usual.job, **overrides))  # type: ignore[arg-type]
 
 
 @cache
 def drawn(each: int = 4) -> tuple[Request, ...]:
-    """A few plans, the same ones every time, of each model on each of three stacks."""
-    rng, found = np.random.default_rng(7), []
+    """A few reproducible plans of each model on each of three stacks."""
+    rng, requests = np.random.default_rng(7), []
     for stack in ("deepspeed", "pytorch-fsdp", "torchtitan"):
         for i, model in enumerate(MODELS):
             changes = {"model": model, "stack": stack, "gpus": (8, 16, 32)[i % 3], "global_batch": 64, "sequence": 2048}
             job = replace(example(**changes), gradient_bytes=(2, 4)[i % 2], offload_optimizer=i == 2)
             result = search(job, Space())
             rows = np.asarray(result.order)
-            found += [Request(job, result.plan(int(row)), ("drawn",)) for row in rng.choice(rows, min(each, len(rows)), replace=False)]
-    return tuple(found)
+            requests += [Request(job, result.plan(int(row)), ("drawn",)) for row in rng.choice(rows, min(each, len(rows)), replace=False)]
+    return tuple(requests)
 
 
-def taken(name: str) -> list[tuple[Request, Exported]]:
-    """Those of the drawn plans that a target takes; the others must be refused in sentences."""
+def exported_plans(name: str) -> list[tuple[Request, Exported]]:
+    """The drawn plans that a target exports; the others must be refused in sentences."""
     exported = []
     for each in drawn():
         try:

@@ -1,4 +1,4 @@
-"""Plans the tests of exports share."""
+"""Export requests shared by tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.planner.jobs import example
 
 
 def request(plan: Plan | None = None, **changes: object) -> Request:
-    """A request for a job (the embedded example with some inputs changed) and a plan of it, the fastest where none is given."""
+    """A request for a job (the embedded example with some inputs changed) and a plan of it, by default the fastest."""
     job = example(**changes)
     if plan is None:
         result = search(job, Space())

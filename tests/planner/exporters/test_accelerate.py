@@ -1,4 +1,4 @@
-"""accelerate: both files say the plan in their own keys, or it is refused."""
+"""accelerate: both files express the plan in accelerate's keys, or it is refused."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from planner.exporters._keys import paths
 from planner.exporters._keys_accelerate import KEYS, TRAINER_KEYS
 from planner.exporters.registry import CannotExport, Request, export
 from planner.specs.plan import Plan
-from tests.planner.exporters.drawn import HOSTILE, asked, drawn, taken
+from tests.planner.exporters.drawn import HOSTILE, drawn, exported_plans, request_of
 
 SMALL = {"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "stack": "torchtitan", "sequence": 4096}
 MIXTURE = SMALL | {"model": "qwen3-30b-a3b"}
 PLAIN = Plan(dp=16, dp_shard=16, zero=3, micro_batch=2)
 GOLDEN = {
-    "fsdp": asked(PLAIN, SMALL),
-    "hybrid-tensor": asked(Plan(tp=4, dp=4, dp_shard=2, dp_replicate=2, zero=2, sequence_parallel=1, recompute=1), SMALL),
-    "context": asked(Plan(cp=4, dp=4, dp_shard=4, zero=3, recompute=2), SMALL | {"offload_optimizer": True}),
-    "replicas": asked(Plan(dp=16), SMALL | {"optimizer": "adamw-8bit", "state_bytes": 1, "precision": "fp16"}),
+    "fsdp": request_of(PLAIN, SMALL),
+    "hybrid-tensor": request_of(Plan(tp=4, dp=4, dp_shard=2, dp_replicate=2, zero=2, sequence_parallel=1, recompute=1), SMALL),
+    "context": request_of(Plan(cp=4, dp=4, dp_shard=4, zero=3, recompute=2), SMALL | {"offload_optimizer": True}),
+    "replicas": request_of(Plan(dp=16), SMALL | {"optimizer": "adamw-8bit", "state_bytes": 1, "precision": "fp16"}),
 }
 REFUSED = {
-    "pipeline": (Plan(pp=2, dp=8, dp_shard=8, zero=3), SMALL),
+    "pipeline stages in code": (Plan(pp=2, dp=8, dp_shard=8, zero=3), SMALL),
     "no expert parallelism": (Plan(dp=16, dp_shard=16, ep=2, zero=3), MIXTURE),
     "set etp to 1": (Plan(tp=2, dp=8, dp_shard=8, ep=2, etp=2, zero=3, sequence_parallel=1), MIXTURE),
-    "never shards the optimizer alone": (Plan(dp=16, dp_shard=16, zero=1), SMALL),
-    "beside FSDP2 alone": (Plan(tp=2, dp=8, sequence_parallel=1), SMALL),
-    "twice cp must divide": (Plan(cp=4, dp=4, dp_shard=4, zero=3), SMALL | {"sequence": 4100}),
+    "never shards only the optimizer": (Plan(dp=16, dp_shard=16, zero=1), SMALL),
+    "only with FSDP2: choose": (Plan(tp=2, dp=8, sequence_parallel=1), SMALL),
+    "2 x cp must divide": (Plan(cp=4, dp=4, dp_shard=4, zero=3), SMALL | {"sequence": 4100}),
     "key-value heads": (Plan(tp=16, dp=1), SMALL),
     "library and a recipe": (PLAIN, SMALL | {"precision": "fp8"}),
-    "in 4 bits": (PLAIN, SMALL | {"precision": "fp4", "gpu": "b200"}),
-    "without momentum": (PLAIN, SMALL | {"optimizer": "sgd"}),
+    "4-bit training": (PLAIN, SMALL | {"precision": "fp4", "gpu": "b200"}),
+    "only without momentum": (PLAIN, SMALL | {"optimizer": "sgd"}),
     "set state_bytes to 1": (PLAIN, SMALL | {"optimizer": "adamw-8bit", "state_bytes": 4}),
-    "offloads what FSDP2 shards": (Plan(dp=16), SMALL | {"offload_optimizer": True}),
+    "offloads only with FSDP2": (Plan(dp=16), SMALL | {"offload_optimizer": True}),
     "set capacity to 0": (PLAIN, MIXTURE | {"capacity": 1.25}),
     "choose a GPU": (PLAIN, SMALL | {"gpu": "tpu-v5p"}),
 }
@@ -45,22 +45,22 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_files_read_as_their_golden_text(name: str, golden: Callable[[str, str], None]) -> None:
-    """Each of these plans gives the two files that a person last looked at."""
+    """Each of these plans gives the two golden files."""
     exported = export("accelerate", GOLDEN[name])
     golden(f"export/accelerate-{name}.yaml", exported.files["accelerate.yaml"])
     golden(f"export/accelerate-{name}.json", exported.files["trainer_args.json"])
 
 
-@pytest.mark.parametrize("said", REFUSED)
-def test_what_it_cannot_say_is_refused(said: str) -> None:
-    """A plan that the files could not say is refused with a sentence that says why and what to change."""
-    plan, changes = REFUSED[said]
-    with pytest.raises(CannotExport, match=said):
-        export("accelerate", asked(plan, changes))
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_an_inexpressible_plan_is_refused(sentence: str) -> None:
+    """A plan that the files cannot express is refused with the reason and what to change."""
+    plan, changes = REFUSED[sentence]
+    with pytest.raises(CannotExport, match=sentence):
+        export("accelerate", request_of(plan, changes))
 
 
 def test_half_filled_nodes_are_refused() -> None:
-    """A job whose GPUs do not fill its nodes is refused, for the launcher starts equally many processes on each."""
+    """GPUs that do not fill nodes are refused, because the launcher starts equally many processes on each node."""
     usual = GOLDEN["fsdp"]
     job = replace(usual.job, global_batch=48, cluster=replace(usual.job.cluster, gpus=12))
     with pytest.raises(CannotExport, match="do not fill whole nodes of 8"):
@@ -68,8 +68,8 @@ def test_half_filled_nodes_are_refused() -> None:
 
 
 def test_drawn_plans_are_written_or_refused() -> None:
-    """Of many plans, each is refused in a sentence or written: every key known, the batch whole, the degrees' product the world."""
-    written = taken("accelerate")
+    """Each of many plans is refused in a sentence or written with known keys, the global batch and degrees whose product is the world."""
+    written = exported_plans("accelerate")
     assert len(drawn()) >= 60 and len(written) >= 10
     for one, exported in written:
         d, read, args = degrees(one), yaml.safe_load(exported.files["accelerate.yaml"]), json.loads(exported.files["trainer_args.json"])
@@ -85,7 +85,7 @@ def test_drawn_plans_are_written_or_refused() -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_harms_nothing(name: str) -> None:
-    """Whatever the model is called, and whatever is said of the plan, the files hold the same values."""
+    """Any model name or description leaves the values of the files unchanged."""
     usual = GOLDEN["fsdp"]
     evil = export("accelerate", Request(replace(usual.job, model=replace(usual.job.model, name=name)), usual.plan, (name,)))
     assert yaml.safe_load(evil.files["accelerate.yaml"]) == yaml.safe_load(export("accelerate", usual).files["accelerate.yaml"])
@@ -93,14 +93,14 @@ def test_a_hostile_name_harms_nothing(name: str) -> None:
 
 
 def test_every_note_is_in_the_file_too() -> None:
-    """What is told on the screen stands in the file as a comment, for the file outlives the screen."""
+    """Every note shown is also a comment in the file."""
     for each in GOLDEN.values():
         exported = export("accelerate", each)
         assert all(f"# {note}\n" in exported.files["accelerate.yaml"] for note in exported.notes)
 
 
-def test_divided_experts_are_told() -> None:
-    """A mixture of experts under tensor parallelism is written with a note that its experts are divided too, and a dense model without."""
+def test_a_note_reports_split_experts() -> None:
+    """With a mixture of experts under tensor parallelism a note reports that experts are split too; not with a dense model."""
     tensor = Plan(tp=2, dp=8, dp_shard=8, zero=3, sequence_parallel=1)
-    told = ["divide each expert" in " ".join(export("accelerate", asked(tensor, job)).notes) for job in (MIXTURE, SMALL)]
-    assert told == [True, False]
+    noted = ["split each expert" in " ".join(export("accelerate", request_of(tensor, job)).notes) for job in (MIXTURE, SMALL)]
+    assert noted == [True, False]

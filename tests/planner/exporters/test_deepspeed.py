@@ -1,4 +1,4 @@
-"""DeepSpeed: the file says the plan in its own keys, or is refused."""
+"""DeepSpeed: the file expresses the plan in DeepSpeed's keys, or it is refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from planner.exporters._keys import paths
 from planner.exporters._keys_deepspeed import KEYS
 from planner.exporters.registry import CannotExport, Request, export
 from planner.specs.plan import Plan
-from tests.planner.exporters.drawn import HOSTILE, asked, drawn, taken
+from tests.planner.exporters.drawn import HOSTILE, drawn, exported_plans, request_of
 
 SMALL = {"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "stack": "deepspeed", "gradient_bytes": 2}
 MIXTURE = SMALL | {"model": "qwen3-30b-a3b"}
@@ -21,54 +21,54 @@ PLAIN = Plan(dp=16, dp_shard=16, zero=3, micro_batch=2)
 TENSOR = Plan(tp=4, dp=4, dp_shard=4, zero=2)
 EXPERTS = Plan(dp=16, dp_shard=16, ep=8, zero=2)
 GOLDEN = {
-    "zero3": asked(PLAIN, SMALL),
-    "groups": asked(Plan(dp=16, dp_shard=8, dp_replicate=2, zero=3, recompute=2), SMALL),
-    "tensor-offload": asked(TENSOR, SMALL | {"gradient_bytes": 4, "offload_optimizer": True}),
-    "experts": asked(EXPERTS, MIXTURE),
-    "sgd-fp16": asked(Plan(dp=16, zero=1, dp_shard=16), SMALL | {"optimizer": "sgd", "precision": "fp16"}),
+    "zero3": request_of(PLAIN, SMALL),
+    "groups": request_of(Plan(dp=16, dp_shard=8, dp_replicate=2, zero=3, recompute=2), SMALL),
+    "tensor-offload": request_of(TENSOR, SMALL | {"gradient_bytes": 4, "offload_optimizer": True}),
+    "experts": request_of(EXPERTS, MIXTURE),
+    "sgd-fp16": request_of(Plan(dp=16, zero=1, dp_shard=16), SMALL | {"optimizer": "sgd", "precision": "fp16"}),
 }
 REFUSED = {
-    "pipeline": (Plan(pp=2, dp=8, dp_shard=8, zero=1), SMALL),
+    "pipeline stages in code": (Plan(pp=2, dp=8, dp_shard=8, zero=1), SMALL),
     "not context parallelism": (Plan(cp=2, dp=8, dp_shard=8, zero=2), SMALL),
     "set etp to 1": (Plan(tp=2, dp=8, dp_shard=8, ep=2, etp=2, zero=2), MIXTURE),
     "key-value heads": (Plan(tp=16, dp=1), SMALL),
-    "in 8 bits": (PLAIN, SMALL | {"precision": "fp8"}),
+    "8-bit training": (PLAIN, SMALL | {"precision": "fp8"}),
     "8-bit AdamW": (PLAIN, SMALL | {"optimizer": "adamw-8bit", "state_bytes": 1}),
     "set state_bytes to 4": (PLAIN, SMALL | {"state_bytes": 2}),
-    "gradients in 16 bits alone": (Plan(dp=16), SMALL | {"gradient_bytes": 4}),
-    "under ZeRO alone": (Plan(dp=16), SMALL | {"offload_optimizer": True}),
+    "gradients only in 16 bits": (Plan(dp=16), SMALL | {"gradient_bytes": 4}),
+    "only under ZeRO": (Plan(dp=16), SMALL | {"offload_optimizer": True}),
     "no SGD on the host": (PLAIN, SMALL | {"offload_optimizer": True, "optimizer": "sgd"}),
-    "with ZeRO-3 alone": (Plan(dp=16, dp_shard=8, dp_replicate=2, zero=2), SMALL),
-    "are neighbours": (Plan(tp=2, dp=8, dp_shard=4, dp_replicate=2, zero=3), SMALL),
+    "only with ZeRO-3": (Plan(dp=16, dp_shard=8, dp_replicate=2, zero=2), SMALL),
+    "groups consecutive ranks": (Plan(tp=2, dp=8, dp_shard=4, dp_replicate=2, zero=3), SMALL),
     "AutoEP refuses": (Plan(dp=16, dp_shard=8, dp_replicate=2, ep=2, zero=3), MIXTURE),
-    "divides experts too": (TENSOR, MIXTURE),
+    "splits experts over tp": (TENSOR, MIXTURE),
     "no offload with ep and tp": (TENSOR.with_(ep=4), MIXTURE | {"offload_optimizer": True}),
     "no ZeRO-3 with ep and tp": (TENSOR.with_(ep=4, zero=3), MIXTURE),
     "set capacity to 0": (EXPERTS, MIXTURE | {"capacity": 1.25}),
-    "in 4 bits": (PLAIN, SMALL | {"precision": "fp4", "gpu": "b200"}),
+    "4-bit training": (PLAIN, SMALL | {"precision": "fp4", "gpu": "b200"}),
     "choose a GPU": (PLAIN, SMALL | {"gpu": "tpu-v5p"}),
 }
 
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_files_read_as_their_golden_text(name: str, golden: Callable[[str, str], None]) -> None:
-    """Each of these plans gives the file and the notes that a person last looked at."""
+    """Each of these plans gives the golden file and notes."""
     exported = export("deepspeed", GOLDEN[name])
     golden(f"export/deepspeed-{name}.json", exported.files["ds_config.json"])
     golden(f"export/deepspeed-{name}.notes.txt", "\n".join(exported.notes) + "\n")
 
 
-@pytest.mark.parametrize("said", REFUSED)
-def test_what_it_cannot_say_is_refused(said: str) -> None:
-    """A plan that the file could not say is refused with a sentence that says why and what to change."""
-    plan, changes = REFUSED[said]
-    with pytest.raises(CannotExport, match=said):
-        export("deepspeed", asked(plan, changes))
+@pytest.mark.parametrize("sentence", REFUSED)
+def test_an_inexpressible_plan_is_refused(sentence: str) -> None:
+    """A plan that the file cannot express is refused with the reason and what to change."""
+    plan, changes = REFUSED[sentence]
+    with pytest.raises(CannotExport, match=sentence):
+        export("deepspeed", request_of(plan, changes))
 
 
 def test_drawn_plans_are_written_or_refused() -> None:
-    """Of many plans, each is refused in a sentence or written: every key known, the batch whole, the ranks all used."""
-    written = taken("deepspeed")
+    """Each of many plans is refused in a sentence or written with known keys, the global batch and all ranks used."""
+    written = exported_plans("deepspeed")
     assert len(drawn()) >= 60 and len(written) >= 10
     for one, exported in written:
         d, read = degrees(one), json.loads(exported.files["ds_config.json"])
@@ -82,13 +82,13 @@ def test_drawn_plans_are_written_or_refused() -> None:
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_name_harms_nothing(name: str) -> None:
-    """Whatever the model is called, and whatever is said of the plan, the file is the same."""
+    """Any model name or description leaves the file unchanged."""
     usual = GOLDEN["zero3"]
     evil = Request(replace(usual.job, model=replace(usual.job.model, name=name)), usual.plan, (name,))
     assert export("deepspeed", evil) == export("deepspeed", usual)
 
 
-def test_recompute_is_said_to_be_the_models() -> None:
-    """A plan that recomputes attention alone says that the model's code must do so, for the file alone does not."""
-    notes = export("deepspeed", asked(PLAIN.with_(recompute=1), SMALL)).notes
-    assert any("must checkpoint attention alone itself" in note for note in notes)
+def test_a_note_reports_recomputation_in_the_model() -> None:
+    """With selective recomputation a note says that the model's code must checkpoint attention."""
+    notes = export("deepspeed", request_of(PLAIN.with_(recompute=1), SMALL)).notes
+    assert any("must checkpoint only attention itself" in note for note in notes)

@@ -1,4 +1,4 @@
-"""The launchers: scripts that Slurm and SkyPilot take, whatever the presets are called."""
+"""The launchers: scripts valid for Slurm and SkyPilot, whatever the names of the presets."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ EVIL = "$(rm -rf ~)`touch harm`'\"\n#SBATCH --wrap=rm\n; touch harm"
 
 
 def without_trainer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no plan be written for Megatron-LM."""
+    """Remove the target megatron-lm."""
     known = {name: registry.target(name) for name in ("slurm", "skypilot")}
     monkeypatch.setattr(registry, "targets", lambda: known)
 
 
 def with_trainer(monkeypatch: pytest.MonkeyPatch, *refusals: str) -> None:
-    """Let every plan be written for Megatron-LM, unless there are refusals."""
-    wanted = Target(
+    """Replace megatron-lm by a target that exports every plan, or refuses with the given sentences."""
+    stub = Target(
         "megatron-lm", "Megatron-LM", "train.sh", "", lambda r: list(refusals), lambda r: Exported({"train.sh": "true\n"}, ("a note",))
     )
-    known = dict(registry.targets()) | {"megatron-lm": wanted}
+    known = dict(registry.targets()) | {"megatron-lm": stub}
     monkeypatch.setattr(registry, "targets", lambda: known)
 
 
 def accepted(script: str) -> bool:
-    """Whether bash can parse it."""
+    """Whether bash can parse a script."""
     return subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True).returncode == 0
 
 
-def evil(target: str) -> tuple[str, Request]:
-    """The main file for a job whose model and GPU have evil names."""
-    asked = request(**SMALL)
-    gpu = replace(asked.job.cluster.gpu, name=EVIL)
-    job = replace(asked.job, model=replace(asked.job.model, name=EVIL), cluster=replace(asked.job.cluster, gpu=gpu))
-    asked = Request(job, asked.plan, (EVIL,))
-    return next(iter(export(target, asked).files.values())), asked
+def with_hostile_names(target: str) -> tuple[str, Request]:
+    """The main file for a job whose model and GPU have hostile names."""
+    hostile = request(**SMALL)
+    gpu = replace(hostile.job.cluster.gpu, name=EVIL)
+    job = replace(hostile.job, model=replace(hostile.job.model, name=EVIL), cluster=replace(hostile.job.cluster, gpu=gpu))
+    hostile = Request(job, hostile.plan, (EVIL,))
+    return next(iter(export(target, hostile).files.values())), hostile
 
 
 def test_the_batch_script_reads_as_its_golden_text(golden: Callable[[str, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Llama 405B on 2,048 nodes gives the script that a person last looked at, with Megatron-LM and without."""
+    """Llama 405B on 2,048 nodes gives the golden script, with Megatron-LM and without."""
     with monkeypatch.context() as patch:
         without_trainer(patch)
         golden("export/slurm-405b.sbatch", export("slurm", request(LLAMA)).files["train.sbatch"])
@@ -63,13 +63,13 @@ def test_the_batch_script_reads_as_its_golden_text(golden: Callable[[str, str], 
 
 @pytest.mark.parametrize("trainer", [False, True])
 def test_bash_accepts_the_batch_script(trainer: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The script parses, with a script of Megatron-LM beside it and without."""
+    """The script parses, with a Megatron-LM script next to it and without."""
     (with_trainer if trainer else without_trainer)(monkeypatch)
     assert accepted(export("slurm", request(**SMALL)).files["train.sbatch"])
 
 
 def test_directives_come_before_the_first_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No #SBATCH line stands behind a command, where Slurm would not read it, and the counts are those of the plan's cluster."""
+    """No #SBATCH line follows a command, where Slurm would ignore it, and the counts are those of the cluster."""
     without_trainer(monkeypatch)
     lines = export("slurm", request(**SMALL)).files["train.sbatch"].splitlines()
     assert lines[0] == "#!/bin/bash"
@@ -78,8 +78,8 @@ def test_directives_come_before_the_first_command(monkeypatch: pytest.MonkeyPatc
     assert {"#SBATCH --nodes=2", "#SBATCH --ntasks-per-node=1", "#SBATCH --gpus-per-node=8"} <= set(lines[:first])
 
 
-def played(folder: Path, script: str) -> list[list[str]]:
-    """The words of torchrun on each node, where two nodes are played by what stands in for srun and scontrol."""
+def simulated(folder: Path, script: str) -> list[list[str]]:
+    """The arguments of torchrun on each of two nodes, with stand-ins for srun and scontrol."""
     for name, text in {
         "scontrol": "printf 'node-a\\nnode-b\\n'",
         "srun": 'for i in 0 1; do SLURM_NODEID=$i "$@"; done',
@@ -92,65 +92,65 @@ def played(folder: Path, script: str) -> list[list[str]]:
     return [line.rstrip("|").split("|") for line in done.stdout.splitlines()]
 
 
-def test_every_node_gets_its_own_rank_and_the_same_meeting_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On two nodes torchrun is called with the rank of each, the first host, and the command word by word as it was set."""
+def test_every_node_has_its_rank_and_the_same_rendezvous(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On two nodes torchrun has the node's rank, the first host, and the command word by word."""
     without_trainer(monkeypatch)
     script = export("slurm", request(**SMALL)).files["train.sbatch"].replace("(train.py)", "(train.py 'two words' '$HOME')")
-    first, second = played(tmp_path, script)
+    first, second = simulated(tmp_path, script)
     assert ["--node-rank=1" if word == "--node-rank=0" else word for word in first] == second
     assert {"--nnodes=2", "--nproc-per-node=8", "--node-rank=0", "--rdzv-endpoint=node-a:29500"} <= set(first)
     assert first[-3:] == ["train.py", "two words", "$HOME"]
 
 
 def test_megatron_is_started_on_every_node(tmp_path: Path) -> None:
-    """With Megatron-LM's own script beside it, torchrun is called once a node, with the rank of each and the first host."""
+    """With Megatron-LM's script torchrun is called once per node, with its rank and the first host."""
     if "megatron-lm" not in registry.targets():
         pytest.skip("there is no target megatron-lm")
     files = export("slurm", request(Plan(tp=2, dp=8, dp_shard=8, zero=1, sequence_parallel=1), **SMALL)).files
     assert list(files) == ["train.sbatch", "train.sh"]
     (tmp_path / "train.sh").write_text(files["train.sh"])
-    for rank, words in enumerate(played(tmp_path, files["train.sbatch"])):
-        said = {words[i].removeprefix("--").replace("_", "-"): words[i + 1] for i in range(0, 10, 2)}
-        assert said == {"nnodes": "2", "nproc-per-node": "8", "node-rank": str(rank), "master-addr": "node-a", "master-port": "29500"}
+    for rank, words in enumerate(simulated(tmp_path, files["train.sbatch"])):
+        arguments = {words[i].removeprefix("--").replace("_", "-"): words[i + 1] for i in range(0, 10, 2)}
+        assert arguments == {"nnodes": "2", "nproc-per-node": "8", "node-rank": str(rank), "master-addr": "node-a", "master-port": "29500"}
         assert words[10].endswith("pretrain_gpt.py")
 
 
 def test_the_script_of_megatron_is_the_second_file_and_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Megatron-LM takes the plan, its script lies beside the job's, which runs it; its notes are told."""
+    """Where Megatron-LM accepts the plan its script is written too and run by the job's; its notes are returned."""
     with_trainer(monkeypatch)
-    found = export("slurm", request(**SMALL))
-    assert list(found.files) == ["train.sbatch", "train.sh"]
-    assert '/train.sh")' in found.files["train.sbatch"]
-    assert found.notes == ("a note",)
+    exported = export("slurm", request(**SMALL))
+    assert list(exported.files) == ["train.sbatch", "train.sh"]
+    assert '/train.sh")' in exported.files["train.sbatch"]
+    assert exported.notes == ("a note",)
 
 
-def test_without_megatron_a_placeholder_is_marked_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where Megatron-LM cannot take the plan, one file is written whose command a person must set, and a note says so and why."""
+def test_without_megatron_a_marked_placeholder_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where Megatron-LM refuses the plan, the only file has a command to set, and notes give both reasons."""
     with_trainer(monkeypatch, "it has no such schedule")
-    found = export("slurm", request(**SMALL))
-    assert list(found.files) == ["train.sbatch"]
-    assert "COMMAND=(train.py)" in found.files["train.sbatch"]
-    assert "COMMAND" in found.notes[0] and "it has no such schedule" in found.notes[1]
+    exported = export("slurm", request(**SMALL))
+    assert list(exported.files) == ["train.sbatch"]
+    assert "COMMAND=(train.py)" in exported.files["train.sbatch"]
+    assert "COMMAND" in exported.notes[0] and "it has no such schedule" in exported.notes[1]
 
 
 @pytest.mark.parametrize("target", ["slurm", "skypilot"])
 def test_gpus_that_do_not_fill_whole_nodes_are_refused(target: str) -> None:
-    """Twelve GPUs on nodes of eight are refused with a sentence that says what would be right."""
+    """Twelve GPUs on nodes of eight are refused with what would be right."""
     job = example(**SMALL)
     job = replace(job, cluster=replace(job.cluster, gpus=12))
-    with pytest.raises(CannotExport, match="12 GPUs do not fill whole nodes of 8; take a multiple of 8"):
+    with pytest.raises(CannotExport, match="12 GPUs do not fill whole nodes of 8; use a multiple of 8"):
         export(target, Request(job, Plan(dp=12, dp_shard=12)))
 
 
 @pytest.mark.parametrize("target", ["slurm", "skypilot"])
-def test_what_is_no_gpu_is_refused(target: str) -> None:
-    """A TPU, which torchrun starts nothing on, is refused with a sentence."""
-    with pytest.raises(CannotExport, match="tpu-v5p is no GPU"):
+def test_a_tpu_is_refused(target: str) -> None:
+    """torchrun does not support TPUs."""
+    with pytest.raises(CannotExport, match="tpu-v5p is not a GPU"):
         export(target, Request(example(**SMALL, gpu="tpu-v5p", stack="maxtext"), Plan(dp=16, dp_shard=16)))
 
 
 @pytest.mark.parametrize("target", ["slurm", "skypilot"])
-def test_part_of_one_node_is_taken(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_part_of_a_node_is_one_node(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four GPUs of a node of eight are one node with four."""
     without_trainer(monkeypatch)
     text = next(iter(export(target, request(**(SMALL | {"gpus": 4}))).files.values()))
@@ -159,12 +159,12 @@ def test_part_of_one_node_is_taken(target: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_the_task_reads_as_its_golden_text(golden: Callable[[str, str], None]) -> None:
-    """Llama 405B on 2,048 nodes gives the task that a person last looked at."""
+    """Llama 405B on 2,048 nodes gives the golden task."""
     golden("export/skypilot-405b.yaml", export("skypilot", request(LLAMA)).files["task.yaml"])
 
 
 def test_the_task_is_yaml_with_what_skypilot_reads() -> None:
-    """The task loads to plain values, names nodes and accelerators, and its script is bash that reads SkyPilot's variables."""
+    """The task has plain values with nodes and accelerators, and its script is bash that reads SkyPilot's variables."""
     task = yaml.safe_load(export("skypilot", request(**SMALL)).files["task.yaml"])
     assert set(task) == {"name", "num_nodes", "resources", "run"}
     assert (task["num_nodes"], task["resources"]) == (2, {"accelerators": "H100:8"})
@@ -174,7 +174,7 @@ def test_the_task_is_yaml_with_what_skypilot_reads() -> None:
 
 
 def test_the_first_address_is_the_meeting_point(tmp_path: Path) -> None:
-    """With two addresses, one a line, the task's script meets on the first."""
+    """With two addresses, one per line, the rendezvous is the first."""
     script = yaml.safe_load(export("skypilot", request(**SMALL)).files["task.yaml"])["run"]
     (tmp_path / "torchrun").write_text("#!/bin/bash\nprintf '%s\\n' \"$@\"\n")
     (tmp_path / "torchrun").chmod(0o755)
@@ -186,30 +186,30 @@ def test_the_first_address_is_the_meeting_point(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("gpu", "name", "guessed"), [("h200-sxm", "H200", False), ("mi300x", "MI300X", True)])
-def test_a_gpu_that_skypilot_does_not_list_is_told_to_be_a_guess(gpu: str, name: str, guessed: bool) -> None:
-    """The accelerator comes from the preset's name; a note says so where SkyPilot's list was not the source."""
-    found = export("skypilot", request(**(SMALL | {"gpu": gpu})))
-    assert f"accelerators: {name}:8\n" in found.files["task.yaml"]
-    assert any("guess" in note for note in found.notes) == guessed
+def test_a_note_reports_a_guessed_accelerator(gpu: str, name: str, guessed: bool) -> None:
+    """The accelerator is derived from the preset's name; a note says so where SkyPilot's list lacks it."""
+    exported = export("skypilot", request(**(SMALL | {"gpu": gpu})))
+    assert f"accelerators: {name}:8\n" in exported.files["task.yaml"]
+    assert any("guess" in note for note in exported.notes) == guessed
 
 
 def test_evil_names_harm_nothing_in_a_batch_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model called $(rm -rf ~) and worse ends in comments and a plain job name: nothing of it is run, no directive is added."""
+    """Hostile names end up in comments and a plain job name: nothing is executed, no directive added."""
     without_trainer(monkeypatch)
-    script, asked = evil("slurm")
+    script, hostile = with_hostile_names("slurm")
     assert accepted(script)
     directives = [line for line in script.splitlines() if line.startswith("#SBATCH")]
     assert len(directives) == 4 and all(re.fullmatch(r"#SBATCH --[a-z-]+=[\w.-]+", line) for line in directives)
     bare = script.split("set -euo pipefail")[0]
     done = subprocess.run(["bash"], input=bare, text=True, capture_output=True, cwd=tmp_path, env={"HOME": str(tmp_path)}, check=True)
     assert (done.stdout, done.stderr, list(tmp_path.iterdir())) == ("", "", [])
-    kept = export("slurm", Request(example(**SMALL), asked.plan)).files["train.sbatch"].split("set -euo pipefail")[1]
-    assert script.split("set -euo pipefail")[1] == kept
+    usual = export("slurm", Request(example(**SMALL), hostile.plan)).files["train.sbatch"].split("set -euo pipefail")[1]
+    assert script.split("set -euo pipefail")[1] == usual
 
 
 def test_evil_names_harm_nothing_in_a_task() -> None:
-    """The same names leave the task with its four keys, plain names, and the script it always has."""
-    text, _ = evil("skypilot")
+    """Hostile names leave the task's four keys, plain names, and the usual script."""
+    text, _ = with_hostile_names("skypilot")
     task = yaml.safe_load(text)
     assert set(task) == {"name", "num_nodes", "resources", "run"}
     assert re.fullmatch(r"[a-z][a-z0-9.-]*", task["name"]) and re.fullmatch(r"[A-Z0-9.]+:8", task["resources"]["accelerators"])

@@ -1,4 +1,4 @@
-"""Megatron-LM and Megatron-Bridge: what is written, held to the table of options and to bash; what is refused, and in which words."""
+"""Megatron-LM and Megatron-Bridge: exports conform to the table of options and to bash; refusals have the right sentences."""
 
 from __future__ import annotations
 
@@ -37,26 +37,26 @@ MODELS: dict[str, dict[str, Any]] = {
 
 
 def job_of(model: str, **changes: Any) -> Job:
-    """A job of a model; Gemma 2 without the norms that Megatron has not."""
+    """A job of a model; Gemma 2 with the number of norms that Megatron supports."""
     job = example(**({"gpus": 64, "global_batch": 256} | MODELS.get(model, {}) | {"model": model} | changes))
     return replace(job, model=replace(job.model, norms_per_layer=2)) if model == "gemma-2-9b" else job
 
 
 def small(model: str = "llama-3.1-8b", plan: dict[str, Any] | None = None, arch: dict[str, Any] | None = None, **changes: Any) -> Request:
-    """A plan of 16 GPUs that Megatron takes, with some numbers, parts of the model and inputs changed."""
+    """A plan on 16 GPUs that Megatron supports, with fields of plan, model and inputs changed."""
     job = example(**({"model": model, "gpus": 16, "global_batch": 64, "sequence": 2048} | changes))
     start = {"tp": 2, "pp": 2, "dp": 4, "dp_shard": 4, "zero": 1, "sequence_parallel": 1}
     return Request(replace(job, model=replace(job.model, **(arch or {}))), Plan(**(start | (plan or {}))))
 
 
 def on_gpus(made: Request, gpus: int) -> Request:
-    """The same on so many GPUs."""
+    """The same request on another number of GPUs."""
     return replace(made, job=replace(made.job, cluster=replace(made.job.cluster, gpus=gpus)))
 
 
 ALONE = {"tp": 1, "pp": 1, "dp": 16, "dp_shard": 16, "sequence_parallel": 0}
 SPARSE = "mixtral-8x7b"
-RARE: tuple[Callable[[], Request], ...] = (  # choices that no search makes
+RARE: tuple[Callable[[], Request], ...] = (  # options that no search selects
     lambda: small(precision="fp16", attention="unfused", gradient_bytes="2"),
     lambda: small("qwen2.5-7b", gradient_bytes="2", state_bytes="1", attention="flash-2"),
     lambda: small("qwen2-57b-a14b", capacity=1.25),
@@ -71,19 +71,19 @@ RARE: tuple[Callable[[], Request], ...] = (  # choices that no search makes
 
 @cache
 def drawn() -> tuple[Request, ...]:
-    """Plans spread over what the search finds for each model, in several precisions."""
-    found: list[Request] = []
+    """Plans spread over the search results of each model, in several precisions."""
+    requests: list[Request] = []
     for model in MODELS:
         for precision in ("bf16", "fp8"):
             job = job_of(model, precision=precision)
             result = search(job, Space())
             rows = result.order[:: max(1, len(result.order) // 12)]
-            found += [Request(job, result.plan(int(row)), ("drawn",)) for row in rows]
-    return (*(r for r in found if not target("megatron-lm").refusals(r)), *(make() for make in RARE))
+            requests += [Request(job, result.plan(int(row)), ("drawn",)) for row in rows]
+    return (*(r for r in requests if not target("megatron-lm").refusals(r)), *(make() for make in RARE))
 
 
 def run(script: str, folder: Path, **environment: str) -> list[str]:
-    """What a script hands to torchrun: it runs in an empty folder, before a torchrun that writes its arguments down."""
+    """The arguments that a script passes to torchrun, from a run in an empty folder with a stand-in for torchrun."""
     fake = folder / "torchrun"
     fake.write_text('#!/bin/bash\nprintf "%s\\0" "$@" > arguments\n')
     fake.chmod(0o755)
@@ -93,7 +93,7 @@ def run(script: str, folder: Path, **environment: str) -> list[str]:
 
 
 def options(words: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Options with their values, of the words behind pretrain_gpt.py."""
+    """The options and values after pretrain_gpt.py."""
     rest = words[words.index("./pretrain_gpt.py") + 1 :]
     starts = [i for i, word in enumerate(rest) if word.startswith("--")]
     for start, end in zip(starts, [*starts[1:], len(rest)], strict=True):
@@ -101,7 +101,7 @@ def options(words: list[str]) -> Iterator[tuple[str, list[str]]]:
 
 
 def stages(layout: str) -> list[str]:
-    """A layout spelled out, stage by stage."""
+    """A layout expanded, stage by stage."""
     text = re.sub(r"\(([^)]+)\)\*(\d+)", lambda m: m[1] * int(m[2]), layout)
     return re.sub(r"(.)\*(\d+)", lambda m: m[1] * int(m[2]), text).split("|")
 
@@ -119,7 +119,7 @@ GOLDEN: dict[str, Callable[[], Request]] = {
 
 @pytest.mark.parametrize("name", GOLDEN)
 def test_golden(name: str, golden: Callable[[str, str], None]) -> None:
-    """The files of a plan are the ones a person read."""
+    """The files of each plan are the golden files."""
     for framework, suffix in (("megatron-lm", "sh"), ("megatron-bridge", "yaml")):
         files = export(framework, GOLDEN[name]()).files
         assert list(files) == [target(framework).main]
@@ -127,7 +127,7 @@ def test_golden(name: str, golden: Callable[[str, str], None]) -> None:
 
 
 def test_every_script_is_bash_and_keeps_to_the_table(tmp_path: Path) -> None:
-    """Every script is accepted by bash, and hands over options of the table alone, once each, with values of their type and choices."""
+    """Every script is valid bash and passes only options of the table, once each, with values of their type and choices."""
     assert len(drawn()) >= 60
     assert {r.job.model.name for r in drawn()} >= set(MODELS)
     used: set[str] = set()
@@ -146,8 +146,8 @@ def test_every_script_is_bash_and_keeps_to_the_table(tmp_path: Path) -> None:
     assert used == set(keys.KEYS)
 
 
-def test_degrees_batch_and_layers_are_the_plans(tmp_path: Path) -> None:
-    """Degrees, batch and the layers of every pipeline rank are those of the plan, expert tensor parallelism said always."""
+def test_degrees_batch_and_layers_are_those_of_the_plan(tmp_path: Path) -> None:
+    """Degrees, batch and layers of every pipeline rank equal the plan's; expert tensor parallelism is always explicit."""
     for made in drawn():
         d, given = degrees(made), dict(options(run(export("megatron-lm", made).files["train.sh"], tmp_path)))
         for name, value in (
@@ -169,15 +169,15 @@ def test_degrees_batch_and_layers_are_the_plans(tmp_path: Path) -> None:
     "name", ["$(touch hurt)", "`touch hurt`", "a\ntouch hurt", "a'; touch hurt #", "x\r\ntouch hurt", "\u2028touch hurt"]
 )
 def test_a_hostile_name_harms_nothing(name: str, tmp_path: Path) -> None:
-    """Whatever a model is called or a header says, the script runs nothing of it, and the YAML holds the same."""
+    """Any model name or header executes nothing and leaves the YAML unchanged."""
     made = replace(small(arch={"name": name}), about=(name,))
     run(export("megatron-lm", made).files["train.sh"], tmp_path)
     assert not (tmp_path / "hurt").exists()
     assert yaml.safe_load(export("megatron-bridge", made).files["megatron-bridge.yaml"])["model"]["num_layers"] == made.job.model.layers
 
 
-def test_data_and_tokenizer_are_the_users(tmp_path: Path) -> None:
-    """Without data random tokens are trained on; a path of the user's, spaces and all, takes their place."""
+def test_data_and_tokenizer_are_set_by_the_user(tmp_path: Path) -> None:
+    """Without data the script trains on random tokens; a path with spaces is passed unchanged."""
     script = export("megatron-lm", small()).files["train.sh"]
     assert "--mock-data" in run(script, tmp_path)
     words = run(script, tmp_path, DATA_PATH="my $(touch hurt) data", TOKENIZER_MODEL="t.model")
@@ -185,14 +185,14 @@ def test_data_and_tokenizer_are_the_users(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_bridge_says_the_same(tmp_path: Path) -> None:
-    """The overrides are YAML whose numbers are those of the script."""
+def test_bridge_and_megatron_agree(tmp_path: Path) -> None:
+    """The overrides are YAML with the numbers of the script."""
     written = 0
     for made in drawn():
         if target("megatron-bridge").refusals(made):
             continue
         written += 1
-        found = yaml.safe_load(export("megatron-bridge", made).files["megatron-bridge.yaml"])
+        overrides = yaml.safe_load(export("megatron-bridge", made).files["megatron-bridge.yaml"])
         given = dict(options(run(export("megatron-lm", made).files["train.sh"], tmp_path)))
         for name in (
             "num-layers",
@@ -202,16 +202,16 @@ def test_bridge_says_the_same(tmp_path: Path) -> None:
             "expert-tensor-parallel-size",
             "seq-length",
         ):
-            assert given[f"--{name}"] == [str(found["model"][name.replace("-", "_")])]
-        assert len(found["model"].get("moe_layer_freq", [])) in (0, made.job.model.layers)
-        assert found["ddp"]["use_distributed_optimizer"] == ("--use-distributed-optimizer" in given)
-        assert found["model"]["pipeline_model_parallel_layout"] == given.get("--pipeline-model-parallel-layout", [None])[0]
-        assert found["train"]["global_batch_size"] == made.job.global_batch
+            assert given[f"--{name}"] == [str(overrides["model"][name.replace("-", "_")])]
+        assert len(overrides["model"].get("moe_layer_freq", [])) in (0, made.job.model.layers)
+        assert overrides["ddp"]["use_distributed_optimizer"] == ("--use-distributed-optimizer" in given)
+        assert overrides["model"]["pipeline_model_parallel_layout"] == given.get("--pipeline-model-parallel-layout", [None])[0]
+        assert overrides["train"]["global_batch_size"] == made.job.global_batch
     assert written >= 40
 
 
-def test_where_the_experts_are() -> None:
-    """The layers with experts are those behind the dense ones, the last of each turn, in both spellings."""
+def test_the_layers_with_experts() -> None:
+    """Sparse layers follow the dense ones, the last of each period, in both notations."""
     model = replace(example(model="deepseek-v3-671b").model, layers=9, dense_layers=2, moe_every=3)
     assert facts.sparse_pattern(model) == "([0]*2+[0,0,1]*2+[0]*1)"
     assert facts.sparse_list(model) == [0, 0, 0, 0, 1, 0, 0, 1, 0]
@@ -221,10 +221,10 @@ REFUSED: dict[str, tuple[Callable[[], Request], str]] = {
     "schedule": (lambda: small(plan={"schedule": SCHEDULES.index("zb-h1")}), "not zb-h1: use 1f1b"),
     "alibi": (lambda: small("bloom-176b"), "ALiBi"),
     "norms": (lambda: small("gemma-2-9b"), "2 norms, not 4"),
-    "parallel block": (lambda: small(arch={"parallel_block": True}), "one after the other"),
-    "embedding norm": (lambda: small(arch={"embedding_norm": True}), "behind the embedding"),
-    "qk norm": (lambda: small(arch={"qk_norm": "full"}), "head by head"),
-    "chunks": (lambda: small("llama-4-scout-17b-16e"), "over chunks"),
+    "parallel block": (lambda: small(arch={"parallel_block": True}), "sequentially"),
+    "embedding norm": (lambda: small(arch={"embedding_norm": True}), "after the embedding"),
+    "qk norm": (lambda: small(arch={"qk_norm": "full"}), "per head"),
+    "chunks": (lambda: small("llama-4-scout-17b-16e"), "chunked attention"),
     "latent bias": (lambda: small("deepseek-v2-lite-16b", arch={"qkv_bias": True}), "no biases"),
     "latent rope": (lambda: small("deepseek-v2-lite-16b", arch={"rope_dim": 0}), "set rope_dim"),
     "mtp": (lambda: small("deepseek-v3-671b", arch={"moe_every": 3}), "set mtp_layers to 0"),
@@ -239,7 +239,7 @@ REFUSED: dict[str, tuple[Callable[[], Request], str]] = {
     "vpp": (lambda: small(plan={"vpp": 2, "dp": 4, "micro_batch": 16}), "groups of pp = 2, not 1"),
     "fsdp": (lambda: small(plan={"zero": 3}), "Megatron-FSDP"),
     "8 bit": (lambda: small(optimizer="adamw-8bit"), "adamw with state_bytes 1"),
-    "sgd": (lambda: small(optimizer="sgd"), "takes Adam alone"),
+    "sgd": (lambda: small(optimizer="sgd"), "supports only Adam"),
     "narrow": (lambda: small(plan={"zero": 0}, state_bytes="2"), "set zero to 1"),
     "offload": (lambda: small(plan={"zero": 2, "pp": 1, "dp": 8, "dp_shard": 8}, offload_optimizer=True), "not under Megatron-FSDP"),
     "fp16": (lambda: small(SPARSE, {"ep": 2}, precision="fp16"), "no fp16"),
@@ -250,7 +250,7 @@ REFUSED: dict[str, tuple[Callable[[], Request], str]] = {
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused(case: str) -> None:
-    """What Megatron cannot express is refused by both targets, in a sentence that says what would be right."""
+    """Both targets refuse what Megatron cannot express, in a sentence that says what would be right."""
     make, words = REFUSED[case]
     for framework in ("megatron-lm", "megatron-bridge"):
         with pytest.raises(CannotExport, match=re.escape(words)):
@@ -258,7 +258,7 @@ def test_refused(case: str) -> None:
 
 
 def test_bridge_spells_out_precision() -> None:
-    """Where no recipe of Megatron-Bridge has the gradients' width or the narrow format, its precision is spelled out."""
+    """Where no recipe has the gradient width or the low precision, the settings are spelled out."""
 
     def of(**changes: Any) -> Any:
         return yaml.safe_load(export("megatron-bridge", small(**changes)).files["megatron-bridge.yaml"])["mixed_precision"]
@@ -278,7 +278,7 @@ def test_bridge_learns_positions_as_long_as_the_sequence() -> None:
 
 
 def test_notes_stand_in_the_file() -> None:
-    """Every note is a comment of the file too."""
+    """Every note is also a comment in the file."""
     for framework in ("megatron-lm", "megatron-bridge"):
         done = export(framework, small(SPARSE, attention="flash-1", imbalance=1.2))
         assert len(done.notes) >= 3
@@ -286,7 +286,7 @@ def test_notes_stand_in_the_file() -> None:
 
 
 def test_every_field_was_decided() -> None:
-    """Each field of Model and Job is written, refused or noted, or is of the prediction alone: a new one must be decided too."""
+    """Each field of Model and Job is written, refused, noted or only predicted with: a new field must be decided too."""
     of_prediction = {"name", "published_parameters", "published_active", "sources", "notes"}
     model = {
         "layers", "hidden", "heads", "kv_heads", "head_dim", "ffn", "vocab", "max_positions", "gated", "tied", "norm", "norms_per_layer",

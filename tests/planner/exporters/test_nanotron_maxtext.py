@@ -1,4 +1,4 @@
-"""Plans as nanotron's and MaxText's files: keys of theirs, numbers that multiply to the plan's, and nothing that trains something else."""
+"""nanotron and MaxText: files with their keys and numbers whose product is the plan's, training exactly the planned model."""
 
 from __future__ import annotations
 
@@ -28,29 +28,29 @@ FLAT = Plan(dp=16, zero=3, dp_shard=16)
 HOSTILE = 'a: b\n- !!python/object/apply:os.system ["true"]\r\n$(rm -rf ~)\x85tp: 9\u2028dp: 9\x00'
 
 
-def asked(stack: str, plan: Plan | None = None, **changes: object) -> Request:
-    """A request on a framework's stack: Llama 3.1 8B on 16 GPUs unless told otherwise."""
+def request_on(stack: str, plan: Plan | None = None, **changes: object) -> Request:
+    """A request on a framework's stack, by default for Llama 3.1 8B on 16 GPUs."""
     base = {"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096, "stack": stack}
     return request(plan, **(base | changes))
 
 
 def job_with(given: Request, **changes: Any) -> Request:
-    """The same with fields of its job changed."""
+    """The same request with fields of its job changed."""
     return replace(given, job=replace(given.job, **changes))
 
 
 def adapting(given: Request) -> Request:
-    """The same on a stack that trains adapters, training those."""
+    """The same request on a stack that supports adapters, training them."""
     return job_with(given, stack=replace(given.job.stack, tunings=("full", "lora")), tuning="lora")
 
 
 def model_with(given: Request, **changes: Any) -> Request:
-    """The same with fields of its model changed."""
+    """The same request with fields of its model changed."""
     return job_with(given, model=replace(given.job.model, **changes))
 
 
 def read(stack: str, made: Exported) -> dict[str, Any]:
-    """The file read back; every key is the framework's, of its type and choices."""
+    """The file parsed; every key is the framework's, of its type and choices."""
     table: dict[str, Any] = yaml.safe_load(made.files[MAIN[stack]])
     for name, value in paths(table):
         key = TABLES[stack][name]
@@ -59,12 +59,12 @@ def read(stack: str, made: Exported) -> dict[str, Any]:
 
 
 def written(stack: str, given: Request) -> dict[str, Any]:
-    """The file of a request, read back."""
+    """The exported file of a request, parsed."""
     return read(stack, export(stack, given))
 
 
 def check(stack: str, given: Request, table: dict[str, Any]) -> None:
-    """The numbers of a file multiply to those of the plan."""
+    """Assert that the numbers of a file multiply to those of the plan."""
     job, plan = given.job, given.plan
     if stack == "nanotron":
         split, tokens = table["parallelism"], table["tokens"]
@@ -84,23 +84,23 @@ def check(stack: str, given: Request, table: dict[str, Any]) -> None:
 
 
 def uneven() -> Request:
-    """A request on one node and a half."""
-    given = asked("maxtext", Plan(dp=12, zero=3, dp_shard=12), global_batch=96)
+    """A request on one and a half nodes."""
+    given = request_on("maxtext", Plan(dp=12, zero=3, dp_shard=12), global_batch=96)
     return job_with(given, cluster=replace(given.job.cluster, gpus=12))
 
 
 GOLDEN: list[tuple[str, str, Callable[[], Request]]] = [
-    ("nanotron", "8b", lambda: asked("nanotron", NANO)),
-    ("nanotron", "qwen2.5", lambda: asked("nanotron", Plan(tp=2, dp=8, zero=0), model="qwen2.5-7b")),
-    ("maxtext", "8b", lambda: asked("maxtext", MAX)),
-    ("maxtext", "mixtral", lambda: asked("maxtext", Plan(tp=2, dp=16, dp_shard=8, dp_replicate=2, ep=4, zero=3, recompute=1),
+    ("nanotron", "8b", lambda: request_on("nanotron", NANO)),
+    ("nanotron", "qwen2.5", lambda: request_on("nanotron", Plan(tp=2, dp=8, zero=0), model="qwen2.5-7b")),
+    ("maxtext", "8b", lambda: request_on("maxtext", MAX)),
+    ("maxtext", "mixtral", lambda: request_on("maxtext", Plan(tp=2, dp=16, dp_shard=8, dp_replicate=2, ep=4, zero=3, recompute=1),
                                          model="mixtral-8x7b", gpus=32)),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("stack", "name", "given"), GOLDEN, ids=[f"{stack}-{name}" for stack, name, _ in GOLDEN])
 def test_golden(stack: str, name: str, given: Callable[[], Request], golden: Callable[[str, str], None]) -> None:
-    """The files of well-known plans are what they were."""
+    """The files of well-known plans are the golden files."""
     made = export(stack, given())
     check(stack, given(), read(stack, made))
     golden(f"export/{stack}-{name}.{MAIN[stack].split('.')[1]}", made.files[MAIN[stack]])
@@ -115,8 +115,8 @@ def test_golden(stack: str, name: str, given: Callable[[], Request], golden: Cal
         ("llama-3.1-8b", 16, {"precision": "fp8"}), ("llama-3.1-8b", 24, {"gpus_per_node": 6, "global_batch": 96}),
     ],
 )  # fmt: skip
-def test_every_valid_plan_is_written_or_refused_in_words(stack: str, model: str, gpus: int, changes: dict[str, object]) -> None:
-    """Whatever the search finds is written with the framework's keys and the plan's numbers, or refused in a sentence."""
+def test_every_valid_plan_is_exported_or_refused(stack: str, model: str, gpus: int, changes: dict[str, object]) -> None:
+    """Every plan that the search returns is exported with the framework's keys and the plan's numbers, or refused in a sentence."""
     job = example(model=model, gpus=gpus, stack=stack, **({"global_batch": 256, "sequence": 4096} | changes))
     result = search(job, Space())
     count = 0
@@ -132,80 +132,80 @@ def test_every_valid_plan_is_written_or_refused_in_words(stack: str, model: str,
     assert count or model != "llama-3.1-8b" or changes or not len(result.order)
 
 
-def test_a_mesh_fills_nodes_from_inside() -> None:
-    """MaxText's tensor axis lies inside a node, replicas and stages between nodes."""
-    table = written("maxtext", asked("maxtext", Plan(tp=4, pp=2, dp=4, dp_shard=2, dp_replicate=2, zero=3), gpus=32))
+def test_tensor_parallelism_is_within_a_node() -> None:
+    """MaxText's tensor axis is within a node, replicas and stages between nodes."""
+    table = written("maxtext", request_on("maxtext", Plan(tp=4, pp=2, dp=4, dp_shard=2, dp_replicate=2, zero=3), gpus=32))
     assert table["ici_tensor_parallelism"] == 4 and table["ici_fsdp_parallelism"] == 2
     assert table["dcn_data_parallelism"] == 2 and table["dcn_pipeline_parallelism"] == 2
 
 
 def test_capacity_drops_tokens() -> None:
-    """A capacity is written with the products of experts that heed it; without one no token is dropped."""
-    given = asked("maxtext", FLAT, model="mixtral-8x7b")
+    """A capacity is written with dense expert GEMMs; without one no token is dropped."""
+    given = request_on("maxtext", FLAT, model="mixtral-8x7b")
     assert written("maxtext", given)["capacity_factor"] == -1.0 and written("maxtext", given)["sparse_matmul"]
     table = written("maxtext", job_with(given, capacity=1.25))
     assert table["capacity_factor"] == 1.25 and not table["sparse_matmul"] and not table["megablox"]
 
 
 REFUSED: list[tuple[str, Callable[[], Request], str]] = [
-    ("nanotron", lambda: adapting(asked("nanotron", NANO)), "set tuning to full"),
-    ("nanotron", lambda: job_with(asked("nanotron", NANO), precision="fp8"), "not fp8"),
-    ("nanotron", lambda: job_with(asked("nanotron", NANO), gradient_bytes=2), "gradient_bytes to 4"),
-    ("nanotron", lambda: job_with(asked("nanotron", NANO), offload_optimizer=True), "offload"),
-    ("nanotron", lambda: job_with(asked("nanotron", NANO), optimizer="adamw-8bit"), "8-bit"),
-    ("nanotron", lambda: job_with(asked("nanotron", NANO), global_batch=60), "global batch"),
-    ("nanotron", lambda: job_with(asked("nanotron", NANO), sequence=200_000), "positions"),
-    ("nanotron", lambda: model_with(asked("nanotron", NANO), dropout=True), "dropout"),
-    ("nanotron", lambda: model_with(asked("nanotron", NANO), qk_norm="head"), "Llama's and Qwen2's"),
-    ("nanotron", lambda: model_with(asked("nanotron", NANO), head_dim=64), "head_dim"),
-    ("nanotron", lambda: model_with(asked("nanotron", NANO), sliding_window=512), "of such layers"),
-    ("nanotron", lambda: model_with(asked("nanotron", NANO), kv_heads=1), "key-value heads"),
-    ("nanotron", lambda: asked("nanotron", Plan(dp=16), model="qwen3-30b-a3b"), "mixtures of experts"),
-    ("nanotron", lambda: asked("nanotron", NANO.with_(dp=2)), "number of GPUs"),
-    ("nanotron", lambda: asked("nanotron", NANO.with_(cp=2, dp=2)), "cp to 1"),
-    ("nanotron", lambda: asked("nanotron", Plan(tp=1, pp=8, dp=2, zero=1), global_batch=8), "at least pp - 1"),
-    ("nanotron", lambda: asked("nanotron", NANO.with_(vpp=2)), "virtual stages"),
-    ("nanotron", lambda: asked("nanotron", NANO.with_(schedule=SCHEDULES.index("zb-h1"))), "afab"),
-    ("nanotron", lambda: asked("nanotron", NANO.with_(zero=2)), "ZeRO-1"),
-    ("nanotron", lambda: asked("nanotron", NANO.with_(dp_replicate=2)), "dp_replicate to 1"),
-    ("nanotron", lambda: asked("nanotron", NANO.with_(recompute=3, recompute_layers=1)), "every layer or none"),
-    ("maxtext", lambda: adapting(asked("maxtext", MAX)), "set tuning to full"),
-    ("maxtext", lambda: job_with(asked("maxtext", MAX), precision="fp16"), "fp16"),
-    ("maxtext", lambda: job_with(asked("maxtext", FLAT), precision="fp8"), "gradient accumulation"),
-    ("maxtext", lambda: job_with(asked("maxtext", MAX), optimizer="sgd", state_bytes=1), "state_bytes to 4"),
-    ("maxtext", lambda: job_with(asked("maxtext", MAX), global_batch=62), "global batch"),
-    ("maxtext", lambda: job_with(asked("maxtext", MAX), sequence=4097), "divide the sequence"),
-    ("maxtext", lambda: model_with(asked("maxtext", MAX), norm="layernorm"), "Mixtral blocks"),
-    ("maxtext", lambda: model_with(asked("maxtext", MAX), layers=30), "layers a stage"),
-    ("maxtext", lambda: model_with(asked("maxtext", MAX), kv_heads=1), "key-value heads"),
-    ("maxtext", lambda: asked("maxtext", MAX.with_(dp=8, dp_shard=8)), "number of GPUs"),
-    ("maxtext", lambda: asked("maxtext", MAX.with_(micro_batch=16)), "divide by the stages"),
-    ("maxtext", lambda: asked("maxtext", MAX.with_(schedule=SCHEDULES.index("zb-v"))), "zb-v"),
-    ("maxtext", lambda: asked("maxtext", MAX.with_(zero=1)), "zero to 3"),
-    ("maxtext", lambda: asked("maxtext", FLAT.with_(ep=2)), "1 for a dense model"),
-    ("maxtext", lambda: asked("maxtext", Plan(tp=4, dp=4, dp_shard=4, zero=3, ep=8), model="mixtral-8x7b"), "divide dp_shard"),
-    ("maxtext", lambda: asked("maxtext", Plan(tp=4, dp=4, dp_shard=4, zero=3, etp=2), model="mixtral-8x7b"), "1 or tp"),
-    ("maxtext", lambda: asked("maxtext", MAX.with_(recompute=3, recompute_layers=1)), "all layers alike"),
-    ("maxtext", uneven, "whole nodes"),
+    ("nanotron", lambda: adapting(request_on("nanotron", NANO)), "set tuning to full"),
+    ("nanotron", lambda: job_with(request_on("nanotron", NANO), precision="fp8"), "not fp8"),
+    ("nanotron", lambda: job_with(request_on("nanotron", NANO), gradient_bytes=2), "gradient_bytes to 4"),
+    ("nanotron", lambda: job_with(request_on("nanotron", NANO), offload_optimizer=True), "offload"),
+    ("nanotron", lambda: job_with(request_on("nanotron", NANO), optimizer="adamw-8bit"), "8-bit"),
+    ("nanotron", lambda: job_with(request_on("nanotron", NANO), global_batch=60), "global batch"),
+    ("nanotron", lambda: job_with(request_on("nanotron", NANO), sequence=200_000), "positions"),
+    ("nanotron", lambda: model_with(request_on("nanotron", NANO), dropout=True), "dropout"),
+    ("nanotron", lambda: model_with(request_on("nanotron", NANO), qk_norm="head"), "Llama's and Qwen2's"),
+    ("nanotron", lambda: model_with(request_on("nanotron", NANO), head_dim=64), "head_dim"),
+    ("nanotron", lambda: model_with(request_on("nanotron", NANO), sliding_window=512), "of such layers"),
+    ("nanotron", lambda: model_with(request_on("nanotron", NANO), kv_heads=1), "key-value heads"),
+    ("nanotron", lambda: request_on("nanotron", Plan(dp=16), model="qwen3-30b-a3b"), "mixtures of experts"),
+    ("nanotron", lambda: request_on("nanotron", NANO.with_(dp=2)), "number of GPUs"),
+    ("nanotron", lambda: request_on("nanotron", NANO.with_(cp=2, dp=2)), "cp to 1"),
+    ("nanotron", lambda: request_on("nanotron", Plan(tp=1, pp=8, dp=2, zero=1), global_batch=8), "at least pp - 1"),
+    ("nanotron", lambda: request_on("nanotron", NANO.with_(vpp=2)), "virtual stages"),
+    ("nanotron", lambda: request_on("nanotron", NANO.with_(schedule=SCHEDULES.index("zb-h1"))), "afab"),
+    ("nanotron", lambda: request_on("nanotron", NANO.with_(zero=2)), "ZeRO-1"),
+    ("nanotron", lambda: request_on("nanotron", NANO.with_(dp_replicate=2)), "dp_replicate to 1"),
+    ("nanotron", lambda: request_on("nanotron", NANO.with_(recompute=3, recompute_layers=1)), "every layer or none"),
+    ("maxtext", lambda: adapting(request_on("maxtext", MAX)), "set tuning to full"),
+    ("maxtext", lambda: job_with(request_on("maxtext", MAX), precision="fp16"), "fp16"),
+    ("maxtext", lambda: job_with(request_on("maxtext", FLAT), precision="fp8"), "gradient accumulation"),
+    ("maxtext", lambda: job_with(request_on("maxtext", MAX), optimizer="sgd", state_bytes=1), "state_bytes to 4"),
+    ("maxtext", lambda: job_with(request_on("maxtext", MAX), global_batch=62), "global batch"),
+    ("maxtext", lambda: job_with(request_on("maxtext", MAX), sequence=4097), "divide the sequence"),
+    ("maxtext", lambda: model_with(request_on("maxtext", MAX), norm="layernorm"), "Mixtral blocks"),
+    ("maxtext", lambda: model_with(request_on("maxtext", MAX), layers=30), "layers per stage"),
+    ("maxtext", lambda: model_with(request_on("maxtext", MAX), kv_heads=1), "key-value heads"),
+    ("maxtext", lambda: request_on("maxtext", MAX.with_(dp=8, dp_shard=8)), "number of GPUs"),
+    ("maxtext", lambda: request_on("maxtext", MAX.with_(micro_batch=16)), "must divide the micro-batches per step"),
+    ("maxtext", lambda: request_on("maxtext", MAX.with_(schedule=SCHEDULES.index("zb-v"))), "zb-v"),
+    ("maxtext", lambda: request_on("maxtext", MAX.with_(zero=1)), "zero to 3"),
+    ("maxtext", lambda: request_on("maxtext", FLAT.with_(ep=2)), "1 for a dense model"),
+    ("maxtext", lambda: request_on("maxtext", Plan(tp=4, dp=4, dp_shard=4, zero=3, ep=8), model="mixtral-8x7b"), "divide dp_shard"),
+    ("maxtext", lambda: request_on("maxtext", Plan(tp=4, dp=4, dp_shard=4, zero=3, etp=2), model="mixtral-8x7b"), "1 or tp"),
+    ("maxtext", lambda: request_on("maxtext", MAX.with_(recompute=3, recompute_layers=1)), "all layers alike"),
+    ("maxtext", uneven, "must fill nodes"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("stack", "given", "words"), REFUSED, ids=[f"{stack}-{words}" for stack, _, words in REFUSED])
 def test_refused(stack: str, given: Callable[[], Request], words: str) -> None:
-    """What the framework would refuse, or train otherwise, is refused in a sentence that says so."""
+    """A plan that the framework would refuse, or train differently, is refused in a sentence."""
     with pytest.raises(CannotExport, match=words):
         export(stack, given())
 
 
 def test_noted() -> None:
-    """What only changes speed or memory is said in the file and beside it."""
-    moe = asked("maxtext", Plan(tp=2, dp=8, dp_shard=8, zero=3), model="mixtral-8x7b")
+    """Differences in speed or memory are noted in the file and returned."""
+    moe = request_on("maxtext", Plan(tp=2, dp=8, dp_shard=8, zero=3), model="mixtral-8x7b")
     cases = (
-        ("nanotron", job_with(asked("nanotron", NANO), state_bytes=1), "states in 32 bits"),
-        ("nanotron", asked("nanotron", NANO.with_(recompute=1)), "no selective"),
-        ("nanotron", asked("nanotron", NANO), "splits stages by FLOPs"),
-        ("maxtext", job_with(asked("maxtext", MAX), state_bytes=2), "16 bits"),
-        ("maxtext", asked("maxtext", MAX.with_(recompute=0)), "minimal_with_context"),
+        ("nanotron", job_with(request_on("nanotron", NANO), state_bytes=1), "states in 32 bits"),
+        ("nanotron", request_on("nanotron", NANO.with_(recompute=1)), "no selective"),
+        ("nanotron", request_on("nanotron", NANO), "splits stages by FLOPs"),
+        ("maxtext", job_with(request_on("maxtext", MAX), state_bytes=2), "16 bits"),
+        ("maxtext", request_on("maxtext", MAX.with_(recompute=0)), "minimal_with_context"),
         ("maxtext", moe, "over the tensor axis"), ("maxtext", job_with(moe, overlap_experts=True), "left to XLA"),
     )  # fmt: skip
     for stack, given, words in cases:
@@ -215,6 +215,6 @@ def test_noted() -> None:
 
 @pytest.mark.parametrize(("stack", "plan"), [("nanotron", NANO), ("maxtext", MAX)])
 def test_hostile_names_are_comments(stack: str, plan: Plan) -> None:
-    """A model's name, or a line about the plan, stays in its comment and changes no value."""
-    given = replace(model_with(asked(stack, plan), name=HOSTILE), about=(HOSTILE,))
-    assert written(stack, given) == written(stack, asked(stack, plan))
+    """A hostile model name or description stays in its comment and changes no value."""
+    given = replace(model_with(request_on(stack, plan), name=HOSTILE), about=(HOSTILE,))
+    assert written(stack, given) == written(stack, request_on(stack, plan))

@@ -1,4 +1,4 @@
-"""Plans as torchtitan's files: keys of its own, stages as planned, and nothing that would train something else."""
+"""torchtitan: files with its keys and the planned stages, training exactly the planned model."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from planner.cost.pipeline_split import stage_layers
 from planner.document.space import Space
+from planner.exporters._common import APART, shape
 from planner.exporters._keys import paths
 from planner.exporters._keys_torchtitan import FLAVORS, KEYS
-from planner.exporters._keys_torchtitan_later import PARALLELISM, TRAINING
-from planner.exporters._tables import APART, shape
+from planner.exporters._torchtitan_03 import PARALLELISM, TRAINING
 from planner.exporters.registry import CannotExport, Exported, Request, export
 from planner.exporters.torchtitan import arguments, modules
 from planner.search.search import search
@@ -27,8 +27,8 @@ from tests.planner.jobs import cut, example
 
 SHARDED = Plan(tp=2, pp=2, dp=4, dp_shard=4, zero=3, sequence_parallel=1, micro_batch=1)
 HOSTILE = 'a: b\n[x]\ny = "$(rm -rf ~)"\r\n# """\u2028import os\x00'
-NO_LAYERS = ("gemma-2-9b", "qwen2.5-7b", "gpt3-175b")  # torchtitan has no model of these
-DECIDED = {  # what becomes of each field of a job
+NO_LAYERS = ("gemma-2-9b", "qwen2.5-7b", "gpt3-175b")  # models that torchtitan lacks
+DECIDED = {  # the treatment of each field of a job
     "model": "written", "cluster": "written", "stack": "read by tmplan alone", "sequence": "written", "global_batch": "written",
     "precision": "written or refused", "optimizer": "written or refused", "gradient_bytes": "noted", "state_bytes": "noted",
     "attention": "noted", "offload_optimizer": "written", "headroom": "read by tmplan alone", "imbalance": "read by tmplan alone",
@@ -38,35 +38,35 @@ DECIDED = {  # what becomes of each field of a job
 
 
 def titan(plan: Plan | None = None, **changes: object) -> Request:
-    """A request on torchtitan's stack: Llama 3.1 8B on 16 GPUs unless told otherwise."""
+    """A request on torchtitan's stack, by default for Llama 3.1 8B on 16 GPUs."""
     base = {"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096, "stack": "torchtitan"}
     return request(plan, **(base | changes))
 
 
-def job_with(asked: Request, **changes: Any) -> Request:
-    """The same with fields of its job changed."""
-    return replace(asked, job=replace(asked.job, **changes))
+def job_with(given: Request, **changes: Any) -> Request:
+    """The same request with fields of its job changed."""
+    return replace(given, job=replace(given.job, **changes))
 
 
-def model_with(asked: Request, **changes: Any) -> Request:
-    """The same with fields of its model changed."""
-    return job_with(asked, model=replace(asked.job.model, **changes))
+def model_with(given: Request, **changes: Any) -> Request:
+    """The same request with fields of its model changed."""
+    return job_with(given, model=replace(given.job.model, **changes))
 
 
 def toml_of(made: Exported) -> dict[str, Any]:
-    """train.toml, read back."""
+    """train.toml, parsed."""
     return tomllib.loads(made.files["train.toml"])
 
 
 def called(made: Exported, name: str) -> dict[str, Any]:
-    """The arguments train.py gives to a class of that name."""
+    """The keyword arguments of a class in train.py."""
     tree = ast.parse(made.files["train.py"])
     (call,) = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name) and n.func.id == name]
     return {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
 
 
 def check(made: Exported) -> None:
-    """Every key is torchtitan's, of its type and choices, and the module compiles."""
+    """Assert that every key is torchtitan's, of its type and choices, and that the module compiles."""
     for name, value in paths(toml_of(made)):
         key = KEYS[name]
         assert type(value) is key.kind and (not key.choices or value in key.choices), name
@@ -78,7 +78,7 @@ def check(made: Exported) -> None:
 
 
 def stages(made: Exported, layers: int) -> list[int]:
-    """Layers of each virtual stage, cut as torchtitan says it does: embedding and head count as a layer each."""
+    """Layers of each virtual stage by torchtitan's rule: embedding and head count as a layer each."""
     table = toml_of(made)["parallelism"]
     if "module_fqns_per_model_part" in table:
         return [sum(name.startswith("layers.") for name in part) for part in table["module_fqns_per_model_part"]]
@@ -90,7 +90,7 @@ def stages(made: Exported, layers: int) -> list[int]:
 
 
 @pytest.mark.parametrize(
-    ("name", "asked"),
+    ("name", "given"),
     [
         ("8b", lambda: titan(SHARDED)),
         ("405b", lambda: titan(Plan(tp=8, pp=8, vpp=4, dp=8, dp_shard=4, dp_replicate=2, zero=2, sequence_parallel=1, recompute=2),
@@ -99,9 +99,9 @@ def stages(made: Exported, layers: int) -> list[int]:
         ("own", lambda: titan(Plan(tp=1, dp=16, dp_shard=16, zero=3, recompute=1), model="mixtral-8x7b")),
     ],
 )  # fmt: skip
-def test_golden(name: str, asked: Callable[[], Request], golden: Callable[[str, str], None]) -> None:
-    """The files of well-known plans are what they were."""
-    made = export("torchtitan", asked())
+def test_golden(name: str, given: Callable[[], Request], golden: Callable[[str, str], None]) -> None:
+    """The files of well-known plans are the golden files."""
+    made = export("torchtitan", given())
     check(made)
     golden(f"export/torchtitan-{name}.toml", made.files["train.toml"])
     golden(f"export/torchtitan-{name}.py", made.files["train.py"])
@@ -117,8 +117,8 @@ def test_golden(name: str, asked: Callable[[], Request], golden: Callable[[str, 
         ("llama-3.1-8b", 16, {"precision": "fp8"}), ("llama-3.1-70b", 64, {"offload_optimizer": True}),
     ],
 )  # fmt: skip
-def test_every_valid_plan_is_written_or_refused_in_words(model: str, gpus: int, changes: dict[str, object]) -> None:
-    """Whatever the search finds for torchtitan is written with its keys alone and its layers as planned, or refused in a sentence."""
+def test_every_valid_plan_is_exported_or_refused(model: str, gpus: int, changes: dict[str, object]) -> None:
+    """Every plan that the search returns is exported with torchtitan's keys and the planned layers, or refused in a sentence."""
     job = example(model=model, gpus=gpus, stack="torchtitan", **({"global_batch": 512, "sequence": 4096} | changes))
     result = search(job, Space())
     rows = [int(row) for row in result.order[:: max(1, len(result.order) // 60)]]
@@ -143,8 +143,8 @@ def test_every_valid_plan_is_written_or_refused_in_words(model: str, gpus: int, 
     assert (written > 0) == (model not in NO_LAYERS)
 
 
-def test_every_schedule_has_its_name() -> None:
-    """The four schedules are torchtitan's, with the micro-batches of a step in one local batch."""
+def test_every_schedule_has_torchtitans_name() -> None:
+    """The four schedules have torchtitan's names, with the micro-batches of a step in one local batch."""
     for changes, name in (({}, "1F1B"), ({"vpp": 2}, "Interleaved1F1B"), ({"vpp": 2, "schedule": SCHEDULES.index("zb-v")}, "ZBVZeroBubble"),
                           ({"vpp": 2, "schedule": SCHEDULES.index("dualpipev")}, "DualPipeV")):  # fmt: skip
         table = toml_of(export("torchtitan", titan(SHARDED.with_(**changes))))
@@ -152,8 +152,8 @@ def test_every_schedule_has_its_name() -> None:
         assert table["training"]["local_batch_size"] == 16 and table["parallelism"]["pipeline_parallel_microbatch_size"] == 1
 
 
-def test_module_names_hold_every_layer_once() -> None:
-    """Where no number of layers a stage gives as many stages, the modules of each are named: embedding first, norm and head last."""
+def test_module_names_have_every_layer_once() -> None:
+    """Where no number of layers per stage gives the stages, modules are listed: embedding first, norm and head last."""
     for layers, chunks in ((32, 16), (7, 3), (5, 7), (80, 24)):
         parts = modules(layers, chunks, "output")
         assert [name for part in parts for name in part] == ["tok_embeddings", *(f"layers.{i}" for i in range(layers)), "norm", "output"]
@@ -161,15 +161,15 @@ def test_module_names_hold_every_layer_once() -> None:
 
 
 def test_a_model_is_named_by_its_shape_alone() -> None:
-    """A flavor is written for the registered shape whatever the model's name, and for another shape never."""
-    asked = titan(SHARDED)
-    assert toml_of(export("torchtitan", model_with(asked, name="x")))["model"]["flavor"] == "8B"
-    changed = export("torchtitan", model_with(asked, ffn=12288))
+    """The flavor depends only on the shape of the model, not on its name."""
+    given = titan(SHARDED)
+    assert toml_of(export("torchtitan", model_with(given, name="x")))["model"]["flavor"] == "8B"
+    changed = export("torchtitan", model_with(given, ffn=12288))
     assert toml_of(changed)["model"]["flavor"] == "tmplan" and "multiple_of=12288" in changed.files["train.toml"]
 
 
-def test_own_flavors_have_the_planned_width() -> None:
-    """The ModelArgs printed for an own Llama flavor round to exactly the planned MLP width."""
+def test_custom_flavors_have_the_planned_width() -> None:
+    """The ModelArgs printed for a custom Llama flavor round to the planned MLP width."""
     for hidden, ffn in ((4096, 12288), (2048, 8192), (5120, 3000), (8192, 28672)):
         text = arguments(replace(example(model="llama-3.1-8b").model, hidden=hidden, ffn=ffn), "llama3")
         given = {str(k.arg): ast.literal_eval(k.value) for k in ast.parse(text).body[0].value.keywords}  # type: ignore[attr-defined]
@@ -178,14 +178,14 @@ def test_own_flavors_have_the_planned_width() -> None:
 
 
 def test_flavors_are_of_known_fields() -> None:
-    """Every shape of a flavor names fields of a model, and what is left out of shapes is such a field too."""
+    """Shapes of flavors, and the fields excluded from shapes, are fields of Model."""
     known = {f.name for f in fields(Model)}
     assert all(set(flavor.shape) <= known for flavor in FLAVORS) and set(APART) < known
     assert shape(example(model="llama-3.1-8b").model) == FLAVORS[0].shape
 
 
 def test_every_field_of_a_job_is_decided() -> None:
-    """Each field of a job is written, refused, noted, or concerns tmplan alone."""
+    """Each field of a job is written, refused, noted, or concerns only tmplan."""
     assert set(DECIDED) == {f.name for f in fields(Job)}
 
 
@@ -194,7 +194,7 @@ REFUSED: list[tuple[Callable[[], Request], str]] = [
     (lambda: job_with(titan(SHARDED), precision="fp16"), "no fp16"),
     (lambda: job_with(titan(SHARDED), optimizer="sgd"), "use adamw"),
     (lambda: job_with(titan(SHARDED), optimizer="adamw-8bit"), "8-bit"),
-    (lambda: job_with(titan(Plan(dp=16, dp_shard=16, zero=3), model="qwen3-30b-a3b"), capacity=1.5), "drops no tokens"),
+    (lambda: job_with(titan(Plan(dp=16, dp_shard=16, zero=3), model="qwen3-30b-a3b"), capacity=1.5), "does not drop tokens"),
     (lambda: job_with(titan(SHARDED), sequence=4098), "must divide the sequence"),
     (lambda: job_with(titan(SHARDED), sequence=262144), "at most 131,072"),
     (lambda: job_with(titan(SHARDED), global_batch=63), "divide the batch"),
@@ -205,48 +205,48 @@ REFUSED: list[tuple[Callable[[], Request], str]] = [
     (lambda: model_with(titan(SHARDED), tied=True), "tied"),
     (lambda: titan(SHARDED.with_(dp=8, dp_shard=8)), "number of GPUs"),
     (lambda: titan(SHARDED.with_(zero=1)), "zero to 2 or 3"),
-    (lambda: titan(SHARDED.with_(zero=0)), "beside no other"),
+    (lambda: titan(SHARDED.with_(zero=0)), "excludes other parallelism"),
     (lambda: titan(SHARDED.with_(dp_shard=1, dp_replicate=4)), "nothing is sharded"),
     (lambda: titan(Plan(tp=8, pp=2, sequence_parallel=1)), "trains in bf16"),
     (lambda: titan(SHARDED.with_(sequence_parallel=0)), "comes with sequence parallelism"),
     (lambda: titan(SHARDED.with_(schedule=SCHEDULES.index("zb-h1"))), "zb-h1"),
     (lambda: titan(SHARDED.with_(schedule=SCHEDULES.index("zb-v"))), "two virtual stages"),
-    (lambda: titan(SHARDED.with_(recompute=3, recompute_layers=1)), "all alike"),
+    (lambda: titan(SHARDED.with_(recompute=3, recompute_layers=1)), "of a stage alike"),
     (lambda: titan(SHARDED.with_(vpp=32)), "must not exceed"),
     (lambda: titan(SHARDED.with_(ep=2)), "1 for a dense model"),
     (lambda: titan(Plan(dp=16, dp_shard=16, zero=3, ep=3), model="qwen3-30b-a3b"), "divide the experts"),
     (lambda: titan(Plan(tp=4, dp=4, dp_shard=4, zero=3, sequence_parallel=1, etp=2), model="qwen3-30b-a3b"), "1 or tp"),
-    (lambda: titan(Plan(pp=2, dp=8, dp_shard=8, zero=3), model="qwen3-8b"), "no pipeline of qwen3"),
+    (lambda: titan(Plan(pp=2, dp=8, dp_shard=8, zero=3), model="qwen3-8b"), "no pipeline parallelism for qwen3"),
     (lambda: titan(Plan(cp=2, dp=8, dp_shard=8, zero=3), model="gpt-oss-20b"), "no context parallelism for gpt_oss"),
     (lambda: titan(Plan(dp=16, dp_shard=16, zero=3), model="deepseek-v3-671b"), "multi-token"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("asked", "words"), REFUSED, ids=[words for _, words in REFUSED])
-def test_refused(asked: Callable[[], Request], words: str) -> None:
-    """What torchtitan would refuse, or train otherwise, is refused in a sentence that says so."""
+@pytest.mark.parametrize(("given", "words"), REFUSED, ids=[words for _, words in REFUSED])
+def test_refused(given: Callable[[], Request], words: str) -> None:
+    """A plan that torchtitan would refuse, or train differently, is refused in a sentence."""
     with pytest.raises(CannotExport, match=words):
-        export("torchtitan", asked())
+        export("torchtitan", given())
 
 
 def test_noted() -> None:
-    """What only changes speed or memory is said in the file and beside it."""
+    """Differences in speed or memory are noted in the file and returned."""
     moe = titan(Plan(tp=2, dp=8, dp_shard=8, zero=3, sequence_parallel=1), model="qwen3-30b-a3b")
     cases = (
         (job_with(titan(SHARDED), gradient_bytes=2), "gradients in 32 bits"),
         (job_with(titan(SHARDED), state_bytes=2), "states in 32 bits"),
-        (job_with(titan(SHARDED), offload_optimizer=True), "go to the host"),
+        (job_with(titan(SHARDED), offload_optimizer=True), "are offloaded with"),
         (job_with(titan(SHARDED), attention="unfused"), "attention kernels"),
-        (moe, "divides experts over the tp ranks"), (job_with(moe, overlap_experts=True), "needs dualpipev"),
+        (moe, "splits experts over the tp ranks"), (job_with(moe, overlap_experts=True), "needs dualpipev"),
         (titan(Plan(dp=16, dp_shard=16, zero=3), model="llama-3.2-1b"), "register the flavor"),
     )  # fmt: skip
-    for asked, words in cases:
-        made = export("torchtitan", asked)
+    for given, words in cases:
+        made = export("torchtitan", given)
         assert any(words in note for note in made.notes) and words in made.files["train.toml"].replace("\n# ", " ")
 
 
-def test_later_only_where_it_can() -> None:
-    """No train.py is written for what 0.3 has not, and a note says so; a model that only 0.3 has registered keeps its flavor there."""
+def test_version_0_3_is_exported_only_where_possible() -> None:
+    """Without support in 0.3 no train.py is written, with a note; a flavor registered only in 0.3 is used there."""
     etp = export("torchtitan", titan(Plan(tp=2, dp=8, dp_shard=8, ep=4, etp=2, zero=3, sequence_parallel=1), model="qwen3-30b-a3b"))
     scout = export("torchtitan", titan(Plan(dp=64, dp_shard=64, zero=3), model="llama-4-scout-17b-16e", gpus=64))
     for made in (etp, scout):
@@ -256,16 +256,16 @@ def test_later_only_where_it_can() -> None:
 
 
 def test_hostile_names_are_text() -> None:
-    """A model's name, or a line about the plan, adds no key, ends no comment and runs nothing."""
-    asked = replace(model_with(titan(SHARDED), name=HOSTILE), about=(HOSTILE,))
-    made, plain = export("torchtitan", asked), export("torchtitan", titan(SHARDED))
+    """A hostile model name or description adds no key, ends no comment and executes nothing."""
+    given = replace(model_with(titan(SHARDED), name=HOSTILE), about=(HOSTILE,))
+    made, plain = export("torchtitan", given), export("torchtitan", titan(SHARDED))
     check(made)
     assert toml_of(made)["job"].pop("description") == f"tmplan: {HOSTILE}"
     assert {k: v for k, v in toml_of(made).items() if k != "job"} == {k: v for k, v in toml_of(plain).items() if k != "job"}
     assert ast.dump(ast.parse(made.files["train.py"])) == ast.dump(ast.parse(plain.files["train.py"]))
 
 
-def test_cut_models_keep_no_flavor() -> None:
-    """A model cut to some of its layers is not passed off as the registered one."""
+def test_a_truncated_model_has_no_registered_flavor() -> None:
+    """A model truncated to some of its layers is not exported as the registered one."""
     job = cut(example(model="llama-3.1-8b", gpus=16, global_batch=64, sequence=4096, stack="torchtitan"), 8)
     assert toml_of(export("torchtitan", Request(job, SHARDED)))["model"]["flavor"] == "tmplan"

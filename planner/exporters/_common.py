@@ -1,4 +1,4 @@
-"""What torchtitan, nanotron and MaxText have in common: a model by its shape, jobs that none takes, comments that no name can end."""
+"""Shared by torchtitan, nanotron and MaxText: the shape of a model, jobs that none of them supports, safe comments."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ EXPERTS = {"experts", "experts_per_token", "expert_ffn"}
 
 
 def shape(model: Model) -> dict[str, Any]:
-    """What of a model differs from the defaults and decides what is trained; longest sequence and multi-token prediction are apart."""
+    """The fields of a model that differ from the defaults and affect training, without longest sequence and multi-token prediction."""
     named = {f.name: (getattr(model, f.name), f.default) for f in fields(model) if f.name not in APART}
     return {name: value for name, (value, default) in named.items() if default is MISSING or value != default}
 
 
 def comment(lines: Iterable[str]) -> str:
-    """Lines as comments of a readable width; whatever could end one is a space there."""
+    """Lines as comments of readable width; characters that could end a comment become spaces."""
     clean = ("".join(c if c.isprintable() else " " for c in line) for line in lines)
     return "".join(f"# {part}\n" for line in clean for part in textwrap.wrap(line, 118, break_on_hyphens=False))
 
 
-def not_as_given(job: Job, framework: str) -> list[str]:
-    """Reasons against a job that none of these frameworks would train as it is given."""
+def unsupported_jobs(job: Job, framework: str) -> list[str]:
+    """Refusals of jobs that none of these frameworks would train as given."""
     pairs = (
-        (job.frozen, f"{framework} trains whole models here, without adapters on frozen weights; set tuning to full"),
-        (job.model.dropout, f"tmplan cannot turn dropout on in {framework}; take a model without dropout"),
-        (job.model.mtp_layers > 0, f"multi-token prediction cannot be written for {framework}; set mtp_layers to 0"),
+        (job.frozen, f"{framework} is exported for full training, without adapters on frozen weights; set tuning to full"),
+        (job.model.dropout, f"tmplan cannot enable dropout in {framework}; use a model without dropout"),
+        (job.model.mtp_layers > 0, f"multi-token prediction cannot be exported to {framework}; set mtp_layers to 0"),
         (job.optimizer == "adamw-8bit", f"{framework} has no 8-bit AdamW; use adamw"),
     )
     return [sentence for holds, sentence in pairs if holds]

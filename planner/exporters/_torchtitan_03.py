@@ -1,4 +1,4 @@
-"""torchtitan 0.3.0's Python module: its names, and the text that uses them."""
+"""torchtitan 0.3.0's Python module: its keys, and the text that sets them."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from planner.exporters._common import comment
 from planner.exporters._degrees import Degrees
 from planner.exporters._keys import Key, keys
 from planner.exporters._keys_torchtitan import KEYS, Flavor
-from planner.exporters._tables import comment
 from planner.exporters.registry import Request
 
-LATER = "0.3.0"
-GONE = ("expert_tensor_parallel_degree", "pipeline_parallel_expert_parallel_overlap")  # of 0.2.2
+VERSION_03 = "0.3.0"
+REMOVED = ("expert_tensor_parallel_degree", "pipeline_parallel_expert_parallel_overlap")  # keys of 0.2.2 without a successor
 PARALLELISM: Mapping[str, Key] = {
     name.removeprefix("parallelism."): key
     for name, key in KEYS.items()
-    if name.startswith("parallelism.") and not name.endswith(GONE)
+    if name.startswith("parallelism.") and not name.endswith(REMOVED)
 } | keys(bool, "enable_sequence_parallel")  # fmt: skip
 TRAINING: Mapping[str, Key] = {
     name.removeprefix("training."): key for name, key in KEYS.items() if name.startswith("training.")
@@ -50,7 +50,7 @@ def tmplan() -> Trainer.Config:
 
 
 def module(request: Request, d: Degrees, kind: Flavor, split: dict[str, Any], notes: list[str]) -> str:
-    """train.py for torchtitan 0.3."""
+    """The text of train.py for torchtitan 0.3."""
     training = {
         "local_batch_size": d.micro_batch * (d.micro_batches if d.pp > 1 else 1), "global_batch_size": request.job.global_batch,
         "seq_len": request.job.sequence, "enable_cpu_offload": request.job.offload_optimizer, "disable_cuda_graphs": True,
@@ -62,17 +62,18 @@ def module(request: Request, d: Degrees, kind: Flavor, split: dict[str, Any], no
     imported += "from torchtitan.config import ParallelismConfig, TrainingConfig\n"
     imported += f"from torchtitan.distributed.activation_checkpoint import {recompute}\n" if recompute else ""
     converters = ", converters=[Float8LinearConverter.Config(model_compile_enabled=False)]"
-    head = comment([f"torchtitan {LATER} (0.3): --module train --config tmplan; 0.2.x takes train.toml", *request.about, *notes])
+    head = comment([f"torchtitan {VERSION_03} (0.3): --module train --config tmplan; 0.2.x takes train.toml", *request.about, *notes])
     return head + TEXT.format(
-        imported=imported, model=kind.module or kind.model, flavor=_quoted(kind.later), converters=converters if narrow else "",
+        imported=imported, model=kind.module or kind.model, flavor=_quoted(kind.flavor_03), converters=converters if narrow else "",
         training=_lines(training), parallelism=_lines(split), recompute=f"{recompute}.Config()" if recompute else "None",
     )  # fmt: skip
 
 
 def _quoted(value: object) -> str:
-    """A value as Python, its text in double quotes."""
+    """A value as a Python literal, text in double quotes."""
     return json.dumps(value) if isinstance(value, str) else repr(value)
 
 
 def _lines(values: Mapping[str, object]) -> str:
+    """The values as keyword arguments, one per line."""
     return "".join(f"\n            {name}={_quoted(value)}," for name, value in values.items())

@@ -1,0 +1,78 @@
+"""Mutants of the schedule and the step, the parts of a step, the records and the error band."""
+
+from __future__ import annotations
+
+from tests.mutants.mutant import Mutant
+
+SCHEDULE = "planner/cost/schedule.py"
+BREAKDOWN = "planner/cost/breakdown.py"
+RECORDS = "planner/cost/records.py"
+ERROR_BAND = "planner/cost/error_band.py"
+
+MUTANTS = (
+    Mutant(
+        SCHEDULE,
+        "return stage_layers * (layer_forward + layer_backward) + edges",
+        "return stage_layers * layer_forward + layer_backward + edges",
+        "term",
+    ),
+    Mutant(SCHEDULE, "(stage == 0) * embedding_seconds + is_head", "(stage == 1) * embedding_seconds + is_head", "stage"),
+    Mutant(SCHEDULE, "is_head(plan, stage) * head_seconds", "(stage == 0) * head_seconds", "stage"),
+    Mutant(SCHEDULE, "(1 + job.constants.host_backward) * host_layer", "job.constants.host_backward * host_layer", "term"),
+    Mutant(SCHEDULE, "job.stack.far_hops * hop * plan.tp", "job.stack.far_hops * hop * plan.cp", "degree"),
+    Mutant(SCHEDULE, "hop_floor(job, plan, host_layer) - busy_layer", "hop_floor(job, plan, host_layer) + busy_layer", "sign"),
+    Mutant(SCHEDULE, "job.cluster.host_pace * job.stack.host_micro_batch_s", "job.stack.host_micro_batch_s", "term"),
+    Mutant(SCHEDULE, "hop_seconds(job, 2)", "hop_seconds(job, 1)", "constant"),
+    Mutant(SCHEDULE, "(plan.pp > 1) & (job.cluster.gpus > job.cluster.link_domain)", "(plan.pp > 1) & (job.cluster.gpus > 0)", "condition"),
+    Mutant(SCHEDULE, "return stage_compute + stage_host + stage_tp + stage_cp", "return stage_compute + stage_host + stage_tp", "term"),
+    Mutant(
+        SCHEDULE,
+        "recomputed_layers * repeat_layer + stage_layers * selective_seconds",
+        "recomputed_layers * repeat_layer + recomputed_layers * selective_seconds",
+        "symbol",
+    ),
+    Mutant(SCHEDULE, ' - term("last_stage_layers", stage_layers[-1])', "", "term"),
+    Mutant(SCHEDULE, "stage_seconds[-2]", "stage_seconds[-1]", "stage"),
+    Mutant(SCHEDULE, "plan.pp > 2, middle", "plan.pp > 1, middle", "index"),
+    Mutant(SCHEDULE, "AUTOMATIC = 0.5", "AUTOMATIC = 0.25", "constant"),
+    Mutant(SCHEDULE, "weight_seconds / (busy_layer + layer_host)", "weight_seconds / busy_layer", "term"),
+    Mutant(SCHEDULE, "return busy_forward / busy_layer", "return busy_layer / busy_forward", "division"),
+    Mutant(SCHEDULE, "1.0 - largest(stage_repeat / stage_seconds)", "1.0 - largest(stage_repeat) / largest(stage_seconds)", "bound"),
+    Mutant(SCHEDULE, "weights, forward = weight_share * working_share", "weights, forward = weight_share", "term"),
+    Mutant(SCHEDULE, "maximum(1.0 - 3.0 * weights, 0.0)", "maximum(1.0 - 2.0 * weights, 0.0)", "constant"),
+    Mutant(SCHEDULE, "1.0 / plan.vpp", "1.0 / plan.pp", "degree"),
+    Mutant(SCHEDULE, "(2.0 - forward - 3.0 * weights) / 2.0", "(2.0 - forward - 3.0 * weights)", "division"),
+    Mutant(SCHEDULE, "[1.0 - 2.0 * weights, AUTOMATIC", "[1.0 - weights, AUTOMATIC", "constant"),
+    Mutant(SCHEDULE, "all_stages - slowest_stage", "all_stages", "term"),
+    Mutant(SCHEDULE, "job.cluster.host_pace * job.stack.step_fixed_s", "job.stack.step_fixed_s", "term"),
+    Mutant(SCHEDULE, "job.cluster.gpus / job.cluster.gpus_per_node", "job.cluster.gpus", "division"),
+    Mutant(SCHEDULE, "+ optimizer_seconds + fixed_seconds", "+ fixed_seconds", "term"),
+    Mutant(SCHEDULE, "attention = 6.0 * layers", "attention = 3.0 * layers", "constant"),
+    Mutant(SCHEDULE, "model.key_dim + model.value_dim) * 2 * keys", "model.key_dim + model.value_dim) * keys", "constant"),
+    Mutant(SCHEDULE, "6.0 * matrices(model) + attention", "4.0 * matrices(model) + attention", "constant"),
+    Mutant(SCHEDULE, "2 * ahead * model.hidden**2", "ahead * model.hidden**2", "constant"),
+    Mutant(SCHEDULE, "model.vocab * model.hidden * (1 + ahead)", "model.vocab * model.hidden", "term"),
+    Mutant(SCHEDULE, "6.0 * adapters - 2.0 * matrices", "6.0 * adapters - 4.0 * matrices", "constant"),
+    Mutant(SCHEDULE, "step_seconds * job.cluster.gpus * precision_flops(job)", "step_seconds * precision_flops(job)", "division"),
+    Mutant(SCHEDULE, "step_seconds * job.cluster.gpus)", "step_seconds)", "division"),
+    Mutant(BREAKDOWN, "micro_batches * stage_host + fixed_seconds", "micro_batches * (stage_host + fixed_seconds)", "term"),
+    Mutant(BREAKDOWN, "max(0.0, 1 - job.stack.tp_exposed) * 2", "max(0.0, 1 - job.stack.tp_exposed)", "constant"),
+    Mutant(BREAKDOWN, "max(0.0, 1 - job.stack.tp_exposed)", "(1 - job.stack.tp_exposed)", "bound"),
+    Mutant(BREAKDOWN, "3 * cp_forward - cp_layer) + sparse", "2 * cp_forward - cp_layer) + sparse", "constant"),
+    Mutant(BREAKDOWN, "micro_batches * reduce_each - dp_seconds", "reduce_each - dp_seconds", "term"),
+    Mutant(BREAKDOWN, "ep_forward + ep_backward) - ep_part", "ep_forward) - ep_part", "term"),
+    Mutant(BREAKDOWN, "job.stack.allocator_slack * allocated_bytes", "allocated_bytes", "term"),
+    Mutant(BREAKDOWN, "around = sparse * of_sparse.tp_forward", "around = sparse * c.tp_forward", "symbol"),
+    Mutant(RECORDS, "column[np.array([at])]", "column[np.array([0])]", "index"),
+    Mutant(RECORDS, "len(column) > 1", "len(column) > 3", "index"),
+    Mutant(ERROR_BAND, "min(self.tenth, 1.0)", "self.tenth", "bound"),
+    Mutant(ERROR_BAND, "nodes <= 8 else", "nodes < 8 else", "index"),
+    Mutant(ERROR_BAND, "-(-job.cluster.gpus // job.cluster.gpus_per_node)", "job.cluster.gpus // job.cluster.gpus_per_node", "rounding"),
+    Mutant(ERROR_BAND, "SHARE = 0.8", "SHARE = 0.9", "constant"),
+    Mutant(ERROR_BAND, "middle + widen * (high - middle)", "middle + widen * high", "term"),
+    Mutant(ERROR_BAND, "weights / 2) / weights.sum()", "weights) / weights.sum()", "constant"),
+    Mutant(ERROR_BAND, "* 2**0.5)", "* 2)", "constant"),
+    Mutant(ERROR_BAND, "nearest.tenth / middle", "nearest.tenth", "division"),
+    Mutant(ERROR_BAND, "== side:", "!= side:", "condition"),
+    Mutant(ERROR_BAND, "1 / counts[r.stack]", "1.0", "term"),
+)
