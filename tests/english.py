@@ -57,6 +57,8 @@ PROSE = re.compile(r"\b(?:" + "|".join(PHRASES) + r")\b", re.IGNORECASE)
 NAME_PARTS = frozenset(("told", "tell", "tells", "said", "says", "asked", "kept", "own", "found", "beside", "heard", "wanted", "wholefile"))
 PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
+INLINE_CODE = re.compile(r"`[^`\n]+`")  # keys and commands in pages
+
 Place = tuple[int, str, str]  # line, "words" or "names", what stands there
 
 
@@ -126,7 +128,7 @@ def files() -> Iterator[Path]:
 def places(path: Path) -> list[Place]:
     """The places of one file, by line."""
     text = (ROOT / path).read_text(encoding="utf-8")
-    return sorted(in_module(text, path.stem) if path.suffix == ".py" else in_text(text, 1))
+    return sorted(in_module(text, path.stem) if path.suffix == ".py" else in_text(INLINE_CODE.sub("", text), 1))
 
 
 def counts() -> dict[str, Counter[str]]:

@@ -1,1 +1,1 @@
-"""The themes shipped with tmplan: one TOML file a theme."""
+"""The themes shipped with tmplan: one TOML file per theme."""
