@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from planner.cost.compute import gemm_seconds, pace
 from planner.cost.pipeline_split import is_head, largest
-from planner.cost.schedule import hop_floor, waits_for_hops
-from planner.dimensions import Bytes, Number, Parameters, Seconds, Stage, Tokens, maximum, where
+from planner.cost.schedule import with_hops
+from planner.dimensions import Bytes, Number, Parameters, Seconds, Stage, Tokens, maximum
 from planner.formula.trace import formula
 from planner.specs.job import Job
 from planner.specs.plan import Plan
@@ -60,8 +60,7 @@ def mixed_host(
     busy_layer: Seconds, host_layer: Seconds,
 ) -> Seconds:  # fmt: skip
     """Time a stage waits for the host in one micro-batch; seconds. busy_layer, host_layer: of a sparse layer."""
-    far = waits_for_hops(job, plan)
-    waited = where(far, maximum(sparse_host, hop_floor(job, plan, host_layer) - busy_layer), sparse_host)
+    waited = with_hops(job, plan, sparse_host, host_layer, busy_layer)
     return dense_stage_layers * layer_host + sparse_stage_layers * waited + job.cluster.host_pace * job.stack.host_micro_batch_s
 
 

@@ -26,15 +26,15 @@ def stage_compute(
     return stage_layers * (layer_forward + layer_backward) + edges
 
 
-def waits_for_hops(job: Job, plan: Plan) -> Flag:
-    """Whether layers wait for hops over the network: in a pipeline across nodes, with a stack that launches no kernel ahead of them."""
-    return term("across_nodes", (plan.pp > 1) & (job.cluster.gpus > job.cluster.link_domain) & (job.stack.far_hops > 0))
-
-
-def hop_floor(job: Job, plan: Plan, host_layer: Seconds) -> Seconds:
-    """The least that a layer takes forward and backward where it waits for hops: its launches and the hops; seconds."""
+def with_hops(job: Job, plan: Plan, layer_host: Seconds, host_layer: Seconds, busy_layer: Seconds) -> Seconds:
+    """Time the device waits in one layer: for its launches, and in a pipeline across nodes also for hops over the network; seconds."""
+    if not job.stack.far_hops:
+        term("across_nodes", Flag(False))
+        return layer_host
+    far = term("across_nodes", (plan.pp > 1) & (job.cluster.gpus > job.cluster.link_domain))
     hop = term("ring_hop", hop_seconds(job, 2))
-    return (1 + job.constants.host_backward) * host_layer + job.stack.far_hops * hop * plan.tp
+    floor = (1 + job.constants.host_backward) * host_layer + job.stack.far_hops * hop * plan.tp
+    return where(far, maximum(layer_host, floor - busy_layer), layer_host)
 
 
 @formula(
@@ -44,8 +44,7 @@ def hop_floor(job: Job, plan: Plan, host_layer: Seconds) -> Seconds:
 )
 def stage_host(job: Job, plan: Plan, stage_layers: Number, layer_host: Seconds, host_layer: Seconds, busy_layer: Seconds) -> Seconds:
     """Time a stage waits for the host in one micro-batch; seconds."""
-    far = waits_for_hops(job, plan)
-    waited = where(far, maximum(layer_host, hop_floor(job, plan, host_layer) - busy_layer), layer_host)
+    waited = with_hops(job, plan, layer_host, host_layer, busy_layer)
     return stage_layers * waited + job.cluster.host_pace * job.stack.host_micro_batch_s
 
 

@@ -20,7 +20,7 @@ MUTANTS = (
     Mutant(SCHEDULE, "is_head(plan, stage) * head_seconds", "(stage == 0) * head_seconds", "stage"),
     Mutant(SCHEDULE, "(1 + job.constants.host_backward) * host_layer", "job.constants.host_backward * host_layer", "term"),
     Mutant(SCHEDULE, "job.stack.far_hops * hop * plan.tp", "job.stack.far_hops * hop * plan.cp", "degree"),
-    Mutant(SCHEDULE, "hop_floor(job, plan, host_layer) - busy_layer", "hop_floor(job, plan, host_layer) + busy_layer", "sign"),
+    Mutant(SCHEDULE, "floor - busy_layer", "floor + busy_layer", "sign"),
     Mutant(SCHEDULE, "job.cluster.host_pace * job.stack.host_micro_batch_s", "job.stack.host_micro_batch_s", "term"),
     Mutant(SCHEDULE, "hop_seconds(job, 2)", "hop_seconds(job, 1)", "constant"),
     Mutant(SCHEDULE, "(plan.pp > 1) & (job.cluster.gpus > job.cluster.link_domain)", "(plan.pp > 1) & (job.cluster.gpus > 0)", "condition"),

@@ -82,3 +82,8 @@ def test_context_parallel_traffic_and_the_sum_of_the_parts_by_hand() -> None:
     """Five layers of 3 s; parts of 1, 2, 4, 8 and 16 s."""
     assert by_hand.mixed_cp(2, 3, 3.0) == 15
     assert by_hand.mixed_work(1.0, 2.0, 4.0, 8.0, 16.0) == 31
+
+
+def test_the_heaviest_stage_decides_for_the_optimizer() -> None:
+    """Of stages of 3 and 5 bytes, and 4 and 1 of experts, the first is the heavier: 7 bytes."""
+    assert listed(by_hand.heaviest_optimizer(np.array([[3.0], [5.0]]), np.array([[4.0], [1.0]]))) == [7]
