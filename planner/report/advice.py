@@ -1,4 +1,4 @@
-"""When nothing fits: the plan nearest to fitting, and what would make one fit, each found by searching again."""
+"""If no plan fits: the plan nearest to fitting, and changes of the job that make plans fit, each checked by a search."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from planner.specs.plan import Plan
 
 @dataclass(frozen=True)
 class Advice:
-    """One change that makes plans fit: what to change, how many fit then, the fastest of them in seconds a step, its risk."""
+    """A change that makes plans fit: how many fit with it, and the step time and risk of the fastest."""
 
     change: str
     fit: int
@@ -26,14 +26,14 @@ class Advice:
 
     @property
     def sentence(self) -> str:
-        """The advice as a sentence."""
+        """The change and what it gives, as a sentence."""
         plans = "plan fits" if self.fit == 1 else "plans fit"
-        return f"{self.change}: {self.fit:,} {plans}, the fastest at {self.step_seconds:.4g} s a step{' (at risk)' * self.at_risk}."
+        return f"{self.change}: {self.fit:,} {plans}, the fastest at {self.step_seconds:.4g} s per step{' (at risk)' * self.at_risk}."
 
 
 @dataclass(frozen=True)
 class Nearest:
-    """The plan that misses by least, its bytes and what it is over by, and the changes that would make plans fit."""
+    """The plan with the smallest excess of memory, its bytes and its excess, and the changes that make plans fit."""
 
     plan: Plan
     memory_bytes: float
@@ -42,29 +42,29 @@ class Nearest:
 
     @property
     def sentence(self) -> str:
-        """What is nearest, as a sentence."""
+        """The nearest plan and its excess, as a sentence."""
         if self.over_bytes > 0:
             return (
-                f"Nothing fits: the nearest plan needs {self.memory_bytes / GIB:.1f} GiB a GPU, {self.over_bytes / GIB:.1f} GiB too much."
+                f"Nothing fits: the nearest plan needs {self.memory_bytes / GIB:.1f} GiB per GPU, {self.over_bytes / GIB:.1f} GiB too much."
             )
         return "Nothing fits: the offloaded optimizer states are more than the host memory of a node."
 
 
 def nearest(result: Result, *, cancelled: Callable[[], bool] | None = None) -> Nearest | None:
-    """What stands closest to fitting and what would help; None where something fits or nothing is valid. Cancelled as search."""
+    """The plan nearest to fitting and the changes that help; None if a plan fits or none is valid. Raises Cancelled as search does."""
     if len(result.order) or not len(result):
         return None
     row = int(result.rejected_order[0])
     tried = [advised(*change, cancelled) for change in changes(result.job, result.space)]
     tried.append(more_gpus(result.job, result.space, cancelled))
-    found = sorted(filter(None, tried), key=lambda advice: advice.step_seconds)
+    helpful = sorted(filter(None, tried), key=lambda advice: advice.step_seconds)
     needs = float(result.memory_bytes[row])
-    return Nearest(result.plan(row), needs, needs - result.job.memory_limit, tuple(found))
+    return Nearest(result.plan(row), needs, needs - result.job.memory_limit, tuple(helpful))
 
 
 def advised(change: str, job: Job, space: Space, cancelled: Callable[[], bool] | None) -> Advice | None:
-    """What a change comes to; None where no plan fits with it."""
-    if fastest(job, space, cancelled=cancelled) is None:  # sooner known than by a search, which looks for the nearest then
+    """The plans that fit with a change; None if none does."""
+    if fastest(job, space, cancelled=cancelled) is None:  # faster than a search, which would look for the nearest plan
         return None
     again = search(job, space, cancelled=cancelled)
     risky = bool(at_risk(RowFigures(again, again.order[:1]))[0])
@@ -72,19 +72,19 @@ def advised(change: str, job: Job, space: Space, cancelled: Callable[[], bool] |
 
 
 def more_gpus(job: Job, space: Space, cancelled: Callable[[], bool] | None) -> Advice | None:
-    """The fewest doublings of the cluster, up to 64 times as many GPUs, with which a plan fits."""
+    """The smallest doubling of the cluster, up to 64 times its GPUs, with which a plan fits; None if none is enough."""
     for doubling in range(1, 7):
         gpus = job.cluster.gpus * 2**doubling
         if gpus > LARGEST_GPUS:
             break
         larger = replace(job, cluster=replace(job.cluster, gpus=gpus))
-        if found := advised(f"Use {gpus:,} GPUs", larger, space, cancelled):
-            return found
+        if advice := advised(f"Use {gpus:,} GPUs", larger, space, cancelled):
+            return advice
     return None
 
 
 def changes(job: Job, space: Space) -> Iterator[tuple[str, Job, Space]]:
-    """Changes worth trying, from the user's own bounds to the job and the cluster: a sentence's start, the job, the space."""
+    """Changes to try, from the bounds on the axes to the job: the start of a sentence, the job, the space."""
     for axis in space.bounds:
         yield f"Free {axis} (now {space.text(axis)})", job, space.with_(axis, None)
     if len(space.bounds) > 1:

@@ -1,4 +1,4 @@
-"""A plan of a job with its numbers, the best one or why there is none; and which part of a step one plan pays more for than another."""
+"""A plan of a job with its numbers; the best plan of a job, or the reason why there is none; the part of the step that grew most."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Cancel = Callable[[], bool] | None
 
 @dataclass(frozen=True)
 class EvaluatedPlan:
-    """A plan of a job, and its numbers (an Estimate of one row)."""
+    """A plan of a job with its Estimate, which has one row."""
 
     job: Job
     plan: Plan
@@ -37,88 +37,88 @@ class EvaluatedPlan:
 
     @property
     def step(self) -> float:
-        """Seconds a step."""
+        """Step time; seconds."""
         return float(self.estimate.step[0])
 
     @property
     def memory(self) -> float:
-        """Bytes on the fullest device."""
+        """Memory of the fullest device; bytes."""
         return float(self.estimate.memory[0])
 
     @property
     def rate(self) -> float:
-        """Tokens a second on each GPU."""
+        """Tokens per second per GPU."""
         return self.number("tokens_per_second_per_gpu")
 
     @property
     def tokens_per_second(self) -> float:
-        """Tokens a second on all GPUs."""
+        """Tokens per second of all GPUs."""
         return self.rate * self.job.cluster.gpus
 
     @property
     def mfu(self) -> float:
-        """Model FLOP utilisation, a share."""
+        """Model FLOPs utilization; ratio."""
         return self.number("mfu")
 
     @property
     def fits(self) -> bool:
-        """Whether it fits the device, and the host where it offloads."""
+        """Whether it fits the device memory, and the host memory with offload."""
         return bool(self.estimate.fits[0])
 
     @property
     def at_risk(self) -> bool:
-        """Whether it fits, and the 80 % band of its memory does not."""
+        """Whether it fits and the 80 % band of its memory crosses the limit."""
         return bool(at_risk(self.estimate)[0])
 
     @property
     def fit(self) -> str:
-        """Whether it fits, in words: fits, at risk, does not fit."""
+        """Its fit as text: fits, at risk, does not fit."""
         return "at risk" if self.at_risk else "fits" if self.fits else "does not fit"
 
     @property
     def risk(self) -> str:
-        """What makes it at risk, in a clause; empty where it is not."""
+        """The reason for the risk as a clause; empty for a plan that is not at risk."""
         high, limit = self.memory * self.estimate.memory_band.high / GIB, self.estimate.memory_limit / GIB
         return f"at risk: the 80 % band of its memory reaches {high:.1f} GiB, the limit is {limit:.1f} GiB" if self.at_risk else ""
 
     @property
     def parts(self) -> dict[str, float]:
-        """Seconds of the step by part; they sum to it."""
+        """Seconds of the parts of the step; their sum is the step."""
         return parts(self.estimate, "time")
 
-    def a_token(self) -> dict[str, float]:
-        """GPU-seconds that each part takes a token: what it costs, whatever the number of GPUs and the batch."""
-        each = self.job.cluster.gpus / (float(self.job.global_batch) * self.job.sequence)
-        return {name: seconds * each for name, seconds in self.parts.items()}
+    def gpu_seconds_per_token(self) -> dict[str, float]:
+        """GPU-seconds per token of each part: comparable between numbers of GPUs and batches."""
+        per_token = self.job.cluster.gpus / (float(self.job.global_batch) * self.job.sequence)
+        return {name: seconds * per_token for name, seconds in self.parts.items()}
 
 
 def parts(estimate: Estimate, kind: str) -> dict[str, float]:
-    """The parts of `time` in seconds, of `memory` at the fullest stage in bytes, or `hidden` communication in seconds, by name."""
-    held: Mapping[str, Callable[[], Mapping[str, Column]]]
-    held = {"time": estimate.time_parts.named, "memory": estimate.memory_parts.named, "hidden": estimate.hidden.named}
-    return {name: float(np.max(value)) for name, value in held[kind]().items()}
+    """The parts by name: of `time` in seconds, of `memory` at the fullest stage in bytes, of `hidden` communication in seconds."""
+    named: Mapping[str, Callable[[], Mapping[str, Column]]]
+    named = {"time": estimate.time_parts.named, "memory": estimate.memory_parts.named, "hidden": estimate.hidden.named}
+    return {name: float(np.max(value)) for name, value in named[kind]().items()}
 
 
 @dataclass(frozen=True)
 class NoPlan:
-    """Why there is no plan, in a sentence."""
+    """The reason why there is no plan, as a sentence."""
 
     why: str
 
 
 def best(job: Job, space: Space, cancelled: Cancel = None) -> EvaluatedPlan | NoPlan:
-    """The fastest plan that fits, or why there is none; Cancelled as search."""
+    """The fastest plan that fits, or the reason why there is none. Raises Cancelled as search does."""
     return best_fitting(job, space, cancelled) or NoPlan(why_none(search(job, space, cancelled=cancelled), cancelled))
 
 
 def best_fitting(job: Job, space: Space, cancelled: Cancel = None, within: float = math.inf) -> EvaluatedPlan | None:
-    """The fastest plan that fits, None where nothing does in a step of `within` seconds; Cancelled as search."""
+    """The fastest plan that fits, None if none does in a step of `within` seconds. Raises Cancelled as search does."""
     plan = fastest(job, space, within=within, cancelled=cancelled)
     return None if plan is None else EvaluatedPlan(job, plan, evaluate(job, plan))
 
 
 def first(result: Result) -> EvaluatedPlan | None:
-    """The fastest plan that fits, of a search that has been done; None where nothing does."""
+    """The fastest plan of a result that fits; None if none does."""
     if not len(result.order):
         return None
     estimate = result.estimate(result.order[:1])
@@ -126,7 +126,7 @@ def first(result: Result) -> EvaluatedPlan | None:
 
 
 def why_none(result: Result, cancelled: Cancel = None) -> str:
-    """Why no plan fits: how far the nearest is from it, which bound stands in the way, or which rule refused most."""
+    """The reason why no plan fits: the excess of the nearest, a bound that excludes all, or the rule that refused most plans."""
     if len(result):
         row = int(result.rejected_order[0])
         needs = float(result.memory_bytes[row])
@@ -142,9 +142,9 @@ def why_none(result: Result, cancelled: Cancel = None) -> str:
     return f"No plan is valid. The rule that refused most: {refused[0][0]}." if refused else "No plan is valid."
 
 
-def grown(before: EvaluatedPlan, after: EvaluatedPlan) -> str:
-    """The part of the step that costs more GPU time a token than before, the one that grew most, in a clause; empty where none did."""
-    old, new = before.a_token(), after.a_token()
+def largest_growth(before: EvaluatedPlan, after: EvaluatedPlan) -> str:
+    """The part of the step whose GPU time per token grew most, as a clause; empty if none grew."""
+    old, new = before.gpu_seconds_per_token(), after.gpu_seconds_per_token()
     growth = {name: cost - old.get(name, 0.0) for name, cost in new.items()}
     name = max(growth, key=lambda key: growth[key])
     if growth[name] <= 0:
@@ -152,4 +152,4 @@ def grown(before: EvaluatedPlan, after: EvaluatedPlan) -> str:
     was, now = before.parts.get(name, 0.0) / before.step, after.parts[name] / after.step
     if now > was:
         return f"{STEP[name]} grew from {was:.1%} to {now:.1%} of the step"
-    return f"{STEP[name]} takes {new[name] / old[name]:.2f} times the GPU time a token"
+    return f"{STEP[name]} takes {new[name] / old[name]:.2f} times the GPU time per token"

@@ -1,4 +1,4 @@
-"""The choices of a plan as text: its schedule, sharding and recompute, and the whole numbers that columns of them hold.
+"""Schedule, sharding and recompute of a plan: codes for columns of them, and their text.
 
 Nothing here needs numpy.
 """
@@ -18,12 +18,12 @@ SCHEDULE_NAMES = {"1f1b": "1F1B", "zb-h1": "ZB-H1", "zb-h2": "ZB-H2", "zb-v": "Z
 
 
 def sharding_code(plan: Plan) -> Any:
-    """ZeRO stage and replicas in one whole number, so that a column of it sorts and compares."""
+    """ZeRO stage and replicas as one code, which sorts and compares in a column."""
     return plan.zero + 4 * (plan.dp_replicate - 1)
 
 
 def write_sharding(code: Any) -> str:
-    """none, ZeRO-1, ZeRO-2, FSDP, or for eight replicas of sharded groups HSDP x8 (Z2 x8 with ZeRO-2): no more than a column's width."""
+    """none, ZeRO-1, ZeRO-2, FSDP, or for eight replicas of sharded groups HSDP x8 (Z2 x8 with ZeRO-2), to fit the column."""
     zero, replicas = int(code) % 4, int(code) // 4 + 1
     if zero == 0 or replicas == 1:
         return SHARDING[zero]
@@ -31,7 +31,7 @@ def write_sharding(code: Any) -> str:
 
 
 def recompute_code(plan: Plan) -> Any:
-    """The kind of recompute and its layers in one whole number."""
+    """The kind of recompute and its layers as one code."""
     return plan.recompute + 4 * plan.recompute_layers
 
 
@@ -42,7 +42,7 @@ def write_recompute(code: Any) -> str:
 
 
 def schedule_code(plan: Plan) -> Any:
-    """The pipeline schedule and whether a rank holds several virtual stages in one whole number."""
+    """The pipeline schedule, and whether ranks have several virtual stages, as one code."""
     return 2 * plan.schedule + (plan.vpp > 1)
 
 

@@ -29,7 +29,7 @@ from planner.specs.job import Job
 from planner.specs.plan import Plan
 
 
-@formula("η_u · (1 - η_m) · M_g", "tmplan", "what fragments leave of what the driver offers")
+@formula("η_u · (1 - η_m) · M_g", "tmplan", "memory of the driver less fragmentation and headroom")
 def limit_bytes(job: Job) -> Any:
     """Memory of a GPU that a plan may use; bytes."""
     return np.full(1, job.memory_limit)
@@ -113,19 +113,21 @@ def _time(job: Job, columns: Plan) -> dict[str, Any]:
 
 
 def named(trees: Mapping[str, Step], name: str) -> str:
-    """The key of the tree of a number that a person names by its key, its key without the unit, or by a part alone.
+    """The key of the tree that a name stands for: a key, a key without its unit, or a part alone.
 
     UnknownName with the nearest for a name of none; FieldError for a number that no formula gives.
     """
-    asked = name.strip().lower().replace("-", "_").replace(" ", "_")
-    if asked in trees:
-        return asked
+    query = name.strip().lower().replace("-", "_").replace(" ", "_")
+    if query in trees:
+        return query
     for group in ("", *(f"{group.prefix}_" for group in PARTS)):
         for unit in UNITS:
-            if f"{group}{asked}{unit}" in trees:
-                return f"{group}{asked}{unit}"
-    if asked in BY_KEY and BY_KEY[asked].requires:
-        raise FieldError("number", f"{asked} is not known for this job: its presets have no {BY_KEY[asked].requires.rpartition('.')[2]}")
-    if asked in BY_KEY:
-        raise FieldError("number", f"{asked} is a choice of the plan or said of other numbers, not computed; ask for memory, step, mfu ...")
+            if f"{group}{query}{unit}" in trees:
+                return f"{group}{query}{unit}"
+    if query in BY_KEY and BY_KEY[query].requires:
+        raise FieldError("number", f"{query} is not known for this job: its presets have no {BY_KEY[query].requires.rpartition('.')[2]}")
+    if query in BY_KEY:
+        raise FieldError(
+            "number", f"{query} is a choice of the plan or a mark of other numbers, not computed; ask for memory, step, mfu ..."
+        )
     raise UnknownName("number", name, trees)

@@ -1,4 +1,4 @@
-"""Numbers as text: counts, figures of about four digits, GiB, shares in percent, and numbers of parameters and tokens.
+"""Numbers as text: counts, figures of about four digits, GiB, ratios in percent, numbers of parameters and tokens.
 
 Nothing here needs numpy.
 """
@@ -19,7 +19,7 @@ def write_count(value: Any) -> str:
 
 
 def write_yes(value: Any) -> str:
-    """yes, or - where not: a column of them reads at a glance."""
+    """yes or -."""
     return "yes" if value else "-"
 
 
@@ -37,36 +37,36 @@ def write_gib(value: Any) -> str:
 
 
 def write_percent(value: Any) -> str:
-    """A share in percent, to a tenth."""
+    """A ratio in percent, to a tenth."""
     return f"{100 * value:.1f}%"
 
 
 def write_fill(value: Any) -> str:
-    """A share in whole percent; a plan over the limit never reads as 100 %."""
+    """A ratio in whole percent; never 100% for a ratio above 1."""
     percent = 100 * value
     return f"{int(percent) + 1 if value > 1 and int(percent) == 100 else round(percent)}%"
 
 
 def write_over(value: Any) -> str:
-    """GiB over the limit, - where there is room."""
+    """GiB in excess of the limit, - for none."""
     return f"+{max(value, 0.1):.1f}" if value > 0 else "-"
 
 
 def write_size(model: Model) -> str:
-    """All parameters, and of a mixture of experts those that a token visits: 671.0B, 37.6B active."""
+    """All parameters, and the active ones of a mixture of experts: 671.0B, 37.6B active."""
     total, active = total_parameters(model), active_parameters(model)
     return f"{write_parameters(total)}, {write_parameters(active)} active" if active < total else write_parameters(total)
 
 
 def write_parameters(count: float) -> str:
-    """A number of parameters as people say it: 124M, 8.0B, 671.0B, 1.03T."""
+    """A number of parameters: 124M, 8.0B, 671.0B, 1.03T."""
     if count < 1e6:
         return f"{count:,.0f}"
     return f"{count / 1e12:.2f}T" if count >= 1e12 else f"{count / 1e9:.1f}B" if count >= 1e9 else f"{count / 1e6:.0f}M"
 
 
 def write_tokens(count: float) -> str:
-    """A number of tokens as people say it: 512M, 300B, 15.6T."""
+    """A number of tokens: 512M, 300B, 15.6T."""
     if count < 1e6 or count >= 1e16:
         return f"{count:,.0f}" if count < 1e6 else f"{count / 1e12:,.0f}T"
     return f"{count / 1e12:,.4g}T" if count >= 1e12 else f"{count / 1e9:,.4g}B" if count >= 1e9 else f"{count / 1e6:,.4g}M"

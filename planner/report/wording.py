@@ -1,4 +1,4 @@
-"""What sentences call things: the parts of a step and of memory, a plan, one of its choices, and what differs between two plans."""
+"""Words of sentences: the parts of a step and of memory, a plan, one of its choices, and the difference between two plans."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from planner.specs.plan import NAMED, Plan
 
 STEP: Mapping[str, str] = {name: part.words for name, part in parts.STEP.items()}
 TRAFFIC = parts.COMMUNICATION
-EXPOSED: Mapping[str, str] = {  # the same where hidden traffic is told too
+EXPOSED: Mapping[str, str] = {  # the same in sentences that mention hidden communication too
     name: words.replace("experts'", "experts' exposed") if name == "ep" else f"exposed {words}" if name in TRAFFIC else words
     for name, words in STEP.items()
 }
 MEMORY: Mapping[str, str] = {name: part.words for name, part in parts.MEMORY.items()}
-CHOICES: Mapping[str, tuple[str, ...]] = {  # fields of a plan that make sense together alone
+CHOICES: Mapping[str, tuple[str, ...]] = {  # fields of a plan that only make sense together
     "tp": ("tp",), "pipeline": ("pp", "vpp", "schedule"), "cp": ("cp",), "dp": ("dp",), "ep": ("ep",), "etp": ("etp",),
     "sharding": ("zero", "dp_replicate"), "sequence_parallel": ("sequence_parallel",), "micro_batch": ("micro_batch",),
     "recompute": ("recompute", "recompute_layers"),
 }  # fmt: skip
-COUNTS = [choice for choice, own in CHOICES.items() if own == (choice,) and choice != "sequence_parallel"]  # told as a name and a number
-FOLLOWS = ("dp", "dp_replicate", "recompute_layers")  # axes that change with the number of GPUs, or with recompute, as a matter of course
+COUNTS = [choice for choice, names in CHOICES.items() if names == (choice,) and choice != "sequence_parallel"]  # a name and a number
+FOLLOWS = ("dp", "dp_replicate", "recompute_layers")  # axes that follow from the number of GPUs, or from recompute
 
 
 def some_gpus(count: int) -> str:
-    """So many GPUs, of which one is no plural."""
+    """'1 GPU', '8 GPUs'."""
     return f"{count:,} GPU{'s' * (count != 1)}"
 
 
@@ -41,28 +41,28 @@ def sharding(plan: Plan) -> str:
 
 
 def recompute(plan: Plan) -> str:
-    """What is recomputed: none, sel, full, first 3."""
+    """The recompute: none, sel, full, first 3."""
     return write_recompute(recompute_code(plan))
 
 
 def in_words(plan: Plan) -> str:
-    """A plan in a few words: its degrees above one, and what it has of schedule, sharding, sequence parallelism, recomputation."""
-    said = [f"{axis} {getattr(plan, axis)}" for axis in ("tp", "pp", "vpp", "cp", "dp", "ep", "etp") if getattr(plan, axis) > 1]
-    said = said or ["one GPU"]
+    """A plan in short: its degrees above one, schedule, sharding, sequence parallelism, micro-batch, recompute."""
+    terms = [f"{axis} {getattr(plan, axis)}" for axis in ("tp", "pp", "vpp", "cp", "dp", "ep", "etp") if getattr(plan, axis) > 1]
+    terms = terms or ["one GPU"]
     if plan.schedule:
-        said.append(schedule(plan))
+        terms.append(schedule(plan))
     if plan.zero:
-        said.append(sharding(plan))
+        terms.append(sharding(plan))
     if plan.sequence_parallel:
-        said.append("sp")
-    said.append(f"micro-batch {plan.micro_batch}")
+        terms.append("sp")
+    terms.append(f"micro-batch {plan.micro_batch}")
     if plan.recompute:
-        said.append(f"recompute {recompute(plan)}")
-    return ", ".join(said)
+        terms.append(f"recompute {recompute(plan)}")
+    return ", ".join(terms)
 
 
 def chosen(plan: Plan, choice: str) -> str:
-    """One of the CHOICES of a plan."""
+    """One of the CHOICES of a plan as text."""
     if choice == "pipeline":
         return f"pp {plan.pp}{f' x vpp {plan.vpp}' if plan.vpp > 1 else ''}{f' {schedule(plan)}' if plan.schedule else ''}"
     if choice == "sharding":
@@ -75,23 +75,23 @@ def chosen(plan: Plan, choice: str) -> str:
 
 
 def instead(before: Plan, after: Plan, choice: str) -> str:
-    """What a plan chose instead of what another did: `tp 8 instead of 4`."""
+    """The choice of one plan against that of another: `tp 8 instead of 4`."""
     was = chosen(before, choice)
     return f"{chosen(after, choice)} instead of {was.partition(' ')[2] if choice in (*COUNTS, 'recompute') else was}"
 
 
 def changed(before: Plan, after: Plan) -> list[str]:
-    """What differs between two plans, axis by axis: `tp 4 -> 8`. What follows from the number of GPUs is not told."""
-    told = []
+    """What differs between two plans, axis by axis: `tp 4 -> 8`. Axes that follow from the number of GPUs are left out."""
+    changes = []
     for axis in AXES:
         old, new = int(getattr(before, axis)), int(getattr(after, axis))
         if old != new and axis not in FOLLOWS:
-            told.append(f"{axis.replace('_', '-')} {_value(axis, old)} -> {_value(axis, new)}")
-    return told
+            changes.append(f"{axis.replace('_', '-')} {_value(axis, old)} -> {_value(axis, new)}")
+    return changes
 
 
 def _value(axis: str, value: int) -> str:
-    """One value of an axis as a person writes it."""
+    """One value of an axis as text, as options take it."""
     if axis == "sequence_parallel":
         return "yes" if value else "no"
     return NAMED[axis][value] if axis in NAMED else str(value)

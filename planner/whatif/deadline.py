@@ -13,7 +13,7 @@ from planner.document.training_run import Run
 from planner.economics.budget import Budget, budget, train_steps
 from planner.economics.goodput import mtbf_seconds, restart_share
 from planner.errors import FieldError
-from planner.report.best import Cancel, EvaluatedPlan, NoPlan, best, best_fitting, grown
+from planner.report.best import Cancel, EvaluatedPlan, NoPlan, best, best_fitting, largest_growth
 from planner.search.search import Cancelled
 from planner.specs.job import Job
 from planner.specs.parameters import attention_matrices, mlp_work
@@ -199,4 +199,4 @@ def held_back(before: Best, after: Best) -> str:
     ours, theirs = before.budget.goodput.goodput, after.budget.goodput.goodput
     if ours / theirs > before.found.rate / after.found.rate:
         return f"failures and checkpoints leave {theirs:.1%} of the time to train, where it was {ours:.1%}"
-    return grown(before.found, after.found) or "nothing takes longer, but nothing is left to divide"
+    return largest_growth(before.found, after.found) or "nothing takes longer, but nothing is left to divide"

@@ -73,8 +73,8 @@ def test_titles_and_values_are_as_wide_as_their_column(numbers: Callable[[], Est
 
 def test_experts_and_their_traffic_are_columns_of_a_mixture_of_experts_alone() -> None:
     """The parts `experts` of memory and `ep` of time have columns where there are experts, and none for a dense model."""
-    own = {"memory_experts_gib", "time_ep_seconds", "hidden_ep_seconds"}
-    assert own <= {c.key for c in columns_for(mixture())} and not own & {c.key for c in columns_for(estimate())}
+    parts = {"memory_experts_gib", "time_ep_seconds", "hidden_ep_seconds"}
+    assert parts <= {c.key for c in columns_for(mixture())} and not parts & {c.key for c in columns_for(estimate())}
 
 
 def test_expert_parallelism_is_written_and_exported_as_any_degree() -> None:

@@ -80,7 +80,7 @@ def test_numbers_go_by_their_key_without_the_unit_or_by_the_part_alone(asked: st
 
 
 def test_what_is_not_computed_is_said_not_to_be() -> None:
-    """A degree is a choice, and a misspelt name has the nearest beside it."""
+    """A degree is a choice, and the refusal of a misspelt name has the nearest."""
     trees = explained(small(), PIPED)
     with pytest.raises(TmplanError, match="vpp is a choice of the plan"):
         named(trees, "vpp")

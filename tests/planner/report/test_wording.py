@@ -16,14 +16,14 @@ def test_a_plan_is_named_by_what_it_does() -> None:
 
 
 def test_what_a_plan_chose_instead() -> None:
-    """A choice of a name and a number is not named twice; a choice in words is told whole."""
+    """A choice of a name and a number is not named twice; a choice in words is repeated whole."""
     assert instead(Plan(tp=4), Plan(tp=8), "tp") == "tp 8 instead of 4"
     assert instead(Plan(pp=2), Plan(pp=4, vpp=2), "pipeline") == "pp 4 x vpp 2 instead of pp 2"
     assert instead(Plan(zero=1), Plan(), "sharding") == "no sharding instead of ZeRO-1"
 
 
-def test_changes_of_a_layout_are_told_by_axis() -> None:
-    """Each axis that differs is told as a person writes it; what follows from the number of GPUs is not."""
+def test_changes_of_a_layout_are_listed_by_axis() -> None:
+    """Each axis that differs is listed as options take it; what follows from the number of GPUs is not."""
     before, after = Plan(tp=4, dp=2, recompute=2), Plan(tp=8, dp=4, zero=1, dp_shard=4, sequence_parallel=1)
     assert changed(before, after) == ["tp 4 -> 8", "zero 0 -> 1", "sequence-parallel no -> yes", "recompute full -> none"]
 

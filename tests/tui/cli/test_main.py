@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
 import json
 import os
@@ -312,6 +313,7 @@ def test_ctrl_c_ends_with_130_and_says_nothing(monkeypatch: pytest.MonkeyPatch, 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt
 
+    importlib.import_module("tui.cli.plan")  # which imports the search, before it is replaced: the imports outlast this test
     monkeypatch.setattr(searching, "search", interrupted)
     assert cli.run(["plan", *SMALL]) == 130
     assert capsys.readouterr() == ("", "")

@@ -129,5 +129,5 @@ def test_advice_whose_best_plan_is_at_risk_says_so() -> None:
     assert near is not None and near.advice
     for advice in near.advice:
         assert ("(at risk)" in advice.sentence) == advice.at_risk
-    assert Advice("Use 2 GPUs", 3, 1.5, at_risk=True).sentence == "Use 2 GPUs: 3 plans fit, the fastest at 1.5 s a step (at risk)."
+    assert Advice("Use 2 GPUs", 3, 1.5, at_risk=True).sentence == "Use 2 GPUs: 3 plans fit, the fastest at 1.5 s per step (at risk)."
     assert any(advice.at_risk for advice in near.advice)
