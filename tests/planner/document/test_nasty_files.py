@@ -20,7 +20,7 @@ from planner.presets.toml_keys import read_toml
 from planner.specs.model import Model
 from planner.specs.plan import Plan
 from tests.nasty import NASTY, changed, readable
-from tests.planner.presets.test_hf_config import DEEPSEEK, LLAMA, LLAMA_4, QWEN_MOE
+from tests.planner.presets.hf_configs import DEEPSEEK, LLAMA, LLAMA_4, QWEN_MOE
 
 PLAN = tomllib.loads(
     planfile.dumps(
