@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from planner.cost.compute import gemm_seconds
+from planner.dimensions import Number
 from planner.errors import FileError, TmplanError
 from planner.files import reader
 from planner.plaintext import quoted
@@ -218,7 +219,7 @@ def fit_gemm(table: GemmTable) -> FittedGemm:
         return replace(PLATEAU_ALONE, flops_s=float(x[0]) * flops_s)
 
     def seconds(constants: Gemm) -> Floats:
-        return np.asarray(gemm_seconds(replace(BARE, gemm=constants), "bf16", m, n, k), dtype=np.float64)
+        return np.asarray(gemm_seconds(replace(BARE, gemm=constants), "bf16", Number(m), Number(n), Number(k)), dtype=np.float64)
 
     unbounded, rate = (0.0, 1.0, np.inf), (0.01, 1.0, 2.0)
     bounds = [unbounded, rate, unbounded, unbounded, unbounded, rate]

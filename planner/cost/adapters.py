@@ -11,7 +11,7 @@ from __future__ import annotations
 from planner.cost.collectives import gather_seconds
 from planner.cost.communication import dense_group, expert_group
 from planner.cost.compute import gemm_seconds
-from planner.cost.memory import WEIGHT_BYTES, kept_whole
+from planner.cost.memory import WEIGHT_BYTES, stays_gathered
 from planner.cost.pipeline_split import is_head, largest
 from planner.dimensions import Bytes, BytesPerSecond, Count, Number, Parameters, Seconds, Stage, Tokens, maximum, sum_of, where
 from planner.formula.trace import formula, term
@@ -59,7 +59,7 @@ def frozen_bytes(frozen_weights: Parameters, stage_layers: Number, quantized_wei
 @formula("W_fr / (Z if ZeRO ≥ 3 and not whole, 1 otherwise) + W_p", "zero20", "Section 5, Figure 1")
 def frozen_parameters(job: Job, plan: Plan, frozen_bytes: Bytes, shard_size: Count, parameter_bytes: Bytes) -> Bytes:
     """Weights a rank keeps: frozen ones, and its adapters' (parameter_bytes); bytes."""
-    return frozen_bytes / where((plan.zero >= 3) & ~kept_whole(job, plan), shard_size, 1) + parameter_bytes
+    return frozen_bytes / where((plan.zero >= 3) & ~stays_gathered(job, plan), shard_size, 1) + parameter_bytes
 
 
 @formula(
@@ -74,7 +74,7 @@ def frozen_gathered(
     """Frozen weights gathered in a fully sharded stage, in the width they are stored in, and the dequantized matrix in use; bytes."""
     edge = Bytes(WEIGHT_BYTES * maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights))
     gathered = maximum(2 * layer_frozen, edge) + Bytes(job.stack.gradient_reduce_bytes * adapter_weights)
-    sharded = (plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~kept_whole(job, plan)
+    sharded = (plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~stays_gathered(job, plan)
     return where(sharded, gathered, 0.0) + term("dequantized", dequantized(job, plan))
 
 
@@ -144,7 +144,7 @@ def frozen_each(job: Job, plan: Plan, heaviest_frozen: Bytes, frozen_experts: By
     if frozen_experts is not None:
         groups.append((expert_group(plan), frozen_experts))
     total = sum_of(times * gather_seconds(job, group.shard, group.stride, held, units) for group, held in groups)
-    return where((plan.zero >= 2) & ~kept_whole(job, plan), total, 0.0)
+    return where((plan.zero >= 2) & ~stays_gathered(job, plan), total, 0.0)
 
 
 @formula("max_i(W_fr)", "tmplan", "the heaviest stage decides the communication")

@@ -1,7 +1,7 @@
-"""Seconds of a collective on the links its group really uses.
+"""Seconds of a collective on the links that its group uses.
 
-A group is `members` ranks, `stride` apart in rank order (tp fastest, then cp, dp, pp; of experts etp, then ep, dp, pp). Some of them
-share a scale-up domain, the rest is reached over the network, each GPU through its own share of the NICs.
+A group is `members` ranks, `stride` apart in rank order (tp fastest, then cp, dp, pp; of experts etp, then ep, dp, pp). Some of
+them share a scale-up domain; the others are reached over the network, each GPU through its share of the NICs.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ def inside(cluster: Cluster, members: Count, stride: Count) -> Count:
 
 
 def hop_seconds(job: Job, passes: int) -> Seconds:
-    """What each node of a ring over nodes adds to its latency; seconds.
+    """Latency that each node of a ring over nodes adds; seconds.
 
-    Where the cluster's own collectives were measured over all its GPUs: what their bandwidth falls short of the line rate, by node.
+    If collectives were measured over all GPUs of the cluster: the time beyond the line rate, divided by the nodes.
     passes: 2 for an all-reduce, 1 for an all-gather or a reduce-scatter.
     """
     cluster, k = job.cluster, job.constants
     measured = cluster.measured_reduce_bytes_s if passes == 2 else cluster.measured_gather_bytes_s
     if not measured:
         return Seconds(k.node_hop)
-    own = min(cluster.gpus_per_node, cluster.gpus)
-    line = k.nic_fraction * cluster.nic_bytes_s * own
-    return Seconds(max(k.node_hop, k.measured_message * own / cluster.gpus * (1 / measured - 1 / line)))
+    ranks = min(cluster.gpus_per_node, cluster.gpus)
+    line = k.nic_fraction * cluster.nic_bytes_s * ranks
+    return Seconds(max(k.node_hop, k.measured_message * ranks / cluster.gpus * (1 / measured - 1 / line)))
 
 
 def link_rate(job: Job, near: Count) -> BytesPerSecond:
-    """Bandwidth that the scale-up link gives a group, by how many of its members share the domain: two reach three quarters of what many
-    do, four seven eighths.
+    """Bandwidth of the scale-up link for a group with this many members in the domain: two reach three quarters of the bandwidth of many,
+    four seven eighths.
     """
     return BytesPerSecond(job.constants.link_fraction * (1 - 0.5 / near) * job.cluster.link_bytes_s)
 
@@ -44,8 +44,8 @@ def link_rate(job: Job, near: Count) -> BytesPerSecond:
 def _ring(job: Job, members: Count, stride: Count, message: Bytes, pieces: Number, passes: int) -> Seconds:
     """A ring over the group: each link carries (n - 1) / n of the message in each pass; the slower of the two kinds of link decides.
 
-    A message sent in pieces pays the latency for each. Rings visit every node; NCCL reduces over many nodes along trees
-    instead, whose depth grows with their logarithm, unless the cluster's own measurement shows it does not.
+    Every piece of a message adds the latency. Rings visit every node; over many nodes NCCL reduces along trees instead, whose depth grows
+    with the logarithm of the nodes. The measured collectives of a cluster are taken as rings.
     """
     cluster, k = job.cluster, job.constants
     near = term("near_members", inside(cluster, members, stride))
@@ -67,13 +67,13 @@ RING = "S · (n - 1) / n · max((1 / (η_l · (1 - ½ / n_d) · B_l) if n_d > 1)
 
 @formula(f"2 · {RING}", "thakur05", "Section 5.3: ring all-reduce")
 def all_reduce_seconds(job: Job, members: Count, stride: Count, message: Bytes, pieces: Number = ONE) -> Seconds:
-    """All-reduce of a message of so many bytes on every rank; seconds."""
+    """All-reduce of a message on every rank, in pieces; seconds."""
     return _ring(job, members, stride, message, pieces, 2)
 
 
 @formula(RING, "thakur05", "Sections 4.1 and 4.4: ring all-gather and reduce-scatter")
 def gather_seconds(job: Job, members: Count, stride: Count, message: Bytes, pieces: Number = ONE) -> Seconds:
-    """All-gather into, or reduce-scatter out of, a whole of so many bytes; seconds."""
+    """All-gather into, or reduce-scatter of, the whole message, in pieces; seconds."""
     return _ring(job, members, stride, message, pieces, 1)
 
 
@@ -81,7 +81,7 @@ def gather_seconds(job: Job, members: Count, stride: Count, message: Bytes, piec
     "max((S_w / (η_l · (1 - ½ / n_d) · B_l) if n_d > 1), S_o / (η_n · B_n)) + t_la if n > 1", "thakur05", "Section 4.3: pairwise exchange"
 )
 def all_to_all_seconds(job: Job, members: Count, stride: Count, within: Bytes, across: Bytes) -> Seconds:
-    """All-to-all of so many bytes that each rank sends inside its scale-up domain, and out of it; seconds."""
+    """All-to-all of the bytes that each rank sends within its scale-up domain and across domains; seconds."""
     cluster, k = job.cluster, job.constants
     near = term("near_members", inside(cluster, members, stride))
     nodes = -(-members // near)
@@ -94,7 +94,7 @@ def all_to_all_seconds(job: Job, members: Count, stride: Count, within: Bytes, a
 
 @formula("S / (η_l · B_l if Δ_r < W_d, η_n · B_n otherwise) + t_ls", "narayanan21", "Section 3.2: point-to-point between stages")
 def send_seconds(job: Job, stride: Count, message: Bytes) -> Seconds:
-    """One send to the rank `stride` further on; seconds."""
+    """One send to the rank `stride` ranks away; seconds."""
     cluster, k = job.cluster, job.constants
     near = stride < cluster.link_domain
     rate = BytesPerSecond(where(near, k.link_fraction * cluster.link_bytes_s, k.nic_fraction * cluster.nic_bytes_s))

@@ -1,169 +1,184 @@
-"""What each parallel dimension must send, when, and what hides it."""
+"""Communication of each parallel dimension: message sizes, when it takes place, and the part hidden behind compute."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, send_seconds
-from planner.cost.memory import WEIGHT_BYTES, kept_whole, optimizer_width
+from planner.cost.compute import elementwise_rate
+from planner.cost.memory import WEIGHT_BYTES, optimizer_width, stays_gathered
 from planner.cost.pipeline_split import in_v, is_head
 from planner.cost.shard import expert_shard_size, padded_vocab
-from planner.dimensions import Count, maximum
+from planner.dimensions import (
+    Bytes,
+    BytesPerSecond,
+    Count,
+    Flag,
+    Number,
+    Parameters,
+    Seconds,
+    Stage,
+    Tokens,
+    ceil,
+    maximum,
+    minimum,
+    select,
+    sum_of,
+    where,
+)
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
-# Parameters a second that the processors of one node update with Adam: 1 B in 0.24 s to 10 B in 2.57 s (ZeRO-Offload, Table 4,
+# Parameters per second that the processors of one node update with Adam: 1 B in 0.24 s to 10 B in 2.57 s (ZeRO-Offload, Table 4,
 # quoted from memory and not checked here).
 HOST_ADAM_PARAMETERS_S = 4e9
 
 
 @formula("2 · T · h", "shoeybi19", "Section 3: activations of a micro-batch in 16 bits")
-def tp_message(job: Job, tokens: Any) -> Any:
-    """What one tensor-parallel all-reduce carries; bytes."""
-    return 2.0 * tokens * job.model.hidden
+def tp_message(job: Job, tokens: Tokens) -> Bytes:
+    """Message of one tensor-parallel all-reduce; bytes."""
+    return Bytes(2.0 * tokens * job.model.hidden)
 
 
 @formula("n_h · (2 · t_ag if SP, t_ar otherwise)", "korthikanti22", "Section 4.2.2")
-def tp_forward(job: Job, plan: Plan, tp_message: Any) -> Any:
-    """Tensor-parallel traffic of a layer's forward pass; the backward pass takes as long; seconds."""
+def tp_forward(job: Job, plan: Plan, tp_message: Bytes) -> Seconds:
+    """Tensor-parallel communication of a layer's forward pass, as long as that of the backward pass; seconds."""
     stride = Count(1)
     together = all_reduce_seconds(job, plan.tp, stride, tp_message)
     apart = gather_seconds(job, plan.tp, stride, tp_message) * 2.0
-    # routed experts alone have none of their own
+    # routed experts have no tensor-parallel sum
     halves = term("reduced_halves", 1.0 if job.model.parallel_block or not job.model.ffn else 2.0)
-    return halves * np.where(plan.sequence_parallel > 0, apart, together)
+    return halves * where(plan.sequence_parallel > 0, apart, together)
 
 
 @formula("x_t · t_t · (2 · ℓ_i + (½ if i = 0) + (½ if head))", "korthikanti22", "Section 4.2.2; exposed share: the stack's")
-def stage_tp(job: Job, plan: Plan, stage: Any, stage_layers: Any, tp_forward: Any) -> Any:
-    """Exposed tensor-parallel traffic of one micro-batch on a stage; seconds."""
-    edges = ((stage == 0) * 0.5) + (is_head(plan, stage) * 0.5)  # embedding: an all-reduce; head: its input's and the loss's
+def stage_tp(job: Job, plan: Plan, stage: Stage, stage_layers: Number, tp_forward: Seconds) -> Seconds:
+    """Exposed tensor-parallel communication of one micro-batch on a stage; seconds."""
+    edges = ((stage == 0) * 0.5) + (is_head(plan, stage) * 0.5)  # embedding: one all-reduce; head: those of its input and of the loss
     return job.stack.tp_exposed * tp_forward * (2 * stage_layers + edges)
 
 
-def cp_message(job: Job, plan: Plan, tokens: Any) -> Any:
+def cp_message(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
     """Keys and values of a layer on all ranks of a context-parallel group; bytes."""
     widths = job.model.key_dim + job.model.value_dim
-    return 2.0 * -(-job.model.kv_heads // plan.tp) * widths * tokens * plan.cp
+    return Bytes(2.0 * -(-job.model.kv_heads // plan.tp) * widths * tokens * plan.cp)
 
 
 @formula("t_ag", "ring23", "Section 3: blocks of keys and values, 2 bytes each, around the ring")
-def cp_forward(job: Job, plan: Plan, tokens: Any) -> Any:
-    """Context-parallel traffic of a layer's forward pass: keys and values once around the group; seconds."""
+def cp_forward(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
+    """Context-parallel communication of a layer's forward pass: keys and values once around the group; seconds."""
     return gather_seconds(job, plan.cp, plan.tp, cp_message(job, plan, tokens))
 
 
 @formula("max(t_c - t_a, x_c · t_c) + max(2 · t_c - t_d, x_c · 2 · t_c)", "ring23", "Section 3: hidden while attention takes longer")
-def cp_layer(job: Job, cp_forward: Any, attention_forward: Any, attention_backward: Any) -> Any:
-    """Context-parallel traffic that attention does not hide, forward and backward (which sends gradients too); seconds."""
+def cp_layer(job: Job, cp_forward: Seconds, attention_forward: Seconds, attention_backward: Seconds) -> Seconds:
+    """Context-parallel communication that attention does not hide, forward and backward (with gradients too); seconds."""
     share = job.stack.cp_exposed
-    forward = np.maximum(cp_forward - attention_forward, share * cp_forward)
-    return forward + np.maximum(2 * cp_forward - attention_backward, share * 2 * cp_forward)
+    forward = maximum(cp_forward - attention_forward, share * cp_forward)
+    return forward + maximum(2 * cp_forward - attention_backward, share * 2 * cp_forward)
 
 
 @formula("ℓ_i · x_l", "ring23", "Section 3, for every layer")
-def stage_cp(stage_layers: Any, cp_layer: Any) -> Any:
-    """Exposed context-parallel traffic of one micro-batch on a stage; seconds."""
+def stage_cp(stage_layers: Number, cp_layer: Seconds) -> Seconds:
+    """Exposed context-parallel communication of one micro-batch on a stage; seconds."""
     return stage_layers * cp_layer
 
 
 @formula("max(t_c - t_a, x_c · t_c)", "ring23", "Section 3: hidden while attention takes longer")
-def cp_repeat(job: Job, cp_forward: Any, attention_forward: Any) -> Any:
-    """Context-parallel traffic of a forward pass that attention does not hide; seconds."""
-    return np.maximum(cp_forward - attention_forward, job.stack.cp_exposed * cp_forward)
+def cp_repeat(job: Job, cp_forward: Seconds, attention_forward: Seconds) -> Seconds:
+    """Context-parallel communication of a forward pass that attention does not hide; seconds."""
+    return maximum(cp_forward - attention_forward, job.stack.cp_exposed * cp_forward)
 
 
-@formula("t_f + h_r + x_t · t_t + x_r", "korthikanti22", "Section 5: a forward pass again, its traffic with it")
-def repeat_layer(job: Job, layer_forward: Any, repeat_host: Any, tp_forward: Any, cp_repeat: Any) -> Any:
-    """What one wholly recomputed layer repeats in one micro-batch; seconds."""
+@formula("t_f + h_r + x_t · t_t + x_r", "korthikanti22", "Section 5: a second forward pass, with its communication")
+def repeat_layer(job: Job, layer_forward: Seconds, repeat_host: Seconds, tp_forward: Seconds, cp_repeat: Seconds) -> Seconds:
+    """Work and communication that one fully recomputed layer repeats in one micro-batch; seconds."""
     return layer_forward + repeat_host + job.stack.tp_exposed * tp_forward + cp_repeat
 
 
 @formula("2 · t_s · (x_p · m · v + p - 1) if p > 1", "narayanan21", "Section 2.2.2: v times the sends when interleaved")
-def pp_seconds(job: Job, plan: Plan, tokens: Any, micro_batches: Any) -> Any:
+def pp_seconds(job: Job, plan: Plan, tokens: Tokens, micro_batches: Number) -> Seconds:
     """Exposed sends between pipeline stages in a step, forward and backward; seconds."""
-    message = 2.0 * tokens * job.model.hidden / np.where(plan.sequence_parallel > 0, plan.tp, 1)
+    message = Bytes(2.0 * tokens * job.model.hidden / where(plan.sequence_parallel > 0, plan.tp, 1))
     hop = send_seconds(job, plan.tp * plan.cp * plan.dp, message)
     count = job.stack.pp_exposed * micro_batches * plan.vpp + plan.pp - 1
-    return np.where(plan.pp > 1, 2.0 * hop * count, 0.0)
+    return where(plan.pp > 1, 2.0 * hop * count, 0.0)
 
 
-def buckets(job: Job, plan: Plan, heaviest_weights: Any) -> Any:
-    """Messages that gradients or weights are sent in; count."""
+def buckets(job: Job, plan: Plan, heaviest_weights: Parameters) -> Number:
+    """Messages that gradients or weights are divided into; count."""
     whole = job.stack.bucket_parameters
-    own = np.where(plan.zero >= 1, job.stack.sharded_parameters or whole, whole)
-    return np.ceil(heaviest_weights / np.maximum(own, job.stack.bucket_growth * plan.dp)) if whole else 1
+    size = where(plan.zero >= 1, job.stack.sharded_parameters or whole, whole)
+    return ceil(Number(heaviest_weights / maximum(size, job.stack.bucket_growth * plan.dp))) if whole else Number(1)
 
 
 class Group(NamedTuple):
-    """Ranks that hold the same parameters: all of them, those that share sharded states, replicas of those, their stride in rank order."""
+    """Ranks that hold the same parameters: all, those that share sharded states, replicas of the latter, and their stride in rank order."""
 
-    whole: Any
-    shard: Any
-    replicas: Any
-    stride: Any
+    whole: Count
+    shard: Count
+    replicas: Count
+    stride: Count
 
 
 def dense_group(plan: Plan) -> Group:
-    """The ranks that hold the same parameters outside the routed experts: data and context parallel ones."""
+    """Ranks that hold the same parameters outside the routed experts: the data- and context-parallel ones."""
     return Group(plan.dp * plan.cp, plan.dp_shard * plan.cp, plan.dp_replicate, plan.tp)
 
 
 def expert_group(plan: Plan) -> Group:
-    """The ranks that hold the same routed experts (expert data parallel)."""
+    """Ranks that hold the same routed experts (expert data parallelism)."""
     whole = plan.tp * plan.cp * plan.dp // (plan.ep * plan.etp)
-    return Group(whole, np.maximum(expert_shard_size(plan), 1), plan.dp_replicate, plan.ep * plan.etp)
+    return Group(whole, Count(maximum(expert_shard_size(plan), 1)), plan.dp_replicate, plan.ep * plan.etp)
 
 
-def _parts(plan: Plan, heaviest_weights: Any, heaviest_experts: Any) -> list[tuple[Group, Any]]:
-    """What is reduced and gathered: parameters by the ranks that hold the same; experts None for a dense model."""
+def _parts(plan: Plan, heaviest_weights: Parameters, heaviest_experts: Parameters | None) -> list[tuple[Group, Parameters]]:
+    """Parameters to reduce and gather, by the ranks that hold the same ones; experts None for a dense model."""
     dense = [(dense_group(plan), heaviest_weights)]
     return dense if heaviest_experts is None else [*dense, (expert_group(plan), heaviest_experts)]
 
 
-def _replicas(job: Job, group: Group, weights: Any) -> Any:
+def _replicas(job: Job, group: Group, weights: Parameters) -> Seconds:
     """All-reduce of the sharded gradients between the replicas of HSDP (or of a partly sharded optimizer)."""
-    message = float(job.stack.gradient_reduce_bytes) * weights / group.shard
+    message = Bytes(float(job.stack.gradient_reduce_bytes) * weights / group.shard)
     return term("replica_reduce", all_reduce_seconds(job, group.replicas, group.stride * group.shard, message))
 
 
-def _synced(job: Job, plan: Plan) -> Any:
-    """Whether sharded gradients and weights are sent once a step."""
-    return term("synced_once", (plan.zero == 1) | ((plan.zero >= 2) & kept_whole(job, plan)))
+def _synced(job: Job, plan: Plan) -> Flag:
+    """Whether sharded gradients and weights are communicated once per step."""
+    return term("synced_once", (plan.zero == 1) | ((plan.zero >= 2) & stays_gathered(job, plan)))
 
 
 @formula("t_et + (Σ t_rw if ZeRO = 0, Σ(t_rs + t_rr) if once)", "zero20", "Sections 7.1 and 7.2")
-def reduce_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
-    """Gradient traffic once a step, ZeRO 0 and 1 (and whatever a pipeline syncs once); seconds."""
+def reduce_once(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_experts: Parameters | None = None) -> Seconds:
+    """Gradient communication once per step: ZeRO 0 and 1, and FSDP2 in a pipeline; seconds."""
     total = term("tied_sum", _tied(job, plan))
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
-        gradients, sent = float(job.stack.gradient_reduce_bytes) * weights, buckets(job, plan, weights)
+        gradients, sent = Bytes(float(job.stack.gradient_reduce_bytes) * weights), buckets(job, plan, weights)
         whole = term("whole_reduce", all_reduce_seconds(job, group.whole, group.stride, gradients, sent))
         scatter = term("reduce_scatter", gather_seconds(job, group.shard, group.stride, gradients, sent)) + _replicas(job, group, weights)
-        total = total + np.select([plan.zero == 0, _synced(job, plan)], [whole, scatter], 0.0)
+        total = total + select([plan.zero == 0, _synced(job, plan)], [whole, scatter], 0.0)
     return total
 
 
 @formula("Σ t_ag if once, Σ t_ag if ZeRO = 2 and not fp32", "zero20", "Section 7.2")
-def gather_once(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
-    """Weights gathered once a step, after the optimizer has updated each rank's share; seconds."""
-    total: Any = 0.0
+def gather_once(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_experts: Parameters | None = None) -> Seconds:
+    """All-gather of weights once per step, after the optimizer has updated each rank's share; seconds."""
+    total = Seconds(0.0)
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
-        total = total + gather_seconds(job, group.shard, group.stride, WEIGHT_BYTES * weights, buckets(job, plan, weights))
-    later = 0.0 if job.stack.master_is_parameter else total  # FSDP gathers when a micro-batch begins
-    return np.select([_synced(job, plan), plan.zero == 2], [total, later], 0.0)
+        total = total + gather_seconds(job, group.shard, group.stride, Bytes(WEIGHT_BYTES * weights), buckets(job, plan, weights))
+    later = Seconds(0.0) if job.stack.master_is_parameter else total  # FSDP gathers at the start of a micro-batch
+    return select([_synced(job, plan), plan.zero == 2], [total, later], 0.0)
 
 
-def _tied(job: Job, plan: Plan) -> Any:
-    """Gradients of a tied embedding, added between the first and the last stage (Megatron-LM, finalize_model_grads)."""
+def _tied(job: Job, plan: Plan) -> Seconds:
+    """Gradients of a tied embedding, summed between the first and the last stage (Megatron-LM, finalize_model_grads); seconds."""
     if not job.model.tied or job.frozen:
-        return 0.0
-    message = float(job.stack.gradient_reduce_bytes) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp
+        return Seconds(0.0)
+    message = Bytes(float(job.stack.gradient_reduce_bytes) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp)
     stride = plan.tp * plan.cp * plan.dp * maximum(plan.pp - 1, 1)
-    return np.where((plan.pp > 1) & ~in_v(plan), all_reduce_seconds(job, Count(2), stride, message), 0.0)
+    return where((plan.pp > 1) & ~in_v(plan), all_reduce_seconds(job, Count(2), stride, message), 0.0)
 
 
 @formula(
@@ -171,45 +186,51 @@ def _tied(job: Job, plan: Plan) -> Any:
     "zero20",
     "Section 7.2; fsdp23 Section 3.3",
 )
-def reduce_each(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
-    """Gradient and weight traffic every micro-batch, ZeRO 2 and 3; seconds.
+def reduce_each(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_experts: Parameters | None = None) -> Seconds:
+    """Gradient and weight communication of every micro-batch, ZeRO 2 and 3; seconds.
 
-    ZeRO-3 gathers weights for the forward and for the backward pass; FSDP kept gathered in between (ZeRO-2) gathers them once.
+    ZeRO-3 gathers weights for the forward and for the backward pass; FSDP without resharding in between (ZeRO-2) gathers them once.
     """
-    units = job.model.layers / plan.pp  # a message a layer
-    times = np.where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
-    total: Any = 0.0
+    units = job.model.layers / plan.pp  # one message per layer
+    times = where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
+    total = Seconds(0.0)
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
-        gradients = float(job.stack.gradient_reduce_bytes) * weights
+        gradients = Bytes(float(job.stack.gradient_reduce_bytes) * weights)
         scatter = term("reduce_scatter", gather_seconds(job, group.shard, group.stride, gradients, units))
-        gather = term("weight_gather", gather_seconds(job, group.shard, group.stride, WEIGHT_BYTES * weights, units))
+        gather = term("weight_gather", gather_seconds(job, group.shard, group.stride, Bytes(WEIGHT_BYTES * weights), units))
         total = total + scatter + _replicas(job, group, weights) + times * gather
-    return np.where((plan.zero >= 2) & ~kept_whole(job, plan), total, 0.0)
+    return where((plan.zero >= 2) & ~stays_gathered(job, plan), total, 0.0)
 
 
-@formula("min(p, m) if v > 1, 1 otherwise", "narayanan21", "Section 2.2.2: chunks take turns in rounds of p micro-batches")
-def last_round(plan: Plan, micro_batches: Any) -> Any:
-    """Micro-batches that may hide what is sent once a step: the last (or first); interleaved, a round of them, chunk by chunk."""
-    return np.where(plan.vpp > 1, np.minimum(plan.pp, micro_batches), 1.0)
+@formula("min(p, m) if v > 1, 1 otherwise", "narayanan21", "Section 2.2.2: chunks in rounds of p micro-batches")
+def last_round(plan: Plan, micro_batches: Number) -> Number:
+    """Micro-batches that can hide communication once per step: the last (or first), or a round of them if interleaved."""
+    return where(plan.vpp > 1, minimum(plan.pp, micro_batches), 1.0)
 
 
 @formula("min(ω · t_1, ⅔ · n_r · τ) + min(ω_g · t_3, ⅓ · n_r · τ)", "fsdp23", "Section 3.3: overlap, bounded by the compute there is")
-def hidden_once(job: Job, reduce_once: Any, gather_once: Any, last_round: Any, slowest_stage: Any) -> Any:
-    """What hides of the traffic once a step: gradients behind the last backward pass, weights behind the first forward; seconds."""
+def hidden_once(job: Job, reduce_once: Seconds, gather_once: Seconds, last_round: Number, slowest_stage: Seconds) -> Seconds:
+    """Communication once per step that is hidden: gradients behind the last backward pass, weights behind the first forward; seconds."""
     room = last_round * slowest_stage
-    return np.minimum(job.stack.dp_overlap * reduce_once, room * (2 / 3)) + np.minimum(job.stack.gather_overlap * gather_once, room / 3)
+    return minimum(job.stack.dp_overlap * reduce_once, room * (2 / 3)) + minimum(job.stack.gather_overlap * gather_once, room / 3)
 
 
 @formula(
     "t_1 + t_3 - t_h1 + m · t_2 - min(ω · m · t_2, max(t_y - t_h1, 0))", "fsdp23", "Section 3.3: overlap, bounded by the compute there is"
 )
 def dp_seconds(
-    job: Job, reduce_once: Any, gather_once: Any, hidden_once: Any, reduce_each: Any, micro_batches: Any, steady_seconds: Any
-) -> Any:
-    """Gradient and weight traffic that nothing hides, a step; seconds."""
+    job: Job,
+    reduce_once: Seconds,
+    gather_once: Seconds,
+    hidden_once: Seconds,
+    reduce_each: Seconds,
+    micro_batches: Number,
+    steady_seconds: Seconds,
+) -> Seconds:
+    """Exposed gradient and weight communication per step; seconds."""
     every = micro_batches * reduce_each
-    left = np.maximum(steady_seconds - hidden_once, 0.0)  # what hides behind a computation leaves none of it to the rest
-    return reduce_once + gather_once - hidden_once + every - np.minimum(job.stack.dp_overlap * every, left)
+    left = maximum(steady_seconds - hidden_once, 0.0)  # compute hides one communication at a time
+    return reduce_once + gather_once - hidden_once + every - minimum(job.stack.dp_overlap * every, left)
 
 
 @formula(
@@ -217,19 +238,19 @@ def dp_seconds(
     "offload21",
     "Section 4",
 )
-def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Any, heaviest_experts: Any = None) -> Any:
-    """The optimizer's step on one rank; seconds."""
-    shares = [w / np.where(plan.zero >= 1, group.shard, 1) for group, w in _parts(plan, heaviest_weights, heaviest_experts)]
-    owned: Any = term("owned_weights", sum(shares))
+def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_experts: Parameters | None = None) -> Seconds:
+    """Optimizer step on one rank; seconds."""
+    shares = [weights / where(plan.zero >= 1, group.shard, 1) for group, weights in _parts(plan, heaviest_weights, heaviest_experts)]
+    updated = term("owned_weights", sum_of(shares))
     if job.offload_optimizer:
-        sent = (job.gradient_bytes + WEIGHT_BYTES) * owned / job.cluster.gpu.pcie_bytes_s
-        return sent + owned * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S
-    moved = (job.gradient_bytes + 2.0 * optimizer_width(job) + WEIGHT_BYTES) * owned  # master copy and states, read and written
-    return moved / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
+        sent = Bytes((job.gradient_bytes + WEIGHT_BYTES) * updated) / BytesPerSecond(job.cluster.gpu.pcie_bytes_s)
+        return sent + Seconds(updated * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S)
+    # master copy and states are read and written
+    return Bytes((job.gradient_bytes + 2.0 * optimizer_width(job) + WEIGHT_BYTES) * updated) / elementwise_rate(job)
 
 
 @formula("O_m · min(W_n, W) if offload", "offload21", "Section 4")
-def host_bytes(job: Job, heaviest_optimizer: Any) -> Any:
-    """Host memory that offloaded states take on one node; bytes."""
+def host_bytes(job: Job, heaviest_optimizer: Bytes) -> Bytes:
+    """Host memory of the offloaded optimizer states of one node; bytes."""
     ranks = min(job.cluster.gpus_per_node, job.cluster.gpus)
     return heaviest_optimizer * (ranks if job.offload_optimizer else 0)

@@ -1,39 +1,51 @@
-"""Seconds on the device: matrix products by shape, attention by kernel, element-wise work by bytes; and the host's time.
+"""Seconds on the device: matrix products by shape, attention by kernel, element-wise work by memory traffic; and host time.
 
-All for one layer and one micro-batch on one rank, unless said. Columns depend on tp, cp, micro_batch and sequence_parallel alone.
+All of one layer and one micro-batch on one rank, unless stated otherwise. Columns depend only on tp, cp, micro_batch and
+sequence_parallel.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from planner.cost.shard import padded_vocab
-from planner.dimensions import Seconds
+from planner.dimensions import (
+    Bytes,
+    BytesPerSecond,
+    Flop,
+    Number,
+    Parameters,
+    Seconds,
+    Tokens,
+    sum_of,
+    where,
+)
 from planner.formula.trace import formula, term
 from planner.specs.hardware import Gpu
 from planner.specs.job import Job
 from planner.specs.model import Model
 from planner.specs.plan import Plan
 
-Shape = tuple[Any, Any, Any]
+Shape = tuple[Number, Number, Number]  # rows, columns and inner width of a matrix product
 
 
 def narrow_gain(gpu: Gpu, precision: str) -> float:
-    """How many times the 16-bit rate products in 8 or 4 bits reach on this GPU; 1 for 16 bits."""
+    """Rate of matrix products in 8 or 4 bits on this GPU over the 16-bit rate; 1 for 16 bits."""
     return max(1.0, gpu.narrow_fraction * (gpu.units(precision) / gpu.flops_bf16)) if precision in ("fp8", "fp4") else 1.0
 
 
 def product_rate(gpu: Gpu, precision: str, gained: float = 1.0) -> float:
-    """Rate that large products near in training, with so much of what narrow numbers gain: never above their units' peak; FLOP/s."""
+    """Rate that large products approach in training, at most the peak of their units; FLOP/s.
+
+    gained: share of the gain of narrow numbers.
+    """
     rate = gpu.gemm.training * gpu.gemm.flops_s * (1.0 + gained * (narrow_gain(gpu, precision) - 1.0))
     return term("product_rate", min(rate, gpu.units(precision)))
 
 
 def pace(job: Job) -> float:
-    """Time of the device's work on this cluster over what the GPU's constants give, never so little that kernels would run above the
-    peak of their units or the memory's bandwidth; ratio.
+    """Time of the device's work on this cluster over the GPU's constants, bounded so that no kernel runs above the peak of its units or
+    the memory bandwidth; ratio.
     """
     if job.cluster.pace >= 1.0:
         return term("pace", job.cluster.pace)
@@ -47,13 +59,13 @@ def pace(job: Job) -> float:
     "calib",
     "form and constants: the GPU's file",
 )
-def gemm_seconds(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any) -> Seconds:
+def gemm_seconds(gpu: Gpu, precision: str, m_rows: Number, n_columns: Number, k_inner: Number) -> Seconds:
     """One matrix product of m x k by k x n in 16 or 8 bits; seconds."""
-    return gpu.gemm.overhead_s + gemm_body(gpu, precision, m_rows, n_columns, k_inner)
+    return Seconds(gpu.gemm.overhead_s + gemm_body(gpu, precision, m_rows, n_columns, k_inner))
 
 
-def gemm_body(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: Any, gained: float = 1.0) -> Seconds:
-    """The same without its launch, with so much of what narrow numbers gain; seconds."""
+def gemm_body(gpu: Gpu, precision: str, m_rows: Number, n_columns: Number, k_inner: Number, gained: float = 1.0) -> Seconds:
+    """One matrix product without its launch; seconds. gained: share of the gain of narrow numbers."""
     g = gpu.gemm
     rate = product_rate(gpu, precision, gained)
     flops = 2.0 * (m_rows + g.pad_m) * (n_columns + g.pad_n) * (k_inner + g.pad_k) / rate
@@ -62,72 +74,73 @@ def gemm_body(gpu: Gpu, precision: str, m_rows: Any, n_columns: Any, k_inner: An
     return Seconds(np.sqrt(np.sqrt(squares)))
 
 
-def linear_shapes(job: Job, plan: Plan, tokens: Any) -> dict[str, tuple[Shape, ...]]:
-    """The shapes (m, n, k) of a layer's matrix products on one rank, by part."""
-    model = job.model
+def linear_shapes(job: Job, plan: Plan, tokens: Tokens) -> dict[str, tuple[Shape, ...]]:
+    """Shapes (m, n, k) of a layer's matrix products on one rank, by part."""
+    model, rows, hidden = job.model, Number(tokens), Number(job.model.hidden)
     middle = model.ffn / plan.tp
-    mlp = ((tokens, (2 if model.gated else 1) * middle, model.hidden), (tokens, model.hidden, middle))
+    mlp: tuple[Shape, ...] = ((rows, (2 if model.gated else 1) * middle, hidden), (rows, hidden, middle))
     return {
         "qkv": latent_shapes(model, plan, tokens) if model.kv_rank else (_plain_qkv(model, plan, tokens),),
-        "projection": ((tokens, model.hidden, model.heads * model.value_dim / plan.tp),),
+        "projection": ((rows, hidden, model.heads * model.value_dim / plan.tp),),
         "mlp": mlp if model.ffn else (),
     }
 
 
-def _plain_qkv(model: Model, plan: Plan, tokens: Any) -> Shape:
+def _plain_qkv(model: Model, plan: Plan, tokens: Tokens) -> Shape:
     """Queries, keys and values in one product."""
     keys = -(-model.kv_heads // plan.tp) * model.head_dim
-    return tokens, model.heads * model.head_dim / plan.tp + 2 * keys, model.hidden
+    return Number(tokens), model.heads * model.head_dim / plan.tp + 2 * keys, Number(model.hidden)
 
 
-def latent_shapes(model: Model, plan: Plan, tokens: Any) -> tuple[Shape, ...]:
-    """Latent attention (DeepSeek-V2, arXiv 2405.04434, Section 2.1): down into the latent spaces, whole on every rank, and up to heads."""
-    own = tokens / np.where(plan.sequence_parallel > 0, plan.tp, 1)
+def latent_shapes(model: Model, plan: Plan, tokens: Tokens) -> tuple[Shape, ...]:
+    """Latent attention (DeepSeek-V2, arXiv 2405.04434, Section 2.1): down into the latent spaces, on every rank, and up to heads."""
+    rows, hidden = Number(tokens), Number(model.hidden)
+    local = rows / where(plan.sequence_parallel > 0, plan.tp, 1)
     queries = model.heads * model.key_dim / plan.tp
-    down: tuple[Shape, ...] = ((own, model.kv_rank + model.rope_dim, model.hidden),)
+    down: tuple[Shape, ...] = ((local, Number(model.kv_rank + model.rope_dim), hidden),)
     if model.q_rank:
-        down += ((own, model.q_rank, model.hidden),)
-    up = (tokens, model.heads * (model.head_dim + model.value_dim) / plan.tp, model.kv_rank)
-    return (*down, (tokens, queries, model.q_rank or model.hidden), up)
+        down += ((local, Number(model.q_rank), hidden),)
+    up = (rows, model.heads * (model.head_dim + model.value_dim) / plan.tp, Number(model.kv_rank))
+    return (*down, (rows, queries, Number(model.q_rank or model.hidden)), up)
 
 
-def linear_parts(job: Job, plan: Plan, tokens: Any) -> dict[str, Any]:
+def linear_parts(job: Job, plan: Plan, tokens: Tokens) -> dict[str, Seconds]:
     """Forward seconds of a layer's matrix products by part."""
     gpu = job.cluster.gpu
     shapes = linear_shapes(job, plan, tokens)
-    return {part: sum(gemm_seconds(gpu, job.precision, *shape) for shape in given) for part, given in shapes.items()}
+    return {part: sum_of(gemm_seconds(gpu, job.precision, *shape) for shape in given) for part, given in shapes.items()}
 
 
 @formula("Σ t_g", "korthikanti22", "Appendix A: the products of a layer")
-def linear_forward(job: Job, plan: Plan, tokens: Any) -> Any:
+def linear_forward(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     """A layer's matrix products, forward; seconds."""
-    return sum(linear_parts(job, plan, tokens).values())
+    return sum_of(linear_parts(job, plan, tokens).values())
 
 
 @formula("Σ t_g", "math101", "backward: two products for each forward one")
-def linear_backward(job: Job, plan: Plan, tokens: Any) -> Any:
+def linear_backward(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     """A layer's matrix products, backward: dX = dY W^T and dW = X^T dY; seconds."""
     gpu = job.cluster.gpu
     shapes = [shape for part in linear_shapes(job, plan, tokens).values() for shape in part]
-    return sum(gemm_seconds(gpu, job.precision, m, k, n) for m, n, k in shapes) + weight_products(job, plan, tokens)
+    return sum_of(gemm_seconds(gpu, job.precision, m, k, n) for m, n, k in shapes) + weight_products(job, plan, tokens)
 
 
 @formula("κ_c · Σ t_g", "zerobubble23", "Section 2: the backward pass split in two")
-def weight_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
-    """Of a layer's backward pass the gradients of weights, which zero-bubble schedules put off; seconds."""
-    return pace(job) * weight_products(job, plan, tokens) + 0.0 * tokens
+def weight_seconds(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
+    """Gradients of weights in a layer's backward pass, which zero-bubble schedules postpone; seconds."""
+    return pace(job) * weight_products(job, plan, tokens) + Seconds(0.0 * tokens)
 
 
-def weight_products(job: Job, plan: Plan, tokens: Any) -> Any:
-    """Of a layer's matrix products backward those that give the gradients of weights; seconds."""
+def weight_products(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
+    """A layer's matrix products for the gradients of weights; seconds."""
     if job.frozen:
-        return 0.0
+        return Seconds(0.0)
     shapes = [shape for part in linear_shapes(job, plan, tokens).values() for shape in part]
-    return sum(gemm_seconds(job.cluster.gpu, job.precision, k, n, m) for m, n, k in shapes)
+    return sum_of(gemm_seconds(job.cluster.gpu, job.precision, k, n, m) for m, n, k in shapes)
 
 
 def attended(model: Model, sequence: int) -> float:
-    """Keys a query attends to under a causal mask, mean over queries and layers; a window shortens it in local layers."""
+    """Keys that a query attends to under a causal mask, mean over queries and layers; fewer in layers with a sliding window."""
     everything = sequence / 2
     if not model.sliding_window or model.sliding_window >= sequence:
         return everything
@@ -137,24 +150,23 @@ def attended(model: Model, sequence: int) -> float:
 
 
 @formula("2 · T · s_a · a · (e_k + e_v) / t", "flash23", "Section 4.1, causal FLOPs halved")
-def attention_flops(job: Job, plan: Plan, tokens: Any) -> Any:
-    """FLOPs of scores and values, forward, causal half alone; FLOP."""
+def attention_flops(job: Job, plan: Plan, tokens: Tokens) -> Flop:
+    """Scores and values, forward, the causal half of the square; FLOP."""
     model = job.model
     keys = term("attended_keys", attended(model, job.sequence))
-    return 2.0 * tokens * keys * model.heads * (model.key_dim + model.value_dim) / plan.tp
+    return Flop(2.0 * tokens * keys * model.heads * (model.key_dim + model.value_dim) / plan.tp)
 
 
-def unfused_attention(job: Job, plan: Plan, tokens: Any, backward: bool) -> Any:
-    """Attention in separate kernels over the whole square: batched products, softmax, dropout; seconds."""
+def unfused_attention(job: Job, plan: Plan, tokens: Tokens, backward: bool) -> Seconds:
+    """Attention in separate kernels over the full square: batched products, softmax, dropout; seconds."""
     model, gpu = job.model, job.cluster.gpu
-    rows = tokens * model.heads / plan.tp
-    s = float(job.sequence)
-    products = gemm_seconds(gpu, "bf16", rows, s, float(model.key_dim)) + gemm_seconds(gpu, "bf16", rows, float(model.value_dim), s)
-    # bytes a score: softmax read and write (backward two reads, one write), dropout likewise with its mask
+    rows, s = Number(tokens * model.heads / plan.tp), Number(job.sequence)
+    products = gemm_seconds(gpu, "bf16", rows, s, Number(model.key_dim)) + gemm_seconds(gpu, "bf16", rows, Number(model.value_dim), s)
+    # bytes per score: softmax read and write (backward two reads, one write), dropout likewise with its mask
     softmax, dropout = (6, 5) if backward else (4, 5)
     kernels = softmax + (dropout if model.dropout else 0) + (8 if job.attention == "unfused" else 0)  # scale and mask apart
     moved = term("score_bytes", kernels * job.stack.softmax_traffic)
-    return products * (2 if backward else 1) + rows * s * moved / (job.constants.hbm_fraction * gpu.hbm_bytes_s)
+    return products * (2 if backward else 1) + Seconds(rows * s * moved / (job.constants.hbm_fraction * gpu.hbm_bytes_s))
 
 
 @formula(
@@ -162,7 +174,7 @@ def unfused_attention(job: Job, plan: Plan, tokens: Any, backward: bool) -> Any:
     "flash23",
     "rate: the GPU's file",
 )
-def attention_forward(job: Job, plan: Plan, tokens: Any, attention_flops: Any) -> Any:
+def attention_forward(job: Job, plan: Plan, tokens: Tokens, attention_flops: Flop) -> Seconds:
     """A layer's attention, forward; seconds."""
     if not term("flash_attention", job.attention.startswith("flash")):
         return unfused_attention(job, plan, tokens, backward=False)
@@ -170,23 +182,24 @@ def attention_forward(job: Job, plan: Plan, tokens: Any, attention_flops: Any) -
     slower = term("flash_slower", job.constants.flash_1_slower if job.attention == "flash-1" else 1.0)
     newest = job.attention == "flash-3" and gpu.flash3_fraction
     fraction = term("flash_fraction", gpu.flash3_fraction if newest else gpu.flash_fraction)
-    return gpu.gemm.overhead_s + slower * attention_flops / min(fraction * gpu.gemm.training * gpu.gemm.flops_s, gpu.flops_bf16)
+    rate = min(fraction * gpu.gemm.training * gpu.gemm.flops_s, gpu.flops_bf16)
+    return Seconds(gpu.gemm.overhead_s + slower * attention_flops / rate)
 
 
 @formula("ξ_b · t_a if flash, 2 · Σ t_g + T · a / t · s · b_a / (η_h · B_h) otherwise", "flash23", "Section 4.1: five products for two")
-def attention_backward(job: Job, plan: Plan, tokens: Any, attention_forward: Any) -> Any:
+def attention_backward(job: Job, plan: Plan, tokens: Tokens, attention_forward: Seconds) -> Seconds:
     """A layer's attention, backward; seconds."""
     if not term("flash_attention", job.attention.startswith("flash")):
         return unfused_attention(job, plan, tokens, backward=True)
     return job.constants.flash_backward * attention_forward
 
 
-def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Any:
-    """Bytes a token that norms, residuals, dropout, positions and the activation move: each read and written once in 16 bits,
-    as often again as the stack's kernels do.
+def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Bytes:
+    """Memory traffic per token of norms, residuals, dropout, positions and the activation: each tensor read and written once in 16 bits,
+    times the stack's factor of norms and that of the other kernels; bytes.
     """
     model = job.model
-    region = np.where(plan.sequence_parallel > 0, plan.tp, 1)
+    region = where(plan.sequence_parallel > 0, plan.tp, 1)
     rotated = (model.heads + model.kv_heads) * model.key_dim / plan.tp  # latent attention copies whole heads together
     normed = model.norms_per_layer * model.hidden + model.q_rank + model.kv_rank
     norms = (6 if backward else 4) * normed / region
@@ -196,69 +209,73 @@ def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Any:
     activation = widths * model.ffn / plan.tp
     cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)  # inputs of products into 8 bits
     others = residuals + positions + activation + cast
-    return job.stack.norm_traffic * term("norm_bytes", norms) + job.stack.elementwise * term("other_bytes", others)
+    return Bytes(job.stack.norm_traffic * term("norm_bytes", norms) + job.stack.elementwise * term("other_bytes", others))
 
 
 @formula("T · (ε_n · b_n + ε · b_e) / (η_h · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
-def elementwise_forward(job: Job, plan: Plan, tokens: Any) -> Any:
+def elementwise_forward(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     """A layer's element-wise work, forward; seconds."""
-    moved = tokens * elementwise_bytes(job, plan, backward=False)
-    return moved / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
+    return Bytes(tokens * elementwise_bytes(job, plan, backward=False)) / elementwise_rate(job)
+
+
+def elementwise_rate(job: Job) -> BytesPerSecond:
+    """Memory bandwidth that element-wise kernels reach."""
+    return BytesPerSecond(job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
 
 
 def trained_bytes(job: Job) -> float:
-    """Bytes of gradient kept for each parameter; none where the weights are frozen."""
+    """Bytes of gradient per parameter; 0 with frozen weights."""
     return 0.0 if job.frozen else float(job.gradient_bytes)
 
 
 @formula(
     "(T · (ε_n · b_n + ε · b_e) + (2 · g · P_l if not frozen)) / (η_h · B_h)",
     "tmplan",
-    "as forward, and weight gradients added into the kept ones",
+    "as forward, and weight gradients accumulated",
 )
-def elementwise_backward(job: Job, plan: Plan, tokens: Any, layer_weights: Any) -> Any:
+def elementwise_backward(job: Job, plan: Plan, tokens: Tokens, layer_weights: Parameters) -> Seconds:
     """A layer's element-wise work, backward, with the accumulation of weight gradients; seconds."""
-    moved = tokens * elementwise_bytes(job, plan, backward=True)
-    return (moved + 2.0 * trained_bytes(job) * layer_weights) / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
+    moved = Bytes(tokens * elementwise_bytes(job, plan, backward=True))
+    return (moved + Bytes(2.0 * trained_bytes(job) * layer_weights)) / elementwise_rate(job)
 
 
 @formula("κ_c · (t_m + t_a + t_e)", "korthikanti22", "Table 4 measures these for one layer")
-def layer_forward(job: Job, linear_forward: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
+def layer_forward(job: Job, linear_forward: Seconds, attention_forward: Seconds, elementwise_forward: Seconds) -> Seconds:
     """A layer's forward pass on the device; seconds."""
     return pace(job) * (linear_forward + attention_forward + elementwise_forward)
 
 
 @formula("κ_c · (t_n + t_d + t_h)", "korthikanti22", "Table 4 measures these for one layer")
-def layer_backward(job: Job, linear_backward: Any, attention_backward: Any, elementwise_backward: Any) -> Any:
+def layer_backward(job: Job, linear_backward: Seconds, attention_backward: Seconds, elementwise_backward: Seconds) -> Seconds:
     """A layer's backward pass on the device; seconds."""
     return pace(job) * (linear_backward + attention_backward + elementwise_backward)
 
 
 @formula("κ_c · Σ(s_r · t_pf)", "korthikanti22", "Section 5")
-def selective_repeat(job: Job, plan: Plan, tokens: Any, attention_forward: Any, elementwise_forward: Any) -> Any:
+def selective_repeat(job: Job, plan: Plan, tokens: Tokens, attention_forward: Seconds, elementwise_forward: Seconds) -> Seconds:
     """Forward work that selective recompute repeats in one layer; seconds."""
     repeat = job.stack.selective.repeat
     parts = {"attention": attention_forward, "elementwise": elementwise_forward, **linear_parts(job, plan, tokens)}
-    total: Any = 0.0
+    total = Seconds(0.0)
     for part, seconds in parts.items():
         total = total + term("repeated_share", repeat.get(part, 0.0)) * term("part_seconds", seconds)
     return pace(job) * total
 
 
 @formula("t_r if recompute = 1", "korthikanti22", "Section 5")
-def selective_seconds(plan: Plan, selective_repeat: Any) -> Any:
-    """What this plan's recomputation repeats in a layer it does not recompute whole; seconds."""
-    return np.where(plan.recompute == 1, selective_repeat, 0.0)
+def selective_seconds(plan: Plan, selective_repeat: Seconds) -> Seconds:
+    """Forward work that the plan repeats in a layer that it does not fully recompute; seconds."""
+    return where(plan.recompute == 1, selective_repeat, 0.0)
 
 
 @formula("κ_h · (H_l + (H_t if t > 1))", "tmplan", "kernels by count: the stack's")
-def host_layer(job: Job, plan: Plan) -> Any:
-    """Time the host needs to launch one layer's forward pass; seconds."""
-    return job.cluster.host_pace * (job.stack.host_layer_s + np.where(plan.tp > 1, job.stack.host_tp_s, 0.0))
+def host_layer(job: Job, plan: Plan) -> Seconds:
+    """Host time to launch one layer's forward pass; seconds."""
+    return Seconds(job.cluster.host_pace * (job.stack.host_layer_s + where(plan.tp > 1, job.stack.host_tp_s, 0.0)))
 
 
-def longer(job: Job, host: Any, busy: Any) -> Any:
-    """What host and device together take beyond the device alone, overlapping kernel by kernel; seconds."""
+def longer(job: Job, host: Seconds, busy: Seconds) -> Seconds:
+    """Time of host and device together beyond the device alone, overlapping kernel by kernel; seconds."""
     power = job.constants.host_power
     share = host / busy
     return busy * ((1.0 + share**power) ** (1.0 / power) - 1.0)
@@ -267,32 +284,32 @@ def longer(job: Job, host: Any, busy: Any) -> Any:
 @formula(
     "(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf + ([η_b · h_f]^η_p + t_bb^η_p)^(1 / η_p) - t_bb", "tmplan", "launches overlap kernel by kernel"
 )
-def layer_host(job: Job, host_layer: Any, busy_forward: Any, busy_backward: Any) -> Any:
-    """Time the device waits for the host in one layer, forward and backward; seconds."""
+def layer_host(job: Job, host_layer: Seconds, busy_forward: Seconds, busy_backward: Seconds) -> Seconds:
+    """Time that the device waits for the host in one layer, forward and backward; seconds."""
     backward = job.constants.host_backward * host_layer
     return longer(job, host_layer, busy_forward) + longer(job, backward, busy_backward)
 
 
 @formula("(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf", "tmplan", "launches overlap kernel by kernel")
-def repeat_host(job: Job, host_layer: Any, busy_forward: Any) -> Any:
-    """Time the device waits for the host while a layer's forward pass is repeated; seconds."""
+def repeat_host(job: Job, host_layer: Seconds, busy_forward: Seconds) -> Seconds:
+    """Time that the device waits for the host during a repeated forward pass of a layer; seconds."""
     return longer(job, host_layer, busy_forward)
 
 
 @formula("κ_c · Σ t_g + 2 · λ · T · V_p / t / (η_h · B_h)", "korthikanti22", "Appendix A: logits layer")
-def head_seconds(job: Job, plan: Plan, tokens: Any) -> Any:
+def head_seconds(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     """Head and loss of one micro-batch, forward and backward; seconds."""
-    gpu, hidden = job.cluster.gpu, float(job.model.hidden)
+    gpu, hidden, rows = job.cluster.gpu, Number(job.model.hidden), Number(tokens)
     entries = padded_vocab(job, plan) / plan.tp
     products = (
-        gemm_seconds(gpu, "bf16", tokens, entries, hidden)
-        + gemm_seconds(gpu, "bf16", tokens, hidden, entries)
-        + (0.0 if job.frozen else gemm_seconds(gpu, "bf16", hidden, entries, tokens))
+        gemm_seconds(gpu, "bf16", rows, entries, hidden)
+        + gemm_seconds(gpu, "bf16", rows, hidden, entries)
+        + (Seconds(0.0) if job.frozen else gemm_seconds(gpu, "bf16", hidden, entries, rows))
     )
-    return pace(job) * products + 2.0 * job.stack.logits_bytes * tokens * entries / (job.constants.hbm_fraction * gpu.hbm_bytes_s)
+    return pace(job) * products + Bytes(2.0 * job.stack.logits_bytes * tokens * entries) / elementwise_rate(job)
 
 
 @formula("12 · T · h / (η_h · B_h)", "tmplan", "lookup, its gradient added in fp32, by bytes")
-def embedding_seconds(job: Job, tokens: Any) -> Any:
+def embedding_seconds(job: Job, tokens: Tokens) -> Seconds:
     """Embedding of one micro-batch, forward and backward; seconds."""
-    return 12.0 * tokens * job.model.hidden / (job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)
+    return Bytes(12.0 * tokens * job.model.hidden) / elementwise_rate(job)

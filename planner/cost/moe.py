@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from planner.cost.collectives import all_to_all_seconds, gather_seconds, inside
 from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes
-from planner.cost.memory import WEIGHT_BYTES, kept_whole, optimizer_width
+from planner.cost.memory import WEIGHT_BYTES, optimizer_width, stays_gathered
 from planner.cost.pipeline_split import DUALPIPE_V
 from planner.dimensions import Bytes, BytesPerSecond, Count, Flag, Number, Parameters, Seconds, Tokens, maximum, minimum, sum_of, where
 from planner.formula.trace import formula, term
@@ -281,7 +281,7 @@ def stage_ep(sparse_stage_layers: Number, ep_layer: Seconds) -> Seconds:
 def expert_states(job: Job, plan: Plan, stage_experts: Parameters, expert_shard_size: Count) -> Bytes:
     """Weights, gradients and optimizer states of a rank's routed experts on the device; bytes."""
     trained = 0.0 if job.frozen else 1.0
-    split, size = ~kept_whole(job, plan), expert_shard_size
+    split, size = ~stays_gathered(job, plan), expert_shard_size
     sharded = Number(0.0) if job.stack.master_is_parameter and not job.frozen else 1.0 / size
     weights = WEIGHT_BYTES * where((plan.zero >= 3) & split, sharded, 1.0)
     replicated = plan.tp * plan.cp * plan.dp > plan.ep * plan.etp

@@ -1,4 +1,4 @@
-"""How layers fall on the stages of a pipeline, and how many micro-batches a rank holds. One plan or columns; stages broadcast in front.
+"""Distribution of layers over pipeline stages, and micro-batches in flight on a rank. One plan or columns; stages broadcast in front.
 
 `stage` is a pipeline rank, or an array of shape (stages, 1) that broadcasts against columns of plans.
 """
@@ -6,65 +6,75 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
-from planner.dimensions import Flag, Quantity, Stage, maximum
+from planner.dimensions import Count, Flag, Number, Quantity, Stage, ceil, clip, maximum, minimum, select, where
 from planner.formula.trace import formula, term
 from planner.specs.job import SCHEDULES, Job
 from planner.specs.plan import Plan
 
 ZB_H1, ZB_H2, V, DUALPIPE_V = (SCHEDULES.index(name) for name in ("zb-h1", "zb-h2", "zb-v", "dualpipev"))
 EVERY = 1 << 40  # more layers than any stage has
+NONE = Count(0)
 Q = TypeVar("Q", bound=Quantity)
 
 
-def split_slots(job: Job, plan: Plan) -> tuple[Any, Any, tuple[Any, Any]]:
-    """Slots of a virtual stage, virtual stages with one more, and how many slots embedding and head take.
+class Slots(NamedTuple):
+    """Layer slots of a virtual stage, virtual stages with one slot more, and the slots that embedding and head take."""
 
-    even: layers divide. slots: embedding and head count as a layer each (or the head alone), as Megatron-LM's
+    each: Count
+    extra: Count
+    embedding: Count
+    head: Count
+
+
+def split_slots(job: Job, plan: Plan) -> Slots:
+    """Distribution of layer slots over virtual stages, as the stack's `uneven_stages` has it.
+
+    never: layers divide. slots: embedding and head count as a layer each (or the head alone), as Megatron-LM's
     --account-for-embedding-in-pipeline-split and --account-for-loss-in-pipeline-split, and Llama 3 on PP 16. With multi-token prediction
     the last stage makes room for its layers and two heads (Megatron-Bridge recipes/deepseek/deepseek_v3.py: 61 layers + 3 on PP 16).
-    Where none of these divides, a layout gives the first stages one layer more (--pipeline-model-parallel-layout). any: torchtitan's
-    generate_llm_fqn_per_model_part, which counts both always.
+    If none of these divides, a layout gives the first stages one layer more (--pipeline-model-parallel-layout). any: torchtitan's
+    generate_llm_fqn_per_model_part, which always counts both.
     """
-    layers, chunks, behind = job.model.layers, np.asarray(plan.pp * plan.vpp), job.model.mtp_layers
+    layers, chunks, ahead = job.model.layers, Count(np.asarray(plan.pp * plan.vpp)), job.model.mtp_layers
     if job.stack.uneven_stages == "any":
-        embedding: Any = (chunks > 1) * 1
-        head: Any = embedding * (1 + behind)
+        embedding = (chunks > 1) * 1
+        head = embedding * (1 + ahead)
     elif job.stack.uneven_stages == "slots":
-        even = layers % chunks == 0 if not behind else chunks == 1
-        both = ~even & ((layers + 2 + behind) % chunks == 0)
-        alone = ~even & ((layers + 1 + behind) % chunks == 0) & ~both
-        embedding, head = both * (behind == 0), both * (1 + behind + (behind > 0)) + alone * (1 + behind)
+        even = layers % chunks == 0 if not ahead else chunks == 1
+        both = ~even & ((layers + 2 + ahead) % chunks == 0)
+        alone = ~even & ((layers + 1 + ahead) % chunks == 0) & ~both
+        embedding, head = both * (ahead == 0), both * (1 + ahead + (ahead > 0)) + alone * (1 + ahead)
     else:
-        embedding = head = np.zeros_like(chunks)
+        embedding = head = Count(np.zeros_like(chunks))
     slots = layers + embedding + head
-    return slots // chunks, slots % chunks, (embedding, head)
+    return Slots(slots // chunks, slots % chunks, embedding, head)
 
 
-def layers_before(job: Job, plan: Plan, stage: Any) -> Any:
-    """Layers on the pipeline ranks before this one where a stack splits by FLOPs, the head counted.
+def layers_before(job: Job, plan: Plan, stage: Count) -> Count:
+    """Layers on the pipeline ranks before this one with a stack that splits by FLOPs, the head included in the FLOPs.
 
     A rank ends with the block that reaches its share, that block included (nanotron/models/base.py, build_model).
     """
     model = job.model
     layer = 4.0 * model.heads * model.head_dim * model.hidden + (3 if model.gated else 2) * model.ffn * model.hidden
     share = (model.layers + model.vocab * model.hidden / layer) / plan.pp
-    reached = np.minimum(np.ceil(share * stage - 1e-9), model.layers).astype(np.int64)
-    return np.where(stage < plan.pp, reached, model.layers)
+    reached = Count(minimum(ceil(share * stage - 1e-9), model.layers).astype(np.int64))
+    return where(stage < plan.pp, reached, model.layers)
 
 
-def in_v(plan: Plan) -> Any:
+def in_v(plan: Plan) -> Flag:
     """Whether stages run down the ranks and back up, so that the first rank holds embedding and head."""
-    return np.asarray(plan.schedule) >= V
+    return Count(np.asarray(plan.schedule)) >= V
 
 
 def is_head(plan: Plan, stage: Stage) -> Flag:
-    """Whether a pipeline rank holds the head: the last, or the first where stages run back up."""
-    last = np.asarray(plan.pp) - 1
-    return term("holds_head", Flag(stage == (np.where(in_v(plan), 0, last) if np.any(plan.schedule) else last)))
+    """Whether a pipeline rank holds the head: the last, or the first with a V-shaped schedule."""
+    last = Count(np.asarray(plan.pp)) - 1
+    return term("holds_head", stage == (where(in_v(plan), 0, last) if np.any(plan.schedule) else last))
 
 
 @formula(
@@ -72,130 +82,130 @@ def is_head(plan: Plan, stage: Stage) -> Flag:
     "megatron",
     "megatron/core/transformer/transformer_config.py, pipeline split",
 )
-def stage_layers(job: Job, plan: Plan, stage: Any) -> Any:
-    """Transformer layers on a pipeline rank, its virtual stages together; count, shape of stage x plan."""
+def stage_layers(job: Job, plan: Plan, stage: Stage) -> Count:
+    """Transformer layers on a pipeline rank, all its virtual stages; count, shape of stage x plan."""
     if term("split_by_flops", job.stack.uneven_stages == "flops"):
         return term("flops_layers", layers_before(job, plan, stage + 1) - layers_before(job, plan, stage))
-    base, extra, (embedding, head) = split_slots(job, plan)
+    each, extra, embedding, head = split_slots(job, plan)
     embedding, head = term("embedding_slots", embedding), term("head_slots", head)
-    more = np.maximum(0, -(-(extra - stage) // plan.pp))
+    more = maximum(0, -(-(extra - stage) // plan.pp))
     if np.any(plan.schedule):
-        more = np.where(in_v(plan), (stage < extra) * 1 + (2 * plan.pp - 1 - stage < extra), more)
-    return plan.vpp * base + term("extra_layers", more) - embedding * (stage == 0) - head * is_head(plan, stage)
+        more = where(in_v(plan), (stage < extra) * 1 + (2 * plan.pp - 1 - stage < extra), more)
+    return plan.vpp * each + term("extra_layers", more) - embedding * (stage == 0) - head * is_head(plan, stage)
 
 
-def virtual_layers(job: Job, plan: Plan) -> Any:
-    """Transformer layers on every virtual stage of one plan, in the order that data flows through them; count, shape of p · v.
+def virtual_layers(job: Job, plan: Plan) -> Count:
+    """Transformer layers on every virtual stage of one plan, in the order of the data flow; count, shape of p · v.
 
-    What the head displaces leaves the stages of its rank, the latest first. Negative in the last where the rank has no room for it.
+    The head displaces layers of the stages of its rank, the latest first. Negative in the last stage if its rank has too few layers.
     """
     if job.stack.uneven_stages == "flops":
-        return np.asarray(stage_layers(job, plan, np.arange(int(plan.pp))))
-    base, extra, (embedding, head) = split_slots(job, plan)
+        return Count(np.asarray(stage_layers(job, plan, Stage(np.arange(int(plan.pp))))))
+    each, extra, embedding, head = split_slots(job, plan)
     stages = np.arange(int(plan.pp) * int(plan.vpp))
-    found = int(base) + (stages < int(extra)) - int(embedding) * (stages == 0)
+    layers = int(each) + (stages < int(extra)) - int(embedding) * (stages == 0)
     left = int(head)
     for stage in stages[[-1, 0]] if in_v(plan) else stages[:: -int(plan.pp)]:
-        taken = min(left, int(found[stage]))
-        found[stage], left = found[stage] - taken, left - taken
-    found[-1] -= left
-    return found
+        displaced = min(left, int(layers[stage]))
+        layers[stage], left = layers[stage] - displaced, left - displaced
+    layers[-1] -= left
+    return Count(layers)
 
 
-def dense_on(job: Job, plan: Plan, stage: Any) -> Any:
-    """Of the first layers whose MLP is dense, those on a pipeline rank; count, shape of stage x plan."""
+def dense_on(job: Job, plan: Plan, stage: Stage) -> Count:
+    """Layers of the first, dense ones of a mixture of experts on a pipeline rank; count, shape of stage x plan."""
     first = job.model.dense_layers
     if job.stack.uneven_stages == "flops":
         before = layers_before(job, plan, stage)
-        return np.clip(first - before, 0, layers_before(job, plan, stage + 1) - before)
-    base, extra, (embedding, _) = split_slots(job, plan)
-    found: Any = 0 * stage
+        return clip(first - before, 0, layers_before(job, plan, stage + 1) - before)
+    each, extra, embedding, _ = split_slots(job, plan)
+    dense: Count = 0 * stage
     for turn in range(min(first, int(np.max(plan.vpp, initial=1)))):
-        chunk = np.where(in_v(plan) & (turn == 1), 2 * plan.pp - 1 - stage, turn * plan.pp + stage)
-        before = chunk * base + np.minimum(chunk, extra) - embedding * (chunk > 0)
-        own = base + (chunk < extra) - embedding * (chunk == 0)
-        found = found + np.clip(first - before, 0, own) * (turn < plan.vpp)
-    return found
+        chunk = where(in_v(plan) & (turn == 1), 2 * plan.pp - 1 - stage, turn * plan.pp + stage)
+        before = chunk * each + minimum(chunk, extra) - embedding * (chunk > 0)
+        layers = each + (chunk < extra) - embedding * (chunk == 0)
+        dense = dense + clip(first - before, 0, layers) * (turn < plan.vpp)
+    return dense
 
 
 @formula("(ℓ_i - ℓ_0) · s_x + (L_m if head)", "deepseek24", "Section 4.2: the first layers are dense")
-def sparse_stage_layers(job: Job, plan: Plan, stage: Any, stage_layers: Any) -> Any:
-    """Of the layers on a pipeline rank, those with routed experts, and with them those of multi-token prediction behind the last."""
+def sparse_stage_layers(job: Job, plan: Plan, stage: Stage, stage_layers: Number) -> Number:
+    """Layers with routed experts on a pipeline rank, including those of multi-token prediction after the last."""
     first = term("first_dense", dense_on(job, plan, stage))
     return (stage_layers - first) * term("sparse_share", sparse_share(job)) + job.model.mtp_layers * is_head(plan, stage)
 
 
 def sparse_share(job: Job) -> float:
-    """Of the layers behind the first dense ones, the share with routed experts: where they take turns with dense ones, on the mean."""
+    """Share of the layers after the first dense ones that have routed experts; the mean where dense and sparse layers alternate."""
     return job.model.sparse_layers / max(job.model.layers - job.model.dense_layers, 1)
 
 
 @formula("ℓ_i + (L_m if head) - ℓ_x", "deepseek24", "Section 4.2: the first layers are dense")
-def dense_stage_layers(job: Job, plan: Plan, stage: Any, stage_layers: Any, sparse_stage_layers: Any) -> Any:
-    """Of the layers on a pipeline rank, those with a dense MLP."""
+def dense_stage_layers(job: Job, plan: Plan, stage: Stage, stage_layers: Number, sparse_stage_layers: Number) -> Number:
+    """Layers with a dense MLP on a pipeline rank."""
     return stage_layers + job.model.mtp_layers * is_head(plan, stage) - sparse_stage_layers
 
 
-def edge_stages(job: Job, plan: Plan) -> Any:
-    """First, second and last pipeline rank, and where dense layers come first the last that has any and the next; ranks x plans.
+def edge_stages(job: Job, plan: Plan) -> Stage:
+    """First, second and last pipeline rank; if dense layers come first, also the last rank that has any and the next; ranks x plans.
 
-    One of them is always the fullest, and the slowest: layers do not grow from the second rank on (split by FLOPs: the first holds as
-    many as any), in-flight micro-batches do not grow, and only the first and the last hold anything else. Split by FLOPs, longer and
-    shorter ranks take turns: behind dense layers the first of the longer ones is looked at too. How many ranks follows from the job
-    alone, never from the plans at hand: what some plans cost stands beside what others do.
+    One of them is always the fullest, and one the slowest: layers do not increase from the second rank on (split by FLOPs: the first
+    holds as many as any), nor do micro-batches in flight, and only the first and the last hold anything else. Split by FLOPs, longer and
+    shorter ranks alternate: after dense layers the first of the longer ones is added. The number of ranks depends on the job alone, not
+    on the plans, so that costs of different plans have the same shape.
     """
-    pp = np.asarray(plan.pp)
+    pp = Count(np.asarray(plan.pp))
     last = pp - 1
-    edges = [np.zeros_like(pp), np.minimum(1, last), last]
+    edges = [Count(np.zeros_like(pp)), minimum(1, last), last]
     if job.model.experts and job.model.dense_layers:
         reached = dense_ranks(job, plan)
-        edges[2:2] = [np.clip(reached - 1, 0, last), np.minimum(reached, last)]
+        edges[2:2] = [clip(reached - 1, 0, last), minimum(reached, last)]
         if job.stack.uneven_stages == "flops":
             edges[2:2] = [longest_from(job, plan, reached)]
-    return np.stack(edges)
+    return Stage(np.stack(edges))
 
 
-def dense_ranks(job: Job, plan: Plan) -> Any:
-    """How many pipeline ranks start with a dense layer, of those that come first; count, shape of the plans."""
-    pp, first = np.asarray(plan.pp), job.model.dense_layers
+def dense_ranks(job: Job, plan: Plan) -> Count:
+    """Pipeline ranks whose first layer is one of the first, dense ones; count, shape of the plans."""
+    pp, first = Count(np.asarray(plan.pp)), job.model.dense_layers
     most, flops = int(pp.max(initial=1)), job.stack.uneven_stages == "flops"
-    base, extra, (embedding, _) = split_slots(job, plan)
-    reached = np.zeros_like(pp)
-    for stage in range(min(first + 2, most)):
-        before = layers_before(job, plan, stage) if flops else stage * base + np.minimum(stage, extra) - embedding * (stage > 0)
+    each, extra, embedding, _ = split_slots(job, plan)
+    reached = Count(np.zeros_like(pp))
+    for rank in range(min(first + 2, most)):
+        stage = Stage(rank)
+        before = layers_before(job, plan, stage) if flops else stage * each + minimum(stage, extra) - embedding * (stage > 0)
         reached = reached + ((before < first) & (stage < pp))
     return reached
 
 
-def longest_from(job: Job, plan: Plan, start: Any) -> Any:
-    """Split by FLOPs the first pipeline rank, from a rank of each plan on, that holds as many layers as any of them; 0 if none is left."""
-    stage = np.arange(int(np.max(plan.pp, initial=1)))[:, None]
-    held = layers_before(job, plan, stage + 1) - layers_before(job, plan, stage)
-    return np.argmax(np.where((stage >= start) & (stage < plan.pp), held, -1), axis=0)
+def longest_from(job: Job, plan: Plan, start: Count) -> Stage:
+    """First pipeline rank with the most layers, from a rank of each plan on, split by FLOPs; 0 if none is left."""
+    stage = Stage(np.arange(int(np.max(plan.pp, initial=1)))[:, None])
+    layers = layers_before(job, plan, stage + 1) - layers_before(job, plan, stage)
+    return Stage(np.argmax(where((stage >= start) & (stage < plan.pp), layers, -1), axis=0))
 
 
 def largest(stages: Iterable[Q]) -> Q:
-    """The largest over the stages in front of a column; shape of the column."""
-    rows = list(stages)
-    found = rows[0]
-    for row in rows[1:]:
-        found = maximum(found, row)  # pairwise: several times faster than a reduction over a short first axis
-    return found
+    """Maximum over the stages in front of a column; shape of the column."""
+    most, *rows = stages
+    for row in rows:
+        most = maximum(most, row)  # pairwise: several times faster than a reduction over a short first axis
+    return most
 
 
-def chunk_layers(job: Job, plan: Plan) -> Any:
-    """Layers of the fullest virtual stage."""
+def chunk_layers(job: Job, plan: Plan) -> Count:
+    """Layers of the fullest virtual stage; count, shape of the plans."""
     if job.stack.uneven_stages == "flops":
-        return layers_before(job, plan, np.ones_like(np.asarray(plan.pp)))
-    base, extra, _ = split_slots(job, plan)
-    return base + (extra > 0)
+        return layers_before(job, plan, Count(np.ones_like(np.asarray(plan.pp))))
+    each, extra, _, _ = split_slots(job, plan)
+    return each + (extra > 0)
 
 
 @formula("ℓ_i if recompute = 2, min(v · N, ℓ_i) otherwise", "megatron", "--recompute-granularity full, --recompute-num-layers")
-def recomputed_layers(plan: Plan, stage_layers: Any) -> Any:
-    """Layers of a pipeline rank recomputed whole: all with `full`, the first N of each virtual stage with `first`."""
-    most = np.where(plan.recompute == 2, EVERY, plan.vpp * plan.recompute_layers)  # recompute_layers is 0 but for `first`
-    return np.minimum(most, stage_layers)
+def recomputed_layers(plan: Plan, stage_layers: Number) -> Number:
+    """Fully recomputed layers of a pipeline rank: all with `full`, the first N of each virtual stage with `first`."""
+    most = where(plan.recompute == 2, EVERY, plan.vpp * plan.recompute_layers)  # recompute_layers is 0 except with `first`
+    return minimum(most, stage_layers)
 
 
 @formula(
@@ -203,27 +213,27 @@ def recomputed_layers(plan: Plan, stage_layers: Any) -> Any:
     "megatron",
     "--recompute-granularity full, --recompute-num-layers",
 )
-def recomputed_sparse(job: Job, plan: Plan, recomputed_layers: Any, dense_stage_layers: Any, sparse_stage_layers: Any) -> Any:
-    """Of the layers of a pipeline rank recomputed whole, those with routed experts."""
-    if job.model.moe_every > 1:  # they take turns with dense ones
-        return recomputed_layers * sparse_stage_layers / np.maximum(dense_stage_layers + sparse_stage_layers, 1)
-    dense = np.minimum(plan.recompute_layers, dense_stage_layers)  # at the start of the first virtual stage
-    return np.where(plan.recompute == 2, sparse_stage_layers, recomputed_layers - np.minimum(dense, recomputed_layers))
+def recomputed_sparse(job: Job, plan: Plan, recomputed_layers: Number, dense_stage_layers: Number, sparse_stage_layers: Number) -> Number:
+    """Fully recomputed layers with routed experts of a pipeline rank."""
+    if job.model.moe_every > 1:  # dense and sparse layers alternate
+        return recomputed_layers * sparse_stage_layers / maximum(dense_stage_layers + sparse_stage_layers, 1)
+    dense = minimum(plan.recompute_layers, dense_stage_layers)  # at the start of the first virtual stage
+    return where(plan.recompute == 2, sparse_stage_layers, recomputed_layers - minimum(dense, recomputed_layers))
 
 
 @formula("r_i - r_x", "megatron", "--recompute-granularity full, --recompute-num-layers")
-def recomputed_dense(recomputed_layers: Any, recomputed_sparse: Any) -> Any:
-    """Of the layers of a pipeline rank recomputed whole, those with a dense MLP."""
+def recomputed_dense(recomputed_layers: Number, recomputed_sparse: Number) -> Number:
+    """Fully recomputed layers with a dense MLP of a pipeline rank."""
     return recomputed_layers - recomputed_sparse
 
 
-def round_size(pp: Any, micro_batches: Any) -> Any:
-    """Micro-batches that an interleaved schedule takes through one virtual stage before it turns to the next; count.
+def round_size(pp: Count, micro_batches: Number) -> Number:
+    """Micro-batches that an interleaved schedule runs through one virtual stage before the next; count.
 
-    p of them, Megatron-LM's whole groups of p (megatron/core/pipeline_parallel/schedules.py); where they are no multiple of p, torch
-    makes m // p equal rounds of more (torch 2.13.0 distributed/pipelining/schedules.py, ScheduleInterleaved1F1B).
+    p with Megatron-LM, whole groups of p (megatron/core/pipeline_parallel/schedules.py); if m is not a multiple of p, torch makes m // p
+    equal rounds of more than p (torch 2.13.0 distributed/pipelining/schedules.py, ScheduleInterleaved1F1B).
     """
-    return micro_batches // np.maximum(1, micro_batches // pp)
+    return micro_batches // maximum(1, micro_batches // pp)
 
 
 @formula(
@@ -233,18 +243,18 @@ def round_size(pp: Any, micro_batches: Any) -> Any:
     "korthikanti22",
     "Section 4.2.3; narayanan21 Figure 4; zerobubble23 Sections 2 and 6; DualPipe's README: PP + 1 chunks, two on each of PP / 2 ranks",
 )
-def in_flight(plan: Plan, stage: Any, micro_batches: Any, ahead: Any = 0) -> Any:
-    """Micro-batches whose activations a pipeline rank holds at its peak, in units of all its layers; never more than there are.
+def in_flight(plan: Plan, stage: Stage, micro_batches: Number, ahead: Count = NONE) -> Number:
+    """Micro-batches whose activations a pipeline rank holds at its peak, in units of all its layers; at most those of a step.
 
-    `ahead`: chunks more, where one micro-batch's forward pass runs beside another's backward pass.
+    ahead: additional chunks if the forward pass of one micro-batch overlaps the backward pass of another.
     """
     ahead = term("chunks_ahead", ahead)
-    plain = np.minimum(micro_batches, plan.pp - stage + ahead)
+    plain = minimum(micro_batches, plan.pp - stage + ahead)
     chunks = 2 * (plan.pp - stage - 1) + (plan.vpp - 1) * round_size(plan.pp, micro_batches) + 1 + ahead
-    own = np.where(plan.vpp > 1, np.minimum(micro_batches * plan.vpp, chunks) / plan.vpp, plain)
+    one_f_one_b = where(plan.vpp > 1, minimum(micro_batches * plan.vpp, chunks) / plan.vpp, plain)
     if not np.any(plan.schedule):
-        return own
-    # every stage may hold what the first holds; zb-v spreads p evenly over its two chunks
-    code = np.asarray(plan.schedule) + 0 * stage
-    most = np.select([code == ZB_H2, code == DUALPIPE_V], [2 * plan.pp - 1 + 0 * stage, plan.pp + 0.5 + 0 * stage], plan.pp + 0.0 * stage)
-    return np.where(code == 0, own, np.minimum(micro_batches, most))
+        return one_f_one_b
+    # every stage may hold as many as the first; zb-v spreads p evenly over its two chunks
+    code = Count(np.asarray(plan.schedule)) + 0 * stage
+    most = select([code == ZB_H2, code == DUALPIPE_V], [2 * plan.pp - 1 + 0 * stage, plan.pp + 0.5 + 0 * stage], plan.pp + 0.0 * stage)
+    return where(code == 0, one_f_one_b, minimum(micro_batches, most))

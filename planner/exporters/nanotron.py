@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from planner.cost.pipeline_split import stage_layers
+from planner.dimensions import Stage
 from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
 from planner.exporters._degrees import Degrees, degrees
 from planner.exporters.registry import Exported, Request, Target, register
@@ -94,7 +95,7 @@ def _model(request: Request) -> dict[str, Any]:
 def _notes(request: Request, d: Degrees) -> list[str]:
     """Notes on what the file does not express."""
     job = request.job
-    layers = [int(stage_layers(job, request.plan, stage)) for stage in range(d.pp)]
+    layers = [int(stage_layers(job, request.plan, Stage(stage))) for stage in range(d.pp)]
     notes = [
         (True, "data (none: random tokens), learning rate, initialization, number of steps and checkpoints are placeholders: set your own"),
         (

@@ -8,6 +8,7 @@ from typing import Any
 import tomli_w
 
 from planner.cost.pipeline_split import stage_layers
+from planner.dimensions import Stage
 from planner.exporters import _annotation
 from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
 from planner.exporters._degrees import Degrees, degrees
@@ -196,7 +197,7 @@ def _missing_in_03(d: Degrees, kind: Flavor) -> str:
 def _notes(request: Request, d: Degrees, kind: Flavor) -> list[str]:
     """Notes on what the files do not express."""
     job = request.job
-    layers = [int(stage_layers(job, request.plan, stage)) for stage in range(d.pp)]
+    layers = [int(stage_layers(job, request.plan, Stage(stage))) for stage in range(d.pp)]
     notes = [
         (kind.flavor == CUSTOM_FLAVOR, f"register the flavor '{CUSTOM_FLAVOR}' of {kind.model} first: {arguments(job.model, kind.model)}"),
         (kind.flavor == CUSTOM_FLAVOR, "set rope_theta, its scaling and norm_eps to the published values of the model"),

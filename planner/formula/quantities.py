@@ -54,7 +54,7 @@ sequence_parallel    | SP  |        | 1 with sequence parallelism, else 0
 recompute            | recompute |        | recomputation: 0 none, 1 selective, 2 full, 3 the first layers of each virtual stage
 schedule             | schedule |        | pipeline schedule: 0 1F1B, 1 ZB-H1, 2 ZB-H2, 3 ZB-V, 4 DualPipeV
 holds_head           | head |        | 1 on the pipeline rank that holds the head, else 0
-kept_whole           | whole |     | 1 where gathered weights and gradients stay whole between micro-batches (FSDP2 in a pipeline)
+stays_gathered       | whole |     | 1 where gathered weights and gradients stay whole between micro-batches (FSDP2 in a pipeline)
 synced_once          | once |        | 1 where sharded gradients and weights are communicated once per step, else 0
 master_is_parameter  | fp32 |        | 1 where the sharded fp32 parameter is the master copy (FSDP2), else 0
 offload_optimizer    | offload |        | 1 with optimizer states on the host, else 0

@@ -16,6 +16,7 @@ import numpy as np
 from planner.cost import layer_cost, moe, pipeline_split, schedule, shard, stage_cost
 from planner.cost.evaluate import evaluate
 from planner.cost.pipeline_split import V
+from planner.dimensions import Number
 from planner.errors import FieldError, TmplanError
 from planner.layout.pipeline_passes import BACKWARD, FORWARD, INPUTS, KINDS, WEIGHTS, Block, order, virtual_stage
 from planner.specs.job import Job
@@ -118,7 +119,7 @@ def kinds(plan: Plan) -> int:
 
 def to_draw(plan: Plan, count: int) -> tuple[int, int]:
     """The number of micro-batches to compute out of `count`, and the group size of an interleaved schedule."""
-    group = int(pipeline_split.round_size(plan.pp, count))
+    group = int(pipeline_split.round_size(plan.pp, Number(count)))
     return fewer(int(plan.pp * plan.vpp), int(plan.pp), count, group), group
 
 

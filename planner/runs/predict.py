@@ -16,6 +16,7 @@ from planner.cost import memory
 from planner.cost import stage_cost as stagecosts
 from planner.cost.evaluate import allocated_parts, evaluate
 from planner.cost.pipeline_split import chunk_layers
+from planner.dimensions import Bytes
 from planner.errors import TmplanError
 from planner.runs.columns import COLUMNS
 from planner.runs.configure import MOST_STAGES, Configured, Row, configured, refusal, whole
@@ -104,7 +105,7 @@ def stage_memory(job: Job, plan: Plan) -> StageMemory:
     cost = layercosts.kinds(job, plan)
     place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, plan, stage), chunk_layers(job, plan))
     c = stagecosts.stage_cost(job, plan, place, cost)
-    allocated = allocated_parts(job, plan, place, c, cost).total + np.zeros(stage.shape)
+    allocated = Bytes(allocated_parts(job, plan, place, c, cost).total + np.zeros(stage.shape))
     return StageMemory(allocated, memory.reserved_bytes(job, allocated), memory.device_bytes(job, allocated))
 
 

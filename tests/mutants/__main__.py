@@ -14,10 +14,10 @@ def main() -> int:
     options.add_argument("under", nargs="?", default="", help="a folder or file, such as planner/cost")
     options.add_argument("--least", type=float, default=0.0, help="percent to be caught")
     given = options.parse_args()
-    found = list(outcomes(every_mutant(given.under)))
-    for line in table(found):
+    results = list(outcomes(every_mutant(given.under)))
+    for line in table(results):
         print(line, flush=True)
-    return int(100 * sum(seen for _, seen in found) < given.least * len(found))
+    return int(100 * sum(seen for _, seen in results) < given.least * len(results))
 
 
 if __name__ == "__main__":

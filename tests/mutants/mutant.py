@@ -18,10 +18,10 @@ class Mutant(NamedTuple):
     before: str
     after: str
     kind: str  # one of KINDS
-    tests: tuple[str, ...] = ()  # the files that should notice; the module's own test file where none is given
+    tests: tuple[str, ...] = ()  # the files that should notice; the test file of the module if none is given
 
     @property
-    def own_tests(self) -> tuple[str, ...]:
+    def test_files(self) -> tuple[str, ...]:
         """The tests that should notice: tests/planner/cost/test_memory.py for planner/cost/memory.py."""
         path = Path(self.file)
         return self.tests or (str(Path("tests") / path.parent / f"test_{path.name}"),)
@@ -36,7 +36,7 @@ class Mutant(NamedTuple):
 
 def every_mutant(under: str = "") -> tuple[Mutant, ...]:
     """The mutants of all tables of this package, of files below a folder."""
-    found = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
-    modules = (importlib.import_module(f"tests.mutants.{name}") for name in found if not name.startswith(("_", "test_")))
+    names = (module.name for module in pkgutil.iter_modules([str(Path(__file__).parent)]))
+    modules = (importlib.import_module(f"tests.mutants.{name}") for name in names if not name.startswith(("_", "test_")))
     tables = [mutant for module in modules for mutant in getattr(module, "MUTANTS", ())]
     return tuple(mutant for mutant in tables if mutant.file == under or mutant.file.startswith(f"{under.rstrip('/')}/" if under else ""))

@@ -1,4 +1,4 @@
-"""Runs each mutant against the tests of its own module, in a temporary copy of the repository."""
+"""Runs each mutant against the tests of its module, in a temporary copy of the repository."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LIMIT = 300.0  # seconds; a mutant that takes longer is caught
 
 
 class Broken(Exception):
-    """The tests do not run: they fail unchanged, or a mutant is no Python."""
+    """The tests do not run: they fail unchanged, or a mutant is not valid Python."""
 
 
 def copy_of(root: Path, into: Path) -> Path:
@@ -64,7 +64,7 @@ def caught(copy: Path, mutant: Mutant) -> bool:
     whole = path.read_text(encoding="utf-8")
     try:
         path.write_text(mutant.applied(whole), encoding="utf-8")
-        code = status(copy, mutant.own_tests)
+        code = status(copy, mutant.test_files)
     finally:
         path.write_text(whole, encoding="utf-8")
     if code not in (0, 1):
@@ -87,18 +87,18 @@ def outcomes(mutants: Sequence[Mutant], root: Path = ROOT) -> Iterator[tuple[Mut
                 copies.put(copy)
 
         first = Path(folder, "0")
-        for tests in sorted({mutant.own_tests for mutant in mutants}):
+        for tests in sorted({mutant.test_files for mutant in mutants}):
             if status(first, tests) != 0:
                 raise Broken(f"{', '.join(tests)} fails without a mutant")
         with ThreadPoolExecutor(WORKERS) as pool:
             yield from zip(mutants, pool.map(one, mutants), strict=True)
 
 
-def table(found: Iterable[tuple[Mutant, bool]]) -> Iterator[str]:
-    """The lines of the report: modules with their mutants and those caught by their own tests, then those that were not."""
+def table(results: Iterable[tuple[Mutant, bool]]) -> Iterator[str]:
+    """The lines of the report: modules with their mutants and those caught by their tests, then those that were not."""
     missed: list[Mutant] = []
     counts: dict[str, list[int]] = {}
-    for mutant, seen in found:
+    for mutant, seen in results:
         row = counts.setdefault(mutant.file, [0, 0])
         row[0] += 1
         row[1] += seen

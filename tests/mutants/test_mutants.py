@@ -1,4 +1,4 @@
-"""The tables of mutants are true of the code as it is. Running them takes minutes: `python -m tests.mutants`."""
+"""The tables of mutants are true of the current code. Running them takes minutes: `python -m tests.mutants`."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tests.mutants.run import table
 MUTANTS = every_mutant()
 
 
-def test_every_mutant_applies_to_the_code_as_it_is() -> None:
+def test_every_mutant_applies_to_the_current_code() -> None:
     """Each fragment stands exactly once in its file, breaks it into other Python, has a kind and tests that should notice; none twice."""
     for mutant in MUTANTS:
         text = (ROOT / mutant.file).read_text(encoding="utf-8")
         assert ast.dump(ast.parse(mutant.applied(text))) != ast.dump(ast.parse(text)), mutant
         assert mutant.kind in KINDS, mutant
-        assert all((ROOT / tests).exists() for tests in mutant.own_tests), mutant
+        assert all((ROOT / tests).exists() for tests in mutant.test_files), mutant
     assert max(Counter((mutant.file, mutant.before, mutant.after) for mutant in MUTANTS).values()) == 1
 
 

@@ -122,7 +122,7 @@ def test_the_products_of_all_layers_are_the_models_flops(job: Job, data: st.Data
     even = replace(job, imbalance=1.0, capacity=0.0)
 
     def products(own: Job) -> float:
-        return tp * sum(float(m * n * k) for part in linear_shapes(own, plan, tokens).values() for m, n, k in part)
+        return tp * sum(float(m * n * k) for part in linear_shapes(own, plan, Tokens(tokens)).values() for m, n, k in part)
 
     own, shapes = expert_shapes(even, plan, Tokens(tokens / tp * model.experts_per_token * plan.etp))
     routed = tp * sum(float(own * m * n * k) for m, n, k in shapes)

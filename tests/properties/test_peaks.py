@@ -13,6 +13,7 @@ from planner import presets
 from planner.cost import compute
 from planner.cost.compute import attended
 from planner.cost.schedule import needed_flops
+from planner.dimensions import Number, Tokens
 from planner.document.space import Space
 from planner.errors import TmplanError
 from planner.report.columns import BY_KEY
@@ -77,14 +78,14 @@ def test_no_kernel_runs_above_its_peak(job: Job, shape: tuple[int, int, int]) ->
     """Products by the peak of their units and twice the bandwidth, as caches bring; attention by the bf16 peak; the rest by bandwidth."""
     gpu, (m, n, k), pace = job.cluster.gpu, shape, compute.pace(job)
     for precision in {"bf16", job.precision}:
-        seconds = pace * compute.gemm_seconds(gpu, precision, float(m), float(n), float(k))
+        seconds = pace * compute.gemm_seconds(gpu, precision, Number(m), Number(n), Number(k))
         assert 2.0 * m * n * k / seconds <= gpu.units(precision) * (1 + 1e-12)
         assert 2.0 * (m * n + n * k + m * k) / seconds <= 2.001 * gpu.hbm_bytes_s / pace
     plan, tokens = Plan(micro_batch=int(divisors(job.global_batch)[-1])), float(job.sequence)
-    flops = compute.attention_flops(job, plan, tokens)
-    assert flops / (pace * compute.attention_forward(job, plan, tokens, flops)) <= gpu.flops_bf16 * (1 + 1e-12)
+    flops = compute.attention_flops(job, plan, Tokens(tokens))
+    assert flops / (pace * compute.attention_forward(job, plan, Tokens(tokens), flops)) <= gpu.flops_bf16 * (1 + 1e-12)
     moved = tokens * compute.elementwise_bytes(job, plan, backward=False)
-    assert moved / (pace * compute.elementwise_forward(job, plan, tokens)) <= gpu.hbm_bytes_s * (1 + 1e-12)
+    assert moved / (pace * compute.elementwise_forward(job, plan, Tokens(tokens))) <= gpu.hbm_bytes_s * (1 + 1e-12)
 
 
 def test_narrow_peaks_follow_the_16_bit_one_unless_they_are_set() -> None:

@@ -12,6 +12,7 @@ from planner.cost import pipeline_split as split
 from planner.cost import shard
 from planner.cost import stage_cost as stagecosts
 from planner.cost.evaluate import evaluate
+from planner.dimensions import Count, Number
 from planner.document.space import Space
 from planner.layout.pipeline_passes import BACKWARD, FORWARD, INPUTS, WEIGHTS, order, virtual_stage
 from planner.layout.timeline import Rank, durations, run, timeline
@@ -36,7 +37,7 @@ def runs(draw: st.DrawFn) -> tuple[Plan, int, tuple[Rank, ...]]:
     plan = Plan(pp=p, vpp=v, schedule=schedule)
     halves = np.array(draw(st.lists(st.tuples(*[st.floats(0.0, 3.0)] * 3), min_size=p * v, max_size=p * v))).T
     took = np.stack([halves[0], halves[1] + halves[2], halves[1], halves[2]])
-    group = int(split.round_size(p, m))
+    group = int(split.round_size(Count(p), Number(m)))
     return plan, m, run(plan, [order(plan, rank, m, group) for rank in range(p)], took)
 
 
@@ -88,7 +89,7 @@ def test_no_pass_begins_before_what_it_needs(found: tuple[Plan, int, tuple[Rank,
 def test_no_rank_holds_more_than_the_memory_model_counts(found: tuple[Plan, int, tuple[Rank, ...]]) -> None:
     """Micro-batches in flight on each rank are at most those that memory is counted for; with enough micro-batches exactly those."""
     plan, m, ranks = found
-    counted = split.in_flight(plan.column(), plan.every_stage(), m)[:, 0]
+    counted = split.in_flight(plan.column(), plan.every_stage(), Number(m))[:, 0]
     held = np.array([rank.peak_micro_batches(int(plan.vpp)) for rank in ranks])
     assert (held <= counted + 1e-12).all()
     if m >= 2 * plan.pp and (plan.schedule or m % plan.pp == 0):
@@ -139,6 +140,6 @@ def test_ranks_are_busy_for_as_long_as_the_time_model_says(result: Result, data:
     assert steady == pytest.approx(own + host, rel=1e-9)
     assert shown.bubble >= -1e-9 * shown.seconds
     column, stage = plan.column(), plan.every_stage()
-    counted = split.in_flight(column, stage, shown.micro_batches, experts.ahead(job, column) if job.model.experts else 0)
+    counted = split.in_flight(column, stage, Number(shown.micro_batches), experts.ahead(job, column) if job.model.experts else Count(0))
     held = [rank.peak_micro_batches(int(plan.vpp)) for rank in shown.ranks]
     assert (held <= np.broadcast_to(counted, stage.shape)[:, 0] + 1e-9).all()

@@ -1,4 +1,4 @@
-"""A job of round figures, for values computed by hand: every rate, width and share is another number, so that none stands for another."""
+"""A job of round figures for values computed by hand. All rates, widths and shares differ: the wrong one in a formula changes its value."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STACK = Stack(
     cp_exposed=0.1, dp_overlap=0.6, gather_overlap=0.8, bucket_parameters=0.0, sharded_parameters=0.0, bucket_growth=0.0, pp_exposed=0.25,
     straggler=0.01, workspace_bytes=11.0, expert_workspace_bytes=13.0, expert_parallel=True, tunings=("full", "lora"),
 )  # fmt: skip
-# element-wise kernels reach half of the 1e8 B/s, links 0.8 of theirs, the network half of its own
+# element-wise kernels reach half of the 1e8 B/s, links 0.8 of their rate, the network half
 CONSTANTS = Constants(
     hbm_fraction=0.5, host_power=2.0, host_backward=1.5, flash_backward=2.5, flash_1_slower=1.25, link_fraction=0.8, nic_fraction=0.5,
     link_latency=0.001, node_latency=0.002, node_doubling=0.003, node_hop=0.004, send_latency=0.005, usable_memory=0.9,
@@ -54,7 +54,7 @@ def round_job(
     constants: Changes | None = None,
     **changes: object,
 ) -> Job:
-    """The job of round figures with some fields of its specs, and of its own, changed."""
+    """The job of round figures with some fields of its specs, and of the job itself, changed."""
     device = replace(GPU, gemm=replace(GEMM, **(gemm or {})), **(gpu or {}))  # type: ignore[arg-type]
     return Job(
         replace(MODEL, **(model or {})),  # type: ignore[arg-type]

@@ -1,6 +1,6 @@
-"""Seconds of collectives on the links their groups use, against values worked out by hand.
+"""Seconds of collectives on the links their groups use, against values computed by hand.
 
-Round figures: a link of 1e9 B/s, of which long messages of many ranks reach 0.8; a network of 1e8 B/s a GPU, of which they reach half;
+Round figures: a link of 1e9 B/s, 0.8 of it for long messages of many ranks; a network of 1e8 B/s per GPU, half of it for long messages;
 nodes of 8. Latencies: 0.001 s on a node, 0.002 between nodes, and 0.004 for each of them or 0.003 for each doubling of them.
 """
 
@@ -35,8 +35,7 @@ def test_members_share_a_node_as_their_stride_lets_them(members: int, stride: in
 
 def test_a_ring_on_a_node_carries_all_but_one_share_over_the_link() -> None:
     """Thakur et al. 2005, Section 4.4 (from memory): 1.5e9 · 7 / 8 bytes at 0.8 · (1 - 1 / 16) · 1e9 = 7.5e8 B/s are 1.75 s; an
-    all-reduce does it twice.
-    Two ranks reach 0.8 · 3 / 4."""
+    all-reduce does it twice. Two ranks reach 0.8 · 3 / 4."""
     assert gather(8, 1, 1.5e9) == pytest.approx(1.75 + 0.001)
     assert all_reduce(8, 1, 1.5e9) == pytest.approx(2 * 1.75 + 0.001)
     assert gather(2, 1, 1.2e9) == pytest.approx(0.6e9 / 6e8 + 0.001)
@@ -44,7 +43,7 @@ def test_a_ring_on_a_node_carries_all_but_one_share_over_the_link() -> None:
 
 def test_a_ring_over_nodes_crosses_through_the_nic_of_each_member() -> None:
     """Sixteen ranks: 1.6e9 · 15 / 16 bytes take 2 s over the link and 1.5e9 / (8 · 5e7) = 3.75 s over eight NICs, and the slower counts.
-    Four ranks on nodes of their own: 3e8 / 5e7 = 6 s."""
+    Four ranks on four nodes: 3e8 / 5e7 = 6 s."""
     assert gather(16, 1, 1.6e9) == pytest.approx(3.75 + 0.001 + 0.002 + 0.004 * 2)
     assert gather(4, 8, 4e8) == pytest.approx(6 + 0.002 + 0.004 * 4)
     slow = round_job(cluster={"link_bytes_s": 1e8})
@@ -99,7 +98,8 @@ def test_collectives_measured_on_the_cluster_give_the_latency_of_its_nodes() -> 
 def test_an_all_to_all_takes_the_slower_of_link_and_network(
     members: int, stride: int, within: float, across: float, expected: float
 ) -> None:
-    """Thakur et al. 2005, Section 4.3 (from memory): 1.5e9 bytes at 7.5e8 B/s within the node, the rest at 5e7 B/s, and latencies."""
+    """Thakur et al. 2005, Section 4.3 (from memory): 1.5e9 bytes at 7.5e8 B/s within the node, those between nodes at 5e7 B/s;
+    and latencies."""
     seconds = collectives.all_to_all_seconds(JOB, Count(members), Count(stride), Bytes(within), Bytes(across))
     assert seconds == pytest.approx(expected)
 

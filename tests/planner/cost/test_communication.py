@@ -136,7 +136,7 @@ def test_the_bubble_shrinks_with_virtual_stages_and_micro_batches() -> None:
     assert np.isfinite(one)
 
 
-# Values worked out by hand from round figures: see test_collectives.py for those of links. Ranks 8 apart lie on nodes of their own: an
+# Values computed by hand from round figures: see test_collectives.py for those of links. Ranks 8 apart lie on different nodes: an
 # all-gather of S bytes over 4 of them takes S · 3 / 4 / 5e7 + 0.002 + 0.004 · 4, over 2 of them S / 2 / 5e7 + 0.002 + 0.004 · 2.
 ROUND = round_job()
 WHOLE = Plan(tp=8, dp=4).column()  # data-parallel ranks 8 apart
@@ -150,7 +150,7 @@ def at(value: object) -> list[float]:
 
 def test_a_layer_sums_its_activations_twice_over_tensor_parallel_ranks() -> None:
     """Shoeybi et al. 2019, Section 3: all-reduces of 2 · 30 · 100 bytes behind attention and the MLP; with sequence parallelism an
-    all-gather and a reduce-scatter each. A parallel block has one, and a layer without an MLP of its own."""
+    all-gather and a reduce-scatter each. A parallel block has one, and a layer of routed experts alone."""
     assert communication.tp_message(ROUND, Tokens(30.0)) == 6_000
     plans = Plan(tp=8).column(), Plan(tp=8, sequence_parallel=1).column()
     for job, halves in (
@@ -188,7 +188,7 @@ def test_the_ring_of_keys_and_values_lies_around_tensor_parallelism() -> None:
 
 
 def test_attention_hides_the_ring_but_for_a_share() -> None:
-    """Of 10 s forward and 20 backward: beside 4 and 30 s of attention 6 and, a tenth at least, 2 stay; beside 9.5 and 5 s 1 and 15."""
+    """Of 10 s forward and 20 backward: with 4 and 30 s of attention 6 and, a tenth at least, 2 stay; with 9.5 and 5 s 1 and 15."""
     for attention, backward, left, forward in ((4.0, 30.0, 6 + 2, 6), (9.5, 5.0, 1 + 15, 1)):
         assert communication.cp_layer(ROUND, Seconds(10.0), Seconds(attention), Seconds(backward)) == left
         assert communication.cp_repeat(ROUND, Seconds(10.0), Seconds(attention)) == forward
@@ -232,7 +232,7 @@ def test_stages_send_a_hidden_state_there_and_its_gradient_back(plan: Plan, expe
     ],
 )
 def test_gradients_are_sent_in_buckets(zero: int, stack: dict[str, object], expected: int) -> None:
-    """A thousand parameters in buckets of so many, larger with more replicas where they grow, or where each rank keeps a shard."""
+    """A thousand parameters in buckets of that size, larger with more replicas where they grow, or where each rank keeps a shard."""
     plan = Plan(tp=2, dp=5, zero=zero).column()
     assert float(np.max(communication.buckets(round_job(stack=stack), plan, Parameters(1000.0)))) == expected
 
@@ -263,15 +263,15 @@ def test_gradients_are_reduced_once_a_step_below_zero_2(plan: Plan, stack: dict[
     assert at(communication.reduce_once(round_job(stack=stack), plan.column(), WEIGHTS)) == pytest.approx([expected])
 
 
-def test_experts_reduce_over_their_own_ranks() -> None:
-    """2.5e7 parameters on two ranks, 16 apart: 2 · 1e8 / 2 / 5e7 = 2 s beside the dense 12; in ZeRO-1 1 s beside 6."""
+def test_experts_reduce_over_expert_data_parallel_ranks() -> None:
+    """2.5e7 parameters on two ranks, 16 apart: 2 · 1e8 / 2 / 5e7 = 2 s in addition to the dense 12; in ZeRO-1 1 s in addition to 6."""
     for zero, expected in ((0, 12 + 0.008 + 2 + 0.002 + 0.003), (1, 6 + 0.018 + 1 + 0.002 + 0.008)):
         plan = Plan(tp=8, dp=4, dp_shard=4, ep=16, zero=zero).column()
         assert at(communication.reduce_once(ROUND, plan, WEIGHTS, Parameters(2.5e7))) == pytest.approx([expected])
 
 
 def test_a_tied_embeddings_gradients_are_added_between_the_ends() -> None:
-    """4 · 1,000 · 100 / 8 bytes between two ranks on nodes of their own, over half of it twice: 5e4 / 5e7 s and latency; not without a
+    """4 · 1,000 · 100 / 8 bytes between two ranks on different nodes, over half of it twice: 5e4 / 5e7 s and latency; not without a
     pipeline, in a V, or frozen."""
     job = round_job(model={"tied": True})
     alone = {"tp": 8, "dp": 1}
@@ -297,7 +297,8 @@ def test_a_tied_embeddings_gradients_are_added_between_the_ends() -> None:
     ],
 )  # fmt: skip
 def test_updated_weights_are_gathered_once_a_step(zero: int, pp: int, stack: dict[str, object], expected: float) -> None:
-    """2 · 1e8 bytes over four ranks, 2e8 · 3 / 4 / 5e7 s: behind the optimizer of ZeRO-1 and 2, with FSDP when a micro-batch begins."""
+    """2 · 1e8 bytes over four ranks, 2e8 · 3 / 4 / 5e7 s: after the optimizer with ZeRO-1 and 2; FSDP gathers
+    when a micro-batch begins."""
     plan = Plan(tp=8, pp=pp, dp=4, dp_shard=4, zero=zero).column()
     assert at(communication.gather_once(round_job(stack=stack), plan, WEIGHTS)) == pytest.approx([expected])
 
@@ -315,7 +316,7 @@ def test_updated_weights_are_gathered_once_a_step(zero: int, pp: int, stack: dic
     ],
 )
 def test_zero_2_and_3_communicate_every_micro_batch(zero: int, pp: int, stack: dict[str, object], expected: float) -> None:
-    """Section 7.2 and FSDP's Section 3.3: gradients scattered; ZeRO-3 gathers weights for either pass, FSDP kept gathered once."""
+    """Section 7.2 and FSDP's Section 3.3: gradients scattered; ZeRO-3 gathers weights for either pass, FSDP without resharding once."""
     plan = Plan(tp=8, pp=pp, dp=4, dp_shard=4, zero=zero).column()
     assert at(communication.reduce_each(round_job(stack=stack), plan, WEIGHTS)) == pytest.approx([expected])
 
@@ -332,7 +333,7 @@ def test_a_round_of_micro_batches_hides_what_is_sent_once(plan: Plan, expected: 
     assert at(communication.last_round(plan.column(), Number(8.0))) == [expected]
 
 
-def test_what_is_sent_once_hides_behind_the_passes_beside_it() -> None:
+def test_communication_once_per_step_hides_behind_the_adjacent_passes() -> None:
     """Six tenths of 10 s behind two thirds of the last round, eight tenths of 5 s behind a third of the first: of two micro-batches of 9 s
     all 6 + 4, of one of 3 s 2 + 1."""
     for rounds, stage, hidden in ((2.0, 9.0, 6 + 4), (1.0, 3.0, 2 + 1)):
@@ -341,14 +342,14 @@ def test_what_is_sent_once_hides_behind_the_passes_beside_it() -> None:
 
 @pytest.mark.parametrize(("steady", "exposed"), [(20.0, 12 + 8 - 4.8), (5.0, 12 + 8 - 2), (1.0, 12 + 8)])
 def test_what_is_left_of_the_compute_hides_the_rest(steady: float, exposed: float) -> None:
-    """10 + 5 s once, of which 3 hide; four times 2 s every micro-batch, of which six tenths hide behind what those 3 leave."""
+    """10 + 5 s once, 3 of them hidden; four times 2 s every micro-batch, six tenths of them hidden behind the compute that is left."""
     sent = Seconds(10.0), Seconds(5.0), Seconds(3.0), Seconds(2.0)
     assert communication.dp_seconds(ROUND, *sent, Number(4.0), Seconds(steady)) == pytest.approx(exposed)
 
 
 def test_the_optimizer_moves_its_states_twice() -> None:
     """Gradient 4, master copy and moments 12 read and written, weight 2: 30 bytes for each of 1e6 parameters at 5e7 B/s; sharded over four.
-    Experts over ranks of their own: 1e6 on two."""
+    Experts over expert data parallel ranks: 1e6 on two."""
     weights = Parameters(1e6)
     assert at(communication.optimizer_seconds(ROUND, WHOLE, weights)) == pytest.approx([0.6])
     sharded = Plan(tp=8, dp=4, dp_shard=4, zero=1, ep=16).column()

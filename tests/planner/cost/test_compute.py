@@ -30,7 +30,7 @@ MEASURED = [(32768, 65536, 12288, 60.324), (32768, 65536, 16384, 80.850), (32768
 @given(sizes, sizes, sizes)
 def test_a_product_never_beats_the_peak_nor_the_memory(m: int, n: int, k: int) -> None:
     """A matrix product takes at least its FLOPs at the peak and its overhead."""
-    seconds = compute.gemm_seconds(H100, "bf16", float(m), float(n), float(k))
+    seconds = compute.gemm_seconds(H100, "bf16", Number(m), Number(n), Number(k))
     assert seconds >= 2.0 * m * n * k / H100.flops_bf16
     assert seconds >= H100.gemm.overhead_s
 
@@ -38,16 +38,16 @@ def test_a_product_never_beats_the_peak_nor_the_memory(m: int, n: int, k: int) -
 @given(sizes, sizes, sizes, st.integers(2, 8))
 def test_a_larger_product_never_takes_less(m: int, n: int, k: int, times: int) -> None:
     """Growing any side never makes a product faster, and halving the sides never halves the cost of small ones below their overhead."""
-    base = compute.gemm_seconds(H100, "bf16", float(m), float(n), float(k))
+    base = compute.gemm_seconds(H100, "bf16", Number(m), Number(n), Number(k))
     for shape in ((m * times, n, k), (m, n * times, k), (m, n, k * times)):
-        assert compute.gemm_seconds(H100, "bf16", *map(float, shape)) >= base
+        assert compute.gemm_seconds(H100, "bf16", *map(Number, shape)) >= base
 
 
 @pytest.mark.parametrize(("m", "n", "k", "ms"), MEASURED)
-def test_large_products_are_slower_in_training_than_in_tight_loops_by_the_factor_told(m: int, n: int, k: int, ms: float) -> None:
+def test_large_products_are_slower_in_training_than_in_tight_loops_by_the_gpus_factor(m: int, n: int, k: int, ms: float) -> None:
     """Divided by the training factor of the GPU's file, the fit meets measured latencies of large products within 15 %."""
     in_loop = replace(H100, gemm=replace(H100.gemm, training=1.0))
-    assert compute.gemm_seconds(in_loop, "bf16", float(m), float(n), float(k)) * 1e3 == pytest.approx(ms, rel=0.15)
+    assert compute.gemm_seconds(in_loop, "bf16", Number(m), Number(n), Number(k)) * 1e3 == pytest.approx(ms, rel=0.15)
 
 
 def test_fp8_runs_products_faster_and_nothing_else() -> None:
@@ -56,7 +56,7 @@ def test_fp8_runs_products_faster_and_nothing_else() -> None:
     plan = Plan(tp=2, dp=8).column()
     a, b = (layercosts.layer_cost(job, plan) for job in (bf16, fp8))
     assert b.layer_forward[0] < a.layer_forward[0]
-    attention = [compute.attention_forward(job, plan, 4096.0, 1e12) for job in (bf16, fp8)]
+    attention = [compute.attention_forward(job, plan, Tokens(4096.0), Flop(1e12)) for job in (bf16, fp8)]
     assert attention[0] == attention[1]
 
 
@@ -83,16 +83,16 @@ def test_elementwise_work_moves_what_it_reads_and_writes() -> None:
 @pytest.mark.parametrize("sequence", [2048, 8192])
 def test_sliding_windows_shorten_what_local_layers_attend_to(name: str, window: int, every: int, sequence: int) -> None:
     """gpt-oss looks back 128 tokens in every second layer, Gemma 2 4,096 in every second, Gemma 3 1,024 in five of six: counted query by
-    query and layer by layer, FLOPs are 4 a key, head and its width. Llama 4's chunks of 8,192 are no shorter than these sequences."""
+    query and layer by layer, FLOPs are 4 a key, head and its width. Llama 4's chunks of 8,192 are at least as long as these sequences."""
     job = small(model=name, sequence=sequence)
     model = job.model
-    keys = np.arange(sequence) + 0.5  # a query sees those before it, and half of its own block
+    keys = np.arange(sequence) + 0.5  # a query sees those before it, and half of the block it is in
     layers = [keys if not window or layer % every == every - 1 else np.minimum(keys, window) for layer in range(model.layers)]
     each = 4.0 * model.heads * model.head_dim * float(np.sum(layers)) / model.layers
-    flops = compute.attention_flops(job, Plan(), float(sequence))
+    flops = compute.attention_flops(job, Plan(), Tokens(sequence))
     assert flops == pytest.approx(each, rel=1e-3)
     if 0 < window < sequence:
-        assert flops < compute.attention_flops(replace(job, model=replace(model, sliding_window=0)), Plan(), float(sequence))
+        assert flops < compute.attention_flops(replace(job, model=replace(model, sliding_window=0)), Plan(), Tokens(sequence))
 
 
 def test_chunks_are_half_as_far_to_look_back_in_as_windows() -> None:
@@ -126,7 +126,7 @@ def test_unfused_attention_costs_more_than_fused_than_flash() -> None:
     assert times == sorted(times) and len(set(times)) == 4
 
 
-# Values worked out by hand from round figures: products at 1e6 FLOP/s and 0.001 s each, element-wise work at half of 1e8 B/s; h 100,
+# Values computed by hand from round figures: products at 1e6 FLOP/s and 0.001 s each, element-wise work at half of 1e8 B/s; h 100,
 # 8 heads of 10, 4 key-value heads, f 300, V 1,000, s 50.
 ROUND = round_job()
 PAIR = Plan(tp=2).column()
@@ -154,7 +154,7 @@ def test_a_product_does_not_beat_its_units() -> None:
 
 
 def test_narrow_numbers_gain_a_share_of_the_nominal() -> None:
-    """8-bit units twice as fast, of which nine tenths are reached: 1.8 times 1e6; of half of that gain, 1 + 0.5 · 0.8; never less than 1,
+    """8-bit units twice as fast, nine tenths of it reached: 1.8 times 1e6; of half of that gain, 1 + 0.5 · 0.8; never less than 1,
     and none of it for 16 bits."""
     gpu = ROUND.cluster.gpu
     assert compute.narrow_gain(gpu, "fp8") == pytest.approx(1.8)
@@ -183,8 +183,8 @@ def test_a_clusters_pace_takes_no_kernel_beyond_its_peak(pace: float, flops_s: f
 
 def shapes(job: Job, plan: Plan) -> dict[str, list[tuple[float, ...]]]:
     """The shapes of a layer's products for 30 tokens."""
-    found = compute.linear_shapes(job, plan.column(), Tokens(30.0))
-    return {part: [tuple(float(np.asarray(side).max()) for side in shape) for shape in given] for part, given in found.items()}
+    parts = compute.linear_shapes(job, plan.column(), Tokens(30.0))
+    return {part: [tuple(float(np.asarray(side).max()) for side in shape) for shape in given] for part, given in parts.items()}
 
 
 def test_the_products_of_a_layer_are_divided_by_columns_then_rows() -> None:
@@ -198,7 +198,8 @@ def test_the_products_of_a_layer_are_divided_by_columns_then_rows() -> None:
 
 
 def test_latent_attention_goes_down_and_up() -> None:
-    """DeepSeek-V2, Section 2.1: 100 into 20 + 5 and 30 on the rank's own tokens; 30 into 8 · 15 / 2 and 20 into 8 · (10 + 6) / 2 on all."""
+    """DeepSeek-V2, Section 2.1: 100 into 20 + 5 and 30 on the rank's part of the tokens; 30 into 8 · 15 / 2 and 20 into
+    8 · (10 + 6) / 2 on all."""
     job = round_job(model=LATENT)
     assert shapes(job, Plan(tp=2, sequence_parallel=1))["qkv"] == [(15, 25, 100), (15, 30, 100), (30, 60, 30), (30, 64, 20)]
     assert shapes(job, Plan(tp=2))["qkv"][0] == (30, 25, 100)
@@ -289,7 +290,7 @@ def test_unfused_attention_takes_its_products_and_the_bytes_of_its_scores(
     assert compute.attention_backward(job, PAIR, Tokens(30.0), seconds) == pytest.approx(2 * products + backward * scores)
 
 
-def test_latent_heads_have_keys_and_values_of_their_own_widths() -> None:
+def test_latent_heads_have_keys_and_values_of_different_widths() -> None:
     """120 rows: 50 scores out of 15, 6 values out of 50: 2 · 120 · 50 · (15 + 6) / 1e6."""
     job = round_job(attention="fused-softmax", model=LATENT)
     assert compute.attention_forward(job, PAIR, Tokens(30.0), Flop(1.0)) == pytest.approx(0.252 + 0.002 + 4 * 120 * 50 / 5e7)
@@ -341,8 +342,8 @@ def test_selective_recompute_repeats_its_parts() -> None:
     parts = Selective(repeat={"elementwise": 0.25, "qkv": 1.0, "projection": 0.5})
     other = compute.selective_repeat(round_job(stack={"selective": parts}), PAIR, Tokens(30.0), Seconds(0.3), Seconds(9.0))
     assert other == pytest.approx(0.25 * 9 + 0.481 + 0.5 * 0.241)
-    kept = [float(np.max(compute.selective_seconds(Plan(recompute=code).column(), Seconds(7.0)))) for code in range(4)]
-    assert kept == [0, 7, 0, 0]
+    seconds_by_code = [float(np.max(compute.selective_seconds(Plan(recompute=code).column(), Seconds(7.0)))) for code in range(4)]
+    assert seconds_by_code == [0, 7, 0, 0]
 
 
 def test_the_host_launches_a_layer_at_the_clusters_pace() -> None:
@@ -353,7 +354,7 @@ def test_the_host_launches_a_layer_at_the_clusters_pace() -> None:
 
 
 def test_host_and_device_overlap_as_a_power_has_it() -> None:
-    """In the power 2: 3 s beside 4 s take 5, 1 more than the device; backward the host takes 1.5 · 3 = 4.5 s, beside 6 s 7.5."""
+    """In the power 2: 3 s and 4 s take 5, 1 more than the device; backward the host takes 1.5 · 3 = 4.5 s, with 6 s 7.5."""
     assert compute.repeat_host(ROUND, Seconds(3.0), Seconds(4.0)) == pytest.approx(1)
     assert compute.layer_host(ROUND, Seconds(3.0), Seconds(4.0), Seconds(6.0)) == pytest.approx(1 + 1.5)
 

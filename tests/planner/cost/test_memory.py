@@ -68,7 +68,7 @@ def test_states_take_the_bytes_of_transformer_math_101(optimizer: str, states: i
     assert parts["optimizer"][0] == pytest.approx(states * parameters, rel=1e-4)
 
 
-def test_zero_divides_what_its_stage_says() -> None:
+def test_zero_divides_the_states_of_its_stage() -> None:
     """ZeRO-1 divides optimizer states by the group, ZeRO-2 gradients too, ZeRO-3 weights too (Rajbhandari et al., Figure 1)."""
     job = small()
     whole, *sharded = (evaluate(job, Plan(dp=16, dp_shard=16 if z else 1, zero=z)).memory_parts.named() for z in range(4))
@@ -79,11 +79,11 @@ def test_zero_divides_what_its_stage_says() -> None:
 
 
 def test_offloaded_states_leave_the_device_for_the_host() -> None:
-    """Offloading moves the optimizer states of every GPU of a node into host memory and keeps none on the device."""
-    kept, moved = (evaluate(small(offload_optimizer=o), Plan(tp=2, dp=8)) for o in (False, True))
+    """Offloading moves the optimizer states of every GPU of a node into host memory and stores none on the device."""
+    resident, moved = (evaluate(small(offload_optimizer=o), Plan(tp=2, dp=8)) for o in (False, True))
     assert moved.memory_parts.optimizer[0] == 0
-    assert moved.host[0] == pytest.approx(8 * kept.memory_parts.optimizer[0])
-    assert kept.host[0] == 0
+    assert moved.host[0] == pytest.approx(8 * resident.memory_parts.optimizer[0])
+    assert resident.host[0] == 0
 
 
 def test_a_pipeline_holds_fewer_micro_batches_towards_its_end() -> None:
@@ -101,7 +101,7 @@ def test_llama_3_splits_its_126_layers_over_16_stages() -> None:
 
 
 def test_the_logits_of_a_wide_vocabulary_stand_on_the_last_stage() -> None:
-    """Logits take lambda bytes a token and padded vocabulary entry, over tp, on the last stage alone."""
+    """Logits take lambda bytes per token and padded vocabulary entry, over tp, on the last stage alone."""
     job = small()
     rows = stages(job, Plan(tp=2, pp=4, dp=2))
     assert [row.parts.logits > 0 for row in rows] == [False, False, False, True]
@@ -109,7 +109,7 @@ def test_the_logits_of_a_wide_vocabulary_stand_on_the_last_stage() -> None:
 
 
 @pytest.mark.parametrize(("state", "width"), [("", 12), ("4", 12), ("2", 8), ("1", 6)])
-def test_states_may_be_kept_in_other_widths(state: str, width: int) -> None:
+def test_states_have_the_width_they_are_set_to(state: str, width: int) -> None:
     """AdamW's two states take the bytes they are set to, 4 each where nobody says; the fp32 master copy stays."""
     assert memory.optimizer_width(small(state_bytes=state)) == width
 
@@ -118,7 +118,7 @@ def test_nanotron_splits_layers_by_their_work_and_counts_the_head() -> None:
     """With a head worth four layers, 16 layers on 8 stages lie 3, 2, 3, 2, 3, 2, 1 and none: each stage ends where its share is reached."""
     job = small(stack="nanotron")
     job = replace(job, model=replace(job.model, layers=16, hidden=2048, heads=32, kv_heads=32, head_dim=64, ffn=8192, vocab=131072))
-    stage = np.arange(8)[:, None]
+    stage = Stage(np.arange(8)[:, None])
     assert split.stage_layers(job, Plan(pp=8, dp=2).column(), stage)[:, 0].tolist() == [3, 2, 3, 2, 3, 2, 1, 0]
 
 
@@ -127,14 +127,14 @@ def test_what_a_stack_does_not_fuse_it_keeps() -> None:
     job, plan = bare(small()), Plan(dp=16)
     model, tokens = job.model, job.sequence
 
-    def kept(precision: str = "bf16", **traits: Any) -> float:
+    def activations_of(precision: str = "bf16", **traits: Any) -> float:
         return float(layer(replace(job, precision=precision, stack=replace(job.stack, **traits)), plan).layer_activations[0])
 
-    plain = kept(narrow_kept=False)
-    assert kept(gate_kept=1.0) - plain == pytest.approx(2 * model.ffn * tokens)
-    assert kept(norm_kept=3.0) - plain == pytest.approx(2 * 3 * model.hidden * tokens)
-    assert plain - kept("fp8", narrow_kept=True) == pytest.approx((2 * model.hidden + model.ffn) * tokens)
-    assert kept("fp8", narrow_kept=False) == plain
+    plain = activations_of(narrow_kept=False)
+    assert activations_of(gate_kept=1.0) - plain == pytest.approx(2 * model.ffn * tokens)
+    assert activations_of(norm_kept=3.0) - plain == pytest.approx(2 * 3 * model.hidden * tokens)
+    assert plain - activations_of("fp8", narrow_kept=True) == pytest.approx((2 * model.hidden + model.ffn) * tokens)
+    assert activations_of("fp8", narrow_kept=False) == plain
 
 
 def test_inputs_that_stay_gathered_wait_for_the_communication_stream() -> None:
@@ -147,8 +147,8 @@ def test_inputs_that_stay_gathered_wait_for_the_communication_stream() -> None:
     alone, deep = Plan(tp=2, dp=8, sequence_parallel=1), Plan(tp=2, pp=4, dp=2, sequence_parallel=1)
 
     def extra(plan: Plan, job_with: Job = keeps) -> float:
-        found = [stagecosts.activations(j, plan.column(), stagecosts.edge_cost(j, plan.column()))[0, 0] for j in (job_with, job)]
-        return float(found[0] - found[1])
+        held = [stagecosts.activations(j, plan.column(), stagecosts.edge_cost(j, plan.column()))[0, 0] for j in (job_with, job)]
+        return float(held[0] - held[1])
 
     assert extra(deep) == pytest.approx(2 * unit * 8)
     assert extra(alone, waits) == pytest.approx(unit * 32)
@@ -163,7 +163,7 @@ def test_gathered_logits_are_not_divided_over_tensor_parallel_ranks() -> None:
     assert gathered == pytest.approx(4 * shared)
 
 
-# Values worked out by hand from round figures: h 100, 8 heads of 10, 4 key-value heads, f 300, V 1,000, s 50.
+# Values computed by hand from round figures: h 100, 8 heads of 10, 4 key-value heads, f 300, V 1,000, s 50.
 ROUND = round_job()
 SIZES = Parameters(10.0), Parameters(1000.0), Parameters(500.0)  # of a layer, the embedding, the head
 
@@ -178,9 +178,8 @@ def at(value: Any) -> list[float]:
     [(4, 52.5, 41.25, 30.0), (16, 35.625, 21.5625, 7.5), (64, 31.40625, 16.640625, 1.875), (1024, 30.087890625, 15.1025390625, 0.1171875)],
 )
 def test_zeros_table_1_is_met(ranks: int, os: float, os_g: float, os_g_p: float) -> None:
-    """Rajbhandari et al. 2020, Table 1 (from memory): 7.5 billion parameters, 2 + 2 + 12 bytes each, take 120 GB whole; its 52.5,
-    41.3 and 30.0 GB on 4
-    ranks, 31.4, 16.6 and 1.88 on 64: 4 P + 12 P / N, 2 P + 14 P / N and 16 P / N."""
+    """Rajbhandari et al. 2020, Table 1 (from memory): 7.5 billion parameters, 2 + 2 + 12 bytes each, take 120 GB whole; 52.5,
+    41.3 and 30.0 GB on 4 ranks, 31.4, 16.6 and 1.88 on 64: 4 P + 12 P / N, 2 P + 14 P / N and 16 P / N."""
     job, weights = round_job(gradient_bytes=2), Parameters(7.5e9)
     for zero, expected in enumerate((120.0, os, os_g, os_g_p)):
         plan, size = Plan(dp=ranks, zero=zero).column(), Count(ranks if zero else 1)
@@ -190,19 +189,19 @@ def test_zeros_table_1_is_met(ranks: int, os: float, os_g: float, os_g_p: float)
 
 def test_fsdp_in_a_pipeline_keeps_weights_and_gradients_whole() -> None:
     """FSDP2 gathers and reduces once a step there: 2 · 10 and 4 · 10 bytes, where without a pipeline 8 ranks divide them; its fp32
-    parameters are their own master copies, so that sharded weights take nothing more."""
+    parameters serve as their master copies, so that sharded weights take nothing more."""
     waits = round_job(stack={"pipeline_syncs_once": True})
     for pp, weights, gradients in ((1, 20 / 8, 40 / 8), (2, 20, 40)):
         plan = Plan(pp=pp, dp=8, dp_shard=8, zero=3).column()
         assert at(memory.parameter_bytes(waits, plan, SIZES[0], Count(8))) == [weights]
         assert at(memory.gradient_memory(waits, plan, SIZES[0], Count(8))) == [gradients]
         assert at(memory.parameter_bytes(ROUND, plan, SIZES[0], Count(8))) == [20 / 8]
-    own_copy = round_job(stack={"master_is_parameter": True})
-    assert at(memory.parameter_bytes(own_copy, Plan(dp=8, dp_shard=8, zero=3).column(), SIZES[0], Count(8))) == [0]
+    no_copy = round_job(stack={"master_is_parameter": True})
+    assert at(memory.parameter_bytes(no_copy, Plan(dp=8, dp_shard=8, zero=3).column(), SIZES[0], Count(8))) == [0]
 
 
 def test_buckets_of_16_bit_gradients_are_there_for_several_replicas() -> None:
-    """Beside 4 bytes a gradient 2 more with two replicas, none with one, and they are not sharded: 10 · (4 / 2 + 2)."""
+    """In addition to 4 bytes per gradient 2 more with two replicas, none with one, and they are not sharded: 10 · (4 / 2 + 2)."""
     job = round_job(stack={"bucket_gradient_bytes": 2.0})
     assert at(memory.gradient_memory(job, Plan(dp=2, dp_shard=2, zero=2).column(), SIZES[0], Count(2))) == [40]
     assert at(memory.gradient_memory(job, Plan().column(), SIZES[0], Count(1))) == [40]
@@ -213,7 +212,7 @@ def test_buckets_of_16_bit_gradients_are_there_for_several_replicas() -> None:
     [("adamw", 4, 4.0, 4 + 2 * 4), ("adamw-8bit", 1, 4.0, 4 + 2 * 1), ("sgd", 4, 4.0, 4 + 4), ("adamw", 2, 2.0, 2 + 2 * 2)],
 )
 def test_an_optimizers_states_are_its_moments_and_its_master_copy(optimizer: str, state: int, master: float, expected: float) -> None:
-    """Transformer Math 101, "Optimizer States": AdamW two moments, SGD one, each in its width, beside the master copy."""
+    """Transformer Math 101, "Optimizer States": AdamW two moments, SGD one, each in its width, and the master copy."""
     job = round_job(optimizer=optimizer, state_bytes=state, stack={"master_bytes": master})
     assert memory.optimizer_width(job) == expected
     assert at(memory.optimizer_bytes(job, Plan(dp=5, zero=1).column(), SIZES[0], Count(5))) == [expected * 10 / 5]
@@ -262,7 +261,7 @@ def test_gradients_are_gathered_in_the_width_they_are_sent_in() -> None:
 
 
 def term_of(job: Job, plan: Plan) -> dict[str, float]:
-    """Bytes a token of each activation."""
+    """Bytes per token of each activation."""
     return {name: float(np.asarray(value).max()) for name, value in memory.activation_terms(job, plan.column()).items()}
 
 
@@ -300,7 +299,7 @@ def test_every_activation_of_a_layer_is_counted_in_bytes() -> None:
     ],
 )
 def test_an_activation_of_another_architecture(model: dict[str, Any], changes: dict[str, int], name: str, expected: float) -> None:
-    """Each architecture's own term, by hand."""
+    """Terms that differ between architectures, by hand."""
     assert term_of(round_job(model=model), Plan(**changes))[name] == pytest.approx(expected)
 
 
@@ -310,7 +309,7 @@ def test_unfused_attention_keeps_its_scores() -> None:
     assert term_of(round_job(attention="fused-softmax", model={"dropout": True}), Plan(tp=2))["scores"] == 5 * 4 * 50
 
 
-def test_narrow_inputs_are_kept_in_a_byte() -> None:
+def test_narrow_inputs_take_a_byte() -> None:
     """With fp8 the inputs of matrix products take 1 byte where the stack keeps them so: 2 · 100 and 300."""
     narrow = term_of(round_job(precision="fp8", stack={"narrow_kept": True}), Plan())
     wide = term_of(round_job(precision="fp8"), Plan())
@@ -370,11 +369,11 @@ def test_the_embedding_keeps_dropout_masks_on_the_first_stage() -> None:
     assert at(memory.embedding_masks(ROUND, FIRST_AND_LAST, Bytes(100.0))) == [0]
 
 
-@pytest.mark.parametrize(("recompute", "kept", "working"), [(0, 100, 5), (1, 60, 5 + 40), (2, 100, 5 + 100), (3, 100, 5 + 100)])
-def test_what_is_not_kept_is_needed_again(recompute: int, kept: float, working: float) -> None:
+@pytest.mark.parametrize(("recompute", "stored", "working"), [(0, 100, 5), (1, 60, 5 + 40), (2, 100, 5 + 100), (3, 100, 5 + 100)])
+def test_recomputed_activations_are_needed_again(recompute: int, stored: float, working: float) -> None:
     """100 bytes of a layer, 60 under selective recompute; the layer at hand needs its gradients, 5, and what it recomputes."""
     plan, sizes = Plan(recompute=recompute).column(), (Bytes(100.0), Bytes(60.0))
-    assert at(memory.kept_activations(plan, *sizes)) == [kept]
+    assert at(memory.kept_activations(plan, *sizes)) == [stored]
     assert at(memory.layer_working(plan, Bytes(5.0), *sizes)) == [working]
 
 
@@ -396,7 +395,7 @@ def test_logits_take_six_bytes_an_entry_at_the_head() -> None:
 
 
 def test_layer_and_logits_are_not_at_hand_at_once() -> None:
-    """A working set of 5 beside logits of 3 adds 2, beside logits of 8 nothing."""
+    """A working set of 5 with logits of 3 adds 2, with logits of 8 nothing."""
     assert memory.working_bytes(Bytes(5.0), Bytes(3.0)) == 2
     assert memory.working_bytes(Bytes(5.0), Bytes(8.0)) == 0
 
@@ -408,7 +407,7 @@ def test_collectives_gather_into_buffers_under_tensor_parallelism() -> None:
 
 
 def test_memory_is_the_sum_of_its_parts() -> None:
-    """Each part a digit of its own; the device shows a quarter more than is live, and 7 bytes of context."""
+    """Each part another digit; the device shows a quarter more than is live, and 7 bytes of context."""
     digits = [Bytes(float(10**i)) for i in range(6)]
     assert memory.static_bytes(*digits) == 111_111
     assert memory.rest_bytes(*digits[:3]) == 111

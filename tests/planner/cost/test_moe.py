@@ -145,9 +145,9 @@ def test_one_experts_products_are_the_dense_mlps(tp: int) -> None:
     job = even(one_expert(dense))
     plan = Plan(tp=tp, etp=tp, dp=16 // tp, sequence_parallel=int(tp > 1)).column()
     copies = np.array([TOKENS])
-    mlp = compute.linear_forward(job, plan, copies) - compute.linear_forward(job.around_experts, plan, copies)
+    mlp = compute.linear_forward(job, plan, Tokens(copies)) - compute.linear_forward(job.around_experts, plan, Tokens(copies))
     assert by_hand.experts_linear(job, plan, copies)[0] == pytest.approx(mlp[0], rel=1e-12)
-    back = compute.weight_products(job, plan, copies) - compute.weight_products(job.around_experts, plan, copies)
+    back = compute.weight_products(job, plan, Tokens(copies)) - compute.weight_products(job.around_experts, plan, Tokens(copies))
     assert by_hand.expert_weight_products(job, plan, copies)[0] == pytest.approx(back[0], rel=1e-12)
     purposes, dense_plan = ("parameters", "gradients", "optimizer", "experts"), Plan(tp=tp, dp=16 // tp, sequence_parallel=int(tp > 1))
     parts = [evaluate(j, plan).memory_parts.named() for j, plan in ((job, dense_plan.with_(etp=tp)), (dense, dense_plan))]
@@ -202,9 +202,9 @@ def test_latent_attention_has_the_parameters_of_its_projections() -> None:
 def test_products_and_squares_of_latent_attention() -> None:
     """A token's products are 2 FLOPs a weight; scores take 24 and values 12 of a head's width."""
     job, plan = replace(small(), model=TINY), Plan()
-    shapes = compute.linear_shapes(job, plan, TOKENS)
+    shapes = compute.linear_shapes(job, plan, Tokens(TOKENS))
     assert sum(m * n * k for m, n, k in (*shapes["qkv"], *shapes["projection"])) == TOKENS * parameters.attention_matrices(TINY)
-    flops = compute.attention_flops(job, plan, TOKENS)
+    flops = compute.attention_flops(job, plan, Tokens(TOKENS))
     assert flops == pytest.approx(2 * TOKENS * job.sequence / 2 * 4 * (24 + 12))
 
 

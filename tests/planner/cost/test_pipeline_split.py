@@ -1,4 +1,4 @@
-"""How layers fall on pipeline stages and what a stage holds in flight, against values worked out by hand and published ones."""
+"""How layers fall on pipeline stages and what a stage holds in flight, against values computed by hand and published ones."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def kinds(job: Job, plan: Plan) -> tuple[list[float], list[float]]:
     ],
 )
 def test_dense_layers_come_first(model: dict[str, object], plan: Plan, dense: list[float], sparse: list[float]) -> None:
-    """Of 8 layers the first so many are dense, in the order data flows through the virtual stages; a layer that predicts ahead is sparse
+    """Of 8 layers the first ones are dense, in the order data flows through the virtual stages; a layer that predicts ahead is sparse
     and lies with the head."""
     assert kinds(round_job(model=EXPERTS | model), plan) == (dense, sparse)
 

@@ -11,6 +11,7 @@ import pytest
 from planner.cost import pipeline_split as split
 from planner.cost import schedule, shard
 from planner.cost.evaluate import evaluate, stages
+from planner.dimensions import Number, Stage
 from planner.specs.job import SCHEDULES
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_figures import CLUSTER, DENSE, SPARSE, given_plain_numbers, round_job
@@ -38,10 +39,10 @@ def test_a_schedule_holds_the_micro_batches_of_its_paper(
 ) -> None:
     """1F1B holds p - i micro-batches, ZB-H1 and ZB-V p, ZB-H2 2 p - 1 (Qi et al. 2023, Sections 2.3 and 6), DualPipeV 2 p + 1 chunks of
     half a rank's layers (DeepSeek's DualPipe, README), and none more than there are."""
-    stage, plan = np.array([[0], [pp - 1]]), plan_of(name, pp).column()
-    assert split.in_flight(plan, stage, 64)[:, 0].tolist() == [first(pp), last(pp)]
+    stage, plan = Stage(np.array([[0], [pp - 1]])), plan_of(name, pp).column()
+    assert split.in_flight(plan, stage, Number(64))[:, 0].tolist() == [first(pp), last(pp)]
     for there in (1, 2, pp):
-        assert split.in_flight(plan, stage, there)[:, 0].tolist() == [min(first(pp), there), min(last(pp), there)]
+        assert split.in_flight(plan, stage, Number(there))[:, 0].tolist() == [min(first(pp), there), min(last(pp), there)]
 
 
 def test_one_f_one_b_holds_what_a_simulation_of_it_holds() -> None:
@@ -53,7 +54,7 @@ def test_one_f_one_b_holds_what_a_simulation_of_it_holds() -> None:
         for step in ["F"] * warm + ["F", "B"] * (there - warm) + ["B"] * warm:
             held += 1 if step == "F" else -1
             most = max(most, held)
-        assert most == split.in_flight(plan_of("1f1b", pp).column(), np.array([[rank]]), there)[0, 0]
+        assert most == split.in_flight(plan_of("1f1b", pp).column(), Stage(np.array([[rank]])), Number(there))[0, 0]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_a_tied_embedding_needs_no_copy_in_a_v() -> None:
 def test_dense_layers_come_first_in_a_v_too(pp: int) -> None:
     """The first layers, whose MLP is dense, lie on the first ranks of the way down."""
     job = every_schedule(mixture("deepseek-v3-671b", 4 * pp - 3, stack="torchtitan"))
-    plan, stage = plan_of("zb-v", pp).column(), np.arange(pp)[:, None]
+    plan, stage = plan_of("zb-v", pp).column(), Stage(np.arange(pp)[:, None])
     layers = split.stage_layers(job, plan, stage)
     sparse = split.sparse_stage_layers(job, plan, stage, layers)
     dense = split.dense_stage_layers(job, plan, stage, layers, sparse)

@@ -1,4 +1,4 @@
-"""What a plan leaves on one rank, against values worked out by hand."""
+"""What a plan leaves on one rank, against values computed by hand."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_the_embedding_is_divided_and_its_positions_are_whole() -> None:
     [(False, 1, 0, 50_000), (True, 1, 0, 0), (True, 2, 0, 50_000), (True, 2, 3, 0), (False, 2, 3, 50_000)],
 )
 def test_a_tied_head_is_a_copy_on_another_stage_alone(tied: bool, pp: int, schedule: int, expected: float) -> None:
-    """1,000 · 100 / 2 parameters of its own; tied none on the rank of the embedding (no pipeline, or stages in a V), else a copy."""
+    """1,000 · 100 / 2 parameters; tied none on the rank of the embedding (no pipeline, or stages in a V), else a copy."""
     plan = Plan(tp=2, pp=pp, vpp=2, schedule=schedule).column()
     assert shard.head_weights(round_job(model={"tied": tied}), plan) == pytest.approx([expected])
 

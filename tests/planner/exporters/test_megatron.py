@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from planner.cost.pipeline_split import stage_layers
+from planner.dimensions import Stage
 from planner.document.space import Space
 from planner.exporters import _megatron_facts as facts
 from planner.exporters import _megatron_keys as keys
@@ -156,7 +157,7 @@ def test_degrees_batch_and_layers_are_those_of_the_plan(tmp_path: Path) -> None:
             assert given[f"--{name}-parallel-size"] == [str(value)]
         assert given["--micro-batch-size"] == [str(d.micro_batch)] and given["--global-batch-size"] == [str(made.job.global_batch)]
         assert ("--sequence-parallel" in given) == d.sequence_parallel
-        layers = [int(stage_layers(made.job, made.plan.column(), rank)[0]) for rank in range(d.pp)]
+        layers = [int(stage_layers(made.job, made.plan.column(), Stage(rank))[0]) for rank in range(d.pp)]
         if layout := given.get("--pipeline-model-parallel-layout"):
             spelled = stages(layout[0])
             assert [sum(s.count("t") for s in spelled[rank :: d.pp]) for rank in range(d.pp)] == layers

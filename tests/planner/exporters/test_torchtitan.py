@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from planner.cost.pipeline_split import stage_layers
+from planner.dimensions import Stage
 from planner.document.space import Space
 from planner.exporters._common import APART, shape
 from planner.exporters._keys import paths
@@ -139,7 +140,7 @@ def test_every_valid_plan_is_exported_or_refused(model: str, gpus: int, changes:
             assert len(cutting) == plan.pp * plan.vpp and sum(cutting) == job.model.layers
             turns = [i % plan.pp if SCHEDULES[plan.schedule] == "1f1b" else min(i, 2 * plan.pp - 1 - i) for i in range(len(cutting))]
             for stage in range(plan.pp):
-                assert sum(n for n, t in zip(cutting, turns, strict=True) if t == stage) == int(stage_layers(job, plan, stage))
+                assert sum(n for n, t in zip(cutting, turns, strict=True) if t == stage) == int(stage_layers(job, plan, Stage(stage)))
     assert (written > 0) == (model not in NO_LAYERS)
 
 

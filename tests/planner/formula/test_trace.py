@@ -8,6 +8,7 @@ import pytest
 
 from planner.cost.evaluate import evaluate
 from planner.cost.memory import layer_activations
+from planner.dimensions import Tokens
 from planner.formula.bibliography import SOURCES
 from planner.formula.quantities import QUANTITIES
 from planner.formula.trace import FORMULAS, Step, is_tracing, tracing
@@ -83,10 +84,10 @@ def test_nothing_is_recorded_outside_tracing() -> None:
     """Outside tracing() a formula is a plain function; inside records one step a call."""
     job, plan = small(), Plan(tp=2).column()
     assert not is_tracing()
-    plain = layer_activations(job, plan, 4096.0)
+    plain = layer_activations(job, plan, Tokens(4096.0))
     with tracing() as trace:
         assert is_tracing()
-        traced = layer_activations(job, plan, 4096.0)
+        traced = layer_activations(job, plan, Tokens(4096.0))
         assert trace.of(traced).name == "layer_activations"
     assert float(plain[0]) == float(traced[0])
 

@@ -182,8 +182,8 @@ def test_ranks_looked_at_follow_from_the_job_alone() -> None:
     model = replace(whole.model, hidden=64, heads=1, kv_heads=1, head_dim=64, kv_rank=0, q_rank=0, rope_dim=0, v_dim=0, ffn=64, vocab=896)
     job = replace(whole, model=model)
     plans = Plan(**{name: np.array([getattr(Plan(), name)] * 3) for name in FIELDS} | {"pp": np.array([5, 2, 1])})
-    assert split.stage_layers(job, plans, np.arange(5)[:, None])[:, :2].T.tolist() == [[3, 2, 3, 2, 0], [6, 4, 0, 0, 0]]
-    assert split.dense_on(job, plans, np.arange(2)[:, None]).T.tolist() == [[3, 0], [3, 0], [3, 0]]
+    assert split.stage_layers(job, plans, Stage(np.arange(5)[:, None]))[:, :2].T.tolist() == [[3, 2, 3, 2, 0], [6, 4, 0, 0, 0]]
+    assert split.dense_on(job, plans, Stage(np.arange(2)[:, None])).T.tolist() == [[3, 0], [3, 0], [3, 0]]
     assert split.edge_stages(job, plans).T.tolist() == [[0, 1, 2, 0, 1, 4], [0, 1, 1, 0, 1, 1], [0, 0, 0, 0, 0, 0]]
     assert split.edge_stages(job, plans.take(np.array([1, 2]))).tolist() == split.edge_stages(job, plans)[:, 1:].tolist()
 

@@ -16,6 +16,7 @@ from planner.calibration import kernel_tables as kernels
 from planner.calibration import own_steps as measured
 from planner.calibration.calibrate import FACTORS, predicted
 from planner.cost.compute import gemm_seconds
+from planner.dimensions import Number
 from planner.document.inputs import Inputs, resolve
 from planner.document.planfile import Document, dumps, loads
 from planner.document.planfile import read as read_plan
@@ -190,7 +191,7 @@ def products(folder: Path, times: float = 1.0) -> str:
     """A table of products on an H100 that is `times` as slow as its preset says."""
     gpu = presets.gpu("h100-sxm")
     shapes = product((128, 256, 512, 2048, 8192), (512, 4096, 14336), (1024, 4096))
-    lines = [f"{m},{n},{k},{times * 1e3 * float(gemm_seconds(gpu, 'bf16', m, n, k))!r}\n" for m, n, k in shapes]
+    lines = [f"{m},{n},{k},{times * 1e3 * float(gemm_seconds(gpu, 'bf16', Number(m), Number(n), Number(k)))!r}\n" for m, n, k in shapes]
     (folder / "gemm.csv").write_text("m,n,k,latency\n" + "".join(lines))
     return str(folder / "gemm.csv")
 
