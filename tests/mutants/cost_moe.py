@@ -108,7 +108,12 @@ MUTANTS = (
     Mutant(ADAPTERS, "2.0 * job.gradient_bytes * adapter_weights", "job.gradient_bytes * adapter_weights", "constant"),
     Mutant(ADAPTERS, "rows, rank, inputs) + gemm_seconds", "rows, inputs, inputs) + gemm_seconds", "symbol"),
     Mutant(ADAPTERS, "units = job.model.layers / plan.pp", "units = job.model.layers", "division"),
-    Mutant(ADAPTERS, "(plan.zero >= 2) & ~kept_whole(job, plan), total", "(plan.zero >= 3) & ~kept_whole(job, plan), total", "condition"),
+    Mutant(
+        ADAPTERS,
+        "(plan.zero >= 2) & ~stays_gathered(job, plan), total",
+        "(plan.zero >= 3) & ~stays_gathered(job, plan), total",
+        "condition",
+    ),
     Mutant(ADAPTERS, "plan.zero >= 3, 2.0,", "plan.zero >= 3, 1.0,", "constant"),
     Mutant(ADAPTERS, "return reduce_each + frozen_each", "return frozen_each", "term"),
 )
