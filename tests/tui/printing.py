@@ -7,7 +7,7 @@ import pytest
 from tui.cli.main import run
 
 
-def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+def output_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
     """Exit code, stdout and stderr of `tmplan` with these arguments."""
     code = run(list(arguments))
     out = capsys.readouterr()

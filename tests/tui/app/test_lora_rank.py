@@ -9,7 +9,7 @@ import pytest
 
 from planner.document import planfile
 from tests.tui.driving import SMALL, Driver, drive
-from tests.tui.printing import said
+from tests.tui.printing import output_of
 from tui.terminal.layout import PANES
 
 MOST = "lora_rank must be at most 4,096, the hidden size of llama-3.1-8b, not 8,192: no matrix of it has a higher rank"
@@ -22,15 +22,15 @@ def test_a_plan_file_is_refused(command: str, tmp_path: Path, capsys: pytest.Cap
     """A rank in a file ends the command with 2 and one sentence that names field, limit and model."""
     path = str(tmp_path / "plan.toml")
     planfile.write(path, BEYOND)
-    assert said(capsys, command, path) == (2, "", f"tmplan: {MOST}\n")
+    assert output_of(capsys, command, path) == (2, "", f"tmplan: {MOST}\n")
 
 
 @pytest.mark.parametrize("command", ["plan", "explain", "budget"])
 def test_an_option_is_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """So does one behind --lora-rank; without adapters it says nothing, and is let be."""
     options = ("--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--lora-rank", "8192")
-    assert said(capsys, command, *options, "--tuning", "lora") == (2, "", f"tmplan: {MOST}\n")
-    assert said(capsys, command, *options)[0] == 0
+    assert output_of(capsys, command, *options, "--tuning", "lora") == (2, "", f"tmplan: {MOST}\n")
+    assert output_of(capsys, command, *options)[0] == 0
 
 
 def test_the_field_of_the_screen_is_marked() -> None:

@@ -39,10 +39,10 @@ def test_ranks_written_in_blocks_are_the_object_written_whole(block: int) -> Non
     """Whatever a block holds, the JSON of `tmplan ranks` is to the letter that of the object worked out at once."""
     with patch.object(rankmap, "BLOCK", block):
         text = "".join(as_json_in_blocks(record(LAYOUT) | {"advice": ["a"]}).more)
-    found = json.loads(text)
-    assert text == json.dumps(found) + "\n"
-    assert found.pop("schema") == 1 and isinstance(found.pop("version"), str)
-    assert list(found) == [*whole(LAYOUT), "advice"] and found == whole(LAYOUT) | {"advice": ["a"]}
+    result = json.loads(text)
+    assert text == json.dumps(result) + "\n"
+    assert result.pop("schema") == 1 and isinstance(result.pop("version"), str)
+    assert list(result) == [*whole(LAYOUT), "advice"] and result == whole(LAYOUT) | {"advice": ["a"]}
 
 
 @pytest.mark.slow
@@ -56,21 +56,21 @@ def test_no_more_than_a_block_is_written_at_once() -> None:
 
 def test_lists_in_blocks_are_written_as_lists() -> None:
     """Empty blocks leave no trace, a list within a list is one of its values, and blocks are asked for as they are written."""
-    asked: list[int] = []
+    requested: list[int] = []
     values: list[list[Any]] = [[], [1, {"a": None}], ["é"]]
 
     def blocks() -> Iterator[list[Any] | Blocks]:
         for number in range(3):
-            asked.append(number)
+            requested.append(number)
             yield values[number]
         yield Blocks([])
         yield Blocks([[1], [], [2, 3]])
 
     answer = as_json_in_blocks({"none": Blocks([[]]), "in": {"some": Blocks(blocks()), "empty": {}}, "last": 0})
     pieces = iter(answer.more)
-    assert not asked
+    assert not requested
     text = "".join(pieces)
-    found = json.loads(text)
-    assert text == json.dumps(found) + "\n"
-    assert {key: found[key] for key in ("none", "in", "last")} == {
+    result = json.loads(text)
+    assert text == json.dumps(result) + "\n"
+    assert {key: result[key] for key in ("none", "in", "last")} == {
         "none": [], "in": {"some": [1, {"a": None}, "é", [], [1, 2, 3]], "empty": {}}, "last": 0}  # fmt: skip

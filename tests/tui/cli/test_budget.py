@@ -33,11 +33,11 @@ from tui.settings.themes import ROLES
 ROOT = Path(__file__).parents[3]
 SMALL = ["--model", "llama-3.1-8b", "--gpus", "64", "--global-batch", "256", "--sequence", "4096"]
 INPUTS = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 64, "global_batch": 256, "sequence": 4096})
-TOLD = INPUTS.with_all({"price_gpu_hour": 2.5, "co2_g_kwh": 300.0, "deadline_days": 2.0, "served_tokens": 10**13})
-MOE = TOLD.with_all({"model": "qwen3-30b-a3b", "gpu": "h800-sxm"})
+SPECIFIED = INPUTS.with_all({"price_gpu_hour": 2.5, "co2_g_kwh": 300.0, "deadline_days": 2.0, "served_tokens": 10**13})
+MOE = SPECIFIED.with_all({"model": "qwen3-30b-a3b", "gpu": "h800-sxm"})
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+def output_of(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     code = run(["budget", *words])
     out, err = capsys.readouterr()
     return code, out, err
@@ -49,9 +49,9 @@ def subject(inputs: Inputs) -> Subject:
     return Subject(Document(inputs), job, result.plan(int(result.order[0])), result)
 
 
-def test_the_table_says_what_training_comes_to(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_states_what_training_comes_to(capsys: pytest.CaptureFixture[str]) -> None:
     """Numbers with their units, what was not told, twice the GPUs, failures; nothing on stderr."""
-    code, out, err = said(capsys, *SMALL, "--price-gpu-hour", "2.5")
+    code, out, err = output_of(capsys, *SMALL, "--price-gpu-hour", "2.5")
     assert code == 0 and err == ""
     for words in ("6 P D", "FLOP", "TFLOP/s", "days", "GPU-hours", "GWh|MWh", r"\$[\d,]+\.\d\d\b", "twice the GPUs: 128", "TiB|GiB"):
         assert re.search(words, out), words
@@ -61,13 +61,13 @@ def test_the_table_says_what_training_comes_to(capsys: pytest.CaptureFixture[str
 def test_json_and_csv_hold_the_numbers_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     """Cost is GPU-hours times price; CSV has every number of the JSON under the path to it; the trees stand beside if asked for."""
     words = [*SMALL, "--price-gpu-hour", "2.5", "--deadline-days", "2", "--served-tokens", "10t", "--flops", "1e22"]
-    data = json.loads(said(capsys, *words, "--format", "json", "--explain")[1])
+    data = json.loads(output_of(capsys, *words, "--format", "json", "--explain")[1])
     known = data["budget"]
     assert known["cost"] == pytest.approx(known["gpu_hours"] * 2.5) and known["co2_tonnes"] is None
     assert data["run"]["price_gpu_hour"] == 2.5 and "price_gpu_hour" not in data["job"]
     assert data["deadline"]["budget"]["elapsed_seconds"] <= 2 * 86400 and len(data["serving"]) == 2
     assert data["steps"]["cost"]["value"] == known["cost"]
-    lines = dict(list(csv.reader(io.StringIO(said(capsys, *words, "--format", "csv")[1])))[1:])
+    lines = dict(list(csv.reader(io.StringIO(output_of(capsys, *words, "--format", "csv")[1])))[1:])
     assert float(lines["budget.cost"]) == known["cost"] and lines["budget.co2_tonnes"] == ""
     assert float(lines["goodput.goodput"]) == data["goodput"]["goodput"] and lines["sanity.wrong"] == "false"
 
@@ -76,7 +76,7 @@ def test_every_key_of_the_json_is_documented(capsys: pytest.CaptureFixture[str])
     """docs/json.md names the keys of the object and of what is in it."""
     documented = set(re.findall(r"`(\w+)`", (ROOT / "docs" / "json.md").read_text()))
     words = [*SMALL, "--deadline-days", "2", "--served-tokens", "10t", "--flops", "1e22", "--format", "json"]
-    data = json.loads(said(capsys, *words)[1])
+    data = json.loads(output_of(capsys, *words)[1])
     inner = [data["budget"], data["goodput"], data["sanity"], data["doubled"], data["deadline"], data["serving"][0]]
     inner += [data["serving"][0]["best"], data["buys"][0], data["buys"][0]["models"][0]]
     for keys in (data, *inner):
@@ -85,13 +85,13 @@ def test_every_key_of_the_json_is_documented(capsys: pytest.CaptureFixture[str])
 
 def test_a_budget_of_flop_or_money_gives_a_model_and_its_tokens(capsys: pytest.CaptureFixture[str]) -> None:
     """Chinchilla's 5.88e23 FLOP buy 70B and 1.4T; money needs a price, and buys at what the plan costs."""
-    _, out, _ = said(capsys, *SMALL, "--flops", "5.88e23")
+    _, out, _ = output_of(capsys, *SMALL, "--flops", "5.88e23")
     assert re.search(r"20 per parameter +70\.0B +1\.4T", out)
-    code, _, err = said(capsys, *SMALL, "--money", "1e6")
+    code, _, err = output_of(capsys, *SMALL, "--money", "1e6")
     assert code == 2 and "--price-gpu-hour" in err
-    _, out, _ = said(capsys, *SMALL, "--money", "1e6", "--price-gpu-hour", "2")
+    _, out, _ = output_of(capsys, *SMALL, "--money", "1e6", "--price-gpu-hour", "2")
     assert "$1,000,000.00" in out and "at this plan's cost" in out
-    _, out, _ = said(capsys, *SMALL, "--money", "1e6", "--price-gpu-hour", "2", "--width", "56", "--explain")
+    _, out, _ = output_of(capsys, *SMALL, "--money", "1e6", "--price-gpu-hour", "2", "--width", "56", "--explain")
     assert max(map(len, out.partition("\nC =")[0].splitlines())) <= 56
     assert "K_b / K · C" in out and "t_step" in out and "linear" not in out.partition("\nC =")[0]
 
@@ -100,15 +100,15 @@ def test_a_budget_of_flop_or_money_gives_a_model_and_its_tokens(capsys: pytest.C
 def test_every_model_that_a_budget_trains_takes_the_flop(flops: float, price: float, tokens: int) -> None:
     """6 P D of each model is the budget; money is FLOP at a rate; of a law's own model no other of the budget has less loss by that law."""
     job = resolve(INPUTS)
-    told = run_of(INPUTS.with_all({"price_gpu_hour": price, "train_tokens": tokens}), job)
-    known = budget(job, told, 6.0)
-    for spent in (reverse.by_flops(flops, told), reverse.by_money(flops / 1e16, told, known)):
+    reported = run_of(INPUTS.with_all({"price_gpu_hour": price, "train_tokens": tokens}), job)
+    known = budget(job, reported, 6.0)
+    for spent in (reverse.by_flops(flops, reported), reverse.by_money(flops / 1e16, reported, known)):
         for model in spent.models:
             assert 6 * model.parameters * model.tokens == pytest.approx(spent.flops)
             assert spent.steps[model.by].value == model.tokens
         for law in LAWS:
-            own = next(model for model in spent.models if model.by == law.name)
-            assert own.losses[law.source] <= min(model.losses[law.source] for model in spent.models) + 1e-9
+            custom = next(model for model in spent.models if model.by == law.name)
+            assert custom.losses[law.source] <= min(model.losses[law.source] for model in spent.models) + 1e-9
 
 
 @pytest.mark.parametrize(
@@ -121,30 +121,30 @@ def test_every_model_that_a_budget_trains_takes_the_flop(flops: float, price: fl
 )  # fmt: skip
 def test_what_cannot_be_is_refused_in_a_sentence(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 2, one line on stderr, nothing on stdout."""
-    code, out, err = said(capsys, *SMALL, *words)
+    code, out, err = output_of(capsys, *SMALL, *words)
     assert code == 2 and out == "" and sentence in err and len(err.splitlines()) == 1
 
 
 def test_a_job_that_fits_nowhere_has_no_budget(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, and why on stderr; a plan that is named is told all the same."""
-    code, out, err = said(capsys, "--model", "llama-3.1-405b", "--gpus", "8")
+    code, out, err = output_of(capsys, "--model", "llama-3.1-405b", "--gpus", "8")
     assert code == 1 and out == "" and "Nothing fits" in err
-    code, out, err = said(capsys, "--model", "llama-3.1-405b", "--gpus", "8", "--tp", "8")
+    code, out, err = output_of(capsys, "--model", "llama-3.1-405b", "--gpus", "8", "--tp", "8")
     assert code == 1 and "GPU-hours" in out and "does not fit" in err
 
 
-def test_a_plan_file_keeps_what_was_told_and_old_ones_still_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_file_keeps_what_was_reported_and_old_ones_still_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Fields of the run are written and read back to the same; a file of before them stands at today's defaults."""
     path = tmp_path / "told.toml"
-    planfile.write(path, Document(TOLD))
-    assert planfile.read(path).inputs.values == TOLD.values
-    code, out, _ = said(capsys, str(path))
+    planfile.write(path, Document(SPECIFIED))
+    assert planfile.read(path).inputs.values == SPECIFIED.values
+    code, out, _ = output_of(capsys, str(path))
     assert code == 0 and "$2.50 per GPU-hour" in out and "in 2 days" in out
     ours = {f.key for f in FIELDS if f.group == "run"}
-    kept = [line for line in path.read_text().splitlines() if line.split(" = ")[0] not in {*ours, "board_w"}]
-    path.write_text("\n".join(kept))
+    stored = [line for line in path.read_text().splitlines() if line.split(" = ")[0] not in {*ours, "board_w"}]
+    path.write_text("\n".join(stored))
     assert planfile.read(path).inputs.values == INPUTS.values
-    assert said(capsys, str(path))[0] == 0
+    assert output_of(capsys, str(path))[0] == 0
 
 
 def test_other_commands_take_no_option_that_does_nothing_for_them(capsys: pytest.CaptureFixture[str]) -> None:
@@ -154,7 +154,7 @@ def test_other_commands_take_no_option_that_does_nothing_for_them(capsys: pytest
 
 
 @pytest.mark.parametrize("width", [56, 80, 100, 190])
-@pytest.mark.parametrize("inputs", [INPUTS, TOLD, MOE], ids=["bare", "told", "moe"])
+@pytest.mark.parametrize("inputs", [INPUTS, SPECIFIED, MOE], ids=["bare", "told", "moe"])
 def test_pages_are_readable_at_every_width(width: int, inputs: Inputs) -> None:
     """No line is cut, roles are those of the themes, and what is bad says so in a word or sign."""
     about = subject(inputs)
@@ -169,7 +169,7 @@ def test_pages_are_readable_at_every_width(width: int, inputs: Inputs) -> None:
 
 def test_the_page_is_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
     """Line by line, where both are as wide."""
-    _, out, _ = said(capsys, *SMALL)
+    _, out, _ = output_of(capsys, *SMALL)
     drawn = ["".join(text for text, _ in line).removeprefix(" ").rstrip() for line in page.summary(page.work(subject(INPUTS)), 100)]
     assert out.splitlines()[: len(drawn)] == drawn
 
@@ -184,7 +184,7 @@ def test_a_rate_below_the_floor_is_marked() -> None:
 
 def test_the_deadline_is_searched_once_for_all_plans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another plan under the cursor asks for no new search; another deadline, or other bounds, do."""
-    about, searches = subject(TOLD), []
+    about, searches = subject(SPECIFIED), []
 
     def counted(*args: object, **kwargs: object) -> object:
         searches.append(args)
@@ -194,8 +194,8 @@ def test_the_deadline_is_searched_once_for_all_plans(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(page, "_cache", [])
     other = about.result.plan(int(about.result.order[1]))
     for inputs, space, plan in (
-        (TOLD, Space(), about.plan), (TOLD, Space(), other), (TOLD.with_("deadline_days", 3.0), Space(), other),
-        (TOLD, Space({"tp": parse_bounds("tp", "8")}), other),
+        (SPECIFIED, Space(), about.plan), (SPECIFIED, Space(), other), (SPECIFIED.with_("deadline_days", 3.0), Space(), other),
+        (SPECIFIED, Space({"tp": parse_bounds("tp", "8")}), other),
     ):  # fmt: skip
         page.budget_report(inputs, space, about.job, plan)
     assert len(searches) == 3
@@ -204,7 +204,7 @@ def test_the_deadline_is_searched_once_for_all_plans(monkeypatch: pytest.MonkeyP
 def test_a_page_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     """The search for the smallest cluster looks at `cancelled`."""
     monkeypatch.setattr(page, "_cache", [])
-    about = subject(TOLD)
+    about = subject(SPECIFIED)
     with pytest.raises(Cancelled):
         page.work(Subject(about.document, about.job, about.plan, about.result, cancelled=lambda: True))
 
@@ -220,15 +220,15 @@ def test_the_budget_loads_no_screen() -> None:
 
 def test_space_bounds_every_search() -> None:
     """Pins hold for twice the GPUs and for the deadline too."""
-    about = subject(TOLD)
-    found = page.budget_report(TOLD, Space({"tp": parse_bounds("tp", "8")}), about.job, about.plan)
-    assert found.deadline is not None and found.deadline.best is not None and found.doubled.best is not None
-    assert found.deadline.best.plan.tp == found.doubled.best.plan.tp == 8
+    about = subject(SPECIFIED)
+    actual = page.budget_report(SPECIFIED, Space({"tp": parse_bounds("tp", "8")}), about.job, about.plan)
+    assert actual.deadline is not None and actual.deadline.best is not None and actual.doubled.best is not None
+    assert actual.deadline.best.plan.tp == actual.doubled.best.plan.tp == 8
 
 
 @pytest.mark.parametrize("width", [56, 76, 80, 89, 90, 120])
-def test_what_a_budget_buys_is_no_wider_than_asked_for(width: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_budget_buys_is_no_wider_than_requested_for(width: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Losses have columns where there is room for them."""
-    code, out, _ = said(capsys, *SMALL, "--flops", "1e25", "--tokens-per-parameter", "123456", "--width", str(width))
+    code, out, _ = output_of(capsys, *SMALL, "--flops", "1e25", "--tokens-per-parameter", "123456", "--width", str(width))
     assert code == 0 and max(map(len, out.splitlines())) <= width
     assert ("loss, Hoffmann" in out) == (width >= 90)

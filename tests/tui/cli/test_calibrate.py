@@ -43,9 +43,9 @@ class Bench:
         """The files saved."""
         return sorted(str(path.relative_to(self.folder / "config")) for path in (self.folder / "config").rglob("*") if path.is_file())
 
-    def file(self, found: Sequence[Mapping[str, str]] | None = None) -> str:
+    def file(self, result: Sequence[Mapping[str, str]] | None = None) -> str:
         """A file of measured steps."""
-        return write(self.folder / "mine.csv", self.steps if found is None else found)
+        return write(self.folder / "mine.csv", self.steps if result is None else result)
 
     def run(self, *argv: str) -> int:
         """The exit code of `tmplan` with these arguments; what it wrote stands in out and err."""
@@ -70,11 +70,11 @@ def bench(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     return Bench(tmp_path, capsys)
 
 
-def errors_told(out: str) -> tuple[float, float]:
+def errors_reported(out: str) -> tuple[float, float]:
     """The mean errors before and after that the table ends with."""
-    found = re.search(r"mean error of \d+ runs?, % +([\d.]+) +([\d.]+)$", out.splitlines()[-1])
-    assert found
-    return float(found[1]), float(found[2])
+    result = re.search(r"mean error of \d+ runs?, % +([\d.]+) +([\d.]+)$", out.splitlines()[-1])
+    assert result
+    return float(result[1]), float(result[2])
 
 
 def test_the_table_shows_factors_and_errors_and_stderr_how_to_go_on(bench: Bench) -> None:
@@ -86,7 +86,7 @@ def test_the_table_shows_factors_and_errors_and_stderr_how_to_go_on(bench: Bench
         "device time", "host time", "scale-up link, GB/s", "network, Gb/s per GP"
     ]  # fmt: skip
     assert lines[3].split()[3] == "450" and lines[4].split()[4:] == ["400", "400", "unchanged"]
-    before, after = errors_told(bench.out)
+    before, after = errors_reported(bench.out)
     assert before > 5 > 2 > after
     assert bench.err.endswith(
         f"saved in {bench.folder}/config/presets/clusters/calibrated.toml; "
@@ -94,7 +94,7 @@ def test_the_table_shows_factors_and_errors_and_stderr_how_to_go_on(bench: Bench
     )
 
 
-def test_the_preset_says_what_it_rests_on(bench: Bench) -> None:
+def test_the_preset_states_what_it_rests_on(bench: Bench) -> None:
     """File, runs, errors, version, date, and what was begun with stand in the sources; factors stand beside their keys."""
     path = bench.file()
     assert bench.run("calibrate", path, "--cluster", "dgx-h100", "--name", "ours") == 0
@@ -120,13 +120,13 @@ def test_the_preset_predicts_the_runs_as_well_as_was_printed(bench: Bench, kerne
     runs = measured.runs_on(data, *(measured.base(data, None), presets.gpu(data.gpu)))
     final = measured.moved(runs, presets.cluster("ours"), presets.gpu(presets.cluster("ours").gpu))
     error = 100 * float(np.mean(np.abs(predicted(final, np.zeros(len(FACTORS))) / final.measured - 1)))
-    assert error == pytest.approx(errors_told(bench.out)[1], abs=0.051)
+    assert error == pytest.approx(errors_reported(bench.out)[1], abs=0.051)
 
 
 def test_plan_predicts_each_run_within_the_error_printed(bench: Bench) -> None:
     """`tmplan plan --cluster NAME`, pinned to each run's plan, comes as near to its step as the table says."""
     assert bench.run("calibrate", bench.file(), "--name", "ours", "--cluster", "dgx-h100") == 0
-    told, off = errors_told(bench.out)[1], []
+    reported, off = errors_reported(bench.out)[1], []
     for row in bench.steps:
         sp = "yes" if row["sequence_parallel"] == "1" else "no"
         pins = ",".join(f"{axis}={row[axis]}" for axis in ("tp", "pp", "vpp", "cp", "zero", "micro_batch", "recompute"))
@@ -135,7 +135,7 @@ def test_plan_predicts_each_run_within_the_error_printed(bench: Bench) -> None:
         bench.run("plan", "--cluster", "ours", *job, "--sequence", row["seq"], *plan)
         off.append(json.loads(bench.out)["plans"][0]["step_seconds"] / float(row["step_s"]) - 1)
         assert "8 h100-sxm (calibrated on 3 runs), megatron-core" in bench.err
-    assert 100 * sum(map(abs, off)) / len(off) <= told + 0.1
+    assert 100 * sum(map(abs, off)) / len(off) <= reported + 0.1
 
 
 def test_a_plan_file_carries_the_calibration(bench: Bench) -> None:
@@ -165,7 +165,7 @@ def test_another_gpu_in_the_chassis_is_not_calibrated(bench: Bench) -> None:
     assert (cluster.pace, cluster.host_pace, cluster.calibration) == (1.0, 1.0, "")
 
 
-def test_a_preset_of_that_name_is_kept_unless_forced(bench: Bench) -> None:
+def test_a_preset_of_that_name_is_stored_unless_forced(bench: Bench) -> None:
     """A second calibration under the same name is refused, one under --force takes its place."""
     path = bench.file()
     assert bench.run("calibrate", path) == 0
@@ -180,9 +180,9 @@ def test_a_calibrated_preset_can_be_calibrated_on(bench: Bench) -> None:
     """Begun with one's own preset, what is found comes on top of it."""
     path = bench.file()
     assert bench.run("calibrate", path, "--name", "one") == 0
-    first = errors_told(bench.out)
+    first = errors_reported(bench.out)
     assert bench.run("calibrate", path, "--name", "two", "--cluster", "one") == 0
-    second = errors_told(bench.out)
+    second = errors_reported(bench.out)
     assert second[0] == first[1] >= second[1]
     assert bench.out.splitlines()[1].split()[2] == f"{presets.cluster('one').pace:.4g}"
 
@@ -204,7 +204,7 @@ def collectives(folder: Path, bandwidth: float = 300e9) -> str:
     return str(folder / "nccl.csv")
 
 
-def test_measured_products_become_a_gpu_of_ones_own(bench: Bench) -> None:
+def test_measured_products_become_a_gpu_of_ones_custom(bench: Bench) -> None:
     """With --gemm a GPU preset is saved and the cluster is of it; rates follow the table, the rest is the shipped GPU's."""
     table = products(bench.folder, 1.25)
     assert bench.run("calibrate", bench.file(), "--name", "ours", "--gemm", table) == 0
@@ -231,7 +231,7 @@ def test_measured_collectives_become_the_link(bench: Bench) -> None:
     assert f"link: {table}, 300 GB/s over 8 GPUs" in presets.cluster("ours").sources
 
 
-def test_blanks_and_a_run_far_off_are_told(bench: Bench) -> None:
+def test_blanks_and_a_run_far_off_are_reported(bench: Bench) -> None:
     """stderr says what blanks were taken for, and which run stays far from its prediction."""
     steps = [{**row, "vocab": ""} for row in bench.steps]
     steps[1]["step_s"] = str(9 * float(steps[1]["step_s"]))
@@ -256,7 +256,7 @@ def test_the_runs_in_the_document_can_be_calibrated_on(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         ({"step_s": ""}, "mine.csv: line 4: column 'step_s' is blank; leave out the rows whose step was not measured"),
         ({"step_s": "-1.5"}, "mine.csv: line 4: column 'step_s' must be at least 1e-06 and below 1e15, not -1.5"),
@@ -266,9 +266,9 @@ def test_the_runs_in_the_document_can_be_calibrated_on(bench: Bench) -> None:
         ({"hidden": ""}, "mine.csv: line 4: column 'hidden' is blank"),
     ],
 )  # fmt: skip
-def test_a_row_that_cannot_be_used_is_refused(bench: Bench, change: Mapping[str, str], says: str) -> None:
+def test_a_row_that_cannot_be_used_is_refused(bench: Bench, change: Mapping[str, str], message: str) -> None:
     """The line and what is wrong with it, and nothing is saved."""
-    assert says in bench.refused(bench.file([*bench.steps[:2], {**bench.steps[2], **change}]))
+    assert message in bench.refused(bench.file([*bench.steps[:2], {**bench.steps[2], **change}]))
 
 
 def test_files_that_are_none_are_refused(bench: Bench) -> None:
@@ -283,7 +283,7 @@ def test_files_that_are_none_are_refused(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argv", "says"),
+    ("argv", "message"),
     [
         (["--name", "../x"], "name must be letters, digits"), (["--name", "dgx-h100"], "there is a preset 'dgx-h100' among the clusters"),
         (["--cluster", "dgx-a100"], "the runs are on h100-sxm, cluster dgx-a100 has a100-80gb-sxm"),
@@ -292,9 +292,9 @@ def test_files_that_are_none_are_refused(bench: Bench) -> None:
         (["--name", "h100-sxm", "--gemm", "x"], "among the gpus already"),
     ],
 )  # fmt: skip
-def test_options_that_cannot_be_are_refused(bench: Bench, argv: list[str], says: str) -> None:
+def test_options_that_cannot_be_are_refused(bench: Bench, argv: list[str], message: str) -> None:
     """A bad name, one that is taken, another GPU's cluster, missing tables."""
-    assert says in bench.refused(bench.file(), *argv)
+    assert message in bench.refused(bench.file(), *argv)
 
 
 def test_tables_of_something_else_are_refused(bench: Bench) -> None:
@@ -324,7 +324,7 @@ def test_a_config_folder_that_cannot_be_written_is_refused(bench: Bench, monkeyp
 
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
-def test_the_screen_says_that_the_cluster_is_calibrated(bench: Bench, size: tuple[int, int]) -> None:
+def test_the_screen_states_that_the_cluster_is_calibrated(bench: Bench, size: tuple[int, int]) -> None:
     """At every size the screen says so, without pushing anything out; of a cluster that is not it says nothing."""
     assert bench.run("calibrate", bench.file(), "--name", "ours") == 0
     inputs = SMALL.inputs.with_all({"cluster": "ours", "gpus": 16})
@@ -335,10 +335,12 @@ def test_the_screen_says_that_the_cluster_is_calibrated(bench: Bench, size: tupl
 
     for document in (SMALL, Document(inputs)):
         drive(play, document, size=size)
-    plain, told = screens
-    assert "calibrated" not in plain and told.count("calibrated on 3 runs") == 1
-    row = 1 if size[0] == 80 else next(i for i, line in enumerate(told.splitlines()) if "5 detail" in line)
-    assert all(word in told.splitlines()[row] for word in re.findall(r"\d (?:cluster|model|batch|plans|detail)", plain.splitlines()[row]))
+    plain, reported = screens
+    assert "calibrated" not in plain and reported.count("calibrated on 3 runs") == 1
+    row = 1 if size[0] == 80 else next(i for i, line in enumerate(reported.splitlines()) if "5 detail" in line)
+    assert all(
+        word in reported.splitlines()[row] for word in re.findall(r"\d (?:cluster|model|batch|plans|detail)", plain.splitlines()[row])
+    )
 
 
 def test_the_narrowest_screen_keeps_its_tabs(bench: Bench) -> None:

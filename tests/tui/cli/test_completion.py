@@ -61,9 +61,9 @@ def test_commands_and_files_are_completed(script: Path, tmp_path: Path) -> None:
 @needs_bash
 def test_every_option_is_completed(script: Path) -> None:
     """Each field and axis has its option in the commands that plan, and where the program opens without a command."""
-    asked = {f"--{key.replace('_', '-')}" for key in (*(f.key for f in FIELDS if f.group in JOB_GROUPS), *AXES)}
-    assert asked | {"--pin", "--max", "--min", "--help"} <= set(offered(script, "--"))
-    assert asked | {"--top", "--format", "--sort", "--no-gated"} <= set(offered(script, "plan", "--"))
+    requested = {f"--{key.replace('_', '-')}" for key in (*(f.key for f in FIELDS if f.group in JOB_GROUPS), *AXES)}
+    assert requested | {"--pin", "--max", "--min", "--help"} <= set(offered(script, "--"))
+    assert requested | {"--top", "--format", "--sort", "--no-gated"} <= set(offered(script, "plan", "--"))
     assert offered(script, "export", "--fo") == ["--force"]
     assert set(offered(script, "config", "-")) == {"--init", "--help"}
 
@@ -79,7 +79,7 @@ def test_presets_are_completed(script: Path, option: str, kind: str) -> None:
 
 
 @needs_bash
-def test_own_presets_are_completed(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_custom_presets_are_completed(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A preset of one's own is offered as soon as its file is there."""
     monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path))
     (tmp_path / "presets" / "gpus").mkdir(parents=True)
@@ -119,14 +119,14 @@ def test_fish_completes(tmp_path: Path) -> None:
     path = tmp_path / "tmplan.fish"
     path.write_text(completion("fish").text)
 
-    def asked(line: str) -> set[str]:
+    def requested(line: str) -> set[str]:
         code = f"source {path}; complete -C '{line}'"
         done = subprocess.run(["fish", "-c", code], capture_output=True, text=True, env={**os.environ, "HOME": str(tmp_path)})
         return {row.partition("\t")[0] for row in done.stdout.splitlines()}
 
-    assert asked("tmplan expl") == {"explain"}
-    assert asked("tmplan plan --mod") == {"--model"}
-    assert {f"{axis}=" for axis in AXES} <= asked("tmplan plan --pin ")
+    assert requested("tmplan expl") == {"explain"}
+    assert requested("tmplan plan --mod") == {"--model"}
+    assert {f"{axis}=" for axis in AXES} <= requested("tmplan plan --pin ")
 
 
 def test_presets_are_named_without_typer_or_numpy(tmp_path: Path) -> None:

@@ -31,9 +31,9 @@ class Desk:
         self.folder, self._capsys = folder, capsys
         self.out = self.err = ""
 
-    def file(self, found: Sequence[Mapping[str, str]], name: str = "runs.csv") -> str:
+    def file(self, result: Sequence[Mapping[str, str]], name: str = "runs.csv") -> str:
         """A file of rows."""
-        return write(self.folder / name, found)
+        return write(self.folder / name, result)
 
     def run(self, *argv: str) -> int:
         """The exit code of `tmplan estimate`; what it wrote stands in out and err."""
@@ -41,7 +41,7 @@ class Desk:
         self.out, self.err = self._capsys.readouterr()
         return code
 
-    def said(self) -> str:
+    def output_of(self) -> str:
         """What was written to stderr since."""
         return self._capsys.readouterr().err
 
@@ -79,9 +79,9 @@ def test_a_row_refused_stops_no_other(desk: Desk) -> None:
     assert desk.run(desk.file(rows({}, WRONG, {"gpu": "h1000"}, WRONG | {"seq": "4096"}, {"tp": "-1"}))) == 0
     assert ["error" in line for line in desk.lines] == [False, True, True, True, True]
     assert desk.lines[1]["error"] == REFUSED
-    said = desk.err.splitlines()
-    assert said[:2] == ["1 of 5 rows predicted", f"2 refused: {REFUSED}"]
-    assert sorted(said[2:]) == [
+    output_of = desk.err.splitlines()
+    assert output_of[:2] == ["1 of 5 rows predicted", f"2 refused: {REFUSED}"]
+    assert sorted(output_of[2:]) == [
         "1 refused: column 'tp' must be at least 1 and below 1e15, not -1",
         "1 refused: no gpu is called 'h1000'; did you mean h100-sxm or h100-pcie or a10?",
     ]
@@ -108,13 +108,13 @@ def test_a_row_without_an_id_is_called_by_its_line(desk: Desk) -> None:
     assert [line["id"] for line in desk.lines] == ["a", "3"]
 
 
-def test_json_lines_say_what_csv_says(desk: Desk) -> None:
+def test_json_lines_say_what_csv_states(desk: Desk) -> None:
     """The same rows as JSON lines, numbers as numbers, have the same predictions."""
-    found = rows({}, {"tp": "4"})
-    assert desk.run(desk.file(found)) == 0
+    result = rows({}, {"tp": "4"})
+    assert desk.run(desk.file(result)) == 0
     expected = desk.lines
     path = desk.folder / "runs.jsonl"
-    path.write_text("\n".join(json.dumps({key: int(v) if v.isdigit() else v for key, v in row.items()}) for row in found))
+    path.write_text("\n".join(json.dumps({key: int(v) if v.isdigit() else v for key, v in row.items()}) for row in result))
     assert desk.run(str(path)) == 0
     assert desk.lines == expected
 
@@ -140,7 +140,7 @@ def test_a_file_that_cannot_be_written_is_refused(desk: Desk, out: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (None, "cannot be read: no such file or directory"), (b"", "is empty"), (b"\xff\xfe", "is not UTF-8 text (byte 0)"),
         (b"layers,hidden\n", "line 1 lacks 'heads' and 'seq' and 'gpu' and 'gpus' and 'global_batch'"),
@@ -148,13 +148,13 @@ def test_a_file_that_cannot_be_written_is_refused(desk: Desk, out: str) -> None:
         (b'"a\n', "line 1 is not valid CSV"),
     ],
 )  # fmt: skip
-def test_a_file_that_is_none_of_runs_is_refused(desk: Desk, content: bytes | None, says: str) -> None:
+def test_a_file_that_is_none_of_runs_is_refused(desk: Desk, content: bytes | None, message: str) -> None:
     """A missing, empty, damaged or foreign file is refused whole, in a sentence."""
     path = desk.folder / "runs.csv"
     if content is not None:
         path.write_bytes(content)
     assert desk.run(str(path)) == 2
-    assert desk.out == "" and desk.err.startswith(f"tmplan: {path}: {says}") and desk.err.count("\n") == 1
+    assert desk.out == "" and desk.err.startswith(f"tmplan: {path}: {message}") and desk.err.count("\n") == 1
 
 
 def test_a_folder_is_refused(desk: Desk) -> None:
@@ -163,15 +163,15 @@ def test_a_folder_is_refused(desk: Desk) -> None:
     assert desk.err == f"tmplan: {desk.folder}: cannot be read: it is a folder, not a file\n"
 
 
-def test_a_misspelt_column_is_told(desk: Desk) -> None:
+def test_a_misspelt_column_is_reported(desk: Desk) -> None:
     """A column that looks like one the file lacks is told before the predictions."""
-    found = [{("microbatch" if key == "micro_batch" else key): value for key, value in ROW.items()}]
-    assert desk.run(desk.file(found)) == 0
+    result = [{("microbatch" if key == "micro_batch" else key): value for key, value in ROW.items()}]
+    assert desk.run(desk.file(result)) == 0
     assert desk.err.startswith("column 'microbatch' is not read; did you mean 'micro_batch'?\n")
     assert "micro_batch" in desk.lines[0]["assumed"]
 
 
-def test_how_far_it_is_is_told_once_it_takes_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_how_far_it_is_is_reported_once_it_takes_long(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress is on stderr when there is no patience left, and never otherwise."""
     path = desk.file(rows({}, WRONG, {"seq": "4096"}))
     assert desk.run(path) == 0
@@ -181,7 +181,7 @@ def test_how_far_it_is_is_told_once_it_takes_long(desk: Desk, monkeypatch: pytes
     assert "3 of 3 rows done so far\n" in desk.err
 
 
-def test_progress_is_told_while_rows_are_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_reported_while_rows_are_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows read and rows looked through are on stderr too when there is no patience left; `validate` tells its own."""
     monkeypatch.setattr(cli_plan, "PATIENCE", 0.0)
     path, out = desk.file(rows({}, {"seq": "4096"})), str(desk.folder / "p.jsonl")
@@ -189,8 +189,8 @@ def test_progress_is_told_while_rows_are_read(desk: Desk, monkeypatch: pytest.Mo
     assert "2 rows read so far\n" in desk.err and "rows checked so far\n" in desk.err
     blank = dict.fromkeys(("group", "sweep", "peak_mem_gib", "mem_kind", "mem_rank", "oom", "quality_speed"), "")
     cli.run(["validate", desk.file([{**row, **blank} for row in rows({}, {"seq": "4096"})]), out])
-    said = desk.said()
-    assert "2 rows read so far\n" in said and "2 predictions read so far\n" in said
+    output_of = desk.output_of()
+    assert "2 rows read so far\n" in output_of and "2 predictions read so far\n" in output_of
 
 
 def test_stages_of_all_rows_are_bounded(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,8 +227,8 @@ def test_sentences_without_end_are_counted_and_not_held(desk: Desk, monkeypatch:
 def test_the_help_has_an_example_and_the_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command on runs shows how it is called, and what its exit codes mean."""
     assert cli.run([name, "--help"]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert f"Example: tmplan {name} " in said and "Exit codes: 0 done, " in said
+    output_of = " ".join(capsys.readouterr().out.split())
+    assert f"Example: tmplan {name} " in output_of and "Exit codes: 0 done, " in output_of
 
 
 def test_validate_scores_what_estimate_wrote(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,6 +237,6 @@ def test_validate_scores_what_estimate_wrote(desk: Desk, capsys: pytest.CaptureF
     path, out = desk.file([{**row, **blank} for row in rows({}, {"tp": "4"})]), str(desk.folder / "p.jsonl")
     assert desk.run(path, "--out", out) == 0
     assert cli.run(["validate", path, out, "--worst", "1", "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["coverage"] == 1 and len(found["worst"]) == 1
+    result = json.loads(capsys.readouterr().out)
+    assert result["coverage"] == 1 and len(result["worst"]) == 1
     assert cli.run(["validate", path, out, "--worst", "-1"]) == 2

@@ -196,15 +196,15 @@ def test_the_picture_of_the_ranks_is_compact(options: tuple[str, ...], capsys: p
 def test_the_groups_as_json(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each kind of group is listed with its size and ranks, and every rank with its node."""
     assert cli.run(["ranks", plan, "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["schema"], found["world"], found["nodes"], found["node_of_rank"]) == (1, 16, 2, [0] * 8 + [1] * 8)
-    assert set(found["groups"]) == {"tp", "cp", "dp", "ep", "etp", "expert-dp", "pp"}
-    assert found["groups"]["tp"]["ranks"][0] == [0, 1, 2, 3] and found["groups"]["tp"]["links"] == {"scale-up": 4}
+    result = json.loads(capsys.readouterr().out)
+    assert (result["schema"], result["world"], result["nodes"], result["node_of_rank"]) == (1, 16, 2, [0] * 8 + [1] * 8)
+    assert set(result["groups"]) == {"tp", "cp", "dp", "ep", "etp", "expert-dp", "pp"}
+    assert result["groups"]["tp"]["ranks"][0] == [0, 1, 2, 3] and result["groups"]["tp"]["links"] == {"scale-up": 4}
     documented = (Path(__file__).parents[3] / "docs" / "json.md").read_text()
-    assert all(f"`{key}`" in documented for key in {**found, **found["groups"]["tp"]})
+    assert all(f"`{key}`" in documented for key in {**result, **result["groups"]["tp"]})
 
 
-async def told(it: Driver, text: str) -> None:
+async def reported(it: Driver, text: str) -> None:
     """Wait until the screen says something."""
     for _ in range(500):
         await it.pilot.pause()
@@ -223,7 +223,7 @@ def test_e_writes_the_plan_under_the_cursor(folder: Path) -> None:
         await it.type("two")
         await it.press("ctrl+u")
         await it.type("job")
-        await told(it, "wrote job/a.sh, job/b.sh")
+        await reported(it, "wrote job/a.sh, job/b.sh")
         plan = it.table.plan
         assert plan is not None
         assert f"tp={plan.tp},pp={plan.pp}," in (folder / "job" / "a.sh").read_text()
@@ -231,27 +231,27 @@ def test_e_writes_the_plan_under_the_cursor(folder: Path) -> None:
     drive(play)
 
 
-def test_e_offers_a_folder_and_tells_notes(folder: Path) -> None:
+def test_e_offers_a_folder_and_shows_notes(folder: Path) -> None:
     """What stands in the prompt is taken as it is, and what the files do not say of the plan is told."""
 
     async def play(it: Driver) -> None:
         await it.press("e")
         await it.type("one")
         await it.press("enter")
-        await told(it, "wrote llama-3.1-8b-16-one/one.yaml; note: speed differs")
+        await reported(it, "wrote llama-3.1-8b-16-one/one.yaml; note: speed differs")
         assert (folder / "llama-3.1-8b-16-one" / "one.yaml").exists()
 
     drive(play)
 
 
-def test_e_says_why_a_plan_cannot_be_exported(folder: Path) -> None:
+def test_e_states_why_a_plan_cannot_be_exported(folder: Path) -> None:
     """The refusal of the target stands in the message line, and nothing is written."""
 
     async def play(it: Driver) -> None:
         await it.press("e")
         await it.type("never")
         await it.press("enter")
-        await told(it, "✗ this plan cannot be written for Never: it knows no tp")
+        await reported(it, "✗ this plan cannot be written for Never: it knows no tp")
         assert list(folder.iterdir()) == []
 
     drive(play)
@@ -263,7 +263,7 @@ def test_the_home_of_nobody_is_a_folder_like_any_other(keys: tuple[str, ...], fo
 
     async def play(it: Driver) -> None:
         await it.press(*keys, "ctrl+u", "~", *"nobody9x", "enter")
-        await told(it, "~nobody9x")
+        await reported(it, "~nobody9x")
         assert it.app.is_running
 
     drive(play)
@@ -274,16 +274,16 @@ def test_e_asks_before_it_overwrites(folder: Path) -> None:
     (folder / "x.yaml").write_text("precious")
 
     async def play(it: Driver) -> None:
-        for answer, kept in (("n", True), ("y", False)):
+        for answer, stored in (("n", True), ("y", False)):
             await it.press("e")
             await it.type("one")
             await it.press("ctrl+u")
             await it.type("x.yaml")
-            await told(it, "x.yaml exists; overwrite?")
+            await reported(it, "x.yaml exists; overwrite?")
             await it.press(answer)
-            if not kept:
-                await told(it, "wrote x.yaml")
-            assert ((folder / "x.yaml").read_text() == "precious") == kept
+            if not stored:
+                await reported(it, "wrote x.yaml")
+            assert ((folder / "x.yaml").read_text() == "precious") == stored
 
     drive(play)
 
@@ -309,12 +309,12 @@ def test_a_slow_disk_does_not_hold_the_keyboard(folder: Path, monkeypatch: pytes
         await it.press("down")
         assert it.table.plan != before
         go.set()
-        await told(it, "wrote ")
+        await reported(it, "wrote ")
 
     drive(play)
 
 
-def test_a_fault_of_an_exporter_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_an_exporter_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error nobody foresaw becomes a sentence: the program stands."""
 
     def broken(name: str, request: Any) -> Exported:
@@ -326,7 +326,7 @@ def test_a_fault_of_an_exporter_is_told(monkeypatch: pytest.MonkeyPatch) -> None
         await it.press("e")
         await it.type("one")
         await it.press("enter")
-        await told(it, "a fault of tmplan")
+        await reported(it, "a fault of tmplan")
         assert it.app.is_running
 
     drive(play)

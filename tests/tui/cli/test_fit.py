@@ -22,15 +22,15 @@ from tui.pages.subject import Subject
 from tui.settings.themes import ROLES
 
 
-def said(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+def output_of(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
     code = run(["fit", *words])
     out, err = capsys.readouterr()
     return code, out, err
 
 
-def test_the_table_says_what_fits_and_marks_what_does_not(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_states_what_fits_and_marks_what_does_not(capsys: pytest.CaptureFixture[str]) -> None:
     """405B on 8 H100: int4 and int8 fit, bf16 and fp32 are marked, and take 16 and 32 GPUs."""
-    code, out, _ = said(capsys, "--tp", "8")
+    code, out, _ = output_of(capsys, "--tp", "8")
     rows = {line.split()[0]: line for line in out.splitlines()[2:7]}
     assert code == 0
     assert "!" not in rows["int8"] and rows["int8"].endswith(" 8")
@@ -40,16 +40,16 @@ def test_the_table_says_what_fits_and_marks_what_does_not(capsys: pytest.Capture
 
 def test_the_fewest_gpus_are_taken_where_none_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     """405B in bf16 stands on 16; where nothing the heads allow suffices, that is said, and the exit code is 1."""
-    _, out, err = said(capsys)
+    _, out, err = output_of(capsys)
     assert "on 16 h100-sxm, TP 16" in out and "TP 16, the fewest" in err
-    code, out, err = said(capsys, "--model", "llama-3.1-405b", "--memory-gib", "1", "--dtype", "bf16")
+    code, out, err = output_of(capsys, "--model", "llama-3.1-405b", "--memory-gib", "1", "--dtype", "bf16")
     assert code == 1 and "not enough" in err and "bf16" in out
 
 
 def test_json_has_the_numbers_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     """Parts sum to the memory; the trees stand beside; contexts are those asked for."""
     words = ["--model", "llama-3.1-8b", "--dtype", "fp8", "--context", "32k", "--context", "4096", "--format", "json", "--batch", "4"]
-    code, out, _ = said(capsys, *words)
+    code, out, _ = output_of(capsys, *words)
     data = json.loads(out)
     (row,) = data["weights"]
     assert code == 0 and [c["context"] for c in row["contexts"]] == [32_768, 4096] and row["asked"] == row["contexts"][0]
@@ -61,40 +61,40 @@ def test_json_has_the_numbers_of_the_table(capsys: pytest.CaptureFixture[str]) -
 
 def test_largest_lists_the_presets_that_fit(capsys: pytest.CaptureFixture[str]) -> None:
     """On a GPU of 24 GB in 4 bits 32B fits and 70B does not; what fits in no dtype is not listed; as JSON null where it does not fit."""
-    code, out, _ = said(capsys, "--largest", "--gpu", "rtx-4090")
+    code, out, _ = output_of(capsys, "--largest", "--gpu", "rtx-4090")
     assert code == 0 and "qwen2.5-32b" in out and "llama-3.1-70b" not in out
-    _, out, _ = said(capsys, "--largest", "--gpu", "rtx-4090", "--format", "json")
-    found = {record["name"]: record for record in json.loads(out)["models"]}
-    assert found["qwen2.5-32b"]["bf16"] is None and found["llama-3.1-8b"]["int4"] == 131_072
-    assert said(capsys, "--largest", "--memory-gib", "0.25")[:2] == (1, "")
+    _, out, _ = output_of(capsys, "--largest", "--gpu", "rtx-4090", "--format", "json")
+    result = {record["name"]: record for record in json.loads(out)["models"]}
+    assert result["qwen2.5-32b"]["bf16"] is None and result["llama-3.1-8b"]["int4"] == 131_072
+    assert output_of(capsys, "--largest", "--memory-gib", "0.25")[:2] == (1, "")
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "reported"),
     [(["--tp", "7"], "tp must divide the 128 heads"), (["--dtype", "int3"], "dtype must be one of"),
      (["--context", "lots"], "context must be"), (["--context", "0"], "context must be"),
      (["--model", "gpt5"], "no model is called"), (["--cache-dtype", "x"], "cache_dtype must be"),
      (["--format", "csv"], "format must be one of"), (["--headroom", "99"], "headroom must be")],
 )  # fmt: skip
-def test_what_cannot_be_is_refused_in_a_sentence(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_is_refused_in_a_sentence(words: list[str], reported: str, capsys: pytest.CaptureFixture[str]) -> None:
     """One line on stderr, nothing on stdout, exit code 2."""
-    code, out, err = said(capsys, *words)
-    assert code == 2 and not out and told in err and err.count("\n") == 1
+    code, out, err = output_of(capsys, *words)
+    assert code == 2 and not out and reported in err and err.count("\n") == 1
 
 
-def test_a_context_beyond_what_a_model_was_trained_for_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_context_beyond_what_a_model_was_trained_for_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
     """GPT-3's 2,048 positions are the one column where none is named; more is worked out if asked for, and said."""
-    _, out, _ = said(capsys, "--model", "gpt3-175b")
+    _, out, _ = output_of(capsys, "--model", "gpt3-175b")
     assert out.splitlines()[2].split() == ["weights", "GiB", "2k", "longest", "TP"] and "not trained" not in out
-    _, out, _ = said(capsys, "--model", "gpt3-175b", "--context", "4k")
+    _, out, _ = output_of(capsys, "--model", "gpt3-175b", "--context", "4k")
     assert "! gpt3-175b was not trained for more than 2,048 tokens." in out
 
 
 def test_explain_prints_the_formulas(capsys: pytest.CaptureFixture[str]) -> None:
     """Each with its source; without the option the tree is not printed."""
-    _, out, _ = said(capsys, "--model", "llama-3.1-8b", "--explain")
+    _, out, _ = output_of(capsys, "--model", "llama-3.1-8b", "--explain")
     assert "W_i + K_c + W_o + X" in out and "Transformer Math 101" in out
-    assert "derivation of the numbers" not in said(capsys, "--model", "llama-3.1-8b")[1]
+    assert "derivation of the numbers" not in output_of(capsys, "--model", "llama-3.1-8b")[1]
 
 
 @pytest.mark.parametrize("width", [56, 80, 118, 190])
@@ -102,9 +102,9 @@ def test_explain_prints_the_formulas(capsys: pytest.CaptureFixture[str]) -> None
 def test_the_page_is_readable_at_every_width(width: int, tp: int) -> None:
     """No line is wider than the page, every role is known, and each dtype has its line; a plan's TP the heads do not allow counts as 1."""
     job = small()
-    found = page.work(Subject(Document(EXAMPLE), job, Plan(tp=tp), search(job, Space().with_("tp", "1"))))
-    lines = page.draw(found, width)
-    assert found.serving.tp == 1
+    result = page.work(Subject(Document(EXAMPLE), job, Plan(tp=tp), search(job, Space().with_("tp", "1"))))
+    lines = page.draw(result, width)
+    assert result.serving.tp == 1
     assert all(sum(len(text) for text, _ in line) <= width for line in lines)
     assert {role for line in lines for _, role in line} <= set(ROLES)
     text = ["".join(text for text, _ in line) for line in lines]

@@ -42,12 +42,12 @@ class Evil:
         path.write_text(text, encoding="utf-8", newline="")
         return str(path)
 
-    def table(self, name: str, found: Sequence[dict[str, str]]) -> str:
+    def table(self, name: str, result: Sequence[dict[str, str]]) -> str:
         """A file of rows as CSV; its path."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, list(dict.fromkeys(key for row in found for key in row)))
+        writer = csv.DictWriter(text, list(dict.fromkeys(key for row in result for key in row)))
         writer.writeheader()
-        writer.writerows(found)
+        writer.writerows(result)
         return self.file(name, text.getvalue())
 
     def run(self, *argv: str) -> int:
@@ -71,9 +71,9 @@ def evil(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 def runs(evil: Evil, *more: dict[str, str]) -> str:
     """Measured runs of hostile ids, groups, models and sweeps, with a column of a hostile name."""
     blank = dict.fromkeys(("peak_mem_gib", "mem_kind", "mem_rank", "oom", "quality_speed"), "")
-    told = {"group": f"{NAME} g", "sweep": NAME, "model": NAME, "quality_speed": "A", NAME: NAME}
-    found = [{**blank, **row, **told, "id": f"{NAME}{i}"} for i, row in enumerate(stepped(rows({}, {"tp": "2"}, {"gpus": "16"}), {}))]
-    return evil.table(f"runs{len(more)}.csv", [*found, *({**found[0], "id": f"{NAME}+{i}", **wrong} for i, wrong in enumerate(more))])
+    reported = {"group": f"{NAME} g", "sweep": NAME, "model": NAME, "quality_speed": "A", NAME: NAME}
+    result = [{**blank, **row, **reported, "id": f"{NAME}{i}"} for i, row in enumerate(stepped(rows({}, {"tp": "2"}, {"gpus": "16"}), {}))]
+    return evil.table(f"runs{len(more)}.csv", [*result, *({**result[0], "id": f"{NAME}+{i}", **wrong} for i, wrong in enumerate(more))])
 
 
 def predicted(evil: Evil) -> str:
@@ -81,7 +81,7 @@ def predicted(evil: Evil) -> str:
     return evil.file("p.jsonl", "".join(json.dumps({"id": f"{NAME}{i}", "step_seconds": 1.0 + i}) + "\n" for i in range(7)))
 
 
-def own_presets(kind: str) -> Callable[[Evil], list[list[str]]]:
+def custom_presets(kind: str) -> Callable[[Evil], list[list[str]]]:
     """Presets of one's own that hostile texts fill and damage, two of them under hostile names, by which no preset can be asked for."""
 
     def lists(evil: Evil) -> list[list[str]]:
@@ -129,16 +129,19 @@ def themes(evil: Evil) -> list[list[str]]:
 
 def models(evil: Evil) -> list[list[str]]:
     """A config.json whose name, family and architectures are hostile, and one that cannot be read."""
-    told = {"_name_or_path": f"x/{HOSTILE}", "model_type": HOSTILE, "architectures": [HOSTILE], HOSTILE: HOSTILE}
-    good, bert = evil.file("m.json", json.dumps(CONFIG | told)), evil.file("b.json", json.dumps(CONFIG | told | {"model_type": "bert"}))
-    bad = evil.file("c.json", json.dumps(CONFIG | told | {"hidden_size": HOSTILE}))
+    reported = {"_name_or_path": f"x/{HOSTILE}", "model_type": HOSTILE, "architectures": [HOSTILE], HOSTILE: HOSTILE}
+    good, bert = (
+        evil.file("m.json", json.dumps(CONFIG | reported)),
+        evil.file("b.json", json.dumps(CONFIG | reported | {"model_type": "bert"})),
+    )
+    bad = evil.file("c.json", json.dumps(CONFIG | reported | {"hidden_size": HOSTILE}))
     return [["--model", model, "--gpus", "8", "--global-batch", "64"] for model in (good, bert, bad)]
 
 
 def names(evil: Evil) -> list[list[str]]:
     """The names of presets of one's own, and of a kind that is none."""
     for kind in cli.LISTS:
-        own_presets(kind)(evil)
+        custom_presets(kind)(evil)
     return [[NAME], ["names", NAME], *(["names", kind] for kind in cli.LISTS)]
 
 
@@ -163,7 +166,7 @@ COMMANDS: dict[str, Callable[[Evil], list[list[str]]]] = {
     "validate": lambda evil: [[runs(evil), predicted(evil), "--worst", "9", "--format", how] for how in ("table", "json")],
     "calibrate": lambda evil: [[runs(evil), "--name", NAME], [runs(evil), "--name", "mine"], [runs(evil, {"gpu": NAME}), "--name", "my"]],
     "refit": lambda evil: [[runs(evil), "--shipped"], [runs(evil, {"gpu": NAME}), "--shipped"], [evil.table("r.csv", [{"id": NAME}])]],
-    **{kind: own_presets(kind) for kind in cli.LISTS},
+    **{kind: custom_presets(kind) for kind in cli.LISTS},
     "themes": themes,
     "config": settings,
     "completion": names,
@@ -208,7 +211,7 @@ def test_the_name_is_still_read(evil: Evil) -> None:
     assert f"{DRAWN} model" in evil.err
     assert evil.run("gpus") == 0
     before = len(evil.out.splitlines())
-    own_presets("gpus")(evil)
+    custom_presets("gpus")(evil)
     assert evil.run("gpus") == 0
     lines = evil.out.splitlines()
     assert len(lines) == before + 1 and sum(line.startswith("own ") for line in lines) == 1

@@ -75,13 +75,13 @@ def test_bad_files_and_options_are_refused_in_one_sentence(tmp_path: Path, capsy
         assert "Traceback" not in err
 
 
-def test_what_such_a_file_cannot_hold_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_such_a_file_cannot_hold_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With tensor parallelism a DeepSpeed file leaves sequence parallelism open: it stands as the stack has it, and that is said."""
     path = tmp_path / "ds.json"
-    for tp, said in ((2, True), (1, False)):
+    for tp, output_of in ((2, True), (1, False)):
         path.write_text(json.dumps(DEEPSPEED | {"tensor_parallel": {"autotp_size": tp}, "zero_optimization": {"stage": 1}}))
         run(["import", str(path), "--model", "llama-3.1-8b"])
-        assert ("--sequence-parallel no" in capsys.readouterr().err) == said
+        assert ("--sequence-parallel no" in capsys.readouterr().err) == output_of
 
 
 def test_options_without_end_are_counted_not_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,7 +94,7 @@ def test_options_without_end_are_counted_not_listed(tmp_path: Path, capsys: pyte
     assert len(json.loads(out)["not_understood"]) == 1001
 
 
-def test_sizes_that_differ_from_the_model_named_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_sizes_that_differ_from_the_model_named_are_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With --model each size of the file that the model has otherwise is a note on stderr and in the JSON, but one set by hand."""
     path = script(tmp_path, MEGATRON.replace("--num-layers 32", "--num-layers 12"))
     run(["import", path, "--model", "llama-3.1-8b", "--format", "json"])

@@ -34,23 +34,23 @@ def test_text_written_in_blocks_is_the_text_of_all(format: str, rows: int, every
 @pytest.mark.parametrize("rows", [0, 1, 50])
 def test_json_written_in_blocks_is_that_of_the_whole_object(rows: int) -> None:
     """A list written as it is worked out reads back as the list, behind schema and version, and stands as json.dumps would write it."""
-    wanted = records(RESULT.estimate(ROWS[:rows]))
+    expected = records(RESULT.estimate(ROWS[:rows]))
     with patch.object(listing, "BLOCK", 7):
         text = "".join(as_json_of_many({"advice": ["a"]}, "plans", Listing(RESULT, ROWS[:rows], False).records()).more)
-    found = json.loads(text)
-    assert found["plans"] == wanted and found["advice"] == ["a"] and found["schema"] == 1
-    assert text == json.dumps(found, indent=2) + "\n"
+    actual = json.loads(text)
+    assert actual["plans"] == expected and actual["advice"] == ["a"] and actual["schema"] == 1
+    assert text == json.dumps(actual, indent=2) + "\n"
 
 
 def test_no_more_than_a_block_is_worked_out_at_once() -> None:
     """Of many rows asked for, no more than a block are evaluated in full together."""
-    asked: list[int] = []
+    requested: list[int] = []
     real = Result.estimate
 
     def watched(result: Result, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> object:
-        asked.append(len(rows))
+        requested.append(len(rows))
         return real(result, rows)
 
     with patch.object(listing, "BLOCK", 8), patch.object(Result, "estimate", watched):
         list(Listing(RESULT, ROWS, False).table())
-    assert sum(asked) == 2 * len(ROWS) and max(asked) == 8
+    assert sum(requested) == 2 * len(ROWS) and max(requested) == 8

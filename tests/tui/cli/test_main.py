@@ -40,10 +40,10 @@ def planned(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> An
 
 
 def test_plan_prints_the_ranking_fastest_first(capsys: pytest.CaptureFixture[str]) -> None:
-    found = planned(capsys, "--top", "50")
-    times = [plan["step_seconds"] for plan in found["plans"]]
+    result = planned(capsys, "--top", "50")
+    times = [plan["step_seconds"] for plan in result["plans"]]
     assert len(times) == 50 and times == sorted(times)
-    assert all(plan["fits"] and plan["tp"] * plan["pp"] * plan["cp"] * plan["dp"] == 8 for plan in found["plans"])
+    assert all(plan["fits"] and plan["tp"] * plan["pp"] * plan["cp"] * plan["dp"] == 8 for plan in result["plans"])
 
 
 def test_allowed_and_refused_are_all_that_was_seen(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,10 +55,10 @@ def test_allowed_and_refused_are_all_that_was_seen(capsys: pytest.CaptureFixture
 def test_every_key_of_the_json_is_documented(capsys: pytest.CaptureFixture[str]) -> None:
     """docs/json.md names each key, but for those of the columns, which docs/columns.md has."""
     documented = set(re.findall(r"`(\w+)`", "".join((ROOT / "docs" / page).read_text() for page in ("json.md", "columns.md"))))
-    found = planned(capsys)
-    assert found["schema"] == 1
-    assert set(found) | set(found["counts"]) | set(found["plans"][0]) <= documented
-    assert set(found["job"]) == {f.key for f in FIELDS if f.group in JOB_GROUPS}
+    result = planned(capsys)
+    assert result["schema"] == 1
+    assert set(result) | set(result["counts"]) | set(result["plans"][0]) <= documented
+    assert set(result["job"]) == {f.key for f in FIELDS if f.group in JOB_GROUPS}
 
 
 def test_table_json_and_csv_hold_the_same_plans(capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,9 +74,9 @@ def test_table_json_and_csv_hold_the_same_plans(capsys: pytest.CaptureFixture[st
 
 
 def test_pins_and_bounds_hold_for_every_plan(capsys: pytest.CaptureFixture[str]) -> None:
-    found = planned(capsys, "--pin", "tp=2,cp=1", "--max", "pp=2", "--min", "dp=2", "--pin", "recompute=full")
-    assert found["space"] == {"tp": "2", "pp": "<=2", "cp": "1", "dp": ">=2", "recompute": "full"}
-    assert all((p["tp"], p["cp"], p["recompute"]) == (2, 1, "full") and p["pp"] <= 2 <= p["dp"] for p in found["plans"])
+    result = planned(capsys, "--pin", "tp=2,cp=1", "--max", "pp=2", "--min", "dp=2", "--pin", "recompute=full")
+    assert result["space"] == {"tp": "2", "pp": "<=2", "cp": "1", "dp": ">=2", "recompute": "full"}
+    assert all((p["tp"], p["cp"], p["recompute"]) == (2, 1, "full") and p["pp"] <= 2 <= p["dp"] for p in result["plans"])
 
 
 def test_sort_orders_by_a_column_best_first(capsys: pytest.CaptureFixture[str]) -> None:
@@ -109,22 +109,22 @@ def test_options_stand_on_top_of_the_plan_file(tmp_path: Path, capsys: pytest.Ca
     path = str(tmp_path / "plan.toml")
     planned(capsys, "--pin", "tp=2", "--save", path)
     assert cli.run(["plan", path, "--sequence", "4k", "--pin", "tp=4", "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert (found["job"]["sequence"], found["job"]["model"], found["space"]) == (4096, "llama-3.1-8b", {"tp": "4"})
+    result = json.loads(capsys.readouterr().out)
+    assert (result["job"]["sequence"], result["job"]["model"], result["space"]) == (4096, "llama-3.1-8b", {"tp": "4"})
 
 
-def test_when_nothing_fits_the_exit_code_is_1_and_stderr_says_what_is_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+def test_when_nothing_fits_the_exit_code_is_1_and_stderr_states_what_is_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["plan", "--gpus", "8", "--format", "json"]) == 1
     out, err = capsys.readouterr()
-    found = json.loads(out)
-    assert found["plans"] == [] and found["counts"]["fit"] == 0 and found["advice"]
-    assert all(sentence in err for sentence in found["advice"])
+    result = json.loads(out)
+    assert result["plans"] == [] and result["counts"]["fit"] == 0 and result["advice"]
+    assert all(sentence in err for sentence in result["advice"])
 
 
 def test_when_nothing_is_valid_the_rules_that_refused_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    found = planned(capsys, "--pin", "tp=3", code=1)
-    assert found["counts"]["evaluated"] == 0
-    assert any("must divide the GPUs" in sentence for sentence in found["advice"])
+    result = planned(capsys, "--pin", "tp=3", code=1)
+    assert result["counts"]["evaluated"] == 0
+    assert any("must divide the GPUs" in sentence for sentence in result["advice"])
 
 
 def test_explain_prints_the_tree_of_the_best_plan_by_default(capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,18 +137,18 @@ def test_explain_explains_the_plan_that_is_pinned_with_the_numbers_of_the_table(
     plan = planned(capsys, "--pin", "tp=4", "--top", "1")["plans"][0]
     axes = ",".join(f"{axis}={plan[axis]}" for axis in ("tp", "pp", "cp", "dp", "micro_batch", "recompute"))
     assert cli.run(["explain", *SMALL, "--plan", axes, "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["plan"] == plan
-    assert found["steps"]["step"]["value"] == pytest.approx(plan["step_seconds"], rel=1e-12)
-    assert found["steps"]["memory"]["value"] == pytest.approx(plan["memory_gib"] * 2**30, rel=1e-12)
+    result = json.loads(capsys.readouterr().out)
+    assert result["plan"] == plan
+    assert result["steps"]["step"]["value"] == pytest.approx(plan["step_seconds"], rel=1e-12)
+    assert result["steps"]["memory"]["value"] == pytest.approx(plan["memory_gib"] * 2**30, rel=1e-12)
 
 
 def test_explain_takes_the_plan_of_a_plan_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(tmp_path / "plan.toml")
     plan = planned(capsys, "--sort", "memory_gib", "--save", path)["plans"][0]
     assert cli.run(["explain", path, "--format", "json", "--depth", "1", "--of", "mfu"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["plan"] == plan and list(found["steps"]) == ["mfu"] and found["steps"]["mfu"]["children"] == []
+    result = json.loads(capsys.readouterr().out)
+    assert result["plan"] == plan and list(result["steps"]) == ["mfu"] and result["steps"]["mfu"]["children"] == []
 
 
 def test_explain_explains_a_plan_that_does_not_fit_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -170,12 +170,12 @@ def test_presets_are_listed_as_a_table_and_as_json(kind: str, known: str, capsys
     assert cli.run([kind]) == 0
     table = capsys.readouterr().out.splitlines()
     assert cli.run([kind, "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["schema"] == 1 and known in [row["name"] for row in found[kind]]
-    assert [line.split()[0] for line in table[1:]] == [row["name"] for row in found[kind]]
+    result = json.loads(capsys.readouterr().out)
+    assert result["schema"] == 1 and known in [row["name"] for row in result[kind]]
+    assert [line.split()[0] for line in table[1:]] == [row["name"] for row in result[kind]]
 
 
-def test_a_broken_preset_of_the_user_is_told_and_hides_no_other(
+def test_a_broken_preset_of_the_user_is_reported_and_hides_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "presets" / "gpus").mkdir(parents=True)
@@ -225,11 +225,11 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("argv", "says"), REFUSED, ids=[" ".join(argv) or "nothing" for argv, _ in REFUSED])
-def test_a_refusal_is_one_sentence_on_stderr_and_exit_code_2(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("argv", "message"), REFUSED, ids=[" ".join(argv) or "nothing" for argv, _ in REFUSED])
+def test_a_refusal_is_one_sentence_on_stderr_and_exit_code_2(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(argv) == 2
     out, err = capsys.readouterr()
-    assert out == "" and says in err
+    assert out == "" and message in err
     lines = [line for line in err.splitlines() if line.startswith("tmplan: ")]
     assert len(lines) == 1 and err.endswith(lines[0] + "\n") and "Traceback" not in err
 
@@ -241,18 +241,18 @@ def test_bounds_that_no_candidate_meets_are_named(capsys: pytest.CaptureFixture[
 
 
 @pytest.mark.parametrize(
-    ("bounds", "says"),
+    ("bounds", "message"),
     [
         (["--pin", "tp=8,dp=3"], "tp x dp must divide the 16 GPUs (tp 8, dp 3; it is 24)"),
         (["--pin", "tp=4,pp=2,cp=1,dp=4"], "tp x cp x pp x dp must be the 16 GPUs (tp 4, cp 1, pp 2, dp 4; it is 32)"),
     ],
 )
 def test_pins_that_do_not_come_to_the_gpus_are_named_with_their_product(
-    bounds: list[str], says: str, capsys: pytest.CaptureFixture[str]
+    bounds: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not that a degree lies outside the bounds."""
     assert cli.run(["plan", "--model", "llama-3.1-8b", "--gpus", "16", *bounds]) == 1
-    assert says in capsys.readouterr().err
+    assert message in capsys.readouterr().err
 
 
 def test_bounds_read_as_the_filter_writes_them() -> None:
@@ -278,7 +278,7 @@ def test_a_folder_with_a_config_is_a_model(tmp_path: Path, capsys: pytest.Captur
     assert capsys.readouterr().err.startswith("tiny (")
 
 
-def test_a_plan_file_given_as_a_model_is_said_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_plan_file_given_as_a_model_is_reported_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Not that a key of it is unknown."""
     saved = str(tmp_path / "plan.toml")
     assert cli.run(["plan", *SMALL, "--save", saved]) == 0
@@ -300,7 +300,9 @@ def test_a_plan_that_cannot_be_saved_is_refused_before_anything_is_printed(tmp_p
     assert "there is no plan to save" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
-def test_a_fault_of_tmplan_itself_is_told_without_a_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_fault_of_tmplan_itself_is_reported_without_a_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def broken(argv: list[str]) -> Answer:
         raise ZeroDivisionError("division by zero")
 
@@ -309,7 +311,7 @@ def test_a_fault_of_tmplan_itself_is_told_without_a_traceback(monkeypatch: pytes
     assert "fault of tmplan" in capsys.readouterr().err
 
 
-def test_ctrl_c_ends_with_130_and_says_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ctrl_c_ends_with_130_and_states_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(*args: Any, **kwargs: Any) -> Any:
         raise KeyboardInterrupt
 
@@ -364,10 +366,10 @@ def test_planning_does_not_load_textual() -> None:
 
 
 def test_every_field_and_every_exit_code_is_in_the_help() -> None:
-    said = shell("plan", "--help").stdout
+    output_of = shell("plan", "--help").stdout
     for f in FIELDS:
-        assert (f"--{f.key.replace('_', '-')}" in said) == (f.group in JOB_GROUPS), f.key
-    assert "Exit codes: 0 done" in said
+        assert (f"--{f.key.replace('_', '-')}" in output_of) == (f.group in JOB_GROUPS), f.key
+    assert "Exit codes: 0 done" in output_of
 
 
 def test_the_version_is_one_line() -> None:

@@ -33,13 +33,13 @@ ON_STDOUT = ("scale", "versus")  # whose tables say why, and stderr nothing
 Capture = pytest.CaptureFixture[str]
 
 
-def told(capsys: Capture, code: int, *argv: str) -> tuple[dict[str, Any], str]:
+def reported(capsys: Capture, code: int, *argv: str) -> tuple[dict[str, Any], str]:
     """The JSON of a command that ends with this code, and what it said on stderr."""
     assert cli.run([*argv, "--format", "json"]) == code
-    said = capsys.readouterr()
-    found: dict[str, Any] = json.loads(said.out)
-    assert (found["schema"], isinstance(found["version"], str)) == (1, True)
-    return found, said.err
+    output_of = capsys.readouterr()
+    result: dict[str, Any] = json.loads(output_of.out)
+    assert (result["schema"], isinstance(result["version"], str)) == (1, True)
+    return result, output_of.err
 
 
 def reasoned(advice: Any) -> None:
@@ -52,32 +52,32 @@ def reasoned(advice: Any) -> None:
 def test_where_no_plan_is_valid_json_has_the_usual_keys_and_why(command: tuple[str, ...], capsys: Capture) -> None:
     """Exit code 1, every key that the object has with a plan, null or empty where it tells of one, and the reason under `advice`."""
     usual = tuple(argument.replace(",memory_gib=8", "") for argument in command)
-    full, _ = told(capsys, 0, *usual, *SMALL)
-    none, said = told(capsys, 1, *command, *SMALL, *INVALID)
+    full, _ = reported(capsys, 0, *usual, *SMALL)
+    none, output_of = reported(capsys, 1, *command, *SMALL, *INVALID)
     assert full["advice"] == [] and full.keys() == none.keys()
     reasoned(none["advice"])
-    assert "tp" in none["advice"][0] and (command[0] in ON_STDOUT or all(sentence in said for sentence in none["advice"]))
-    kept = {"schema", "version", "advice", *PLANNING[command]}
-    assert {key: value for key, value in none.items() if key not in kept and value not in (None, [], {}, "")} == {}
+    assert "tp" in none["advice"][0] and (command[0] in ON_STDOUT or all(sentence in output_of for sentence in none["advice"]))
+    stored = {"schema", "version", "advice", *PLANNING[command]}
+    assert {key: value for key, value in none.items() if key not in stored and value not in (None, [], {}, "")} == {}
 
 
 @pytest.mark.parametrize("command", PLANNING, ids=" ".join)
-def test_where_no_plan_fits_json_says_so_too(command: tuple[str, ...], capsys: Capture) -> None:
+def test_where_no_plan_fits_json_states_so_too(command: tuple[str, ...], capsys: Capture) -> None:
     """Exit code 1 of a job too large for its GPUs has its reason in JSON, whether or not the nearest plan is told of."""
-    none, _ = told(capsys, 1, *command, *SMALL, *UNFIT)
+    none, _ = reported(capsys, 1, *command, *SMALL, *UNFIT)
     reasoned(none["advice"])
     assert "fit" in none["advice"][0]
 
 
-def test_compare_keeps_what_it_found_before_the_plan_there_is_none_of(capsys: Capture) -> None:
+def test_compare_keeps_what_it_matched_before_the_plan_there_is_none_of(capsys: Capture) -> None:
     """Of plans of which one is not valid, JSON has those before it, and says which there is none of; of plans that do not fit, that."""
     plans = ("--plan", "tp=8", "--plan", "tp=3")
-    both, _ = told(capsys, 0, "compare", "--plan", "tp=8", "--plan", "tp=4", *SMALL)
-    none, said = told(capsys, 1, "compare", *plans, *SMALL)
+    both, _ = reported(capsys, 0, "compare", "--plan", "tp=8", "--plan", "tp=4", *SMALL)
+    none, output_of = reported(capsys, 1, "compare", *plans, *SMALL)
     assert both["advice"] == [] and both.keys() == none.keys()
     assert ([plan["name"] for plan in none["plans"]], none["differences"]) == (["tp=8"], [])
-    assert none["advice"][-1] == "nothing to compare: there is no plan tp=3" and none["advice"][-1] in said
-    unfit, _ = told(capsys, 1, "compare", "--plan", "tp=8", "--plan", "tp=4", *SMALL, *UNFIT)
+    assert none["advice"][-1] == "nothing to compare: there is no plan tp=3" and none["advice"][-1] in output_of
+    unfit, _ = reported(capsys, 1, "compare", "--plan", "tp=8", "--plan", "tp=4", *SMALL, *UNFIT)
     assert len(unfit["plans"]) == 2 and unfit["advice"] == [f"{name}, which does not fit" for name in ("A is tp=8", "B is tp=4")]
 
 
@@ -93,7 +93,7 @@ def test_the_other_commands_say_why_under_the_same_key(capsys: Capture, tmp_path
         (("import", str(script)), ("import", str(script), "--memory-gib", "1")),
     )
     for well, ill in cases:
-        full, none = told(capsys, 0, *well)[0], told(capsys, 1, *ill)[0]
+        full, none = reported(capsys, 0, *well)[0], reported(capsys, 1, *ill)[0]
         assert full["advice"] == [] and full.keys() == none.keys()
         reasoned(none["advice"])
 
@@ -114,5 +114,5 @@ def test_csv_without_a_plan_has_its_heads(capsys: Capture) -> None:
 def test_text_without_a_plan_is_empty(command: str, capsys: Capture) -> None:
     """Text formats print nothing where there is no plan: the reason on stderr is all there is to read."""
     assert cli.run([command, *SMALL, *INVALID]) == 1
-    said = capsys.readouterr()
-    assert (said.out, "no plan is valid" in said.err) == ("", True)
+    output_of = capsys.readouterr()
+    assert (output_of.out, "no plan is valid" in output_of.err) == ("", True)

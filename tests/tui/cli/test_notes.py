@@ -15,7 +15,7 @@ from planner.errors import FileError
 from planner.plaintext import quoted
 from planner.specs.plan import Plan
 from tests.tui.driving import SMALL, Driver, drive
-from tests.tui.printing import said
+from tests.tui.printing import output_of
 from tui.cli import main as cli
 from tui.cli.answer import Answer
 from tui.state.history import History, Moment
@@ -41,12 +41,12 @@ def config(folder: Path, **more: Any) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("told", ["foo", None, "", 5, "x\x1b[2J" * 40])
-def test_an_unknown_family_is_told_in_one_sentence(tmp_path: Path, told: object) -> None:
+@pytest.mark.parametrize("reported", ["foo", None, "", 5, "x\x1b[2J" * 40])
+def test_an_unknown_family_is_reported_in_one_sentence(tmp_path: Path, reported: object) -> None:
     """The model read as a Llama says, in one printable line with the file and what its model_type is, that it was, and what to do."""
-    path = config(tmp_path, model_type=told)
+    path = config(tmp_path, model_type=reported)
     (note,) = presets.model(path).notes
-    what = f"model_type {quoted(str(told))} is not known" if told else "model_type is missing"
+    what = f"model_type {quoted(str(reported))} is not known" if reported else "model_type is missing"
     assert note == f"{path}: {what}; {READ}" and note.isprintable()
     (note,) = presets.model(config(tmp_path)).notes
     assert note == f"{path}: model_type is missing; {READ}"
@@ -67,10 +67,10 @@ def test_a_model_toml_has_no_notes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command[0])
-def test_every_command_says_once_what_it_assumed(tmp_path: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_command_states_once_what_it_assumed(tmp_path: Path, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """The note stands on stderr once, however often the command reads the model, and not on stdout."""
     path = config(tmp_path, model_type="foo")
-    code, out, err = said(capsys, *command, "--model", path, *SIZE)
+    code, out, err = output_of(capsys, *command, "--model", path, *SIZE)
     assert (code, err.count(f"note: {path}: model_type 'foo' is not known; {READ}\n"), err.count("is not known")) == (0, 1, 1)
     assert "is not known" not in out
 
@@ -79,39 +79,39 @@ def test_fit_import_and_a_plan_file_say_it_too(tmp_path: Path, capsys: pytest.Ca
     """Serving the model, a file of another framework planned with it, and a plan file made of it are told the same; a preset nothing."""
     path, plan, deepspeed = config(tmp_path, model_type="foo"), str(tmp_path / "plan.toml"), tmp_path / "ds.json"
     deepspeed.write_text(json.dumps({"train_batch_size": 64, "train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 8}))
-    told = f"note: {path}: model_type 'foo' is not known; {READ}\n"
-    assert said(capsys, "fit", "--model", path)[2].count(told) == 1
-    assert said(capsys, "import", str(deepspeed), "--model", path)[2].count(told) == 1
-    assert said(capsys, "plan", "--model", path, *SIZE, "--save", plan)[2].count(told) == 1
+    reported = f"note: {path}: model_type 'foo' is not known; {READ}\n"
+    assert output_of(capsys, "fit", "--model", path)[2].count(reported) == 1
+    assert output_of(capsys, "import", str(deepspeed), "--model", path)[2].count(reported) == 1
+    assert output_of(capsys, "plan", "--model", path, *SIZE, "--save", plan)[2].count(reported) == 1
     Path(path).unlink()
-    assert said(capsys, "explain", plan)[2].count(told) == 1
-    assert "note:" not in said(capsys, "plan", "--model", "llama-3.1-8b", *SIZE)[2]
+    assert output_of(capsys, "explain", plan)[2].count(reported) == 1
+    assert "note:" not in output_of(capsys, "plan", "--model", "llama-3.1-8b", *SIZE)[2]
 
 
-def test_the_screen_is_not_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_screen_is_not_reported_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening the program leaves stderr alone, which is the screen's."""
     monkeypatch.setattr(cli, "open_program", lambda *_, **__: Answer())
-    assert said(capsys, "--model", config(tmp_path, model_type="foo")) == (0, "", "")
+    assert output_of(capsys, "--model", config(tmp_path, model_type="foo")) == (0, "", "")
 
 
 @pytest.mark.slow
-def test_the_message_line_says_it_when_the_model_is_set(tmp_path: Path) -> None:
+def test_the_message_line_states_it_when_the_model_is_set(tmp_path: Path) -> None:
     """Typed into the field of the model it is told before what the edit came to, not by the next edit, and again when it is redone."""
     path = config(tmp_path, model_type="foo")
-    told = f"{path}: model_type 'foo' is not known; {READ}"
+    reported = f"{path}: model_type 'foo' is not known; {READ}"
 
     async def play(it: Driver) -> None:
         await it.field("model", path)
-        assert it.foot.message.startswith(f"{told}; Model llama-3.1-8b → {path}") and READ in " ".join(it.text().split())
+        assert it.foot.message.startswith(f"{reported}; Model llama-3.1-8b → {path}") and READ in " ".join(it.text().split())
         await it.field("sequence", "2k")
         assert "is not known" not in it.foot.message and "Sequence" in it.foot.message
         await it.press("u", "u", "U")
-        assert it.foot.message.startswith(told)
+        assert it.foot.message.startswith(reported)
 
     drive(play)
 
 
-def test_the_message_line_says_it_when_the_program_opens(tmp_path: Path) -> None:
+def test_the_message_line_states_it_when_the_program_opens(tmp_path: Path) -> None:
     """A document, or a plan file, of such a model says so as soon as it stands, behind what else there is to say of the start; characters
     that move a cursor are replaced."""
     path = config(tmp_path, model_type="foo")
@@ -132,7 +132,7 @@ def test_the_message_line_says_it_when_the_program_opens(tmp_path: Path) -> None
     drive(escaped, planfile.loads(text))
 
 
-def test_the_first_answer_does_not_hide_what_was_said_at_the_start() -> None:
+def test_the_first_answer_does_not_hide_what_was_reported_at_the_start() -> None:
     """Where the plan of a session is gone, why its config or its folder is left out still stands before that; later edits stand alone."""
 
     async def play(it: Driver) -> None:

@@ -66,7 +66,7 @@ def test_a_file_that_is_no_runs_file_is_refused_in_a_sentence(
     assert words in err and err.count("\n") == 1
 
 
-def test_writing_touches_the_installations_files_only_when_asked(runs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writing_touches_the_installations_files_only_when_requested(runs: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without --write nothing is written."""
 
     def never(*_: object) -> int:
@@ -84,5 +84,5 @@ def test_a_step_that_is_no_time_is_refused_by_its_run(seconds: str, words: str, 
     row = f"one,a,m,32,4096,32,4096,h100-sxm,8,64,{seconds}"
     path.write_text(f"id,group,model,layers,hidden,heads,seq,gpu,gpus,global_batch,step_s\n{row}\n", encoding="utf-8")
     assert cli.run(["refit", str(path), "--shipped"]) == 2
-    told = capsys.readouterr().err
-    assert "run 'one'" in told and words in told
+    reported = capsys.readouterr().err
+    assert "run 'one'" in reported and words in reported

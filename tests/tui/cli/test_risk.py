@@ -34,17 +34,17 @@ def test_a_plan_fits_is_at_risk_or_does_not_fit(result: Result) -> None:
     rows = np.arange(len(result))[:: max(1, len(result) // 60)]
     estimate = result.estimate(rows)
     texts, memory = BY_KEY["memory_gib"].texts(estimate), BY_KEY["memory_gib"]
-    for row, (told, text) in enumerate(zip(records(estimate), texts, strict=True)):
-        assert told["at_risk"] == (told["fits"] and told["memory_high_gib"] > told["memory_limit_gib"])
-        assert text.replace(RISK, " ") in (plain := memory.text(told["memory_gib"]), f" {plain}")
-        assert (RISK in text) == told["at_risk"]
-        found = EvaluatedPlan(result.job, result.plan(int(rows[row])), estimate.row(row))
-        assert found.fit == ("at risk" if told["at_risk"] else "fits" if told["fits"] else "does not fit")
-        assert bool(found.risk) == found.at_risk == told["at_risk"]
+    for row, (reported, text) in enumerate(zip(records(estimate), texts, strict=True)):
+        assert reported["at_risk"] == (reported["fits"] and reported["memory_high_gib"] > reported["memory_limit_gib"])
+        assert text.replace(RISK, " ") in (plain := memory.text(reported["memory_gib"]), f" {plain}")
+        assert (RISK in text) == reported["at_risk"]
+        actual = EvaluatedPlan(result.job, result.plan(int(rows[row])), estimate.row(row))
+        assert actual.fit == ("at risk" if reported["at_risk"] else "fits" if reported["fits"] else "does not fit")
+        assert bool(actual.risk) == actual.at_risk == reported["at_risk"]
 
 
 @pytest.mark.parametrize("format", ["table", "markdown"])
-def test_the_ranking_marks_them_and_says_how(format: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_ranking_marks_them_and_states_how(format: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A sign before the figure of the one, none before the other's; on stderr how many, what the sign is, and what it means."""
     assert run(["plan", *ARGV, "--top", "2", "--format", format]) == 0
     out, err = capsys.readouterr()
@@ -52,7 +52,7 @@ def test_the_ranking_marks_them_and_says_how(format: str, capsys: pytest.Capture
     assert "1 of the 2 printed is at risk, marked ? before GiB: the 80 % band of memory crosses the limit of 76.8 GiB" in err
 
 
-def test_json_and_csv_tell_them_by_a_field(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_and_csv_show_them_by_a_field(capsys: pytest.CaptureFixture[str]) -> None:
     """at_risk beside fits, true of the first alone; the order is by step time as ever."""
     assert run(["plan", *ARGV, "--format", "json", "--top", "2"]) == 0
     plans = json.loads(capsys.readouterr().out)["plans"]
@@ -64,7 +64,7 @@ def test_json_and_csv_tell_them_by_a_field(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    ("argv", "says"),
+    ("argv", "message"),
     [
         (["explain"], REACHES), (["explain"], "mfu 61.5%, at risk\n"), (["ranks"], REACHES), (["timeline"], REACHES),
         (["export", "--to", "axolotl"], REACHES), (["budget"], REACHES), (["budget"], "micro-batch 1 (at risk)"),
@@ -78,15 +78,15 @@ def test_json_and_csv_tell_them_by_a_field(capsys: pytest.CaptureFixture[str]) -
         (["versus", "--against", "gpus=4"], f"micro-batch 1; {REACHES}"),
     ],
 )  # fmt: skip
-def test_a_command_about_one_plan_says_that_it_is_at_risk(argv: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_command_about_one_plan_states_that_it_is_at_risk(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     """In words, whatever is told of it besides."""
     wide = ["--width", "200"] if argv[0] not in ("explain", "export") else []
     assert run([*argv, *wide, *ARGV]) == 0
-    assert says in "".join(capsys.readouterr())
+    assert message in "".join(capsys.readouterr())
 
 
 @pytest.mark.parametrize("argv", [["explain"], ["budget"], ["compare", "--plan", "zero=3", "--plan", "zero=3,micro_batch=1"]])
-def test_nothing_is_said_of_a_plan_that_fits_with_its_band(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_reported_of_a_plan_that_fits_with_its_band(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """No sign and no word of risk beside 55.4 GiB of 76.8."""
     pinned = [] if argv[0] == "compare" else ["--pin", "zero=3"]
     assert run([*argv, *pinned, *ARGV]) == 0
@@ -96,8 +96,8 @@ def test_nothing_is_said_of_a_plan_that_fits_with_its_band(argv: list[str], caps
 def test_json_about_one_plan_has_it_too(capsys: pytest.CaptureFixture[str]) -> None:
     """Of budget, why-not and sensitivity, whose objects tell fits apart from the plan."""
     assert run(["budget", *ARGV, "--format", "json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["budget"]["fits"] is True and told["budget"]["at_risk"] is True and told["advice"] == []
+    reported = json.loads(capsys.readouterr().out)
+    assert reported["budget"]["fits"] is True and reported["budget"]["at_risk"] is True and reported["advice"] == []
     assert run(["why-not", "zero=2", *ARGV, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["at_risk"] is True
     assert run(["sensitivity", *ARGV, "--by", "2", "--format", "json"]) == 0
@@ -105,12 +105,12 @@ def test_json_about_one_plan_has_it_too(capsys: pytest.CaptureFixture[str]) -> N
     assert changes["peak"]["this_at_risk"] is True and changes["memory"]["this_at_risk"] is False
 
 
-def test_the_screen_tells_it_in_the_detail() -> None:
+def test_the_screen_shows_it_in_the_detail() -> None:
     """Beside the memory of the plan under the cursor; of the other nothing."""
     result = search(example(**JOB))
-    for row, says in zip(result.order[:2], ("72.3 of 76.8 GiB, at risk ", "55.4 of 76.8 GiB  "), strict=True):
+    for row, message in zip(result.order[:2], ("72.3 of 76.8 GiB, at risk ", "55.4 of 76.8 GiB  "), strict=True):
         head = next(iter(Detail()._bars(result.estimate(np.array([row])), 80)))
-        assert "".join(text for text, _ in head).startswith(f" memory {says}")
+        assert "".join(text for text, _ in head).startswith(f" memory {message}")
 
 
 def test_a_filter_takes_them_out() -> None:
@@ -123,7 +123,7 @@ def test_a_filter_takes_them_out() -> None:
     assert estimate.memory[at_risk(estimate)].min() * estimate.memory_band.high > estimate.memory_limit
 
 
-def test_advice_whose_best_plan_is_at_risk_says_so() -> None:
+def test_advice_whose_best_plan_is_at_risk_states_so() -> None:
     """Where a change makes plans fit, the fastest of them may be at risk."""
     near = nearest(search(example(model="llama-3.1-8b", gpus=1, global_batch=8, sequence=2048)))
     assert near is not None and near.advice

@@ -12,7 +12,7 @@ from planner.document.inputs import EXAMPLE
 from planner.document.planfile import Document
 from planner.document.space import Space
 from planner.whatif.scaling import ladder
-from tests.tui.printing import said
+from tests.tui.printing import output_of
 from tui.cli.main import run
 from tui.cli.output import printed
 from tui.pages.scale import draw
@@ -24,9 +24,9 @@ INPUTS = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 64, "global_batch": 
 def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """Step, tokens a second, GPU-hours and cost of each size are one number in table, CSV and JSON."""
     more = ("--to", "256", "--train-tokens", "300B", "--price-gpu-hour", "2")
-    data = json.loads(said(capsys, *COMMAND, *more, "--format", "json")[1])
-    rows = list(csv.DictReader(io.StringIO(said(capsys, *COMMAND, *more, "--format", "csv")[1])))
-    code, table, _ = said(capsys, *COMMAND, *more)
+    data = json.loads(output_of(capsys, *COMMAND, *more, "--format", "json")[1])
+    rows = list(csv.DictReader(io.StringIO(output_of(capsys, *COMMAND, *more, "--format", "csv")[1])))
+    code, table, _ = output_of(capsys, *COMMAND, *more)
     assert code == 0 and data["scaling"] == "strong" and data["tokens"] == 3e11
     assert [size["gpus"] for size in data["sizes"]] == [int(row["gpus"]) for row in rows] == [8, 16, 32, 64, 128, 256]
     for size, row in zip(data["sizes"], rows, strict=True):
@@ -49,19 +49,19 @@ def test_the_page_is_readable_at_any_width(width: int, weak: bool) -> None:
     assert "●" in text and "·" in text and "do not fill nodes of 8" in " ".join(text.split())
 
 
-def test_a_ladder_nothing_of_which_fits_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_ladder_nothing_of_which_fits_states_so(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, and why at each size."""
-    code, table, _ = said(capsys, *COMMAND, "--model", "llama-3.1-405b", "--sizes", "8,16")
+    code, table, _ = output_of(capsys, *COMMAND, "--model", "llama-3.1-405b", "--sizes", "8,16")
     assert code == 1 and table.count("Nothing fits") == 3 and "No plan fits and trains at any of these sizes" in table
 
 
 def test_where_a_number_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
     """--explain prints the trees of one size, in the ladder or not; of one at which nothing fits, why."""
-    code, text, _ = said(capsys, *COMMAND, "--sizes", "8", "--explain", "16", "--depth", "2")
+    code, text, _ = output_of(capsys, *COMMAND, "--sizes", "8", "--explain", "16", "--depth", "2")
     assert code == 0 and "[Transformer Math 101" in text and "tok_0 = " in text
-    data = json.loads(said(capsys, *COMMAND, "--sizes", "8", "--explain", "16", "--depth", "1", "--format", "json")[1])
+    data = json.loads(output_of(capsys, *COMMAND, "--sizes", "8", "--explain", "16", "--depth", "1", "--format", "json")[1])
     assert data["gpus"] == 16 and data["steps"]["gpu_hours"]["value"] == pytest.approx(data["gpu_hours"])
-    code, text, error = said(capsys, *COMMAND, "--sizes", "8", "--explain", "12")
+    code, text, error = output_of(capsys, *COMMAND, "--sizes", "8", "--explain", "12")
     assert (code, text) == (1, "") and "do not fill nodes of 8" in error
 
 
@@ -72,9 +72,9 @@ def test_where_a_number_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
      (["--from", "64", "--to", "8"], "from must be no more than to"), (["--to", "0"], "to must lie between 1 and 10,000,000 GPUs"),
      (["--format", "svg"], "format must be one of table, csv, json"), (["--sizes", ""], "sizes takes numbers of GPUs")],
 )  # fmt: skip
-def test_what_cannot_be_asked_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str) -> None:
+def test_what_cannot_be_requested_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str) -> None:
     """Exit code 2, one sentence on stderr, nothing on stdout."""
-    code, text, error = said(capsys, *COMMAND, *arguments)
+    code, text, error = output_of(capsys, *COMMAND, *arguments)
     assert (code, text) == (2, "") and sentence in error and error.count("\n") == 1
 
 

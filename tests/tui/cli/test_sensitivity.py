@@ -15,7 +15,7 @@ from planner.document.space import Space
 from planner.search.search import search
 from planner.specs.plan import Plan
 from planner.whatif.sensitivity import sensitivity
-from tests.tui.printing import said
+from tests.tui.printing import output_of
 from tui.cli.output import printed
 from tui.pages.sensitivity import MANY, SensitivityPage, draw, times, work
 from tui.pages.subject import Subject
@@ -26,9 +26,9 @@ INPUTS = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 
 
 def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """The gains of each input are one number in the chart, the CSV and the JSON, in the same order."""
-    data = json.loads(said(capsys, *COMMAND, "--by", "2", "--format", "json")[1])
-    rows = list(csv.DictReader(io.StringIO(said(capsys, *COMMAND, "--by", "2", "--format", "csv")[1])))
-    code, text, _ = said(capsys, *COMMAND, "--by", "2")
+    data = json.loads(output_of(capsys, *COMMAND, "--by", "2", "--format", "json")[1])
+    rows = list(csv.DictReader(io.StringIO(output_of(capsys, *COMMAND, "--by", "2", "--format", "csv")[1])))
+    code, text, _ = output_of(capsys, *COMMAND, "--by", "2")
     assert code == 0 and len(rows) == len(data["changes"]) == 9
     order = [line.split("  ")[0].strip() for line in text.splitlines() if "│" in line]
     assert order[0] == "peak rate" and len(order) == 9
@@ -43,8 +43,8 @@ def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("factor", [2.0, 1.1, 0.5])
 def test_the_page_is_readable_at_any_width(width: int, factor: float) -> None:
     """No line is wider, few runs a line, and gains and losses differ without colour."""
-    found = sensitivity(INPUTS, Space(), Plan(tp=2, pp=2, dp=4, dp_shard=4, zero=1), factors=[factor])
-    lines = draw(SensitivityPage(found), width)
+    actual = sensitivity(INPUTS, Space(), Plan(tp=2, pp=2, dp=4, dp_shard=4, zero=1), factors=[factor])
+    lines = draw(SensitivityPage(actual), width)
     text = printed(lines)
     assert max(map(len, text.splitlines())) <= width and max(len(line) for line in lines) <= 4
     assert ("█" in text) == (factor > 1) or "░" in text
@@ -52,17 +52,17 @@ def test_the_page_is_readable_at_any_width(width: int, factor: float) -> None:
 
 def test_one_plan_is_named_and_the_best_is_free(capsys: pytest.CaptureFixture[str]) -> None:
     """--plan says which plan; the best plan then is sought among all, unless --pin bounds it."""
-    named = json.loads(said(capsys, *COMMAND, "--plan", "tp=4", "--by", "2", "--format", "json")[1])
-    pinned = json.loads(said(capsys, *COMMAND, "--pin", "tp=4", "--by", "2", "--format", "json")[1])
+    named = json.loads(output_of(capsys, *COMMAND, "--plan", "tp=4", "--by", "2", "--format", "json")[1])
+    pinned = json.loads(output_of(capsys, *COMMAND, "--pin", "tp=4", "--by", "2", "--format", "json")[1])
     assert named["plan"]["tp"] == pinned["plan"]["tp"] == pinned["best"]["tp"] == 4
     assert named["best"]["tp"] != 4 and all(change["best_plan"]["tp"] == 4 for change in pinned["changes"])
 
 
 def test_where_a_gain_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
     """--explain prints the tree of both gains."""
-    code, text, _ = said(capsys, *COMMAND, "--explain", "peak", "--depth", "2")
+    code, text, _ = output_of(capsys, *COMMAND, "--explain", "peak", "--depth", "2")
     assert code == 0 and "this plan" in text and "best plan" in text and "= tok_c / tok - 1" in text
-    data = json.loads(said(capsys, *COMMAND, "--explain", "peak", "--depth", "1", "--format", "json")[1])
+    data = json.loads(output_of(capsys, *COMMAND, "--explain", "peak", "--depth", "1", "--format", "json")[1])
     assert set(data["steps"]) == {"this_plan", "best_plan"} and data["factor"] == 2
 
 
@@ -72,10 +72,10 @@ def test_where_a_gain_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
      (["--format", "svg"], 2, "format must be one of"), (["--plan", "tp=3"], 1, "no plan is valid"),
      (["--by", "x"], 2, "Invalid value for '--by'")],
 )  # fmt: skip
-def test_what_cannot_be_asked_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, sentence: str) -> None:
+def test_what_cannot_be_requested_is_refused(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, sentence: str) -> None:
     """Nothing on stdout, one sentence on stderr."""
-    found, text, error = said(capsys, *COMMAND, *arguments)
-    assert (found, text) == (code, "") and sentence in error
+    actual, text, error = output_of(capsys, *COMMAND, *arguments)
+    assert (actual, text) == (code, "") and sentence in error
 
 
 def test_a_factor_has_words() -> None:
@@ -85,12 +85,12 @@ def test_a_factor_has_words() -> None:
     ]  # fmt: skip
 
 
-def test_a_page_that_leaves_a_factor_out_says_so() -> None:
+def test_a_page_that_leaves_a_factor_out_states_so() -> None:
     """Where each search is of very many plans a page doubles each input alone, and tells what has the rest; where not, it has both."""
     result = search(resolve(INPUTS), Space())
     for many in (MANY, MANY + 1):
         counted = replace(result, counts=replace(result.counts, evaluated=many))
-        found = work(Subject(Document(INPUTS), result.job, result.plan(int(result.order[0])), counted))
-        text = " ".join(printed(draw(found, 80)).split())
+        actual = work(Subject(Document(INPUTS), result.job, result.plan(int(result.order[0])), counted))
+        text = " ".join(printed(draw(actual, 80)).split())
         assert ("Omitted: each input +10%, as each search has 1,000,001 plans" in text) == (many > MANY)
         assert ("each input +10%: tokens/s" in text) == (many <= MANY)

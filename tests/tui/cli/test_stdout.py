@@ -31,11 +31,11 @@ def test_a_pipe_takes_all_that_is_read_from_it(blocking: bool) -> None:
     """A reader that is slower than the writer gets every byte, whether another program made the pipe non-blocking or not."""
     reader, writer = os.pipe()
     os.set_blocking(writer, blocking)
-    found: list[bytes] = []
+    result: list[bytes] = []
 
     def read() -> None:
         while data := os.read(reader, 1000):
-            found.append(data)
+            result.append(data)
 
     thread = threading.Thread(target=read)
     thread.start()
@@ -43,22 +43,22 @@ def test_a_pipe_takes_all_that_is_read_from_it(blocking: bool) -> None:
         stdout.write(stream, [TEXT])
     thread.join()
     os.close(reader)
-    assert b"".join(found).decode() == TEXT
+    assert b"".join(result).decode() == TEXT
 
 
 @posix
-def test_a_signal_is_heard_however_it_falls(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_is_received_however_it_falls(monkeypatch: pytest.MonkeyPatch) -> None:
     """A signal that was handled in the very moment before the wait for a full pipe ends that wait: no write that blocks comes behind it."""
     reader, writer = os.pipe()
-    heard: list[list[int]] = []
+    received: list[list[int]] = []
 
     def late(woken: list[int], handles: list[int], none: list[int]) -> tuple[list[int], list[int], list[int]]:
-        if heard:
+        if received:
             raise KeyboardInterrupt
         if not select([], handles, [], 0)[1]:  # the pipe is full
             signal.raise_signal(signal.SIGUSR1)
-            heard.append(select(woken, [], [], 5)[0])
-            return heard[0], [], []
+            received.append(select(woken, [], [], 5)[0])
+            return received[0], [], []
         return select(woken, handles, none)
 
     before = signal.signal(signal.SIGUSR1, lambda *_: None)
@@ -69,4 +69,4 @@ def test_a_signal_is_heard_however_it_falls(monkeypatch: pytest.MonkeyPatch) -> 
     finally:
         signal.signal(signal.SIGUSR1, before)
         os.close(reader)
-    assert len(heard[0]) == 1
+    assert len(received[0]) == 1

@@ -47,7 +47,7 @@ def process(program: str, *argv: str, **more: Any) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, "-c", program, *argv], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
 
-@pytest.mark.parametrize(("error", "says"), [
+@pytest.mark.parametrize(("error", "message"), [
     (MemoryError(), "not enough memory"),
     (ImportError("x.so: failed to map segment from shared object"), "not enough memory"),
     (OSError(errno.EMFILE, "Too many open files", "x"), "too many open files"),
@@ -58,18 +58,18 @@ def process(program: str, *argv: str, **more: Any) -> subprocess.Popen[bytes]:
     (PermissionError(errno.EACCES, "Permission denied", f"/{HOSTILE}"), "cannot be used: permission denied"),
     (OSError(errno.EIO, "Input/output error"), "cannot be used: input/output error"),
 ])  # fmt: skip
-def test_a_limit_is_told_as_what_it_is(
-    error: Exception, says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+def test_a_limit_is_reported_as_what_it_is(
+    error: Exception, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the system did not give is one sentence by its name, with code 2, and no fault of tmplan."""
     monkeypatch.setattr(cli, "dispatch", refuse(error))
     assert cli.run([]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.startswith("tmplan: ") and err.count("\n") == 1
-    assert says in err and "fault" not in err and not hidden(err)
+    assert message in err and "fault" not in err and not hidden(err)
 
 
-def test_memory_that_numpy_asks_for_is_told_with_its_size() -> None:
+def test_memory_that_numpy_asks_for_is_reported_with_its_size() -> None:
     """An array that has no room: how much it would have taken is said, and what would help; the arrays before it are let go."""
     with pytest.raises(MemoryError) as caught:
         too_large()
@@ -78,25 +78,25 @@ def test_memory_that_numpy_asks_for_is_told_with_its_size() -> None:
     assert "--max" in sentence and caught.value.__traceback__ is None
 
 
-def test_a_recursion_without_an_end_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_recursion_without_an_end_is_reported(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Input nested deeper than Python follows is refused in a sentence."""
     monkeypatch.setattr(cli, "dispatch", lambda argv: endless())
     assert cli.run([]) == 2 and "nested deeper" in capsys.readouterr().err
 
 
-def test_a_fault_is_told_as_one_and_shown_where(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_reported_as_one_and_shown_where(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of tmplan's own is a sentence; with TMPLAN_TRACEBACK Python's traceback comes before it, cleaned like everything."""
     monkeypatch.setattr(cli, "dispatch", refuse(ZeroDivisionError(HOSTILE)))
     assert cli.run([]) == 2
-    assert (said := capsys.readouterr().err).startswith("tmplan: this is a fault of tmplan") and said.count("\n") == 1
+    assert (output_of := capsys.readouterr().err).startswith("tmplan: this is a fault of tmplan") and output_of.count("\n") == 1
     monkeypatch.setenv("TMPLAN_TRACEBACK", "1")
     assert cli.run([]) == 2
     traced = capsys.readouterr().err
-    assert traced.startswith("Traceback") and traced.endswith(said) and not hidden(traced)
+    assert traced.startswith("Traceback") and traced.endswith(output_of) and not hidden(traced)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit on address space is one of Linux")
-def test_a_limit_that_numpy_does_not_survive_is_told_before() -> None:
+def test_a_limit_that_numpy_does_not_survive_is_reported_before() -> None:
     """Below what numpy can be loaded in, where its linear algebra would end the process with code 1, code 2 and a sentence."""
     limited = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({LEAST - 1},) * 2); from tui.cli.main import main; main()"
     it = process(limited, "plan", "--gpus", "8")
@@ -106,7 +106,9 @@ def test_a_limit_that_numpy_does_not_survive_is_told_before() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is full")
 @pytest.mark.parametrize("argv", OUTPUTS, ids=" ".join)
-def test_a_stream_that_takes_nothing_is_told(argv: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_that_takes_nothing_is_reported(
+    argv: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Every output is refused with code 2 and a sentence where stdout is full or closed; a full or closed stderr changes no code."""
     with open("/dev/full", "w") as full:
         monkeypatch.setattr(sys, "stdout", full)
@@ -195,9 +197,9 @@ def test_ctrl_c_ends_with_130_and_without_a_word(program: str) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
 def test_ctrl_c_while_printing_ends_at_once() -> None:
     """Where nobody reads on, ctrl+c ends the printing with 130: what is left is not written, and nothing is said of it."""
-    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background of a shell ignores it
+    received = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background of a shell ignores it
     it = process(
-        f"{heard}; from tui.cli import main as cli; from tui.cli.answer import Answer; "
+        f"{received}; from tui.cli import main as cli; from tui.cli.answer import Answer; "
         'cli.dispatch = lambda argv: Answer("x" * 10**7); cli.main([])'
     )
     assert it.stdout is not None and it.stderr is not None

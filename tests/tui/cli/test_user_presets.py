@@ -16,7 +16,7 @@ from tests.odd import ODD, patience
 from tests.planner.importers.test_formats import MEGATRON
 from tests.tui.driving import Driver, drive
 from tests.tui.fake import fake_search, made_up
-from tests.tui.printing import said
+from tests.tui.printing import output_of
 from tests.tui.pseudo_terminal import Terminal
 
 __all__ = ["made_up"]
@@ -64,12 +64,12 @@ def forbidden(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("stat", "lstat", "open", "scandir"):
         real = getattr(os, name)
 
-        def asked(path: Any, *rest: Any, real: Callable[..., Any] = real, **named: Any) -> Any:
+        def requested(path: Any, *rest: Any, real: Callable[..., Any] = real, **named: Any) -> Any:
             if isinstance(path, str | os.PathLike) and os.fspath(path).startswith(f"{config}"):
                 raise PermissionError(13, "Permission denied", os.fspath(path))
             return real(path, *rest, **named)
 
-        monkeypatch.setattr(os, name, asked)
+        monkeypatch.setattr(os, name, requested)
 
 
 def circle(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,40 +112,40 @@ IN_THEM = [
 ]
 
 
-@pytest.mark.parametrize(("name", "spoil", "says"), IN_THEM)
+@pytest.mark.parametrize(("name", "spoil", "message"), IN_THEM)
 def test_a_folder_that_cannot_be_looked_into_stops_nothing(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str,
-    spoil: Callable[[Path, pytest.MonkeyPatch], None], says: str,
+    spoil: Callable[[Path, pytest.MonkeyPatch], None], message: str,
 ) -> None:  # fmt: skip
     """Every command answers as it does without a folder, and says once on stderr why what lies there is left out."""
-    expected = said(capsys, *COMMANDS[name])
+    expected = output_of(capsys, *COMMANDS[name])
     spoil(home, monkeypatch)
     with patience():
-        code, out, err = said(capsys, *COMMANDS[name])
+        code, out, err = output_of(capsys, *COMMANDS[name])
     assert (code, out) == expected[:2]
     if name not in SILENT:
-        assert err.count(says) == 1 and err.count("left out") == err.count("cannot be listed")
+        assert err.count(message) == 1 and err.count("left out") == err.count("cannot be listed")
 
 
-@pytest.mark.parametrize(("spoil", "says"), FOLDERS.values(), ids=FOLDERS)
+@pytest.mark.parametrize(("spoil", "message"), FOLDERS.values(), ids=FOLDERS)
 def test_a_name_is_not_only_unknown_where_its_folder_cannot_be_looked_into(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-    spoil: Callable[[Path, pytest.MonkeyPatch], None], says: str,
+    spoil: Callable[[Path, pytest.MonkeyPatch], None], message: str,
 ) -> None:  # fmt: skip
     """Whoever asks for a preset of their own is told that it may lie where nobody can look; settings are the defaults, and it is said."""
     spoil(home, monkeypatch)
-    code, out, err = said(capsys, "plan", "--model", "ours")
+    code, out, err = output_of(capsys, "plan", "--model", "ours")
     assert (code, out) == (2, "") and "no readable model is called 'ours'; " in err and "cannot be listed: " in err
-    code, out, err = said(capsys, "config")
+    code, out, err = output_of(capsys, "config")
     assert out.startswith("# Settings of tmplan") and "this is a fault" not in err
-    assert said(capsys, "config", "--init")[0] in (0, 2)
+    assert output_of(capsys, "config", "--init")[0] in (0, 2)
 
 
-def test_dev_null_is_no_folder_and_says_nothing(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_dev_null_is_no_folder_and_states_nothing(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """TMPLAN_CONFIG=/dev/null is how one says that there is nothing of one's own."""
     monkeypatch.setenv("TMPLAN_CONFIG", "/dev/null")
     assert folders.problems() == ()
-    assert said(capsys, "models")[2] == ""
+    assert output_of(capsys, "models")[2] == ""
 
 
 NEEDED = {"models": ("models", "fit", "fit largest", "import", "estimate"), **{kind: (kind,) for kind in ("gpus", "clusters", "stacks")}}
@@ -163,27 +163,27 @@ def test_a_damaged_preset_stops_nothing_that_does_not_need_it(
     home: Path, capsys: pytest.CaptureFixture[str], name: str, damage: str
 ) -> None:
     """One of each kind, before all others by name: every command answers as without; what looks at all of a kind names it once."""
-    (put, says), expected = DAMAGED[damage], said(capsys, *COMMANDS[name])
+    (put, message), expected = DAMAGED[damage], output_of(capsys, *COMMANDS[name])
     for kind in folders.KINDS:
         folder = home / "presets" / kind
         folder.mkdir(parents=True)
         put(folder / "aaa.toml")
     with patience():
-        code, out, err = said(capsys, *COMMANDS[name])
+        code, out, err = output_of(capsys, *COMMANDS[name])
     if name == "names":
         assert out == f"aaa\n{expected[1]}"
         return
     assert (code, out) == expected[:2]
     for kind, commands in NEEDED.items():
         assert err.count(f"left out aaa: {home}/presets/{kind}/aaa.toml: ") == (name in commands)
-    assert err.count(says) == sum(name in commands for commands in NEEDED.values())
+    assert err.count(message) == sum(name in commands for commands in NEEDED.values())
 
 
 @pytest.mark.parametrize("kind", folders.KINDS)
 @pytest.mark.parametrize("name", ["aaa", "shipped"])
-@pytest.mark.parametrize(("put", "says"), DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_preset_is_refused_by_its_own_path(
-    home: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str, put: Callable[[Path], Any], says: str
+@pytest.mark.parametrize(("put", "message"), DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_preset_is_refused_by_its_custom_path(
+    home: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str, put: Callable[[Path], Any], message: str
 ) -> None:
     """Asked for by name it is refused in a sentence that names the person's own file and what is wrong, a shipped name's too."""
     name = presets.names(kind)[0] if name == "shipped" else name
@@ -191,13 +191,13 @@ def test_a_damaged_preset_is_refused_by_its_own_path(
     path.parent.mkdir(parents=True)
     put(path)
     with patience():
-        code, out, err = said(capsys, "plan", f"--{kind.removesuffix('s')}", name.upper() if name == "aaa" else name)
-    assert (code, out) == (2, "") and err.startswith(f"tmplan: {path}: ") and says in err and err.count("\n") == 1
+        code, out, err = output_of(capsys, "plan", f"--{kind.removesuffix('s')}", name.upper() if name == "aaa" else name)
+    assert (code, out) == (2, "") and err.startswith(f"tmplan: {path}: ") and message in err and err.count("\n") == 1
 
 
 def test_what_is_no_preset_in_their_folder_is_let_be(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Hidden files, an editor's lock, copies, names nobody asks for and ten thousand other files are no presets, and not told of."""
-    folder, expected = home / "presets" / "models", said(capsys, "models")
+    folder, expected = home / "presets" / "models", output_of(capsys, "models")
     folder.mkdir(parents=True)
     odd = (
         ".hidden.toml",
@@ -216,10 +216,10 @@ def test_what_is_no_preset_in_their_folder_is_let_be(home: Path, capsys: pytest.
     (folder / os.fsdecode(b"\xff.toml")).write_text("x")
     for i in range(10_000):
         (folder / f"{i}.txt").touch()
-    assert said(capsys, "models") == expected
+    assert output_of(capsys, "models") == expected
 
 
-def test_more_presets_than_are_listed_are_said(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_presets_than_are_listed_are_reported(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Of a person's own so many are listed, the first by name; one beyond is there for whoever asks by name."""
     monkeypatch.setattr(folders, "MOST", 2)
     (home / "presets" / "models").mkdir(parents=True)
@@ -228,25 +228,25 @@ def test_more_presets_than_are_listed_are_said(home: Path, monkeypatch: pytest.M
         (home / "presets" / "models" / f"{name}.toml").write_text(model)
     assert {"a", "b"} <= set(presets.names("models")) and "c" not in presets.names("models")
     assert presets.model("c").name == "c"
-    assert f"{home}/presets/models: has 3 presets; the first 2 by name are listed" in said(capsys, "models")[2]
+    assert f"{home}/presets/models: has 3 presets; the first 2 by name are listed" in output_of(capsys, "models")[2]
 
 
-def test_many_damaged_presets_are_not_told_one_by_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_many_damaged_presets_are_not_reported_one_by_one(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The first few are named, the others counted."""
     (home / "presets" / "models").mkdir(parents=True)
     for i in range(30):
         (home / "presets" / "models" / f"a{i:02}.toml").write_text("x = [")
-    err = said(capsys, *COMMANDS["import"])[2]
+    err = output_of(capsys, *COMMANDS["import"])[2]
     assert err.count("left out a") == 8 and "left out 22 more; `tmplan models`" in err
-    assert said(capsys, "models")[2].count("left out a") == 30
+    assert output_of(capsys, "models")[2].count("left out a") == 30
 
 
 @pytest.mark.usefixtures("made_up")
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("typed", "message"),
     [("./p.json", "it is a pipe"), ("./p.toml", "it is a pipe"), ("./zero.json", "it is a device"), ("./", "it is a folder")],
 )
-def test_a_pipe_typed_as_a_path_is_refused_and_the_program_goes_on(home: Path, typed: str, says: str) -> None:
+def test_a_pipe_typed_as_a_path_is_refused_and_the_program_goes_on(home: Path, typed: str, message: str) -> None:
     """A pipe or a device typed into a preset's field or the prompt for a plan file: a sentence at once, and the keyboard answers."""
     os.mkfifo("p.toml")
     os.mkfifo("p.json")
@@ -254,12 +254,12 @@ def test_a_pipe_typed_as_a_path_is_refused_and_the_program_goes_on(home: Path, t
 
     async def play(it: Driver) -> None:
         await it.field("model", typed)
-        assert says in " ".join(it.text().split())
+        assert message in " ".join(it.text().split())
         await it.press("escape", "o")
         assert it.foot.prompt is not None
         it.foot.prompt.edit.insert(typed)
         await it.press("enter")
-        assert says in " ".join(it.text().split())
+        assert message in " ".join(it.text().split())
         await it.press("escape", "escape")
         assert len(it.program.history.moments) == 1
 
@@ -287,7 +287,7 @@ def test_the_list_of_presets_marks_one_that_cannot_be_read(home: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
-def test_the_program_opens_and_says_what_it_left_out(tmp_path: Path) -> None:
+def test_the_program_opens_and_states_what_it_left_out(tmp_path: Path) -> None:
     """With a config folder that is none the program stands as ever, and its first message says that the person's own is left out."""
     (tmp_path / "config").write_text("")
     environment = {"TMPLAN_CONFIG": str(tmp_path / "config"), "TMPLAN_STATE": str(tmp_path / "state")}

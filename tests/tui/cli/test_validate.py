@@ -70,9 +70,9 @@ def files(tmp_path: Path) -> Files:
 
 def test_the_json_holds_the_headline_the_groups_and_the_worst(files: Files) -> None:
     """Every figure of six runs, as worked out by hand."""
-    found = files.json(worst=1)
+    result = files.json(worst=1)
     row = {"n": 5, "mape": 10, "median": 0, "p90": 50, "bias": 10, "within_10": 80}
-    assert found == {
+    assert result == {
         "schema": 1, "coverage": 1, "time_mape": 10, "within_10_percent": 80, "within_band_percent": 50, "sweeps": 1, "rho": 1,
         "regret_top1": 0, "regret_top3": 0, "memory_mape": 50, "oom_recall": 100, "false_oom": 50,
         "groups": {
@@ -84,7 +84,7 @@ def test_the_json_holds_the_headline_the_groups_and_the_worst(files: Files) -> N
     }  # fmt: skip
 
 
-def test_the_table_says_what_the_json_says(files: Files) -> None:
+def test_the_table_states_what_the_json_states(files: Files) -> None:
     """The tables show the same figures, rounded, a line a group, and the worst runs last."""
     assert files.text(worst=2) == (
         "coverage          100.0 % of runs answered\n"
@@ -139,7 +139,7 @@ def test_what_cannot_be_judged_is_a_dash_and_has_no_table(files: Files) -> None:
     assert files.json()["time_mape"] is None and files.json()["within_band_percent"] is None
 
 
-def test_predictions_of_no_run_are_told(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
+def test_predictions_of_no_run_are_reported(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
     """Predictions whose id no run has are counted on stderr and change nothing."""
     expected = files.json()
     files.predict(*PREDICTIONS, {"id": "z", "step_seconds": 9.0})
@@ -155,7 +155,7 @@ def test_runs_without_a_column_are_refused(files: Files, column: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ("f,g", "a,g", "line 7 has the id 'a' of line 2; keep one"),
         ("f,g", ",g", "line 7 has no id"),
@@ -167,14 +167,14 @@ def test_runs_without_a_column_are_refused(files: Files, column: str) -> None:
         (",0,A", ",no,A", "run 'a': oom must be 1, 0 or blank, not 'no'"),
     ],
 )
-def test_damaged_runs_are_refused(files: Files, old: str, new: str, says: str) -> None:
+def test_damaged_runs_are_refused(files: Files, old: str, new: str, message: str) -> None:
     """A run that no figure can be made of is refused with the file and the line or the run."""
     Path(files.runs).write_text(RUNS.replace(old, new, 1))
-    assert files.refusal().startswith(f"{files.runs}: {says}")
+    assert files.refusal().startswith(f"{files.runs}: {message}")
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
         ('{"id" "a"}', "line 2, column 7 is not valid JSON"),
         ('"a"', "line 2 is not a JSON object"),
@@ -190,10 +190,10 @@ def test_damaged_runs_are_refused(files: Files, old: str, new: str, says: str) -
         ({"id": "a", "fits": "yes"}, "prediction 'a': fits must be true or false, not 'yes'"),
     ],
 )
-def test_damaged_predictions_are_refused(files: Files, line: Any, says: str) -> None:
+def test_damaged_predictions_are_refused(files: Files, line: Any, message: str) -> None:
     """A prediction that cannot be read or scored is refused with the file and the line or the id."""
     files.predict({"id": "z"}, line)
-    assert files.refusal().startswith(f"{files.predictions}: {says}")
+    assert files.refusal().startswith(f"{files.predictions}: {message}")
 
 
 @pytest.mark.parametrize("which", ["runs", "predictions"])

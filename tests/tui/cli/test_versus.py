@@ -10,7 +10,7 @@ from planner.document.inputs import EXAMPLE
 from planner.document.other_cluster import against
 from planner.document.space import Space
 from planner.whatif.versus import versus
-from tests.tui.printing import said
+from tests.tui.printing import output_of
 from tui.cli.output import printed
 from tui.pages.versus import draw
 
@@ -20,8 +20,8 @@ INPUTS = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 
 
 def test_table_and_json_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """Steps, tokens and the verdict are the same in both."""
-    code, text, _ = said(capsys, *COMMAND, "--against", "dgx-b200,gpus=8")
-    data = json.loads(said(capsys, *COMMAND, "--against", "dgx-b200,gpus=8", "--format", "json", "--explain", "--depth", "1")[1])
+    code, text, _ = output_of(capsys, *COMMAND, "--against", "dgx-b200,gpus=8")
+    data = json.loads(output_of(capsys, *COMMAND, "--against", "dgx-b200,gpus=8", "--format", "json", "--explain", "--depth", "1")[1])
     assert code == 0 and [side["job"]["gpus"] for side in data["clusters"]] == [16, 8]
     steps = [side["plan"]["step_seconds"] for side in data["clusters"]]
     line = next(line for line in text.splitlines() if line.startswith("step s"))
@@ -41,12 +41,12 @@ def test_the_page_is_readable_at_any_width(width: int, other: str) -> None:
 
 def test_a_side_without_a_plan(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1, the reason in place of the plan, and no figures of it."""
-    code, text, _ = said(capsys, *COMMAND, "--against", "rtx-4090,gpus=1")
+    code, text, _ = output_of(capsys, *COMMAND, "--against", "rtx-4090,gpus=1")
     assert code == 1 and "rtx-4090 x1: Nothing fits" in text and "time by part" not in text
 
 
 def test_refusals(capsys: pytest.CaptureFixture[str]) -> None:
     """Without another cluster, or with one nobody knows: a sentence."""
     for arguments in ([], ["--against", "nowhere"], ["--against", "dgx-b200", "--format", "csv"]):
-        code, text, error = said(capsys, *COMMAND, *arguments)
+        code, text, error = output_of(capsys, *COMMAND, *arguments)
         assert (code, text) == (2, "") and error.count("\n") == 1

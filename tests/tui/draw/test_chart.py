@@ -22,26 +22,26 @@ def text(lines: Sequence[Line]) -> list[str]:
 
 def test_points_stand_where_their_numbers_say() -> None:
     """The lowest is on the lowest row and leftmost, the highest on the top row and rightmost, whatever their order."""
-    found = text(scatter([(4, 40), (1, 10), (2, 20)], 40, 10, [("C", "bad"), ("A", "figure"), ("B", "good")], x=Axis("x"), y=Axis("y")))
-    assert found[0] == "y by x"
-    assert found[1].endswith("C") and len(found[1]) == 40
-    assert found[7].strip().lstrip("│") == "A"
-    assert sum(line.count("B") for line in found) == 1
+    result = text(scatter([(4, 40), (1, 10), (2, 20)], 40, 10, [("C", "bad"), ("A", "figure"), ("B", "good")], x=Axis("x"), y=Axis("y")))
+    assert result[0] == "y by x"
+    assert result[1].endswith("C") and len(result[1]) == 40
+    assert result[7].strip().lstrip("│") == "A"
+    assert sum(line.count("B") for line in result) == 1
 
 
 def test_a_logarithmic_axis_spaces_doublings_evenly() -> None:
     """On an axis to base 2 each doubling is as far as the last, and the ticks are powers of two."""
-    found = text(plot([Series([(8, 1), (16, 1), (32, 1), (64, 1)], "*")], 60, 6, x=Axis("GPUs", lambda v: f"{v:.0f}", 2)))
-    row = next(line for line in found if "*" in line)
+    result = text(plot([Series([(8, 1), (16, 1), (32, 1), (64, 1)], "*")], 60, 6, x=Axis("GPUs", lambda v: f"{v:.0f}", 2)))
+    row = next(line for line in result if "*" in line)
     at = [i for i, char in enumerate(row) if char == "*"]
     assert len({b - a for a, b in pairwise(at)}) <= 2 and at[-1] - at[0] >= 45
-    assert found[-1].split() == ["8", "16", "32", "64"]
+    assert result[-1].split() == ["8", "16", "32", "64"]
 
 
 def test_a_logarithmic_axis_within_one_power_still_has_numbers() -> None:
     """Values that no power of the base lies between are marked by round numbers."""
-    found = text(plot([Series([(1, 70), (2, 100)])], 40, 12, y=Axis("t", log=2)))
-    labels = [line.partition("┤")[0].strip() for line in found if "┤" in line]
+    result = text(plot([Series([(1, 70), (2, 100)])], 40, 12, y=Axis("t", log=2)))
+    labels = [line.partition("┤")[0].strip() for line in result if "┤" in line]
     assert len(labels) >= 2
 
 
@@ -64,11 +64,11 @@ def test_a_plot_keeps_to_its_room(points: list[tuple[float, float]], width: int,
 
 def test_bars_are_to_one_scale_and_name_their_sign_without_colour() -> None:
     """A bar twice the value is twice as long; negative ones are hatched and on the other side of zero."""
-    found = text(bars([Bar("rate", 30, "+30 %"), Bar("link", 15, "+15 %"), Bar("batch", -15, "-15 %"), Bar("none", 0, "0 %")], 60))
-    lengths = [line.count("█") for line in found]
+    result = text(bars([Bar("rate", 30, "+30 %"), Bar("link", 15, "+15 %"), Bar("batch", -15, "-15 %"), Bar("none", 0, "0 %")], 60))
+    lengths = [line.count("█") for line in result]
     assert abs(lengths[0] - 2 * lengths[1]) <= 1 and lengths[2:] == [0, 0]
-    assert abs(found[2].count("░") - lengths[1]) <= 1 and found[2].index("░") < found[0].index("│") == found[2].index("│")
-    assert found[0].endswith("+30 %")
+    assert abs(result[2].count("░") - lengths[1]) <= 1 and result[2].index("░") < result[0].index("│") == result[2].index("│")
+    assert result[0].endswith("+30 %")
 
 
 @given(st.lists(NUMBERS, max_size=8), st.integers(40, 190))
@@ -76,5 +76,5 @@ def test_bars_are_to_one_scale_and_name_their_sign_without_colour() -> None:
 @example([-2.2e-309, 1e12], 40)
 def test_bars_keep_to_their_room(values: list[float], width: int) -> None:
     """No bar is wider than the room it was given."""
-    found = text(bars([Bar(f"input {i}", v, f"{v:+.1e}") for i, v in enumerate(values)], width))
-    assert len(found) == len(values) and all(len(line) <= width for line in found)
+    result = text(bars([Bar(f"input {i}", v, f"{v:+.1e}") for i, v in enumerate(values)], width))
+    assert len(result) == len(values) and all(len(line) <= width for line in result)

@@ -39,13 +39,13 @@ def test_an_update_makes_the_screen_what_a_whole_paint_would(
     whole, partly = pyte.Screen(WIDTH, HEIGHT), pyte.Screen(WIDTH, HEIGHT)
 
     def send(screen: pyte.Screen, lines: list[list[tuple[str, str]]], spans: list[list[tuple[int, int]]]) -> None:
-        found: list[Piece] = []
+        result: list[Piece] = []
         for y, line in enumerate(lines):
             cells = [(char, ROLES[role]) for text, role in ((t, r if r in ROLES else "a") for t, r in line) for char in text]
             for x1, x2 in spans[y]:
-                found += [(y, x, *cells[x]) for x in range(x1, x2)]
+                result += [(y, x, *cells[x]) for x in range(x1, x2)]
         screen.reset_mode(7)  # as Textual does: no wrapping at the edge
-        pyte.Stream(screen).feed(encode(by_style(found) if grouped else found, ColorSystem.TRUECOLOR, WIDTH))
+        pyte.Stream(screen).feed(encode(by_style(result) if grouped else result, ColorSystem.TRUECOLOR, WIDTH))
 
     everything = [[(0, WIDTH)] for _ in range(HEIGHT)]
     send(whole, new, everything)

@@ -40,9 +40,9 @@ def subject(
 def text(lines: Sequence[Line], width: int) -> str:
     """The lines as they are printed; each must keep to its width and off the edge of its pane, in runs of roles that there are."""
     for line in lines:
-        told = "".join(part for part, _ in line)
+        reported = "".join(part for part, _ in line)
         assert {role for _, role in line} <= set(ROLES)
-        if len(told) > width:
-            pytest.fail(f"a line of {len(told)} cells in a width of {width}: {told}")
-        assert fit(line, width) and (not told or told[0] == " ")
+        if len(reported) > width:
+            pytest.fail(f"a line of {len(reported)} cells in a width of {width}: {reported}")
+        assert fit(line, width) and (not reported or reported[0] == " ")
     return printed(lines)

@@ -31,18 +31,18 @@ def test_the_page_of_the_step(width: int, golden: Callable[[str, str], None]) ->
     golden(f"page-step-{width}.txt", text(step.draw(step.work(subject(PIPED)), width), width))
 
 
-def test_too_much_memory_is_told_by_a_sign_a_word_and_a_bar_beyond_the_stroke() -> None:
+def test_too_much_memory_is_reported_by_a_sign_a_word_and_a_bar_beyond_the_stroke() -> None:
     """Stages over the limit have an exclamation mark and a bar that crosses the limit, and a sentence says by how much."""
-    found = memory.work(subject(Plan(dp=16, dp_shard=16, zero=1, micro_batch=4)))
-    lines = text(memory.draw(found, 80), 80)
-    device = found.stages[0].device
-    assert device > found.limit
-    assert f"{(device - found.limit) / 2**30:.1f} GiB more than available" in lines
+    result = memory.work(subject(Plan(dp=16, dp_shard=16, zero=1, micro_batch=4)))
+    lines = text(memory.draw(result, 80), 80)
+    device = result.stages[0].device
+    assert device > result.limit
+    assert f"{(device - result.limit) / 2**30:.1f} GiB more than available" in lines
     row = next(line for line in lines.splitlines() if "!" in line and "┃" in line)
     assert len(row) > row.index("┃") + 1
 
 
-def test_every_part_there_is_has_a_letter_of_its_own() -> None:
+def test_every_part_there_is_has_a_letter_of_its_custom() -> None:
     """No two parts of memory share a letter in its bars, nor two of a step; the bar of a step has every part of one."""
     for table in (parts.MEMORY, parts.STEP):
         assert len({part.letter for part in table.values()}) == len(table)

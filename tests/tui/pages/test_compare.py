@@ -23,7 +23,7 @@ def test_the_page_of_pinned_plans(width: int, golden: Callable[[str, str], None]
     golden(f"page-compare-{width}.txt", text(compare.draw(compare.work(subject(OTHERS[1], pins=(PIPED, OTHERS[0]))), width), width))
 
 
-def test_without_pins_the_best_plan_stands_beside_the_one_under_the_cursor() -> None:
+def test_without_pins_the_best_plan_stands_next_to_the_one_under_the_cursor() -> None:
     """Of the best plan itself there is nothing to compare, and a sentence says what to do."""
     best = subject().plan
     assert [each.plan for each in compare.work(subject(PIPED))] == [best, PIPED]
@@ -44,17 +44,17 @@ def test_the_command_takes_files_and_plans(tmp_path: Path, capsys: pytest.Captur
     printed = capsys.readouterr()
     assert "A is " in printed.err and "B is tp=4" in printed.err
     assert run(["compare", file, "--plan", "tp=4", "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [plan["tp"] for plan in found["plans"]] == [2, 4] and found["plans"][0]["name"] == file
-    apart = found["differences"][0]
-    assert apart["step_seconds"] == pytest.approx(found["plans"][1]["step_seconds"] - found["plans"][0]["step_seconds"])
+    result = json.loads(capsys.readouterr().out)
+    assert [plan["tp"] for plan in result["plans"]] == [2, 4] and result["plans"][0]["name"] == file
+    apart = result["differences"][0]
+    assert apart["step_seconds"] == pytest.approx(result["plans"][1]["step_seconds"] - result["plans"][0]["step_seconds"])
     assert sum(apart["memory_parts_gib"].values()) == pytest.approx(apart["memory_gib"])
     assert " ".join(printed.out.split()).count(apart["why"][0]) == 1
     assert run(["compare", file, "--plan", "tp=4", "--pp", "2", "--format", "json"]) == 0  # an axis bounds every plan compared
     assert [plan["pp"] for plan in json.loads(capsys.readouterr().out)["plans"]] == [2, 2]
 
 
-def test_one_plan_is_refused_and_an_impossible_one_is_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+def test_one_plan_is_refused_and_an_impossible_one_is_reported_to_be(capsys: pytest.CaptureFixture[str]) -> None:
     """compare takes at least two plans; a plan that breaks a rule ends it with code 1."""
     assert run(["compare", *SMALL, "--plan", "tp=2"]) == 2
     assert "at least two plans" in capsys.readouterr().err

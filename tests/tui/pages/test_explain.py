@@ -23,24 +23,24 @@ THIS = ["--plan", "tp=2,pp=4,vpp=1,cp=1,dp=2,zero=1,sequence_parallel=yes,micro_
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_of_two_numbers(width: int, golden: Callable[[str, str], None]) -> None:
     """A part of memory and one of time, their trees, and the works to look up with their titles."""
-    found = explain.work(subject(PIPED, argument="memory_activations, bubble"))
-    golden(f"page-explain-{width}.txt", text(explain.draw(found, width), width))
+    result = explain.work(subject(PIPED, argument="memory_activations, bubble"))
+    golden(f"page-explain-{width}.txt", text(explain.draw(result, width), width))
 
 
 def test_without_a_name_the_headline_numbers_are_explained() -> None:
     """Memory, step, utilisation and tokens; every other number is named at the end."""
-    found = explain.work(subject(PIPED))
-    assert list(found.trees) == [column.key for column in HEADLINES]
-    lines = " ".join(text(explain.draw(found, 80), 80).split())
+    result = explain.work(subject(PIPED))
+    assert list(result.trees) == [column.key for column in HEADLINES]
+    lines = " ".join(text(explain.draw(result, 80), 80).split())
     assert "Reducing Activation Recomputation in Large Transformer Models. arXiv 2205.05198" in lines
-    assert all(key in lines for key in found.known)
+    assert all(key in lines for key in result.known)
 
 
-@pytest.mark.parametrize(("name", "said"), [("tq", "no number is called 'tq'"), ("zero", "zero is a choice of the plan")])
-def test_an_unknown_number_is_a_sentence(name: str, said: str) -> None:
+@pytest.mark.parametrize(("name", "output_of"), [("tq", "no number is called 'tq'"), ("zero", "zero is a choice of the plan")])
+def test_an_unknown_number_is_a_sentence(name: str, output_of: str) -> None:
     """What there is no tree of is said, and what there are trees of is listed."""
     lines = " ".join(text(explain.draw(explain.work(subject(PIPED, argument=name)), 80), 80).split())
-    assert said in lines and "time_bubble_seconds" in lines
+    assert output_of in lines and "time_bubble_seconds" in lines
 
 
 def test_every_source_of_a_formula_is_a_work_that_can_be_looked_up() -> None:
@@ -76,7 +76,7 @@ def test_the_page_of_symbols_has_every_one(width: int) -> None:
     assert all("".join(source.title.split()) in words for source in SOURCES.values())
 
 
-def test_symbols_are_found_by_themselves_or_by_a_word(golden: Callable[[str, str], None]) -> None:
+def test_symbols_are_matched_by_themselves_or_by_a_word(golden: Callable[[str, str], None]) -> None:
     """A word in a meaning, and a symbol alone; nothing found is a sentence."""
     golden("page-nomenclature-bubble.txt", text(nomenclature.draw(nomenclature.work(subject(argument="bubble")), 80), 80))
     assert list(nomenclature.symbols("τ_s").quantities) == ["all_stages"]
@@ -88,8 +88,8 @@ def test_the_command_lists_them(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["symbols", "bubble"]) == 0
     assert capsys.readouterr().out == text(nomenclature.draw(nomenclature.symbols("bubble"), 80), 80)
     assert run(["symbols", "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert {entry["name"] for entry in found["symbols"]} == set(QUANTITIES)
-    assert {entry["key"] for entry in found["sources"]} == set(SOURCES)
-    bubble = next(entry for entry in found["symbols"] if entry["name"] == "bubble_seconds")
+    result = json.loads(capsys.readouterr().out)
+    assert {entry["name"] for entry in result["symbols"]} == set(QUANTITIES)
+    assert {entry["key"] for entry in result["sources"]} == set(SOURCES)
+    bubble = next(entry for entry in result["symbols"] if entry["name"] == "bubble_seconds")
     assert bubble["symbol"] == "t_u" and bubble["notation"] == "β · max(τ_s - τ, 0)" and bubble["unit"] == "s"

@@ -37,7 +37,7 @@ def test_without_a_valid_plan_there_is_a_sentence() -> None:
     assert "front is empty" in text(pareto.draw(pareto.front_of(search(made.job, Space().with_("tp", "3")), None), 80), 80)
 
 
-def test_of_one_plan_it_is_said_that_it_is_alone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_of_one_plan_it_is_reported_that_it_is_alone(capsys: pytest.CaptureFixture[str]) -> None:
     """Not that one of 1 plans is beaten by no other."""
     pins = "tp=2,pp=2,vpp=1,cp=1,micro_batch=1,recompute=none,zero=1,sequence_parallel=yes,dp_replicate=1"
     assert run(["pareto", *SMALL, "--pin", pins]) == 0
@@ -51,9 +51,9 @@ def test_the_command_prints_the_page_without_a_cursor(capsys: pytest.CaptureFixt
     printed = capsys.readouterr().out
     listed = [line.split()[0] for line in printed.split("plan\n")[1].splitlines()]
     assert run(["pareto", *SMALL, "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [f"{plan['step_seconds']:.3f}" for plan in found["plans"]] == listed
-    memory = [plan["memory_gib"] for plan in found["plans"]]
-    assert memory == sorted(memory, reverse=True) and found["evaluated"] > len(memory)
+    result = json.loads(capsys.readouterr().out)
+    assert [f"{plan['step_seconds']:.3f}" for plan in result["plans"]] == listed
+    memory = [plan["memory_gib"] for plan in result["plans"]]
+    assert memory == sorted(memory, reverse=True) and result["evaluated"] > len(memory)
     assert run(["pareto", *SMALL, "--pin", "tp=3"]) == 1
     assert "no plan is valid" in capsys.readouterr().err

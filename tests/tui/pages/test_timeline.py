@@ -37,11 +37,11 @@ def test_the_page_of_1f1b(width: int, golden: Callable[[str, str], None]) -> Non
 @pytest.mark.parametrize(("name", "schedule", "v"), [("interleaved", 0, 2), ("zb-h1", 1, 1), ("zb-v", 3, 2), ("dualpipev", 4, 2)])
 def test_pages_of_the_other_schedules(name: str, schedule: int, v: int, golden: Callable[[str, str], None]) -> None:
     """Virtual stages by letter, halves of a backward pass by shade."""
-    found = timeline.work(of(Plan(pp=4, dp=2, tp=2, vpp=v, schedule=schedule, micro_batch=2, sequence_parallel=1), {"global_batch": 32}))
-    golden(f"page-timeline-{name}.txt", text(timeline.draw(found, 110), 110))
+    result = timeline.work(of(Plan(pp=4, dp=2, tp=2, vpp=v, schedule=schedule, micro_batch=2, sequence_parallel=1), {"global_batch": 32}))
+    golden(f"page-timeline-{name}.txt", text(timeline.draw(result, 110), 110))
 
 
-def test_no_line_is_wider_than_asked_for() -> None:
+def test_no_line_is_wider_than_requested_for() -> None:
     """Nor the heading, which names schedule, ranks, virtual stages and micro-batches."""
     plan = Plan(pp=4, dp=1, vpp=2, tp=4, sequence_parallel=1)
     lines = timeline.draw(timeline.work(of(plan, {"global_batch": 128})), 56)
@@ -64,7 +64,7 @@ def test_every_micro_batch_is_on_every_row_once_forward_and_once_backward() -> N
         assert sorted(re.findall(r"(\d+)█", row)) == [str(j) for j in range(4)]
 
 
-def test_a_long_step_is_cut_and_says_so() -> None:
+def test_a_long_step_is_cut_and_states_so() -> None:
     """Beginning, middle and end are drawn, and between them a line says what was left out."""
     lines = text(timeline.draw(timeline.work(of(Plan(pp=8, dp=1, tp=2, vpp=4, sequence_parallel=1))), 80), 80).splitlines()
     assert [line[:7] for line in lines if "cut:" in line] == ["~~ cut:"] * 2
@@ -78,22 +78,22 @@ def test_the_command_draws_the_same_and_its_json_has_every_pass(capsys: pytest.C
     assert run(["timeline", *plan, "--width", "110"]) == 0
     assert capsys.readouterr().out == text(timeline.draw(timeline.work(of(Plan(pp=4, dp=4), SHALLOW)), 110), 110)
     assert run(["timeline", *plan, "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert found["plan"]["pp"] == 4 and found["micro_batches"] == found["drawn"] == 4
-    first = found["ranks"][0]
+    result = json.loads(capsys.readouterr().out)
+    assert result["plan"]["pp"] == 4 and result["micro_batches"] == result["drawn"] == 4
+    first = result["ranks"][0]
     assert first["kind"] == list("FFFFBBBB") and first["micro_batch"] == [0, 1, 2, 3] * 2 and first["in_flight"] == 4
-    assert max(max(rank["end"]) for rank in found["ranks"]) == found["seconds"]
+    assert max(max(rank["end"]) for rank in result["ranks"]) == result["seconds"]
     assert run(["timeline", *plan, "--width", "20"]) == 2
     assert "56" in capsys.readouterr().err
 
 
-def test_a_pipeline_too_long_to_draw_is_told_in_the_page() -> None:
+def test_a_pipeline_too_long_to_draw_is_reported_in_the_page() -> None:
     """The page of such a plan says in a sentence what can be drawn, and how long it is."""
 
     async def play(it: Driver) -> None:
         await it.press("4", "t")
-        said = " ".join(" ".join(it.detail.lines()).split())
-        assert "pp 1,024 is too long to draw" in said and "pp of up to about" in said
+        output_of = " ".join(" ".join(it.detail.lines()).split())
+        assert "pp 1,024 is too long to draw" in output_of and "pp of up to about" in output_of
 
     long = Document(
         EXAMPLE.with_all({"layers": 2000, "global_batch": 65536}),

@@ -26,21 +26,21 @@ def test_the_page_of_a_plan_that_breaks_rules(golden: Callable[[str, str], None]
 
 
 @pytest.mark.parametrize(
-    ("typed", "said"), [("", "Type a plan, such as"), ("tp", "takes AXIS=VALUES"), ("foo=1", "no axis is called 'foo'")]
+    ("typed", "output_of"), [("", "Type a plan, such as"), ("tp", "takes AXIS=VALUES"), ("foo=1", "no axis is called 'foo'")]
 )
-def test_what_cannot_be_read_is_a_sentence(typed: str, said: str) -> None:
+def test_what_cannot_be_read_is_a_sentence(typed: str, output_of: str) -> None:
     """Nothing typed, no pair, an unknown axis: the page says what would be right."""
-    assert said in " ".join(text(whynot.draw(whynot.work(subject(argument=typed)), 80), 80).split())
+    assert output_of in " ".join(text(whynot.draw(whynot.work(subject(argument=typed)), 80), 80).split())
 
 
-def test_the_command_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_states_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 0 where the plan fits, 1 where it breaks a rule or does not fit, 2 where it cannot be read; JSON holds the answer."""
     assert run(["why-not", "tp=8,pp=2", *SMALL]) == 0
     assert capsys.readouterr().out == text(whynot.draw(whynot.work(subject(argument="tp=8,pp=2")), 80), 80)
     assert run(["why-not", "tp=3", *SMALL, "--format", "json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert found["asked"] == {"tp": "3"} and not found["valid"] and len(found["broken"]) == 4
-    assert found["plan"] is None and found["rank"] is None and found["best"]["fits"]
+    result = json.loads(capsys.readouterr().out)
+    assert result["asked"] == {"tp": "3"} and not result["valid"] and len(result["broken"]) == 4
+    assert result["plan"] is None and result["rank"] is None and result["best"]["fits"]
     assert run(["why-not", "tp=1,pp=1,cp=1,micro_batch=4,recompute=none,zero=2", *SMALL]) == 1
     assert "none fits" in " ".join(capsys.readouterr().out.split())
     assert run(["why-not", "tp=banana", *SMALL]) == 2

@@ -64,8 +64,8 @@ def test_other_keys_show_everywhere() -> None:
     moved = tuple(replace(b, keys=("semicolon",)) if b.id == "filter" else b for b in BINDINGS)
     try:
         use(moved)
-        found = lookup(PLANS, "semicolon")
-        assert found is not None and found.action == "view.filter" and lookup(PLANS, "slash") is None
+        result = lookup(PLANS, "semicolon")
+        assert result is not None and result.action == "view.filter" and lookup(PLANS, "slash") is None
         assert "; filter" in "".join(text for text, _ in hints(PLANS, 200))
         assert any("   ; " in "".join(text for text, _ in line) for line in Help().content(76))
         use(tuple(replace(b, keys=()) if b.id == "filter" else b for b in BINDINGS))
@@ -83,12 +83,12 @@ def test_keys_arrive_over_plain_ssh_and_tmux() -> None:
 
 
 @pytest.mark.parametrize("width", [56, 76, 160])
-def test_help_tells_every_key(width: int) -> None:
+def test_help_shows_every_key(width: int) -> None:
     """The help screen holds each binding's keys and the words of its meaning, whole, at every width."""
-    told = " ".join(" ".join(text for text, _ in line) for line in Help().content(width))
+    reported = " ".join(" ".join(text for text, _ in line) for line in Help().content(width))
     for binding in BINDINGS:
-        assert binding.shown in told
-        assert all(word in told for word in binding.help.split())
+        assert binding.shown in reported
+        assert all(word in reported for word in binding.help.split())
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])

@@ -39,9 +39,9 @@ def test_theme_and_keys_are_read(folder: Path) -> None:
     """A theme, shipped or of one's own, and keys."""
     (folder / "themes").mkdir()
     (folder / "themes" / "mine.toml").write_text(theme_files.read("paper")[0])
-    found = write(folder, 'theme = "mine"\n[keys]\nfilter = "ctrl+f"\n')
-    assert (found.theme, found.faults) == ("mine", ())
-    assert next(binding.keys for binding in found.keys if binding.id == "filter") == ("ctrl+f",)
+    result = write(folder, 'theme = "mine"\n[keys]\nfilter = "ctrl+f"\n')
+    assert (result.theme, result.faults) == ("mine", ())
+    assert next(binding.keys for binding in result.keys if binding.id == "filter") == ("ctrl+f",)
 
 
 def test_the_environment_comes_before_the_file(folder: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_environment_comes_before_the_file(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("theme = ", "line 1 is not valid TOML"),
         ("a = " + "[" * 5000, "is not valid TOML"),
@@ -67,12 +67,12 @@ def test_the_environment_comes_before_the_file(folder: Path) -> None:
         ('[keys]\nfilter = "ctrl+s"', "keys.filter: 'ctrl+s' cannot be used: terminals use it for flow control"),
     ],
 )
-def test_what_is_wrong_is_a_sentence_and_stands_at_its_default(text: str, says: str, folder: Path) -> None:
+def test_what_is_wrong_is_a_sentence_and_stands_at_its_default(text: str, message: str, folder: Path) -> None:
     """The sentence names the file and the setting; the settings are the defaults, and nothing is raised."""
-    found = write(folder, text)
-    assert len(found.faults) == 1
-    assert found.faults[0].startswith(f"{folder / 'config.toml'}: ") and says in found.faults[0]
-    assert (found.theme, found.keys) == (theme_files.DEFAULT, BINDINGS)
+    result = write(folder, text)
+    assert len(result.faults) == 1
+    assert result.faults[0].startswith(f"{folder / 'config.toml'}: ") and message in result.faults[0]
+    assert (result.theme, result.keys) == (theme_files.DEFAULT, BINDINGS)
 
 
 @pytest.mark.parametrize("name", ["mine", "dark"])
@@ -80,10 +80,10 @@ def test_a_theme_that_cannot_be_drawn_is_not_chosen(name: str, folder: Path) -> 
     """A theme of one's own with a fault is told of, and what is chosen instead can be drawn, even if the default's name is its own."""
     (folder / "themes").mkdir()
     (folder / "themes" / f"{name}.toml").write_text(theme_files.read("paper")[0] + '\n[roles]\ncursor = "foreground on"')
-    found = write(folder, f'theme = "{name}"')
-    assert f"{name}.toml: roles.cursor: 'foreground on' is not a style" in found.faults[0]
-    assert found.faults[0].endswith(f"the theme is '{found.theme}'")
-    assert themes.load(found.theme).title
+    result = write(folder, f'theme = "{name}"')
+    assert f"{name}.toml: roles.cursor: 'foreground on' is not a style" in result.faults[0]
+    assert result.faults[0].endswith(f"the theme is '{result.theme}'")
+    assert themes.load(result.theme).title
 
 
 def test_a_folder_in_place_of_the_file_is_a_sentence(folder: Path) -> None:
@@ -96,18 +96,18 @@ def test_a_folder_in_place_of_the_file_is_a_sentence(folder: Path) -> None:
 def test_a_config_folder_that_cannot_be_is_no_folder(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where TMPLAN_CONFIG names what is no folder, or no name at all, the settings are the defaults."""
     monkeypatch.setenv("TMPLAN_CONFIG", named)
-    found = config.load({})
-    assert (found.theme, found.keys) == ("dark", BINDINGS)
+    result = config.load({})
+    assert (result.theme, result.keys) == ("dark", BINDINGS)
     assert "no theme is called 'night'" in config.load({"TMPLAN_THEME": "night"}).faults[-1]
 
 
-def test_what_is_said_holds_no_control_characters(folder: Path) -> None:
+def test_what_is_reported_holds_no_control_characters(folder: Path) -> None:
     """Whatever stands in the file, a sentence about it is one printable line of bounded length."""
-    found = write(
+    result = write(
         folder, '"a\\u001b[2J" = 1\ntheme = "\\u001b]0;x"\n[keys]\n"\\u001b" = "x"\nfilter = "\\u0007"\nsort = [' + "9, " * 500 + "]"
     )
-    assert len(found.faults) == 5
-    assert all(fault.isprintable() and len(fault) < len(str(folder)) + 200 for fault in found.faults)
+    assert len(result.faults) == 5
+    assert all(fault.isprintable() and len(fault) < len(str(folder)) + 200 for fault in result.faults)
 
 
 def test_reading_it_loads_no_screen(folder: Path) -> None:
@@ -146,12 +146,12 @@ def test_config_prints_what_is_set_and_what_is_wrong(folder: Path, capsys: pytes
     """stdout is a config file with the settings in use; stderr says what is wrong, and the exit code that something is."""
     write(folder, 'theme = "paper"\n[keys]\nfilter = "ctrl+f"\nsort = "ctrl+z"\n')
     assert run(["config"]) == 2
-    said = capsys.readouterr()
-    assert tomllib.loads(said.out) == {"theme": "paper", "keys": {"filter": "ctrl+f"}}
-    assert "keys.sort: 'ctrl+z' cannot be used" in said.err
-    (folder / "config.toml").write_text(said.out)
+    output_of = capsys.readouterr()
+    assert tomllib.loads(output_of.out) == {"theme": "paper", "keys": {"filter": "ctrl+f"}}
+    assert "keys.sort: 'ctrl+z' cannot be used" in output_of.err
+    (folder / "config.toml").write_text(output_of.out)
     assert run(["config"]) == 0
-    assert capsys.readouterr() == (said.out, "")
+    assert capsys.readouterr() == (output_of.out, "")
 
 
 def test_themes_lists_every_theme(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -161,10 +161,10 @@ def test_themes_lists_every_theme(folder: Path, capsys: pytest.CaptureFixture[st
     (folder / "themes" / "mine.toml").write_text(theme_files.read("paper")[0].replace("Paper", "My own"))
     write(folder, 'theme = "mine"')
     assert run(["themes", "--format", "json"]) == 0
-    said = capsys.readouterr()
-    rows = {row["name"]: row for row in json.loads(said.out)["themes"]}
+    output_of = capsys.readouterr()
+    rows = {row["name"]: row for row in json.loads(output_of.out)["themes"]}
     assert set(rows) == {*theme_files.shipped(), "mine"}
     assert rows["mine"] == {"name": "mine", "title": "My own", "ground": "light", "own": True, "chosen": True}
-    assert "left out broken" in said.err
+    assert "left out broken" in output_of.err
     assert run(["themes"]) == 0
     assert "colour-blind  Colour-blind safe" in capsys.readouterr().out

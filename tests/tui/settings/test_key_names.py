@@ -29,10 +29,10 @@ from tui.widgets.welcome import sentences
 
 __all__ = ["made_up"]
 FOLDER = Path(tui.__file__).parent
-OWN = tuple(replace(b, keys=(f"f{n}",)) for n, b in enumerate(BINDINGS, 30))
+CUSTOM = tuple(replace(b, keys=(f"f{n}",)) for n, b in enumerate(BINDINGS, 30))
 SEVERAL = tuple(replace(b, keys=(f"f{n}", *b.keys)) for n, b in enumerate(BINDINGS, 130))
 NONE = tuple(replace(b, keys=()) for b in BINDINGS)
-SAYS = (  # ids of bindings in braces
+SENTENCES = (  # ids of bindings in braces
     "compared with the first plan; {pin} pins others to compare with",
     "pinned; {compare} compares 1 plan and the one under the cursor",
     "took back: Tensor tp * → 4; {redo} does it again",
@@ -67,66 +67,66 @@ def all_fit(job: Any, space: Space, **_: Any) -> Any:
     return result
 
 
-async def said(it: Driver, file: Path) -> list[str]:
-    """The sentences of SAYS but the last two, each from the place that says it."""
-    program, heard = it.program, []
+async def output_of(it: Driver, file: Path) -> list[str]:
+    """The sentences of SENTENCES but the last two, each from the place that says it."""
+    program, received = it.program, []
 
     async def do(name: str) -> str:
         program.keyboard.perform(next(b for b in active() if b.id == name))
         await it.ready()
         return it.foot.message
 
-    heard.append(await do("compare"))
+    received.append(await do("compare"))
     await do("back")
-    heard.append(await do("pin"))
+    received.append(await do("pin"))
     program.editing.edit(lambda document: replace(document, space=document.space.with_("tp", Bounds((4,)))), "tp")
     await it.ready()
-    heard.append(await do("undo"))
+    received.append(await do("undo"))
     program.earlier.back = 1
-    heard.append(await do("edit-after"))
+    received.append(await do("edit-after"))
     place = Place(it.document.inputs, it.document.space, "tp")
     program.stepping.values[place] = ()
     program.stepping.step_axis(place, 1)
-    heard.append(it.foot.message)
+    received.append(it.foot.message)
     program.opener.open(file)
-    heard.append(it.foot.message.replace(str(file), file.name))
+    received.append(it.foot.message.replace(str(file), file.name))
     program.external_editor.read("nonsense", "", 0, "a file")
-    heard.append(it.foot.message.split("; ")[-1])
+    received.append(it.foot.message.split("; ")[-1])
     await do("filter")
-    heard.append(it.foot.prompt.help if it.foot.prompt else "")
+    received.append(it.foot.prompt.help if it.foot.prompt else "")
     await it.press("escape")
     for view in (View(filter="mem<0.001"), View(unfit=True)):
         program.ranking.look_at(view)
         await it.ready()
-        heard.append(it.table.note[0][0])
-    return heard
+        received.append(it.table.note[0][0])
+    return received
 
 
-@pytest.mark.parametrize("keys", [BINDINGS, OWN, SEVERAL, NONE], ids=["shipped", "own", "several", "none"])
+@pytest.mark.parametrize("keys", [BINDINGS, CUSTOM, SEVERAL, NONE], ids=["shipped", "own", "several", "none"])
 def test_every_message_names_the_key_in_use(keys: tuple[Binding, ...], tmp_path: Path, made_up: None) -> None:
     """A message names the first key that its binding has now, and says so where it has none."""
     use(keys)
-    heard: list[str] = []
+    received: list[str] = []
 
     async def play(it: Driver) -> None:
-        heard.extend(await said(it, tmp_path / "plan.toml"))
+        received.extend(await output_of(it, tmp_path / "plan.toml"))
 
     async def reopened(it: Driver) -> None:
         it.program.layout.go("run")
         it.forms["run"].go("train_tokens")
         it.program.layout.show_hints()
-        heard.append(it.foot.standing)
+        received.append(it.foot.standing)
 
     write(tmp_path / "plan.toml", SMALL)
     drive(play, search=all_fit)
     left = State(History([Moment.of(SMALL)]), refused={"train_tokens": ("1", "typed when the program was closed; j takes it")})
     drive(reopened, search=fake_search, state=left)
     large = EXAMPLE.with_all({"model": "llama-3.1-70b", "gpus": 1, "global_batch": 1})
-    heard.append(advice(search(resolve(large), Space()), lambda: False)[0][-1][0])
-    assert heard == [sentence.format_map(first(keys)) for sentence in SAYS]
+    received.append(advice(search(resolve(large), Space()), lambda: False)[0][-1][0])
+    assert received == [sentence.format_map(first(keys)) for sentence in SENTENCES]
 
 
-@pytest.mark.parametrize("keys", [BINDINGS, OWN, NONE], ids=["shipped", "own", "none"])
+@pytest.mark.parametrize("keys", [BINDINGS, CUSTOM, NONE], ids=["shipped", "own", "none"])
 def test_panes_are_titled_with_the_keys_that_go_there(keys: tuple[Binding, ...], made_up: None) -> None:
     """The line above a pane and the tabs of a narrow screen name a pane behind its key, alone where it has none."""
     use(keys)
@@ -155,12 +155,12 @@ def test_names_of_panes_are_never_cut_for_long_keys(made_up: None) -> None:
     drive(narrow, search=fake_search, size=(60, 24))
 
 
-def test_the_welcome_tells_of_arrows_while_they_move() -> None:
+def test_the_welcome_shows_of_arrows_while_they_move() -> None:
     """The arrows by that word; where a person took them away, the keys that go down and up."""
     assert sentences()[1] == "4 and the arrows go through the plans; enter explains one, e exports it."
-    use(OWN)
+    use(CUSTOM)
     assert sentences()[1] == "{plans} and {down} {up} go through the plans; {explain} explains one, {export} exports it.".format_map(
-        first(OWN)
+        first(CUSTOM)
     )
 
 
@@ -192,5 +192,5 @@ def test_no_text_names_a_key_itself(path: Path) -> None:
 def test_every_binding_that_a_text_asks_for_is_in_the_registry(path: Path) -> None:
     """`key_of` is given the id of a binding: another would be a fault in a person's face."""
     calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "key_of"]
-    asked = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
-    assert asked <= {binding.id for binding in BINDINGS}
+    requested = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
+    assert requested <= {binding.id for binding in BINDINGS}

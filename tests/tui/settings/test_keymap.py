@@ -84,24 +84,24 @@ def test_what_is_shown_is_read_back(key: str) -> None:
 )  # fmt: skip
 def test_a_key_that_does_not_arrive_is_refused_with_the_reason(key: str, why: str) -> None:
     """The sentence names the setting, the key as written and why; the binding keeps its own key."""
-    found = keymap({"filter": key})
-    assert found.bindings == BINDINGS
-    assert len(found.faults) == 1
-    assert found.faults[0].startswith(f"keys.filter: '{key}' cannot be used: ") and why in found.faults[0]
+    result = keymap({"filter": key})
+    assert result.bindings == BINDINGS
+    assert len(result.faults) == 1
+    assert result.faults[0].startswith(f"keys.filter: '{key}' cannot be used: ") and why in result.faults[0]
 
 
 def test_wishes_are_met() -> None:
     """One key, several, none; a key freed by one wish is another's to take; ctrl+c quits whatever else does."""
     wishes = {"filter": "v", "find": "Z", "down": ["J", "down"], "sort": "/", "export": [], "ranks": "", "quit": "X"}
-    found = keymap(wishes)
-    assert found.faults == ()
-    keys = {binding.id: binding.keys for binding in found.bindings}
+    result = keymap(wishes)
+    assert result.faults == ()
+    keys = {binding.id: binding.keys for binding in result.bindings}
     assert (keys["filter"], keys["down"], keys["sort"], keys["export"], keys["ranks"]) == (("v",), ("J", "down"), ("slash",), (), ())
     assert keys["quit"] == ("X", "ctrl+c")
 
 
 @pytest.mark.parametrize(
-    ("wishes", "says"),
+    ("wishes", "message"),
     [
         ({"fliter": "f"}, "keys.fliter: no action has this name; did you mean 'filter'?"),
         ({"zzz": "f"}, "keys.zzz: no action has this name; docs/keys.md"),
@@ -114,32 +114,32 @@ def test_wishes_are_met() -> None:
         ({"filter": ["f", 3]}, "keys.filter: must be a key in quotes"),
     ],
 )
-def test_a_wish_that_cannot_be_met_is_a_sentence(wishes: dict[str, object], says: str) -> None:
+def test_a_wish_that_cannot_be_met_is_a_sentence(wishes: dict[str, object], message: str) -> None:
     """It names the setting and what is in the way; the other wishes are met."""
-    found = keymap(wishes | {"repaint": "ctrl+r"})
-    assert len(found.faults) == 1
-    assert found.faults[0].startswith(says)
-    assert next(binding.keys for binding in found.bindings if binding.id == "repaint") == ("ctrl+r",)
+    result = keymap(wishes | {"repaint": "ctrl+r"})
+    assert len(result.faults) == 1
+    assert result.faults[0].startswith(message)
+    assert next(binding.keys for binding in result.bindings if binding.id == "repaint") == ("ctrl+r",)
 
 
 def test_one_key_may_mean_two_things_in_two_panes() -> None:
     """Enter edits in the forms and explains in the plans; so may any key."""
-    found = keymap({"edit": "v", "fewer-columns": "v"})
-    assert found.faults == ()
+    result = keymap({"edit": "v", "fewer-columns": "v"})
+    assert result.faults == ()
 
 
 @given(st.dictionaries(st.sampled_from(sorted(IDS)), st.lists(st.sampled_from(TRIED), max_size=3), max_size=8))
 def test_whatever_is_wished_the_program_can_be_used(wishes: dict[str, object]) -> None:
     """In each pane a key has one meaning, every key arrives, quit and help have one, and what was refused is told."""
-    found = keymap(wishes)
+    result = keymap(wishes)
     for context in ALL:
-        keys = [key for binding in found.bindings if context in binding.contexts for key in binding.keys]
+        keys = [key for binding in result.bindings if context in binding.contexts for key in binding.keys]
         assert len(keys) == len(set(keys))
         assert all(not refusal(key) or key == "ctrl+c" for key in keys)
     for name in ("quit", "help"):
-        assert any(binding.id == name and binding.keys for binding in found.bindings)
-    unmet = {name for name in wishes if any(fault.startswith(f"keys.{name}:") for fault in found.faults)}
-    for binding in found.bindings:
+        assert any(binding.id == name and binding.keys for binding in result.bindings)
+    unmet = {name for name in wishes if any(fault.startswith(f"keys.{name}:") for fault in result.faults)}
+    for binding in result.bindings:
         if binding.id in wishes and binding.id not in unmet:
             wish = wishes[binding.id]
             assert isinstance(wish, list)

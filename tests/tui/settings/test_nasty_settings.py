@@ -24,7 +24,7 @@ from planner.runs.columns import NEEDED, misspelt
 from planner.runs.predict import predict
 from tests.nasty import HOSTILE, NASTY, changed, readable
 from tests.planner.runs.test_configure import SMALL
-from tests.tui.printing import said
+from tests.tui.printing import output_of
 from tui.pages.whynot import parse_axes
 from tui.settings import config, theme_table
 from tui.state.filter import parse_filter
@@ -74,16 +74,16 @@ def refused_readably(read: Callable[[], Any]) -> None:
 def test_any_value_in_any_place_of_the_settings(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each place of config.toml holds each nasty value once: what is wrong stands at its default, with a sentence."""
     monkeypatch.setattr(Path, "is_file", lambda _: True)
-    for told in changed(SETTINGS, new):
-        monkeypatch.setattr(config, "read_toml", lambda _, told=told: told)
+    for reported in changed(SETTINGS, new):
+        monkeypatch.setattr(config, "read_toml", lambda _, reported=reported: reported)
         assert all(map(readable, config.load({}).faults))
 
 
 @pytest.mark.parametrize("new", NASTY, ids=range(len(NASTY)))
 def test_any_value_in_any_place_of_a_theme(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each place of a theme holds each nasty value once; a title is of a length that a list can show."""
-    for told in changed(THEME, new):
-        monkeypatch.setattr(theme_table, "decode", SimpleNamespace(toml=lambda *_, told=told: told))
+    for reported in changed(THEME, new):
+        monkeypatch.setattr(theme_table, "decode", SimpleNamespace(toml=lambda *_, reported=reported: reported))
         refused_readably(lambda: named(theme_table.read("mine", "", "mine.toml")))
 
 
@@ -102,7 +102,7 @@ def test_whatever_is_written_is_taken_or_refused_readably(reader: str) -> None:
 @pytest.mark.parametrize("arguments", ARGUMENTS, ids=range(len(ARGUMENTS)))
 def test_a_refusal_on_the_command_line_is_readable(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Whatever refuses an argument, Typer itself included: lines on stderr, clean and of a readable length, and code 2."""
-    code, out, err = said(capsys, *arguments)
+    code, out, err = output_of(capsys, *arguments)
     assert (code, out) == (2, "")
     assert err.endswith("\n") and all(map(readable, err.removesuffix("\n").split("\n"))), err
 
@@ -123,7 +123,7 @@ def test_any_text_in_any_place_of_a_table(text: str, tmp_path: Path) -> None:
             cells = good.replace("\n", ",\n,").split(",")
             cells[min(number, len(cells) - 1)] = '"' + text.encode("utf-8", "replace").decode() + '"'
             path.write_text(",".join(cells).replace(",\n,", "\n"), encoding="utf-8")
-            for read in (kernels.read_gemm, kernels.read_nccl, needed, told):
+            for read in (kernels.read_gemm, kernels.read_nccl, needed, reported):
                 refused_readably(partial(read, path))
 
 
@@ -132,7 +132,7 @@ def needed(path: Path) -> None:
     rowfile.numbered_rows(str(path), NEEDED)
 
 
-def told(path: Path) -> None:
+def reported(path: Path) -> None:
     """Rows by id, and what is said of columns that nothing reads."""
     rows = rowfile.numbered_rows(str(path))
     assert all(map(readable, misspelt(rows[0][1])))

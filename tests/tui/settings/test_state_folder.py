@@ -87,18 +87,18 @@ def test_files_of_others_are_no_session(name: str, open_: int, number: int, tmp_
     theirs, tmp_path_mode = (tmp_path / name).stat().st_ino, open_
     tmp_path.chmod(tmp_path_mode)
     mine = state_folder._mine
-    monkeypatch.setattr(state_folder, "_mine", lambda found: found.st_ino != theirs and mine(found))
+    monkeypatch.setattr(state_folder, "_mine", lambda result: result.st_ino != theirs and mine(result))
     slot = take(tmp_path)
     slot.close()
     assert slot.number == number
 
 
-def test_where_every_slot_is_anothers_it_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_every_slot_is_anothers_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is kept then, and the sentence names a file that is in the way."""
     tmp_path.chmod(0o1777)
     for number in range(1, SLOTS + 1):
         (tmp_path / f"session-{number}.lock").touch()
-    monkeypatch.setattr(state_folder, "_mine", lambda found: stat.S_ISDIR(found.st_mode))
+    monkeypatch.setattr(state_folder, "_mine", lambda result: stat.S_ISDIR(result.st_mode))
     slot = take(tmp_path)
     assert not slot.writable and slot.problem == f"the session cannot be saved: session-1.lock there belongs to another user ({tmp_path})"
 

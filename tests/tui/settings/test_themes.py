@@ -17,7 +17,7 @@ from tui.settings import config, theme_files, theme_table, themes
 
 GOOD = "\n".join(["[colours]", *(f'{name} = "#123456"' for name in themes.COLOURS)])
 SHIPPED = theme_files.shipped()
-OWN_COLOURS = [name for name in SHIPPED if not themes.load(name).theme.ansi]
+CUSTOM_COLOURS = [name for name in SHIPPED if not themes.load(name).theme.ansi]
 DRAWN = {role for role in themes.ROLES if role != "rule"}  # a rule is no text
 
 
@@ -52,7 +52,7 @@ def test_there_is_a_theme_for_everybody() -> None:
     assert sum(not themes.load(name).theme.dark for name in SHIPPED) >= 2
 
 
-@pytest.mark.parametrize("name", OWN_COLOURS)
+@pytest.mark.parametrize("name", CUSTOM_COLOURS)
 def test_every_text_can_be_read(name: str) -> None:
     """Text stands out from what is behind it by 4.5 to 1 in every role, by 7 to 1 where high contrast is promised (WCAG 2.1)."""
     least = 7.0 if name == "contrast" else 4.5
@@ -69,7 +69,7 @@ def test_the_cursor_shows_without_colour(name: str) -> None:
 
 
 @pytest.mark.parametrize("depth", [ColorSystem.EIGHT_BIT, ColorSystem.STANDARD])
-@pytest.mark.parametrize("name", OWN_COLOURS)
+@pytest.mark.parametrize("name", CUSTOM_COLOURS)
 def test_the_cursor_shows_with_256_or_16_colours(name: str, depth: ColorSystem) -> None:
     """Where the terminal has few colours, what lies behind the cursor's line is still not what lies behind the others."""
     behind = {role: themes.load(name).roles[role].bgcolor for role in ("text", "cursor", "cursor-bad")}
@@ -78,7 +78,7 @@ def test_the_cursor_shows_with_256_or_16_colours(name: str, depth: ColorSystem) 
 
 
 @pytest.mark.parametrize("eyes", EYES)
-def test_colour_blind_eyes_tell_the_colours_of_their_theme_apart(eyes: str) -> None:
+def test_colour_blind_eyes_show_the_colours_of_their_theme_apart(eyes: str) -> None:
     """Good, bad, memory and time differ plainly for eyes without red or green cones too; the usual theme would not do."""
     roles = ("good", "bad", "memory", "figure")
     apart = {(a, b): difference(colours("colour-blind", a)[0], colours("colour-blind", b)[0], eyes) for a, b in combinations(roles, 2)}
@@ -90,7 +90,7 @@ def test_the_simulation_of_colour_blind_eyes_confuses_red_and_green() -> None:
     assert difference("#d04040", "#708020", "usual") > 3 * difference("#d04040", "#708020", "deuteranopia")
 
 
-def test_no_color_gets_the_theme_without_colours_of_its_own() -> None:
+def test_no_color_gets_the_theme_without_colours_of_its_custom() -> None:
     """NO_COLOR, whatever its value, chooses the terminal's own colours, then TMPLAN_THEME counts, then the config file."""
     assert theme_files.preferred({"NO_COLOR": "", "TMPLAN_THEME": "light"}, "paper") == "ansi"
     assert theme_files.preferred({"TMPLAN_THEME": "light"}, "paper") == "light"
@@ -99,7 +99,7 @@ def test_no_color_gets_the_theme_without_colours_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("[colours", "not valid TOML"),
         ("a = " + "[" * 5000, "not valid TOML"),
@@ -120,18 +120,18 @@ def test_no_color_gets_the_theme_without_colours_of_its_own() -> None:
         ("colours = 3", "must be a table of texts"),
     ],
 )
-def test_a_wrong_theme_is_refused_and_the_default_takes_its_place(text: str, says: str, mine: Path) -> None:
+def test_a_wrong_theme_is_refused_and_the_default_takes_its_place(text: str, message: str, mine: Path) -> None:
     """The sentence names the file and what is wrong in it; the program goes on with the default theme."""
     (mine / "mine.toml").write_text(text)
-    with pytest.raises(FileError, match=says) as refusal:
+    with pytest.raises(FileError, match=message) as refusal:
         themes.load("mine")
     assert str(refusal.value).startswith(str(mine / "mine.toml"))
-    found = config.load({"TMPLAN_THEME": "mine"})
-    assert found.theme == theme_files.DEFAULT
-    assert found.faults == (f"TMPLAN_THEME: {refusal.value}; `tmplan themes` lists them, the theme is 'dark'",)
+    result = config.load({"TMPLAN_THEME": "mine"})
+    assert result.theme == theme_files.DEFAULT
+    assert result.faults == (f"TMPLAN_THEME: {refusal.value}; `tmplan themes` lists them, the theme is 'dark'",)
 
 
-def test_an_own_theme_is_read_and_counts_before_a_shipped_one(mine: Path) -> None:
+def test_an_custom_theme_is_read_and_counts_before_a_shipped_one(mine: Path) -> None:
     """A theme in the config folder is found by its name, and takes the place of a shipped one."""
     (mine / "night.toml").write_text(GOOD)
     assert themes.load("night").title == "night"

@@ -31,15 +31,15 @@ def searched(what: tuple[Inputs, Space]) -> Result:
 
 
 @pytest.mark.parametrize("name", EDITS)
-def test_what_was_is_what_a_search_then_found(name: str) -> None:
+def test_what_was_is_what_a_search_then_matched(name: str) -> None:
     """Of every plan now: whether it was a plan then, its memory, step and rank, exactly as the search of then ranks them."""
     old, new = (searched(what) for what in EDITS[name])
     rows = np.unique(np.linspace(0, new.counts.evaluated - 1, 1500).astype(int))
-    told = Before.of(old).values(new.plans(rows))
+    reported = Before.of(old).values(new.plans(rows))
     steps = np.sort(old.step_seconds[old.order])
-    assert len(told) == len(rows)
+    assert len(reported) == len(rows)
     known = 0
-    for row, then in zip(rows.tolist(), told, strict=True):
+    for row, then in zip(rows.tolist(), reported, strict=True):
         plan = new.plan(row)
         at = old.find(plan)
         if at is None or old.plan(at) != plan:  # of those that recompute the first few layers a search lists the fewest that fit
@@ -60,11 +60,11 @@ def test_what_was_is_what_a_search_then_found(name: str) -> None:
 def test_a_plan_that_was_none_reads_new() -> None:
     """After GPUs are doubled no plan of now was one before, and each says so."""
     old, new = (searched(what) for what in EDITS["more GPUs"])
-    told = Before.of(old).values(new.plans(np.arange(50)))
-    assert all(then.texts(7) == ("new→7", "-", "-") for then in told)
+    reported = Before.of(old).values(new.plans(np.arange(50)))
+    assert all(then.texts(7) == ("new→7", "-", "-") for then in reported)
 
 
-def test_the_summary_says_what_an_edit_came_to() -> None:
+def test_the_summary_states_what_an_edit_came_to() -> None:
     """Before and after in one line: slower or faster by how much, how many fit, or that something fits now or nothing any more."""
     short, long = searched((SHORT, Space())), searched((SHORT.with_("sequence", 8192), Space()))
     nothing = searched((SHORT.with_("model", "llama-3.1-405b"), Space()))

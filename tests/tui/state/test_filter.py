@@ -51,8 +51,8 @@ def result() -> object:
 def test_a_filter_keeps_just_the_rows_that_hold(result, text, holds) -> None:  # type: ignore[no-untyped-def]
     """Each form of a term says what the help says it does, over the plans that fit."""
     rows = ranked(result, View(filter=text))
-    wanted = result.order[np.asarray(holds(evaluate(result.job, result.plans(result.order))), dtype=bool)]
-    assert rows.tolist() == wanted.tolist()
+    expected = result.order[np.asarray(holds(evaluate(result.job, result.plans(result.order))), dtype=bool)]
+    assert rows.tolist() == expected.tolist()
 
 
 def test_a_filter_on_fits_looks_through_the_others_too(result) -> None:  # type: ignore[no-untyped-def]
@@ -62,7 +62,7 @@ def test_a_filter_on_fits_looks_through_the_others_too(result) -> None:  # type:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("mem", "is not a filter"),
         ("<72", "is not a filter"),
@@ -77,7 +77,7 @@ def test_a_filter_on_fits_looks_through_the_others_too(result) -> None:  # type:
         ("тп=8", "is not a filter"),
     ],
 )
-def test_what_is_no_filter_is_refused(text: str, says: str) -> None:
+def test_what_is_no_filter_is_refused(text: str, message: str) -> None:
     """A sentence says what is wrong with the term."""
-    with pytest.raises(FieldError, match=says):
+    with pytest.raises(FieldError, match=message):
         parse_filter(text)

@@ -122,8 +122,8 @@ def test_a_config_file_that_comes_meanwhile_stays(folder: Path, monkeypatch: pyt
 def test_a_folder_that_is_not_there_is_refused_before_any_work(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--save and --out into no folder: a sentence that names it, and no search before it."""
     assert cli.run(["plan", *SMALL, "--save", "nowhere/plan.toml"]) == 2
-    said = capsys.readouterr()
-    assert said.out == "" and said.err == "tmplan: nowhere/plan.toml: cannot be written: there is no folder nowhere\n"
+    output_of = capsys.readouterr()
+    assert output_of.out == "" and output_of.err == "tmplan: nowhere/plan.toml: cannot be written: there is no folder nowhere\n"
 
 
 def test_no_name_of_a_plan_file_is_not_the_example(capsys: pytest.CaptureFixture[str]) -> None:

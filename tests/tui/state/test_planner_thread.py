@@ -25,7 +25,7 @@ def question(sequence: int, view: View | None = None) -> Question:
     return Question(SMALL.with_("sequence", sequence), Space(), view or View())
 
 
-class Heard:
+class Receiver:
     """Answers as they come, and a wait for them."""
 
     def __init__(self) -> None:
@@ -61,26 +61,26 @@ class Gate:
 
 def test_an_older_answer_never_lands() -> None:
     """A search that ends after a newer question was asked says nothing."""
-    gate, heard = Gate(), Heard()
+    gate, received = Gate(), Receiver()
     planner = Planner(gate, burst=0.0)
-    planner.attach(heard)
+    planner.attach(received)
     planner.ask(question(1024))
     assert gate.entered.acquire(timeout=10)
     newest = planner.ask(question(2048))
     assert gate.entered.acquire(timeout=10)
     gate.open.set()
-    heard.wait(1)
+    received.wait(1)
     time.sleep(0.05)
-    assert [answer.generation for answer in heard.answers] == [newest]
+    assert [answer.generation for answer in received.answers] == [newest]
 
 
 def test_an_older_search_learns_that_it_is_cancelled() -> None:
     """The search of an older question sees cancelled() turn true, the newest does not."""
-    told: list[Any] = []
+    reported: list[Any] = []
     entered = threading.Semaphore(0)
 
     def search(job: Any, space: Space, cancelled: Any = None, **_: Any) -> Any:
-        told.append(cancelled)
+        reported.append(cancelled)
         entered.release()
         return fake_search(job, space)
 
@@ -88,14 +88,14 @@ def test_an_older_search_learns_that_it_is_cancelled() -> None:
     for sequence in (1024, 2048):
         planner.ask(question(sequence))
         assert entered.acquire(timeout=10)
-    assert [cancelled() for cancelled in told] == [True, False]
+    assert [cancelled() for cancelled in reported] == [True, False]
     planner.stop()
-    assert told[1]()
+    assert reported[1]()
 
 
 def test_an_answer_waits_for_whoever_wants_it() -> None:
     """What was planned before the screen stood is delivered when it does, once."""
-    heard, searched = Heard(), threading.Event()
+    received, searched = Receiver(), threading.Event()
 
     def search(job: Any, space: Space, **_: Any) -> Any:
         searched.set()
@@ -104,34 +104,34 @@ def test_an_answer_waits_for_whoever_wants_it() -> None:
     planner = Planner(search)
     planner.ask(question(1024))
     assert searched.wait(10)
-    planner.attach(heard)
-    assert len(heard.wait(1)) == 1
+    planner.attach(received)
+    assert len(received.wait(1)) == 1
 
 
 def test_a_burst_of_questions_is_searched_once_or_twice() -> None:
     """Questions that follow each other at once do not each start a search."""
-    gate, heard = Gate(), Heard()
+    gate, received = Gate(), Receiver()
     gate.open.set()
     planner = Planner(gate, burst=0.2)
-    planner.attach(heard)
+    planner.attach(received)
     for sequence in range(1024, 1044):
         planner.ask(question(sequence))
-    while not heard.answers or heard.answers[-1].generation != planner.generation:
-        heard.wait(len(heard.answers) + 1)
+    while not received.answers or received.answers[-1].generation != planner.generation:
+        received.wait(len(received.answers) + 1)
     assert len(gate.asked) <= 2
     assert gate.asked[-1] == 1043
 
 
 def test_another_view_needs_no_other_search() -> None:
     """Sorting and filtering work on the plans already found."""
-    gate, heard = Gate(), Heard()
+    gate, received = Gate(), Receiver()
     gate.open.set()
     planner = Planner(gate, burst=0.0)
-    planner.attach(heard)
+    planner.attach(received)
     planner.ask(question(1024))
-    heard.wait(1)
+    received.wait(1)
     planner.ask(question(1024, View(reverse=True)))
-    first, second = heard.wait(2)
+    first, second = received.wait(2)
     assert len(gate.asked) == 1
     assert second.rows.tolist() == first.rows.tolist()[::-1]
 
@@ -139,24 +139,24 @@ def test_another_view_needs_no_other_search() -> None:
 @pytest.mark.parametrize("key", ["gpus", "global_batch"])
 def test_a_refused_job_is_an_answer(key: str) -> None:
     """Inputs that make no job come back as an error that names the field."""
-    heard = Heard()
+    received = Receiver()
     planner = Planner(fake_search)
-    planner.attach(heard)
+    planner.attach(received)
     planner.ask(Question(Inputs({**SMALL.values, key: 0}), Space()))
-    error = heard.wait(1)[0].error
+    error = received.wait(1)[0].error
     assert error is not None
     assert error.key == key  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "expected"),
     [
         (MemoryError(), "there is not enough memory; lock or bound an axis"),
         (RecursionError(), "is nested too deeply"),
         (ZeroDivisionError("x"), "this is a fault of tmplan"),
     ],
 )
-def test_whatever_breaks_a_search_is_an_answer(error: Exception, says: str) -> None:
+def test_whatever_breaks_a_search_is_an_answer(error: Exception, expected: str) -> None:
     """Out of memory, or broken in any way, a search is answered by a sentence, the program goes on, and the next question is planned."""
     broken = [error]
 
@@ -166,14 +166,14 @@ def test_whatever_breaks_a_search_is_an_answer(error: Exception, says: str) -> N
         return fake_search(job, space)
 
     async def play(it: Driver) -> None:
-        assert says in " ".join(it.text().split())
+        assert expected in " ".join(it.text().split())
         await it.field("global_batch", "128")
         assert it.answer is not None and it.answer.job is not None and it.answer.job.global_batch == 128
 
     drive(play, search=search)
 
 
-def test_a_page_out_of_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_out_of_memory_states_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """A page that there is not enough memory for says that, not that tmplan is at fault."""
     import tui.pages.memory as page
 
@@ -190,7 +190,7 @@ def test_a_page_out_of_memory_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     drive(play, search=fake_search)
 
 
-def test_where_no_thread_can_begin_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_no_thread_can_begin_it_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """An edit made where the system lets no thread begin stands, the reason is said, and once there are threads it is planned."""
 
     async def play(it: Driver) -> None:
@@ -232,22 +232,22 @@ def test_keys_work_while_a_search_runs() -> None:
 def test_of_a_large_search_the_best_plan_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the ranking its first plan, in an answer of its own; for another order of the same plans nothing ahead."""
     monkeypatch.setattr(branch_and_bound, "MANY", 1)
-    heard = Heard()
+    received = Receiver()
     planner = Planner(burst=0.0)
-    planner.attach(heard)
+    planner.attach(received)
     planner.ask(question(4096))
-    ahead, whole = heard.wait(2)
+    ahead, whole = received.wait(2)
     assert ahead.ahead is not None and ahead.result is None and whole.result is not None
     assert ahead.ahead.plan == whole.result.plan(int(whole.rows[0]))
     assert ahead.ahead.step == float(whole.result.step_seconds[whole.rows[0]])
     planner.ask(question(4096, View(reverse=True)))
-    assert heard.wait(3)[2].ahead is None
+    assert received.wait(3)[2].ahead is None
     monkeypatch.setattr(branch_and_bound, "MANY", 10**9)
     planner.ask(question(2048))
-    assert heard.wait(4)[3].ahead is None
+    assert received.wait(4)[3].ahead is None
 
 
-def test_the_best_plan_is_told_while_the_others_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_best_plan_is_reported_while_the_others_are_ranked(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the message line, with what it was before the edit; once the others are ranked, what the edit came to stands there."""
     gate, real = threading.Event(), planner_search.search
     gate.set()
@@ -267,10 +267,14 @@ def test_the_best_plan_is_told_while_the_others_are_ranked(monkeypatch: pytest.M
             if it.foot.message:
                 break
             await it.pilot.pause(0.01)
-        told = it.foot.message
-        assert told.startswith("Global batch 64 → 128: best ") and told.endswith("; ranking the others …") and "micro-batch" in told
+        reported = it.foot.message
+        assert (
+            reported.startswith("Global batch 64 → 128: best ")
+            and reported.endswith("; ranking the others …")
+            and "micro-batch" in reported
+        )
         gate.set()
         await it.ready()
-        assert it.foot.message.startswith(told.split(", ")[0]) and "fit" in it.foot.message
+        assert it.foot.message.startswith(reported.split(", ")[0]) and "fit" in it.foot.message
 
     drive(play)

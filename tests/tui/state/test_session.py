@@ -58,12 +58,12 @@ def lies(session: Session) -> Path:
 def same(a: State, b: State) -> bool:
     """Whether two states hold the same."""
 
-    def told(it: State) -> Any:
+    def reported(it: State) -> Any:
         h = it.history
         moments = [(m.stored.text, m.path, m.saved and m.saved.text, m.label) for m in h.moments]
         return moments, h.at, it.pins, it.view, it.columns, it.refused, it.chosen
 
-    return bool(told(a) == told(b))
+    return bool(reported(a) == reported(b))
 
 
 @given(st.integers(1, 12), st.integers(0, 11))
@@ -79,9 +79,9 @@ def test_a_state_reads_back_whole(edits: int, at: int) -> None:
 def test_a_long_history_is_written_around_the_moment_at_hand() -> None:
     """Of many edits the last are written; what was undone far back is still the moment at hand."""
     for at in (0, 40, 149):
-        found = loads(dumps(state(150, at))).history
-        assert len(found.moments) == SAVED
-        assert found.now.document.inputs.values["gpus"] == 8 * (at + 1)
+        result = loads(dumps(state(150, at))).history
+        assert len(result.moments) == SAVED
+        assert result.now.document.inputs.values["gpus"] == 8 * (at + 1)
 
 
 def test_a_document_whose_preset_has_gone_costs_no_session(tmp_path: Path) -> None:
@@ -95,9 +95,9 @@ def test_a_document_whose_preset_has_gone_costs_no_session(tmp_path: Path) -> No
     taken, late = StoredDocument(mine), StoredDocument(edits.set_text(mine, "global_batch", "128"))
     assert taken.text
     path.unlink()
-    found = loads(dumps(State(History([Moment.of(SMALL), Moment(taken), Moment(late), Moment.of(SMALL)], 3)))).history
-    assert len(found.moments) == 3 and found.at == 2
-    assert resolve(found.moments[1].document.inputs).model.layers == 32
+    result = loads(dumps(State(History([Moment.of(SMALL), Moment(taken), Moment(late), Moment.of(SMALL)], 3)))).history
+    assert len(result.moments) == 3 and result.at == 2
+    assert resolve(result.moments[1].document.inputs).model.layers == 32
 
 
 VALUES: tuple[Any, ...] = (None, 1, -1, 2**70, 1e400, "x", [], {}, [[]], {"a": 1}, True)
@@ -130,8 +130,8 @@ def test_any_damage_is_set_aside_or_read(slot: Session) -> None:
         for value in VALUES:
             text = json.dumps(changed(good, path, value))
             lies(slot).write_text(text, encoding="utf-8")
-            found = slot.read()
-            if found is None:
+            result = slot.read()
+            if result is None:
                 aside = Path(slot.fault.rpartition("it is now ")[2])
                 assert aside.read_text(encoding="utf-8") == text, (path, value)
                 aside.unlink()
@@ -141,15 +141,15 @@ def test_any_damage_is_set_aside_or_read(slot: Session) -> None:
 def test_columns_of_another_version_are_left_out() -> None:
     """A column that is not known any more is neither shown nor sorted by; the rest of the session stays."""
     data = json.loads(dumps(state()))
-    found = loads(json.dumps(changed(changed(data, ("columns",), ["tp", "gone"]), ("view", "sort"), "gone")))
-    assert found.columns == ("tp",) and found.view.sort == "" and found.view.filter == "tp=2"
+    result = loads(json.dumps(changed(changed(data, ("columns",), ["tp", "gone"]), ("view", "sort"), "gone")))
+    assert result.columns == ("tp",) and result.view.sort == "" and result.view.filter == "tp=2"
 
 
 DAMAGE = {"empty": b"", "cut": b"{", "deep": b"[" * 100_000, "binary": b"\xff\xfe\x00", "newer": b'{"schema": 99}', "null": b"null"}
 
 
 @pytest.mark.parametrize("name", DAMAGE)
-def test_what_is_no_session_is_set_aside_and_said(name: str, slot: Session) -> None:
+def test_what_is_no_session_is_set_aside_and_reported(name: str, slot: Session) -> None:
     """An empty, cut, binary or newer file: no state, a sentence with where it lies, and the next write takes its place."""
     damage = DAMAGE[name]
     lies(slot).write_bytes(damage)
@@ -165,14 +165,14 @@ def test_a_state_written_late_never_replaces_a_newer_one(slot: Session) -> None:
     early = slot.turn()
     slot.write(state(5))
     slot.write(state(2), early)
-    found = slot.read()
-    assert found is not None and len(found.history.moments) == 5
+    result = slot.read()
+    assert result is not None and len(result.history.moments) == 5
 
 
 HOLD = "import sys; from tui.state.session import take; s = take(); print(s.number, flush=True); sys.stdin.readline()"
 
 
-def test_programs_at_once_take_slots_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_at_once_take_slots_of_their_custom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of two processes each gets a slot; the slot of one that ended, or was killed, is free again."""
     monkeypatch.setenv("TMPLAN_STATE", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
@@ -193,7 +193,7 @@ def test_programs_at_once_take_slots_of_their_own(tmp_path: Path, monkeypatch: p
         child.communicate("\n")
 
 
-def test_where_nothing_can_be_written_it_is_said(tmp_path: Path) -> None:
+def test_where_nothing_can_be_written_it_is_reported(tmp_path: Path) -> None:
     """A state folder that cannot be: no session, a sentence, and the program goes on without."""
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
@@ -226,18 +226,18 @@ def test_a_session_that_keeps_nothing_touches_no_file(why: str, tmp_path: Path, 
 
 def test_sessions_set_aside_never_replace_each_other(slot: Session) -> None:
     """--fresh again and again, and damage again and again: each session set aside keeps a name of its own, which is told."""
-    kept = {}
+    retained = {}
     for number in range(1, 5):
         slot.write(state(number))
         text = lies(slot).read_text(encoding="utf-8")
         slot.set_aside()
         assert not lies(slot).exists()
-        kept[slot.note.rpartition(" is now ")[2]] = text
+        retained[slot.note.rpartition(" is now ")[2]] = text
         lies(slot).write_text(damage := f"damaged {number}")
         assert slot.read() is None
-        kept[slot.fault.rpartition(" is now ")[2]] = damage
-    assert len(kept) == 8 and str(lies(slot).with_suffix(".old.json")) in kept
-    for name, text in kept.items():
+        retained[slot.fault.rpartition(" is now ")[2]] = damage
+    assert len(retained) == 8 and str(lies(slot).with_suffix(".old.json")) in retained
+    for name, text in retained.items():
         assert Path(name).read_text(encoding="utf-8") == text
         assert Path(name).stat().st_mode & 0o777 == 0o600
 
@@ -333,5 +333,5 @@ def test_a_path_means_the_same_file_in_another_folder(tmp_path: Path, monkeypatc
     text = dumps(State(History([Moment.of(SMALL, Path("plan.toml")), Moment.of(SMALL)])))
     assert loads(text).history.moments[0].path == Path("plan.toml")
     monkeypatch.chdir(tmp_path / "there")
-    found = loads(text).history.moments
-    assert (found[0].path, found[1].path) == (tmp_path / "plan.toml", None)
+    result = loads(text).history.moments
+    assert (result[0].path, result[1].path) == (tmp_path / "plan.toml", None)

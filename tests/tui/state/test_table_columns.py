@@ -18,8 +18,8 @@ DENSE = (
 
 def job(model: str, *schedules: str, tensor: str = "any") -> Job:
     """A job on a stack with these pipeline schedules, which divides experts so."""
-    found = resolve(EXAMPLE.with_("model", model))
-    return replace(found, stack=replace(found.stack, schedules=schedules or ("1f1b",), expert_tensor=tensor))
+    result = resolve(EXAMPLE.with_("model", model))
+    return replace(result, stack=replace(result.stack, schedules=schedules or ("1f1b",), expert_tensor=tensor))
 
 
 JOBS = {
@@ -39,7 +39,7 @@ def test_a_dense_model_has_the_table_it_always_had() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "own"),
+    ("name", "custom"),
     [
         ("dense-schedules", {"schedule"}),
         ("experts", {"ep", "etp"}),
@@ -47,14 +47,14 @@ def test_a_dense_model_has_the_table_it_always_had() -> None:
         ("experts-schedules", {"schedule", "ep", "etp"}),
     ],
 )
-def test_experts_and_schedules_have_columns_where_there_is_a_choice(name: str, own: set[str]) -> None:
-    assert set(table_keys(JOBS[name])) - set(DENSE) == own
+def test_experts_and_schedules_have_columns_where_there_is_a_choice(name: str, custom: set[str]) -> None:
+    assert set(table_keys(JOBS[name])) - set(DENSE) == custom
     assert list(table_keys(JOBS[name])) == sorted(table_keys(JOBS[name]), key=TABLE.index)
 
 
 @pytest.mark.parametrize("unfit", [False, True])
 @pytest.mark.parametrize("name", JOBS)
-def test_a_table_fits_its_screen_and_keeps_what_tells_plans_apart(name: str, unfit: bool) -> None:
+def test_a_table_fits_its_screen_and_keeps_what_shows_plans_apart(name: str, unfit: bool) -> None:
     """From 80 cells on every column is whole; degrees, memory and step time are there, and MFU for plans that fit."""
     for width in range(LEAST, 160):
         keys = keys_within(JOBS[name], width, unfit=unfit)

@@ -94,7 +94,7 @@ def test_a_character_in_two_reads_is_one_key() -> None:
 
 
 @pytest.mark.parametrize("report", [b"\x1b[48;0;0;0;0t", b"\x1b[48;99999;99999;1;1t", b"\x1b[48;30;100;0;0t\x1b[<0;10;10M", b"\x1b[I"])
-def test_nobody_but_the_kernel_tells_a_size(report: bytes) -> None:
+def test_nobody_but_the_kernel_shows_a_size(report: bytes) -> None:
     """Reports of size, of the mouse and of focus are left out, and so is what Textual's parser raises on them."""
     typed = InputParser()
     assert shown(list(typed.feed(report + b"\x1b[<0;10;10Mj"))) == ["j"]

@@ -33,8 +33,8 @@ def test_the_terminal_ends_up_showing_the_frame(frames: list[list[tuple[str, Sty
     for frame in frames:
         line = segments(frame)
         stream.feed(encode(by_style(shown.differing(0, 0, line)), ColorSystem.TRUECOLOR, WIDTH))
-        wanted = "".join(segment.text for segment in line)
-        assert "".join(screen.buffer[0][x].data for x in range(WIDTH)) == wanted
+        expected = "".join(segment.text for segment in line)
+        assert "".join(screen.buffer[0][x].data for x in range(WIDTH)) == expected
         assert shown.differing(0, 0, line) == []
 
 

@@ -164,9 +164,9 @@ def test_a_closed_terminal_ends_the_program() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "says"), [("dumb", "(TERM=dumb)"), ("unknown", "(TERM=unknown)"), ("", "(TERM is not set)"), (None, "(TERM is not set)")]
+    ("kind", "message"), [("dumb", "(TERM=dumb)"), ("unknown", "(TERM=unknown)"), ("", "(TERM is not set)"), (None, "(TERM is not set)")]
 )
-def test_a_terminal_that_draws_nothing_is_told_where_to_go(kind: str | None, says: str) -> None:
+def test_a_terminal_that_draws_nothing_is_reported_where_to_go(kind: str | None, message: str) -> None:
     """Where TERM is dumb, unknown, empty or unset one sentence names `tmplan plan`; no escape sequence, and exit code 2."""
     it = Terminal(*SMALL, environment={"TERM": kind or ""})
     if kind is None:
@@ -176,7 +176,7 @@ def test_a_terminal_that_draws_nothing_is_told_where_to_go(kind: str | None, say
         sent = " ".join(it.sent.decode().split())
         assert (
             sent
-            == f"tmplan: this terminal {says} cannot show the program; `tmplan plan` with the same options prints the same plans as text"
+            == f"tmplan: this terminal {message} cannot show the program; `tmplan plan` with the same options prints the same plans as text"
         )
 
 
