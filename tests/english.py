@@ -43,7 +43,7 @@ PHRASES = {
     r"as it (?:was|is|were|stands)": "unchanged, the original",
     r"of (?:which|whom)": "a relative clause with its noun",
     r"(?<!there )is no|(?<!there )are no": "is not a",
-    r"needs not?": "does not need",
+    r"needs not": "does not need",
     r"worked out|works? out": "computed, compute",
     r"in words": "as text, described",
     r"stands? at": "is, has the value",

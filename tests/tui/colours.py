@@ -43,5 +43,5 @@ def lab(colour: str, eyes: str = "usual") -> tuple[float, float, float]:
 
 
 def difference(one: str, other: str, eyes: str = "usual") -> float:
-    """Delta E (1976) of two colours for these eyes; about 2.3 is what can just be told apart."""
+    """Delta E (1976) of two colours for these eyes; about 2.3 is just noticeable."""
     return float(sum((a - b) ** 2 for a, b in zip(lab(one, eyes), lab(other, eyes), strict=True)) ** 0.5)

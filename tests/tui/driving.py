@@ -63,7 +63,7 @@ class Driver:
         await self.type(text)
 
     async def ready(self) -> None:
-        """Wait until the newest question is answered, advice and the pages in view included, the comparison beside the table too."""
+        """Wait until the newest question is answered, including advice, the visible pages and the comparison pane."""
         for _ in range(1000):
             await self.pilot.pause()
             ranking, panes = self.program.ranking, self.program.panes
@@ -82,7 +82,7 @@ class Driver:
         return "".join(f"{strip.text.rstrip()}\n" for strip in strips)
 
     def svg(self) -> str:
-        """The screen as a picture, in the reader's own monospaced font: none is fetched."""
+        """The screen as a picture, in the viewer's default monospaced font: none is fetched."""
         return re.sub(r"\s*@font-face \{.*?\}", "", self.app.export_screenshot(title="tmplan"), flags=re.DOTALL)
 
     @property

@@ -138,7 +138,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the made-up numbers in place, whichever module holds the functions of the real ones, whoever loaded it first."""
+    """Install the artificial numbers in every module that imported the real functions, in any order of imports."""
     for page in pkgutil.iter_modules(tui.pages.__path__):
         importlib.import_module(f"tui.pages.{page.name}")
     made = {real.evaluate: fake_evaluate, real.stages: fake_stages, trees.headlines: fake_headlines}

@@ -1,4 +1,4 @@
-"""A command line run within the tests, and what it said."""
+"""Runs a command line within the tests and returns its output."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ class Terminal:
         drop = ("NO_COLOR", "COLUMNS", "LINES", "TMPLAN_THEME")
         self.environment = {k: v for k, v in os.environ.items() if k not in drop}
         self.environment |= {"TERM": "xterm-256color", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}
-        self.state = tempfile.TemporaryDirectory(prefix="tmplan-state-")  # a session of its own
+        self.state = tempfile.TemporaryDirectory(prefix="tmplan-state-")  # a separate session
         self.environment |= {"TMPLAN_STATE": self.state.name} | (environment or {})
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)

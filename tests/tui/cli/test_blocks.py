@@ -1,4 +1,4 @@
-"""JSON written block by block: the text is that of the whole object, and no more than a block is worked out before it is written."""
+"""JSON written block by block: the text equals that of the complete object, and at most one block is computed before it is written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LAYOUT = rank_map(example(model="mixtral-8x7b", gpus=64), Plan(tp=4, pp=2, dp=8,
 
 
 def whole(layout: RankMap) -> dict[str, Any]:
-    """What `tmplan ranks` tells, worked out at once."""
+    """The object of `tmplan ranks`, computed at once."""
     return {
         "plan": layout.plan.named(), "world": layout.world, "nodes": layout.nodes, "gpus_per_node": layout.per_node,
         "link_domain": layout.job.cluster.link_domain, "node_of_rank": [rank // layout.per_node for rank in range(layout.world)],
@@ -36,7 +36,7 @@ def whole(layout: RankMap) -> dict[str, Any]:
 
 @pytest.mark.parametrize("block", [1, 3, 8, 1000])
 def test_ranks_written_in_blocks_are_the_object_written_whole(block: int) -> None:
-    """Whatever a block holds, the JSON of `tmplan ranks` is to the letter that of the object worked out at once."""
+    """For any block size, the JSON of `tmplan ranks` is identical to that of the object computed at once."""
     with patch.object(rankmap, "BLOCK", block):
         text = "".join(as_json_in_blocks(record(LAYOUT) | {"advice": ["a"]}).more)
     result = json.loads(text)
@@ -55,7 +55,7 @@ def test_no_more_than_a_block_is_written_at_once() -> None:
 
 
 def test_lists_in_blocks_are_written_as_lists() -> None:
-    """Empty blocks leave no trace, a list within a list is one of its values, and blocks are asked for as they are written."""
+    """Empty blocks leave no trace, a list within a list is one of its values, and blocks are requested only when they are written."""
     requested: list[int] = []
     values: list[list[Any]] = [[], [1, {"a": None}], ["é"]]
 

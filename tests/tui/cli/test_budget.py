@@ -1,4 +1,4 @@
-"""`tmplan budget` and its two pages: the same lines, readable at every width; refusals in a sentence; plan files keep what was told."""
+"""`tmplan budget` and its two pages: the same lines, readable at every width; refusals in one sentence; plan files store the inputs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def subject(inputs: Inputs) -> Subject:
 
 
 def test_the_table_states_what_training_comes_to(capsys: pytest.CaptureFixture[str]) -> None:
-    """Numbers with their units, what was not told, twice the GPUs, failures; nothing on stderr."""
+    """Numbers with their units, unknown values, twice the GPUs, failures; nothing on stderr."""
     code, out, err = output_of(capsys, *SMALL, "--price-gpu-hour", "2.5")
     assert code == 0 and err == ""
     for words in ("6 P D", "FLOP", "TFLOP/s", "days", "GPU-hours", "GWh|MWh", r"\$[\d,]+\.\d\d\b", "twice the GPUs: 128", "TiB|GiB"):
@@ -59,7 +59,7 @@ def test_the_table_states_what_training_comes_to(capsys: pytest.CaptureFixture[s
 
 
 def test_json_and_csv_hold_the_numbers_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """Cost is GPU-hours times price; CSV has every number of the JSON under the path to it; the trees stand beside if asked for."""
+    """Cost is GPU-hours times price; CSV has every number of the JSON by its path; the trees are included on request."""
     words = [*SMALL, "--price-gpu-hour", "2.5", "--deadline-days", "2", "--served-tokens", "10t", "--flops", "1e22"]
     data = json.loads(output_of(capsys, *words, "--format", "json", "--explain")[1])
     known = data["budget"]
@@ -98,7 +98,7 @@ def test_a_budget_of_flop_or_money_gives_a_model_and_its_tokens(capsys: pytest.C
 
 @given(st.floats(1e18, 1e27), st.floats(0.01, 1e4), st.integers(10**6, 10**15))
 def test_every_model_that_a_budget_trains_takes_the_flop(flops: float, price: float, tokens: int) -> None:
-    """6 P D of each model is the budget; money is FLOP at a rate; of a law's own model no other of the budget has less loss by that law."""
+    """6 P D of each model equals the budget; money is FLOP at a rate; the model of a law has the least loss by that law for the budget."""
     job = resolve(INPUTS)
     reported = run_of(INPUTS.with_all({"price_gpu_hour": price, "train_tokens": tokens}), job)
     known = budget(job, reported, 6.0)
@@ -126,7 +126,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(words: list[str], sentence: str
 
 
 def test_a_job_that_fits_nowhere_has_no_budget(capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 1, and why on stderr; a plan that is named is told all the same."""
+    """Exit code 1, and the reason on stderr; the budget of a plan named by the user is printed nevertheless."""
     code, out, err = output_of(capsys, "--model", "llama-3.1-405b", "--gpus", "8")
     assert code == 1 and out == "" and "Nothing fits" in err
     code, out, err = output_of(capsys, "--model", "llama-3.1-405b", "--gpus", "8", "--tp", "8")
@@ -134,7 +134,7 @@ def test_a_job_that_fits_nowhere_has_no_budget(capsys: pytest.CaptureFixture[str
 
 
 def test_a_plan_file_keeps_what_was_reported_and_old_ones_still_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Fields of the run are written and read back to the same; a file of before them stands at today's defaults."""
+    """Fields of the run are written and read back unchanged; an older file without them has today's defaults."""
     path = tmp_path / "told.toml"
     planfile.write(path, Document(SPECIFIED))
     assert planfile.read(path).inputs.values == SPECIFIED.values
@@ -210,7 +210,7 @@ def test_a_page_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_budget_loads_no_screen() -> None:
-    """`tmplan budget` needs no Textual."""
+    """`tmplan budget` does not import Textual."""
     code = (
         f"import sys; from tui.cli.main import run; run(['budget', *{SMALL!r}]); print({{'textual'}} & set(sys.modules), file=sys.stderr)"
     )

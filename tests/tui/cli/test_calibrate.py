@@ -95,7 +95,7 @@ def test_the_table_shows_factors_and_errors_and_stderr_how_to_go_on(bench: Bench
 
 
 def test_the_preset_states_what_it_rests_on(bench: Bench) -> None:
-    """File, runs, errors, version, date, and what was begun with stand in the sources; factors stand beside their keys."""
+    """The sources name file, runs, errors, version, date and the initial preset; comments on the keys give the factors."""
     path = bench.file()
     assert bench.run("calibrate", path, "--cluster", "dgx-h100", "--name", "ours") == 0
     text = (bench.folder / "config" / "presets" / "clusters" / "ours.toml").read_text()
@@ -159,7 +159,7 @@ def test_a_plan_file_of_before_reads_as_one_not_calibrated(bench: Bench) -> None
 
 
 def test_another_gpu_in_the_chassis_is_not_calibrated(bench: Bench) -> None:
-    """Paces are those of the preset's own GPU."""
+    """Paces are those of the preset's GPU."""
     assert bench.run("calibrate", bench.file(), "--name", "ours") == 0
     cluster = resolve(Inputs({"cluster": "ours", "gpu": "b200"})).cluster
     assert (cluster.pace, cluster.host_pace, cluster.calibration) == (1.0, 1.0, "")
@@ -177,7 +177,7 @@ def test_a_preset_of_that_name_is_stored_unless_forced(bench: Bench) -> None:
 
 
 def test_a_calibrated_preset_can_be_calibrated_on(bench: Bench) -> None:
-    """Begun with one's own preset, what is found comes on top of it."""
+    """Starting from a calibrated preset, new factors are applied on top of it."""
     path = bench.file()
     assert bench.run("calibrate", path, "--name", "one") == 0
     first = errors_reported(bench.out)
@@ -219,7 +219,7 @@ def test_measured_products_become_a_gpu_of_ones_custom(bench: Bench) -> None:
 
 
 def test_measured_collectives_become_the_link(bench: Bench) -> None:
-    """With --nccl the link's rate is the one at which the model reaches the measured plateau, said so, and the runs leave it."""
+    """With --nccl the link's rate is the one at which the model reaches the measured plateau; this is reported, and the runs leave it."""
     table = collectives(bench.folder)
     assert bench.run("calibrate", bench.file(), "--name", "ours", "--nccl", table) == 0
     assert bench.out.splitlines()[3].endswith("measured")

@@ -80,7 +80,7 @@ def test_presets_are_completed(script: Path, option: str, kind: str) -> None:
 
 @needs_bash
 def test_custom_presets_are_completed(script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A preset of one's own is offered as soon as its file is there."""
+    """A user's preset is offered as soon as its file exists."""
     monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path))
     (tmp_path / "presets" / "gpus").mkdir(parents=True)
     (tmp_path / "presets" / "gpus" / "zeta-1.toml").touch()

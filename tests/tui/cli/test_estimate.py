@@ -53,7 +53,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Desk:
-    """A folder of its own."""
+    """A temporary folder."""
     return Desk(tmp_path, capsys)
 
 
@@ -158,13 +158,13 @@ def test_a_file_that_is_none_of_runs_is_refused(desk: Desk, content: bytes | Non
 
 
 def test_a_folder_is_refused(desk: Desk) -> None:
-    """A folder is no file of runs."""
+    """A folder is not a runs file."""
     assert desk.run(str(desk.folder)) == 2
     assert desk.err == f"tmplan: {desk.folder}: cannot be read: it is a folder, not a file\n"
 
 
 def test_a_misspelt_column_is_reported(desk: Desk) -> None:
-    """A column that looks like one the file lacks is told before the predictions."""
+    """A column similar to a missing one is reported before the predictions."""
     result = [{("microbatch" if key == "micro_batch" else key): value for key, value in ROW.items()}]
     assert desk.run(desk.file(result)) == 0
     assert desk.err.startswith("column 'microbatch' is not read; did you mean 'micro_batch'?\n")
@@ -182,7 +182,7 @@ def test_how_far_it_is_is_reported_once_it_takes_long(desk: Desk, monkeypatch: p
 
 
 def test_progress_is_reported_while_rows_are_read(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows read and rows looked through are on stderr too when there is no patience left; `validate` tells its own."""
+    """With zero patience, rows read and rows checked are reported on stderr; `validate` reports its progress too."""
     monkeypatch.setattr(cli_plan, "PATIENCE", 0.0)
     path, out = desk.file(rows({}, {"seq": "4096"})), str(desk.folder / "p.jsonl")
     assert desk.run(path, "--out", out) == 0
@@ -217,7 +217,7 @@ def test_what_is_written_is_never_held_in_full(desk: Desk, monkeypatch: pytest.M
 
 
 def test_sentences_without_end_are_counted_and_not_held(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Beyond a bound, sentences that refused are not told apart, and every row is still counted."""
+    """Beyond a limit, distinct messages are not counted individually, but every row is counted."""
     monkeypatch.setattr(cli_estimate, "DISTINCT", 9)
     assert desk.run(desk.file(rows(*({"tp": f"0.{i}"} for i in range(1, 12))))) == 1
     assert desk.err.startswith("0 of 11 rows") and desk.err.endswith("3 refused by more than 1 other messages\n")

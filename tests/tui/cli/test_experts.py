@@ -69,7 +69,7 @@ def test_parts_of_a_plan_of_experts_sum_to_its_totals(capsys: pytest.CaptureFixt
 
 
 def test_explain_shows_a_plan_of_experts_with_the_numbers_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """The tree of a plan pinned by --ep ends in the table's numbers; its headline can be given back as --plan."""
+    """The tree of a plan pinned by --ep ends in the table's numbers; its headline is a valid --plan argument."""
     plan = planned(capsys, "--ep", "8", "--tp", "2", "--top", "1")["plans"][0]
     assert cli.run(["explain", *SMALL, "--ep", "8", "--tp", "2", "--format", "json"]) == 0
     result = json.loads(capsys.readouterr().out)

@@ -47,7 +47,7 @@ def plan(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_the_only_file_goes_to_stdout_and_notes_to_stderr(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without --out, or with -, stdout holds the file of the plan file's own plan and nothing else."""
+    """Without --out, or with -, stdout has only the file of the plan file's plan."""
     for out in ((), ("--out", "-")):
         assert cli.run(["export", plan, "--to", "one", *out]) == 0
         printed = capsys.readouterr()
@@ -66,7 +66,7 @@ def test_one_file_goes_to_a_file_or_into_a_folder(plan: str, out: str, written: 
 
 
 def test_several_files_go_into_a_folder(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """All files are written by their names, and each is told on stderr."""
+    """All files are written under their names, and each is reported on stderr."""
     assert cli.run(["export", plan, "--to", "two", "--out", "job"]) == 0
     assert Path("job/a.sh").read_text().startswith("# plan: tp=4,")
     assert Path("job/b.sh").read_text() == "b\n"
@@ -97,7 +97,7 @@ def test_a_file_that_is_there_is_overwritten_with_force_alone(plan: str, capsys:
 
 @pytest.mark.parametrize("before", [None, "precious"])
 def test_a_failure_leaves_what_was_there(before: str | None, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the second of two files cannot be written, the first is as it was before, or is not there, nor is its folder."""
+    """If the second of two files cannot be written, the first is restored or removed, and so is its folder."""
     first, second = folder / "new" / "job" / "a.sh", folder / "new" / "job" / "b.sh"
     if before is not None:
         first.parent.mkdir(parents=True)
@@ -118,7 +118,7 @@ def test_a_failure_leaves_what_was_there(before: str | None, folder: Path, monke
 
 @pytest.mark.parametrize("out", ["plan.toml/in/a/file", "/proc/nowhere/", "nul\0byte"])
 def test_a_path_that_cannot_be_written_is_a_sentence(out: str, plan: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever is wrong with the path is said in one line, with exit code 2."""
+    """Any problem with the path is reported in one line, with exit code 2."""
     assert cli.run(["export", plan, "--to", "one", "--out", out]) == 2
     error = capsys.readouterr().err
     assert error.startswith("tmplan: ") and error.count("\n") == 1 and "fault of tmplan" not in error
@@ -141,7 +141,7 @@ def test_unknown_and_missing_targets_are_a_sentence(plan: str, capsys: pytest.Ca
 
 
 def test_targets_are_listed_with_title_version_and_file(capsys: pytest.CaptureFixture[str]) -> None:
-    """--list needs no plan and prints a line for each target."""
+    """--list does not need a plan and prints a line for each target."""
     assert cli.run(["export", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
@@ -149,7 +149,7 @@ def test_targets_are_listed_with_title_version_and_file(capsys: pytest.CaptureFi
 
 
 def test_a_file_without_a_plan_gives_the_best_of_its_job(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """The first plan of the table is exported, and stderr says which that is; the file's own and pins come before it."""
+    """The first plan of the table is exported, and stderr names it; the file's plan and pins have precedence."""
     planfile.write("bare.toml", planfile.Document(planfile.read(plan).inputs))
     assert cli.run(["plan", "bare.toml", "--top", "1", "--format", "json"]) == 0
     best = json.loads(capsys.readouterr().out)["plans"][0]["tp"]
@@ -211,7 +211,7 @@ async def reported(it: Driver, text: str) -> None:
         if text in it.text():
             return
         await asyncio.sleep(0.01)
-    raise AssertionError(f"the screen never said {text!r}:\n{it.text()}")
+    raise AssertionError(f"the screen never showed {text!r}:\n{it.text()}")
 
 
 def test_e_writes_the_plan_under_the_cursor(folder: Path) -> None:
@@ -232,7 +232,7 @@ def test_e_writes_the_plan_under_the_cursor(folder: Path) -> None:
 
 
 def test_e_offers_a_folder_and_shows_notes(folder: Path) -> None:
-    """What stands in the prompt is taken as it is, and what the files do not say of the plan is told."""
+    """The text of the prompt is used unchanged, and what the files cannot express of the plan is reported."""
 
     async def play(it: Driver) -> None:
         await it.press("e")
@@ -259,7 +259,7 @@ def test_e_states_why_a_plan_cannot_be_exported(folder: Path) -> None:
 
 @pytest.mark.parametrize("keys", [("e", "enter"), ("w",), ("o",)], ids=["export", "write", "open"])
 def test_the_home_of_nobody_is_a_folder_like_any_other(keys: tuple[str, ...], folder: Path) -> None:
-    """A path that begins with ~ and a name nobody has is taken as it is typed: the program stands."""
+    """A path that starts with ~ and an unknown name is used as typed: the program continues."""
 
     async def play(it: Driver) -> None:
         await it.press(*keys, "ctrl+u", "~", *"nobody9x", "enter")
@@ -270,7 +270,7 @@ def test_the_home_of_nobody_is_a_folder_like_any_other(keys: tuple[str, ...], fo
 
 
 def test_e_asks_before_it_overwrites(folder: Path) -> None:
-    """A file in the way is asked about; only y overwrites it."""
+    """An existing file requires confirmation; only y overwrites it."""
     (folder / "x.yaml").write_text("precious")
 
     async def play(it: Driver) -> None:

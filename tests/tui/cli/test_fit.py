@@ -39,7 +39,7 @@ def test_the_table_states_what_fits_and_marks_what_does_not(capsys: pytest.Captu
 
 
 def test_the_fewest_gpus_are_taken_where_none_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """405B in bf16 stands on 16; where nothing the heads allow suffices, that is said, and the exit code is 1."""
+    """405B in bf16 fits on 16 GPUs; if no degree that the heads allow suffices, this is reported, and the exit code is 1."""
     _, out, err = output_of(capsys)
     assert "on 16 h100-sxm, TP 16" in out and "TP 16, the fewest" in err
     code, out, err = output_of(capsys, "--model", "llama-3.1-405b", "--memory-gib", "1", "--dtype", "bf16")
@@ -47,7 +47,7 @@ def test_the_fewest_gpus_are_taken_where_none_are_named(capsys: pytest.CaptureFi
 
 
 def test_json_has_the_numbers_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
-    """Parts sum to the memory; the trees stand beside; contexts are those asked for."""
+    """Parts sum to the memory; the trees are included; contexts are those requested."""
     words = ["--model", "llama-3.1-8b", "--dtype", "fp8", "--context", "32k", "--context", "4096", "--format", "json", "--batch", "4"]
     code, out, _ = output_of(capsys, *words)
     data = json.loads(out)
@@ -83,7 +83,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(words: list[str], reported: str
 
 
 def test_a_context_beyond_what_a_model_was_trained_for_is_reported(capsys: pytest.CaptureFixture[str]) -> None:
-    """GPT-3's 2,048 positions are the one column where none is named; more is worked out if asked for, and said."""
+    """GPT-3's 2,048 positions are the only column by default; a longer context is computed on request, with a warning."""
     _, out, _ = output_of(capsys, "--model", "gpt3-175b")
     assert out.splitlines()[2].split() == ["weights", "GiB", "2k", "longest", "TP"] and "not trained" not in out
     _, out, _ = output_of(capsys, "--model", "gpt3-175b", "--context", "4k")

@@ -28,7 +28,7 @@ CONFIG = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4,
 
 
 class Evil:
-    """A folder of a hostile name with files of hostile names and contents, beside a config folder like it."""
+    """A folder of a hostile name with files of hostile names and contents, and a similar config folder."""
 
     def __init__(self, folder: Path, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
         self.folder, self.config, self._capsys = folder, config, capsys
@@ -82,7 +82,7 @@ def predicted(evil: Evil) -> str:
 
 
 def custom_presets(kind: str) -> Callable[[Evil], list[list[str]]]:
-    """Presets of one's own that hostile texts fill and damage, two of them under hostile names, by which no preset can be asked for."""
+    """User presets filled and damaged by hostile texts, two of them under hostile names, which no preset can have."""
 
     def lists(evil: Evil) -> list[list[str]]:
         folder = evil.config / "presets" / kind
@@ -139,7 +139,7 @@ def models(evil: Evil) -> list[list[str]]:
 
 
 def names(evil: Evil) -> list[list[str]]:
-    """The names of presets of one's own, and of a kind that is none."""
+    """The names of the user's presets, and of an unknown kind."""
     for kind in cli.LISTS:
         custom_presets(kind)(evil)
     return [[NAME], ["names", NAME], *(["names", kind] for kind in cli.LISTS)]
@@ -220,7 +220,7 @@ def test_the_name_is_still_read(evil: Evil) -> None:
 
 
 def test_a_cell_is_no_formula(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """A name that a spreadsheet would work out stands in CSV as text; numbers below nothing stay numbers."""
+    """A name that a spreadsheet would evaluate is text in CSV; negative numbers remain numbers."""
     path = hostile_plan(SMALL, tmp_path / "plan.toml", '=HYPERLINK("http://x")')
     assert cli.run(["budget", path, "--format", "csv"]) == 0
     values = [row[1] for row in csv.reader(io.StringIO(capsys.readouterr().out))]

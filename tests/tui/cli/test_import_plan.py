@@ -1,4 +1,4 @@
-"""`tmplan import`: what is run today beside tmplan's choice."""
+"""`tmplan import`: the current configuration next to tmplan's choice."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_bad_files_and_options_are_refused_in_one_sentence(tmp_path: Path, capsy
 
 
 def test_what_such_a_file_cannot_hold_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With tensor parallelism a DeepSpeed file leaves sequence parallelism open: it stands as the stack has it, and that is said."""
+    """With tensor parallelism a DeepSpeed file does not specify sequence parallelism: the stack's value is used and reported."""
     path = tmp_path / "ds.json"
     for tp, output_of in ((2, True), (1, False)):
         path.write_text(json.dumps(DEEPSPEED | {"tensor_parallel": {"autotp_size": tp}, "zero_optimization": {"stage": 1}}))

@@ -33,7 +33,7 @@ def test_text_written_in_blocks_is_the_text_of_all(format: str, rows: int, every
 
 @pytest.mark.parametrize("rows", [0, 1, 50])
 def test_json_written_in_blocks_is_that_of_the_whole_object(rows: int) -> None:
-    """A list written as it is worked out reads back as the list, behind schema and version, and stands as json.dumps would write it."""
+    """A list written while it is computed reads back as the list, after schema and version, identical to json.dumps."""
     expected = records(RESULT.estimate(ROWS[:rows]))
     with patch.object(listing, "BLOCK", 7):
         text = "".join(as_json_of_many({"advice": ["a"]}, "plans", Listing(RESULT, ROWS[:rows], False).records()).more)
@@ -43,7 +43,7 @@ def test_json_written_in_blocks_is_that_of_the_whole_object(rows: int) -> None:
 
 
 def test_no_more_than_a_block_is_worked_out_at_once() -> None:
-    """Of many rows asked for, no more than a block are evaluated in full together."""
+    """Of many rows requested, at most a block is evaluated at once."""
     requested: list[int] = []
     real = Result.estimate
 

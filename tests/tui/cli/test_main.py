@@ -28,7 +28,7 @@ CALL = [sys.executable, "-c", "from tui.cli.main import main; main()"]
 
 
 def shell(*argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
-    """`tmplan` in a process of its own."""
+    """`tmplan` in a separate process."""
     env = {**os.environ, "PYTHONPATH": str(ROOT), **more.pop("env", {})}
     return subprocess.run([*CALL, *argv], capture_output=True, text=True, timeout=60, env=env, **more)
 
@@ -235,7 +235,7 @@ def test_a_refusal_is_one_sentence_on_stderr_and_exit_code_2(argv: list[str], me
 
 
 def test_bounds_that_no_candidate_meets_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    """Where no rule has refused a plan, for there was none to refuse, the bound that leaves nothing is said."""
+    """If no rule has refused a plan, because there was none to refuse, the bound that excludes all plans is reported."""
     assert cli.run(["plan", *SMALL, "--tp", ">=999"]) == 1
     assert "tp cannot be >=999" in capsys.readouterr().err
 
@@ -287,7 +287,7 @@ def test_a_plan_file_given_as_a_model_is_reported_to_be_one(tmp_path: Path, caps
 
 
 def test_the_most_headroom_that_a_field_takes_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
-    """95 % is within 0 to 95 %, though 95 hundredths are a little more than 0.95 as numbers are kept."""
+    """95 % is within 0 to 95 %, although 95 hundredths are slightly above 0.95 in floating point."""
     assert cli.run(["plan", *SMALL, "--headroom", "95"]) in (0, 1)
     assert "must lie" not in capsys.readouterr().err
 

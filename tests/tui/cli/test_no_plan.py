@@ -34,7 +34,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def reported(capsys: Capture, code: int, *argv: str) -> tuple[dict[str, Any], str]:
-    """The JSON of a command that ends with this code, and what it said on stderr."""
+    """The JSON of a command that ends with this code, and its stderr."""
     assert cli.run([*argv, "--format", "json"]) == code
     output_of = capsys.readouterr()
     result: dict[str, Any] = json.loads(output_of.out)
@@ -50,7 +50,7 @@ def reasoned(advice: Any) -> None:
 
 @pytest.mark.parametrize("command", PLANNING, ids=" ".join)
 def test_where_no_plan_is_valid_json_has_the_usual_keys_and_why(command: tuple[str, ...], capsys: Capture) -> None:
-    """Exit code 1, every key that the object has with a plan, null or empty where it tells of one, and the reason under `advice`."""
+    """Exit code 1, every key that the object has with a plan, null or empty if it depends on one, and the reason under `advice`."""
     usual = tuple(argument.replace(",memory_gib=8", "") for argument in command)
     full, _ = reported(capsys, 0, *usual, *SMALL)
     none, output_of = reported(capsys, 1, *command, *SMALL, *INVALID)
@@ -63,14 +63,14 @@ def test_where_no_plan_is_valid_json_has_the_usual_keys_and_why(command: tuple[s
 
 @pytest.mark.parametrize("command", PLANNING, ids=" ".join)
 def test_where_no_plan_fits_json_states_so_too(command: tuple[str, ...], capsys: Capture) -> None:
-    """Exit code 1 of a job too large for its GPUs has its reason in JSON, whether or not the nearest plan is told of."""
+    """Exit code 1 of a job too large for its GPUs has its reason in JSON, with and without the nearest plan."""
     none, _ = reported(capsys, 1, *command, *SMALL, *UNFIT)
     reasoned(none["advice"])
     assert "fit" in none["advice"][0]
 
 
 def test_compare_keeps_what_it_matched_before_the_plan_there_is_none_of(capsys: Capture) -> None:
-    """Of plans of which one is not valid, JSON has those before it, and says which there is none of; of plans that do not fit, that."""
+    """If one of several plans is not valid, JSON has those before it and names the missing one; if plans do not fit, it states this."""
     plans = ("--plan", "tp=8", "--plan", "tp=3")
     both, _ = reported(capsys, 0, "compare", "--plan", "tp=8", "--plan", "tp=4", *SMALL)
     none, output_of = reported(capsys, 1, "compare", *plans, *SMALL)

@@ -1,4 +1,4 @@
-"""A config.json of a family that tmplan does not know is planned as a Llama, and whoever plans with it is told."""
+"""A config.json of an unknown family is planned as a Llama, with a note."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COMMANDS = (
 
 
 def config(folder: Path, **more: Any) -> str:
-    """The path of a configuration with these keys beside its sizes."""
+    """The path of a configuration with these keys in addition to its sizes."""
     path = folder / "config.json"
     path.write_text(json.dumps(TINY | more))
     return str(path)
@@ -54,13 +54,13 @@ def test_an_unknown_family_is_reported_in_one_sentence(tmp_path: Path, reported:
 
 @pytest.mark.parametrize("known", ["llama", "qwen3", "gemma3", "mixtral", "deepseek_v3", "phi3"])
 def test_a_known_family_needs_no_note(tmp_path: Path, known: str) -> None:
-    """Of a family that is read its own way nothing has to be said, whether it stands by its own name or by that of another."""
+    """A known family needs no note, under its name or that of another."""
     sizes = {"text_config": TINY | {"num_experts_per_tok": 2}} if known == "gemma3" else {"num_experts_per_tok": 2}
     assert presets.model(config(tmp_path, model_type=known, **sizes)).notes == ()
 
 
 def test_a_model_toml_has_no_notes(tmp_path: Path) -> None:
-    """What a TOML leaves out has its own default: notes are no key of it."""
+    """Values missing in a TOML have defaults: notes are not one of its keys."""
     (tmp_path / "own.toml").write_text((presets.SHIPPED / "models" / "llama-3.1-8b.toml").read_text() + 'notes = ["x"]\n')
     with pytest.raises(FileError, match="unknown key 'notes'"):
         presets.model(tmp_path / "own.toml")
@@ -76,7 +76,7 @@ def test_every_command_states_once_what_it_assumed(tmp_path: Path, command: tupl
 
 
 def test_fit_import_and_a_plan_file_say_it_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Serving the model, a file of another framework planned with it, and a plan file made of it are told the same; a preset nothing."""
+    """Serving the model, importing a file with it, and a plan file made from it print the same note; a preset prints none."""
     path, plan, deepspeed = config(tmp_path, model_type="foo"), str(tmp_path / "plan.toml"), tmp_path / "ds.json"
     deepspeed.write_text(json.dumps({"train_batch_size": 64, "train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 8}))
     reported = f"note: {path}: model_type 'foo' is not known; {READ}\n"
@@ -96,7 +96,7 @@ def test_the_screen_is_not_reported_on_stderr(tmp_path: Path, capsys: pytest.Cap
 
 @pytest.mark.slow
 def test_the_message_line_states_it_when_the_model_is_set(tmp_path: Path) -> None:
-    """Typed into the field of the model it is told before what the edit came to, not by the next edit, and again when it is redone."""
+    """Typed into the model field, the note precedes the effect of the edit, is absent after the next edit, and returns with a redo."""
     path = config(tmp_path, model_type="foo")
     reported = f"{path}: model_type 'foo' is not known; {READ}"
 
@@ -112,8 +112,8 @@ def test_the_message_line_states_it_when_the_model_is_set(tmp_path: Path) -> Non
 
 
 def test_the_message_line_states_it_when_the_program_opens(tmp_path: Path) -> None:
-    """A document, or a plan file, of such a model says so as soon as it stands, behind what else there is to say of the start; characters
-    that move a cursor are replaced."""
+    """The note on such a model, in a document or plan file, follows the other messages at the start; characters that move a cursor are
+    replaced."""
     path = config(tmp_path, model_type="foo")
     document = replace(SMALL, inputs=SMALL.inputs.with_("model", path))
     text = planfile.dumps(document).replace("model_type 'foo'", "model_type '\\u001bfoo'")
@@ -125,10 +125,10 @@ def test_the_message_line_states_it_when_the_program_opens(tmp_path: Path) -> No
         assert "model_type '?foo' is not known" in it.foot.message
 
     async def behind(it: Driver) -> None:
-        assert it.foot.message == f"nothing is kept; {path}: model_type 'foo' is not known; {READ}"
+        assert it.foot.message == f"the session is not saved; {path}: model_type 'foo' is not known; {READ}"
 
     drive(play, document)
-    drive(behind, document, session=Session(None, 2, None, "nothing is kept"))
+    drive(behind, document, session=Session(None, 2, None, "the session is not saved"))
     drive(escaped, planfile.loads(text))
 
 
@@ -137,10 +137,10 @@ def test_the_first_answer_does_not_hide_what_was_reported_at_the_start() -> None
 
     async def play(it: Driver) -> None:
         await it.ready()
-        assert it.foot.message == "nothing is kept; the plan the cursor was on is not valid any more"
+        assert it.foot.message == "the session is not saved; the plan the cursor was on is not valid any more"
         await it.field("global_batch", "128")
         await it.ready()
-        assert "nothing is kept" not in it.foot.message
+        assert "the session is not saved" not in it.foot.message
 
     state = State(History([Moment.of(SMALL)]), chosen=Plan(tp=3, dp=5))
-    drive(play, state=state, session=Session(None, 2, None, "nothing is kept"))
+    drive(play, state=state, session=Session(None, 2, None, "the session is not saved"))

@@ -79,7 +79,7 @@ def test_writing_touches_the_installations_files_only_when_requested(runs: str, 
 
 @pytest.mark.parametrize(("seconds", "words"), [("abc", "must be a number"), ("0", "at least 1e-06"), ("nan", "at least 1e-06")])
 def test_a_step_that_is_no_time_is_refused_by_its_run(seconds: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A step_s that no fit can use is told with the id of its run and what would be right, not taken or dropped."""
+    """A step_s that a fit cannot use is reported with the id of its run and a valid example, neither used nor dropped."""
     path = tmp_path / "runs.csv"
     row = f"one,a,m,32,4096,32,4096,h100-sxm,8,64,{seconds}"
     path.write_text(f"id,group,model,layers,hidden,heads,seq,gpu,gpus,global_batch,step_s\n{row}\n", encoding="utf-8")

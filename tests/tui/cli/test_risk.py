@@ -1,4 +1,4 @@
-"""A plan at risk, whose memory fits while its 80 % band crosses the limit, is told as such wherever plans are."""
+"""A plan at risk, whose memory fits while its 80 % band crosses the limit, is marked in every output."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_ranking_marks_them_and_states_how(format: str, capsys: pytest.Captu
 
 
 def test_json_and_csv_show_them_by_a_field(capsys: pytest.CaptureFixture[str]) -> None:
-    """at_risk beside fits, true of the first alone; the order is by step time as ever."""
+    """at_risk next to fits, true only for the first; the order is by step time."""
     assert run(["plan", *ARGV, "--format", "json", "--top", "2"]) == 0
     plans = json.loads(capsys.readouterr().out)["plans"]
     assert [(plan["fits"], plan["at_risk"]) for plan in plans] == [(True, True), (True, False)]
@@ -79,7 +79,7 @@ def test_json_and_csv_show_them_by_a_field(capsys: pytest.CaptureFixture[str]) -
     ],
 )  # fmt: skip
 def test_a_command_about_one_plan_states_that_it_is_at_risk(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """In words, whatever is told of it besides."""
+    """As a sentence, with the rest of the output."""
     wide = ["--width", "200"] if argv[0] not in ("explain", "export") else []
     assert run([*argv, *wide, *ARGV]) == 0
     assert message in "".join(capsys.readouterr())
@@ -87,14 +87,14 @@ def test_a_command_about_one_plan_states_that_it_is_at_risk(argv: list[str], mes
 
 @pytest.mark.parametrize("argv", [["explain"], ["budget"], ["compare", "--plan", "zero=3", "--plan", "zero=3,micro_batch=1"]])
 def test_nothing_is_reported_of_a_plan_that_fits_with_its_band(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """No sign and no word of risk beside 55.4 GiB of 76.8."""
+    """No sign and no mention of risk for 55.4 GiB of 76.8."""
     pinned = [] if argv[0] == "compare" else ["--pin", "zero=3"]
     assert run([*argv, *pinned, *ARGV]) == 0
     assert "at risk" not in "".join(capsys.readouterr())
 
 
 def test_json_about_one_plan_has_it_too(capsys: pytest.CaptureFixture[str]) -> None:
-    """Of budget, why-not and sensitivity, whose objects tell fits apart from the plan."""
+    """budget, why-not and sensitivity, whose objects have fits outside of the plan."""
     assert run(["budget", *ARGV, "--format", "json"]) == 0
     reported = json.loads(capsys.readouterr().out)
     assert reported["budget"]["fits"] is True and reported["budget"]["at_risk"] is True and reported["advice"] == []
@@ -106,7 +106,7 @@ def test_json_about_one_plan_has_it_too(capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_the_screen_shows_it_in_the_detail() -> None:
-    """Beside the memory of the plan under the cursor; of the other nothing."""
+    """Next to the memory of the plan under the cursor; nothing for the other plan."""
     result = search(example(**JOB))
     for row, message in zip(result.order[:2], ("72.3 of 76.8 GiB, at risk ", "55.4 of 76.8 GiB  "), strict=True):
         head = next(iter(Detail()._bars(result.estimate(np.array([row])), 80)))

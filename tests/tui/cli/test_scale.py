@@ -1,4 +1,4 @@
-"""`tmplan scale`: the table, the chart, CSV and JSON say the same numbers; what cannot be asked is refused in a sentence."""
+"""`tmplan scale`: table, chart, CSV and JSON have the same numbers; invalid requests are refused in one sentence."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INPUTS = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 64, "global_batch": 
 
 
 def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
-    """Step, tokens a second, GPU-hours and cost of each size are one number in table, CSV and JSON."""
+    """Step, tokens per second, GPU-hours and cost of each size are equal in table, CSV and JSON."""
     more = ("--to", "256", "--train-tokens", "300B", "--price-gpu-hour", "2")
     data = json.loads(output_of(capsys, *COMMAND, *more, "--format", "json")[1])
     rows = list(csv.DictReader(io.StringIO(output_of(capsys, *COMMAND, *more, "--format", "csv")[1])))

@@ -79,14 +79,14 @@ def test_what_cannot_be_requested_is_refused(capsys: pytest.CaptureFixture[str],
 
 
 def test_a_factor_has_words() -> None:
-    """Factors as a person says them."""
+    """Factors as text."""
     assert [times(f) for f in (2.0, 0.5, 1.1, 0.9, 3.0, 1.0001)] == [
         "twice each input", "half of each input", "each input +10%", "each input -10%", "3 times each input", "each input +0.01%",
     ]  # fmt: skip
 
 
 def test_a_page_that_leaves_a_factor_out_states_so() -> None:
-    """Where each search is of very many plans a page doubles each input alone, and tells what has the rest; where not, it has both."""
+    """If each search has very many plans a page only doubles each input and names the command for the rest; else it has both."""
     result = search(resolve(INPUTS), Space())
     for many in (MANY, MANY + 1):
         counted = replace(result, counts=replace(result.counts, evaluated=many))

@@ -43,7 +43,7 @@ def refuse(error: Exception) -> Any:
 
 
 def process(program: str, *argv: str, **more: Any) -> subprocess.Popen[bytes]:
-    """A program that has the modules of tmplan, in a process of its own."""
+    """A program that can import tmplan, in a separate process."""
     return subprocess.Popen([sys.executable, "-c", program, *argv], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
 
 
@@ -70,7 +70,7 @@ def test_a_limit_is_reported_as_what_it_is(
 
 
 def test_memory_that_numpy_asks_for_is_reported_with_its_size() -> None:
-    """An array that has no room: how much it would have taken is said, and what would help; the arrays before it are let go."""
+    """An array that does not fit in memory: its size and the remedies are reported; the arrays before it are released."""
     with pytest.raises(MemoryError) as caught:
         too_large()
     sentence = message_for(caught.value)
@@ -85,7 +85,7 @@ def test_a_recursion_without_an_end_is_reported(capsys: pytest.CaptureFixture[st
 
 
 def test_a_fault_is_reported_as_one_and_shown_where(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of tmplan's own is a sentence; with TMPLAN_TRACEBACK Python's traceback comes before it, cleaned like everything."""
+    """An internal error of tmplan is one sentence; with TMPLAN_TRACEBACK Python's traceback precedes it, without control characters."""
     monkeypatch.setattr(cli, "dispatch", refuse(ZeroDivisionError(HOSTILE)))
     assert cli.run([]) == 2
     assert (output_of := capsys.readouterr().err).startswith("tmplan: this is a fault of tmplan") and output_of.count("\n") == 1
@@ -118,7 +118,7 @@ def test_a_stream_that_takes_nothing_is_reported(
     assert cli.run(argv) == 2
     assert capsys.readouterr().err.splitlines()[-1] == "tmplan: stdout is closed, so the output cannot be printed"
     monkeypatch.undo()
-    with contextlib.suppress(OSError), open("/dev/full", "w") as full:  # what is left to be written as it is closed
+    with contextlib.suppress(OSError), open("/dev/full", "w") as full:  # closing writes the rest
         monkeypatch.setattr(sys, "stderr", full)
         assert cli.run(argv) == 0
     monkeypatch.setattr(sys, "stderr", None)
@@ -196,7 +196,7 @@ def test_ctrl_c_ends_with_130_and_without_a_word(program: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are a thing of Unix")
 def test_ctrl_c_while_printing_ends_at_once() -> None:
-    """Where nobody reads on, ctrl+c ends the printing with 130: what is left is not written, and nothing is said of it."""
+    """If the reader stops reading, ctrl+c ends the printing with 130: the rest is not written, and there is no message."""
     received = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # a job in the background of a shell ignores it
     it = process(
         f"{received}; from tui.cli import main as cli; from tui.cli.answer import Answer; "

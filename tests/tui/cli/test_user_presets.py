@@ -1,4 +1,4 @@
-"""What of a person's own cannot be read stops nothing that does not need it, is named once, and is refused where it is asked for."""
+"""A user's file that cannot be read affects only what needs it, is named once, and is refused when requested."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_name_is_not_only_unknown_where_its_folder_cannot_be_looked_into(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     spoil: Callable[[Path, pytest.MonkeyPatch], None], message: str,
 ) -> None:  # fmt: skip
-    """Whoever asks for a preset of their own is told that it may lie where nobody can look; settings are the defaults, and it is said."""
+    """A request for a user's preset in an unreadable folder is refused with that reason; settings are the defaults, with a message."""
     spoil(home, monkeypatch)
     code, out, err = output_of(capsys, "plan", "--model", "ours")
     assert (code, out) == (2, "") and "no readable model is called 'ours'; " in err and "cannot be listed: " in err
@@ -142,7 +142,7 @@ def test_a_name_is_not_only_unknown_where_its_folder_cannot_be_looked_into(
 
 
 def test_dev_null_is_no_folder_and_states_nothing(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """TMPLAN_CONFIG=/dev/null is how one says that there is nothing of one's own."""
+    """TMPLAN_CONFIG=/dev/null means that there is no user configuration."""
     monkeypatch.setenv("TMPLAN_CONFIG", "/dev/null")
     assert folders.problems() == ()
     assert output_of(capsys, "models")[2] == ""
@@ -185,7 +185,7 @@ def test_a_damaged_preset_stops_nothing_that_does_not_need_it(
 def test_a_damaged_preset_is_refused_by_its_custom_path(
     home: Path, capsys: pytest.CaptureFixture[str], kind: str, name: str, put: Callable[[Path], Any], message: str
 ) -> None:
-    """Asked for by name it is refused in a sentence that names the person's own file and what is wrong, a shipped name's too."""
+    """Requested by name it is refused in one sentence that names the user's file and the error, also under a shipped name."""
     name = presets.names(kind)[0] if name == "shipped" else name
     path = home / "presets" / kind / f"{name}.toml"
     path.parent.mkdir(parents=True)
@@ -196,7 +196,7 @@ def test_a_damaged_preset_is_refused_by_its_custom_path(
 
 
 def test_what_is_no_preset_in_their_folder_is_let_be(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Hidden files, an editor's lock, copies, names nobody asks for and ten thousand other files are no presets, and not told of."""
+    """Hidden files, an editor's lock, copies, unlisted names and ten thousand other files are not presets, and not reported."""
     folder, expected = home / "presets" / "models", output_of(capsys, "models")
     folder.mkdir(parents=True)
     odd = (
@@ -220,7 +220,7 @@ def test_what_is_no_preset_in_their_folder_is_let_be(home: Path, capsys: pytest.
 
 
 def test_more_presets_than_are_listed_are_reported(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Of a person's own so many are listed, the first by name; one beyond is there for whoever asks by name."""
+    """The number of user presets listed is limited, first by name; one beyond the limit is available by name."""
     monkeypatch.setattr(folders, "MOST", 2)
     (home / "presets" / "models").mkdir(parents=True)
     model = (presets.SHIPPED / "models" / "llama-3.1-8b.toml").read_text()
@@ -269,7 +269,7 @@ def test_a_pipe_typed_as_a_path_is_refused_and_the_program_goes_on(home: Path, t
 
 @pytest.mark.usefixtures("made_up")
 def test_the_list_of_presets_marks_one_that_cannot_be_read(home: Path) -> None:
-    """The list to choose from opens whatever lies in the folder, and says of which preset nothing can be told."""
+    """The list of choices opens with any content of the folder, and marks presets that cannot be described."""
     (home / "presets" / "models").mkdir(parents=True)
     os.mkfifo(home / "presets" / "models" / "aaa.toml")
 
@@ -288,7 +288,7 @@ def test_the_list_of_presets_marks_one_that_cannot_be_read(home: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is a thing of Unix")
 def test_the_program_opens_and_states_what_it_left_out(tmp_path: Path) -> None:
-    """With a config folder that is none the program stands as ever, and its first message says that the person's own is left out."""
+    """With a config folder that is not a folder the program works, and its first message states that the user's files are not available."""
     (tmp_path / "config").write_text("")
     environment = {"TMPLAN_CONFIG": str(tmp_path / "config"), "TMPLAN_STATE": str(tmp_path / "state")}
     with Terminal("--model", "llama-3.1-8b", "--gpu", "h100-sxm", "--gpus", "16", environment=environment) as it:

@@ -69,7 +69,7 @@ def files(tmp_path: Path) -> Files:
 
 
 def test_the_json_holds_the_headline_the_groups_and_the_worst(files: Files) -> None:
-    """Every figure of six runs, as worked out by hand."""
+    """Every figure of six runs, as computed by hand."""
     result = files.json(worst=1)
     row = {"n": 5, "mape": 10, "median": 0, "p90": 50, "bias": 10, "within_10": 80}
     assert result == {
@@ -198,7 +198,7 @@ def test_damaged_predictions_are_refused(files: Files, line: Any, message: str) 
 
 @pytest.mark.parametrize("which", ["runs", "predictions"])
 def test_a_missing_file_is_refused(files: Files, which: str) -> None:
-    """Either file missing is told with its path."""
+    """If either file is missing, its path is reported."""
     setattr(files, which, missing := f"{files.runs}.none")
     assert files.refusal() == f"{missing}: cannot be read: no such file or directory"
 

@@ -55,7 +55,7 @@ def test_what_cannot_be_placed_is_left_out() -> None:
 @example([(0.0, 0.0), (2e-309, 2e-309)], 40, 10, 0)
 @given(st.lists(st.tuples(NUMBERS, NUMBERS), max_size=6), st.integers(30, 190), st.integers(6, 40), st.sampled_from([0, 2]))
 def test_a_plot_keeps_to_its_room(points: list[tuple[float, float]], width: int, height: int, log: int) -> None:
-    """No line is wider than asked for and there are as many as asked for; a line has few changes of style."""
+    """Lines fit the requested width, and their number is as requested; a line has few changes of style."""
     lines = plot([Series(points, "o", "good", "·")], width, height, x=Axis("x", log=log), y=Axis("y"))
     assert all(len(line) <= width for line in text(lines))
     assert len(lines) in (1, height)

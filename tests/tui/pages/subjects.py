@@ -29,7 +29,7 @@ def searched(inputs: Inputs) -> Result:
 def subject(
     plan: Plan | None = None, changes: Mapping[str, object] | None = None, *, argument: str = "", pins: Sequence[Plan] = ()
 ) -> Subject:
-    """A subject of Llama 3.1 8B on 16 H100, with changes; the best plan unless told which."""
+    """A subject of Llama 3.1 8B on 16 H100, with changes; with the best plan by default."""
     inputs = EXAMPLE.with_all(SMALL | dict(changes or {}))  # type: ignore[arg-type]
     result = searched(inputs)
     rows = result.order if len(result.order) else result.rejected_order

@@ -21,7 +21,7 @@ def test_a_stacked_bar_is_as_long_as_its_parts_and_each_begins_with_its_letter()
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_of_memory(width: int, golden: Callable[[str, str], None]) -> None:
-    """Each stage is a bar against the limit, the fullest is told by purpose."""
+    """Each stage is a bar against the limit, the fullest is shown by purpose."""
     golden(f"page-memory-{width}.txt", text(memory.draw(memory.work(subject(PIPED)), width), width))
 
 
@@ -50,7 +50,7 @@ def test_every_part_there_is_has_a_letter_of_its_custom() -> None:
 
 
 def test_the_bar_of_the_step_is_as_long_as_the_page_and_the_parts_sum_to_it() -> None:
-    """The bar fills the width; the shares of the parts come to the whole."""
+    """The bar fills the width; the shares of the parts sum to one."""
     lines = text(step.draw(step.work(subject(PIPED)), 80), 80).splitlines()
     bar = next(line for line in lines if line.startswith("C█"))
     assert len(bar) == 77

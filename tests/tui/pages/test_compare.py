@@ -19,7 +19,7 @@ SMALL = ["--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--s
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_of_pinned_plans(width: int, golden: Callable[[str, str], None]) -> None:
-    """Two pins and the plan under the cursor; where the width does not hold them the last stands beneath, beside the first again."""
+    """Two pins and the plan under the cursor; if the width does not hold them the last is below, next to the first again."""
     golden(f"page-compare-{width}.txt", text(compare.draw(compare.work(subject(OTHERS[1], pins=(PIPED, OTHERS[0]))), width), width))
 
 
@@ -31,12 +31,12 @@ def test_without_pins_the_best_plan_stands_next_to_the_one_under_the_cursor() ->
 
 
 def test_a_pin_under_the_cursor_stands_there_once() -> None:
-    """The plan under the cursor is not told twice."""
+    """The plan under the cursor is not shown twice."""
     assert [each.plan for each in compare.work(subject(PIPED, pins=(PIPED, OTHERS[0])))] == [PIPED, OTHERS[0]]
 
 
 def test_the_command_takes_files_and_plans(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A plan file beside plans of its own job; the JSON holds what the page says."""
+    """A plan file and other plans of its job; the JSON has the same content as the page."""
     file = str(tmp_path / "a.toml")
     assert run(["plan", *SMALL, "--tp", "2", "--top", "1", "--save", file]) == 0
     capsys.readouterr()
@@ -63,7 +63,7 @@ def test_one_plan_is_refused_and_an_impossible_one_is_reported_to_be(capsys: pyt
 
 
 def test_plans_of_different_jobs_say_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Two files of two jobs: the page tells in what the jobs differ."""
+    """Two files of two jobs: the page lists the differences of the jobs."""
     files = [str(tmp_path / "a.toml"), str(tmp_path / "b.toml")]
     for file, gpus in zip(files, ("16", "8"), strict=True):
         assert run(["plan", *SMALL, "--gpus", gpus, "--top", "1", "--save", file]) == 0

@@ -38,7 +38,7 @@ def test_without_a_name_the_headline_numbers_are_explained() -> None:
 
 @pytest.mark.parametrize(("name", "output_of"), [("tq", "no number is called 'tq'"), ("zero", "zero is a choice of the plan")])
 def test_an_unknown_number_is_a_sentence(name: str, output_of: str) -> None:
-    """What there is no tree of is said, and what there are trees of is listed."""
+    """An unknown name is reported, and the available names are listed."""
     lines = " ".join(text(explain.draw(explain.work(subject(PIPED, argument=name)), 80), 80).split())
     assert output_of in lines and "time_bubble_seconds" in lines
 

@@ -16,7 +16,7 @@ SMALL = ["--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--s
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_page_of_a_valid_plan(width: int, golden: Callable[[str, str], None]) -> None:
-    """Its place, what costs it, and term by term beside the best."""
+    """Its rank, what makes it slower, and term by term next to the best."""
     golden(f"page-whynot-{width}.txt", text(whynot.draw(whynot.work(subject(argument="tp=8,pp=2")), width), width))
 
 

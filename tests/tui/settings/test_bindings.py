@@ -53,14 +53,14 @@ def test_no_key_means_two_things_in_one_place() -> None:
 
 
 def test_no_two_bindings_are_called_the_same() -> None:
-    """What a person's own keys call a binding is one word, and means that one alone."""
+    """The id of a binding in the user's key table is one word, and unique."""
     called = [binding.id for binding in BINDINGS]
     assert len(called) == len(set(called))
     assert all(re.fullmatch("[a-z][a-z0-9-]*", name) for name in called)
 
 
 def test_other_keys_show_everywhere() -> None:
-    """Bindings put in use are those dispatched, hinted and told in the help; taken out again, the registry's own are."""
+    """Bindings in use are dispatched, hinted and listed in the help; removed again, the defaults of the registry return."""
     moved = tuple(replace(b, keys=("semicolon",)) if b.id == "filter" else b for b in BINDINGS)
     try:
         use(moved)
@@ -94,7 +94,7 @@ def test_help_shows_every_key(width: int) -> None:
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
 @pytest.mark.parametrize("context", ALL)
 def test_hints_fit_the_line_and_keep_help_and_quit(context: str, width: int) -> None:
-    """However narrow the screen, the two keys a person needs most are there."""
+    """On the narrowest screen, the two most needed keys are shown."""
     text = "".join(text for text, _ in hints(context, width))
     assert len(text) <= width
     assert "? help" in text
@@ -102,7 +102,7 @@ def test_hints_fit_the_line_and_keep_help_and_quit(context: str, width: int) -> 
 
 
 def test_sentences_name_the_keys_that_hold() -> None:
-    """The welcome and the help's notes on writing name a person's own keys, and every name in braces is a binding."""
+    """The welcome and the help's notes on syntax show the user's keys, and every name in braces is a binding."""
     assert sentences()[2].startswith("? shows every key, : finds any command")
     use(tuple(replace(b, keys=()) if b.id == "undo" else replace(b, keys=("Z",)) if b.id == "free" else b for b in BINDINGS))
     try:

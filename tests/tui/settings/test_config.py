@@ -17,7 +17,7 @@ from tui.settings.bindings import BINDINGS
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The config folder, empty; no environment speaks of themes."""
+    """The config folder, empty; no environment variable sets a theme."""
     monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path))
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("TMPLAN_THEME", raising=False)
@@ -36,7 +36,7 @@ def test_without_a_file_all_is_default(folder: Path) -> None:
 
 
 def test_theme_and_keys_are_read(folder: Path) -> None:
-    """A theme, shipped or of one's own, and keys."""
+    """A theme, shipped or the user's, and keys."""
     (folder / "themes").mkdir()
     (folder / "themes" / "mine.toml").write_text(theme_files.read("paper")[0])
     result = write(folder, 'theme = "mine"\n[keys]\nfilter = "ctrl+f"\n')
@@ -77,7 +77,7 @@ def test_what_is_wrong_is_a_sentence_and_stands_at_its_default(text: str, messag
 
 @pytest.mark.parametrize("name", ["mine", "dark"])
 def test_a_theme_that_cannot_be_drawn_is_not_chosen(name: str, folder: Path) -> None:
-    """A theme of one's own with a fault is told of, and what is chosen instead can be drawn, even if the default's name is its own."""
+    """A faulty user theme is reported, and the theme used instead can be drawn, even if the faulty one has the default's name."""
     (folder / "themes").mkdir()
     (folder / "themes" / f"{name}.toml").write_text(theme_files.read("paper")[0] + '\n[roles]\ncursor = "foreground on"')
     result = write(folder, f'theme = "{name}"')
@@ -87,14 +87,14 @@ def test_a_theme_that_cannot_be_drawn_is_not_chosen(name: str, folder: Path) -> 
 
 
 def test_a_folder_in_place_of_the_file_is_a_sentence(folder: Path) -> None:
-    """What cannot be read is told, and the program starts."""
+    """A file that cannot be read is reported, and the program starts."""
     (folder / "config.toml").mkdir()
     assert "config.toml: cannot be read" in config.load({}).faults[0]
 
 
 @pytest.mark.parametrize("named", ["/dev/null", "x" * 5000])
 def test_a_config_folder_that_cannot_be_is_no_folder(named: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where TMPLAN_CONFIG names what is no folder, or no name at all, the settings are the defaults."""
+    """If TMPLAN_CONFIG names something that is not a folder, or not a valid name, the settings are the defaults."""
     monkeypatch.setenv("TMPLAN_CONFIG", named)
     result = config.load({})
     assert (result.theme, result.keys) == ("dark", BINDINGS)
@@ -111,7 +111,7 @@ def test_what_is_reported_holds_no_control_characters(folder: Path) -> None:
 
 
 def test_reading_it_loads_no_screen(folder: Path) -> None:
-    """Neither Textual, Rich, Typer nor numpy is imported, a theme of one's own checked: the program reads settings before it draws."""
+    """Neither Textual, Rich, Typer nor numpy is imported, even to check a user's theme: the program reads settings before it draws."""
     (folder / "themes").mkdir()
     (folder / "themes" / "mine.toml").write_text("dark = 3")
     write(folder, 'theme = "mine"')
@@ -155,7 +155,7 @@ def test_config_prints_what_is_set_and_what_is_wrong(folder: Path, capsys: pytes
 
 
 def test_themes_lists_every_theme(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Shipped and own, with the one in use; one that cannot be read is told on stderr and hides no other."""
+    """Shipped and user themes, with the one in use; one that cannot be read is reported on stderr and does not hide others."""
     (folder / "themes").mkdir()
     (folder / "themes" / "broken.toml").write_text("[colours")
     (folder / "themes" / "mine.toml").write_text(theme_files.read("paper")[0].replace("Paper", "My own"))

@@ -1,4 +1,4 @@
-"""What tmplan says names the keys a person has: messages, prompts, notes, titles and the welcome, all through the registry."""
+"""Messages, prompts, notes, titles and the welcome name the user's keys, all through the registry."""
 
 from __future__ import annotations
 
@@ -50,18 +50,18 @@ SENTENCES = (  # ids of bindings in braces
 
 @pytest.fixture(autouse=True)
 def registry() -> Iterator[None]:
-    """The registry's own keys again, whatever a test put in use."""
+    """Restores the default bindings after a test."""
     yield
     use()
 
 
 def first(bindings: tuple[Binding, ...], none: str = "(no key)") -> dict[str, str]:
-    """The first key of each binding, as a person reads it."""
+    """The first key of each binding, as displayed."""
     return {b.id: shown(b.keys[0]) if b.keys else none for b in bindings}
 
 
 def all_fit(job: Any, space: Space, **_: Any) -> Any:
-    """A made-up search of which no plan is refused for its memory."""
+    """An artificial search in which no plan is refused for its memory."""
     result = fake_search(job, space)
     result.rejected_order = result.rejected_order[:0]
     return result
@@ -156,7 +156,7 @@ def test_names_of_panes_are_never_cut_for_long_keys(made_up: None) -> None:
 
 
 def test_the_welcome_shows_of_arrows_while_they_move() -> None:
-    """The arrows by that word; where a person took them away, the keys that go down and up."""
+    """The word "arrows" for the arrow keys; if the user removed them, the keys for down and up."""
     assert sentences()[1] == "4 and the arrows go through the plans; enter explains one, e exports it."
     use(CUSTOM)
     assert sentences()[1] == "{plans} and {down} {up} go through the plans; {explain} explains one, {export} exports it.".format_map(
@@ -190,7 +190,7 @@ def test_no_text_names_a_key_itself(path: Path) -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(FOLDER)))
 def test_every_binding_that_a_text_asks_for_is_in_the_registry(path: Path) -> None:
-    """`key_of` is given the id of a binding: another would be a fault in a person's face."""
+    """`key_of` is called with the id of a binding: any other argument would raise in front of the user."""
     calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "key_of"]
     requested = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
     assert requested <= {binding.id for binding in BINDINGS}

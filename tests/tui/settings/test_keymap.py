@@ -1,4 +1,4 @@
-"""A person's own keys: names in every spelling, keys that do not arrive refused, never two meanings, never locked in."""
+"""The user's keys: names in every spelling, keys that do not arrive refused, never two meanings, never without quit and help."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_one_key_may_mean_two_things_in_two_panes() -> None:
 
 @given(st.dictionaries(st.sampled_from(sorted(IDS)), st.lists(st.sampled_from(TRIED), max_size=3), max_size=8))
 def test_whatever_is_wished_the_program_can_be_used(wishes: dict[str, object]) -> None:
-    """In each pane a key has one meaning, every key arrives, quit and help have one, and what was refused is told."""
+    """In each pane a key has one meaning, every key arrives, quit and help have one, and refused entries are reported."""
     result = keymap(wishes)
     for context in ALL:
         keys = [key for binding in result.bindings if context in binding.contexts for key in binding.keys]

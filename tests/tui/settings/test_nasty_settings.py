@@ -1,4 +1,4 @@
-"""Settings, arguments and cells with any value in any place: taken, or refused in a sentence that a person can read."""
+"""Settings, arguments and cells with any value in any place: accepted, or refused in one readable sentence."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def refused_readably(read: Callable[[], Any]) -> None:
 
 @pytest.mark.parametrize("new", NASTY, ids=range(len(NASTY)))
 def test_any_value_in_any_place_of_the_settings(new: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each place of config.toml holds each nasty value once: what is wrong stands at its default, with a sentence."""
+    """Each place of config.toml has each nasty value once: a wrong setting has its default, with a message."""
     monkeypatch.setattr(Path, "is_file", lambda _: True)
     for reported in changed(SETTINGS, new):
         monkeypatch.setattr(config, "read_toml", lambda _, reported=reported: reported)
@@ -133,7 +133,7 @@ def needed(path: Path) -> None:
 
 
 def reported(path: Path) -> None:
-    """Rows by id, and what is said of columns that nothing reads."""
+    """Rows by id, and the messages on unused columns."""
     rows = rowfile.numbered_rows(str(path))
     assert all(map(readable, misspelt(rows[0][1])))
     rowfile.by_id(rows, str(path))

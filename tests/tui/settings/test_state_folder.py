@@ -1,4 +1,4 @@
-"""The folder of sessions: closed to others, and nothing in it of others is followed, emptied or taken for one's own."""
+"""The folder of sessions: private, and files of other users in it are never followed, truncated or used."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_a_lock_is_no_other_file(how: str, tmp_path: Path) -> None:
 
 
 def test_a_lock_that_holds_something_is_not_emptied(tmp_path: Path) -> None:
-    """Whatever somebody wrote into it."""
+    """With arbitrary contents."""
     (tmp_path / "session-1.lock").write_text("a note")
     slot = take(tmp_path)
     slot.close()
@@ -82,7 +82,7 @@ def test_a_lock_that_holds_something_is_not_emptied(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["session-1.lock", "session-1.json"])
 @pytest.mark.parametrize(("open_", "number"), [(0o1777, 2), (0o700, 1)])
 def test_files_of_others_are_no_session(name: str, open_: int, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In a folder that others may write, what another laid there is not taken for one's own; in a closed one all is one's own."""
+    """In a folder writable by others, another user's files are never used; in a private one all files are this user's."""
     (tmp_path / name).touch()
     theirs, tmp_path_mode = (tmp_path / name).stat().st_ino, open_
     tmp_path.chmod(tmp_path_mode)
@@ -94,7 +94,7 @@ def test_files_of_others_are_no_session(name: str, open_: int, number: int, tmp_
 
 
 def test_where_every_slot_is_anothers_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is kept then, and the sentence names a file that is in the way."""
+    """Then no session is saved, and the message names a file that is in the way."""
     tmp_path.chmod(0o1777)
     for number in range(1, SLOTS + 1):
         (tmp_path / f"session-{number}.lock").touch()
@@ -140,7 +140,7 @@ def test_a_relative_state_folder_lies_where_the_program_runs(tmp_path: Path, mon
 
 
 def test_without_a_home_no_folder_is_made_where_the_program_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user without a home: nothing is kept, and TMPLAN_STATE is named."""
+    """A user without a home: no session is saved, and the message names TMPLAN_STATE."""
     import platformdirs
 
     monkeypatch.chdir(tmp_path)

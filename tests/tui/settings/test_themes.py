@@ -1,4 +1,4 @@
-"""Themes: each shipped one works, can be read and tells its colours apart; a wrong one is a sentence, and stops nothing."""
+"""Themes: each shipped one works, is legible and has distinguishable colours; a wrong one is one sentence, and stops nothing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tui.settings import config, theme_files, theme_table, themes
 GOOD = "\n".join(["[colours]", *(f'{name} = "#123456"' for name in themes.COLOURS)])
 SHIPPED = theme_files.shipped()
 CUSTOM_COLOURS = [name for name in SHIPPED if not themes.load(name).theme.ansi]
-DRAWN = {role for role in themes.ROLES if role != "rule"}  # a rule is no text
+DRAWN = {role for role in themes.ROLES if role != "rule"}  # a rule has no text
 
 
 @pytest.fixture
 def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a person's own themes."""
+    """The folder of the user's themes."""
     monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path))
     (tmp_path / "themes").mkdir()
     return tmp_path / "themes"
@@ -38,7 +38,7 @@ def colours(name: str, role: str) -> tuple[str, str]:
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_shipped_theme_draws_every_role(name: str) -> None:
-    """Every role has a style, with a background of its own so that nothing shows through."""
+    """Every role has a style with an explicit background."""
     look = themes.load(name)
     assert set(look.roles) == set(themes.ROLES)
     assert all(style.bgcolor for style in look.roles.values())
@@ -46,7 +46,7 @@ def test_a_shipped_theme_draws_every_role(name: str) -> None:
 
 
 def test_there_is_a_theme_for_everybody() -> None:
-    """Six at least; light ones, one of the terminal's own colours, one for colour-blind eyes, one of high contrast."""
+    """Six at least; light ones, one with the terminal's colours, one for colour-blind eyes, one of high contrast."""
     assert len(SHIPPED) >= 6
     assert {"light", "ansi", "colour-blind", "contrast"} <= set(SHIPPED)
     assert sum(not themes.load(name).theme.dark for name in SHIPPED) >= 2
@@ -91,7 +91,7 @@ def test_the_simulation_of_colour_blind_eyes_confuses_red_and_green() -> None:
 
 
 def test_no_color_gets_the_theme_without_colours_of_its_custom() -> None:
-    """NO_COLOR, whatever its value, chooses the terminal's own colours, then TMPLAN_THEME counts, then the config file."""
+    """NO_COLOR, with any value, selects the terminal's colours; then TMPLAN_THEME applies, then the config file."""
     assert theme_files.preferred({"NO_COLOR": "", "TMPLAN_THEME": "light"}, "paper") == "ansi"
     assert theme_files.preferred({"TMPLAN_THEME": "light"}, "paper") == "light"
     assert theme_files.preferred({}, "paper") == "paper"
@@ -121,7 +121,7 @@ def test_no_color_gets_the_theme_without_colours_of_its_custom() -> None:
     ],
 )
 def test_a_wrong_theme_is_refused_and_the_default_takes_its_place(text: str, message: str, mine: Path) -> None:
-    """The sentence names the file and what is wrong in it; the program goes on with the default theme."""
+    """The message names the file and the error in it; the program continues with the default theme."""
     (mine / "mine.toml").write_text(text)
     with pytest.raises(FileError, match=message) as refusal:
         themes.load("mine")

@@ -103,7 +103,7 @@ def test_the_table_shows_rank_memory_and_step_before_and_after() -> None:
 
 
 def test_edits_further_back_are_compared_with_too() -> None:
-    """[ twice compares with the document two edits ago, worked out again where its plans were forgotten."""
+    """[ twice compares with the document two edits ago, recomputed if its plans were dropped."""
 
     async def play(it: Driver) -> None:
         await it.field("sequence", "8k")

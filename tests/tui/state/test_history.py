@@ -13,7 +13,7 @@ STEPS = st.lists(st.sampled_from(["push", "undo", "redo"]), max_size=80)
 
 
 def moment(gpus: int) -> Moment:
-    """A moment told apart by its GPUs."""
+    """A moment identified by its GPUs."""
     return Moment.of(Document(EXAMPLE.with_("gpus", 8 * gpus)))
 
 

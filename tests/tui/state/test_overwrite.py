@@ -1,4 +1,4 @@
-"""Commands leave files that are there as they are, unless --force is said."""
+"""Commands leave existing files unchanged without --force."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_a_file_that_comes_during_the_search_stays(
 
 
 def test_the_plan_file_read_is_no_exception(folder: Path) -> None:
-    """`tmplan plan plan.toml --save plan.toml` would lose what a person wrote into it."""
+    """`tmplan plan plan.toml --save plan.toml` would lose what the user wrote into it."""
     assert cli.run(["plan", *SMALL, "--top", "1", "--save", "plan.toml"]) == 0
     before = (folder / "plan.toml").read_text() + "# a note\n"
     (folder / "plan.toml").write_text(before)
@@ -127,6 +127,6 @@ def test_a_folder_that_is_not_there_is_refused_before_any_work(folder: Path, cap
 
 
 def test_no_name_of_a_plan_file_is_not_the_example(capsys: pytest.CaptureFixture[str]) -> None:
-    """An empty name, as of a variable that is not set, is refused: nobody asked for the example then."""
+    """An empty name, such as an unset variable, is refused: it is not a request for the example."""
     assert cli.run(["plan", ""]) == 2
     assert "cannot be read" in capsys.readouterr().err

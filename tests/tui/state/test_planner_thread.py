@@ -21,7 +21,7 @@ SMALL = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 6
 
 
 def question(sequence: int, view: View | None = None) -> Question:
-    """A question told apart by its sequence length."""
+    """A question identified by its sequence length."""
     return Question(SMALL.with_("sequence", sequence), Space(), view or View())
 
 
@@ -38,29 +38,29 @@ class Receiver:
             self._new.notify_all()
 
     def wait(self, count: int) -> list[Answer]:
-        """The answers, once there are so many."""
+        """The answers, once there are `count` of them."""
         with self._new:
             assert self._new.wait_for(lambda: len(self.answers) >= count, timeout=10)
         return self.answers
 
 
 class Gate:
-    """A search that waits until it is let through, and tells which it was asked."""
+    """A search that waits for a signal and records its questions."""
 
     def __init__(self) -> None:
         self.open = threading.Event()
         self.entered = threading.Semaphore(0)
-        self.asked: list[int] = []
+        self.questions: list[int] = []
 
     def __call__(self, job: Any, space: Space, cancelled: Any = None, **_: Any) -> Any:
-        self.asked.append(job.sequence)
+        self.questions.append(job.sequence)
         self.entered.release()
         assert self.open.wait(10)
         return fake_search(job, space)
 
 
 def test_an_older_answer_never_lands() -> None:
-    """A search that ends after a newer question was asked says nothing."""
+    """A search that ends after a newer question was posed does not answer."""
     gate, received = Gate(), Receiver()
     planner = Planner(gate, burst=0.0)
     planner.attach(received)
@@ -118,8 +118,8 @@ def test_a_burst_of_questions_is_searched_once_or_twice() -> None:
         planner.ask(question(sequence))
     while not received.answers or received.answers[-1].generation != planner.generation:
         received.wait(len(received.answers) + 1)
-    assert len(gate.asked) <= 2
-    assert gate.asked[-1] == 1043
+    assert len(gate.questions) <= 2
+    assert gate.questions[-1] == 1043
 
 
 def test_another_view_needs_no_other_search() -> None:
@@ -132,7 +132,7 @@ def test_another_view_needs_no_other_search() -> None:
     received.wait(1)
     planner.ask(question(1024, View(reverse=True)))
     first, second = received.wait(2)
-    assert len(gate.asked) == 1
+    assert len(gate.questions) == 1
     assert second.rows.tolist() == first.rows.tolist()[::-1]
 
 
@@ -157,7 +157,7 @@ def test_a_refused_job_is_an_answer(key: str) -> None:
     ],
 )
 def test_whatever_breaks_a_search_is_an_answer(error: Exception, expected: str) -> None:
-    """Out of memory, or broken in any way, a search is answered by a sentence, the program goes on, and the next question is planned."""
+    """Out of memory, or with any other error, a search is answered by a message, the program continues, and plans the next question."""
     broken = [error]
 
     def search(job: Any, space: Space, **_: Any) -> Any:
@@ -191,7 +191,7 @@ def test_a_page_out_of_memory_states_so(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_where_no_thread_can_begin_it_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An edit made where the system lets no thread begin stands, the reason is said, and once there are threads it is planned."""
+    """An edit while the system cannot start a thread is retained, the reason is shown, and once there are threads it is planned."""
 
     async def play(it: Driver) -> None:
         def none(self: threading.Thread) -> None:
@@ -230,7 +230,7 @@ def test_keys_work_while_a_search_runs() -> None:
 
 
 def test_of_a_large_search_the_best_plan_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the ranking its first plan, in an answer of its own; for another order of the same plans nothing ahead."""
+    """Before the ranking its first plan, in a separate answer; for another order of the same plans none."""
     monkeypatch.setattr(branch_and_bound, "MANY", 1)
     received = Receiver()
     planner = Planner(burst=0.0)

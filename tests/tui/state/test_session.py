@@ -50,7 +50,7 @@ def slot(tmp_path: Path) -> Iterator[Session]:
 
 
 def lies(session: Session) -> Path:
-    """Where a session that is kept lies."""
+    """The path of a saved session."""
     assert session.path is not None
     return session.path
 
@@ -85,7 +85,7 @@ def test_a_long_history_is_written_around_the_moment_at_hand() -> None:
 
 
 def test_a_document_whose_preset_has_gone_costs_no_session(tmp_path: Path) -> None:
-    """A model file removed meanwhile: its edit is written as it was taken down, or left out; all others are kept."""
+    """A model file removed meanwhile: its edit is written as recorded, or omitted; all others are written."""
     from planner import presets
 
     path = tmp_path / "mine.toml"
@@ -194,7 +194,7 @@ def test_programs_at_once_take_slots_of_their_custom(tmp_path: Path, monkeypatch
 
 
 def test_where_nothing_can_be_written_it_is_reported(tmp_path: Path) -> None:
-    """A state folder that cannot be: no session, a sentence, and the program goes on without."""
+    """An impossible state folder: no session, a message, and the program works without it."""
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
     slot = take(blocked)
@@ -205,7 +205,7 @@ def test_where_nothing_can_be_written_it_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("why", ["no folder", "every slot is held"])
 def test_a_session_that_keeps_nothing_touches_no_file(why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing can be kept there is no path: reading, setting aside and writing move, open and write nothing, /dev/null least."""
+    """A session that cannot be saved has no path: reading, setting aside and writing move, open and write no file, not even /dev/null."""
     blocked = tmp_path / "file"
     blocked.write_text("no folder")
     if why == "every slot is held":
@@ -225,7 +225,7 @@ def test_a_session_that_keeps_nothing_touches_no_file(why: str, tmp_path: Path, 
 
 
 def test_sessions_set_aside_never_replace_each_other(slot: Session) -> None:
-    """--fresh again and again, and damage again and again: each session set aside keeps a name of its own, which is told."""
+    """--fresh repeatedly, and damage repeatedly: each session set aside has a unique name, which is reported."""
     retained = {}
     for number in range(1, 5):
         slot.write(state(number))
@@ -244,7 +244,7 @@ def test_sessions_set_aside_never_replace_each_other(slot: Session) -> None:
 
 @pytest.mark.parametrize("what", ["unread", "fresh"])
 def test_a_session_that_cannot_be_set_aside_is_not_written_over(what: str, slot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it has to stay nothing is kept in its place, and that is said."""
+    """If it has to stay nothing is written in its place, and this is reported."""
     path = lies(slot)
     path.write_text("damaged")
     monkeypatch.setattr(os, "replace", _refused)
@@ -261,7 +261,7 @@ def _refused(*_: object) -> None:
 
 
 def test_a_folder_in_the_place_of_a_session_is_set_aside(slot: Session) -> None:
-    """With all that is in it, and again under a name of its own."""
+    """With all its contents, and again under a unique name."""
     for name in ("unread", "unread-2"):
         lies(slot).mkdir()
         (lies(slot) / name).touch()
@@ -270,7 +270,7 @@ def test_a_folder_in_the_place_of_a_session_is_set_aside(slot: Session) -> None:
 
 
 def test_one_state_is_written_at_a_time_and_of_those_that_wait_the_newest(slot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A slow disk: many states handed meanwhile come to one write more, of the last; and what is written outright comes after it."""
+    """A slow disk: many states handed over meanwhile cause one more write, of the last; an explicit write comes after it."""
     begun, go, done, written = threading.Event(), threading.Event(), threading.Semaphore(0), []
     real = writer.write
 
@@ -293,7 +293,7 @@ def test_one_state_is_written_at_a_time_and_of_those_that_wait_the_newest(slot: 
 
 
 def test_a_disk_that_does_not_answer_holds_nobody_for_ever(slot: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever leaves while a write hangs is let go, and told that the session is not kept."""
+    """Leaving while a write hangs works, with the message that the session is not saved."""
     begun, go, done = threading.Event(), threading.Event(), threading.Event()
 
     def hanging(*_: object, **__: object) -> None:
@@ -311,7 +311,7 @@ def test_a_disk_that_does_not_answer_holds_nobody_for_ever(slot: Session, monkey
 
 
 def test_a_session_reads_back_however_long_its_documents_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is written is never larger than what is read: fewer edits of it are kept then, and the moment at hand always."""
+    """A written session is never larger than can be read: it has fewer edits then, and always the current moment."""
     whole = dumps(state(60))
     monkeypatch.setattr("tui.state.session.LARGEST", len(whole) // 2)
     cut = dumps(state(60))

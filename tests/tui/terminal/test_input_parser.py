@@ -86,7 +86,7 @@ def test_how_the_bytes_are_cut_does_not_matter(data: bytes, sizes: list[int]) ->
 
 
 def test_a_character_in_two_reads_is_one_key() -> None:
-    """Half a character is no end of the input, and a byte that belongs to none is one unreadable character."""
+    """Half a character does not end the input, and a byte that belongs to none is one unreadable character."""
     typed = InputParser()
     assert list(typed.feed(b"\xc3")) == []
     assert [message.character for message in typed.feed(b"\xa9") if isinstance(message, Key)] == ["é"]
@@ -115,7 +115,7 @@ def test_a_paste_without_an_end_ends_with_a_pause() -> None:
 
 
 def test_a_paste_has_a_bound() -> None:
-    """Of a paste without a bound no more is kept than any field could take."""
+    """Of an endless paste, no more is stored than any field accepts."""
     typed = InputParser()
     list(typed.feed(b"\x1b[200~"))
     for _ in range(40):

@@ -57,7 +57,7 @@ def test_bytes_are_few() -> None:
         assert max(typed) <= 250, typed
         os.write(it.handle, b"\r")
         edited = len(it.sent)
-        it.until("best 6")  # what the edit came to, said once the plans are there
+        it.until("best 6")  # the effect of the edit, shown once the plans are ready
         it.quiet(1.0)
         assert len(it.sent) - edited <= 9_000
         across = [len(it.press("tab", quiet=0.3)) for _ in range(30)]
@@ -71,7 +71,7 @@ def test_bytes_are_few() -> None:
 
 
 def test_quitting_waits_for_no_search(tmp_path: Path) -> None:
-    """While a search that would never end runs, q ends the program, the session kept: it is left before the search has given up."""
+    """During a search that would never end, q ends the program with the session saved, before the search has stopped."""
     never = f"""
 import pathlib, time
 from planner.search import search as searching
@@ -129,7 +129,7 @@ def test_continued_it_draws_everything_again(stop: signal.Signals) -> None:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_leaves_the_terminal_sane(number: signal.Signals, code: int) -> None:
-    """Told to end, at the very start or later, the program restores the terminal and says nothing."""
+    """On a signal to end, at the very start or later, the program restores the terminal and prints nothing."""
     for entered in (b"\x1b[?1049h", b"Step s"):
         with Terminal(*SMALL) as it:
             for _ in range(600):
