@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-KINDS = ("constant", "term", "degree", "division", "rounding", "bound", "stage", "sign", "index", "condition", "symbol")
+KINDS = (
+    *("constant", "term", "degree", "division", "rounding", "bound", "stage", "sign", "index", "condition", "symbol"),
+    *("scroll", "direction", "redraw", "target", "order", "history", "context", "width", "stale", "filter"),  # of the screen
+)
 
 
 class Mutant(NamedTuple):

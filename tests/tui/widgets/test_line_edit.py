@@ -11,6 +11,7 @@ from rich.cells import cell_len
 
 from tests.tui.driving import Driver, drive
 from tests.tui.fake import fake_search, made_up
+from tests.tui.widgets.unmounted import press
 from tui.widgets import line_edit as editor
 from tui.widgets.line_edit import LONGEST, LineEdit, most
 
@@ -79,3 +80,39 @@ def test_a_large_paste_is_bounded_wherever_it_goes(where: str) -> None:
         assert it.document is before and app.is_running and not app.left
 
     drive(play, search=fake_search)
+
+
+def edited(text: str, at: int, *keys: str, fresh: bool = False) -> tuple[str, int]:
+    """The text and the cursor after some keys."""
+    edit = LineEdit(text, at, fresh)
+    press(edit, *keys)
+    return edit.text, edit.at
+
+
+@pytest.mark.parametrize(
+    ("keys", "after"),
+    [
+        (("left",), ("one two", 3)), (("right",), ("one two", 5)), (("home",), ("one two", 0)), (("end",), ("one two", 7)),
+        (("end", "right"), ("one two", 7)), (("home", "left"), ("one two", 0)), (("backspace",), ("onetwo", 3)),
+        (("home", "backspace"), ("one two", 0)), (("delete",), ("one wo", 4)), (("end", "delete"), ("one two", 7)),
+        (("ctrl+u",), ("two", 0)), (("ctrl+w",), ("two", 0)), (("end", "ctrl+w"), ("one ", 4)), (("x",), ("one xtwo", 5)),
+        (("end", "right", "x", "left", "y"), ("one twoyx", 8)),
+    ],
+)  # fmt: skip
+def test_keys_edit_around_the_cursor(keys: tuple[str, ...], after: tuple[str, int]) -> None:
+    """With the cursor before `two`, each key changes the text and the place of the cursor as in a shell, and stops at both ends."""
+    assert edited("one two", 4, *keys) == after
+
+
+def test_a_key_that_moves_or_deletes_keeps_a_fresh_text() -> None:
+    """A character replaces a fresh text; after a move or a deletion it is added to it."""
+    assert edited("8192", 4, "7", fresh=True) == ("7", 1)
+    assert edited("8192", 4, "left", "7", fresh=True) == ("81972", 4)
+    assert edited("8192", 4, "backspace", "7", fresh=True) == ("8197", 4)
+
+
+def test_a_paste_is_inserted_in_one_line() -> None:
+    """What stands in no line, breaks and control characters, is left out of a paste."""
+    edit = LineEdit("ad", 1)
+    edit.insert("b\r\nc\t\x1b")
+    assert (edit.text, edit.at) == ("abcd", 3)
