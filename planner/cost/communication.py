@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from planner import degrees
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, send_seconds
 from planner.cost.compute import elementwise_rate
 from planner.cost.memory import WEIGHT_BYTES, optimizer_width, stays_gathered
@@ -101,7 +102,7 @@ def repeat_layer(job: Job, layer_forward: Seconds, repeat_host: Seconds, tp_forw
 def pp_seconds(job: Job, plan: Plan, tokens: Tokens, micro_batches: Number) -> Seconds:
     """Exposed sends between pipeline stages in a step, forward and backward; seconds."""
     message = Bytes(2.0 * tokens * job.model.hidden / where(plan.sequence_parallel > 0, plan.tp, 1))
-    hop = send_seconds(job, plan.tp * plan.cp * plan.dp, message)
+    hop = send_seconds(job, degrees.stage_ranks(plan), message)
     count = job.stack.pp_exposed * micro_batches * plan.vpp + plan.pp - 1
     return where(plan.pp > 1, 2.0 * hop * count, 0.0)
 
@@ -129,8 +130,8 @@ def dense_group(plan: Plan) -> Group:
 
 def expert_group(plan: Plan) -> Group:
     """Ranks that hold the same routed experts (expert data parallelism)."""
-    whole = plan.tp * plan.cp * plan.dp // (plan.ep * plan.etp)
-    return Group(whole, Count(maximum(expert_shard_size(plan), 1)), plan.dp_replicate, plan.ep * plan.etp)
+    whole = degrees.stage_ranks(plan) // degrees.expert_ranks(plan)
+    return Group(whole, Count(maximum(expert_shard_size(plan), 1)), plan.dp_replicate, degrees.expert_ranks(plan))
 
 
 def _parts(plan: Plan, heaviest_weights: Parameters, heaviest_experts: Parameters | None) -> list[tuple[Group, Parameters]]:
@@ -177,7 +178,7 @@ def _tied(job: Job, plan: Plan) -> Seconds:
     if not job.model.tied or job.frozen:
         return Seconds(0.0)
     message = Bytes(float(job.stack.gradient_reduce_bytes) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp)
-    stride = plan.tp * plan.cp * plan.dp * maximum(plan.pp - 1, 1)
+    stride = degrees.stage_ranks(plan) * maximum(plan.pp - 1, 1)
     return where((plan.pp > 1) & ~in_v(plan), all_reduce_seconds(job, Count(2), stride, message), 0.0)
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from planner import degrees
 from planner.cost import adapters, compute, memory, shard
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
@@ -18,7 +19,7 @@ from planner.dimensions import Array, Seconds, Tokens
 from planner.specs.job import Job
 from planner.specs.plan import Plan, distinct
 
-LAYER_AXES = ("tp", "cp", "micro_batch", "sequence_parallel", "ep", "etp")
+LAYER_AXES = (*degrees.LAYER, "micro_batch", "sequence_parallel")
 T = TypeVar("T", bound=tuple[object, ...])
 
 

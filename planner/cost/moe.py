@@ -7,6 +7,7 @@ on etp x ep and the remaining factor of the same ranks (parallel folding: Liu et
 
 from __future__ import annotations
 
+from planner import degrees
 from planner.cost.collectives import all_to_all_seconds, gather_seconds, inside
 from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes
 from planner.cost.memory import WEIGHT_BYTES, optimizer_width, stays_gathered
@@ -284,7 +285,7 @@ def expert_states(job: Job, plan: Plan, stage_experts: Parameters, expert_shard_
     split, size = ~stays_gathered(job, plan), expert_shard_size
     sharded = Number(0.0) if job.stack.master_is_parameter and not job.frozen else 1.0 / size
     weights = WEIGHT_BYTES * where((plan.zero >= 3) & split, sharded, 1.0)
-    replicated = plan.tp * plan.cp * plan.dp > plan.ep * plan.etp
+    replicated = degrees.stage_ranks(plan) > degrees.expert_ranks(plan)
     gradients = job.gradient_bytes / where((plan.zero >= 2) & split, size, 1) + job.stack.bucket_gradient_bytes * replicated
     states = Number(0.0) if job.offload_optimizer else optimizer_width(job) / where(plan.zero >= 1, size, 1)
     return Bytes(stage_experts * (weights + trained * (gradients + states)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Generic, NamedTuple, Self, TypeVar
 
+from planner.degrees import BY_KEY
 from planner.dimensions import Bytes, Quantity, Seconds, sum_of
 
 Q = TypeVar("Q", bound=Quantity)
@@ -56,7 +57,7 @@ dp          | D | data-parallel traffic              | exposed gradient and weig
 optimizer   | O | the optimizer step                 | optimizer update
 straggler   | S | waiting for the slowest rank       | waiting for the slowest of all ranks
 """)
-COMMUNICATION = ("tp", "cp", "ep", "pp", "dp")  # parts of the step that are exposed communication
+COMMUNICATION = tuple(part for part in STEP if part in BY_KEY and BY_KEY[part].link)  # parts of the step: exposed communication of a degree
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from planner import degrees
 from planner.cost import communication as traffic
 from planner.cost import compute, memory, schedule, shard
 from planner.cost import moe as experts
@@ -177,7 +178,7 @@ def floor_cost(job: Job, plan: Plan) -> Floor:
     return Floor(Bytes(held * 2.0 * t * job.model.hidden / plan.tp), gradients, memory.head_logits(job, plan, t))
 
 
-floor_costs = gathered(("tp", "cp", "micro_batch", "ep", "etp"), floor_cost)
+floor_costs = gathered((*degrees.LAYER, "micro_batch"), floor_cost)
 
 
 def least_live(job: Job, plan: Plan) -> Bytes:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from planner import degrees
 from planner.errors import FieldError, UnknownName
 from planner.plaintext import named, quoted
 from planner.specs.hardware import LARGEST_GPUS
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from planner.specs.plan import Plan
 
 AXES = (
-    "tp", "pp", "vpp", "schedule", "cp", "dp", "ep", "etp", "dp_replicate", "zero", "sequence_parallel", "micro_batch", "recompute",
+    *degrees.placed_after(degrees.KEYS, "vpp", "schedule"), "dp_replicate", "zero", "sequence_parallel", "micro_batch", "recompute",
     "recompute_layers",
 )  # fmt: skip
 NAMES: Mapping[str, Mapping[str, int]] = {

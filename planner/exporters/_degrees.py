@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from planner.degrees import KEYS, WORLD, text, world
 from planner.exporters.registry import Request
 from planner.specs.job import RECOMPUTES, SCHEDULES
 
@@ -37,9 +38,17 @@ def degrees(request: Request) -> Degrees:
     job, plan = request.job, request.plan
     node = min(job.cluster.gpus_per_node, job.cluster.gpus)
     return Degrees(
-        tp=int(plan.tp), pp=int(plan.pp), vpp=int(plan.vpp), cp=int(plan.cp), dp=int(plan.dp), ep=int(plan.ep), etp=int(plan.etp),
-        dp_shard=int(plan.dp_shard), dp_replicate=int(plan.dp_replicate) if plan.zero else int(plan.dp), zero=int(plan.zero),
+        **{key: int(getattr(plan, key)) for key in KEYS}, dp_shard=int(plan.dp_shard),
+        dp_replicate=int(plan.dp_replicate) if plan.zero else int(plan.dp), zero=int(plan.zero),
         sequence_parallel=bool(plan.sequence_parallel), micro_batch=int(plan.micro_batch), recompute=RECOMPUTES[int(plan.recompute)],
         recompute_layers=int(plan.recompute_layers), schedule=SCHEDULES[int(plan.schedule)], world=job.cluster.gpus,
         nodes=-(-job.cluster.gpus // node), gpus_per_node=node, micro_batches=job.global_batch // (int(plan.dp) * int(plan.micro_batch)),
     )  # fmt: skip
+
+
+FILLED = f"{text(WORLD)} must be the number of GPUs"
+
+
+def fills(d: Degrees) -> bool:
+    """Whether the degrees occupy every GPU."""
+    return bool(world(d) == d.world)

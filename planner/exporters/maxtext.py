@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
-from planner.exporters._degrees import Degrees, degrees
+from planner.exporters._degrees import FILLED, Degrees, degrees, fills
 from planner.exporters._keys_maxtext import AXES
 from planner.exporters.registry import Exported, Request, Target, register
 from planner.specs.model import Model
@@ -35,7 +35,7 @@ def refusals(request: Request) -> list[str]:
         (job.precision in ("bf16", "fp8"), f"MaxText does not train in {job.precision}; use bf16 or fp8"),
         (job.precision != "fp8" or job.cluster.gpu.vendor == "nvidia", "fp8 is exported only for NVIDIA GPUs; use bf16"),
         (job.precision != "fp8" or accumulated == 1, "fp8 excludes gradient accumulation; raise dp or micro_batch to one micro-batch"),
-        (d.tp * d.pp * d.cp * d.dp == d.world, "tp x pp x cp x dp must be the number of GPUs"),
+        (fills(d), FILLED),
         (d.world % d.gpus_per_node == 0 and _unfilled(d) == 1, "axes must fill nodes: within a node their product must be its GPUs"),
         (job.global_batch == d.dp * d.micro_batch * d.micro_batches, "dp x micro_batch must divide the global batch"),
         (model.heads % d.tp == 0 and model.kv_heads % d.tp == 0, "tp must divide the attention heads and the key-value heads"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import shlex
 
+from planner.degrees import EXPERTS, STAGE, WORLD, expert_ranks, stage_ranks, text, world
 from planner.exporters import _megatron_facts as facts
 from planner.exporters._annotation import READ_BACK, assumptions
-from planner.exporters._degrees import Degrees, degrees
+from planner.exporters._degrees import Degrees, degrees, fills
 from planner.exporters._megatron_keys import VERSION
 from planner.exporters.registry import Exported, Request, Target, register
 
@@ -191,19 +192,19 @@ END = (
 def refusals(request: Request) -> list[str]:
     """Why Megatron cannot train this plan; each sentence says what would be right."""
     job, plan, model, d = request.job, request.plan, request.job.model, degrees(request)
-    latent, ranks, kv = bool(model.kv_rank), d.tp * d.cp * d.dp, model.kv_heads
+    latent, ranks, kv = bool(model.kv_rank), stage_ranks(d), model.kv_heads
     cases = (
         (job.cluster.gpu.vendor == "google", "Megatron runs on GPUs, not on TPUs: choose a GPU"),
         (d.nodes * d.gpus_per_node != d.world, f"{d.world:,} GPUs do not fill nodes of {d.gpus_per_node}: use whole nodes"),
-        (ranks * d.pp != d.world, f"tp x cp x pp x dp is {ranks * d.pp:,}, not the {d.world:,} GPUs: make them equal"),
-        (ranks % (d.ep * d.etp), f"ep x etp must divide tp x cp x dp = {ranks:,}, {d.ep * d.etp:,} does not"),
+        (not fills(d), f"{text(WORLD)} is {world(d):,}, not the {d.world:,} GPUs: make them equal"),
+        (ranks % expert_ranks(d), f"{text(EXPERTS[::-1])} must divide {text(STAGE)} = {ranks:,}, {expert_ranks(d):,} does not"),
         (d.schedule != "1f1b", f"Megatron-LM has the schedule 1f1b (interleaved with virtual stages), not {d.schedule}: use 1f1b"),
         (model.heads % d.tp, f"tp must divide the {model.heads} heads, {d.tp} does not"),
         (not latent and kv % d.tp and d.tp % kv, f"tp and the {kv} key-value heads: one must divide the other"),
         (facts.ffn(model) % d.tp, f"tp must divide the MLP width of {facts.ffn(model):,}, {d.tp} does not"),
         (model.shared_ffn % d.tp, f"tp must divide the width of the shared experts, {model.shared_ffn:,}, {d.tp} does not"),
         (model.experts and model.experts % d.ep, f"ep must divide the {model.experts} experts, {d.ep} does not"),
-        (not model.experts and d.ep * d.etp > 1, "a dense model has no experts: set ep and etp to 1"),
+        (not model.experts and expert_ranks(d) > 1, "a dense model has no experts: set ep and etp to 1"),
         (model.experts and model.expert_ffn % d.etp, f"etp must divide the expert width of {model.expert_ffn:,}, {d.etp} does not"),
         (model.experts and model.bias and d.etp > 1, "experts with biases cannot be split over ranks: set etp to 1"),
         (model.experts and d.tp > 1 and not d.sequence_parallel, "experts with tp above 1 need sequence parallelism: turn it on"),

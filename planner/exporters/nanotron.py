@@ -9,7 +9,7 @@ import yaml
 from planner.cost.pipeline_split import stage_layers
 from planner.dimensions import Stage
 from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
-from planner.exporters._degrees import Degrees, degrees
+from planner.exporters._degrees import FILLED, Degrees, degrees, fills
 from planner.exporters.registry import Exported, Request, Target, register
 
 VERSION = "2411b022"
@@ -27,7 +27,7 @@ def refusals(request: Request) -> list[str]:
         (job.precision == "bf16", f"nanotron trains in bf16, not {job.precision}; use bf16"),
         (job.gradient_bytes == 4, "nanotron has fp32 weights only with fp32 gradients; set gradient_bytes to 4"),
         (not job.offload_optimizer, "nanotron does not offload the optimizer; turn offload_optimizer off"),
-        (d.tp * d.pp * d.cp * d.dp == d.world, "tp x pp x cp x dp must be the number of GPUs"),
+        (fills(d), FILLED),
         (job.global_batch == d.dp * d.micro_batch * d.micro_batches, "dp x micro_batch must divide the global batch"),
         (model.heads % d.tp == 0, "tp must divide the attention heads"),
         (model.kv_heads >= d.tp, "tp must not exceed the key-value heads"),

@@ -11,7 +11,7 @@ from planner.cost.pipeline_split import stage_layers
 from planner.dimensions import Stage
 from planner.exporters import _annotation
 from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
-from planner.exporters._degrees import Degrees, degrees
+from planner.exporters._degrees import FILLED, Degrees, degrees, fills
 from planner.exporters._keys_torchtitan import FLAVORS, Flavor
 from planner.exporters._torchtitan_03 import VERSION_03, module
 from planner.exporters.registry import Exported, Request, Target, register
@@ -80,7 +80,7 @@ def _degree_refusals(request: Request, d: Degrees) -> list[str]:
     job, model = request.job, request.job.model
     shard = d.dp // d.dp_replicate
     pairs = (
-        (d.tp * d.pp * d.cp * d.dp == d.world, "tp x pp x cp x dp must be the number of GPUs"),
+        (fills(d), FILLED),
         (d.dp % d.dp_replicate == 0 and job.global_batch == d.dp * d.micro_batch * d.micro_batches, "dp must divide the batch evenly"),
         (d.zero != 1, "torchtitan shards gradients with the optimizer states; set zero to 2 or 3"),
         (d.zero > 0 or d.dp * d.cp == 1, "replication without sharding excludes other parallelism; set zero to 2 or 3"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from planner.degrees import DEGREES
+
 
 class Quantity(NamedTuple):
     """Symbol, unit and meaning of a quantity."""
@@ -18,7 +20,7 @@ def _table(text: str) -> dict[str, Quantity]:
     return {name: Quantity(symbol, unit, meaning) for name, symbol, unit, meaning in rows}
 
 
-QUANTITIES = _table("""
+QUANTITIES = {degree.key: Quantity(degree.symbol, "", degree.name) for degree in DEGREES} | _table("""
 layers               | L   |        | transformer layers
 hidden               | h   |        | hidden width
 heads                | a   |        | attention heads
@@ -38,13 +40,6 @@ key_dim              | e_k |        | width of a head of queries and keys
 value_dim            | e_v |        | width of a head of values
 sequence             | s   |        | tokens in a sequence
 global_batch         | B   |        | sequences per step
-tp                   | t   |        | tensor-parallel degree
-pp                   | p   |        | pipeline-parallel degree
-vpp                  | v   |        | virtual pipeline stages per rank
-cp                   | c   |        | context-parallel degree
-dp                   | D   |        | data-parallel degree
-ep                   | EP  |        | expert-parallel degree
-etp                  | ETP |        | expert-tensor-parallel degree
 dp_shard             | D_s |        | ranks of a sharded group
 dp_replicate         | D_r |        | replicas of the sharded groups
 micro_batch          | b   |        | sequences per micro-batch

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from planner.degrees import MODEL_PARALLEL, WORLD
 from planner.document.fields import Value
 from planner.document.inputs import Inputs, resolve
 from planner.document.planfile import Document
@@ -52,9 +53,9 @@ def document_of(imported: Imported, inputs: Inputs) -> Document:
     """A document of the job with the plan pinned axis by axis; FieldError for an impossible job or plan."""
     job = resolve(inputs)
     fields = dict(imported.plan)
-    world, model_parallel = job.cluster.gpus, math.prod(int(fields.get(axis, 1)) for axis in ("tp", "pp", "cp"))
+    world, model_parallel = job.cluster.gpus, math.prod(int(fields.get(axis, 1)) for axis in MODEL_PARALLEL)
     if world % model_parallel or ("dp" in fields and world != model_parallel * int(fields["dp"])):
-        degrees = " x ".join(f"{axis} {fields[axis]:,}" for axis in ("tp", "pp", "cp", "dp") if axis in fields)
+        degrees = " x ".join(f"{axis} {fields[axis]:,}" for axis in WORLD if axis in fields)
         raise FieldError("gpus", f"{world:,} GPUs cannot be divided by the file's {degrees}; set their number with --gpus")
     fields.setdefault("dp", world // model_parallel)
     fields |= _sharding(fields)

@@ -14,13 +14,14 @@ from typing import Any
 
 import numpy as np
 
+from planner.degrees import EXPERTS, STAGE, WORLD, text
 from planner.errors import FieldError
 from planner.specs.job import Job
 from planner.specs.plan import Column, Plan
 
-ATTENTION = ("tp", "cp", "dp", "pp")  # fastest first
-EXPERTS = ("etp", "ep", "expert-dp", "pp")
-KINDS = ("tp", "cp", "dp", "ep", "etp", "expert-dp", "pp")
+REPLICAS = "expert-dp"  # ranks of a stage that hold the same experts
+EXPERT_ORDER = (*EXPERTS, REPLICAS, *WORLD[len(STAGE) :])
+KINDS = (*STAGE, *reversed(EXPERTS), REPLICAS, *WORLD[len(STAGE) :])
 LINKS = ("single", "scale-up", "host", "network")  # nearest first
 SINGLE, SCALE_UP, HOST, NETWORK = range(len(LINKS))
 BLOCK = 1 << 15  # ranks or groups in memory at a time; a large world is never materialized
@@ -142,7 +143,7 @@ class RankMap:
     def coordinates(self, ranks: Column) -> dict[str, Column]:
         """The position of ranks along every axis, by kind."""
         positions: dict[str, Column] = {}
-        for order in (ATTENTION, EXPERTS):
+        for order in (WORLD, EXPERT_ORDER):
             rest = ranks
             for kind in order:
                 positions[kind], rest = rest % self.degrees[kind], rest // self.degrees[kind]
@@ -150,7 +151,7 @@ class RankMap:
 
     def groups(self, kind: str) -> Groups:
         """Every group of one kind."""
-        order = ATTENTION if kind in ATTENTION else EXPERTS
+        order = WORLD if kind in WORLD else EXPERT_ORDER
         stride = prod(self.degrees[axis] for axis in order[: order.index(kind)])
         return Groups(kind, self.degrees[kind], stride, self.world, self.per_node, self.job.cluster.link_domain)
 
@@ -161,10 +162,12 @@ class RankMap:
 
 def rank_map(job: Job, plan: Plan) -> RankMap:
     """The layout of one plan; FieldError where its degrees do not multiply to the GPUs of the job."""
-    tp, cp, dp, pp, ep, etp = (int(getattr(plan, axis)) for axis in ("tp", "cp", "dp", "pp", "ep", "etp"))
-    if tp * cp * dp * pp != job.cluster.gpus:
-        raise FieldError("plan", f"tp x cp x dp x pp of the plan is {tp * cp * dp * pp:,}, and must be the {job.cluster.gpus:,} GPUs")
-    if (tp * cp * dp) % (ep * etp):
-        raise FieldError("plan", f"ep x etp of the plan is {ep * etp:,}, and must divide the {tp * cp * dp:,} ranks of a pipeline stage")
-    degrees = {"tp": tp, "cp": cp, "dp": dp, "ep": ep, "etp": etp, "expert-dp": tp * cp * dp // (ep * etp), "pp": pp}
+    degrees = {axis: int(getattr(plan, axis)) for axis in (*WORLD, *EXPERTS)}
+    ranks, stage, expert = (prod(degrees[axis] for axis in axes) for axes in (WORLD, STAGE, EXPERTS))
+    if ranks != job.cluster.gpus:
+        raise FieldError("plan", f"{text(WORLD)} of the plan is {ranks:,}, and must be the {job.cluster.gpus:,} GPUs")
+    if stage % expert:
+        product = text(EXPERTS[::-1])
+        raise FieldError("plan", f"{product} of the plan is {expert:,}, and must divide the {stage:,} ranks of a pipeline stage")
+    degrees[REPLICAS] = stage // expert
     return RankMap(job, plan, degrees)

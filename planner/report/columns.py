@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from planner.degrees import DEGREES, KEYS
 from planner.document.training_run import PUE
 from planner.errors import FieldError, UnknownName
 from planner.formula.declare import formula, term
@@ -213,16 +214,12 @@ def _degree(key: str, heading: str, width: int, help: str) -> Column:
     return Column(key, heading, "", width, help, (f"plan.{key}",), write=write_count, plain=int)
 
 
+PIPELINE = KEYS.index("vpp") + 1  # degrees before the schedule
 COLUMNS: tuple[Column, ...] = (
-    _degree("tp", "TP", 3, "tensor parallel degree"),
-    _degree("pp", "PP", 3, "pipeline stages"),
-    _degree("vpp", "VPP", 3, "virtual pipeline stages per rank (interleaved)"),
+    *(_degree(degree.key, degree.heading, 5 if degree.key == "dp" else 3, degree.name) for degree in DEGREES[:PIPELINE]),
     Column("schedule", "Schedule", "", 11, "pipeline schedule", ("plan",), schedule_code, write_schedule,
            lambda code: SCHEDULES[int(code) // 2]),
-    _degree("cp", "CP", 3, "context parallel degree"),
-    _degree("dp", "DP", 5, "data parallel degree"),
-    _degree("ep", "EP", 3, "expert parallel degree"),
-    _degree("etp", "ETP", 3, "ranks that one expert is divided over"),
+    *(_degree(degree.key, degree.heading, 5 if degree.key == "dp" else 3, degree.name) for degree in DEGREES[PIPELINE:]),
     _degree("dp_shard", "Shard", 5, "data-parallel ranks that share one sharded copy"),
     _degree("dp_replicate", "Repl", 5, "sharded copies"),
     _degree("zero", "ZeRO", 4, "ZeRO stage: 1 shards the optimizer, 2 also the gradients, 3 also the parameters"),

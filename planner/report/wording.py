@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from planner import degrees
 from planner.cost import parts
 from planner.document.space import AXES
 from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
@@ -47,7 +48,7 @@ def recompute(plan: Plan) -> str:
 
 def in_words(plan: Plan) -> str:
     """A plan in short: its degrees above one, schedule, sharding, sequence parallelism, micro-batch, recompute."""
-    terms = [f"{axis} {getattr(plan, axis)}" for axis in ("tp", "pp", "vpp", "cp", "dp", "ep", "etp") if getattr(plan, axis) > 1]
+    terms = [f"{axis} {getattr(plan, axis)}" for axis in degrees.KEYS if getattr(plan, axis) > 1]
     terms = terms or ["one GPU"]
     if plan.schedule:
         terms.append(schedule(plan))

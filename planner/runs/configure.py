@@ -9,9 +9,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import gcd
+from math import gcd, prod
 
 from planner import presets
+from planner.degrees import MODEL_PARALLEL
 from planner.errors import FieldError, TmplanError
 from planner.plaintext import quoted
 from planner.runs import moe_of_row as runmoe
@@ -154,12 +155,14 @@ REPLICAS = re.compile(r"num-distributed-optimizer-instances=([1-9]\d{0,8})")
 def _plan(row: Row, job: Job, assumed: dict[str, str]) -> Plan:
     """The plan of a row; dp is what the other degrees leave where it is blank."""
     stack, gpus, note = job.stack, job.cluster.gpus, told(row, "note")
-    tp, pp, cp = (whole(row, key, 1) for key in ("tp", "pp", "cp"))
-    dp = whole(row, "dp", 0, 0) or assume(assumed, "dp", max(1, gpus // (tp * pp * cp)))
-    if tp * pp * cp * dp != gpus:
-        if gpus % (tp * pp * cp):
-            raise FieldError("gpus", f"tp {tp:,} x pp {pp:,} x cp {cp:,} do not divide the {gpus:,} GPUs of the row")
-        dp = assume(assumed, "dp", gpus // (tp * pp * cp))
+    degrees = {key: whole(row, key, 1) for key in MODEL_PARALLEL}
+    tp, pp, cp, model_parallel = degrees["tp"], degrees["pp"], degrees["cp"], prod(degrees.values())
+    dp = whole(row, "dp", 0, 0) or assume(assumed, "dp", max(1, gpus // model_parallel))
+    if model_parallel * dp != gpus:
+        if gpus % model_parallel:
+            values = " x ".join(f"{key} {degree:,}" for key, degree in degrees.items())
+            raise FieldError("gpus", f"{values} do not divide the {gpus:,} GPUs of the row")
+        dp = assume(assumed, "dp", gpus // model_parallel)
     micro = whole(row, "micro_batch", 1)
     if told(row, "zero"):
         zero = min(whole(row, "zero", least=0), 3)
@@ -180,7 +183,7 @@ def _plan(row: Row, job: Job, assumed: dict[str, str]) -> Plan:
     recompute = told(row, "recompute")
     if recompute and recompute not in RECOMPUTES:
         raise FieldError("recompute", f"recompute {quoted(recompute)} is not modelled; known: none, selective, full")
-    ep, etp = _expert_degrees(row, job, tp, tp * cp * dp, assumed)
+    ep, etp = _expert_degrees(row, job, tp, gpus // pp, assumed)
     return Plan(
         tp=tp, pp=pp, vpp=vpp, cp=cp, dp=dp, ep=ep, etp=etp, zero=zero, dp_shard=size if zero else 1,
         dp_replicate=dp // size if zero else 1, sequence_parallel=int(sp and tp > 1), micro_batch=micro,

@@ -8,6 +8,8 @@ from itertools import product
 
 import numpy as np
 
+from planner.degrees import WORLD
+from planner.degrees import text as written
 from planner.document.space import Space
 from planner.search.axes import divisors
 from planner.search.rules import ARGS, RULES
@@ -15,7 +17,6 @@ from planner.specs.job import SCHEDULES, Job
 from planner.specs.plan import FIELDS, FROM_ZERO, Column, Plan
 
 Columns = dict[str, Column]
-DEGREES = ("tp", "cp", "pp", "dp")
 MOST = 200  # combinations of the given values to check
 FOLLOWING = 3  # values of a derived degree listed at most
 
@@ -59,13 +60,11 @@ def broken_rules(job: Job, space: Space) -> Iterator[BrokenRule]:
 
 def laid_out(job: Job, columns: Columns) -> Columns:
     """The given values with every choice of the other degrees tp, cp, pp and dp whose product is the number of GPUs."""
-    ranks = np.prod(
-        [columns[axis] for axis in DEGREES if axis in columns] or [np.ones(len(next(iter(columns.values()))), np.int64)], axis=0
-    )
+    ranks = np.prod([columns[axis] for axis in WORLD if axis in columns] or [np.ones(len(next(iter(columns.values()))), np.int64)], axis=0)
     columns = columns | {"left": np.where(job.cluster.gpus % ranks == 0, job.cluster.gpus // ranks, 0)}
     columns = {name: values[columns["left"] > 0] for name, values in columns.items()}
     sizes = divisors(job.cluster.gpus)
-    for axis in DEGREES:
+    for axis in WORLD:
         if axis not in columns:
             count = len(columns["left"])
             columns = {name: np.repeat(values, len(sizes)) for name, values in columns.items()} | {axis: np.tile(sizes, count)}
@@ -78,9 +77,9 @@ def laid_out(job: Job, columns: Columns) -> Columns:
 
 def unfilled(job: Job, columns: Columns) -> BrokenRule:
     """The rule that the product of the degrees divides or equals the number of GPUs."""
-    degrees = [axis for axis in DEGREES if axis in columns]
+    degrees = [axis for axis in WORLD if axis in columns]
     ranks = np.prod([columns[axis] for axis in degrees], axis=0)
-    text, word = " x ".join(degrees), "be" if len(degrees) == len(DEGREES) else "divide"
+    text, word = written(degrees), "be" if len(degrees) == len(WORLD) else "divide"
     values = ", ".join(f"{axis} {','.join(map(str, sorted(set(columns[axis].tolist()))))}" for axis in degrees)
     total = f"; it is {ranks[0]:,}" if len(degrees) > 1 and len(ranks) == 1 else ""
     return BrokenRule(f"{text} must {word} the {job.cluster.gpus:,} GPUs", values + total, f"{ARGS}, world size")
@@ -97,5 +96,5 @@ def plan_of(columns: Columns) -> Plan:
 def _values(fields: tuple[str, ...], space: Space, plan: Plan) -> str:
     """The values that a rule reads: the given ones, and a degree derived from them."""
     given = [f"{name} {space.text(name)}" for name in fields if name in space.bounds]
-    follows = {name: sorted(set(getattr(plan, name).tolist())) for name in DEGREES if name in fields and name not in space.bounds}
+    follows = {name: sorted(set(getattr(plan, name).tolist())) for name in WORLD if name in fields and name not in space.bounds}
     return ", ".join([*given, *(f"so {name} {','.join(map(str, v))}" for name, v in follows.items() if len(v) <= FOLLOWING)])

@@ -17,6 +17,7 @@ from planner.cost import step_cost as est
 from planner.cost.memory import device_bytes
 from planner.cost.pipeline_split import largest
 from planner.cost.records import Sharding
+from planner.degrees import MODEL_PARALLEL, product
 from planner.document.space import Space
 from planner.search.axes import SHARDING_AXES, batch_axes, rank_axes, runs, stage_axes
 from planner.search.growth import Growth, grown, joined, pieces
@@ -65,7 +66,7 @@ def ranks(job: Job, space: Space, refused: dict[str, int] | None = None) -> Grow
     """Every allowed combination of degrees, before schedules and virtual stages."""
 
     def derive(tree: Growth) -> None:
-        tree.derive("dp", job.cluster.gpus // np.maximum(tree.plan.tp * tree.plan.cp * tree.plan.pp, 1))
+        tree.derive("dp", job.cluster.gpus // np.maximum(product(tree.plan, MODEL_PARALLEL), 1))
 
     start = Growth(job, space, {} if refused is None else refused)
     tree = joined(list(grown(start, rank_axes(job), {"pp": derive})))

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from planner import degrees
 from planner.cost.pipeline_split import DUALPIPE_V, chunk_layers, in_v, stage_layers
 from planner.dimensions import Count, Flag, Stage, maximum, where
 from planner.specs.job import SCHEDULES, Job
@@ -26,14 +27,10 @@ class Rule(NamedTuple):
     allowed: Callable[[Job, Plan], Flag]
 
 
-def _divides(*names: str) -> Callable[[Job, Plan], Flag]:
-    def allowed(job: Job, plan: Plan) -> Flag:
-        product = Count(np.ones(1, np.int64))
-        for name in names:
-            product = product * getattr(plan, name)
-        return job.cluster.gpus % product == 0
-
-    return allowed
+def _divides(keys: tuple[str, ...]) -> Rule:
+    """The rule that a product of degrees divides the GPUs; dp takes what the others leave."""
+    sentence, source = f"{degrees.text(keys)} must divide the GPUs", f"{ARGS}, world size"
+    return Rule("world", sentence, keys, source, lambda job, plan: job.cluster.gpus % degrees.product(plan, keys) == 0)
 
 
 def _kv_heads(job: Job, plan: Plan) -> Flag:
@@ -88,12 +85,12 @@ def _groups(job: Job, plan: Plan) -> Flag:
 
 
 def _expert_world(job: Job, plan: Plan) -> Flag:
-    return (plan.tp * plan.cp * plan.dp) % (plan.ep * plan.etp) == 0
+    return degrees.stage_ranks(plan) % degrees.expert_ranks(plan) == 0
 
 
 def _expert_shard(job: Job, plan: Plan) -> Flag:
     sharded = plan.dp // maximum(plan.dp_replicate, 1) * (1 if job.stack.experts_in_shard else plan.cp * plan.tp)
-    return (plan.zero == 0) | (sharded % (plan.ep * plan.etp) == 0)
+    return (plan.zero == 0) | (sharded % degrees.expert_ranks(plan) == 0)
 
 
 def _expert_tensor(job: Job, plan: Plan) -> Flag:
@@ -134,10 +131,9 @@ def _shards_left(job: Job, plan: Plan) -> Flag:
 
 
 ARGS = "Megatron-LM megatron/training/arguments.py"
+STAGE, EXPERTS = degrees.text(degrees.STAGE), degrees.text(degrees.EXPERTS[::-1])
 RULES: tuple[Rule, ...] = (
-    Rule("world", "tp must divide the GPUs", ("tp",), f"{ARGS}, world size", _divides("tp")),
-    Rule("world", "tp x cp must divide the GPUs", ("tp", "cp"), f"{ARGS}, world size", _divides("tp", "cp")),
-    Rule("world", "tp x cp x pp must divide the GPUs", ("tp", "cp", "pp"), f"{ARGS}, world size", _divides("tp", "cp", "pp")),
+    *(_divides(degrees.MODEL_PARALLEL[:count]) for count in range(1, len(degrees.MODEL_PARALLEL) + 1)),
     Rule("tensor", "this stack has no tensor parallelism", ("tp",), "documentation of the stack",
          lambda job, plan: (plan.tp == 1) | job.stack.tensor_parallel),
     Rule("heads", "tp must divide the attention heads", ("tp",), "megatron/core/transformer/transformer_config.py",
@@ -167,9 +163,9 @@ RULES: tuple[Rule, ...] = (
     Rule("experts", "ep must divide the routed experts, and is 1 for a dense model", ("ep",),
          f"{ARGS}; megatron/core/transformer/moe/moe_layer.py",
          lambda job, plan: (plan.ep == 1) if not job.model.experts else job.model.experts % plan.ep == 0),
-    Rule("expert_world", "ep x etp must divide tp x cp x dp, the ranks of a stage", ("tp", "cp", "dp", "ep"),
-         "megatron/core/parallel_state.py, expert parallel groups", lambda job, plan: (plan.tp * plan.cp * plan.dp) % plan.ep == 0),
-    Rule("expert_world", "ep x etp must divide tp x cp x dp, the ranks of a stage", ("tp", "cp", "dp", "ep", "etp"),
+    Rule("expert_world", f"{EXPERTS} must divide {STAGE}, the ranks of a stage", (*degrees.STAGE, "ep"),
+         "megatron/core/parallel_state.py, expert parallel groups", lambda job, plan: degrees.stage_ranks(plan) % plan.ep == 0),
+    Rule("expert_world", f"{EXPERTS} must divide {STAGE}, the ranks of a stage", (*degrees.STAGE, "ep", "etp"),
          "megatron/core/parallel_state.py, expert parallel groups", _expert_world),
     Rule("expert_tensor", "this stack does not support this degree of expert tensor parallelism", ("tp", "etp"),
          "torchtitan distributed/parallel_dims.py; documentation of the stack", _expert_tensor),
@@ -209,7 +205,7 @@ RULES: tuple[Rule, ...] = (
          f"{ARGS}, --recompute-num-layers",
          lambda job, plan: where(plan.recompute == 3, (plan.recompute_layers >= 1) & (plan.recompute_layers < chunk_layers(job, plan)),
                                     plan.recompute_layers == 0)),
-    Rule("zero_known", "this stack does not support this ZeRO stage with these degrees", ("tp", "pp", "dp", "cp", "zero"),
+    Rule("zero_known", "this stack does not support this ZeRO stage with these degrees", (*degrees.WORLD, "zero"),
          "documentation of the stack; torchtitan distributed/parallel_dims.py", _zero_known),
     Rule("zero_alone", "sharding needs more than one data- or context-parallel rank", ("dp", "cp", "zero"), "nothing to shard over",
          lambda job, plan: (plan.zero == 0) | (plan.dp * plan.cp > 1)),
@@ -225,7 +221,7 @@ RULES: tuple[Rule, ...] = (
          "torchtitan distributed/parallel_dims.py",
          _shards_left),
     Rule("expert_shard", "ep x etp must divide the ranks of a sharded group, dp_shard x cp x tp, in MaxText dp_shard",
-         ("tp", "cp", "dp", "ep", "etp", "zero", "dp_replicate"),
+         (*degrees.STAGE, *degrees.EXPERTS, "zero", "dp_replicate"),
          "torchtitan distributed/parallel_dims.py; MaxText configs/types.py", _expert_shard),
     Rule("expert_zero", "this stack does not support this ZeRO stage with experts", ("ep", "zero"),
          "DeepSpeed runtime/engine.py: native mixtures of experts not with ZeRO-3",

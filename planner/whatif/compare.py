@@ -12,7 +12,9 @@ from math import gcd
 
 import numpy as np
 
+from planner import degrees
 from planner.cost.evaluate import evaluate
+from planner.degrees import EXPERTS, WORLD
 from planner.report.best import EvaluatedPlan, parts
 from planner.report.number_text import write_figure, write_gib
 from planner.report.wording import CHOICES, EXPOSED, MEMORY, TRAFFIC, instead
@@ -113,7 +115,7 @@ def carried(plan: Plan, source: Plan, choice: str) -> Plan:
     """A plan with one choice of another; the ranks of a sharded group follow, and experts lie on no more ranks than a stage has."""
     made = plan.with_(**{f: getattr(source, f) for f in CHOICES[choice]})
     replicas = made.dp_replicate if made.dp % made.dp_replicate == 0 else 1
-    ranks = made.tp * made.cp * made.dp
+    ranks = int(degrees.stage_ranks(made))
     ep = gcd(made.ep, ranks)
     sharded = {"dp_replicate": replicas, "dp_shard": made.dp // replicas} if made.zero else {"dp_replicate": made.dp, "dp_shard": 1}
     return made.with_(ep=ep, etp=gcd(made.etp, ranks // ep), **sharded)
@@ -140,6 +142,4 @@ def batches(one: Entry) -> int:
 def far(one: Entry, kind: str) -> bool:
     """Whether groups of a dimension reach beyond the GPUs that share a scale-up link; ranks as planner.layout.rank_map numbers them."""
     plan = one.plan
-    span = {"tp": plan.tp, "cp": plan.tp * plan.cp, "dp": plan.tp * plan.cp * plan.dp, "ep": plan.etp * plan.ep}
-    whole = one.job.cluster.gpus
-    return bool(span.get(kind, whole) > one.job.cluster.link_domain and getattr(plan, kind, 1) > 1)
+    return bool(kind in (*WORLD, *EXPERTS) and getattr(plan, kind) > 1 and degrees.span(plan, kind) > one.job.cluster.link_domain)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from planner.degrees import DEGREES
 from planner.document.inputs import Inputs, resolve
 from planner.document.space import Space
 from planner.formula.trace import Step, formula, tracing
@@ -38,12 +39,15 @@ FIGURES = (
     Figure("scale-up link", "GB/s", lambda job: job.cluster.link_bytes_s / 1e9),
     Figure("NIC", "Gb/s", lambda job: job.cluster.nic_bytes_s / 1.25e8),
 )
+LINKS: Mapping[str, tuple[str, Callable[[Cluster, Job], float]]] = {  # the bandwidth of each link, all GPUs together
+    "scale-up": ("scale-up bandwidth", lambda cluster, job: cluster.gpus * cluster.link_bytes_s),
+    "network": ("network bandwidth", lambda cluster, job: cluster.gpus * cluster.nic_bytes_s),
+}
 IN_ALL: Mapping[str, tuple[str, Callable[[Cluster, Job], float]]] = {  # what a part of the step runs at, all GPUs together
     "compute": ("peak rate", lambda cluster, job: cluster.gpus * peak(job)),
     "recompute": ("peak rate", lambda cluster, job: cluster.gpus * peak(job)),
     "optimizer": ("memory bandwidth", lambda cluster, job: cluster.gpus * cluster.gpu.hbm_bytes_s),
-    **dict.fromkeys(("tp", "cp", "ep"), ("scale-up bandwidth", lambda cluster, job: cluster.gpus * cluster.link_bytes_s)),
-    **dict.fromkeys(("dp", "pp"), ("network bandwidth", lambda cluster, job: cluster.gpus * cluster.nic_bytes_s)),
+    **{degree.key: LINKS[degree.link] for degree in DEGREES if degree.link},
 }
 
 

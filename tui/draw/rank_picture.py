@@ -8,12 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from planner.layout.rank_map import KINDS, Groups, RankMap
+from planner.degrees import EXPERTS, WORLD
+from planner.layout.rank_map import KINDS, REPLICAS, Groups, RankMap
 from tui.draw.aligned import aligned
 
 WIDTH = 80
 DRAWN = 8  # nodes drawn individually
-AXES = ("pp", "dp", "cp", "tp", "expert-dp", "ep", "etp")  # order of a node's coordinates, slowest-varying first
+AXES = (*WORLD[::-1], REPLICAS, *EXPERTS[::-1])  # order of a node's coordinates, slowest-varying first
 
 
 def drawn(layout: RankMap, width: int = WIDTH) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from planner import degrees
 from planner.report.best import parts
 from planner.report.number_text import write_figure, write_gib, write_percent, write_yes
 from planner.report.wording import in_words, recompute, schedule, sharding
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 LABEL, VALUE, APART = 18, 12, 9  # cells of a row's label, of a plan's value, and of its difference from the first
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-DEGREES = ("tp", "pp", "vpp", "cp", "dp", "ep", "etp", "micro_batch")
+CHOICES = (*degrees.KEYS, "micro_batch")
 
 
 def work(subject: Subject) -> list[Entry]:
@@ -91,7 +92,7 @@ def table(first: Entry, others: Sequence[Entry]) -> Iterator[Line]:
 def choices(entries: Sequence[Entry]) -> Iterator[tuple[str, list[str]]]:
     """The choices of each plan, one row per axis."""
     plans = [each.plan for each in entries]
-    for axis in DEGREES:
+    for axis in CHOICES:
         yield axis.replace("_", "-"), [str(getattr(plan, axis)) for plan in plans]
     yield "schedule", [schedule(plan) if plan.pp > 1 else "-" for plan in plans]
     yield "sharding", [sharding(plan) if plan.zero else "-" for plan in plans]

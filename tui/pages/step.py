@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from planner.cost.evaluate import evaluate
-from planner.cost.parts import STEP
+from planner.cost.parts import COMMUNICATION, STEP
 from planner.report.number_text import write_figure, write_percent
 from planner.report.wording import TRAFFIC, in_words
 from tui.draw.writing import SHADES, cut, heading, one, seconds, sentence, stacked
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
-ORDER = ("compute", "recompute", "host", "tp", "cp", "ep", "pp", "dp", "bubble", "optimizer", "straggler")  # of the bar
+ORDER = ("compute", "recompute", "host", *COMMUNICATION, "bubble", "optimizer", "straggler")  # of the bar
 HEAD = 32  # cells before the bars of the parts
 WHAT, DESCRIPTION = 120, 62  # least width for descriptions of the parts, and the width of a description
 

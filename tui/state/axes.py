@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from planner.degrees import DEGREES
 from planner.document.space import NAMES
 from planner.specs.job import Stack
 
 AXIS_HELP: Mapping[str, tuple[str, str]] = {  # axis -> label, description
-    "tp": ("Tensor", "tensor-parallel degree"),
-    "pp": ("Pipeline", "pipeline stages"),
-    "vpp": ("Virtual", "virtual stages per GPU: interleaved pipeline"),
+    **{degree.key: (degree.label, degree.name) for degree in DEGREES},
     "schedule": ("Schedule", "pipeline schedule; 1f1b includes interleaved"),
-    "cp": ("Context", "context-parallel degree: the sequence is split"),
-    "dp": ("Data", "data-parallel replicas"),
-    "ep": ("Expert", "expert-parallel degree: the experts are split"),
-    "etp": ("Exp. tensor", "ranks that shard one expert"),
     "dp_replicate": ("HSDP copies", "replicas between which nothing is sharded (HSDP)"),
     "zero": ("ZeRO", "sharding: 0 none, 1 optimizer, 2 gradients, 3 parameters (FSDP)"),
     "sequence_parallel": ("Seq. parallel", "sequence parallelism"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from planner import degrees
 from planner.report.number_text import write_figure, write_gib
 from planner.specs.hardware import GIB
 
@@ -85,7 +86,7 @@ class Before:
         from planner.search.rules import RULES
 
         job = self.job
-        valid = plans.tp * plans.pp * plans.cp * plans.dp == job.cluster.gpus
+        valid = degrees.world(plans) == job.cluster.gpus
         valid &= (plans.pp * np.maximum(plans.vpp, 1) <= job.model.layers + 2) & (job.global_batch % (plans.dp * plans.micro_batch) == 0)
         valid &= (plans.ep == 1) | bool(job.model.experts)
         rows = np.flatnonzero(valid)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from planner import degrees
 from planner.report.columns import BY_KEY
 from planner.specs.job import Job
 from tui.state.axes import idle
 
 TABLE = (
-    "tp", "pp", "vpp", "schedule", "cp", "dp", "ep", "etp", "sharding", "sequence_parallel", "micro_batch", "recompute", "memory_gib",
+    *degrees.placed_after(degrees.KEYS, "vpp", "schedule"), "sharding", "sequence_parallel", "micro_batch", "recompute", "memory_gib",
     "memory_fill", "step_seconds", "tokens_per_second_per_gpu", "mfu",
 )  # fmt: skip
 MORE = ("dp_shard", "dp_replicate", "recompute_layers")  # appended if there is room

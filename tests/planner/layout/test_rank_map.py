@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from planner.degrees import WORLD
 from planner.errors import FieldError
 from planner.layout import rank_map as rank_map_module
-from planner.layout.rank_map import ATTENTION, EXPERTS, KINDS, LINKS, NETWORK, SCALE_UP, SINGLE, RankMap, rank_map
+from planner.layout.rank_map import EXPERT_ORDER, KINDS, LINKS, NETWORK, SCALE_UP, SINGLE, RankMap, rank_map
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 from tests.planner.jobs import example
@@ -54,7 +55,7 @@ def test_a_group_varies_along_its_axis_only(layout: RankMap) -> None:
     for groups in layout.all_groups():
         at = layout.coordinates(groups.ranks)
         assert (at[groups.kind] == np.arange(groups.size)).all()
-        for other in ATTENTION if groups.kind in ATTENTION else EXPERTS:
+        for other in WORLD if groups.kind in WORLD else EXPERT_ORDER:
             assert other == groups.kind or (at[other] == at[other][:, :1]).all()
 
 

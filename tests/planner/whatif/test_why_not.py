@@ -36,7 +36,7 @@ def test_every_rule_that_is_broken_is_told() -> None:
 
 def test_what_follows_from_the_degrees_is_checked_too() -> None:
     """Data parallelism that does not fill the GPUs is told, and dp that follows is read by the rules."""
-    assert sentences("tp=2,pp=2,cp=1,dp=2") == "tp x cp x pp x dp must be the 16 GPUs (tp 2, cp 1, pp 2, dp 2; it is 8)."
+    assert sentences("tp=2,pp=2,cp=1,dp=2") == "tp x cp x dp x pp must be the 16 GPUs (tp 2, cp 1, dp 2, pp 2; it is 8)."
     assert sentences("tp=2,dp=3") == "tp x dp must divide the 16 GPUs (tp 2, dp 3; it is 6)."
     assert "dp x micro-batch must divide the global batch (micro_batch 7)" in sentences("micro_batch=7")
     assert "dp x micro-batch must divide the global batch (micro_batch 3, so dp 8)" in sentences("tp=2,pp=1,cp=1,micro_batch=3")
