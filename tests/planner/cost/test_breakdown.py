@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from planner.cost import breakdown, parts, records
+from planner.dimensions import Seconds
 from tests.planner.cost.hand_figures import SPARSE, given_plain_numbers, round_job
 
 by_hand = given_plain_numbers(breakdown)
@@ -68,3 +69,13 @@ def test_hidden_communication_of_a_stage_by_hand() -> None:
     assert (both.dp, both.ep) == (3 + 5 + 12 * 2 - 7, 12 * 2 * 11 - 100)
     alone = by_hand.hidden_parts(JOB, 12.0, (3, None), plain.Kinds(dense, None), shared, exposed)
     assert (alone.tp, alone.cp, alone.dp, alone.ep) == (12 * 2 * 0.5 * 12, 12 * 3 * 7, 25, None)
+
+
+def test_the_parts_of_a_step_by_hand() -> None:
+    """12 micro-batches of 1, 2, 3, 4 and 5 s and 6 s of recomputation on the slowest stage, 7 s on the host once per step; bubble, sends,
+    gradients, optimizer and straggler as given."""
+    work = parts.WorkParts(*map(Seconds, (1.0, 2.0, 3.0, 4.0, 5.0)))
+    tail = records.Tail(*map(Seconds, (10.0, 20.0, 30.0, 40.0, 7.0)))
+    seconds = by_hand.step_parts(12.0, work, 6.0, tail, 50.0).named()
+    expected = {"compute": 12, "host": 24 + 7, "tp": 36, "cp": 48, "ep": 60, "recompute": 72, "bubble": 10, "pp": 20, "dp": 30}
+    assert seconds == expected | {"optimizer": 40, "straggler": 50}
