@@ -215,7 +215,7 @@ def activations(job: Job, plan: Plan, c: StageCost) -> Bytes:
     if c.sparse is not None and again.sparse is not None:
         of_sparse = memory.held_bytes(c.sparse.layers, again.sparse, c.sparse.kept_activations, c.checkpoint_bytes)
         held, layers = mixed.held_by_both(held, of_sparse), c.dense.layers + c.sparse.layers
-    return Bytes(memory.activation_bytes(job, layers, again.all, c.in_flight, held, c.embedding_masks, c.gathered_inputs))
+    return memory.activation_bytes(job, layers, again.all, c.in_flight, held, c.embedding_masks, c.gathered_inputs)
 
 
 def fewest_recomputed(job: Job, plan: Plan, c: StageCost, static_bytes: Bytes, chunk: Number) -> Count:
@@ -247,7 +247,7 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, static_bytes: Bytes, c
 
 def live(job: Job, plan: Plan, c: StageCost) -> Bytes:
     """Live bytes other than states, on each stage."""
-    return Bytes(memory.live_bytes(activations(job, plan, c), c.rest_bytes))
+    return memory.live_bytes(activations(job, plan, c), c.rest_bytes)
 
 
 def repeats(job: Job, plan: Plan, c: StageCost) -> Seconds:

@@ -127,18 +127,18 @@ def sharding(job: Job, plan: Plan) -> Sharding:
 def static_bytes(parts: StateParts) -> Bytes:
     """The states of a rank, summed by formula; bytes."""
     of_experts = NONE if parts.experts is None else parts.experts
-    return Bytes(memory.static_bytes(parts.parameters, parts.gradients, parts.optimizer, parts.gathered, parts.workspace, of_experts))
+    return memory.static_bytes(parts.parameters, parts.gradients, parts.optimizer, parts.gathered, parts.workspace, of_experts)
 
 
 def device(job: Job, p: Pipeline, s: Sharding) -> Bytes:
     """Memory of the device, per stage; bytes."""
-    return Bytes(memory.device_bytes(job, memory.allocated_bytes(s.static_bytes, p.live_bytes)))
+    return memory.device_bytes(job, memory.allocated_bytes(s.static_bytes, p.live_bytes))
 
 
 def dp_seconds(job: Job, p: Pipeline, s: Sharding) -> Seconds:
     """Exposed gradient and weight communication per step; seconds."""
     hidden = traffic.hidden_once(job, s.reduce_once, s.gather_once, p.last_round, p.slowest_stage)
-    return Seconds(traffic.dp_seconds(job, s.reduce_once, s.gather_once, hidden, s.reduce_each, p.micro_batches, p.steady_seconds))
+    return traffic.dp_seconds(job, s.reduce_once, s.gather_once, hidden, s.reduce_each, p.micro_batches, p.steady_seconds)
 
 
 def time_tail(job: Job, p: Pipeline, s: Sharding) -> Tail:
