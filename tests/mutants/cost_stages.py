@@ -21,7 +21,7 @@ MUTANTS = (
     Mutant(LAYER_COST, "experts.host_sparse(job, c.host_layer)", "c.host_layer", "term"),
     Mutant(LAYER_COST, "c = layer_cost(job.around_experts, plan)", "c = layer_cost(job, plan)", "symbol"),
     Mutant(LAYER_COST, "selective_activations=selective", "selective_activations=activations", "symbol"),
-    Mutant(LAYER_COST, '"sequence_parallel", "ep", "etp")', '"ep", "etp")', "term"),
+    Mutant(LAYER_COST, '"micro_batch", "sequence_parallel")', '"micro_batch")', "term"),
     Mutant(STAGE_COST, "Count(np.cumsum(layers, axis=0)) - layers", "Count(np.cumsum(layers, axis=0))", "term"),
     Mutant(STAGE_COST, "ahead[-1] = job.model.mtp_layers", "ahead[0] = job.model.mtp_layers", "stage"),
     Mutant(STAGE_COST, "traffic.stage_cp(layers.all, c.cp_layer)", "traffic.stage_cp(layers.all, c.cp_forward)", "symbol"),
