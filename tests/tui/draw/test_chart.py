@@ -9,8 +9,7 @@ from itertools import pairwise
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tui.draw.bar_chart import Bar, bars
-from tui.draw.chart import Axis, Series, plot, scatter
+from tui.draw.chart import Axis, Series, plot, scatter, short
 from tui.draw.lines import Line
 
 NUMBERS = st.floats(min_value=-1e12, max_value=1e12) | st.just(math.nan) | st.just(math.inf)
@@ -62,19 +61,23 @@ def test_a_plot_keeps_to_its_room(points: list[tuple[float, float]], width: int,
     assert all(len(line) <= 3 for line in lines)
 
 
-def test_bars_are_to_one_scale_and_name_their_sign_without_colour() -> None:
-    """A bar twice the value is twice as long; negative ones are hatched and on the other side of zero."""
-    result = text(bars([Bar("rate", 30, "+30 %"), Bar("link", 15, "+15 %"), Bar("batch", -15, "-15 %"), Bar("none", 0, "0 %")], 60))
-    lengths = [line.count("█") for line in result]
-    assert abs(lengths[0] - 2 * lengths[1]) <= 1 and lengths[2:] == [0, 0]
-    assert abs(result[2].count("░") - lengths[1]) <= 1 and result[2].index("░") < result[0].index("│") == result[2].index("│")
-    assert result[0].endswith("+30 %")
+def test_a_chart_has_its_zero_where_the_axis_starts_at_zero() -> None:
+    """An axis from zero has a tick at zero, another starts at its least value."""
+
+    def ticks(axis: Axis) -> list[str]:
+        lines = text(plot([Series([(0, 50), (1, 100)])], 40, 12, y=axis))
+        return [line.partition("┤")[0].strip() for line in lines if "┤" in line]
+
+    assert ticks(Axis(from_zero=True))[-1] == "0.000" and ticks(Axis())[-1] != "0.000"
 
 
-@given(st.lists(NUMBERS, max_size=8), st.integers(40, 190))
-@example([2.2e-309], 40)
-@example([-2.2e-309, 1e12], 40)
-def test_bars_keep_to_their_room(values: list[float], width: int) -> None:
-    """No bar is wider than the room it was given."""
-    result = text(bars([Bar(f"input {i}", v, f"{v:+.1e}") for i, v in enumerate(values)], width))
-    assert len(result) == len(values) and all(len(line) <= width for line in result)
+def test_the_last_point_is_in_the_last_cell() -> None:
+    """The largest value is in the last cell of the plot, in the width given, whatever room the labels take."""
+    for write in (str, lambda value: f"{value:.9f}"):
+        lines = plot([Series([(0, 10), (1, 20)])], 40, 8, y=Axis(write=write))
+        assert max(map(len, text(lines))) == 40 == len(text(lines)[1])
+
+
+def test_numbers_are_short() -> None:
+    """Three digits and a suffix for each power of a thousand."""
+    assert [short(value) for value in (8, 512, 21_600, 2.67e6, 1e12)] == ["8", "512", "21.6k", "2.67M", "1T"]

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pyte
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.color import ColorSystem
 from rich.style import Style
+from textual.geometry import Region
 
-from tui.draw.lines import changes, fit, rule, wrap
+from tests.tui.widgets.unmounted import Resize, resize
+from tui.draw.lines import Line, LinePane, changes, fit, rule, wrap
 from tui.terminal.encode import Piece, by_style, encode
 
+__all__ = ["resize"]
 WIDTH, HEIGHT = 30, 4
 ROLES = {
     "a": Style(),
@@ -85,3 +89,75 @@ def test_wrapping_loses_no_word(text: str, width: int) -> None:
 def test_a_rule_is_as_wide_as_its_pane(width: int, current: bool) -> None:
     """The line above a pane fills it, note or no note."""
     assert sum(cell_len(text) for text, _ in fit(rule("4", "plans", "1-22 of 753,959", current, width), width)) == width
+
+
+def test_a_cut_line_ends_with_an_ellipsis_in_its_last_cell() -> None:
+    """Of a text too long the last cell is the ellipsis; a text that just fits is whole; equal roles are one run."""
+    assert fit([("abcdef", "a")], 4) == [("abc…", "a")] and fit([("abcd", "a")], 4) == [("abcd", "a")]
+    assert fit([("ab", "a"), ("c", "a"), ("d", "b")], 6) == [("abc", "a"), ("d", "b"), ("  ", "text")]
+
+
+def test_a_sentence_is_wrapped_where_the_next_word_has_no_room() -> None:
+    """A line takes a word whose last character is in the last cell, and no more."""
+    assert wrap("ab cd ef", 5) == ["ab cd", "ef"] and wrap("ab cd ef", 4) == ["ab", "cd", "ef"] and wrap("ab cd ef", 8) == ["ab cd ef"]
+
+
+def test_the_spans_of_a_change_are_its_cells() -> None:
+    """Runs that did not change are counted; changes far apart are two spans, changes near one another are one."""
+    old, new = [("abc", "a"), ("d" * 20, "b")], [("abc", "a"), ("x" + "d" * 18 + "y", "b")]
+    assert changes(old, new) == [(3, 4), (22, 23)]
+    assert changes([("abcde", "a")], [("xbcdy", "a")]) == [(0, 5)]
+
+
+def test_a_note_on_a_rule_is_left_out_where_it_has_no_room() -> None:
+    """The note ends one cell before the edge; where it would touch the title it is gone, and the line still fills the pane."""
+    lines = {width: "".join(text for text, _ in fit(rule("4", "plans", "1-22 of 90", False, width), width)) for width in (23, 24, 40)}
+    assert lines[40].endswith(" 1-22 of 90 ─") and lines[24].endswith("─ 1-22 of 90 ─") and "of" not in lines[23]
+    assert all(len(line) == width for width, line in lines.items())
+
+
+class Pane(LinePane):
+    """Lines of text."""
+
+    shown: tuple[str, ...] = ("first line", "second line", "third line")
+
+    def draw(self, width: int, height: int) -> list[Line]:
+        return [[(text, "title-on" if self.current else "text")] for text in self.shown]
+
+
+@pytest.fixture
+def repainted(resize: Resize, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Region, ...]]:
+    """The regions of each repaint of a pane; none: all of it."""
+    calls: list[tuple[Region, ...]] = []
+    monkeypatch.setattr(LinePane, "refresh", lambda self, *regions: calls.append(regions))
+    resize(30, 3)
+    return calls
+
+
+def test_only_the_cells_that_changed_are_painted(repainted: list[tuple[Region, ...]]) -> None:
+    """The first drawing paints the pane, a later one the cells that differ, none where nothing does."""
+    pane = Pane()
+    pane.redraw()
+    pane.redraw()
+    assert repainted == [()]
+    pane.shown = ("first line", "second LINE", "third line")
+    pane.redraw()
+    assert repainted[1:] == [(Region(7, 1, 4, 1),)] and pane.lines()[1].rstrip() == "second LINE"
+
+
+def test_a_pane_of_another_size_is_painted_whole(repainted: list[tuple[Region, ...]], resize: Resize) -> None:
+    """After a change of the height or the width every cell is painted."""
+    pane = Pane()
+    for size in ((30, 3), (30, 2), (20, 2)):
+        resize(*size)
+        pane.redraw()
+    assert repainted == [(), (), ()]
+
+
+def test_a_pane_that_gets_the_keyboard_is_drawn_again(repainted: list[tuple[Region, ...]]) -> None:
+    """The marks of the pane with the keyboard are painted once it has it, and only once."""
+    pane = Pane()
+    pane.redraw()
+    pane.focus_on(True)
+    pane.focus_on(True)
+    assert pane.current and len(repainted) == 2
