@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from planner.document.inputs import EXAMPLE
 from planner.document.planfile import Document
-from tui.state.history import LIMIT, History, Moment
+from tui.state.history import LIMIT, History, Moment, StoredDocument
 
 STEPS = st.lists(st.sampled_from(["push", "undo", "redo"]), max_size=80)
 
@@ -84,3 +87,29 @@ def test_a_long_history_forgets_its_beginning_only() -> None:
     assert len(history.moments) == LIMIT
     assert history.now.document.inputs.values["gpus"] == 8 * (LIMIT + 11)
     assert history.moments[0].document.inputs.values["gpus"] == 8 * 12
+
+
+def test_the_moment_some_edits_before_is_counted_from_the_present_one() -> None:
+    """None before is the present moment, the first of three is two before it, and there is none further back or ahead."""
+    history = History([moment(n) for n in (1, 2, 3)])
+    assert [history.before(steps) for steps in (0, 1, 2, 3, -1)] == [*reversed(history.moments), None, None]
+
+
+def test_only_moments_of_the_same_file_know_what_was_written_to_it(tmp_path: Path) -> None:
+    """After a write every moment of the file has its content and digest; those of another file, or of none, have what they had."""
+    first, second = tmp_path / "a.toml", tmp_path / "b.toml"
+    history = History([replace(moment(n), path=path) for n, path in ((1, first), (2, second), (3, None), (4, first))])
+    written = replace(history.now, saved=history.now.stored, digest="new")
+    history.wrote(written)
+    assert [m.digest for m in history.moments] == ["new", "", "", "new"]
+    assert [m.unsaved for m in history.moments] == [True, True, True, False]
+
+
+def test_a_file_opened_again_leaves_the_digests_of_earlier_moments(tmp_path: Path) -> None:
+    """Opening is an edit: earlier moments of that file compare with its content, and have the digest they were read with."""
+    path = tmp_path / "a.toml"
+    history = History([replace(moment(1), path=path, digest="old")])
+    opened = replace(moment(2), path=path, saved=StoredDocument(moment(1).document), digest="new")
+    history.opened(opened)
+    assert [m.digest for m in history.moments] == ["old", "new"] and history.at == 1
+    assert [m.unsaved for m in history.moments] == [False, True]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from planner.document.inputs import EXAMPLE, resolve
+from planner.report.columns import BY_KEY
 from planner.specs.job import Job
 from tui.state.table_columns import LEAST, MORE, TABLE, keys_within, table_keys, width_of
 
@@ -68,3 +69,11 @@ def test_a_table_fits_its_screen_and_keeps_what_shows_plans_apart(name: str, unf
 def test_the_column_that_orders_the_table_is_not_left_out() -> None:
     for key in table_keys(JOBS["experts"]):
         assert key in keys_within(JOBS["experts"], LEAST, sort=key)
+
+
+def test_cells_reserved_for_a_comparison_are_not_used_by_columns() -> None:
+    """The columns and the reserved cells together fit the width from 120 cells on; a column has one cell between it and the next."""
+    reserved = 27
+    for width in range(120, 160):
+        assert width_of(keys_within(JOBS["dense"], width, reserved=reserved)) <= width - reserved
+    assert width_of(("tp", "pp")) == BY_KEY["tp"].width + BY_KEY["pp"].width + 2
