@@ -31,7 +31,7 @@ REFUSED = (  # a line, and the error that mypy reports for it
     ("gather_seconds(job, plan.tp, time, message)", 'Argument 3 to "gather_seconds" has incompatible type "Seconds"; expected "Count"'),
     ("gather_seconds(job, layers, plan.cp, message)", 'Argument 2 to "gather_seconds" has incompatible type "Number"; expected "Count"'),
     ("send_seconds(job, plan.tp, tokens)", 'Argument 3 to "send_seconds" has incompatible type "Tokens"; expected "Bytes"'),
-    ("checkpoint_bytes(job, plan, tokens=time)", 'Argument "tokens" to "checkpoint_bytes" has incompatible type "Seconds"; expected "Tokens"'),
+    ("checkpoint_bytes(job, plan, tokens=time)", '"checkpoint_bytes" has incompatible type "Seconds"; expected "Tokens"'),
     ("logits_memory(job, plan, time, tokens)", 'Argument 3 to "logits_memory" has incompatible type "Seconds"; expected "Stage"'),
     ("stage_layers(job, plan, plan.pp)", 'Argument 3 to "stage_layers" has incompatible type "Count"; expected "Stage"'),
     ("kv_heads_per_rank(job.model, tokens)", 'Argument 2 to "kv_heads_per_rank" has incompatible type "Tokens"; expected "Count"'),
