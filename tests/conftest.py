@@ -1,4 +1,4 @@
-"""What every test may use: golden files, compared or (with --update-golden) written anew. No test sees a developer's own settings."""
+"""Fixtures of all tests: golden files, compared or (with --update-golden) rewritten. No test sees a developer's settings."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The switch that writes golden files instead of comparing them."""
-    parser.addoption("--update-golden", action="store_true", help="write tests/golden anew; read the diff before committing it")
+    parser.addoption("--update-golden", action="store_true", help="rewrite tests/golden; read the diff before committing it")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def nobodys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An empty config folder, and no environment that chooses colours: whoever runs the tests, they see the same."""
+    """An empty config folder and no environment variables that select colours, so that tests behave alike for everyone."""
     before = {name: os.environ.pop(name, None) for name in ("NO_COLOR", "TMPLAN_THEME", "TMPLAN_CONFIG")}
     os.environ["TMPLAN_CONFIG"] = str(tmp_path_factory.mktemp("config"))
     yield
@@ -28,7 +28,7 @@ def nobodys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
-    """golden(name, text): the text must equal tests/golden/<name>; a text that does not is kept beside it as <name>.new."""
+    """golden(name, text): the text must equal tests/golden/<name>; a text that differs is stored next to it as <name>.new."""
     update = request.config.getoption("--update-golden")
 
     def check(name: str, text: str) -> None:
@@ -38,6 +38,6 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
             new.unlink(missing_ok=True)
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             new.write_text(text, encoding="utf-8")
-            pytest.fail(f"{name} differs from its golden file; see {new.name} beside it, and run with --update-golden if it is right")
+            pytest.fail(f"{name} differs from its golden file; see {new.name} next to it, and run with --update-golden if it is right")
 
     return check

@@ -46,5 +46,5 @@ def changed(value: Any, new: Any) -> Iterator[Any]:
 
 
 def readable(sentence: str, most: int = LONGEST) -> bool:
-    """Whether a sentence is one line of a length that a person reads, with nothing in it that a terminal acts on."""
+    """Whether a sentence is one line of readable length without control characters."""
     return 0 < len(sentence) <= most and not HIDDEN.search(sentence) and "\n" not in sentence and "\t" not in sentence

@@ -18,7 +18,7 @@ from tests.fuzz import guard, nasty, report, tomltext
 from tests.fuzz.campaign import Bench, Broken, Campaign, Case, campaigns, need
 from tests.fuzz.ledger import Fault, Ledger, fault_of
 from tests.fuzz.mutate import mutated, shaken
-from tests.fuzz.promises import clean, command, kept, sentence
+from tests.fuzz.promises import checked, clean, command, sentence
 from tests.fuzz.runner import Budget, generator, run, trial
 from tests.fuzz.shrink import shrunk
 
@@ -43,7 +43,7 @@ PLANTED = Campaign("planted", "a fault to be found", drawn, planted, shrinks=("t
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The planted campaign among the others, and the environment as it was."""
+    """The planted campaign among the others, and the unchanged environment."""
     monkeypatch.setitem(registry._known, PLANTED.name, PLANTED)
 
 
@@ -58,7 +58,7 @@ def test_the_same_seed_gives_the_same_mutations() -> None:
 
 
 def test_every_campaign_draws_the_same_inputs_from_the_same_seed() -> None:
-    """Two runs of any campaign draw the same inputs, all of which JSON holds as they are."""
+    """Two runs of any campaign draw the same inputs, all of them represented exactly in JSON."""
     for each in campaigns().values():
         first, second = generator(3, each), generator(3, each)
         for _ in range(5):
@@ -84,7 +84,7 @@ def test_the_ledger_keeps_the_shortest_reproduction() -> None:
 
 
 def test_a_signature_names_the_innermost_frame_of_tmplan() -> None:
-    """Faults are told apart by where in tmplan they arise, and broken promises by what was promised."""
+    """Faults are distinguished by their location in tmplan, and broken promises by the promise."""
     from planner.presets.toml_keys import fill
 
     with pytest.raises(AttributeError) as caught:
@@ -94,14 +94,14 @@ def test_a_signature_names_the_innermost_frame_of_tmplan() -> None:
 
 
 def test_a_reproduction_is_made_shorter_as_long_as_it_shows_the_fault() -> None:
-    """Texts, lists and tables lose what the fault does not need, and nothing else of the case is touched."""
-    case = {"text": "x" * 300 + "needle" + "y" * 300, "list": [{"a": 1, "b": 2}, 3, 4], "way": "kept as it is"}
-    found = shrunk(case, ("text", "list"), lambda c: "needle" in c["text"] and 3 in c["list"], tries=300)
-    assert found == {"text": "needle", "list": [3], "way": "kept as it is"}
+    """Texts, lists and tables lose what the fault does not need, and the rest of the case is unchanged."""
+    case = {"text": "x" * 300 + "needle" + "y" * 300, "list": [{"a": 1, "b": 2}, 3, 4], "way": "left unchanged"}
+    result = shrunk(case, ("text", "list"), lambda c: "needle" in c["text"] and 3 in c["list"], tries=300)
+    assert result == {"text": "needle", "list": [3], "way": "left unchanged"}
     assert shrunk(case, ("text",), lambda c: False, tries=5) == case
 
 
-def test_a_planted_fault_is_found_counted_and_made_short(tmp_path: Path) -> None:
+def test_a_planted_fault_is_matched_counted_and_made_short(tmp_path: Path) -> None:
     """Every input is taken, refused or met by the fault; the reproduction is the two letters that it needs."""
     ledger = run(PLANTED, Budget(1, inputs=200), Bench(tmp_path))
     assert ledger.inputs == 200 and ledger.hits + ledger.ok + ledger.refused == 200 and ledger.ok and ledger.hits > 100
@@ -110,7 +110,7 @@ def test_a_planted_fault_is_found_counted_and_made_short(tmp_path: Path) -> None
 
 
 def test_an_input_that_does_not_end_is_a_fault(tmp_path: Path) -> None:
-    """What waits for a pipe that nobody writes to is woken and told, with where it waited."""
+    """A wait for a pipe without a writer is interrupted and reported, with its location."""
     os.mkfifo(tmp_path / "pipe")
 
     def waits(case: Case, bench: Bench) -> None:
@@ -121,14 +121,14 @@ def test_an_input_that_does_not_end_is_a_fault(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("known")
-def test_the_program_tells_what_it_found_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A planted fault is printed with its reproduction, kept as JSON, replayed from there, and the exit code is 1; without it, 0."""
+def test_the_program_shows_what_it_matched_and_ends_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A planted fault is printed with its reproduction, written as JSON, replayed from there, and the exit code is 1; without it, 0."""
     file = tmp_path / "found.json"
     assert program.main(["--only", "planted", "--inputs", "40", "--json", str(file)]) == 1
-    said = capsys.readouterr().out
-    assert '{"campaign": "planted", "case": {"text": "ab"}}' in said and "broken: no b after an a" in said
-    told = json.loads(file.read_text())
-    assert told["campaigns"]["planted"]["ok"] + told["campaigns"]["planted"]["refused"] < 40
+    output_of = capsys.readouterr().out
+    assert '{"campaign": "planted", "case": {"text": "ab"}}' in output_of and "broken: no b after an a" in output_of
+    reported = json.loads(file.read_text())
+    assert reported["campaigns"]["planted"]["ok"] + reported["campaigns"]["planted"]["refused"] < 40
     assert program.main(["--replay", str(file)]) == 1
     assert "still so" in capsys.readouterr().out
     one = tmp_path / "one.json"
@@ -137,7 +137,7 @@ def test_the_program_tells_what_it_found_and_ends_with_1(tmp_path: Path, capsys:
     assert "holds" in capsys.readouterr().out
 
 
-def test_a_campaign_whose_process_dies_is_told_with_the_input_at_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_campaign_whose_process_dies_is_reported_with_the_input_at_hand(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A process that ends without a word leaves its last input as the reproduction."""
 
     def dies(case: Case, bench: Bench) -> None:
@@ -165,25 +165,25 @@ def test_a_sentence_that_is_none_is_seen(text: str) -> None:
 
 
 def test_a_command_is_held_to_what_commands_promise() -> None:
-    """A refusal of tmplan keeps every promise; one with a code of its own, or that prints, does not."""
-    ran = kept(["plan"], command(["plan", "--gpus", "many"]))
+    """A refusal of tmplan keeps every promise; one with another code, or that prints, does not."""
+    ran = checked(["plan"], command(["plan", "--gpus", "many"]))
     assert ran.code == 2 and ran.err.startswith("tmplan: ")
     for wrong in (replace(ran, code=3), replace(ran, out="something"), replace(ran, err=""), replace(ran, err=f"{ran.err}\x07")):
         with pytest.raises(Broken):
-            kept(["plan"], wrong)
+            checked(["plan"], wrong)
 
 
 def test_the_null_device_is_looked_after(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Where /dev/null is no device any more nothing is run."""
+    """If /dev/null is not a device any more nothing runs."""
     assert guard.null_is_sound()
     (tmp_path / "null").write_text("a file in its place")
     monkeypatch.setattr(os, "devnull", str(tmp_path / "null"))
-    with pytest.raises(SystemExit, match="is no character device any more"):
+    with pytest.raises(SystemExit, match="is not a character device any more"):
         guard.assert_null()
 
 
 def test_the_report_is_itself_safe_to_show() -> None:
-    """What a fault said and its reproduction are written without anything that a terminal acts upon."""
+    """The output of a fault and its reproduction are written without control characters."""
     ledger = Ledger("some")
-    ledger.add(Fault("some", "broken: a promise", {"text": "\x1b]0;x\x07\u202e"}, "said \x1b[2J\nand \ud800"))
+    ledger.add(Fault("some", "broken: a promise", {"text": "\x1b]0;x\x07\u202e"}, "output \x1b[2J\nand \ud800"))
     clean(report.as_text({"some": ledger}), "in the report")

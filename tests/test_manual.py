@@ -27,7 +27,7 @@ DOCS = ROOT / "docs"
 def test_a_page_is_as_the_program_has_it_today(name: str) -> None:
     """The file in docs/ is what its registry gives."""
     same = (DOCS / name).read_text(encoding="utf-8") == PAGES[name]()
-    assert same, f"docs/{name} is behind the program; `python -m tui.manual` writes it anew, and git shows what changed"
+    assert same, f"docs/{name} is behind the program; `python -m tui.manual` regenerates it, and git shows what changed"
 
 
 def test_pages_are_written_whole(tmp_path: Path) -> None:
@@ -48,12 +48,12 @@ def test_every_command_and_option_is_in_the_manual() -> None:
 
 
 def test_every_variable_that_is_read_is_in_the_manual() -> None:
-    """Each environment variable of tmplan's own that the source names is told, and each that is told is named there."""
+    """Each environment variable of tmplan in the source is documented, and each documented one is in the source."""
     sources = "".join(
         path.read_text() for folder in ("planner", "tui") for path in (ROOT / folder).rglob("*.py") if "manual" not in path.parts
     )
-    told = {name for name, _ in ENVIRONMENT if name.startswith("TMPLAN")}
-    assert set(re.findall(r"\bTMPLAN_[A-Z]+\b", sources)) == told
+    reported = {name for name, _ in ENVIRONMENT if name.startswith("TMPLAN")}
+    assert set(re.findall(r"\bTMPLAN_[A-Z]+\b", sources)) == reported
 
 
 def headings(page: Path) -> set[str]:

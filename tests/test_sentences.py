@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 # Where a representation is right: the module, and why no value from outside is in it.
 EXCEPTIONS = {
-    "planner/report/explain.py": "two numbers that tmplan worked out and that differ, to the last bit, for a report of its own fault",
-    "planner/search/search.py": "__repr__, for whoever debugs",
+    "planner/report/explain.py": "two numbers computed by tmplan that differ, to the last bit, in the report of an internal error",
+    "planner/search/search.py": "__repr__, for debugging",
 }
 
 
@@ -25,12 +25,12 @@ def representations(path: Path) -> Iterator[int]:
 
 def test_no_sentence_shows_the_whole_representation_of_a_value() -> None:
     """An f-string with !r shows 60 KB where a file holds them, and raises where a number has thousands of digits: `quoted` does neither."""
-    found: dict[str, list[int]] = {}
+    result: dict[str, list[int]] = {}
     for folder in ("planner", "tui"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if lines := list(representations(path)):
-                found[path.relative_to(ROOT).as_posix()] = lines
-    assert set(found) == set(EXCEPTIONS), f"quoted() of planner.plaintext shows a value: {found}"
+                result[path.relative_to(ROOT).as_posix()] = lines
+    assert set(result) == set(EXCEPTIONS), f"quoted() of planner.plaintext shows a value: {result}"
 
 
 def test_no_sentence_cuts_a_value_by_hand() -> None:

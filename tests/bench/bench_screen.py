@@ -1,4 +1,4 @@
-"""What the program costs on a real pseudo-terminal of 120x40, beside Textual's stock DataTable of 1,000 rows in the same terminal.
+"""The cost of the program on a real pseudo-terminal of 120x40, compared with Textual's DataTable of 1,000 rows in the same terminal.
 
     python -m tests.bench.bench_screen
 

@@ -25,7 +25,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", default="", metavar="NAME[,NAME]", help="these campaigns alone")
     parser.add_argument("--jobs", type=int, default=1, choices=(1, 2), help="campaigns at once (1)")
     parser.add_argument("--json", metavar="FILE", help="write counts and faults, each with its whole reproduction")
-    parser.add_argument("--replay", metavar="FILE", help="run the reproductions of such a file (or one of them), and nothing else")
+    parser.add_argument("--replay", metavar="FILE", help="run the reproductions of such a file (or one of them) only")
     parser.add_argument("--list", action="store_true", help="the campaigns, a line each")
     return parser.parse_args(argv)
 
@@ -33,10 +33,10 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
 def chosen(names: str) -> dict[str, Campaign]:
     """The campaigns of these names, all where there are none."""
     known = campaigns()
-    asked = [name.strip() for name in names.split(",") if name.strip()]
-    if unknown := [name for name in asked if name not in known]:
+    requested = [name.strip() for name in names.split(",") if name.strip()]
+    if unknown := [name for name in requested if name not in known]:
         raise SystemExit(f"no campaign is called {unknown[0]}; there are {', '.join(known)}")
-    return {name: known[name] for name in asked or known}
+    return {name: known[name] for name in requested or known}
 
 
 def reproductions(path: str) -> Any:
@@ -47,31 +47,31 @@ def reproductions(path: str) -> Any:
         raise SystemExit(f"{path}: no reproductions can be read from it: {error}") from None
 
 
-def budgets(asked: Mapping[str, Campaign], given: argparse.Namespace) -> dict[str, Budget]:
+def budgets(requested: Mapping[str, Campaign], given: argparse.Namespace) -> dict[str, Budget]:
     """The share of each campaign by its weight; with two at once there is twice the time."""
-    whole = sum(campaign.weight for campaign in asked.values())
-    seconds = given.seconds * min(given.jobs, len(asked))
-    return {name: Budget(given.seed, seconds * campaign.weight / whole, given.inputs) for name, campaign in asked.items()}
+    whole = sum(campaign.weight for campaign in requested.values())
+    seconds = given.seconds * min(given.jobs, len(requested))
+    return {name: Budget(given.seed, seconds * campaign.weight / whole, given.inputs) for name, campaign in requested.items()}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run what was asked for; 1 where anything was found, 0 where nothing was."""
+    """Run the selected campaigns; 1 if a fault was found, 0 otherwise."""
     given = arguments(argv)
-    asked = chosen(given.only)
+    requested = chosen(given.only)
     if given.list:
-        print("\n".join(f"{name:18s}{campaign.about}" for name, campaign in asked.items()))
+        print("\n".join(f"{name:18s}{campaign.about}" for name, campaign in requested.items()))
         return 0
     guard.assert_null()
     with place.folder() as root:
         if given.replay:
-            return replayed(reproductions(given.replay), asked, root)
-        found: dict[str, Ledger] = run_all(asked, budgets(asked, given), root, given.jobs)
-    found = {name: found[name] for name in asked}
-    print(report.as_text(found))
+            return replayed(reproductions(given.replay), requested, root)
+        result: dict[str, Ledger] = run_all(requested, budgets(requested, given), root, given.jobs)
+    result = {name: result[name] for name in requested}
+    print(report.as_text(result))
     if given.json:
-        told: dict[str, Any] = report.as_json(found, given.seed)
-        Path(given.json).write_text(json.dumps(told, indent=1), encoding="utf-8")
-    return 1 if any(ledger.faults for ledger in found.values()) else 0
+        reported: dict[str, Any] = report.as_json(result, given.seed)
+        Path(given.json).write_text(json.dumps(reported, indent=1), encoding="utf-8")
+    return 1 if any(ledger.faults for ledger in result.values()) else 0
 
 
 if __name__ == "__main__":

@@ -32,14 +32,14 @@ def need(holds: object, promise: str, detail: object = "") -> None:
 
 @dataclass
 class Bench:
-    """Where a campaign works: a folder of its own, and the greatest of every figure it measured."""
+    """The workplace of a campaign: a separate folder, and the largest value of every figure it measured."""
 
     folder: Path
     measured: dict[str, float] = field(default_factory=dict)
     made: int = 0
 
     def measure(self, what: str, value: float) -> None:
-        """Keep a figure that is to be told, the greatest so far."""
+        """Record a figure for the report, the largest so far."""
         self.measured[what] = max(value, self.measured.get(what, value))
 
     def empty(self) -> Path:
@@ -53,7 +53,7 @@ class Bench:
         return self.folder
 
     def put(self, path: Path, data: bytes) -> Path:
-        """A file at a path, with a time stamp that no other has: what is read is kept by its stamp."""
+        """A file at a path, with a unique time stamp: contents are cached by time stamp."""
         self.made += 1
         path.unlink(missing_ok=True)
         path.write_bytes(data)
@@ -61,7 +61,7 @@ class Bench:
         return path
 
     def file(self, name: str, data: bytes) -> Path:
-        """A file of this content in a folder of its own."""
+        """A file of this content in a separate folder."""
         folder = self.folder / f"f{self.made % 64}"
         folder.mkdir(exist_ok=True)
         return self.put(folder / name, data)
@@ -73,7 +73,7 @@ class Campaign:
 
     draw: an input; the same for the same state of the generator. check: returns where the promises hold, raises TmplanError where the
     input was refused as it should be, Broken or anything else where not; what it needs of chance is in the case. shrinks: keys of the
-    case that may be made shorter when a fault is told. limit: seconds that one input may take. tries: calls spent on shrinking a fault.
+    case that may be made shorter when a fault is reported. limit: seconds that one input may take. tries: calls spent on shrinking a fault.
     """
 
     name: str

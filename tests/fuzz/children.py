@@ -1,4 +1,4 @@
-"""Commands as processes of their own: their streams, exit code and peak of memory, and how fast ctrl+c ends them."""
+"""Commands as separate processes: their streams, exit code and peak of memory, and how fast ctrl+c ends them."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def peak() -> int:
 
 
 def bound_memory(room: int = ROOM) -> None:
-    """Let this process, and what it starts, take no more than so many bytes beyond what it has."""
+    """Limit this process and its children to `extra` bytes above their current memory."""
     with open("/proc/self/statm") as stream:
         used = int(stream.read().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + room, resource.getrlimit(resource.RLIMIT_AS)[1]))
@@ -56,4 +56,6 @@ def null_is_sound() -> bool:
 def assert_null() -> None:
     """End everything where /dev/null is gone: whatever runs on would make it a file, and fill it."""
     if not null_is_sound():
-        raise SystemExit(f"{os.devnull} is no character device any more; nothing is run until it is: mknod -m 666 {os.devnull} c 1 3")
+        raise SystemExit(
+            f"{os.devnull} is not a character device any more; nothing runs until this is repaired: mknod -m 666 {os.devnull} c 1 3"
+        )

@@ -41,17 +41,17 @@ def names(kind: str) -> tuple[str, ...]:
 
 def values(rng: Random) -> Values:
     """The fields of a job."""
-    found: Values = {"model": rng.choice(names("models")), "gpu": rng.choice(names("gpus")), "stack": rng.choice(names("stacks"))}
-    found |= {"gpus": rng.choice(GPUS), "global_batch": rng.choice(BATCHES), "sequence": rng.choice(SEQUENCES)}
+    result: Values = {"model": rng.choice(names("models")), "gpu": rng.choice(names("gpus")), "stack": rng.choice(names("stacks"))}
+    result |= {"gpus": rng.choice(GPUS), "global_batch": rng.choice(BATCHES), "sequence": rng.choice(SEQUENCES)}
     if rng.random() < 0.3:
-        found["cluster"] = rng.choice(names("clusters"))
+        result["cluster"] = rng.choice(names("clusters"))
     if rng.random() < 0.3:
-        found["gpus_per_node"] = rng.choice((1, 2, 4, 6, 8, 16, 72))
+        result["gpus_per_node"] = rng.choice((1, 2, 4, 6, 8, 16, 72))
     for key in rng.sample(sorted(EXTREMES), rng.choice((0, 0, 1, 2, 3, 6))):
-        found[key] = rng.choice(EXTREMES[key])
-    return found
+        result[key] = rng.choice(EXTREMES[key])
+    return result
 
 
 def bounds(rng: Random) -> dict[str, str]:
-    """Bounds on a few axes, as a person writes them."""
+    """Bounds on a few axes, in the user's syntax."""
     return {axis: rng.choice(NAMED.get(axis, DEGREES)) for axis in rng.sample(AXES, rng.choice((0, 0, 1, 1, 2)))}

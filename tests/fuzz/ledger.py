@@ -13,17 +13,17 @@ from tests.fuzz.campaign import Broken, Case
 
 ROOT = Path(__file__).parents[2]
 OURS = ("planner", "tui", "themes")
-TOLD = 3000  # characters kept of what a fault said
+LONGEST_OUTPUT = 3000  # characters stored of the output of a fault
 
 
 @dataclass
 class Fault:
-    """A fault: its signature, how often it was met, the shortest input that shows it, and what it said."""
+    """A fault: its signature, its count, the shortest input that reproduces it, and its output."""
 
     campaign: str
     signature: str
     case: Case
-    told: str = ""
+    output: str = ""
     count: int = 1
 
     @property
@@ -61,7 +61,7 @@ class Ledger:
             return True
         known.count += fault.count
         if fault.length < known.length:
-            known.case, known.told = fault.case, fault.told
+            known.case, known.output = fault.case, fault.output
         return False
 
     def as_dict(self) -> dict[str, Any]:
@@ -76,10 +76,10 @@ class Ledger:
 
 def fault_of(campaign: str, case: Case, error: BaseException) -> Fault:
     """The fault that an exception is: a broken promise by its name, anything else by its type and the innermost frame of tmplan."""
-    told = "".join(traceback.format_exception(error))[-TOLD:]
+    output = "".join(traceback.format_exception(error))[-LONGEST_OUTPUT:]
     if isinstance(error, Broken):
-        return Fault(campaign, f"broken: {error.promise}", case, error.detail[-TOLD:])
-    return Fault(campaign, f"{type(error).__name__} {_where(error)}", case, told)
+        return Fault(campaign, f"broken: {error.promise}", case, error.detail[-LONGEST_OUTPUT:])
+    return Fault(campaign, f"{type(error).__name__} {_where(error)}", case, output)
 
 
 def _where(error: BaseException) -> str:

@@ -47,7 +47,7 @@ def value(rng: Random, *, none: bool = True, depth: int = 0) -> Any:
 
 
 def nested(depth: int, *, tables: bool) -> Any:
-    """A number within so many lists or tables."""
+    """A number nested in `depth` lists or tables."""
     inner: Any = 1
     for _ in range(depth):
         inner = {"a": inner} if tables else [inner]
@@ -65,5 +65,5 @@ def unpacked(text: str) -> bytes:
 
 
 def encoded(text: str) -> str:
-    """A text as `packed` UTF-8; halves of surrogate pairs become bytes that are no UTF-8."""
+    """A text as `packed` UTF-8; unpaired surrogates become bytes that are not valid UTF-8."""
     return packed(text.encode("utf-8", "surrogatepass"))

@@ -9,7 +9,7 @@ from typing import Any
 from tests.fuzz.campaign import need
 
 ROUNDING = 1e-9  # of a share
-SUM = 1e-6  # of a whole that its parts come to
+SUM = 1e-6  # relative tolerance of a total and the sum of its parts
 
 
 def numbers(data: Any, place: str = "") -> Iterator[tuple[str, float]]:

@@ -1,4 +1,4 @@
-"""The folder everything happens in: a home, settings, state and temporary files of its own, so that nothing of anybody's is touched."""
+"""The folder in which everything happens: home, settings, state and temporary files, so that no other files are touched."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ def enter(root: Path, name: str) -> Path:
         "XDG_DATA_HOME": str(here / "home/data"), "EDITOR": "true", "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1",
         "LANG": "C.UTF-8", "TERM": "xterm-256color",
     }  # fmt: skip
-    tempfile.tempdir = None  # it is worked out once, and kept
+    tempfile.tempdir = None  # computed once, and cached
     os.chdir(here / "work")
     return here / "work"
 
 
-def own() -> Path:
-    """The folder of the user's own settings, presets and themes, as this campaign has it."""
+def settings_folder() -> Path:
+    """The folder of settings, presets and themes of this campaign."""
     return Path(os.environ["TMPLAN_CONFIG"])

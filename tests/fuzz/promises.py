@@ -1,4 +1,4 @@
-"""What is promised of everything that is said and of every command: the README's words as checks."""
+"""The guarantees on every message and every command: the README's statements as checks."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 def clean(text: str, where: str) -> None:
     """No control characters, tabs and newlines apart, and none that turn the direction of text."""
-    if found := ACTED_UPON.search(text):
-        kind = "a bidi control" if BIDI.match(found[0]) else "a control character"
-        need(False, f"{kind} {where}", ascii(text[max(0, found.start() - 200) : found.end() + 200]))
+    if result := ACTED_UPON.search(text):
+        kind = "a bidi control" if BIDI.match(result[0]) else "a control character"
+        need(False, f"{kind} {where}", ascii(text[max(0, result.start() - 200) : result.end() + 200]))
 
 
 def sentence(text: str) -> None:
-    """A refusal: one line of words, of a length that a person reads, clean."""
+    """A refusal: one line of readable length, without control characters."""
     need(text.strip(), "a refusal says nothing")
     need("\n" not in text, "a refusal is of several lines", text)
     need(len(text) <= LONGEST, f"a refusal is longer than {LONGEST} characters", f"{len(text)}: {text[:300]}")
@@ -70,13 +70,13 @@ def _environment(**values: str) -> Iterator[None]:
         os.environ |= before
 
 
-def kept(argv: Sequence[str], ran: Ran, codes: Sequence[int] = DOCUMENTED) -> Ran:
+def checked(argv: Sequence[str], ran: Ran, codes: Sequence[int] = DOCUMENTED) -> Ran:
     """What every command promises: a documented code, clean streams, one readable sentence where it refuses, valid JSON without NaN."""
     name = argv[0] if argv and re.fullmatch(r"[a-z-]+", argv[0]) else "tmplan"
     need(ran.code in codes, f"{name} ends with a code that is not documented", f"{ran.code}: {ran.err[-500:]}")
     need("Traceback" not in ran.out + ran.err, f"{name} shows a traceback", ran.err[-1500:])
-    said = re.search(r"fault of tmplan.*?: (\w+)", ran.err)
-    need(not said, f"{name} calls it a fault of tmplan{f' ({said[1]})' if said else ''}", ran.err[-1500:])
+    output_of = re.search(r"fault of tmplan.*?: (\w+)", ran.err)
+    need(not output_of, f"{name} calls it a fault of tmplan{f' ({output_of[1]})' if output_of else ''}", ran.err[-1500:])
     clean(ran.err, f"on stderr of {name}")
     clean(ran.out, f"on stdout of {name}")
     for line in ran.err.splitlines():
@@ -90,7 +90,7 @@ def kept(argv: Sequence[str], ran: Ran, codes: Sequence[int] = DOCUMENTED) -> Ra
         need(ran.err.strip(), f"{name} refuses without a word")
         need(
             ran.err.splitlines()[-1].startswith("tmplan: "),
-            f"{name} refuses, and its last line on stderr is no sentence of its own",
+            f"{name} refuses, and its last line on stderr is not a separate sentence",
             ran.err[-500:],
         )
     if ran.code in (0, 1) and "json" in argv and "--help" not in argv and ran.out.lstrip().startswith("{"):
@@ -100,7 +100,7 @@ def kept(argv: Sequence[str], ran: Ran, codes: Sequence[int] = DOCUMENTED) -> Ra
 
 def tried(argv: Sequence[str], codes: Sequence[int] = DOCUMENTED) -> Ran:
     """A command line run, with all that every command promises; TmplanError where it refuses."""
-    ran = kept(argv, command(argv), codes)
+    ran = checked(argv, command(argv), codes)
     if ran.code == 2:
         raise TmplanError(ran.err.splitlines()[-1])
     return ran

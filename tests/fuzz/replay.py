@@ -1,4 +1,4 @@
-"""Replaying reproductions: those of a file that --json wrote, or one alone; each judged anew."""
+"""Replays reproductions: those of a file that --json wrote, or a single one; each is checked again."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from tests.fuzz.runner import Budget, run_all
 def replayed(data: Mapping[str, Any], known: Mapping[str, Campaign], root: Path) -> int:
     """Run every reproduction of the campaigns known; 1 where one still shows a fault, 0 where none does."""
     code = 0
-    for number, told in enumerate(data.get("faults", [data])):
-        if told["campaign"] not in known:
+    for number, entry in enumerate(data.get("faults", [data])):
+        if entry["campaign"] not in known:
             continue
-        campaign = replace(known[told["campaign"]], draw=lambda rng, case=told["case"]: case, tries=0)  # type: ignore[misc]
+        campaign = replace(known[entry["campaign"]], draw=lambda rng, case=entry["case"]: case, tries=0)  # type: ignore[misc]
         ledger = run_all({campaign.name: campaign}, {campaign.name: Budget(0, inputs=1)}, root / str(number), 1)[campaign.name]
-        print(f"{campaign.name}: {told.get('signature', 'a reproduction')}: {'still so' if ledger.faults else 'holds'}")
+        print(f"{campaign.name}: {entry.get('signature', 'a reproduction')}: {'still so' if ledger.faults else 'holds'}")
         for fault in ledger.faults.values():
-            print("\n".join(report.told(fault)))
+            print("\n".join(report.lines_of(fault)))
             code = 1
     return code

@@ -9,7 +9,7 @@ from typing import Any
 from tests.fuzz.ledger import Fault, Ledger
 
 HEADS = ("campaign", "inputs", "refused", "ok", "faults")
-SHOWN = 1500  # characters of a reproduction, and of what it said, that are printed; the JSON has them whole
+SHOWN = 1500  # characters printed of a reproduction and of its output; the JSON has them completely
 
 
 def table(ledgers: Mapping[str, Ledger]) -> Iterator[str]:
@@ -33,10 +33,10 @@ def faults(ledgers: Mapping[str, Ledger]) -> list[Fault]:
     return [fault for ledger in ledgers.values() for fault in sorted(ledger.faults.values(), key=lambda fault: -fault.count)]
 
 
-def told(fault: Fault) -> Iterator[str]:
-    """A fault as a person reads it; the reproduction on a line of its own."""
+def lines_of(fault: Fault) -> Iterator[str]:
+    """A fault as text; the reproduction is on a separate line."""
     yield f"\n== {fault.campaign}: {fault.signature} ({fault.count:,} times)"
-    yield from (f"   {ascii(line)[1:-1]}" for line in fault.told[-SHOWN:].splitlines())
+    yield from (f"   {ascii(line)[1:-1]}" for line in fault.output[-SHOWN:].splitlines())
     line = json.dumps({"campaign": fault.campaign, "case": fault.case})
     yield f"   reproduction: {line}" if len(line) <= SHOWN else f"   reproduction of {len(line):,} characters; --json FILE keeps it"
 
@@ -45,12 +45,14 @@ def as_text(ledgers: Mapping[str, Ledger]) -> str:
     """The whole report."""
     lines = [*table(ledgers), *figures(ledgers)]
     for fault in faults(ledgers):
-        lines += told(fault)
+        lines += lines_of(fault)
     return "\n".join(lines)
 
 
 def as_json(ledgers: Mapping[str, Ledger], seed: int) -> dict[str, Any]:
     """The whole report as JSON: `faults` is what --replay reads."""
     counts = {name: {key: value for key, value in ledger.as_dict().items() if key != "faults"} for name, ledger in ledgers.items()}
-    listed = [{"campaign": f.campaign, "signature": f.signature, "count": f.count, "case": f.case, "told": f.told} for f in faults(ledgers)]
+    listed = [
+        {"campaign": f.campaign, "signature": f.signature, "count": f.count, "case": f.case, "told": f.output} for f in faults(ledgers)
+    ]
     return {"seed": seed, "campaigns": counts, "faults": listed}

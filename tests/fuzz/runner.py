@@ -1,4 +1,4 @@
-"""Running a campaign: draw, check, count; shrink what is found; and each campaign in a process of its own."""
+"""Runs a campaign: draw, check, count; shrink the faults; each campaign in a separate process."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def _taken(campaign: Campaign, case: Case, bench: Bench) -> bool:
 
 
 def run(campaign: Campaign, budget: Budget, bench: Bench, at_hand: Callable[[Case], None] = lambda case: None) -> Ledger:
-    """A campaign until its budget is spent, one input at least; `at_hand` is told every input before it is tried."""
+    """Run a campaign until its budget is spent, at least one input; `at_hand` receives every input before it is tried."""
     rng, ledger, began = generator(budget.seed, campaign), Ledger(campaign.name), time.monotonic()
     while True:
         case = campaign.draw(rng)
@@ -98,14 +98,14 @@ def shorter(campaign: Campaign, fault: Fault, bench: Bench) -> Case:
     def shows(case: Case) -> bool:
         if time.monotonic() > end:
             return False
-        found = trial(campaign, case, bench)
-        return isinstance(found, Fault) and found.signature == fault.signature
+        result = trial(campaign, case, bench)
+        return isinstance(result, Fault) and result.signature == fault.signature
 
     return shrunk(fault.case, campaign.shrinks, shows, campaign.tries)
 
 
 def work(campaign: Campaign, budget: Budget, root: Path, answer: Connection) -> None:
-    """What the process of a campaign does: run it in a folder of its own, and send the ledger."""
+    """The process of a campaign: run it in a separate folder, and send the ledger."""
     os.setpgid(0, 0)  # whatever it starts ends with it
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     folder = place.enter(root, campaign.name)
@@ -125,7 +125,7 @@ def work(campaign: Campaign, budget: Budget, root: Path, answer: Connection) -> 
 
 
 def run_all(chosen: Mapping[str, Campaign], budgets: Mapping[str, Budget], root: Path, jobs: int) -> dict[str, Ledger]:
-    """Campaigns, so many at once; the ledger of each. One whose process dies, or does not come back, is told as a fault of its own."""
+    """Run campaigns in parallel; the ledger of each. If a process dies or does not return, the ledger has this as a fault."""
     context, waiting, done, spoken = get_context("fork"), list(chosen.values()), {}, time.monotonic()
     running: dict[Any, tuple[Campaign, Any, float]] = {}
     try:
@@ -159,7 +159,7 @@ def run_all(chosen: Mapping[str, Campaign], budgets: Mapping[str, Budget], root:
 
 
 def collected(campaign: Campaign, ours: Connection, process: Any, root: Path, late: bool) -> Ledger:
-    """The ledger a process sent; where it sent none, one that tells so, with the input that was at hand."""
+    """The ledger that a process sent; if it sent none, one with that fault and the current input."""
     try:
         if late:
             raise EOFError

@@ -28,7 +28,7 @@ DIGITS = (
     "x",
 )
 FINALS = "ABCDEFGHIJKLMPQRSTUXZabcdefghiklmnpqrstuxyz~^@$`"
-STRINGS = (b"\x1b]", b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX")  # what begins a string that has an end of its own
+STRINGS = (b"\x1b]", b"\x1bP", b"\x1b_", b"\x1b^", b"\x1bX")  # starts of strings with an explicit terminator
 BROKEN = (
     b"\x1b", b"\x1b[", b"\x1b[999999999999A", b"\x1b[<0;10;10M", b"\x1b[<0;10;10m", b"\x1b[<64;9999;9999M", b"\x1b[<;;M", b"\x1b[M !!",
     b"\x1b[M", b"\x1b[?2026;2$y", b"\x1b[?9;9;9$y", b"\x1b[I", b"\x1b[O", b"\x1b[48;40;120;800;1200t", b"\x1b[48;0;0;0;0t",

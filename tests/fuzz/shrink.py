@@ -12,16 +12,16 @@ Place = tuple[Any, ...]  # the keys and positions that lead to a value within a 
 
 
 def shrunk(case: Case, keys: Sequence[str], shows: Callable[[Case], bool], tries: int) -> Case:
-    """The shortest case found in so many tries of `shows`; only what lies under `keys` is made shorter."""
-    found = True
-    while found:
-        found = False
+    """The shortest case found in a limited number of tries of `shows`; only values under `keys` are shortened."""
+    result = True
+    while result:
+        result = False
         for candidate in shorter(case, keys):
             if not tries:
                 return case
             tries -= 1
             if shows(candidate):
-                case, found = candidate, True
+                case, result = candidate, True
                 break
     return case
 
@@ -48,7 +48,7 @@ def _cuts(value: Any, place: Place) -> Iterator[tuple[int, Place, Any]]:
             yield from _cuts(item, (*place, number))
     elif isinstance(value, dict):
         for name, item in value.items():
-            yield len(str(item)), place, {key: kept for key, kept in value.items() if key != name}
+            yield len(str(item)), place, {key: stored for key, stored in value.items() if key != name}
             yield from _cuts(item, (*place, name))
 
 

@@ -1,4 +1,4 @@
-"""TOML written from any data, wrong data too, now and then as a person or another program would write it, or as nobody should."""
+"""TOML written from any data, wrong data included, sometimes in the style of a user or another program, or malformed."""
 
 from __future__ import annotations
 

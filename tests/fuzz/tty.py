@@ -32,11 +32,11 @@ MODES = {  # what a program switches on must be off when it has gone: how it is 
 
 
 class Tty(Terminal):
-    """Terminal without a screen behind it, so that it may be of any size; what the program sent is kept."""
+    """A terminal without a screen, so that it may have any size; stores what the program sent."""
 
     def __init__(self, *arguments: str, folder: Path, environment: Mapping[str, str] | None = None, program: str = PROGRAM) -> None:
         super().__init__(*arguments, folder=folder, environment={"EDITOR": "true"} | dict(environment or {}), program=program)
-        self.kept = Path(self.environment["TMPLAN_STATE"])
+        self.state_folder = Path(self.environment["TMPLAN_STATE"])
         self.before: list[Any] = []
         self.highest = 0  # the most memory seen, in bytes
 
@@ -94,7 +94,7 @@ class Tty(Terminal):
                 self.read(0)
 
     def answers(self, key: bytes = b"\x0c") -> float:
-        """Seconds until a key that draws all anew is answered; Broken where it is not."""
+        """Seconds until a key that redraws the screen is answered; Broken if it is not."""
         mark, start = len(self.sent), time.monotonic()
         self.write(key)
         while len(self.sent) - mark < 500:
@@ -104,7 +104,7 @@ class Tty(Terminal):
         return time.monotonic() - start
 
     def resize(self, columns: int, rows: int) -> None:
-        """Change the size, of which the system tells the program."""
+        """Change the size, which the system reports to the program."""
         with contextlib.suppress(OSError):
             fcntl.ioctl(self.handle, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
@@ -149,14 +149,14 @@ class Tty(Terminal):
         return self.highest
 
     def sane(self) -> None:
-        """The terminal is as it was before the program."""
+        """The terminal is in the state before the program."""
         now = termios.tcgetattr(self.handle)
         need(self.cooked and now[:4] == self.before[:4], "the terminal is left in another mode", (self.before[:4], now[:4]))
         for what, (on, off) in MODES.items():
             need(self.sent.rfind(on) <= self.sent.rfind(off), f"{what} is left on", self.tail())
 
     def clear(self) -> None:
-        """Nothing was sent that is no screen of a sound program."""
+        """Nothing was sent that a correct screen does not contain."""
         for word in (b"Traceback", b"please report"):
             at = self.sent.find(word)
             need(at < 0, f"'{word.decode()}' is on the screen", ascii(self.sent[max(0, at - 300) : at + 900]))
@@ -167,12 +167,12 @@ class Tty(Terminal):
 
     def session(self) -> State:
         """The session that was written; Broken where there is none, or none that can be read."""
-        path = self.kept / "session-1.json"
-        need(path.exists(), "no session is written", sorted(each.name for each in self.kept.iterdir()))
+        path = self.state_folder / "session-1.json"
+        need(path.exists(), "no session is written", sorted(each.name for each in self.state_folder.iterdir()))
         try:
             state = session.loads(path.read_text(encoding="utf-8"))
         except Exception as error:
             raise Broken("the session that was written cannot be read", error) from None
-        left = [each.name for each in self.kept.iterdir() if each.name.endswith(".tmp")]
-        need(not left or self.status == CODES["KILL"], "temporary files are left beside the session", left)
+        left = [each.name for each in self.state_folder.iterdir() if each.name.endswith(".tmp")]
+        need(not left or self.status == CODES["KILL"], "temporary files are left next to the session", left)
         return state

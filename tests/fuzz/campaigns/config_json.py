@@ -109,8 +109,8 @@ def check(case: Case, bench: Bench) -> None:
     document = Document(Inputs({**SMALL, "model": str(path)}))
     job = resolve(document.inputs)
     edits.notes(document), edits.size(document), edits.texts(document)
-    if case["way"] == "plan" and (found := best_fitting(job, Space().with_("tp", "1").with_("pp", "1"))):
-        sound(records(found.estimate)[0])
+    if case["way"] == "plan" and (result := best_fitting(job, Space().with_("tp", "1").with_("pp", "1"))):
+        sound(records(result.estimate)[0])
 
 
 register(Campaign("config-json", "config.json files of Hugging Face", draw, check, weight=1.0, shrinks=("data",)))

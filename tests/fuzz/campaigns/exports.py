@@ -56,9 +56,9 @@ def planned(number: int) -> tuple[Job, Plan]:
     for axis, text in bounds.items():
         space = space.with_(axis, text)
     job = resolve(Inputs().with_all(values))
-    found = best_fitting(job, space)
-    assert found is not None
-    return job, found.plan
+    result = best_fitting(job, space)
+    assert result is not None
+    return job, result.plan
 
 
 def draw(rng: Random) -> Case:
@@ -117,7 +117,7 @@ def parsed(path: Path, text: str) -> None:
             for line in text.splitlines():
                 need(not line.startswith("#SBATCH") or len(line.split()) == 2, "an #SBATCH line has more than one option", line)
         elif path.suffix in (".yaml", ".yml"):
-            need(isinstance(yaml.safe_load(text), dict), "YAML that is no mapping")
+            need(isinstance(yaml.safe_load(text), dict), "YAML that is not a mapping")
         elif path.suffix == ".toml":
             tomllib.loads(text)
         elif path.suffix == ".json":

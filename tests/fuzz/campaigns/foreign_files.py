@@ -49,7 +49,7 @@ def bases(kind: str) -> tuple[str, ...]:
 
 
 def draw(rng: Random) -> Case:
-    """A file of one of the kinds; `name` is what it is called, `model` what an option tells where the file does not."""
+    """A file of one of the kinds; `name` is its file name, `model` the value of an option if the file lacks it."""
     kind = rng.choice(sorted(KINDS))
     text = {"megatron": megatron, "titan": titan, "deepspeed": deepspeed, "accelerate": accelerate}[kind](rng, rng.choice(bases(kind)))
     data = text.encode("utf-8", "replace")
@@ -101,13 +101,13 @@ def check(case: Case, bench: Bench) -> None:
         argv = ["import", str(path), *model, "--tp", "1", "--pp", "1", "--cp", "1", "--micro-batch", "1"]
         tried(argv)
         return
-    found = formats.read(path)
-    inputs = inputs_of(found, str(path), "" if "model" in found.job else case["model"])
-    document = document_of(found, inputs)
+    result = formats.read(path)
+    inputs = inputs_of(result, str(path), "" if "model" in result.job else case["model"])
+    document = document_of(result, inputs)
     job = resolve(document.inputs)
     again = planfile.loads(planfile.dumps(document))
     need((again.inputs.values, again.space, again.plan) == (document.inputs.values, document.space, document.plan),
-         "what was imported is not read back as it was written")  # fmt: skip
+         "what was imported is not read back unchanged")  # fmt: skip
     if document.plan is not None and job.model.layers < 1000:
         evaluate(job, document.plan)
 

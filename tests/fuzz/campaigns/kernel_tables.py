@@ -51,8 +51,8 @@ def check(case: Case, bench: Bench) -> None:
             need(math.isfinite(fitted.error) and math.isfinite(fitted.flops_only_s), "a fit to matrix products is not finite", fitted)
         return
     rows = kernels.read_nccl(path)
-    for found in kernels.fit_collectives(rows) if case["fit"] else ():
-        need(math.isfinite(found.bandwidth_bytes_s) and math.isfinite(found.latency_s), "a fit to collectives is not finite", found)
+    for result in kernels.fit_collectives(rows) if case["fit"] else ():
+        need(math.isfinite(result.bandwidth_bytes_s) and math.isfinite(result.latency_s), "a fit to collectives is not finite", result)
 
 
 register(Campaign("kernel-tables", "tables of matrix products and collectives", draw, check, weight=0.4, shrinks=("data",)))

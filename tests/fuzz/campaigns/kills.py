@@ -1,4 +1,4 @@
-"""Campaign: signals and hang-ups at random moments of editing: the session is written, edits kept, the code as documented."""
+"""Campaign: signals and hang-ups at random moments of editing: the session is written with its edits, the exit code is as documented."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fuzz.tty import CODES, SMALL, Tty
 WAYS = ("KILL", "TERM", "HUP", "INT", "hang-up", "TERM+HUP")
 LOST = 3.0  # seconds before SIGKILL whose edits may be lost
 SLOW = 5.0  # more than that, and
-TIMES = 20  # so many times the longest that a key waited for its answer: a machine that is busy with others writes late too
+TIMES = 20  # multiples of the longest response time of a key, since a busy machine also writes late
 APPLIED = 0.4  # seconds in which an edit is taken
 TYPED = b"77"
 
@@ -46,12 +46,12 @@ def check(case: Case, bench: Bench) -> None:
             it.write(TYPED)
             it.drain(APPLIED)
         it.drain(case["wait"])
-        asked = time.monotonic()
+        requested = time.monotonic()
         code = finished(it, case["way"])
-        bench.measure("seconds to end", time.monotonic() - asked)
+        bench.measure("seconds to end", time.monotonic() - requested)
         bench.measure("seconds until an edit is shown", longest)
         late = LOST + SLOW + TIMES * longest if case["way"] == "KILL" else 0.0
-        judged(it, case, code, [at for at in taken if asked - at >= late])
+        judged(it, case, code, [at for at in taken if requested - at >= late])
 
 
 def edited(it: Tty, pauses: list[float]) -> tuple[list[float], float]:
@@ -80,16 +80,20 @@ def finished(it: Tty, way: str) -> int:
 def judged(it: Tty, case: Case, code: int, certain: list[float]) -> None:
     """The code, the terminal, and what the session holds."""
     way = case["way"]
-    wanted = {"hang-up": (CODES["HUP"],), "TERM+HUP": (CODES["TERM"], CODES["HUP"])}.get(way) or (CODES[way],)
-    need(code in wanted, f"ended by {way} the program does not end with {' or '.join(map(str, wanted))}", code)
+    expected = {"hang-up": (CODES["HUP"],), "TERM+HUP": (CODES["TERM"], CODES["HUP"])}.get(way) or (CODES[way],)
+    need(code in expected, f"ended by {way} the program does not end with {' or '.join(map(str, expected))}", code)
     it.clear()
     if way not in ("KILL", "hang-up"):
         it.sane()
     if not certain:
         return
     state = it.session()
-    kept = len(state.history.moments) - 1
-    need(kept >= len(certain), f"ended by {way} edits are lost", f"{kept} of {len(certain)} that must be there, {len(case['pauses'])} made")
+    stored = len(state.history.moments) - 1
+    need(
+        stored >= len(certain),
+        f"ended by {way} edits are lost",
+        f"{stored} of {len(certain)} that must be there, {len(case['pauses'])} made",
+    )
     if case["typed"]:
         texts = [text for text, _ in state.refused.values()]
         need(TYPED.decode() in texts, f"ended by {way} the text in an open field is lost", texts)

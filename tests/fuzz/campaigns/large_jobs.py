@@ -1,4 +1,4 @@
-"""Campaign: jobs of a size that a person could type, each in a process of its own: memory below 1 GB, and ctrl+c ends them."""
+"""Campaign: jobs of a size that a user could type, each in a separate process: memory below 1 GB, and ctrl+c ends them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from random import Random
 from tests.fuzz import children
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.guard import MEMORY
-from tests.fuzz.promises import DOCUMENTED, kept
+from tests.fuzz.promises import DOCUMENTED, checked
 
 PATIENCE = 30.0  # seconds after which ctrl+c is pressed, and in which it must end the command
 COMMANDS = (
@@ -54,11 +54,11 @@ def check(case: Case, bench: Bench) -> None:
     bench.measure("seconds of a job that ended by itself", ended.seconds if ended.interrupted is None else 0.0)
     need(ended.memory < MEMORY, "a job takes more than 1 GB", f"{ended.memory / 1e9:.2f} GB; {ended.ran.err[-300:]}")
     if ended.interrupted is None:
-        kept(case["argv"], ended.ran)
+        checked(case["argv"], ended.ran)
         return
     bench.measure("seconds from ctrl+c to the end", ended.interrupted)
     need(ended.interrupted < PATIENCE, f"ctrl+c does not end a command within {PATIENCE:.0f} s")
-    kept(case["argv"], ended.ran, codes=(*DOCUMENTED, 130))
+    checked(case["argv"], ended.ran, codes=(*DOCUMENTED, 130))
 
 
 register(

@@ -29,11 +29,11 @@ SMALL = 64  # GPUs up to which every plan is looked at
 
 
 def draw(rng: Random) -> Case:
-    """A job with bounds, and what is asked of it."""
+    """A job with bounds, and the checks to run."""
     job, space = values(rng), bounds(rng)
     small = job["gpus"] <= SMALL and job["global_batch"] <= 512
-    asked = {"whole": rng.random() < (0.5 if small else 0.05), "twice": rng.random() < 0.2, "file": rng.random() < 0.2}
-    return {"inputs": job, "space": space, "asked": asked, "sort": rng.randrange(len(COLUMNS))}
+    requested = {"whole": rng.random() < (0.5 if small else 0.05), "twice": rng.random() < 0.2, "file": rng.random() < 0.2}
+    return {"inputs": job, "space": space, "asked": requested, "sort": rng.randrange(len(COLUMNS))}
 
 
 def check(case: Case, bench: Bench) -> None:
@@ -45,18 +45,18 @@ def check(case: Case, bench: Bench) -> None:
 
 def _job(case: Case) -> None:
     inputs, space = Inputs().with_all(case["inputs"]), space_of(case["space"])
-    job, asked = resolve(inputs), case["asked"]
+    job, requested = resolve(inputs), case["asked"]
     best = best_fitting(job, space)
     if best is not None:
         sound(records(best.estimate)[0])
         need(best.fits, "the best plan does not fit")
-        if asked["twice"]:
+        if requested["twice"]:
             again = best_fitting(resolve(inputs), space)
             same = again is not None and again.plan == best.plan and records(again.estimate) == records(best.estimate)
             need(same, "the same job has another best plan")
-        if asked["file"]:
+        if requested["file"]:
             _in_a_file(inputs, space, best)
-    if asked["whole"]:
+    if requested["whole"]:
         _ranking(Document(inputs, space, version="0.1.0"), search(job, space), best, case)
     run_of(inputs, job)
 
@@ -71,24 +71,24 @@ def space_of(texts: dict[str, str]) -> Space:
 
 def _in_a_file(inputs: Inputs, space: Space, best: EvaluatedPlan) -> None:
     """A plan file reads back to the same document, and its job to the same numbers."""
-    told = predictions(best.estimate)
-    read = planfile.loads(planfile.dumps(Document(inputs, space, best.plan, told, "0.1.0")))
-    need((read.plan, read.inputs.values, read.space) == (best.plan, inputs.values, space), "a plan file is not read back as it was written")
-    need(read.predictions == told, "the predictions of a plan file do not read back")
-    need(predictions(evaluate(resolve(read.inputs), best.plan)) == told, "the job of a plan file has other numbers")
+    reported = predictions(best.estimate)
+    read = planfile.loads(planfile.dumps(Document(inputs, space, best.plan, reported, "0.1.0")))
+    need((read.plan, read.inputs.values, read.space) == (best.plan, inputs.values, space), "a plan file is not read back unchanged")
+    need(read.predictions == reported, "the predictions of a plan file do not read back")
+    need(predictions(evaluate(resolve(read.inputs), best.plan)) == reported, "the job of a plan file has other numbers")
 
 
 def _ranking(document: Document, result: Result, best: EvaluatedPlan | None, case: Case) -> None:
-    """Every plan: sound numbers, the order that is told, the same order in the program and the command."""
+    """Every plan: sound numbers, the documented order, the same order in the program and the command."""
     need((best is None) == (not len(result.order)), "the best plan and the ranking do not agree whether anything fits")
     if best is not None:
         first = float(result.estimate(result.order[:1]).step[0])
         need(abs(first - best.step) <= 1e-12 * first, "the best plan is not the first of the ranking", (first, best.step))
     rows = candidates(result, True)
     some = np.unique(np.concatenate([rows[:6], rows[-4:], rows[len(rows) // 2 :][:4]])) if len(rows) else rows
-    told = contract(document, result, []) | {"plans": records(result.estimate(some))}
-    json.dumps(told, allow_nan=False)
-    for record in told["plans"]:
+    reported = contract(document, result, []) | {"plans": records(result.estimate(some))}
+    json.dumps(reported, allow_nan=False)
+    for record in reported["plans"]:
         sound(record)
     _in_order(result.estimate(result.order[:SOME]).step, True, "the ranking is not in order of step time")
     need(np.array_equal(ranked(result, View()), result.order), "the program ranks otherwise than the command")

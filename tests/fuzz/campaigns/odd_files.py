@@ -20,7 +20,7 @@ from tui.state import session
 SMALL = ("--model", MODELS[0], "--gpus", "8", "--global-batch", "16", "--sequence", "2048", "--tp", "1", "--pp", "1")
 HUGE = 2**32  # bytes of a sparse file: none of them takes room
 THINGS = ("folder", "pipe", "endless", "dangling", "loop", "unreadable", "huge", "nul", "long", "empty", "socket")
-PLACES = {  # {} stands for the path; its ending tells what is read there
+PLACES = {  # {} is replaced by the path; its ending determines what is read
     "model.json": ("plan", "--model", "{}", *SMALL[2:]), "model.toml": ("plan", "--model", "{}", *SMALL[2:]),
     "gpu.toml": ("plan", *SMALL, "--gpu", "{}"), "cluster.toml": ("plan", *SMALL, "--cluster", "{}"),
     "stack.toml": ("explain", *SMALL, "--stack", "{}"), "plan.toml": ("plan", "{}", *SMALL), "opened.toml": ("{}",),
@@ -28,18 +28,18 @@ PLACES = {  # {} stands for the path; its ending tells what is read there
     "config.yaml": ("import", "{}"), "runs.csv": ("estimate", "{}"), "measured.csv": ("validate", "{}", "{}"),
     "steps.csv": ("calibrate", "{}", "--name", "mine", *SMALL[2:4]), "kernels.csv": ("calibrate", "{}", "--name", "mine", "--gemm", "{}"),
 }  # fmt: skip
-OWN = ("config", "theme", "session", *KINDS)  # what lies in the user's own folders, and stops nothing
+CUSTOM = ("config", "theme", "session", *KINDS)  # files in the user's folders, which affect only what needs them
 
 
 def draw(rng: Random) -> Case:
-    """A thing that is no file, and where it is met."""
+    """Something that is not a regular file, and where it occurs."""
     if rng.random() < 0.4:
-        return {"kind": rng.choice(THINGS), "own": rng.choice(OWN)}
+        return {"kind": rng.choice(THINGS), "own": rng.choice(CUSTOM)}
     return {"kind": rng.choice(THINGS), "place": rng.choice(sorted(PLACES))}
 
 
 def check(case: Case, bench: Bench) -> None:
-    """The thing is refused in a sentence, at once and in little memory; among the user's own it stops nothing that needs it not."""
+    """It is refused in one sentence, at once and in little memory; in the user's folders it affects only what needs it."""
     folder = bench.folder / "odd"
     if folder.exists():
         shutil.rmtree(folder)
@@ -47,28 +47,28 @@ def check(case: Case, bench: Bench) -> None:
     if "place" in case:
         path = odd(case["kind"], folder, case["place"])
         argv = [word.replace("{}", path) for word in PLACES[case["place"]]]
-        need(tried(argv).code != 0 or case["kind"] in ("folder", "unreadable"), f"{argv[0]} takes what is no file")
+        need(tried(argv).code != 0 or case["kind"] in ("folder", "unreadable"), f"{argv[0]} accepts something that is not a file")
         return
-    _among_own(case["kind"], case["own"], folder)
+    _among_custom(case["kind"], case["own"], folder)
 
 
-def _among_own(kind: str, own: str, folder: Path) -> None:
-    """Lists, plans and the session with such a thing in the user's own folders."""
-    where = place.own()
-    name = {"config": "config.toml", "theme": "themes/mine.toml", "session": "session-1.json"}.get(own, f"presets/{own}/aaa.toml")
-    home = folder if own == "session" else where
+def _among_custom(kind: str, custom: str, folder: Path) -> None:
+    """Lists, plans and the session with such a thing in the user's folders."""
+    where = place.settings_folder()
+    name = {"config": "config.toml", "theme": "themes/mine.toml", "session": "session-1.json"}.get(custom, f"presets/{custom}/aaa.toml")
+    home = folder if custom == "session" else where
     (home / name).parent.mkdir(parents=True, exist_ok=True)
     if kind in ("nul", "long"):
         return
     path = Path(odd(kind, (home / name).parent, Path(name).name))
     try:
-        if own == "session":
+        if custom == "session":
             taken = session.take(folder)
             taken.read()
             taken.close()
             return
         theme_files.names(), config.load({})
-        for argv in (["plan", *SMALL, "--top", "1"], ["completion", "names", "models"], [own] if own in KINDS else ["themes"]):
+        for argv in (["plan", *SMALL, "--top", "1"], ["completion", "names", "models"], [custom] if custom in KINDS else ["themes"]):
             tried(argv, codes=(0,))
     finally:
         shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)

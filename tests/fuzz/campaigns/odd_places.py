@@ -10,7 +10,7 @@ from random import Random
 
 from tests.fuzz import children, guard
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
-from tests.fuzz.promises import DOCUMENTED, Ran, kept
+from tests.fuzz.promises import DOCUMENTED, Ran, checked
 from tests.fuzz.tty import CODES, SMALL, Tty
 from tui.state import session
 
@@ -63,7 +63,7 @@ def check(case: Case, bench: Bench) -> None:
             _streams(case["argv"], case["streams"], bench.folder)
         elif "argv" in case:
             ran = children.run(case["argv"], bench.folder, patience=PATIENCE, environment=_environment(case["place"], bench.folder)).ran
-            kept(case["argv"], ran)
+            checked(case["argv"], ran)
         else:
             _program(case["program"], case["key"], bench.folder)
     finally:
@@ -76,14 +76,14 @@ def _environment(place: str, folder: Path) -> dict[str, str]:
     (folder / "loop").symlink_to("loop")
     (folder / "shut").mkdir(mode=0)
     places = {"file": "file", "none": "file/below", "long": "x" * 300, "loop": "loop/x", "shut": "shut"}
-    found = dict(os.environ)
+    result = dict(os.environ)
     for name, value in VARIABLES[place].items():
         for word, path in places.items():
             value = value.replace(f"{{{word}}}", str(folder / path))
-        found[name] = value
+        result[name] = value
         if not value:
-            del found[name]
-    return found
+            del result[name]
+    return result
 
 
 def _streams(argv: list[str], streams: str, folder: Path) -> None:
@@ -115,8 +115,8 @@ def _closed(argv: list[str], name: str, folder: Path) -> children.Ended:
 def _program(place: str, key: str, folder: Path) -> None:
     """The program: it opens, or says why not; it takes a key, answers the next, and ends as it should."""
     it = Tty(*SMALL, folder=folder)
-    own = {} if "TMPLAN_STATE" in VARIABLES[place] else {"TMPLAN_STATE": it.environment["TMPLAN_STATE"]}
-    it.environment = _environment(place, folder) | own
+    custom = {} if "TMPLAN_STATE" in VARIABLES[place] else {"TMPLAN_STATE": it.environment["TMPLAN_STATE"]}
+    it.environment = _environment(place, folder) | custom
     nowhere = session.take(folder / "file/below").path
     need(nowhere is None, "a session that keeps nothing has a path", nowhere)  # or /dev/null would be moved away
     with it:

@@ -42,9 +42,9 @@ def written(number: int) -> str:
     inputs, space = EXAMPLE.with_all(values), Space()
     for axis, text in bounds.items():
         space = space.with_(axis, text)
-    found = best_fitting(resolve(inputs), space)
-    assert found is not None
-    return planfile.dumps(Document(inputs, space, found.plan, predictions(found.estimate), "0.1.0"))
+    result = best_fitting(resolve(inputs), space)
+    assert result is not None
+    return planfile.dumps(Document(inputs, space, result.plan, predictions(result.estimate), "0.1.0"))
 
 
 def draw(rng: Random) -> Case:
@@ -71,7 +71,7 @@ def check(case: Case, bench: Bench) -> None:
     edits.listed(document, texts), edits.size(document), edits.notes(document)
     again = planfile.loads(planfile.dumps(document))
     same = (again.inputs.values, again.space, again.plan) == (document.inputs.values, document.space, document.plan)
-    need(same, "a plan file is not read back as it was written")
+    need(same, "a plan file is not read back unchanged")
     job = resolve(document.inputs)
     run_of(document.inputs, job)
     if document.plan is not None:

@@ -1,4 +1,4 @@
-"""Campaign: presets of the four kinds, mutated; given as files, and laid into the user's own folder of presets."""
+"""Campaign: presets of the four kinds, mutated; passed as files, and placed in the user's folder of presets."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from tui.state import edits
 @cache
 def shipped() -> tuple[tuple[str, str], ...]:
     """Kind and text of every preset that is shipped."""
-    found = ((kind, path.read_text(encoding="utf-8")) for kind in KINDS for path in sorted((SHIPPED / kind).glob("*.toml")))
-    return tuple(found)
+    result = ((kind, path.read_text(encoding="utf-8")) for kind in KINDS for path in sorted((SHIPPED / kind).glob("*.toml")))
+    return tuple(result)
 
 
 def draw(rng: Random) -> Case:
@@ -40,10 +40,10 @@ def draw(rng: Random) -> Case:
 
 
 def check(case: Case, bench: Bench) -> None:
-    """The file is a preset, or refused; a damaged one of the user's own stops nothing that does not need it."""
+    """The file is a preset, or refused; a damaged user preset affects only what needs it."""
     kind, data = case["kind"], nasty.unpacked(case["data"])
     if case["way"] in ("own", "list"):
-        _as_own(case["way"], kind, data, bench)
+        _as_custom(case["way"], kind, data, bench)
         return
     one = kind.removesuffix("s")
     path = bench.file("preset.toml", data)
@@ -51,13 +51,13 @@ def check(case: Case, bench: Bench) -> None:
     document = Document(Inputs({**SMALL, "model": "llama-3.1-8b"}).with_(one, str(path)).with_("gpus", 8))
     job = resolve(document.inputs)
     edits.texts(document), edits.notes(document), edits.about(one, str(path))
-    if case["way"] == "best" and (found := best_fitting(job, Space().with_("tp", "1").with_("pp", "1"))):
-        sound(records(found.estimate)[0])
+    if case["way"] == "best" and (result := best_fitting(job, Space().with_("tp", "1").with_("pp", "1"))):
+        sound(records(result.estimate)[0])
 
 
-def _as_own(way: str, kind: str, data: bytes, bench: Bench) -> None:
-    """A command with the preset among the user's own, under a name that sorts first; one that needs it not is never refused for it."""
-    folder = place.own() / "presets" / kind
+def _as_custom(way: str, kind: str, data: bytes, bench: Bench) -> None:
+    """A command with the preset among the user's, under a name that sorts first; commands that do not need it are not refused."""
+    folder = place.settings_folder() / "presets" / kind
     folder.mkdir(parents=True, exist_ok=True)
     path = bench.put(folder / "aaa-own.toml", data)
     try:

@@ -63,8 +63,8 @@ def json_lines(rng: Random, head: Row, body: list[Row]) -> str:
 
 
 def prediction(rng: Random, name: str) -> dict[str, object]:
-    """What somebody's program predicts of a run."""
-    told: dict[str, object] = {
+    """The prediction of another program for a run."""
+    reported: dict[str, object] = {
         "id": name,
         "step_seconds": 1.5,
         "stage_device_gib": [50.0, 60.0],
@@ -72,7 +72,7 @@ def prediction(rng: Random, name: str) -> dict[str, object]:
         "step_low": 1.0,
         "step_high": 2.0,
     }
-    return {key: nasty.value(rng) if rng.random() < 0.05 else value for key, value in told.items()}
+    return {key: nasty.value(rng) if rng.random() < 0.05 else value for key, value in reported.items()}
 
 
 def check(case: Case, bench: Bench) -> None:

@@ -30,8 +30,8 @@ PLAN = Plan(2, 2, 1, 1, 4, dp_shard=4, zero=1)
 @cache
 def base() -> str:
     """The text of a session with a few edits, a pin, a view, a refused text."""
-    kept = [StoredDocument(planfile.loads(text)) for text in plans()]
-    moments = [Moment(each, Path("x.toml") if n % 2 else None, each if n % 2 else None, f"edit {n}") for n, each in enumerate(kept)]
+    stored = [StoredDocument(planfile.loads(text)) for text in plans()]
+    moments = [Moment(each, Path("x.toml") if n % 2 else None, each if n % 2 else None, f"edit {n}") for n, each in enumerate(stored)]
     state = session.State(
         History(moments, 2), [PLAN], View("mfu", True, "tp=2", True), ("tp", "mfu"), {"gpus": ("many", "must be a number")}, PLAN
     )
@@ -49,7 +49,7 @@ def draw(rng: Random) -> Case:
 
 
 def check(case: Case, bench: Bench) -> None:
-    """Nothing is lost: the state is read, or the very bytes lie beside it and a sentence says where."""
+    """Nothing is lost: the state is read, or the same bytes are set aside and a message names the file."""
     data, folder = nasty.unpacked(case["data"]), bench.folder / "sessions"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
@@ -61,10 +61,10 @@ def check(case: Case, bench: Bench) -> None:
         taken.close()
     if state is None:
         need(taken.fault, "a session that cannot be read is passed over in silence")
-        beside = [path for path in folder.iterdir() if path.suffix == ".json" and path.read_bytes() == data]
-        need(beside, "a session that cannot be read is lost")
+        adjacent = [path for path in folder.iterdir() if path.suffix == ".json" and path.read_bytes() == data]
+        need(adjacent, "a session that cannot be read is lost")
         return
-    need(session.dumps(session.loads(session.dumps(state))) == session.dumps(state), "a session is not read back as it was written")
+    need(session.dumps(session.loads(session.dumps(state))) == session.dumps(state), "a session is not read back unchanged")
     for moment in state.history.moments:
         _shown(moment)
     _tolerated(lambda: parse_filter(state.view.filter))

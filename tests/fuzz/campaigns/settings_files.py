@@ -1,4 +1,4 @@
-"""Campaign: config.toml with keys and a theme of one's own, and files of themes, mutated; names of keys."""
+"""Campaign: config.toml with keys and a user theme, and theme files, mutated; names of keys."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _settings(rng: Random) -> dict[str, Any]:
 
 def check(case: Case, bench: Bench) -> None:
     """Settings never keep the program from starting: what is wrong has a sentence, and the theme chosen can be drawn with."""
-    folder = place.own()
+    folder = place.settings_folder()
     (folder / "themes").mkdir(parents=True, exist_ok=True)
     where, theme = folder / "config.toml", folder / "themes" / "mine.toml"
     bench.put(where, nasty.unpacked(case["config"]))

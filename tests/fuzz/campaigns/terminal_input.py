@@ -1,4 +1,4 @@
-"""Campaign: what a terminal may send, cut at random places, through the driver's own thread of input; later keys must arrive."""
+"""Campaign: terminal input, split at random places, through the driver's input thread; later keys must arrive."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHORT = 0.01  # seconds after which an escape that nothing followed is the key: 
 
 
 def draw(rng: Random) -> Case:
-    """Bytes in pieces, each of which is read by itself."""
+    """Bytes in pieces, each read separately."""
     data = b"".join(sequence(rng) for _ in range(rng.choice((1, 2, 4, 12))))
     pieces = []
     while data:
@@ -35,8 +35,8 @@ def draw(rng: Random) -> Case:
     return {"pieces": pieces}
 
 
-class Heard:
-    """Stands for the program: keeps what the driver hands on, and whether it was told to leave."""
+class Receiver:
+    """A substitute for the program: stores what the driver delivers, and whether it was made to leave."""
 
     def __init__(self) -> None:
         self.keys: list[str] = []
@@ -47,11 +47,11 @@ class Heard:
         callback(*arguments)
 
     def leave(self, code: int = 0) -> None:
-        """Told to end."""
+        """Called to end."""
         self.left.append(code)
 
     def repaint(self) -> None:
-        """Told to draw."""
+        """Called to draw."""
 
 
 def check(case: Case, bench: Bench) -> None:
@@ -63,16 +63,16 @@ def check(case: Case, bench: Bench) -> None:
 
 
 async def _fed(pieces: list[bytes]) -> None:
-    heard, faults = Heard(), []
+    received, faults = Receiver(), []
 
     class Ear(drivers.QuietDriver):
         def process_message(self, message: Any) -> None:
-            heard.keys.append(getattr(message, "key", type(message).__name__))
+            received.keys.append(getattr(message, "key", type(message).__name__))
 
     ours, theirs = os.openpty()
     os.set_blocking(ours, False)
     tty.setraw(theirs)
-    driver = Ear(heard, debug=False, mouse=False)
+    driver = Ear(received, debug=False, mouse=False)
     driver.fileno = theirs
 
     def listen() -> None:
@@ -86,7 +86,7 @@ async def _fed(pieces: list[bytes]) -> None:
     try:
         for piece in pieces:
             _write(ours, theirs, piece, thread)
-        arrives(ours, theirs, heard, thread)
+        arrives(ours, theirs, received, thread)
     finally:
         driver.exit_event.set()
         os.write(driver._waker, b"\0")
@@ -95,7 +95,7 @@ async def _fed(pieces: list[bytes]) -> None:
             os.close(handle)
     if faults:
         raise faults[0]
-    need(not heard.left, "the program is told that its terminal is gone", heard.left)
+    need(not received.left, "the program takes its terminal for gone", received.left)
 
 
 def _write(ours: int, theirs: int, data: bytes, thread: threading.Thread) -> None:
@@ -108,11 +108,11 @@ def _write(ours: int, theirs: int, data: bytes, thread: threading.Thread) -> Non
         time.sleep(0.0005)
 
 
-def arrives(ours: int, theirs: int, heard: Heard, thread: threading.Thread) -> None:
+def arrives(ours: int, theirs: int, received: Receiver, thread: threading.Thread) -> None:
     """A key after the end of whatever is unfinished is handed on."""
-    before, end = heard.keys.count("Z"), time.monotonic() + PATIENCE
-    while heard.keys.count("Z") == before and thread.is_alive():
-        need(time.monotonic() < end, "a key does not arrive any more", heard.keys[-20:])
+    before, end = received.keys.count("Z"), time.monotonic() + PATIENCE
+    while received.keys.count("Z") == before and thread.is_alive():
+        need(time.monotonic() < end, "a key does not arrive any more", received.keys[-20:])
         for piece in (b"\x1b[201~", b"\x1b\\", PROBE):
             _write(ours, theirs, piece, thread)
             time.sleep(4 * SHORT)

@@ -1,4 +1,4 @@
-"""Campaign: what a person types: fields, axes, filters, "why not", pins, columns, names of keys."""
+"""Campaign: text typed by a user: fields, axes, filters, "why not", pins, columns, names of keys."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def documents() -> tuple[Document, ...]:
 
 
 def typed(rng: Random) -> str:
-    """A text somebody may type, or a cat."""
+    """A text that a user, or a cat, may type."""
     return "".join(rng.choice(PIECES) for _ in range(rng.choice((1, 1, 2, 2, 3, 4, 6))))
 
 
@@ -83,9 +83,7 @@ def field(document: Document, key: str, text: str, deep: bool) -> None:
     edits.listed(changed, shown), edits.size(changed)
     if deep:
         read = planfile.loads(planfile.dumps(changed))
-        need(
-            (read.inputs.values, read.space) == (changed.inputs.values, changed.space), "what was typed is not read back as it was written"
-        )
+        need((read.inputs.values, read.space) == (changed.inputs.values, changed.space), "the text typed is not read back unchanged")
         run_of(changed.inputs, resolve(changed.inputs))
 
 
