@@ -194,7 +194,7 @@ def mfu(job: Job, step_seconds: Any) -> Any:
     return schedule.mfu(job, schedule.needed_flops(job), step_seconds)
 
 
-@formula("tok / (W_b · PUE)", "patterson21", "Section 2.1, the board at its full power", quantity=Quantity("tok_J", "", "tokens per joule"))
+@formula("tok / (W_b · PUE)", "patterson21", "Section 2.5, the board at its full power", quantity=Quantity("tok_J", "", "tokens per joule"))
 def tokens_per_joule(tokens_per_second_per_gpu: Any, power_w: float) -> Any:
     """Tokens per joule of the GPUs' boards and of the building around them, as `tmplan budget` counts energy."""
     return tokens_per_second_per_gpu / (power_w * term("pue", PUE))
