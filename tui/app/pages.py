@@ -104,6 +104,7 @@ class Pages:
             self._panes.detail.turn("budget")
         elif pane != "run" and self._for_form and pane != "detail":
             self._close()
+            self._panes.detail.redraw()  # the plan is the same and the pane stays in its place: neither draws it
         if pane == "detail" or self._layout.shows("detail"):
             self.show()
 

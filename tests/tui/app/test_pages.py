@@ -205,3 +205,18 @@ def test_a_search_goes_to_the_next_match_of_a_word() -> None:
         assert "memory by stage" in "".join(it.detail.lines())
 
     drive(play)
+
+
+@pytest.mark.usefixtures("made_up")
+def test_the_budget_is_open_while_the_training_run_has_the_keyboard() -> None:
+    """The form of the run brings the budget, computed at once; it stays in the detail, and goes with the next pane."""
+
+    async def play(it: Driver) -> None:
+        await it.press("6")
+        assert it.detail.page == "budget" and sum(bool(line.strip()) for line in it.detail.lines()) > 3
+        await it.press("5")
+        assert it.detail.page == "budget"
+        await it.press("6", "4")
+        assert it.detail.page == "" and "memory" in "".join(it.detail.lines())
+
+    drive(play, search=fake_search)
