@@ -8,6 +8,7 @@ from planner.document.fields import FIELDS
 from planner.document.planfile import Document
 from planner.errors import TmplanError
 from tests.tui.driving import SMALL, Driver, drive
+from tests.tui.fake import fake_search
 from tui.state.edits import ENTRIES
 from tui.terminal.layout import FORMS
 
@@ -209,3 +210,19 @@ def test_a_fault_of_the_planner_is_a_sentence() -> None:
 
     drive(fault, search=broken)
     drive(refusal, search=refused)
+
+
+def test_an_edit_is_one_moment_compared_with_the_one_before() -> None:
+    """A change is added to the history and compared with the plans before it; the present value entered again does not count as an edit."""
+
+    async def play(it: Driver) -> None:
+        moments, earlier = it.program.history.moments, it.program.earlier
+        it.program.editing.replace(SMALL, "nothing")
+        assert len(moments) == 1 and earlier.back == 0
+        await it.field("sequence", "2k")
+        assert len(it.program.history.moments) == 2 and earlier.back == 1 and it.table.before is not None
+        assert it.program.history.now.label == "Sequence 4096 → 2048"
+        await it.field("sequence", "2048")
+        assert len(it.program.history.moments) == 2
+
+    drive(play, search=fake_search)

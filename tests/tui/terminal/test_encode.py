@@ -27,7 +27,7 @@ def shown(sent: str) -> list[list[tuple[str, bool]]]:
 
 @given(PIECES)
 def test_every_piece_is_drawn_at_its_place(pieces: list[tuple[int, int, str, Style]]) -> None:
-    """In order, later pieces over earlier ones; nothing else changes."""
+    """In order, later pieces over earlier ones; no other cell changes."""
     expected = [[(" ", False)] * WIDTH for _ in range(HEIGHT)]
     for y, x, text, style in pieces:
         expected[y][x : x + len(text)] = [(char, bool(style.bold)) for char in text]
