@@ -48,12 +48,12 @@ class Ran:
 
 def command(argv: Sequence[str]) -> Ran:
     """A whole command line, run in this process as the entry point does; a fault of tmplan leaves it as the exception that it is."""
-    from tui.cli import main as cli
+    from tui.cli import main
 
     out, err = io.StringIO(), io.StringIO()
     with _environment(TMPLAN_TRACEBACK="1"), contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            code = cli.run(list(argv))
+            code = main.run(list(argv))
         except SystemExit as error:
             code = error.code if isinstance(error.code, int) else 1
     return Ran(code, out.getvalue(), err.getvalue())

@@ -14,7 +14,7 @@ from tests.fuzz import nasty
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tui.cli.inputs import bounded
 from tui.pages.whynot import parse_axes
-from tui.settings import key_names as keynames
+from tui.settings import key_names
 from tui.state import edits
 from tui.state.filter import parse_filter
 
@@ -71,7 +71,7 @@ def check(case: Case, bench: Bench) -> None:
     elif way == "column":
         find(text)
     else:
-        keynames.read(text)
+        key_names.read(text)
 
 
 def field(document: Document, key: str, text: str, deep: bool) -> None:

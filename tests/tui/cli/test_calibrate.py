@@ -23,7 +23,7 @@ from planner.document.planfile import read as read_plan
 from tests.planner.calibration.step_files import SHAPES, read, rows, stepped, write
 from tests.tui.driving import SMALL, Driver, drive
 from tui.cli import calibrate as cli_calibrate
-from tui.cli import main as cli
+from tui.cli import main
 
 FEW: tuple[Mapping[str, str], ...] = ({}, {"tp": "4", "sequence_parallel": "1"}, {"tp": "2", "sequence_parallel": "1", "micro_batch": "2"})
 DIFFERENT = {"pace": 1.12, "link_bytes_s": 0.85}
@@ -49,7 +49,7 @@ class Bench:
 
     def run(self, *argv: str) -> int:
         """The exit code of `tmplan` with these arguments; what it wrote stands in out and err."""
-        code = cli.run(list(argv))
+        code = main.run(list(argv))
         self.out, self.err = self._capsys.readouterr()
         return code
 

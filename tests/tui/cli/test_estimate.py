@@ -16,7 +16,7 @@ from planner.runs.predict import predict
 from planner.runs.row_file import numbered_rows
 from tests.planner.calibration.step_files import ROW, rows, write
 from tui.cli import estimate as cli_estimate
-from tui.cli import main as cli
+from tui.cli import main
 from tui.cli import plan as cli_plan
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +37,7 @@ class Desk:
 
     def run(self, *argv: str) -> int:
         """The exit code of `tmplan estimate`; what it wrote stands in out and err."""
-        code = cli.run(["estimate", *argv])
+        code = main.run(["estimate", *argv])
         self.out, self.err = self._capsys.readouterr()
         return code
 
@@ -188,7 +188,7 @@ def test_progress_is_reported_while_rows_are_read(desk: Desk, monkeypatch: pytes
     assert desk.run(path, "--out", out) == 0
     assert "2 rows read so far\n" in desk.err and "rows checked so far\n" in desk.err
     blank = dict.fromkeys(("group", "sweep", "peak_mem_gib", "mem_kind", "mem_rank", "oom", "quality_speed"), "")
-    cli.run(["validate", desk.file([{**row, **blank} for row in rows({}, {"seq": "4096"})]), out])
+    main.run(["validate", desk.file([{**row, **blank} for row in rows({}, {"seq": "4096"})]), out])
     output_of = desk.output_of()
     assert "2 rows read so far\n" in output_of and "2 predictions read so far\n" in output_of
 
@@ -226,7 +226,7 @@ def test_sentences_without_end_are_counted_and_not_held(desk: Desk, monkeypatch:
 @pytest.mark.parametrize("name", ["estimate", "validate", "calibrate"])
 def test_the_help_has_an_example_and_the_exit_codes(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each command on runs shows how it is called, and what its exit codes mean."""
-    assert cli.run([name, "--help"]) == 0
+    assert main.run([name, "--help"]) == 0
     output_of = " ".join(capsys.readouterr().out.split())
     assert f"Example: tmplan {name} " in output_of and "Exit codes: 0 done, " in output_of
 
@@ -236,7 +236,7 @@ def test_validate_scores_what_estimate_wrote(desk: Desk, capsys: pytest.CaptureF
     blank = dict.fromkeys(("group", "sweep", "peak_mem_gib", "mem_kind", "mem_rank", "oom", "quality_speed"), "")
     path, out = desk.file([{**row, **blank} for row in rows({}, {"tp": "4"})]), str(desk.folder / "p.jsonl")
     assert desk.run(path, "--out", out) == 0
-    assert cli.run(["validate", path, out, "--worst", "1", "--format", "json"]) == 0
+    assert main.run(["validate", path, out, "--worst", "1", "--format", "json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["coverage"] == 1 and len(result["worst"]) == 1
-    assert cli.run(["validate", path, out, "--worst", "-1"]) == 2
+    assert main.run(["validate", path, out, "--worst", "-1"]) == 2

@@ -11,7 +11,7 @@ import pytest
 from planner.document.planfile import read
 from planner.document.space import AXES
 from planner.specs.plan import FIELDS
-from tui.cli import main as cli
+from tui.cli import main
 from tui.cli.app import help_of
 from tui.state.axes import AXIS_HELP, label
 from tui.widgets.form import LABEL
@@ -21,7 +21,7 @@ SMALL = ("--model", "mixtral-8x7b", "--gpus", "16", "--global-batch", "64", "--s
 
 def planned(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> Any:
     """The JSON of `tmplan plan` on a small mixture of experts."""
-    assert cli.run(["plan", *SMALL, "--format", "json", *argv]) == code
+    assert main.run(["plan", *SMALL, "--format", "json", *argv]) == code
     return json.loads(capsys.readouterr().out)
 
 
@@ -55,9 +55,9 @@ def test_plans_are_sorted_by_ep(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_table_has_the_columns_of_experts_where_there_are_some(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["plan", *SMALL, "--top", "1"]) == 0
+    assert main.run(["plan", *SMALL, "--top", "1"]) == 0
     assert {"EP", "ETP"} <= set(capsys.readouterr().out.splitlines()[0].split())
-    assert cli.run(["plan", *SMALL, "--model", "llama-3.1-8b", "--top", "1"]) == 0
+    assert main.run(["plan", *SMALL, "--model", "llama-3.1-8b", "--top", "1"]) == 0
     assert not {"EP", "ETP", "Schedule"} & set(capsys.readouterr().out.splitlines()[0].split())
 
 
@@ -71,19 +71,19 @@ def test_parts_of_a_plan_of_experts_sum_to_its_totals(capsys: pytest.CaptureFixt
 def test_explain_shows_a_plan_of_experts_with_the_numbers_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     """The tree of a plan pinned by --ep ends in the table's numbers; its headline is a valid --plan argument."""
     plan = planned(capsys, "--ep", "8", "--tp", "2", "--top", "1")["plans"][0]
-    assert cli.run(["explain", *SMALL, "--ep", "8", "--tp", "2", "--format", "json"]) == 0
+    assert main.run(["explain", *SMALL, "--ep", "8", "--tp", "2", "--format", "json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["plan"] == plan
     assert result["steps"]["memory"]["value"] == pytest.approx(plan["memory_gib"] * 2**30, rel=1e-12)
-    assert cli.run(["explain", *SMALL, "--ep", "8", "--tp", "2", "--depth", "1"]) == 0
+    assert main.run(["explain", *SMALL, "--ep", "8", "--tp", "2", "--depth", "1"]) == 0
     headline = capsys.readouterr().out.split("  ")[0]
     assert "ep=8,etp=" in headline and "schedule" not in headline
-    assert cli.run(["explain", *SMALL, "--plan", headline, "--format", "json", "--depth", "1"]) == 0
+    assert main.run(["explain", *SMALL, "--plan", headline, "--format", "json", "--depth", "1"]) == 0
     assert json.loads(capsys.readouterr().out)["plan"] == plan
 
 
 def test_the_headline_of_a_dense_plan_shows_no_degree_of_experts(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["explain", *SMALL, "--model", "llama-3.1-8b", "--depth", "1", "--of", "mfu"]) == 0
+    assert main.run(["explain", *SMALL, "--model", "llama-3.1-8b", "--depth", "1", "--of", "mfu"]) == 0
     assert "ep=" not in capsys.readouterr().out.splitlines()[0].replace("step_", "")
 
 
@@ -94,18 +94,18 @@ def test_a_saved_plan_of_experts_opens_as_the_same_plan(tmp_path: Path, capsys: 
     document = read(path)
     assert document.plan is not None and set(document.plan.named()) == set(FIELDS)
     assert document.plan.named().items() <= first.items() and first["schedule"] == "dualpipev"
-    assert cli.run(["plan", path, "--format", "json"]) == 0
+    assert main.run(["plan", path, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["plans"][0] == first
-    assert cli.run(["plan", path, "--schedule", "", "--ep", "*", "--format", "json", "--top", "1"]) == 0
+    assert main.run(["plan", path, "--schedule", "", "--ep", "*", "--format", "json", "--top", "1"]) == 0
     assert json.loads(capsys.readouterr().out)["space"] == {}
 
 
 def test_models_are_listed_with_the_parameters_that_a_token_visits(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["models"]) == 0
+    assert main.run(["models"]) == 0
     out, err = capsys.readouterr()
     rows = {line.split()[0]: line.split() for line in out.splitlines()}
     assert (rows["mixtral-8x7b"][1:3], rows["llama-3.1-405b"][1:3]) == (["46.70B", "12.88B"], ["405.85B", "-"]) and err == ""
-    assert cli.run(["models", "--format", "json"]) == 0
+    assert main.run(["models", "--format", "json"]) == 0
     result = {row["name"]: row for row in json.loads(capsys.readouterr().out)["models"]}
     assert (result["mixtral-8x7b"]["active"], result["mixtral-8x7b"]["experts"]) == (12_879_925_248, 8)
     assert result["llama-3.1-405b"]["active"] is None
@@ -130,7 +130,7 @@ def test_models_are_listed_with_the_parameters_that_a_token_visits(capsys: pytes
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_is_refused_with_one_sentence(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["plan", *SMALL, *argv]) == 2
+    assert main.run(["plan", *SMALL, *argv]) == 2
     out, err = capsys.readouterr()
     assert out == "" and message in err and err.count("\n") == 1
 

@@ -18,7 +18,7 @@ from planner.exporters import registry
 from planner.exporters.registry import Exported, Target
 from planner.files import writer
 from tests.tui.driving import Driver, drive
-from tui.cli import main as cli
+from tui.cli import main
 from tui.state import export_files
 
 JOB = ("--model", "llama-3.1-8b", "--gpus", "16", "--global-batch", "64", "--sequence", "4096")
@@ -39,7 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def plan(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """A plan file with a plan that is not the best of its job."""
-    assert cli.run(["plan", *JOB, "--pin", "tp=4", "--save", "plan.toml"]) == 0
+    assert main.run(["plan", *JOB, "--pin", "tp=4", "--save", "plan.toml"]) == 0
     document = planfile.read("plan.toml")
     planfile.write("plan.toml", planfile.Document(document.inputs, plan=document.plan, predictions=document.predictions))
     capsys.readouterr()
@@ -49,7 +49,7 @@ def plan(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
 def test_the_only_file_goes_to_stdout_and_notes_to_stderr(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Without --out, or with -, stdout has only the file of the plan file's plan."""
     for out in ((), ("--out", "-")):
-        assert cli.run(["export", plan, "--to", "one", *out]) == 0
+        assert main.run(["export", plan, "--to", "one", *out]) == 0
         printed = capsys.readouterr()
         assert printed.out == "tp: 4\n"
         assert printed.err == "note: speed differs\n"
@@ -60,14 +60,14 @@ def test_the_only_file_goes_to_stdout_and_notes_to_stderr(plan: str, capsys: pyt
 ])  # fmt: skip
 def test_one_file_goes_to_a_file_or_into_a_folder(plan: str, out: str, written: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A path with an ending is the file; any other is a folder, which is made."""
-    assert cli.run(["export", plan, "--to", "one", "--out", out]) == 0
+    assert main.run(["export", plan, "--to", "one", "--out", out]) == 0
     assert Path(written).read_text() == "tp: 4\n"
     assert f"wrote {written}" in capsys.readouterr().err
 
 
 def test_several_files_go_into_a_folder(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
     """All files are written under their names, and each is reported on stderr."""
-    assert cli.run(["export", plan, "--to", "two", "--out", "job"]) == 0
+    assert main.run(["export", plan, "--to", "two", "--out", "job"]) == 0
     assert Path("job/a.sh").read_text().startswith("# plan: tp=4,")
     assert Path("job/b.sh").read_text() == "b\n"
     printed = capsys.readouterr()
@@ -78,7 +78,7 @@ def test_several_files_need_a_folder(plan: str, capsys: pytest.CaptureFixture[st
     """To stdout, or to a file that is there, they are refused in one sentence that names them."""
     Path("there.sh").write_text("precious")
     for out in ("-", "there.sh"):
-        assert cli.run(["export", plan, "--to", "two", "--out", out, "--force"]) == 2
+        assert main.run(["export", plan, "--to", "two", "--out", out, "--force"]) == 2
         error = capsys.readouterr().err
         assert "a.sh, b.sh" in error and "folder" in error and error.count("\n") == 1
     assert Path("there.sh").read_text() == "precious"
@@ -88,10 +88,10 @@ def test_a_file_that_is_there_is_overwritten_with_force_alone(plan: str, capsys:
     """One file in the way stops the whole export with one sentence; --force writes all."""
     Path("job").mkdir()
     Path("job/b.sh").write_text("precious")
-    assert cli.run(["export", plan, "--to", "two", "--out", "job"]) == 2
+    assert main.run(["export", plan, "--to", "two", "--out", "job"]) == 2
     assert capsys.readouterr().err == "tmplan: job/b.sh exists; --force overwrites\n"
     assert [path.name for path in Path("job").iterdir()] == ["b.sh"] and Path("job/b.sh").read_text() == "precious"
-    assert cli.run(["export", plan, "--to", "two", "--out", "job", "--force"]) == 0
+    assert main.run(["export", plan, "--to", "two", "--out", "job", "--force"]) == 0
     assert Path("job/b.sh").read_text() == "b\n" and Path("job/a.sh").exists()
 
 
@@ -119,14 +119,14 @@ def test_a_failure_leaves_what_was_there(before: str | None, folder: Path, monke
 @pytest.mark.parametrize("out", ["plan.toml/in/a/file", "/proc/nowhere/", "nul\0byte"])
 def test_a_path_that_cannot_be_written_is_a_sentence(out: str, plan: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Any problem with the path is reported in one line, with exit code 2."""
-    assert cli.run(["export", plan, "--to", "one", "--out", out]) == 2
+    assert main.run(["export", plan, "--to", "one", "--out", out]) == 2
     error = capsys.readouterr().err
     assert error.startswith("tmplan: ") and error.count("\n") == 1 and "fault of tmplan" not in error
 
 
 def test_a_plan_the_target_cannot_express_is_refused_whole(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Every reason stands in one sentence, the exit code is 2, and nothing is written."""
-    assert cli.run(["export", plan, "--to", "never", "--out", "job"]) == 2
+    assert main.run(["export", plan, "--to", "never", "--out", "job"]) == 2
     printed = capsys.readouterr()
     assert printed.err == "tmplan: this plan cannot be written for Never: it knows no tp; it knows no pp\n"
     assert not Path("job").exists() and not printed.out
@@ -134,15 +134,15 @@ def test_a_plan_the_target_cannot_express_is_refused_whole(plan: str, capsys: py
 
 def test_unknown_and_missing_targets_are_a_sentence(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A wrong name gets the nearest, no name the list."""
-    assert cli.run(["export", plan, "--to", "onne"]) == 2
+    assert main.run(["export", plan, "--to", "onne"]) == 2
     assert "did you mean one" in capsys.readouterr().err
-    assert cli.run(["export", plan]) == 2
+    assert main.run(["export", plan]) == 2
     assert "one, two, never" in capsys.readouterr().err
 
 
 def test_targets_are_listed_with_title_version_and_file(capsys: pytest.CaptureFixture[str]) -> None:
     """--list does not need a plan and prints a line for each target."""
-    assert cli.run(["export", "--list"]) == 0
+    assert main.run(["export", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert lines[1].split() == ["one", "one.yaml", "One", "1.0"]
@@ -151,31 +151,31 @@ def test_targets_are_listed_with_title_version_and_file(capsys: pytest.CaptureFi
 def test_a_file_without_a_plan_gives_the_best_of_its_job(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
     """The first plan of the table is exported, and stderr names it; the file's plan and pins have precedence."""
     planfile.write("bare.toml", planfile.Document(planfile.read(plan).inputs))
-    assert cli.run(["plan", "bare.toml", "--top", "1", "--format", "json"]) == 0
+    assert main.run(["plan", "bare.toml", "--top", "1", "--format", "json"]) == 0
     best = json.loads(capsys.readouterr().out)["plans"][0]["tp"]
-    assert cli.run(["export", "bare.toml", "--to", "one"]) == 0
+    assert main.run(["export", "bare.toml", "--to", "one"]) == 0
     printed = capsys.readouterr()
     assert printed.out == f"tp: {best}\n" and f"no plan was given, using the best: tp={best}," in printed.err
     for pin in (("--pin", "tp=2"), ("--tp", "2")):
-        assert cli.run(["export", plan, "--to", "one", *pin]) == 0
+        assert main.run(["export", plan, "--to", "one", *pin]) == 0
         assert capsys.readouterr().out == "tp: 2\n"
 
 
 def test_where_nothing_fits_nothing_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     """A job without a plan that fits ends with code 1 and the advice on stderr; a plan that was named is exported all the same."""
-    assert cli.run(["export", "--gpus", "8", "--to", "one", "--out", "x.yaml"]) == 1
+    assert main.run(["export", "--gpus", "8", "--to", "one", "--out", "x.yaml"]) == 1
     assert not Path("x.yaml").exists() and capsys.readouterr().err
-    assert cli.run(["export", "--gpus", "8", "--tp", "8", "--to", "one"]) == 1
+    assert main.run(["export", "--gpus", "8", "--tp", "8", "--to", "one"]) == 1
     printed = capsys.readouterr()
     assert printed.out == "tp: 8\n" and "does not fit" in printed.err
 
 
 def test_the_table_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     """Every row has as many cells as the heading, and they are those of the plain table."""
-    assert cli.run(["plan", *JOB, "--top", "3", "--format", "markdown", "--all"]) == 0
+    assert main.run(["plan", *JOB, "--top", "3", "--format", "markdown", "--all"]) == 0
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in capsys.readouterr().out.splitlines()]
     assert len(rows) == 5 and {len(row) for row in rows} == {len(rows[0])} and set(rows[1]) == {"---:"}
-    assert cli.run(["plan", *JOB, "--top", "3", "--all"]) == 0
+    assert main.run(["plan", *JOB, "--top", "3", "--all"]) == 0
     plain = [re.split(r"\s{2,}", line.strip()) for line in capsys.readouterr().out.splitlines()]
     assert [rows[0], *rows[2:]] == plain
 
@@ -186,7 +186,7 @@ def test_the_table_as_markdown(capsys: pytest.CaptureFixture[str]) -> None:
 ], ids=range(5))  # fmt: skip
 def test_the_picture_of_the_ranks_is_compact(options: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     """However large the world, the picture is at most 80 columns wide and 40 lines long, and says how many ranks there are."""
-    assert cli.run(["ranks", *options]) == 0
+    assert main.run(["ranks", *options]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert max(map(len, lines)) <= 80 and len(lines) <= 40
     assert "ranks on" in lines[0]
@@ -195,7 +195,7 @@ def test_the_picture_of_the_ranks_is_compact(options: tuple[str, ...], capsys: p
 
 def test_the_groups_as_json(plan: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each kind of group is listed with its size and ranks, and every rank with its node."""
-    assert cli.run(["ranks", plan, "--format", "json"]) == 0
+    assert main.run(["ranks", plan, "--format", "json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["schema"], result["world"], result["nodes"], result["node_of_rank"]) == (1, 16, 2, [0] * 8 + [1] * 8)
     assert set(result["groups"]) == {"tp", "cp", "dp", "ep", "etp", "expert-dp", "pp"}
@@ -347,7 +347,7 @@ def test_there_is_nothing_to_export_without_plans() -> None:
 def test_files_have_the_rights_of_any_new_file(plan: str, umask: Callable[[int], None]) -> None:
     """An export is readable by whom the umask allows, like any file a program writes."""
     umask(0o027)
-    assert cli.run(["export", plan, "--to", "one", "--out", "x.yaml"]) == 0
+    assert main.run(["export", plan, "--to", "one", "--out", "x.yaml"]) == 0
     assert stat.S_IMODE(Path("x.yaml").stat().st_mode) == 0o640
 
 

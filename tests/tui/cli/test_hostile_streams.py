@@ -20,7 +20,7 @@ from tests.hostile import HOSTILE, NAME, hidden, hostile_plan, written
 from tests.planner.calibration.step_files import rows, stepped
 from tests.planner.importers.test_formats import DEEPSPEED, MEGATRON
 from tests.tui.driving import SMALL
-from tui.cli import main as cli
+from tui.cli import main
 
 DRAWN = re.sub(r"\s", " ", "".join(c for c in NAME if not hidden(c)))  # what is left of the name, wherever it is shown whole
 CONFIG = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "num_hidden_layers": 2, "vocab_size": 1024,
@@ -52,7 +52,7 @@ class Evil:
 
     def run(self, *argv: str) -> int:
         """The exit code of a command line, both of whose streams are found harmless and whose narration is readable."""
-        code = cli.run(list(argv))
+        code = main.run(list(argv))
         self.out, self.err = self._capsys.readouterr()
         assert not hidden(self.out) and not hidden(self.err), argv
         assert max(map(len, self.err.split("\n"))) <= LONGEST + len("tmplan: ")
@@ -140,9 +140,9 @@ def models(evil: Evil) -> list[list[str]]:
 
 def names(evil: Evil) -> list[list[str]]:
     """The names of the user's presets, and of an unknown kind."""
-    for kind in cli.LISTS:
+    for kind in main.LISTS:
         custom_presets(kind)(evil)
-    return [[NAME], ["names", NAME], *(["names", kind] for kind in cli.LISTS)]
+    return [[NAME], ["names", NAME], *(["names", kind] for kind in main.LISTS)]
 
 
 COMMANDS: dict[str, Callable[[Evil], list[list[str]]]] = {
@@ -166,7 +166,7 @@ COMMANDS: dict[str, Callable[[Evil], list[list[str]]]] = {
     "validate": lambda evil: [[runs(evil), predicted(evil), "--worst", "9", "--format", how] for how in ("table", "json")],
     "calibrate": lambda evil: [[runs(evil), "--name", NAME], [runs(evil), "--name", "mine"], [runs(evil, {"gpu": NAME}), "--name", "my"]],
     "refit": lambda evil: [[runs(evil), "--shipped"], [runs(evil, {"gpu": NAME}), "--shipped"], [evil.table("r.csv", [{"id": NAME}])]],
-    **{kind: custom_presets(kind) for kind in cli.LISTS},
+    **{kind: custom_presets(kind) for kind in main.LISTS},
     "themes": themes,
     "config": settings,
     "completion": names,
@@ -175,7 +175,7 @@ COMMANDS: dict[str, Callable[[Evil], list[list[str]]]] = {
 
 def test_every_command_is_tried() -> None:
     """A command that is added has hostile files here."""
-    assert set(COMMANDS) == set(cli.COMMANDS)
+    assert set(COMMANDS) == set(main.COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -222,7 +222,7 @@ def test_the_name_is_still_read(evil: Evil) -> None:
 def test_a_cell_is_no_formula(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """A name that a spreadsheet would evaluate is text in CSV; negative numbers remain numbers."""
     path = hostile_plan(SMALL, tmp_path / "plan.toml", '=HYPERLINK("http://x")')
-    assert cli.run(["budget", path, "--format", "csv"]) == 0
+    assert main.run(["budget", path, "--format", "csv"]) == 0
     values = [row[1] for row in csv.reader(io.StringIO(capsys.readouterr().out))]
     assert sum(value.startswith("'=HYPERLINK") for value in values) >= 3
     assert not any(value.startswith(("=", "+", "@")) for value in values)
@@ -246,7 +246,7 @@ def test_no_export_holds_what_a_terminal_acts_on(target: str, tmp_path: Path, ca
     document = Document(SMALL.inputs.with_all(values))
     plan = hostile_plan(document, tmp_path / "plan.toml")
     pins = ("--pin", "pp=1", "--pin", "zero=3") if target in ("accelerate", "axolotl") else ()
-    code = cli.run(["export", plan, "--to", target, "--out", str(tmp_path / "out"), *pins])
+    code = main.run(["export", plan, "--to", target, "--out", str(tmp_path / "out"), *pins])
     assert code == 0, capsys.readouterr().err
     files = [path for path in (tmp_path / "out").iterdir() if path.is_file()]
     assert files and not any(hidden(path.read_text() + path.name) for path in files)

@@ -19,7 +19,7 @@ from planner.document.fields import FIELDS, JOB_GROUPS
 from planner.document.inputs import resolve
 from planner.document.planfile import read
 from planner.search import search as searching
-from tui.cli import main as cli
+from tui.cli import main
 from tui.cli.answer import Answer
 
 ROOT = Path(__file__).parents[3]
@@ -35,7 +35,7 @@ def shell(*argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
 
 def planned(capsys: pytest.CaptureFixture[str], *argv: str, code: int = 0) -> Any:
     """The JSON of `tmplan plan`."""
-    assert cli.run(["plan", *SMALL, "--format", "json", *argv]) == code
+    assert main.run(["plan", *SMALL, "--format", "json", *argv]) == code
     return json.loads(capsys.readouterr().out)
 
 
@@ -63,11 +63,11 @@ def test_every_key_of_the_json_is_documented(capsys: pytest.CaptureFixture[str])
 
 def test_table_json_and_csv_hold_the_same_plans(capsys: pytest.CaptureFixture[str]) -> None:
     plans = planned(capsys, "--top", "5")["plans"]
-    assert cli.run(["plan", *SMALL, "--top", "5", "--format", "csv"]) == 0
+    assert main.run(["plan", *SMALL, "--top", "5", "--format", "csv"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [float(row["step_seconds"]) for row in rows] == [plan["step_seconds"] for plan in plans]
     assert [float(row["memory_optimizer_gib"]) for row in rows] == [plan["memory_parts_gib"]["optimizer"] for plan in plans]
-    assert cli.run(["plan", *SMALL, "--top", "5"]) == 0
+    assert main.run(["plan", *SMALL, "--top", "5"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split()[:3] == ["TP", "PP", "VPP"] and len(lines) == 6
     assert [line.split()[0] for line in lines[1:]] == [str(plan["tp"]) for plan in plans]
@@ -101,20 +101,20 @@ def test_a_saved_plan_opens_as_the_same_job_with_the_same_numbers(tmp_path: Path
     assert document.plan.named().items() <= first.items()
     assert {**document.plan.named(), **document.predictions} == first
     assert resolve(document.inputs).cluster.nic_bytes_s == 25e9
-    assert cli.run(["plan", path, "--format", "json"]) == 0
+    assert main.run(["plan", path, "--format", "json"]) == 0
     assert json.loads(capsys.readouterr().out)["plans"][0] == first
 
 
 def test_options_stand_on_top_of_the_plan_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(tmp_path / "plan.toml")
     planned(capsys, "--pin", "tp=2", "--save", path)
-    assert cli.run(["plan", path, "--sequence", "4k", "--pin", "tp=4", "--format", "json"]) == 0
+    assert main.run(["plan", path, "--sequence", "4k", "--pin", "tp=4", "--format", "json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert (result["job"]["sequence"], result["job"]["model"], result["space"]) == (4096, "llama-3.1-8b", {"tp": "4"})
 
 
 def test_when_nothing_fits_the_exit_code_is_1_and_stderr_states_what_is_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["plan", "--gpus", "8", "--format", "json"]) == 1
+    assert main.run(["plan", "--gpus", "8", "--format", "json"]) == 1
     out, err = capsys.readouterr()
     result = json.loads(out)
     assert result["plans"] == [] and result["counts"]["fit"] == 0 and result["advice"]
@@ -128,7 +128,7 @@ def test_when_nothing_is_valid_the_rules_that_refused_are_named(capsys: pytest.C
 
 
 def test_explain_prints_the_tree_of_the_best_plan_by_default(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["explain", *SMALL]) == 0
+    assert main.run(["explain", *SMALL]) == 0
     out = capsys.readouterr().out
     assert "t_step = " in out and "└─ " in out and "[" in out
 
@@ -136,7 +136,7 @@ def test_explain_prints_the_tree_of_the_best_plan_by_default(capsys: pytest.Capt
 def test_explain_explains_the_plan_that_is_pinned_with_the_numbers_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     plan = planned(capsys, "--pin", "tp=4", "--top", "1")["plans"][0]
     axes = ",".join(f"{axis}={plan[axis]}" for axis in ("tp", "pp", "cp", "dp", "micro_batch", "recompute"))
-    assert cli.run(["explain", *SMALL, "--plan", axes, "--format", "json"]) == 0
+    assert main.run(["explain", *SMALL, "--plan", axes, "--format", "json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["plan"] == plan
     assert result["steps"]["step"]["value"] == pytest.approx(plan["step_seconds"], rel=1e-12)
@@ -146,19 +146,19 @@ def test_explain_explains_the_plan_that_is_pinned_with_the_numbers_of_the_table(
 def test_explain_takes_the_plan_of_a_plan_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = str(tmp_path / "plan.toml")
     plan = planned(capsys, "--sort", "memory_gib", "--save", path)["plans"][0]
-    assert cli.run(["explain", path, "--format", "json", "--depth", "1", "--of", "mfu"]) == 0
+    assert main.run(["explain", path, "--format", "json", "--depth", "1", "--of", "mfu"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["plan"] == plan and list(result["steps"]) == ["mfu"] and result["steps"]["mfu"]["children"] == []
 
 
 def test_explain_explains_a_plan_that_does_not_fit_and_exits_with_1(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["explain", "--gpus", "8", "--of", "memory", "--depth", "1"]) == 1
+    assert main.run(["explain", "--gpus", "8", "--of", "memory", "--depth", "1"]) == 1
     out, err = capsys.readouterr()
     assert "M_d = " in out and "does not fit" in err
 
 
 def test_explain_exits_with_1_when_the_plan_is_not_valid(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["explain", *SMALL, "--plan", "tp=3"]) == 1
+    assert main.run(["explain", *SMALL, "--plan", "tp=3"]) == 1
     out, err = capsys.readouterr()
     assert out == "" and "must divide the GPUs" in err
 
@@ -167,9 +167,9 @@ def test_explain_exits_with_1_when_the_plan_is_not_valid(capsys: pytest.CaptureF
     ("kind", "known"), [("models", "llama-3.1-405b"), ("gpus", "h100-sxm"), ("clusters", "dgx-h100"), ("stacks", "megatron-core")]
 )
 def test_presets_are_listed_as_a_table_and_as_json(kind: str, known: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run([kind]) == 0
+    assert main.run([kind]) == 0
     table = capsys.readouterr().out.splitlines()
-    assert cli.run([kind, "--format", "json"]) == 0
+    assert main.run([kind, "--format", "json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["schema"] == 1 and known in [row["name"] for row in result[kind]]
     assert [line.split()[0] for line in table[1:]] == [row["name"] for row in result[kind]]
@@ -181,7 +181,7 @@ def test_a_broken_preset_of_the_user_is_reported_and_hides_no_other(
     (tmp_path / "presets" / "gpus").mkdir(parents=True)
     (tmp_path / "presets" / "gpus" / "mine.toml").write_text("vendor = ")
     monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path))
-    assert cli.run(["gpus"]) == 0
+    assert main.run(["gpus"]) == 0
     out, err = capsys.readouterr()
     assert "h100-sxm" in out and "mine.toml" in err and "line 1" in err
 
@@ -227,7 +227,7 @@ REFUSED = [
 
 @pytest.mark.parametrize(("argv", "message"), REFUSED, ids=[" ".join(argv) or "nothing" for argv, _ in REFUSED])
 def test_a_refusal_is_one_sentence_on_stderr_and_exit_code_2(argv: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(argv) == 2
+    assert main.run(argv) == 2
     out, err = capsys.readouterr()
     assert out == "" and message in err
     lines = [line for line in err.splitlines() if line.startswith("tmplan: ")]
@@ -236,7 +236,7 @@ def test_a_refusal_is_one_sentence_on_stderr_and_exit_code_2(argv: list[str], me
 
 def test_bounds_that_no_candidate_meets_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     """If no rule has refused a plan, because there was none to refuse, the bound that excludes all plans is reported."""
-    assert cli.run(["plan", *SMALL, "--tp", ">=999"]) == 1
+    assert main.run(["plan", *SMALL, "--tp", ">=999"]) == 1
     assert "tp cannot be >=999" in capsys.readouterr().err
 
 
@@ -251,7 +251,7 @@ def test_pins_that_do_not_come_to_the_gpus_are_named_with_their_product(
     bounds: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Not that a degree lies outside the bounds."""
-    assert cli.run(["plan", "--model", "llama-3.1-8b", "--gpus", "16", *bounds]) == 1
+    assert main.run(["plan", "--model", "llama-3.1-8b", "--gpus", "16", *bounds]) == 1
     assert message in capsys.readouterr().err
 
 
@@ -264,7 +264,7 @@ def test_bounds_read_as_the_filter_writes_them() -> None:
 
 def test_most_and_least_may_say_so_twice(capsys: pytest.CaptureFixture[str]) -> None:
     """--max tp<=2 is --max tp=2."""
-    assert cli.run(["plan", *SMALL, "--max", "tp<=2", "--min", "pp>=2", "--top", "3", "--format", "json"]) == 0
+    assert main.run(["plan", *SMALL, "--max", "tp<=2", "--min", "pp>=2", "--top", "3", "--format", "json"]) == 0
     assert all(p["tp"] <= 2 <= p["pp"] for p in json.loads(capsys.readouterr().out)["plans"])
 
 
@@ -274,29 +274,29 @@ def test_a_folder_with_a_config_is_a_model(tmp_path: Path, capsys: pytest.Captur
              "max_position_embeddings": 8192}  # fmt: skip
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "config.json").write_text(json.dumps({"model_type": "llama", **sizes}))
-    assert cli.run(["plan", "--model", str(tmp_path / "tiny"), "--gpus", "8", "--top", "1"]) == 0
+    assert main.run(["plan", "--model", str(tmp_path / "tiny"), "--gpus", "8", "--top", "1"]) == 0
     assert capsys.readouterr().err.startswith("tiny (")
 
 
 def test_a_plan_file_given_as_a_model_is_reported_to_be_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Not that a key of it is unknown."""
     saved = str(tmp_path / "plan.toml")
-    assert cli.run(["plan", *SMALL, "--save", saved]) == 0
-    assert cli.run(["plan", "--model", saved]) == 2
+    assert main.run(["plan", *SMALL, "--save", saved]) == 0
+    assert main.run(["plan", "--model", saved]) == 2
     assert "is a plan file, not a model" in capsys.readouterr().err
 
 
 def test_the_most_headroom_that_a_field_takes_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     """95 % is within 0 to 95 %, although 95 hundredths are slightly above 0.95 in floating point."""
-    assert cli.run(["plan", *SMALL, "--headroom", "95"]) in (0, 1)
+    assert main.run(["plan", *SMALL, "--headroom", "95"]) in (0, 1)
     assert "must lie" not in capsys.readouterr().err
 
 
 def test_a_plan_that_cannot_be_saved_is_refused_before_anything_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["plan", *SMALL, "--save", str(tmp_path / "no" / "plan.toml")]) == 2
+    assert main.run(["plan", *SMALL, "--save", str(tmp_path / "no" / "plan.toml")]) == 2
     out, err = capsys.readouterr()
     assert out == "" and "cannot be written: there is no folder" in err
-    assert cli.run(["plan", "--gpus", "8", "--save", str(tmp_path / "plan.toml")]) == 2
+    assert main.run(["plan", "--gpus", "8", "--save", str(tmp_path / "plan.toml")]) == 2
     assert "there is no plan to save" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
@@ -306,8 +306,8 @@ def test_a_fault_of_tmplan_itself_is_reported_without_a_traceback(
     def broken(argv: list[str]) -> Answer:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(cli, "dispatch", broken)
-    assert cli.run(["plan"]) == 2
+    monkeypatch.setattr(main, "dispatch", broken)
+    assert main.run(["plan"]) == 2
     assert "fault of tmplan" in capsys.readouterr().err
 
 
@@ -317,7 +317,7 @@ def test_ctrl_c_ends_with_130_and_states_nothing(monkeypatch: pytest.MonkeyPatch
 
     importlib.import_module("tui.cli.plan")  # which imports the search, before it is replaced: the imports outlast this test
     monkeypatch.setattr(searching, "search", interrupted)
-    assert cli.run(["plan", *SMALL]) == 130
+    assert main.run(["plan", *SMALL]) == 130
     assert capsys.readouterr() == ("", "")
 
 
@@ -384,10 +384,10 @@ def test_a_first_argument_that_is_no_command_opens_the_program(monkeypatch: pyte
         opened.append((document, path))
         return Answer()
 
-    monkeypatch.setattr(cli, "open_program", open_program)
+    monkeypatch.setattr(main, "open_program", open_program)
     path = str(tmp_path / "plan.toml")
-    assert cli.run(["plan", *SMALL, "--save", path]) == 0
-    assert cli.run([]) == cli.run([path]) == cli.run([*SMALL, "--pin", "tp=8"]) == cli.run(["open", path, "--gpus", "16"]) == 0
+    assert main.run(["plan", *SMALL, "--save", path]) == 0
+    assert main.run([]) == main.run([path]) == main.run([*SMALL, "--pin", "tp=8"]) == main.run(["open", path, "--gpus", "16"]) == 0
     (nothing, _), (file, at), (given, _), (both, _) = opened
     assert nothing is None and at == Path(path) and file.plan is not None
     assert given.inputs.values["gpus"] == 8 and given.space.text("tp") == "8" and both.inputs.values["gpus"] == 16

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tui.cli import main as cli
+from tui.cli import main
 
 SMALL = ("--model", "llama-3.1-8b", "--gpus", "8", "--global-batch", "64")
 INVALID = ("--pin", "tp=3")
@@ -35,7 +35,7 @@ Capture = pytest.CaptureFixture[str]
 
 def reported(capsys: Capture, code: int, *argv: str) -> tuple[dict[str, Any], str]:
     """The JSON of a command that ends with this code, and its stderr."""
-    assert cli.run([*argv, "--format", "json"]) == code
+    assert main.run([*argv, "--format", "json"]) == code
     output_of = capsys.readouterr()
     result: dict[str, Any] = json.loads(output_of.out)
     assert (result["schema"], isinstance(result["version"], str)) == (1, True)
@@ -103,7 +103,7 @@ def test_csv_without_a_plan_has_its_heads(capsys: Capture) -> None:
     for command in (("sensitivity", "--by", "2"), ("plan",), ("scale", "--sizes", "8"), ("budget",)):
         lines = []
         for code, more in ((0, ()), (1, INVALID)):
-            assert cli.run([*command, *SMALL, *more, "--format", "csv"]) == code
+            assert main.run([*command, *SMALL, *more, "--format", "csv"]) == code
             lines.append(list(csv.reader(io.StringIO(capsys.readouterr().out))))
         full, none = lines
         assert full[0] == none[0] and (len(none) < len(full) or command[0] == "scale")
@@ -113,6 +113,6 @@ def test_csv_without_a_plan_has_its_heads(capsys: Capture) -> None:
 @pytest.mark.parametrize("command", ["explain", "budget", "timeline", "ranks", "sensitivity"])
 def test_text_without_a_plan_is_empty(command: str, capsys: Capture) -> None:
     """Text formats print nothing where there is no plan: the reason on stderr is all there is to read."""
-    assert cli.run([command, *SMALL, *INVALID]) == 1
+    assert main.run([command, *SMALL, *INVALID]) == 1
     output_of = capsys.readouterr()
     assert (output_of.out, "no plan is valid" in output_of.err) == ("", True)

@@ -16,7 +16,7 @@ from planner.plaintext import quoted
 from planner.specs.plan import Plan
 from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.printing import output_of
-from tui.cli import main as cli
+from tui.cli import main
 from tui.cli.answer import Answer
 from tui.state.history import History, Moment
 from tui.state.session import Session, State
@@ -90,7 +90,7 @@ def test_fit_import_and_a_plan_file_say_it_too(tmp_path: Path, capsys: pytest.Ca
 
 def test_the_screen_is_not_reported_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Opening the program leaves stderr alone, which is the screen's."""
-    monkeypatch.setattr(cli, "open_program", lambda *_, **__: Answer())
+    monkeypatch.setattr(main, "open_program", lambda *_, **__: Answer())
     assert output_of(capsys, "--model", config(tmp_path, model_type="foo")) == (0, "", "")
 
 

@@ -10,7 +10,7 @@ import pytest
 from planner.calibration import write_back as writeback
 from planner.calibration.fitted_parameters import PARAMETERS
 from tests.planner.calibration.test_fit import ELEMENTWISE, with_times
-from tui.cli import main as cli
+from tui.cli import main
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def runs(tmp_path: Path) -> str:
 
 def test_refit_prints_every_constant_that_the_runs_know_of(runs: str, capsys: pytest.CaptureFixture[str]) -> None:
     """A line for each constant the runs depend on: start, value, the runs it rests on, the error with it and at its start."""
-    assert cli.run(["refit", runs, "--rounds", "3"]) == 0
+    assert main.run(["refit", runs, "--rounds", "3"]) == 0
     out = capsys.readouterr().out
     assert out.startswith("all runs")
     lines = [line for line in out.splitlines() if line.startswith(("stack", "gpu", "constant "))]
@@ -38,7 +38,7 @@ def test_refit_prints_every_constant_that_the_runs_know_of(runs: str, capsys: py
 
 def test_shipped_constants_and_an_ablation_are_printed_without_a_fit(runs: str, capsys: pytest.CaptureFixture[str]) -> None:
     """--shipped --ablate scores the constants as they are, and once without each term."""
-    assert cli.run(["refit", runs, "--shipped", "--ablate"]) == 0
+    assert main.run(["refit", runs, "--shipped", "--ablate"]) == 0
     out = capsys.readouterr().out
     assert "every term" in out and "without attention" in out and "without stragglers" in out
 
@@ -47,10 +47,10 @@ def test_kernel_tables_of_a_folder_are_fitted_too(runs: str, tmp_path: Path, cap
     """A folder without tables gives the headings alone; a broken one is refused in a sentence."""
     folder = tmp_path / "tables"
     folder.mkdir()
-    assert cli.run(["refit", runs, "--shipped", "--kernels", str(folder)]) == 0
+    assert main.run(["refit", runs, "--shipped", "--kernels", str(folder)]) == 0
     assert "matrix products" in capsys.readouterr().out
     (folder / "gemm_x.csv").write_text("m,n,k\n1,2,3\n", encoding="utf-8")
-    assert cli.run(["refit", runs, "--shipped", "--kernels", str(folder)]) == 2
+    assert main.run(["refit", runs, "--shipped", "--kernels", str(folder)]) == 2
     assert "latency" in capsys.readouterr().err
 
 
@@ -61,7 +61,7 @@ def test_a_file_that_is_no_runs_file_is_refused_in_a_sentence(
     """A file without the columns, or without anything, is refused by name."""
     path = tmp_path / "bad.csv"
     path.write_text(text, encoding="utf-8")
-    assert cli.run(["refit", str(path)]) == 2
+    assert main.run(["refit", str(path)]) == 2
     err = capsys.readouterr().err
     assert words in err and err.count("\n") == 1
 
@@ -74,7 +74,7 @@ def test_writing_touches_the_installations_files_only_when_requested(runs: str, 
 
     monkeypatch.setattr(writeback, "write", never)
     monkeypatch.setattr(writeback, "write_bands", never)
-    assert cli.run(["refit", runs, "--shipped"]) == 0
+    assert main.run(["refit", runs, "--shipped"]) == 0
 
 
 @pytest.mark.parametrize(("seconds", "words"), [("abc", "must be a number"), ("0", "at least 1e-06"), ("nan", "at least 1e-06")])
@@ -83,6 +83,6 @@ def test_a_step_that_is_no_time_is_refused_by_its_run(seconds: str, words: str, 
     path = tmp_path / "runs.csv"
     row = f"one,a,m,32,4096,32,4096,h100-sxm,8,64,{seconds}"
     path.write_text(f"id,group,model,layers,hidden,heads,seq,gpu,gpus,global_batch,step_s\n{row}\n", encoding="utf-8")
-    assert cli.run(["refit", str(path), "--shipped"]) == 2
+    assert main.run(["refit", str(path), "--shipped"]) == 2
     reported = capsys.readouterr().err
     assert "run 'one'" in reported and words in reported

@@ -12,10 +12,9 @@ from planner.document import planfile
 from planner.search import search
 from tests.tui.cli.test_import_plan import script
 from tests.tui.cli.test_main import SMALL
-from tui.cli import main as cli
+from tui.cli import main
 from tui.cli import plan as cli_plan
-from tui.state import export_files
-from tui.state import overwrite as overwriting
+from tui.state import export_files, overwrite
 
 RUNS = "layers,hidden,heads,seq,gpu,gpus,global_batch,stack\n16,2048,32,2048,h100-sxm,8,64,megatron-core\n"
 
@@ -40,13 +39,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_command_overwrites_only_with_force(name: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is there stays, and is refused in a sentence that names the way; with --force it is replaced."""
     out = folder / "out.toml"
-    assert cli.run(COMMANDS[name]("out.toml")) in (0, 1), capsys.readouterr().err
+    assert main.run(COMMANDS[name]("out.toml")) in (0, 1), capsys.readouterr().err
     written = out.read_text()
     out.write_text("precious")
     capsys.readouterr()
-    assert cli.run(COMMANDS[name]("out.toml")) == 2
+    assert main.run(COMMANDS[name]("out.toml")) == 2
     assert "out.toml exists; --force overwrites" in capsys.readouterr().err and out.read_text() == "precious"
-    assert cli.run([*COMMANDS[name]("out.toml"), "--force"]) in (0, 1)
+    assert main.run([*COMMANDS[name]("out.toml"), "--force"]) in (0, 1)
     assert out.read_text() == written
 
 
@@ -59,7 +58,7 @@ def test_a_file_in_the_way_is_refused_before_any_search(name: str, folder: Path,
         raise AssertionError("searched")
 
     monkeypatch.setattr(search, "search", never)
-    assert cli.run(COMMANDS[name]("out.toml")) == 2
+    assert main.run(COMMANDS[name]("out.toml")) == 2
 
 
 def test_a_file_that_comes_during_the_search_stays(
@@ -73,39 +72,39 @@ def test_a_file_that_comes_during_the_search_stays(
         return real(*given)
 
     monkeypatch.setattr(cli_plan, "searched", slow)
-    assert cli.run(COMMANDS["plan"]("out.toml")) == 2
+    assert main.run(COMMANDS["plan"]("out.toml")) == 2
     assert "--force overwrites" in capsys.readouterr().err and (folder / "out.toml").read_text() == "theirs"
 
 
 def test_the_plan_file_read_is_no_exception(folder: Path) -> None:
     """`tmplan plan plan.toml --save plan.toml` would lose what the user wrote into it."""
-    assert cli.run(["plan", *SMALL, "--top", "1", "--save", "plan.toml"]) == 0
+    assert main.run(["plan", *SMALL, "--top", "1", "--save", "plan.toml"]) == 0
     before = (folder / "plan.toml").read_text() + "# a note\n"
     (folder / "plan.toml").write_text(before)
-    assert cli.run(["plan", "plan.toml", "--save", "plan.toml"]) == 2
+    assert main.run(["plan", "plan.toml", "--save", "plan.toml"]) == 2
     assert (folder / "plan.toml").read_text() == before
-    assert cli.run(["plan", "plan.toml", "--save", "plan.toml", "--force"]) == 0
+    assert main.run(["plan", "plan.toml", "--save", "plan.toml", "--force"]) == 0
     assert planfile.read("plan.toml").plan is not None
 
 
 def test_an_export_of_several_files_leaves_one_that_comes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Between the look and the writing: what was written is taken back, what came stays."""
     first, second = tmp_path / "a", tmp_path / "b"
-    real = overwriting.put
+    real = overwrite.put
 
     def put(path: Path, text: str, *, force: bool) -> None:
         second.write_text("theirs")
         real(path, text, force=force)
 
     monkeypatch.setattr(export_files, "put", put)
-    with pytest.raises(overwriting.Exists):
+    with pytest.raises(overwrite.Exists):
         export_files.write({first: "x", second: "y"}, force=False)
     assert not first.exists() and second.read_text() == "theirs"
 
 
 def test_a_device_is_no_file_in_the_way(folder: Path) -> None:
     """/dev/null takes anything."""
-    assert cli.run(COMMANDS["plan"]("/dev/null")) == 0
+    assert main.run(COMMANDS["plan"]("/dev/null")) == 0
 
 
 def test_a_config_file_that_comes_meanwhile_stays(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,19 +113,19 @@ def test_a_config_file_that_comes_meanwhile_stays(folder: Path, monkeypatch: pyt
     path = folder / "config.toml"
     path.write_text("theirs")
     monkeypatch.setattr(Path, "exists", lambda self: False)
-    assert cli.run(["config", "--init"]) == 2
+    assert main.run(["config", "--init"]) == 2
     monkeypatch.undo()
     assert path.read_text() == "theirs"
 
 
 def test_a_folder_that_is_not_there_is_refused_before_any_work(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """--save and --out into no folder: a sentence that names it, and no search before it."""
-    assert cli.run(["plan", *SMALL, "--save", "nowhere/plan.toml"]) == 2
+    assert main.run(["plan", *SMALL, "--save", "nowhere/plan.toml"]) == 2
     output_of = capsys.readouterr()
     assert output_of.out == "" and output_of.err == "tmplan: nowhere/plan.toml: cannot be written: there is no folder nowhere\n"
 
 
 def test_no_name_of_a_plan_file_is_not_the_example(capsys: pytest.CaptureFixture[str]) -> None:
     """An empty name, such as an unset variable, is refused: it is not a request for the example."""
-    assert cli.run(["plan", ""]) == 2
+    assert main.run(["plan", ""]) == 2
     assert "cannot be read" in capsys.readouterr().err
