@@ -244,7 +244,7 @@ def test_bounds_that_no_candidate_meets_are_named(capsys: pytest.CaptureFixture[
     ("bounds", "message"),
     [
         (["--pin", "tp=8,dp=3"], "tp x dp must divide the 16 GPUs (tp 8, dp 3; it is 24)"),
-        (["--pin", "tp=4,pp=2,cp=1,dp=4"], "tp x cp x pp x dp must be the 16 GPUs (tp 4, cp 1, pp 2, dp 4; it is 32)"),
+        (["--pin", "tp=4,pp=2,cp=1,dp=4"], "tp x cp x dp x pp must be the 16 GPUs (tp 4, cp 1, dp 4, pp 2; it is 32)"),
     ],
 )
 def test_pins_that_do_not_come_to_the_gpus_are_named_with_their_product(
