@@ -1,4 +1,4 @@
-"""What a budget of FLOP or of money trains: parameters and tokens at so many tokens a parameter, and of the least loss by each law."""
+"""Models that a budget of FLOP or of money can train: at a given ratio of tokens to parameters, and of minimal loss by each scaling law."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from planner.formula.trace import Step, tracing
 
 
 @dataclass(frozen=True)
-class Bought:
-    """A model and its tokens: by which rule or law, and the loss that each law expects of it, by its source."""
+class AffordableModel:
+    """Parameters and training tokens by a rule or a law, and the loss estimated by each law, by its source."""
 
     by: str
     parameters: float
@@ -24,39 +24,39 @@ class Bought:
 
 
 @dataclass(frozen=True)
-class Spent:
-    """What there is to spend, the FLOP it is, the models it trains, and the trees of their numbers."""
+class AffordableTraining:
+    """A budget, its FLOP, the models they can train, and the derivations of their numbers."""
 
     given: str  # flops or money
     amount: float
     flops: float
-    models: tuple[Bought, ...]
+    models: tuple[AffordableModel, ...]
     steps: dict[str, Step]
 
 
-def by_flops(flops: float, run: Run) -> Spent:
-    """What so many FLOP train."""
+def by_flops(flops: float, run: Run) -> AffordableTraining:
+    """The models that a number of FLOP can train."""
     with tracing() as trace:
-        found = dict(models(flops, run))
-        return spent("flops", flops, flops, found, {name: trace.of(tokens) for name, (_, tokens) in found.items()})
+        sizes = dict(models(flops, run))
+        return affordable("flops", flops, flops, sizes, {name: trace.of(tokens) for name, (_, tokens) in sizes.items()})
 
 
-def by_money(money: float, run: Run, known: Budget) -> Spent:
-    """What so much money trains at the cost of a plan's training; FieldError where no price was told, or it is nothing."""
+def by_money(money: float, run: Run, known: Budget) -> AffordableTraining:
+    """The models that an amount of money can train at a plan's cost per FLOP. Raises FieldError if the GPU-hour has no price or price 0."""
     if run.price_gpu_hour == 0:
-        raise FieldError("money", "money trains without end where a GPU-hour costs nothing; set --price-gpu-hour, such as 2.5")
+        raise FieldError("money", "money buys unlimited FLOP at a price of 0 per GPU-hour; set --price-gpu-hour, such as 2.5")
     if known.cost is None:
         raise FieldError("money", "money needs the price of a GPU-hour; set --price-gpu-hour, such as 2.5")
     with tracing() as trace:
         flops = spent_flops(money, known.cost, known.flops)
-        found = dict(models(flops, run))
-        return spent("money", money, flops, found, {name: trace.of(tokens) for name, (_, tokens) in found.items()})
+        sizes = dict(models(flops, run))
+        return affordable("money", money, flops, sizes, {name: trace.of(tokens) for name, (_, tokens) in sizes.items()})
 
 
 def models(flops: float, run: Run) -> Iterator[tuple[str, tuple[float, float]]]:
-    """By rule or law, the parameters and tokens of so many FLOP: at the run's own tokens a parameter, at Chinchilla's, by each law."""
-    own = run.tokens_per_parameter
-    for ratio in (CHINCHILLA,) if math.isclose(own, CHINCHILLA, rel_tol=1e-9) else (own, CHINCHILLA):
+    """Parameters and tokens by rule or law: at the run's ratio of tokens to parameters, at Chinchilla's, and by each scaling law."""
+    planned = run.tokens_per_parameter
+    for ratio in (CHINCHILLA,) if math.isclose(planned, CHINCHILLA, rel_tol=1e-9) else (planned, CHINCHILLA):
         parameters = ratio_parameters(flops, ratio)
         yield f"{ratio:,.4g} tokens per parameter", (parameters, bought_tokens(flops, parameters))
     for law in LAWS:
@@ -64,7 +64,9 @@ def models(flops: float, run: Run) -> Iterator[tuple[str, tuple[float, float]]]:
         yield law.name, (parameters, bought_tokens(flops, parameters))
 
 
-def spent(given: str, amount: float, flops: float, found: dict[str, tuple[float, float]], steps: dict[str, Step]) -> Spent:
-    """What was found, with the loss each law expects."""
-    bought = (Bought(by, p, d, {law.source: float(estimated_loss(law, p, d)) for law in LAWS}) for by, (p, d) in found.items())
-    return Spent(given, amount, flops, tuple(bought), steps)
+def affordable(
+    given: str, amount: float, flops: float, sizes: dict[str, tuple[float, float]], steps: dict[str, Step]
+) -> AffordableTraining:
+    """The models of the given parameters and tokens, with the loss estimated by each law."""
+    each = (AffordableModel(by, p, d, {law.source: float(estimated_loss(law, p, d)) for law in LAWS}) for by, (p, d) in sizes.items())
+    return AffordableTraining(given, amount, flops, tuple(each), steps)

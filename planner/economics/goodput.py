@@ -1,4 +1,4 @@
-"""What failures and checkpoints leave of the time: checkpoint size and write time, the best interval, and the share that trains."""
+"""Goodput under failures and checkpoints: checkpoint size and write time, optimal interval, and the share of the time that trains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from planner.specs.job import Job
 from planner.specs.lora import adapter_parameters
 from planner.specs.parameters import mtp_parameters, total_parameters
 
-LEAST = 1e-3  # of the time that training and saving take without failures, below which a job is told to make no progress
+MIN_PROGRESS = 1e-3  # of the rate of progress without failures; below it a job is rejected as making no progress
 
 
 @formula("all parameters, routed experts and layers of prediction too", "tmplan", "each once, however many ranks hold it")
@@ -30,7 +30,7 @@ def saved_adapters(job: Job) -> float:
 
 @formula("(2 + g_m + u · states) · P_c, without the 2 where the master is the weight", "math101", "Model weights and optimizer states")
 def saved_bytes(job: Job, saved_parameters: float) -> float:
-    """Size of a checkpoint: weights, master weights and the optimizer's states, each once; bytes."""
+    """Size of a checkpoint: weights, master weights and optimizer states without replication; bytes."""
     weights = 0.0 if job.stack.master_is_parameter else WEIGHT_BYTES
     return (weights + optimizer_width(job)) * saved_parameters
 
@@ -43,13 +43,13 @@ def save_seconds(saved_bytes: float, storage_bytes_s: float) -> float:
 
 @formula("θ / W", "llama3", "Section 3.3.4; any GPU's failure stops all")
 def mtbf_seconds(gpu_mtbf_s: float, gpus: float) -> float:
-    """Time between two failures of the cluster; seconds."""
+    """Mean time between failures of the cluster; seconds."""
     return gpu_mtbf_s / gpus
 
 
 @formula("sqrt(2 · δ · θ_W)", "young74", "first order")
 def young_seconds(save_seconds: float, mtbf_seconds: float) -> float:
-    """Time between checkpoints that loses least, to first order; seconds."""
+    """Optimal time between checkpoints, to first order; seconds."""
     return math.sqrt(2.0 * save_seconds * mtbf_seconds)
 
 
@@ -57,7 +57,7 @@ def young_seconds(save_seconds: float, mtbf_seconds: float) -> float:
     "τ_y · (1 + sqrt(δ / (18 · θ_W)) + δ / (18 · θ_W)) - δ while δ < 2 · θ_W, θ_W beyond", "daly06", "higher order, of the complete model"
 )
 def daly_seconds(young_seconds: float, save_seconds: float, mtbf_seconds: float) -> float:
-    """Training between two checkpoints that loses least, the time to write one not counted; seconds.
+    """Optimal training time between two checkpoints, without the time to write one; seconds.
 
     Daly: sqrt(2 d M) (1 + (d / 2M)^(1/2) / 3 + (d / 2M) / 9) - d; sqrt(x) / 3 is written sqrt(x / 9).
     """
@@ -69,13 +69,15 @@ def daly_seconds(young_seconds: float, save_seconds: float, mtbf_seconds: float)
 
 @formula("the interval told, else τ_d; t_step at least, T_n at most", "tmplan", "checkpoints lie between steps, one at the end")
 def interval_seconds(daly_seconds: float, step_seconds: float, train_seconds: float, checkpoint_s: float | None) -> float:
-    """Training between two checkpoints; seconds."""
+    """Training time between two checkpoints; seconds."""
     return min(max(daly_seconds if checkpoint_s is None else checkpoint_s, step_seconds), train_seconds)
 
 
-@formula("τ_c / (θ_W · exp(t_re / θ_W) · (exp((τ_c + δ) / θ_W) - 1))", "daly06", "complete model: failures come at random, at any time")
+@formula(
+    "τ_c / (θ_W · exp(t_re / θ_W) · (exp((τ_c + δ) / θ_W) - 1))", "daly06", "complete model: failures are a Poisson process, at any time"
+)
 def goodput(interval_seconds: float, save_seconds: float, restart_s: float, mtbf_seconds: float) -> float:
-    """Share of the elapsed time that trains and is kept; ratio."""
+    """Share of the elapsed time whose training work is not lost; ratio."""
     between = (interval_seconds + save_seconds) / mtbf_seconds
     restart = restart_s / mtbf_seconds
     if between + restart > 500:
@@ -85,31 +87,31 @@ def goodput(interval_seconds: float, save_seconds: float, restart_s: float, mtbf
 
 @formula("γ · δ / τ_c", "daly06", "complete model")
 def saving_share(goodput: float, save_seconds: float, interval_seconds: float) -> float:
-    """Share of the time that writes checkpoints which are kept; ratio."""
+    """Share of the elapsed time spent on checkpoints that are completed; ratio."""
     return goodput * save_seconds / interval_seconds
 
 
 @formula("1 - exp(-t_re / θ_W)", "daly06", "complete model")
 def restart_share(restart_s: float, mtbf_seconds: float) -> float:
-    """Share of the time that restarts; ratio."""
+    """Share of the elapsed time spent on restarts; ratio."""
     return -math.expm1(-restart_s / mtbf_seconds)
 
 
 @formula("1 - γ - γ_s - γ_r", "daly06", "complete model: the rest")
 def redone_share(goodput: float, saving_share: float, restart_share: float) -> float:
-    """Share of the time whose work a failure lost; ratio."""
+    """Share of the elapsed time whose work is lost in failures; ratio."""
     return max(0.0, 1.0 - goodput - saving_share - restart_share)
 
 
 @formula("T_n / (γ · θ_W)", "llama3", "Section 3.3.4")
 def failures(train_seconds: float, goodput: float, mtbf_seconds: float) -> float:
-    """Failures to expect while training."""
+    """Expected number of failures during the training; count."""
     return train_seconds / (goodput * mtbf_seconds)
 
 
 @dataclass(frozen=True)
 class Goodput:
-    """What failures and checkpoints leave, in base units; the four shares sum to 1."""
+    """Checkpoints, failures and the shares of the elapsed time, in base units; the four shares sum to 1."""
 
     saved_bytes: float
     save_seconds: float
@@ -125,14 +127,14 @@ class Goodput:
 
 
 def goodput_of(job: Job, run: Run, step_seconds: float, train_seconds: float) -> Goodput:
-    """What failures and checkpoints leave of the time of a job whose steps take so long; FieldError where next to nothing is left."""
+    """The goodput of a job with the given step and training times. Raises FieldError if it is below MIN_PROGRESS."""
     size = saved_bytes(job, (saved_adapters if job.frozen else saved_parameters)(job))
     save, mtbf = save_seconds(size, run.storage_bytes_s), mtbf_seconds(run.gpu_mtbf_s, float(job.cluster.gpus))
     young = young_seconds(save, mtbf)
     daly = daly_seconds(young, save, mtbf)
     interval = interval_seconds(daly, step_seconds, scalar(train_seconds), run.checkpoint_s)
     share = goodput(interval, save, run.restart_s, mtbf)
-    if share * (interval + save) < LEAST * interval:
+    if share * (interval + save) < MIN_PROGRESS * interval:
         raise FieldError(
             "gpu_mtbf_hours",
             f"training would make no progress: a failure every {mtbf:,.3g} s, a checkpoint of {save:,.3g} s every {interval:,.3g} s and "

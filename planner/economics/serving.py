@@ -1,8 +1,7 @@
-"""Whether a model can be served: weights by dtype, the cache of keys and values, and what a forward pass needs, on one GPU of a
-tensor-parallel group. One value at a time; bytes.
+"""Inference memory on one GPU of a tensor-parallel group: weights by dtype, KV cache and the overhead of a forward pass. One value; bytes.
 
-Layers of multi-token prediction are left out: serving them is a choice of the engine. Experts are taken as divided evenly over the group,
-by tensor or expert parallelism alike.
+Multi-token prediction layers are excluded: serving them is a choice of the engine. Experts are assumed to be divided evenly over the
+group, by tensor or expert parallelism alike.
 """
 
 from __future__ import annotations
@@ -22,19 +21,19 @@ from planner.specs.validate import checked, choice
 WEIGHT_WIDTHS = {"int4": 0.5, "int8": 1.0, "fp8": 1.0, "fp16": 2.0, "bf16": 2.0, "fp32": 4.0}  # Transformer Math 101, Inference
 CACHE_WIDTHS = {"int4": 0.5, "int8": 1.0, "fp8": 1.0, "fp16": 2.0, "bf16": 2.0, "fp32": 4.0}
 OVERHEAD = 0.2  # "up to an additional 20 %" of the weights: Transformer Math 101, as Hugging Face's model memory calculator quotes it
-LONGEST = 2**34  # tokens; no cache is counted beyond
+LONGEST = 2**34  # tokens; the upper limit of contexts
 
 
 @dataclass(frozen=True)
 class Serving:
-    """How a model is served: the dtypes of weights and cache, tokens in each sequence, sequences at once, GPUs that share the layers."""
+    """A serving configuration: dtypes of weights and cache, tokens per sequence, concurrent sequences, tensor-parallel degree."""
 
     dtype: str = "bf16"
     cache_dtype: str = "bf16"
     context: int = 8192
     batch: int = 1
     tp: int = 1
-    overhead_share: float = OVERHEAD  # memory of a forward pass over that of the weights
+    overhead_share: float = OVERHEAD  # memory of a forward pass relative to the weights
     weight_width: float = field(init=False)  # bytes
     cache_width: float = field(init=False)  # bytes
 
@@ -47,20 +46,20 @@ class Serving:
 
 
 @dataclass(frozen=True)
-class Room:
-    """Memory of one GPU: what may be used of it, and what context and libraries take; bytes."""
+class MemoryBudget:
+    """Memory of one GPU: the limit, and the share of the limit that the CUDA context and libraries take; bytes."""
 
     limit_bytes: float
     context_bytes: float
 
 
-def room_of(job: Job) -> Room:
-    """The room on a GPU of a job, with its headroom and the context of its stack."""
-    return Room(job.memory_limit, job.stack.context_bytes)
+def memory_budget(job: Job) -> MemoryBudget:
+    """The memory of a GPU of a job, with its headroom and the context of its stack."""
+    return MemoryBudget(job.memory_limit, job.stack.context_bytes)
 
 
 def degrees(model: Model) -> tuple[int, ...]:
-    """Tensor-parallel degrees a model can be served with: they divide the heads, and divide the kv-heads or repeat them evenly.
+    """Valid tensor-parallel degrees: divisors of the heads that divide the kv-heads or are multiples of them.
 
     As vLLM checks it (model_executor/models/llama.py, LlamaAttention).
     """
@@ -69,7 +68,7 @@ def degrees(model: Model) -> tuple[int, ...]:
 
 
 def check_tp(model: Model, tp: int) -> None:
-    """FieldError for a degree that the model's heads cannot be divided by."""
+    """Raise FieldError for a tensor-parallel degree that is not valid for the model's heads."""
     allowed = degrees(model)
     if tp not in allowed:
         near = sorted(sorted(allowed, key=lambda t: abs(t - tp))[:2])
@@ -81,64 +80,64 @@ def check_tp(model: Model, tp: int) -> None:
 
 @formula("L · P_l + (embedding + head) / t + norms", "shoeybi19", "Section 3; kv-heads are repeated where there are more ranks")
 def serving_weights(model: Model, serving: Serving) -> float:
-    """Parameters on one rank; count. With one rank the total as its publisher counts it."""
+    """Parameters on one rank; count. On a single rank it is the published total."""
     tp, sparse = serving.tp, model.sparse_layers
     layers = (model.layers - sparse) * parameters.layer_parameters_per_rank(model, Count(tp)) if model.layers > sparse else 0.0
     if sparse:
         around = parameters.layer_parameters_per_rank(parameters.around_experts(model), Count(tp))
-        own = model.experts * parameters.expert_parameters(model) / tp
-        layers += sparse * (around + parameters.router_parameters(model) + own)
+        experts = model.experts * parameters.expert_parameters(model) / tp
+        layers += sparse * (around + parameters.router_parameters(model) + experts)
     ends = (parameters.embedding_parameters(model) + parameters.head_parameters(model)) / tp
     return float(layers + ends + parameters.position_parameters(model) + parameters.norm_size(model, model.hidden))
 
 
 @formula("w_b · P_t", "math101", "Inference, Model Weights: 0.5, 1, 2 or 4 bytes")
 def inference_weights(serving: Serving, serving_weights: float) -> float:
-    """Weights on one rank; bytes. Scales of narrow types (1 to 6 % of int4) are in the overhead."""
+    """Weights on one rank; bytes. Quantization scales (1 to 6 % of int4 weights) are part of the overhead."""
     return serving.weight_width * serving_weights
 
 
 @formula(
     "max(k / t, 1) · (e_k + e_v), or d_c + d_r",
     "insights25",
-    "Table 1: GQA, or latent attention, whose latents are whole on each rank as are kv-heads with more ranks than heads",
+    "Table 1: GQA, or latent attention, whose latents are replicated on each rank as are kv-heads with more ranks than heads",
 )
 def cached_width(model: Model, serving: Serving) -> float:
-    """Numbers that one rank caches for a token in one layer; count."""
+    """Elements that one rank caches per token and layer; count."""
     if model.kv_rank:
         return float(model.kv_rank + model.rope_dim)
     return float(parameters.kv_heads_per_rank(model, Count(serving.tp)) * (model.key_dim + model.value_dim))
 
 
-@formula("L_g · n_c + (L - L_g) · min(n_c, n_w)", "insights25", "Section 2.1.2, windowed caches: local layers keep the window alone")
+@formula("L_g · n_c + (L - L_g) · min(n_c, n_w)", "insights25", "Section 2.1.2, windowed caches: local layers cache only the window")
 def cached_tokens(model: Model, serving: Serving) -> float:
-    """Tokens that the cache of one sequence holds, over all layers; count."""
+    """Cached tokens of one sequence, summed over layers; count."""
     everywhere = model.global_layers
     local = min(serving.context, model.sliding_window) if model.sliding_window else serving.context
     return float(everywhere * serving.context + (model.layers - everywhere) * local)
 
 
-@formula("c_b · b_s · w_c · n_k", "insights25", "Table 1: 2 · layers · kv-heads · width bytes a token")
+@formula("c_b · b_s · w_c · n_k", "insights25", "Table 1: 2 · layers · kv-heads · width bytes per token")
 def cache_bytes(serving: Serving, cached_width: float, cached_tokens: float) -> float:
-    """Keys and values of all sequences on one rank; bytes."""
+    """KV cache of all sequences on one rank; bytes."""
     return serving.cache_width * serving.batch * cached_width * cached_tokens
 
 
 @formula("σ_o · W_i", "math101", "Inference, Total Inference Memory: about 1.2 times the weights")
 def inference_overhead(serving: Serving, inference_weights: float) -> float:
-    """What a forward pass needs beside weights and cache; bytes."""
+    """Memory of a forward pass in addition to weights and cache; bytes."""
     return serving.overhead_share * inference_weights
 
 
-@formula("W_i + K_c + W_o + X", "math101", "Inference, with the cache and the context of the GPU")
-def inference_bytes(room: Room, inference_weights: float, cache_bytes: float, inference_overhead: float) -> float:
-    """Memory of one GPU that serves; bytes."""
+@formula("W_i + K_c + W_o + X", "math101", "Inference, plus the cache and the context of the GPU")
+def inference_bytes(room: MemoryBudget, inference_weights: float, cache_bytes: float, inference_overhead: float) -> float:
+    """Inference memory of one GPU; bytes."""
     return inference_weights + cache_bytes + inference_overhead + room.context_bytes
 
 
-@formula("M_o - W_i - W_o - X", "math101", "Inference: what is left of the GPU")
-def cache_room(room: Room, inference_weights: float, inference_overhead: float) -> float:
-    """Memory of one GPU that is left to the cache, less than 0 where there is too little for the weights; bytes."""
+@formula("M_o - W_i - W_o - X", "math101", "Inference: the remaining GPU memory")
+def cache_room(room: MemoryBudget, inference_weights: float, inference_overhead: float) -> float:
+    """Memory of one GPU that remains for the cache, negative if the weights do not fit; bytes."""
     return room.limit_bytes - inference_weights - inference_overhead - room.context_bytes
 
 
@@ -148,48 +147,48 @@ def cache_room(room: Room, inference_weights: float, inference_overhead: float) 
     "Table 1, solved for the tokens",
 )
 def longest_context(model: Model, serving: Serving, cache_room: float, cached_width: float) -> float:
-    """Most tokens in each sequence that fit beside the weights; count, 0 where not even those fit."""
-    kept = cache_room / (serving.cache_width * serving.batch * cached_width)
+    """Longest sequences that fit in the memory that remains for the cache; tokens, 0 if the weights do not fit."""
+    tokens = cache_room / (serving.cache_width * serving.batch * cached_width)  # over all layers
     everywhere, window = model.global_layers, model.sliding_window
-    if window and kept > model.layers * window:
-        kept -= (model.layers - everywhere) * window
-        return float(min(floor(kept / everywhere), LONGEST)) if everywhere else float(LONGEST)
-    return float(min(max(floor(kept / model.layers), 0), LONGEST))
+    if window and tokens > model.layers * window:
+        tokens -= (model.layers - everywhere) * window
+        return float(min(floor(tokens / everywhere), LONGEST)) if everywhere else float(LONGEST)
+    return float(min(max(floor(tokens / model.layers), 0), LONGEST))
 
 
 @formula("K_r / (c_b · w_c · n_k)", "insights25", "Table 1, solved for the sequences")
 def largest_batch(serving: Serving, cache_room: float, cached_width: float, cached_tokens: float) -> float:
-    """Most sequences at once that fit beside the weights; count, 0 where not one does."""
+    """Largest number of concurrent sequences that fit in the memory that remains for the cache; count, 0 if none fits."""
     return float(max(floor(cache_room / (serving.cache_width * cached_width * cached_tokens)), 0))
 
 
 @dataclass(frozen=True)
 class Fit:
-    """One model served in one way on one GPU of its group; bytes, tokens, sequences."""
+    """The inference memory of one model and serving configuration on one GPU of its group; bytes, tokens, sequences."""
 
     model: Model
     serving: Serving
-    room: Room
+    room: MemoryBudget
     weights: float
     cache: float
     overhead: float
     memory: float
-    longest: float  # whole numbers both, as the formulas gave them
+    longest: float  # longest context and largest batch: whole numbers, floats as the formulas return them
     batch: float
 
     @property
     def fits(self) -> bool:
-        """Whether it fits the memory."""
+        """Whether it fits the memory limit."""
         return self.memory <= self.room.limit_bytes
 
     @property
     def usable(self) -> int:
-        """The longest context that fits and that the model was trained for, as far as its preset says."""
+        """The longest context that fits, limited by the positions that the model was trained for."""
         return min(int(self.longest), self.model.max_positions)
 
 
-def fit(model: Model, room: Room, serving: Serving) -> Fit:
-    """What serving a model takes, and the most that fits beside its weights."""
+def fit(model: Model, room: MemoryBudget, serving: Serving) -> Fit:
+    """The memory of serving a model, and the longest context and largest batch that fit."""
     weights = inference_weights(serving, serving_weights(model, serving))
     overhead = inference_overhead(serving, weights)
     width, tokens = cached_width(model, serving), cached_tokens(model, serving)
@@ -199,25 +198,25 @@ def fit(model: Model, room: Room, serving: Serving) -> Fit:
     return Fit(model, serving, room, weights, cache, overhead, memory, longest, batch)
 
 
-def explain(model: Model, room: Room, serving: Serving) -> dict[str, Step]:
-    """The tree of each number of a fit: memory, longest context, largest batch."""
+def explain(model: Model, room: MemoryBudget, serving: Serving) -> dict[str, Step]:
+    """The derivations of the memory, the longest context and the largest batch of a fit."""
     with tracing() as trace:
-        found = fit(model, room, serving)
-        return {name: trace.of(getattr(found, name)) for name in ("memory", "longest", "batch")}
+        numbers = fit(model, room, serving)
+        return {name: trace.of(getattr(numbers, name)) for name in ("memory", "longest", "batch")}
 
 
-def smallest_tp(model: Model, room: Room, serving: Serving) -> int | None:
-    """The fewest GPUs that serve it; None where no degree the heads allow does."""
+def smallest_tp(model: Model, room: MemoryBudget, serving: Serving) -> int | None:
+    """The smallest valid tensor-parallel degree at which the model fits; None if it fits at none."""
     return next((tp for tp in degrees(model) if fit(model, room, replace(serving, tp=tp)).fits), None)
 
 
-def largest_first(models: Sequence[Model], room: Room, serving: Serving) -> Iterator[Fit]:
-    """The models that fit in this way, those of the most parameters first; those whose heads the degree does not divide are left out.
+def largest_first(models: Sequence[Model], room: MemoryBudget, serving: Serving) -> Iterator[Fit]:
+    """The models that fit, in descending order of parameters; models for which the tensor-parallel degree is not valid are omitted.
 
-    Each with the context asked for, or the longest it was trained for where that is shorter.
+    Each with the requested context, or the longest it was trained for if that is shorter.
     """
     for model in sorted(models, key=parameters.total_parameters, reverse=True):
         if serving.tp in degrees(model):
-            found = fit(model, room, replace(serving, context=min(serving.context, model.max_positions)))
-            if found.fits:
-                yield found
+            served = fit(model, room, replace(serving, context=min(serving.context, model.max_positions)))
+            if served.fits:
+                yield served

@@ -9,10 +9,10 @@ from typing import Any
 from planner.document.inputs import BY_KEY, shown
 from planner.document.planfile import Document
 from planner.document.training_run import DAY
-from planner.economics import affordable as reverse
-from planner.economics.affordable import Spent
+from planner.economics import affordable
+from planner.economics.affordable import AffordableTraining
 from planner.economics.budget import explain as budget_trees
-from planner.economics.lifetime_cost import Serving
+from planner.economics.lifetime_cost import LifetimeOptimum
 from planner.errors import FieldError
 from planner.formula.trace import Step
 from planner.report.explain import headlines
@@ -45,8 +45,8 @@ def budget(document: Document, *, pinned: bool, flops: float | None, money: floa
         raise FieldError("money", "money applies to training all weights, the case that scaling laws describe; set tuning to full")
     searching = reporting("GPUs reached in the search for the smallest cluster,")
     report = page.budget_report(document.inputs, document.space, chosen.job, chosen.plan, progress=searching)
-    spent = [reverse.by_flops(flops, report.run)] if flops is not None else []
-    spent += [reverse.by_money(money, report.run, report.here.budget)] if money is not None else []
+    spent = [affordable.by_flops(flops, report.run)] if flops is not None else []
+    spent += [affordable.by_money(money, report.run, report.here.budget)] if money is not None else []
     if format == "table":
         lines = list(page.summary(report, width))
         for one in spent:
@@ -72,13 +72,13 @@ def given(document: Document) -> dict[str, Any]:
     return {"job": job_values(document.inputs), "run": training}
 
 
-def trees(report: page.BudgetReport, spent: Sequence[Spent]) -> dict[str, Step]:
+def trees(report: page.BudgetReport, spent: Sequence[AffordableTraining]) -> dict[str, Step]:
     """The trees of the page, including that of the step, and those of the models that budgets can train."""
     bought = {f"{one.given}: {name}": step for one in spent for name, step in one.steps.items()}
     return report.steps | bought | budget_trees(report.job, report.run, headlines(report.job, report.here.plan)["step"])
 
 
-def contract(document: Document, report: page.BudgetReport, spent: Sequence[Spent]) -> dict[str, Any]:
+def contract(document: Document, report: page.BudgetReport, spent: Sequence[AffordableTraining]) -> dict[str, Any]:
     """The budget as one object; docs/json.md documents the keys."""
     known, judged = report.here.budget, report.sanity
     return given(document) | {
@@ -120,13 +120,13 @@ def in_time(report: page.BudgetReport) -> dict[str, Any] | None:
     }  # fmt: skip
 
 
-def buys(spent: Spent) -> dict[str, Any]:
+def buys(spent: AffordableTraining) -> dict[str, Any]:
     """The models that one budget can train."""
     models = [asdict(model) | {"tokens_per_parameter": model.tokens / model.parameters} for model in spent.models]
     return {"given": spent.given, "amount": spent.amount, "flops": spent.flops, "models": models}
 
 
-def served(serving: Serving) -> dict[str, Any]:
+def served(serving: LifetimeOptimum) -> dict[str, Any]:
     """Serving by one law."""
     return {
         "law": serving.law.source, "loss": serving.loss, "planned": asdict(serving.planned), "best": asdict(serving.best),

@@ -40,7 +40,7 @@ def fit(
     if largest:
         return listed(job, requested, format)
     if tp is None:
-        fewest = inference.smallest_tp(job.model, inference.room_of(job), requested)
+        fewest = inference.smallest_tp(job.model, inference.memory_budget(job), requested)
         requested = replace(requested, tp=fewest or inference.degrees(job.model)[-1])
         narrate(
             f"tmplan: TP {requested.tp}, {'the fewest GPUs that fit it' if fewest else 'the most its heads allow, which is not enough'}"
@@ -93,7 +93,7 @@ def lacking(table: page.ServingTable) -> list[str]:
 
 def listed(job: Job, requested: Serving, format: str) -> Answer:
     """The presets that fit in some dtype, largest first, with the longest context that fits, up to their training context."""
-    room, (known, left_out) = inference.room_of(job), page.models()
+    room, (known, left_out) = inference.memory_budget(job), page.models()
     report_left_out(left_out)
     by_dtype = {
         dtype: {fit.model.name: fit for fit in inference.largest_first(known, room, replace(requested, dtype=dtype))}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from planner.document.inputs import Inputs, run_of
 from planner.document.space import Space
 from planner.document.training_run import DAY, Run
-from planner.economics import lifetime_cost as lifetime
+from planner.economics import lifetime_cost
 from planner.economics.budget import budget, explain
-from planner.economics.lifetime_cost import Serving, serving_flops
+from planner.economics.lifetime_cost import LifetimeOptimum, serving_flops
 from planner.economics.sanity import Sanity, sanity
 from planner.economics.scaling_laws import LAWS
 from planner.formula.trace import Step
@@ -43,7 +43,7 @@ class BudgetReport:
     sanity: Sanity
     doubled: Doubled
     deadline: Answer | None
-    serving: tuple[Serving, ...]
+    serving: tuple[LifetimeOptimum, ...]
     times: goodput.GoodputReport
     steps: dict[str, Step]
 
@@ -68,11 +68,11 @@ def budget_report(
     here = Best(EvaluatedPlan(job, plan, estimate), known)
     answer = answered(inputs, job, space, run.deadline_s, progress, cancelled) if run.deadline_s is not None else None
     laws = LAWS if run.served_tokens and not job.model.experts and not job.frozen else ()
-    served = tuple(lifetime.serving(law, known.parameters, known.tokens, run.served_tokens) for law in laws)
+    served = tuple(lifetime_cost.lifetime_optimum(law, known.parameters, known.tokens, run.served_tokens) for law in laws)
     steps = explain(job, run, known.step_seconds)
     if run.served_tokens:
-        steps["serving"] = lifetime.explain_serving(known.parameters, run.served_tokens)
-    steps |= {f"lifetime, {one.law.name}": lifetime.explain(one, run.served_tokens) for one in served}
+        steps["serving"] = lifetime_cost.explain_serving(known.parameters, run.served_tokens)
+    steps |= {f"lifetime, {one.law.name}": lifetime_cost.explain(one, run.served_tokens) for one in served}
     twice = doubled(inputs, space, here, cancelled)
     times = goodput.goodput_report(job, run, known)
     return BudgetReport(job, run, here, sanity(here.found, known.achieved_flops), twice, answer, served, times, steps)

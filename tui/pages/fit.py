@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from planner import presets
 from planner.economics import serving as inference
-from planner.economics.serving import Fit, Room, Serving
+from planner.economics.serving import Fit, MemoryBudget, Serving
 from planner.report.number_text import write_gib, write_size
 from planner.specs.hardware import GIB
 from tui.draw import writing
@@ -46,7 +46,7 @@ class ServingTable:
     gpu: str
     node: int  # GPUs per node
     serving: Serving
-    room: Room
+    room: MemoryBudget
     rows: tuple[Row, ...]
     steps: dict[str, Step]  # derivations for the row of `serving`
     left_out: tuple[str, ...] = ()  # a message for each preset that cannot be read
@@ -62,7 +62,7 @@ def serving_table(job: Job, serving: Serving, dtypes: Sequence[str] = DTYPES, co
 
     contexts: its columns; by default those of CONTEXTS up to the model's training context, or that context if it is shorter.
     """
-    model, room = job.model, inference.room_of(job)
+    model, room = job.model, inference.memory_budget(job)
     inference.check_tp(model, serving.tp)
     contexts = contexts or [n for n in CONTEXTS if n <= model.max_positions] or [model.max_positions]
     (known, left_out), rows = models(), []

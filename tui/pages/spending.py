@@ -11,16 +11,16 @@ from tui.draw.aligned import aligned
 from tui.draw.writing import Row, heading, rows, sentence, table
 
 if TYPE_CHECKING:
-    from planner.economics.affordable import Spent
+    from planner.economics.affordable import AffordableTraining
     from planner.economics.budget import Budget
-    from planner.economics.lifetime_cost import Serving
+    from planner.economics.lifetime_cost import LifetimeOptimum
     from tui.draw.lines import Line
 
 LOSSES = 90  # least width for columns of the losses by law
 LONGEST = 22  # characters of a rule's or law's name
 
 
-def served(known: Budget, tokens: float, serving: float, by: tuple[Serving, ...], width: int) -> Iterator[Line]:
+def served(known: Budget, tokens: float, serving: float, by: tuple[LifetimeOptimum, ...], width: int) -> Iterator[Line]:
     """FLOP of training and serving `tokens` tokens, and models of the same estimated loss by each law, if any."""
     total = known.flops + serving
     yield heading(f"serving {write_tokens(tokens)} tokens")
@@ -42,7 +42,7 @@ def served(known: Budget, tokens: float, serving: float, by: tuple[Serving, ...]
     yield from sentence(text, width, "dim", 2)
 
 
-def by_law(serving: Serving, width: int) -> Iterator[Line]:
+def by_law(serving: LifetimeOptimum, width: int) -> Iterator[Line]:
     """One law: models of the same estimated loss by size, and the cheapest."""
     best = serving.best
     yield [(f"  {serving.law.name}: estimated loss {serving.loss:.4f}", "title")]
@@ -60,7 +60,7 @@ def by_law(serving: Serving, width: int) -> Iterator[Line]:
     yield from sentence(text, width, "text", 2)
 
 
-def bought(spent: Spent, width: int) -> Iterator[Line]:
+def bought(spent: AffordableTraining, width: int) -> Iterator[Line]:
     """The models that a budget can train: a line for each rule and law."""
     paid = f"${spent.amount:,.2f}, at this plan's cost " if spent.given == "money" else ""
     yield from sentence(f"models that {paid}{spent.flops:.3e} FLOP can train, 6 P D", width, "title")

@@ -1,4 +1,4 @@
-"""Failures and checkpoints: Daly's own figures, Llama 3's, a simulation, and what must hold of any."""
+"""Goodput under failures and checkpoints: figures of Daly and of Llama 3, a simulation, and properties."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MINUTE, HOUR = 60.0, 3600.0
 
 
 @pytest.mark.parametrize(("mtbf_minutes", "interval"), [(24 * 60, 117), (6 * 60, 57), (15, 9.1)])
-def test_the_best_interval_is_dalys(mtbf_minutes: float, interval: float) -> None:
-    """Daly 2006, Figures 3 to 5 (from memory): with 5 minutes a checkpoint, 117, 57 and 9.1 minutes between them."""
+def test_the_optimal_interval_is_dalys(mtbf_minutes: float, interval: float) -> None:
+    """Daly 2006, Figures 3 to 5 (from memory): with 5 minutes per checkpoint, 117, 57 and 9.1 minutes between them."""
     save, mtbf = 5 * MINUTE, mtbf_minutes * MINUTE
     assert g.daly_seconds(g.young_seconds(save, mtbf), save, mtbf) / MINUTE == pytest.approx(interval, rel=0.01)
 
 
 def test_llama_3_trains_nine_tenths_of_the_time() -> None:
-    """16,384 GPUs fail every 3.1 hours (419 times in 54 days), and more than 90 % of the time trains (Llama 3 2024, Section 3.3.4)."""
+    """16,384 GPUs fail every 3.1 hours (419 times in 54 days), effective training time above 90 % (Llama 3 2024, Section 3.3.4)."""
     job = example()
     good = g.goodput_of(job, run_of(EXAMPLE, job), 6.4, 54 * 24 * HOUR)
     assert pytest.approx(54 * 24 * 16_384 / 419, abs=1) == GPU_MTBF_HOURS
@@ -36,14 +36,14 @@ def test_llama_3_trains_nine_tenths_of_the_time() -> None:
     assert good.failures * good.goodput == pytest.approx(419, rel=0.001)
 
 
-def test_the_checkpoint_of_bloom_is_as_large_as_published() -> None:
-    """176B parameters with AdamW: 2.3 TB as its files show it (BLOOM's model card; its 329 GB of weights are powers of two)."""
+def test_the_checkpoint_of_bloom_has_the_published_size() -> None:
+    """176B parameters with AdamW: 2.3 TB in units of 2^40 bytes (BLOOM's model card; its 329 GB of weights are binary units too)."""
     job = resolve(EXAMPLE.with_all({"model": "bloom-176b", "stack": "megatron-deepspeed", "sequence": 2048}))
     assert g.saved_bytes(job, g.saved_parameters(job)) / 2**40 == pytest.approx(2.3, abs=0.1)
 
 
-def test_the_formula_is_what_a_simulation_gives() -> None:
-    """Ten thousand segments of work under failures at random take the time of the complete model, within a per cent."""
+def test_the_formula_agrees_with_a_simulation() -> None:
+    """10,000 segments of work under Poisson failures take the time of the complete model, within 1 %."""
     save, mtbf, restart, interval = 60.0, 2000.0, 300.0, 500.0
     random, elapsed = np.random.default_rng(7), 0.0
     for _ in range(10_000):
@@ -56,8 +56,8 @@ def test_the_formula_is_what_a_simulation_gives() -> None:
 
 
 @given(st.floats(0.1, 1e4), st.floats(600, 1e7), st.floats(0, 1e3))
-def test_no_interval_is_much_better_than_the_best(save: float, mtbf: float, restart: float) -> None:
-    """Where a checkpoint takes less than a tenth of the time between failures, Daly's interval loses no more than any other."""
+def test_no_interval_is_much_better_than_the_optimum(save: float, mtbf: float, restart: float) -> None:
+    """If a checkpoint takes less than 10 % of the time between failures, no other interval has a higher goodput than Daly's."""
     save = min(save, mtbf / 10)
     best = g.daly_seconds(g.young_seconds(save, mtbf), save, mtbf)
     there = g.goodput(best, save, restart, mtbf)
@@ -66,8 +66,8 @@ def test_no_interval_is_much_better_than_the_best(save: float, mtbf: float, rest
 
 
 @given(st.floats(0.1, 1e3), st.floats(100, 1e8), st.floats(0, 1e3), st.floats(1, 1e4))
-def test_the_shares_of_the_time_are_all_of_it(save: float, mtbf: float, restart: float, interval: float) -> None:
-    """Training, checkpoints, restarts and what is done again sum to the whole, and none is negative."""
+def test_the_shares_of_the_time_sum_to_one(save: float, mtbf: float, restart: float, interval: float) -> None:
+    """The shares of training, checkpoints, restarts and repeated work sum to 1, and none is negative."""
     share = g.goodput(interval, save, restart, mtbf)
     saving, restarting = g.saving_share(share, save, interval), g.restart_share(restart, mtbf)
     redone = 1 - share - saving - restarting
@@ -77,7 +77,7 @@ def test_the_shares_of_the_time_are_all_of_it(save: float, mtbf: float, restart:
 
 @given(st.sampled_from([8, 64, 512, 4096, 16_384]), st.floats(0.1, 60))
 def test_more_failures_slower_storage_and_longer_restarts_never_help(gpus: int, step: float) -> None:
-    """Each of them worse leaves no more of the time to train."""
+    """Halving the MTBF, halving the storage bandwidth or doubling the restart time does not raise the goodput."""
     job = example(gpus=gpus)
     run = run_of(EXAMPLE, job)
     share = g.goodput_of(job, run, step, 1e6).goodput
@@ -88,8 +88,8 @@ def test_more_failures_slower_storage_and_longer_restarts_never_help(gpus: int, 
         assert g.goodput_of(job, worse, step, 1e6).goodput <= share + 1e-12
 
 
-def test_an_interval_told_is_kept_and_never_less_than_a_step() -> None:
-    """A person's interval stands; one shorter than a step is a step, one longer than the training saves at its end."""
+def test_a_given_interval_is_limited_by_step_and_training() -> None:
+    """The user's interval is used unchanged, but at least one step and at most the whole training."""
     job = example()
     run = run_of(EXAMPLE, job)
     assert g.goodput_of(job, replace(run, checkpoint_s=1800.0), 6.4, 1e6).interval_seconds == 1800
@@ -97,8 +97,8 @@ def test_an_interval_told_is_kept_and_never_less_than_a_step() -> None:
     assert g.goodput_of(job, replace(run, checkpoint_s=1e6), 6.4, 640.0).interval_seconds == 640
 
 
-def test_a_cluster_that_never_gets_ahead_is_refused_with_what_would_help() -> None:
-    """A failure every second leaves no time: one sentence that names the fields."""
+def test_a_cluster_without_progress_is_refused_with_the_fields_to_change() -> None:
+    """A failure every second leaves no time to train: the message names the fields."""
     job = example()
     run = replace(run_of(EXAMPLE, job), gpu_mtbf_s=16_384.0)
     with pytest.raises(FieldError, match="no progress") as refused:

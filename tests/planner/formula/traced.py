@@ -109,13 +109,13 @@ def economics() -> Iterator[dict[str, Step]]:
             yield explain_budget(job, run, step)
             yield explain_budget(job, replace(run, checkpoint_s=1800.0, gpu_mtbf_s=run.gpu_mtbf_s * 100), step)
         yield affordable.by_money(1e6, run, budget(job, run, 6.0)).steps
-    room = serving.room_of(small())
+    room = serving.memory_budget(small())
     for name in ("llama-3.1-8b", "gemma-3-12b", "deepseek-v3-671b", "qwen3-30b-a3b"):
         for tp in (1, 4, 16):
             for context in (512, 65_536):
                 yield serving.explain(presets.model(name), room, serving.Serving("int4", context=context, tp=tp))
     for law in scaling_laws.LAWS:
-        yield {"lifetime": lifetime_cost.explain(lifetime_cost.serving(law, 70e9, 1.4e12, 1e13), 10**13)}
+        yield {"lifetime": lifetime_cost.explain(lifetime_cost.lifetime_optimum(law, 70e9, 1.4e12, 1e13), 10**13)}
     yield {"serving": lifetime_cost.explain_serving(70e9, 1e13)}
     with tracing() as trace:
         rate, other = trace.held(trees_of_rate()), versus.other_seconds(6.0)

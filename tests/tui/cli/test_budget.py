@@ -19,7 +19,7 @@ from planner.document.fields import FIELDS
 from planner.document.inputs import EXAMPLE, Inputs, resolve, run_of
 from planner.document.planfile import Document
 from planner.document.space import Space, parse_bounds
-from planner.economics import affordable as reverse
+from planner.economics import affordable
 from planner.economics.budget import budget
 from planner.economics.scaling_laws import LAWS
 from planner.search.search import Cancelled, search
@@ -102,7 +102,7 @@ def test_every_model_that_a_budget_trains_takes_the_flop(flops: float, price: fl
     job = resolve(INPUTS)
     reported = run_of(INPUTS.with_all({"price_gpu_hour": price, "train_tokens": tokens}), job)
     known = budget(job, reported, 6.0)
-    for spent in (reverse.by_flops(flops, reported), reverse.by_money(flops / 1e16, reported, known)):
+    for spent in (affordable.by_flops(flops, reported), affordable.by_money(flops / 1e16, reported, known)):
         for model in spent.models:
             assert 6 * model.parameters * model.tokens == pytest.approx(spent.flops)
             assert spent.steps[model.by].value == model.tokens
