@@ -12,7 +12,7 @@ from tests.tui.driving import SMALL
 from tui.app.actions import Actions, marked
 from tui.app.program import Program
 from tui.app.textual_app import Tmplan
-from tui.settings.bindings import ALL, BINDINGS, PLANS, Binding, active, lookup, use
+from tui.settings.bindings import ALL, BINDINGS, DETAIL, FORM, PLANS, Binding, active, lookup, use, where
 from tui.widgets.help import Help
 from tui.widgets.hints import hints
 from tui.widgets.welcome import sentences
@@ -110,3 +110,9 @@ def test_sentences_name_the_keys_that_hold() -> None:
         assert any("Z gives it back" in "".join(text for text, _ in line) for line in Help().content(80))
     finally:
         use()
+
+
+def test_panes_are_named_only_for_keys_that_apply_in_some_of_them() -> None:
+    """A key that applies everywhere has no note; the others name their panes in brackets."""
+    notes = {contexts: where(replace(BINDINGS[0], contexts=contexts)) for contexts in (ALL, (PLANS,), (FORM, DETAIL))}
+    assert notes == {ALL: "", (PLANS,): " (in the plans)", (FORM, DETAIL): " (in the input panes, in the detail)"}

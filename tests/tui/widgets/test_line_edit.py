@@ -55,33 +55,6 @@ def test_a_line_is_bounded_and_reports_the_rest(typed: int, pasted: int) -> None
     assert bool(edit.fault) == (taken < pasted) and (not edit.fault or edit.over == pasted - taken)
 
 
-@pytest.mark.usefixtures("made_up")
-@pytest.mark.parametrize("where", ["field", "prompt", "list", "nowhere"])
-def test_a_large_paste_is_bounded_wherever_it_goes(where: str) -> None:
-    """Pasted into a field, a prompt or a list, 20,000 characters are cut, with a message; elsewhere they do nothing."""
-
-    async def play(it: Driver) -> None:
-        from textual.events import Paste
-
-        app = it.app
-        keys = {"field": ("2", "j", "enter", "7"), "prompt": ("slash", "7"), "list": ("s", "7"), "nowhere": ("4",)}[where]
-        await it.pilot.press(*keys)
-        before = it.document
-        assert app._driver is not None
-        app._driver.send_message(Paste("q" * 20_000))
-        await it.pilot.pause()
-        edit = it.foot.prompt.edit if it.foot.prompt else it.picker.edit if it.picker.open else it.active_form.edit
-        if where == "nowhere":
-            assert edit is None
-        else:
-            assert edit is not None and edit.text.startswith("7q") and len(edit.text) == LONGEST
-            assert "a line takes 4,096 characters" in it.text()
-        await it.pilot.press("escape")
-        assert it.document is before and app.is_running and not app.left
-
-    drive(play, search=fake_search)
-
-
 def edited(text: str, at: int, *keys: str, fresh: bool = False) -> tuple[str, int]:
     """The text and the cursor after some keys."""
     edit = LineEdit(text, at, fresh)
@@ -116,3 +89,30 @@ def test_a_paste_is_inserted_in_one_line() -> None:
     edit = LineEdit("ad", 1)
     edit.insert("b\r\nc\t\x1b")
     assert (edit.text, edit.at) == ("abcd", 3)
+
+
+@pytest.mark.usefixtures("made_up")
+@pytest.mark.parametrize("where", ["field", "prompt", "list", "nowhere"])
+def test_a_large_paste_is_bounded_wherever_it_goes(where: str) -> None:
+    """Pasted into a field, a prompt or a list, 20,000 characters are cut, with a message; elsewhere they do nothing."""
+
+    async def play(it: Driver) -> None:
+        from textual.events import Paste
+
+        app = it.app
+        keys = {"field": ("2", "j", "enter", "7"), "prompt": ("slash", "7"), "list": ("s", "7"), "nowhere": ("4",)}[where]
+        await it.pilot.press(*keys)
+        before = it.document
+        assert app._driver is not None
+        app._driver.send_message(Paste("q" * 20_000))
+        await it.pilot.pause()
+        edit = it.foot.prompt.edit if it.foot.prompt else it.picker.edit if it.picker.open else it.active_form.edit
+        if where == "nowhere":
+            assert edit is None
+        else:
+            assert edit is not None and edit.text.startswith("7q") and len(edit.text) == LONGEST
+            assert "a line takes 4,096 characters" in it.text()
+        await it.pilot.press("escape")
+        assert it.document is before and app.is_running and not app.left
+
+    drive(play, search=fake_search)

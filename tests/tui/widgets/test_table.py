@@ -21,6 +21,150 @@ from tui.widgets.table import Table
 __all__ = ["resize"]
 
 
+@pytest.fixture
+def result() -> Any:
+    """Made-up plans."""
+    return FakeResult(resolve(SMALL.inputs), Space())
+
+
+@pytest.fixture
+def table(resize: Resize, result: Any) -> Table:
+    """A table of made-up plans with room for twelve rows."""
+    resize(120, 14)
+    table = Table()
+    look_at(table, result)
+    return table
+
+
+def look_at(table: Table, result: Any, view: View | None = None) -> None:
+    """Show the plans of a result in a view, and draw them."""
+    table.show(result, ranked(result, view or View()), view or View())
+
+
+def test_a_step_over_an_edge_scrolls_by_a_third_of_the_page(table: Table) -> None:
+    """Of twelve rows a step below the last scrolls by four, a step above the first by four; a jump scrolls no further than it must."""
+    for _ in range(11):
+        table.move(1)
+    assert (table.at, table.top) == (11, 0)
+    table.move(1)
+    assert (table.at, table.top) == (12, 4)
+    table.move(11)
+    assert (table.at, table.top) == (23, 12)
+    table.move(-11)
+    assert (table.at, table.top) == (12, 12)
+    table.move(-1)
+    assert (table.at, table.top) == (11, 8)
+    table.move(-11)
+    assert (table.at, table.top) == (0, 0)
+
+
+def test_the_cursor_stops_at_both_ends(table: Table) -> None:
+    """Beyond the last row and before the first there is nothing to move to."""
+    table.move(10_000)
+    assert table.at == len(table.rows) - 1 and table.plan is not None
+    table.move(-10_000)
+    assert table.at == 0
+
+
+def test_the_title_has_the_rows_in_view_and_letters_go_to_them(table: Table) -> None:
+    """The first and last row in view, counted from one, of all; a jump has a place for each of them."""
+    assert f"1-12 of {len(table.rows)} " in table.lines()[0] and table.in_view() == list(range(12))
+    table.move(12)
+    assert f"2-13 of {len(table.rows)} " in table.lines()[0] and table.in_view() == list(range(1, 13))
+
+
+def test_plans_as_fast_as_the_first_are_named_only_in_their_natural_order(table: Table, result: Any) -> None:
+    """The title counts them where all plans stand fastest first; under a filter, reversed or sorted otherwise it does not."""
+    assert "the first 3 too close" in table.lines()[0]
+    for view in (View(filter="pp=1"), View(reverse=True), View(sort="memory_gib")):
+        look_at(table, result, view)
+        assert "plans" in table.lines()[0] and "too close" not in table.lines()[0], view
+
+
+def test_a_plan_is_chosen_by_moving_to_it_but_not_by_the_first_row(table: Table, result: Any) -> None:
+    """The cursor follows a plan that the user moved to; on the first row it stays there whatever the order is."""
+    table.move(3)
+    chosen = table.plan
+    look_at(table, result, View(reverse=True))
+    assert chosen is not None and table.plan == chosen == table.chosen and table.at == len(table.rows) - 4
+    table.move(-10_000)
+    assert table.chosen is None
+    look_at(table, result)
+    assert table.at == 0
+
+
+def test_the_arrow_at_the_sorted_column_points_the_way_of_its_values(table: Table, result: Any) -> None:
+    """Up where values grow downwards from the smallest, down where from the largest, for columns of both kinds."""
+    for key, reverse, arrow in (("step_seconds", False, "↑"), ("step_seconds", True, "↓"), ("mfu", False, "↓"), ("mfu", True, "↑")):
+        view = View(sort=key, reverse=reverse)
+        look_at(table, result, view)
+        values = np.asarray(BY_KEY[key].values(result.estimate(table.rows)))
+        assert (values[0] < values[-1]) == (arrow == "↑")
+        assert f"{BY_KEY[key].heading}{arrow}" in table.lines()[1]
+
+
+def test_columns_scroll_right_and_back(table: Table) -> None:
+    """Each step hides one more column at the left; at both ends it stops."""
+    first = table.lines()[1].split()[0]
+    table.scroll_columns(1)
+    assert table.lines()[1].split()[0] != first
+    table.scroll_columns(-5)
+    assert table.lines()[1].split()[0] == first
+    table.scroll_columns(1000)
+    assert len(table.lines()[1].split()) == 1
+
+
+def test_memory_is_marked_where_it_does_not_fit(table: Table, result: Any) -> None:
+    """The memory of plans that fit has its own colour, that of the others the colour of what is wrong."""
+
+    def roles_of_rows() -> set[str]:
+        drawn = list(table.draw(120, 14))[2:]
+        return {role for line in drawn for _, role in line}
+
+    assert "memory" in roles_of_rows() and "bad" not in roles_of_rows()
+    look_at(table, result, View(unfit=True))
+    assert "bad" in roles_of_rows() and "memory" not in roles_of_rows()
+
+
+def test_why_the_chosen_plan_is_not_among_the_rows(table: Table, result: Any) -> None:
+    """A plan that does not fit any more, or is not valid, is named with the reason; a filter or view that hides it is not a reason."""
+    table.move(3)
+    row = result.find(table.plan)
+    look_at(table, result, View(filter="tp>100"))
+    assert table.lost() == ""
+    result.fits[row] = False
+    other = FakeResult(result.job, result.space)
+    other.fits[row], other.order = False, other.order[other.order != row]
+    look_at(table, other)
+    assert "does not fit any more" in table.lost()
+    other.rejected_order = other.rejected_order[:0]
+    look_at(table, other, View(unfit=True))
+    assert table.lost() == ""
+    other.find = lambda plan: None  # type: ignore[method-assign]
+    look_at(table, other)
+    assert "not valid any more" in table.lost()
+
+
+def test_rows_of_another_result_are_written_anew(table: Table, result: Any) -> None:
+    """The same rows of another search show its numbers."""
+
+    class Slower(FakeResult):
+        def estimate(self, rows: Any) -> Any:
+            estimate = super().estimate(rows)
+            return dataclasses.replace(estimate, step=estimate.step * 2)
+
+    before = table.lines()[2:]
+    look_at(table, Slower(result.job, result.space))
+    assert all(a != b for a, b in zip(before, table.lines()[2:], strict=True))
+
+
+def test_ranks_are_counted_from_one(table: Table, result: Any) -> None:
+    """The first rows of a comparison have the ranks 1, 2 and 3."""
+    table.before = Before.of(result)
+    table.redraw()
+    assert [table._then[int(row)][0] for row in table.rows[:3]] == ["new→1", "new→2", "new→3"]
+
+
 def test_the_cursor_stays_on_its_plan_when_rows_change() -> None:
     """Another sequence re-ranks the plans; the cursor is still on the plan it was put on."""
 
@@ -194,147 +338,3 @@ def test_every_column_is_reached_on_a_narrow_screen() -> None:
         assert "TP" in it.table.lines()[0]
 
     drive(play, size=(60, 20), search=fake_search)
-
-
-@pytest.fixture
-def result() -> Any:
-    """Made-up plans."""
-    return FakeResult(resolve(SMALL.inputs), Space())
-
-
-@pytest.fixture
-def table(resize: Resize, result: Any) -> Table:
-    """A table of made-up plans with room for twelve rows."""
-    resize(120, 14)
-    table = Table()
-    look_at(table, result)
-    return table
-
-
-def look_at(table: Table, result: Any, view: View | None = None) -> None:
-    """Show the plans of a result in a view, and draw them."""
-    table.show(result, ranked(result, view or View()), view or View())
-
-
-def test_a_step_over_an_edge_scrolls_by_a_third_of_the_page(table: Table) -> None:
-    """Of twelve rows a step below the last scrolls by four, a step above the first by four; a jump scrolls no further than it must."""
-    for _ in range(11):
-        table.move(1)
-    assert (table.at, table.top) == (11, 0)
-    table.move(1)
-    assert (table.at, table.top) == (12, 4)
-    table.move(11)
-    assert (table.at, table.top) == (23, 12)
-    table.move(-11)
-    assert (table.at, table.top) == (12, 12)
-    table.move(-1)
-    assert (table.at, table.top) == (11, 8)
-    table.move(-11)
-    assert (table.at, table.top) == (0, 0)
-
-
-def test_the_cursor_stops_at_both_ends(table: Table) -> None:
-    """Beyond the last row and before the first there is nothing to move to."""
-    table.move(10_000)
-    assert table.at == len(table.rows) - 1 and table.plan is not None
-    table.move(-10_000)
-    assert table.at == 0
-
-
-def test_the_title_has_the_rows_in_view_and_letters_go_to_them(table: Table) -> None:
-    """The first and last row in view, counted from one, of all; a jump has a place for each of them."""
-    assert f"1-12 of {len(table.rows)} " in table.lines()[0] and table.in_view() == list(range(12))
-    table.move(12)
-    assert f"2-13 of {len(table.rows)} " in table.lines()[0] and table.in_view() == list(range(1, 13))
-
-
-def test_plans_as_fast_as_the_first_are_named_only_in_their_natural_order(table: Table, result: Any) -> None:
-    """The title counts them where all plans stand fastest first; under a filter, reversed or sorted otherwise it does not."""
-    assert "the first 3 too close" in table.lines()[0]
-    for view in (View(filter="pp=1"), View(reverse=True), View(sort="memory_gib")):
-        look_at(table, result, view)
-        assert "plans" in table.lines()[0] and "too close" not in table.lines()[0], view
-
-
-def test_a_plan_is_chosen_by_moving_to_it_but_not_by_the_first_row(table: Table, result: Any) -> None:
-    """The cursor follows a plan that the user moved to; on the first row it stays there whatever the order is."""
-    table.move(3)
-    chosen = table.plan
-    look_at(table, result, View(reverse=True))
-    assert chosen is not None and table.plan == chosen == table.chosen and table.at == len(table.rows) - 4
-    table.move(-10_000)
-    assert table.chosen is None
-    look_at(table, result)
-    assert table.at == 0
-
-
-def test_the_arrow_at_the_sorted_column_points_the_way_of_its_values(table: Table, result: Any) -> None:
-    """Up where values grow downwards from the smallest, down where from the largest, for columns of both kinds."""
-    for key, reverse, arrow in (("step_seconds", False, "↑"), ("step_seconds", True, "↓"), ("mfu", False, "↓"), ("mfu", True, "↑")):
-        view = View(sort=key, reverse=reverse)
-        look_at(table, result, view)
-        values = np.asarray(BY_KEY[key].values(result.estimate(table.rows)))
-        assert (values[0] < values[-1]) == (arrow == "↑")
-        assert f"{BY_KEY[key].heading}{arrow}" in table.lines()[1]
-
-
-def test_columns_scroll_right_and_back(table: Table) -> None:
-    """Each step hides one more column at the left; at both ends it stops."""
-    first = table.lines()[1].split()[0]
-    table.scroll_columns(1)
-    assert table.lines()[1].split()[0] != first
-    table.scroll_columns(-5)
-    assert table.lines()[1].split()[0] == first
-    table.scroll_columns(1000)
-    assert len(table.lines()[1].split()) == 1
-
-
-def test_memory_is_marked_where_it_does_not_fit(table: Table, result: Any) -> None:
-    """The memory of plans that fit has its own colour, that of the others the colour of what is wrong."""
-
-    def roles_of_rows() -> set[str]:
-        drawn = list(table.draw(120, 14))[2:]
-        return {role for line in drawn for _, role in line}
-
-    assert "memory" in roles_of_rows() and "bad" not in roles_of_rows()
-    look_at(table, result, View(unfit=True))
-    assert "bad" in roles_of_rows() and "memory" not in roles_of_rows()
-
-
-def test_why_the_chosen_plan_is_not_among_the_rows(table: Table, result: Any) -> None:
-    """A plan that does not fit any more, or is not valid, is named with the reason; a filter or view that hides it is not a reason."""
-    table.move(3)
-    row = result.find(table.plan)
-    look_at(table, result, View(filter="tp>100"))
-    assert table.lost() == ""
-    result.fits[row] = False
-    other = FakeResult(result.job, result.space)
-    other.fits[row], other.order = False, other.order[other.order != row]
-    look_at(table, other)
-    assert "does not fit any more" in table.lost()
-    other.rejected_order = other.rejected_order[:0]
-    look_at(table, other, View(unfit=True))
-    assert table.lost() == ""
-    other.find = lambda plan: None  # type: ignore[method-assign]
-    look_at(table, other)
-    assert "not valid any more" in table.lost()
-
-
-def test_rows_of_another_result_are_written_anew(table: Table, result: Any) -> None:
-    """The same rows of another search show its numbers."""
-
-    class Slower(FakeResult):
-        def estimate(self, rows: Any) -> Any:
-            estimate = super().estimate(rows)
-            return dataclasses.replace(estimate, step=estimate.step * 2)
-
-    before = table.lines()[2:]
-    look_at(table, Slower(result.job, result.space))
-    assert all(a != b for a, b in zip(before, table.lines()[2:], strict=True))
-
-
-def test_ranks_are_counted_from_one(table: Table, result: Any) -> None:
-    """The first rows of a comparison have the ranks 1, 2 and 3."""
-    table.before = Before.of(result)
-    table.redraw()
-    assert [table._then[int(row)][0] for row in table.rows[:3]] == ["new→1", "new→2", "new→3"]
