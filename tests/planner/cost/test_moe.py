@@ -11,7 +11,7 @@ import pytest
 from planner.cost import moe as experts
 from planner.specs.job import SCHEDULES, Selective
 from planner.specs.plan import Plan
-from tests.planner.cost.hand_figures import SPARSE, given_plain_numbers, round_job, with_rows_padded
+from tests.planner.cost.hand_figures import CLUSTER, SPARSE, given_plain_numbers, round_job, with_rows_padded
 
 by_hand = given_plain_numbers(experts)
 ROUND = round_job(SPARSE)
@@ -176,6 +176,15 @@ def test_an_exchange_of_500_copies_by_hand(
     gathered = 500 * 2 * 3000 / 2 / 0.75e6 + 1 if etp == 2 else 0.0
     exchange = by_hand.exchange_seconds(job, Plan(ep=ep, etp=etp, dp=ep * etp).column(), SENT, 2.0)
     assert one(exchange) == pytest.approx(max(within * 3000 / rate, across * 3000 / 1e5) + latency + gathered)
+
+
+@pytest.mark.parametrize(("once", "within"), [(False, 500 * 7 / 16), (True, 500 * 7 / 8)])
+def test_an_exchange_over_a_fast_network_takes_the_links_within_a_node(once: bool, within: float) -> None:
+    """With EP 16 over two nodes and a network a thousand times as fast, copies to other ranks of the node decide: each by itself 7/16 of
+    500; dispatched once per node, all that arrive there, 7/8."""
+    fast = replace(CLUSTER, nic_bytes_s=1000 * CLUSTER.nic_bytes_s)
+    exchange = by_hand.exchange_seconds(round_job(SPARSE, fast, once_a_node=once), Plan(ep=16, dp=16).column(), SENT, 2.0)
+    assert one(exchange) == pytest.approx(within * 2000 / (1e6 * 15 / 16) + 1 + 2 + 3)
 
 
 def test_two_exchanges_a_pass_by_hand() -> None:
