@@ -1,4 +1,4 @@
-"""What each term of the time model is worth: the scores with that term dropped, and with a source group left out of the fit."""
+"""Ablation of the time model: scores without each term, and with a source group left out of the fit."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from types import ModuleType
 from typing import Any
 
 from planner.calibration.fit import Parameter, Runs, Values, fit, predicted, with_values
-from planner.cost import communication as traffic
-from planner.cost import compute, schedule
-from planner.runs.configure import Row, told
+from planner.cost import communication, compute, schedule
+from planner.runs.configure import Row, cell
 from planner.runs.score import COLUMNS, Score, score
 from planner.specs.job import Job
 
@@ -20,7 +19,7 @@ Change = Callable[[Job], Job]
 
 @dataclass(frozen=True)
 class Term:
-    """A term of the model: the formulas that vanish without it, or what changes in a job."""
+    """A term of the model, by the formulas that are 0 without it, or by the change of a job."""
 
     name: str
     formulas: tuple[tuple[ModuleType, str], ...] = ()
@@ -28,7 +27,7 @@ class Term:
 
 
 def _flops_alone(job: Job) -> Job:
-    """Matrix products by FLOPs alone: no shapes, no launch, no memory."""
+    """Matrix products at a constant rate: no padding, launch overhead or memory traffic."""
     gpu = job.cluster.gpu
     gemm = replace(gpu.gemm, overhead_s=0.0, pad_m=0.0, pad_n=0.0, pad_k=0.0, bytes_s=1e30)
     return replace(job, cluster=replace(job.cluster, gpu=replace(gpu, gemm=gemm)))
@@ -46,64 +45,64 @@ def _no_overlap(job: Job) -> Job:
 TERMS: tuple[Term, ...] = (
     Term("attention", ((compute, "attention_forward"), (compute, "attention_backward"))),
     Term("element-wise work, norms", ((compute, "elementwise_forward"), (compute, "elementwise_backward"))),
-    Term("GEMM shapes (FLOPs alone)", change=_flops_alone),
+    Term("GEMM shapes (FLOPs only)", change=_flops_alone),
     Term("LM head and loss", ((compute, "head_seconds"),)),
     Term("recomputation", ((schedule, "stage_repeat"),)),
     Term("host and launches", ((schedule, "stage_host"), (compute, "repeat_host"))),
-    Term("fixed cost a step", ((schedule, "fixed_seconds"),)),
-    Term("tensor-parallel traffic", ((traffic, "tp_forward"),)),
-    Term("context-parallel traffic", ((traffic, "cp_forward"),)),
-    Term("pipeline sends", ((traffic, "pp_seconds"),)),
+    Term("fixed cost per step", ((schedule, "fixed_seconds"),)),
+    Term("tensor-parallel traffic", ((communication, "tp_forward"),)),
+    Term("context-parallel traffic", ((communication, "cp_forward"),)),
+    Term("pipeline sends", ((communication, "pp_seconds"),)),
     Term("pipeline bubble", ((schedule, "bubble_seconds"),)),
-    Term("data-parallel traffic", ((traffic, "dp_seconds"),)),
+    Term("data-parallel traffic", ((communication, "dp_seconds"),)),
     Term("overlap of data-parallel traffic", change=_no_overlap),
     Term("latency of collectives", change=_no_latency),
-    Term("optimizer step", ((traffic, "optimizer_seconds"),)),
+    Term("optimizer step", ((communication, "optimizer_seconds"),)),
     Term("stragglers", ((schedule, "straggler_seconds"),)),
 )
 
 
-def _nothing(formula: Callable[..., Any]) -> Callable[..., Any]:
-    def nothing(*given: Any) -> Any:
-        return formula(*given) * 0.0
+def _zero(formula: Callable[..., Any]) -> Callable[..., Any]:
+    def zero(*arguments: Any) -> Any:
+        return formula(*arguments) * 0.0
 
-    return nothing
+    return zero
 
 
 @contextmanager
 def dropped(term: Term) -> Iterator[None]:
-    """While this is open, the term's formulas yield nothing."""
-    kept = [(module, name, getattr(module, name)) for module, name in term.formulas]
-    for module, name, formula in kept:
-        setattr(module, name, _nothing(formula))
+    """A context in which the term's formulas return 0."""
+    originals = [(module, name, getattr(module, name)) for module, name in term.formulas]
+    for module, name, formula in originals:
+        setattr(module, name, _zero(formula))
     try:
         yield
     finally:
-        for module, name, formula in kept:
+        for module, name, formula in originals:
             setattr(module, name, formula)
 
 
 def scored(rows: Sequence[Row], data: Runs, seconds: Any) -> Score:
-    """The scores of predicted step times of runs."""
+    """The scores of predicted step times; seconds, one per run."""
     chosen = [dict.fromkeys(COLUMNS, "") | dict(rows[int(i)]) for i in data.rows]
-    ids = [told(row, "id") for row in chosen]
+    ids = [cell(row, "id") for row in chosen]
     return score(chosen, {name: {"step_seconds": float(s)} for name, s in zip(ids, seconds, strict=True)})
 
 
 def ablation(rows: Sequence[Row], data: Runs, values: Values) -> Iterator[tuple[str, Score]]:
-    """The scores with every term, and without each; nothing is fitted again."""
+    """The scores with every term, and without each, with unchanged constants."""
     jobs = with_values([b.job for b in data.batches], values)
     yield "every term", scored(rows, data, predicted(data, values))
     for term in TERMS:
-        own = [term.change(job) if term.change else job for job in jobs]
-        changed = replace(data, batches=tuple(replace(b, job=job) for b, job in zip(data.batches, own, strict=True)))
+        changed_jobs = [term.change(job) if term.change else job for job in jobs]
+        changed = replace(data, batches=tuple(replace(b, job=job) for b, job in zip(data.batches, changed_jobs, strict=True)))
         with dropped(term):
             yield f"without {term.name}", scored(rows, changed, predicted(changed, {}))
 
 
 def left_out(rows: Sequence[Row], data: Runs, fitted_on: Runs, parameters: Sequence[Parameter], rounds: int) -> Iterator[tuple[str, Score]]:
-    """Each source group predicted with constants fitted to the others from their starts: what carries over to an unseen source."""
+    """The scores of each source group with constants fitted to the other groups: the error on an unseen source."""
     for group in sorted(set(data.group.tolist())):
         values = {p: p.start for p in parameters} | fit(fitted_on.without(group), parameters, rounds=rounds)
-        own = data.only(group.__eq__)
-        yield group, scored(rows, own, predicted(own, values))
+        held_out = data.only(group.__eq__)
+        yield group, scored(rows, held_out, predicted(held_out, values))

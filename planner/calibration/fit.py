@@ -1,8 +1,8 @@
-"""Fitting the constants of the model to measured runs: which constants, between which bounds, and by what measure.
+"""Fitting the constants of the model to measured runs by bounded least squares.
 
-Constants live in the files of stacks and GPUs and in `constants.py`; a fit evaluates the formulas of the search with other values
-in their place. Residuals are logarithms of predicted over measured, each source group weighs the same, and large ones count less
-(soft L1), since a run that was disturbed says nothing about the rest.
+Constants are in the files of stacks and GPUs and in `constants.py`; a fit evaluates the formulas of the search with other values. The
+residuals are logarithms of predicted over measured step times, with equal weights of source groups and a soft L1 loss, since runs may
+have been disturbed.
 """
 
 from __future__ import annotations
@@ -14,24 +14,23 @@ from typing import Any
 
 import numpy as np
 
-from planner.cost import stage_cost as stagecosts
-from planner.cost import step_cost as est
+from planner.cost import stage_cost, step_cost
 from planner.errors import FieldError, TmplanError
 from planner.plaintext import quoted
-from planner.runs.configure import Configured, Row, configured, number, told
+from planner.runs.configure import Configured, Row, cell, configured, number
 from planner.runs.frameworks import named
 from planner.runs.predict import Batch, batches, filled
 from planner.specs.job import Job
 
 SOFT = 0.1  # residuals beyond this count linearly
-PRIOR = 0.03  # weight of a constant's start, for a factor of e: what few runs speak of stays near it
+PRIOR = 0.03  # weight of the prior at a constant's start, per factor of e: constants that few runs depend on stay near it
 LEAST_STEP = 1e-6  # seconds
 STEP = 0.02  # of a logarithm, for derivatives
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A constant to fit, shared by the stacks or GPUs (or architectures) named; its start is what was known before any fit."""
+    """A constant to fit, shared by the stacks, GPUs or architectures in `names`; `start` is its value known before any fit."""
 
     owner: str  # stack, gpu or constants
     names: tuple[str, ...]
@@ -42,11 +41,11 @@ class Parameter:
 
     @property
     def key(self) -> str:
-        """Its name in reports."""
+        """The name in reports."""
         return f"{self.owner} {'|'.join(self.names) or '*'} {self.attribute}".replace("constants * ", "constant ")
 
     def of(self, job: Job) -> float | None:
-        """Its value in a job, None where the job does not have it, or a run's own note has set another."""
+        """The value in a job; None if the job does not depend on it, or the run's note overrides it."""
         if self.owner == "constants":
             return float(getattr(job.constants, self.attribute))
         if self.owner == "gpu":
@@ -74,78 +73,80 @@ def _with(spec: Any, attribute: str, value: float) -> Any:
 
 @dataclass(frozen=True)
 class Runs:
-    """Measured step times: rows gathered by job with their blanks filled, the times, and the group of each."""
+    """Measured step times: batches of rows by job, without blanks, and columns in the order of the batches."""
 
     batches: tuple[Batch, ...]
-    rows: Any  # place of each among the rows given
+    rows: Any  # index among all rows
     measured: Any  # seconds
-    group: Any
-    ends: Any  # where each batch's rows begin, and the end
+    group: Any  # source
+    ends: Any  # first index of each batch, and the end
 
     def without(self, group: str) -> Runs:
-        """The same without one source group."""
+        """The runs of all source groups but one."""
         return self.only(lambda g: g != group)
 
-    def only(self, wanted: Callable[[str], bool]) -> Runs:
-        """The runs of some source groups; a batch holds rows of one."""
+    def only(self, chosen: Callable[[str], bool]) -> Runs:
+        """The runs of the source groups that a function accepts; a batch has rows of one group."""
         starts = self.ends[:-1]
-        kept = [i for i in range(len(self.batches)) if wanted(str(self.group[starts[i]]))]
-        places = np.concatenate([np.arange(self.ends[i], self.ends[i + 1]) for i in kept])
-        ends = np.cumsum([0, *(len(self.batches[i].rows) for i in kept)])
-        return Runs(tuple(self.batches[i] for i in kept), self.rows[places], self.measured[places], self.group[places], ends)
+        batches = [i for i in range(len(self.batches)) if chosen(str(self.group[starts[i]]))]
+        places = np.concatenate([np.arange(self.ends[i], self.ends[i + 1]) for i in batches])
+        ends = np.cumsum([0, *(len(self.batches[i].rows) for i in batches)])
+        return Runs(tuple(self.batches[i] for i in batches), self.rows[places], self.measured[places], self.group[places], ends)
 
 
 def step_of(row: Row) -> float:
-    """The measured step of a row; seconds, above 0."""
+    """The measured step time of a row in seconds; FieldError below LEAST_STEP."""
     return number(row, "step_s", least=LEAST_STEP)
 
 
 def runs(rows: Sequence[Row], most: int = 0) -> Runs:
-    """The rows that have a step time and can be modelled; at most so many of each group, drawn evenly (0: all).
+    """The rows that have a step time and can be modelled; at most `most` per group, at equal distances (0: all).
 
-    FieldError for a step time that is no number above 0.
+    FieldError for a step time that is not a number of at least LEAST_STEP.
     """
-    kept: dict[str, list[int]] = {}
+    by_group: dict[str, list[int]] = {}
     seconds: dict[int, float] = {}
     items: list[Configured | None] = [None] * len(rows)
     for i, row in enumerate(rows):
-        if told(row, "step_s"):
+        if cell(row, "step_s"):
             try:
                 seconds[i] = step_of(row)
             except FieldError as error:
-                raise FieldError("step_s", f"run {quoted(told(row, 'id'))}: {error}") from None
-            kept.setdefault(told(row, "group"), []).append(i)
-    for places in kept.values():
+                raise FieldError("step_s", f"run {quoted(cell(row, 'id'))}: {error}") from None
+            by_group.setdefault(cell(row, "group"), []).append(i)
+    for places in by_group.values():
         drawn = places if not most or len(places) <= most else [places[int(k * len(places) / most)] for k in range(most)]
         for i in drawn:
             try:
                 items[i] = configured(rows[i])
             except TmplanError:
                 continue
-    # a group of its own for every source, so that leaving one out leaves whole batches out
-    found = [b for group in kept for b in batches([item if told(rows[i], "group") == group else None for i, item in enumerate(items)])]
-    full = tuple(replace(b, plan=filled(b)) for b in found)
+    # separate batches per source group, so that a group can be left out
+    separate = [
+        b for group in by_group for b in batches([item if cell(rows[i], "group") == group else None for i, item in enumerate(items)])
+    ]
+    full = tuple(replace(b, plan=filled(b)) for b in separate)
     order = np.array([i for b in full for i in b.rows])
     measured = np.array([seconds[i] for i in order])
-    return Runs(full, order, measured, np.array([told(rows[i], "group") for i in order]), np.cumsum([0, *(len(b.rows) for b in full)]))
+    return Runs(full, order, measured, np.array([cell(rows[i], "group") for i in order]), np.cumsum([0, *(len(b.rows) for b in full)]))
 
 
 def step_seconds(job: Job, batch: Batch) -> Any:
-    """The predicted step of each plan of a batch; seconds."""
+    """The predicted step time of each plan of a batch; seconds."""
     plan = batch.plan
-    return est.combined(job, stagecosts.pipeline(job, plan, stagecosts.edge_cost(job, plan)), est.sharding(job, plan)).step
+    return step_cost.combined(job, stage_cost.pipeline(job, plan, stage_cost.edge_cost(job, plan)), step_cost.sharding(job, plan)).step
 
 
 def with_values(jobs: Sequence[Job], values: Values) -> list[Job]:
-    """The jobs with other values of some constants."""
+    """The jobs with these values of constants; jobs that share a stack or GPU still share it."""
     changed: dict[tuple[str, int], Any] = {}
     out = []
     for job in jobs:
         specs = {"stack": job.stack, "gpu": job.cluster.gpu, "constants": job.constants}
         for owner, spec in specs.items():
             if (owner, id(spec)) not in changed:
-                own = [(p, v) for p, v in values.items() if p.owner == owner and p.of(job) is not None]
-                changed[owner, id(spec)] = _all(spec, own)
+                changes = [(p, v) for p, v in values.items() if p.owner == owner and p.of(job) is not None]
+                changed[owner, id(spec)] = _all(spec, changes)
         stack, gpu, constants = (changed[owner, id(spec)] for owner, spec in specs.items())
         out.append(replace(job, stack=stack, cluster=replace(job.cluster, gpu=gpu), constants=constants))
     return out
@@ -158,7 +159,7 @@ def _all(spec: Any, changes: Sequence[tuple[Parameter, float]]) -> Any:
 
 
 def predicted(data: Runs, values: Values, only: Any = None, base: Any = None) -> Any:
-    """Predicted seconds of every run with these constants; where `only` is given, anew for those batches alone, else as `base`."""
+    """Predicted seconds of every run with these constants; with `only` (one flag per batch), other batches are copied from `base`."""
     chosen = list(range(len(data.batches))) if only is None else np.flatnonzero(only).tolist()
     jobs = with_values([data.batches[i].job for i in chosen], values)
     out = np.empty(len(data.measured)) if base is None else base.copy()
@@ -168,7 +169,7 @@ def predicted(data: Runs, values: Values, only: Any = None, base: Any = None) ->
 
 
 def present(data: Runs, parameters: Sequence[Parameter]) -> list[Parameter]:
-    """The parameters that some run depends on."""
+    """The parameters that at least one run depends on."""
     return [p for p in parameters if any(p.of(b.job) is not None for b in data.batches)]
 
 
@@ -179,9 +180,9 @@ def fit(
     rounds: int = 12,
     progress: Callable[[int], None] | None = None,
 ) -> dict[Parameter, float]:
-    """The constants that predict the runs best, by least squares on logarithms. Start: where each begins, its own start if absent.
+    """The constants that minimise the squared residuals of this module. start: initial values, `Parameter.start` if absent.
 
-    progress is called with the number of each round that begins.
+    progress receives the number of each round when it begins.
     """
     from scipy.optimize import least_squares
 
@@ -216,14 +217,14 @@ def fit(
         if progress:
             progress(begun)
         base = at(x)
-        found = np.zeros((len(base) + len(x), len(x)))
+        jacobian = np.zeros((len(base) + len(x), len(x)))
         for j in range(len(x)):
             moved = x.copy()
             moved[j] += STEP if x[j] + STEP < high[j] else -STEP
             there = predicted(data, dict(zip(chosen, np.exp(moved), strict=True)), touched[j], base)
-            found[: len(base), j] = (softened(there) - softened(base)) / (moved[j] - x[j])
-            found[len(base) + j, j] = PRIOR
-        return found
+            jacobian[: len(base), j] = (softened(there) - softened(base)) / (moved[j] - x[j])
+            jacobian[len(base) + j, j] = PRIOR
+        return jacobian
 
-    found = least_squares(residuals, first, slopes, bounds=(low, high), max_nfev=rounds, x_scale=0.3)
-    return dict(zip(chosen, np.exp(found.x).tolist(), strict=True))
+    solution = least_squares(residuals, first, slopes, bounds=(low, high), max_nfev=rounds, x_scale=0.3)
+    return dict(zip(chosen, np.exp(solution.x).tolist(), strict=True))

@@ -1,8 +1,8 @@
-"""The constants that are fitted to measured runs: which, shared by whom, from where, and within which bounds.
+"""The constants that are fitted to measured runs, with the stacks or GPUs that share each, its start and its bounds.
 
-`tmplan refit RUNS` fits them anew; their values stand in the files of stacks and GPUs and in `constants.py`, nowhere else. Starts
-are what was known before any fit: a count of bytes, a measured table, a published figure, or the middle of what is plausible. Bounds
-are physical: nothing is faster than the ideal, no share above what a term can cost twice over.
+`tmplan refit RUNS` fits them; their values are only in the files of stacks and GPUs and in `constants.py`. Starts are estimates from
+before any fit: a count of bytes, a measured table, a published figure, or the middle of the plausible range. Bounds are physical: rates
+up to the ideal, shares up to twice the cost of a term.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ MEGATRON = ("megatron-core", "nemo", "nemo-tuned")
 FORKS = ("megatron-lm-2021", "zero-bubble")
 FSDP = ("torchtitan", "pytorch-fsdp", "deepspeed")
 BLACKWELL = ("blackwell", "blackwell-ultra")
-PYTORCH = (*MEGATRON, *FSDP, "nanotron", "aleph-alpha", *FORKS)  # the host's work for a micro-batch is alike
+PYTORCH = (*MEGATRON, *FSDP, "nanotron", "aleph-alpha", *FORKS)  # the host's work per micro-batch is similar
 
 
 def _stack(names: tuple[str, ...] | str, attribute: str, start: float, low: float, high: float) -> Parameter:
@@ -29,34 +29,34 @@ def _constant(attribute: str, start: float, low: float, high: float) -> Paramete
 
 
 PARAMETERS: tuple[Parameter, ...] = (
-    # element-wise traffic over the fused ideal: 1 where everything is fused, about 3 for eager kernels counted one by one
+    # element-wise memory traffic over the fused ideal: 1 if everything is fused, about 3 for separate eager kernels
     _stack(("nemo-tuned", "megatron-core"), "elementwise", 1.0, 0.5, 4), _stack("nemo", "elementwise", 1.5, 0.5, 4),
     _stack(FORKS, "elementwise", 1.2, 0.5, 4),
     _stack("megatron-deepspeed", "elementwise", 1.2, 0.5, 4), _stack("aleph-alpha", "elementwise", 3.0, 0.7, 5),
     _stack("nanotron", "elementwise", 2.5, 0.7, 5), _stack("torchtitan", "elementwise", 2.5, 0.7, 5),
     _stack(("pytorch-fsdp", "deepspeed"), "elementwise", 2.5, 0.7, 5), _stack("maxtext", "elementwise", 1.0, 0.5, 4),
     _stack("internevo", "elementwise", 2.5, 0.7, 5),
-    # an eager RMSNorm moves 34 bytes an element forward and about 85 backward for the 4 and 6 of a fused one
+    # an eager RMSNorm moves 34 bytes per element forward and about 85 backward, a fused one 4 and 6
     _stack(("aleph-alpha", "internevo", "torchtitan", "deepspeed"), "norm_traffic", 12, 3, 20),
     _stack("megatron-deepspeed", "softmax_traffic", 1.5, 0.8, 5),
     _stack((*FORKS, "aleph-alpha"), "softmax_traffic", 1.3, 0.8, 5),
-    # the host: launches of a layer's forward pass, of its collectives, of a micro-batch and a step
+    # host time: launches per layer forward pass, per collective, per micro-batch and per step
     _stack("megatron-deepspeed", "host_layer_s", 8e-4, 1e-4, 3e-3), _stack("nanotron", "host_layer_s", 1.5e-3, 1e-4, 4e-3),
     _stack(MEGATRON, "host_layer_s", 2e-4, 5e-5, 1e-3), _stack(FSDP, "host_layer_s", 4e-4, 5e-5, 3e-3),
     _stack("megatron-deepspeed", "host_tp_s", 1e-4, 1e-5, 2e-3), _stack("nanotron", "host_tp_s", 2e-4, 1e-5, 2e-3),
     _stack("megatron-deepspeed", "host_micro_batch_s", 5e-4, 1e-5, 5e-3), _stack(PYTORCH, "host_micro_batch_s", 8e-4, 1e-5, 5e-3),
     _stack("megatron-deepspeed", "step_fixed_s", 1e-3, 1e-5, 0.1), _stack("nanotron", "step_fixed_s", 0.02, 1e-3, 0.2),
     _stack(MEGATRON, "step_fixed_s", 0.02, 1e-3, 0.2),
-    # experts: launches of routing and dispatch, counts that dropless routing waits for, tokens moved beyond one read and one write
+    # experts: launches of routing and dispatch, synchronisation for dropless token counts, permutation traffic over one read and write
     _stack(MEGATRON, "host_experts_s", 1.2e-3, 1e-4, 6e-3), _stack(MEGATRON, "host_counts_s", 1.2e-3, 1e-4, 6e-3),
     _stack(MEGATRON, "permute_traffic", 1.0, 0.5, 4),
     _stack(MEGATRON, "grouped_slower", 1.2, 1, 3), _stack(MEGATRON, "grouped_narrow", 0.3, 0.01, 1),
-    # tensor-parallel traffic that nothing hides; above 1 where sequence parallelism gathers its inputs again, and kernels contend
+    # exposed share of tensor-parallel communication; above 1 if sequence parallelism gathers inputs again and kernels contend
     _stack(("nemo-tuned", "nemo"), "tp_exposed", 0.4, 0.1, 1.5), _stack("megatron-core", "tp_exposed", 0.8, 0.1, 1.3),
     _stack(FORKS, "tp_exposed", 1.2, 0.3, 1.8), _stack("megatron-deepspeed", "tp_exposed", 1.2, 0.3, 2),
     _stack("aleph-alpha", "tp_exposed", 1.2, 0.3, 2), _stack("nanotron", "tp_exposed", 1.2, 0.3, 2),
     _stack(("torchtitan", "deepspeed"), "tp_exposed", 1.2, 0.3, 2),
-    # data-parallel traffic that may hide
+    # overlap of data-parallel communication
     _stack(MEGATRON, "dp_overlap", 0.8, 0.1, 0.97), _stack(FSDP, "dp_overlap", 0.8, 0.1, 0.97),
     _stack("aleph-alpha", "dp_overlap", 0.3, 0.02, 0.97), _stack("nanotron", "dp_overlap", 0.3, 0.02, 0.97),
     _stack("maxtext", "dp_overlap", 0.7, 0.1, 0.97), _stack("internevo", "dp_overlap", 0.4, 0.02, 0.97),
@@ -65,7 +65,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _stack("internevo", "bucket_parameters", 3e7, 1e6, 1e9),
     _stack("nanotron", "far_hops", 10, 0.5, 200),
     _stack((), "straggler", 0.002, 2e-4, 0.01),
-    # rates in training: below those of tight loops on an idle machine
+    # rates in training, below those of isolated benchmarks
     _gpu("ampere", "gemm.training", 0.91, 0.7, 1), _gpu("hopper", "gemm.training", 0.9, 0.7, 1),
     _gpu("volta", "gemm.training", 0.94, 0.6, 1), _gpu(BLACKWELL, "gemm.training", 0.75, 0.5, 1),
     _gpu("ampere", "flash_fraction", 0.5, 0.3, 0.9), _gpu("hopper", "flash_fraction", 0.35, 0.25, 0.7),

@@ -1,4 +1,4 @@
-"""Residuals of measured runs: what the bands of estimates are made of."""
+"""Residuals of measured runs, from which the error bands of estimates are computed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import log
 from planner.calibration.fit import step_of
 from planner.cost.error_band import Residual, family, size
 from planner.errors import TmplanError
-from planner.runs.configure import Row, configured, number, told
+from planner.runs.configure import Row, cell, configured, number
 from planner.runs.predict import predict
 from planner.runs.score import at_rank
 
@@ -17,19 +17,19 @@ STAGES = {"allocated": "stage_allocated_gib", "reserved": "stage_reserved_gib", 
 
 
 def residuals(rows: Sequence[Row]) -> list[Residual]:
-    """The logarithm of measured over predicted of every row: of its step, and of its memory where the kind is told."""
+    """ln(measured / predicted) of the step time and, if its kind is given, the memory of each row that can be modelled."""
     out = []
-    for row, found in zip(rows, predict(rows), strict=True):
+    for row, prediction in zip(rows, predict(rows), strict=True):
         try:
             job = configured(row).job
         except TmplanError:
             continue
-        arch, own, sweep = job.cluster.gpu.arch, size(job), told(row, "sweep") if told(row, "quality_speed") != "C" else ""
-        if told(row, "step_s"):
-            error = log(step_of(row) / found["step_seconds"])
-            out.append(Residual("step", family(job), arch, own, error, sweep, job.model.name))
-        if told(row, "peak_mem_gib") and told(row, "mem_kind") in STAGES:
-            stages = found[STAGES[told(row, "mem_kind")]]
-            error = log(number(row, "peak_mem_gib", least=LEAST_GIB) / at_rank(stages, told(row, "mem_rank")))
-            out.append(Residual("memory", family(job), arch, own, error, sweep, job.model.name))
+        arch, job_size, sweep = job.cluster.gpu.arch, size(job), cell(row, "sweep") if cell(row, "quality_speed") != "C" else ""
+        if cell(row, "step_s"):
+            error = log(step_of(row) / prediction["step_seconds"])
+            out.append(Residual("step", family(job), arch, job_size, error, sweep, job.model.name))
+        if cell(row, "peak_mem_gib") and cell(row, "mem_kind") in STAGES:
+            stages = prediction[STAGES[cell(row, "mem_kind")]]
+            error = log(number(row, "peak_mem_gib", least=LEAST_GIB) / at_rank(stages, cell(row, "mem_rank")))
+            out.append(Residual("memory", family(job), arch, job_size, error, sweep, job.model.name))
     return out

@@ -1,4 +1,4 @@
-"""Fitted constants written back to where they stand: the files of stacks and GPUs, and constants.py. Comments stay as they are."""
+"""Writing fitted constants to the files of stacks and GPUs and to constants.py. Comments are preserved."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONSTANTS = Path(constants.__file__)
 
 
 def places(parameter: Parameter) -> list[tuple[Path, str, float]]:
-    """Where a constant stands: file, key, and what one unit of the key is in base units."""
+    """The places of a constant: file, key, and one unit of the key in base units."""
     if parameter.owner == "constants":
         return [(CONSTANTS, parameter.attribute, 1.0)]
     kind = f"{parameter.owner}s"
@@ -32,14 +32,14 @@ def places(parameter: Parameter) -> list[tuple[Path, str, float]]:
 
 
 def _concerns(parameter: Parameter, file: Path) -> bool:
-    """Whether a file's stack or GPU is among those a parameter is shared by."""
+    """Whether a file's stack or GPU is among those that share a parameter."""
     if not parameter.names:
         return True
     return file.stem in parameter.names or (parameter.owner == "gpu" and presets.gpu(file.stem).arch in parameter.names)
 
 
 def write(fitted: Mapping[Parameter, float]) -> int:
-    """Write every constant to its places, to four digits; how many numbers changed. FileError where a key is not found."""
+    """Write every constant to its places, to four digits, and return the count of changed numbers. FileError if a key is missing."""
     changed = 0
     for parameter, value in fitted.items():
         for file, key, scale in places(parameter):
@@ -47,8 +47,8 @@ def write(fitted: Mapping[Parameter, float]) -> int:
             pattern = re.compile(rf"^(\s*{key}(?:: float)? = )[-+.\deE_]+", re.MULTILINE)
             if not pattern.search(text):
                 if parameter.owner == "gpu":
-                    continue  # a GPU without a fit of its own stands on derived constants
-                raise FileError(f"has no number '{key}'", where=str(file))
+                    continue  # a GPU without fitted constants has derived ones
+                raise FileError(f"must have a number '{key}'", where=str(file))
             digits = f"{value / scale:.4g}"
             number = str(int(float(digits))) if "e+" in digits else digits
             new = pattern.sub(rf"\g<1>{number}", text, count=1)
@@ -59,7 +59,7 @@ def write(fitted: Mapping[Parameter, float]) -> int:
 
 
 def write_bands(entries: Mapping[tuple[str, tuple[str, str, str]], Mapping[str, Any]]) -> None:
-    """Write the bands of estimates, an entry a kind of run."""
+    """Write the error bands of estimates, one entry per kind of run."""
     lines = [
         "# Written by `tmplan refit --write`: the middle 80 % of ln(measured / predicted), by kind of run, the most similar first.",
         "",

@@ -1,4 +1,4 @@
-"""Frameworks as sources name them -> stacks, and what the words beside a run change in them."""
+"""The stack of a measured run, from the name of its framework and the note of its row."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from planner import presets
 from planner.specs.hardware import Gpu
 from planner.specs.job import Selective, Stack
 
-# Words in the name of a framework -> the stack that stands for it; the first that is found counts. Plain Megatron-LM on GPUs
-# older than Hopper is the one of the 2021 and 2022 papers.
+# Substring of a framework's name -> its stack; the first match counts. Megatron-LM on GPUs older than Hopper is that of the 2021 and
+# 2022 papers.
 FRAMEWORKS: tuple[tuple[str, str], ...] = (
     ("megatron-deepspeed", "megatron-deepspeed"), ("vocabularyparallelism", "megatron-core"), ("aleph", "aleph-alpha"),
     ("aa-scaling", "aleph-alpha"), ("nanotron", "nanotron"), ("picotron", "nanotron"), ("torchtitan", "torchtitan"),
@@ -28,18 +28,18 @@ FRAMEWORKS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 USUAL_STACK = "megatron-core"
 OLD = ("volta", "ampere")
-# What a source says beside the columns -> what changes in the stack for that run.
+# Pattern in a note -> fields of the stack that change for that run.
 HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     (r"fused RMSNorm|RMS kernel", {"norm_traffic": 1.0, "norm_kept": 3.0}),
-    (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were mended
-    (r"cross-entropy-loss-fusion", {"logits_bytes": 10.0}),  # jitted, it keeps fp32 copies: 10.0 in Megatron-LM's functional tests
+    (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were fixed
+    (r"cross-entropy-loss-fusion", {"logits_bytes": 10.0}),  # jitted, it saves fp32 copies: 10.0 in Megatron-LM's functional tests
     (r"no grad/param overlap", {"dp_overlap": 0.0, "gather_overlap": 0.0}),
-    (r"TE graphs|cuda_graph", {"host_experts_s": 0.0}),  # CUDA graphs launch the router and what prepares its dispatch
+    (r"TE graphs|cuda_graph", {"host_experts_s": 0.0}),  # CUDA graphs launch the router and the preparation of the dispatch
 )
-# Megatron-Core's recompute modules -> what is kept of each activation and which parts of the forward pass are repeated (the comments on
-# recompute_modules in megatron/core/transformer/transformer_config.py). `layernorm` repeats the norms alone, of what the residual stream
-# costs element by element about a third; `mla_up_proj` the up-projections, about half of what makes queries, keys and values. Both shares
-# are estimates. `mlp` and `shared_experts` are one here: a sparse layer's MLP is its shared experts.
+# Megatron-Core's recompute modules -> share of each activation that stays in memory, and share of each part of the forward pass that is
+# repeated (comments on recompute_modules in megatron/core/transformer/transformer_config.py). `layernorm` repeats only the norms, about a
+# third of the element-wise time; `mla_up_proj` the up-projections, about half of the time of queries, keys and values. Both shares are
+# estimates. `mlp` and `shared_experts` are the same here: the MLP of a sparse layer is its shared experts.
 MODULES: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]] = {
     "core_attn": ({"scores": 0.0}, {"attention": 1.0}),
     "moe_act": ({"expert_act": 0.0}, {"expert_act": 1.0}),
@@ -49,14 +49,14 @@ MODULES: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]] = {
     "moe": ({"router": 0.0, "expert_in": 0.0, "expert_hidden": 0.0, "expert_act": 0.0}, {"experts": 1.0}),
     "shared_experts": ({"mlp_hidden": 0.0, "act_out": 0.0}, {"mlp": 1.0}),
 }
-# The same of what moves to the host while it waits for the backward pass (--offload-modules).
+# Modules -> activations that are offloaded to the host until the backward pass (--offload-modules).
 OFFLOADED = {
     "expert_fc1": ("expert_in",), "moe_act": ("expert_hidden", "expert_act"), "attn_norm": ("norm_in",), "mlp_norm": ("norm_in",),
     "qkv_linear": ("linear_in",), "core_attn": ("qkv", "scores"), "attn_proj": ("attention_out",),
 }  # fmt: skip
-TOLD_OFFLOADED = re.compile(r"--offload-modules=\[([\w ]+)\]")
-TOLD_MODULES = re.compile(r"selective:\s*\[?(\w+(?:[ ,]+\w+)*)")  # selective:moe_act,mlp or selective:[moe_act mlp]
-# Software that runs on Blackwell is of 2025: torchtitan compiles its loss since, which keeps the logits in 16 bits alone.
+OFFLOAD_MODULES = re.compile(r"--offload-modules=\[([\w ]+)\]")
+SELECTIVE_MODULES = re.compile(r"selective:\s*\[?(\w+(?:[ ,]+\w+)*)")  # selective:moe_act,mlp or selective:[moe_act mlp]
+# Software that supports Blackwell dates from 2025; since then torchtitan compiles its loss, which stores the logits only in 16 bits.
 SINCE_BLACKWELL: Mapping[str, Mapping[str, Any]] = {"torchtitan": {"logits_bytes": 2.0}}
 
 
@@ -72,33 +72,30 @@ def named(name: str) -> Stack:
 
 
 def stack_of(framework: str, note: str, gpu: Gpu, narrow_moments: bool = False) -> tuple[Stack, bool]:
-    """The stack a run had, as its note and its GPU's age change it, and whether its framework is known.
+    """The stack of a run, with the changes by its note and the generation of its GPU, and whether its framework is known.
 
-    narrow_moments: the optimizer's moments are kept in 16 bits, beside a whole master copy.
+    narrow_moments: the optimizer's moments are stored in 16 bits, with a complete master copy of the weights.
     """
     name = framework.lower()
-    found = next((stack for word, stack in FRAMEWORKS if word in name), None)
-    if name in _stacks():
-        found = name
-    known = found is not None
-    found = found or USUAL_STACK
-    if found == "megatron-core" and "tp-comm-overlap" in note:
-        found = "nemo-tuned"
-    if found == "megatron-lm":
-        found = "megatron-lm-2021" if gpu.arch in OLD else "megatron-core"
+    match = name if name in _stacks() else next((stack for word, stack in FRAMEWORKS if word in name), None)
+    stack = match or USUAL_STACK
+    if stack == "megatron-core" and "tp-comm-overlap" in note:
+        stack = "nemo-tuned"
+    if stack == "megatron-lm":
+        stack = "megatron-lm-2021" if gpu.arch in OLD else "megatron-core"
     hints = tuple(i for i, (words, _) in enumerate(HINTS) if re.search(words, note))
-    told = TOLD_MODULES.search(note)
-    modules = tuple(sorted(set(re.split(r"[ ,]+", told[1])) & set(MODULES))) if told else ()
-    away = TOLD_OFFLOADED.search(note)
-    offloaded = tuple(sorted(set(away[1].split()) & set(OFFLOADED))) if away else ()
-    return _changed(found, hints, gpu.arch.startswith("blackwell"), modules, offloaded, narrow_moments), known
+    selected = SELECTIVE_MODULES.search(note)
+    modules = tuple(sorted(set(re.split(r"[ ,]+", selected[1])) & set(MODULES))) if selected else ()
+    offload = OFFLOAD_MODULES.search(note)
+    offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
+    return _changed(stack, hints, gpu.arch.startswith("blackwell"), modules, offloaded, narrow_moments), match is not None
 
 
 @lru_cache(maxsize=256)
 def _changed(
     name: str, hints: tuple[int, ...], blackwell: bool, modules: tuple[str, ...], offloaded: tuple[str, ...], narrow_moments: bool
 ) -> Stack:
-    """A stack as what a run's note says of it and the age of its GPU change it; the same object for the same changes."""
+    """A stack with the changes by a run's note and the generation of its GPU; the same object for the same changes."""
     stack = named(name)
     if blackwell and name in SINCE_BLACKWELL:
         stack = replace(stack, **SINCE_BLACKWELL[name])
@@ -107,16 +104,16 @@ def _changed(
     for i in hints:
         stack = replace(stack, **HINTS[i][1])
     chosen = selective(modules) if modules else stack.selective
-    gone = dict.fromkeys((term for module in offloaded for term in OFFLOADED[module]), 0.0)
-    return replace(stack, selective=Selective({**chosen.keep, **gone}, chosen.repeat)) if modules or gone else stack
+    absent = dict.fromkeys((term for module in offloaded for term in OFFLOADED[module]), 0.0)
+    return replace(stack, selective=Selective({**chosen.keep, **absent}, chosen.repeat)) if modules or absent else stack
 
 
 def selective(modules: Iterable[str]) -> Selective:
-    """What recomputing these of Megatron-Core's modules keeps and repeats."""
+    """The activations retained and the work repeated when these modules of Megatron-Core are recomputed. KeyError for other modules."""
     keep: dict[str, float] = {}
     repeat: dict[str, float] = {}
     for module in modules:
-        kept, repeated = MODULES[module]
-        keep |= kept
+        retained, repeated = MODULES[module]
+        keep |= retained
         repeat |= repeated
     return Selective(keep, repeat)

@@ -1,6 +1,6 @@
-"""Predictions for measured runs: each row's own configuration, by the formulas of the search.
+"""Predictions for measured runs: the configuration of each row, evaluated by the formulas of the search.
 
-Rows of one job are evaluated together. Where a row does not tell its recomputation, the lightest that fits stands in.
+Rows of one job are evaluated together. If the recomputation of a row is blank, the lightest that fits is assumed.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from planner.cost import layer_cost as layercosts
-from planner.cost import memory
-from planner.cost import stage_cost as stagecosts
+from planner.cost import layer_cost, memory, stage_cost
 from planner.cost.evaluate import allocated_parts, evaluate
 from planner.cost.pipeline_split import chunk_layers
 from planner.dimensions import Bytes
@@ -25,45 +23,45 @@ from planner.specs.job import RECOMPUTES, Job
 from planner.specs.plan import FIELDS, Plan
 
 SELECTIVE, FULL = RECOMPUTES.index("selective"), RECOMPUTES.index("full")
-# Whole layers are recomputed only where selective recomputation is this far over the memory: those who do not tell have tuned their
-# run, and have other means (offloading, finer recomputation) that cost less.
+# Full recomputation is assumed only if selective recomputation exceeds the memory by this factor: runs without a stated recomputation
+# are tuned, and have cheaper means (offloading, finer recomputation) below it.
 ROOM = 1.5
 MICRO_BATCHES = (1, 2, 4, 8, 16)
-STAGES = 1 << 18  # pipeline stages of plans evaluated, and of predictions held, at a time: some 100 MB
-UNLIKE = 1 << 8  # rows that differ evaluated at a time
-BLOCK = 1 << 14  # rows at a time, equal ones counted
-READ = tuple(column.key for column in COLUMNS)  # rows that agree in these have one prediction
+STAGES = 1 << 18  # pipeline stages of the plans evaluated and the predictions held at a time: some 100 MB
+DISTINCT = 1 << 8  # distinct rows evaluated at a time
+BLOCK = 1 << 14  # rows at a time, including equal ones
+READ = tuple(column.key for column in COLUMNS)  # rows that agree in these share one prediction
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows of one job: its plans as columns, the place of each among the rows given, whether each tells its recomputation."""
+    """Rows of one job: plans as columns, the index of each among all rows, whether recomputation and micro-batch are given."""
 
     job: Job
     plan: Plan
     rows: tuple[int, ...]
-    told: Any
-    micro_told: Any
+    recompute_given: Any
+    micro_batch_given: Any
 
 
 def batches(items: Sequence[Configured | None]) -> list[Batch]:
-    """Rows gathered by job; those that could not be configured (None) are left out."""
-    found: dict[tuple[Any, ...], list[int]] = {}
+    """Batches of rows by job; rows that could not be configured (None) are omitted."""
+    by_job: dict[tuple[Any, ...], list[int]] = {}
     for i, item in enumerate(items):
         if item is not None:
             job = item.job
             batch = (job.sequence, job.global_batch, job.precision, job.attention, job.tuning, job.state_bytes)
             routing = (job.imbalance, job.capacity, job.overlap_experts)
             key = (id(job.stack), job.model, job.cluster, *batch, *routing)
-            found.setdefault(key, []).append(i)
+            by_job.setdefault(key, []).append(i)
     out = []
-    for rows in found.values():
+    for rows in by_job.values():
         out += [_batch(part, items) for part in _parts(rows, items)]
     return out
 
 
 def _parts(rows: list[int], items: Sequence[Configured | None]) -> Iterator[list[int]]:
-    """Rows of one job in parts of at most STAGES pipeline stages, each plan counted with those of the longest; as they are where few."""
+    """Rows of one job in parts of at most STAGES pipeline stages, each plan counted with those of the longest; one part if that fits."""
     stages = {i: int(item.plan.pp) for i in rows if (item := items[i]) is not None}
     if max(stages.values()) * len(rows) <= STAGES:
         yield rows
@@ -78,16 +76,16 @@ def _parts(rows: list[int], items: Sequence[Configured | None]) -> Iterator[list
 
 
 def _batch(rows: list[int], items: Sequence[Configured | None]) -> Batch:
-    """The batch of some rows of one job."""
+    """The batch of rows of one job."""
     group = [item for i in rows if (item := items[i]) is not None]
     columns = {name: np.array([getattr(item.plan, name) for item in group]) for name in FIELDS}
-    told, micro_told = (np.array([getattr(item, name) for item in group]) for name in ("recompute_told", "micro_told"))
-    return Batch(group[0].job, Plan(**columns), tuple(rows), told, micro_told)
+    given, micro_batch_given = (np.array([getattr(item, name) for item in group]) for name in ("recompute_given", "micro_batch_given"))
+    return Batch(group[0].job, Plan(**columns), tuple(rows), given, micro_batch_given)
 
 
 @dataclass(frozen=True)
 class StageMemory:
-    """Bytes of every stage (stages x plans): live tensors, what the allocator holds, what the device shows."""
+    """Bytes of every stage (stages x plans): live tensors, reserved by the caching allocator, in use on the device."""
 
     allocated: Any
     reserved: Any
@@ -99,35 +97,35 @@ class StageMemory:
 
 
 def stage_memory(job: Job, plan: Plan) -> StageMemory:
-    """Memory of every pipeline stage of columns of plans; beyond a plan's last stage its last is repeated."""
+    """Memory of every pipeline stage of columns of plans; rows beyond a plan's last stage repeat it."""
     last = np.asarray(plan.pp) - 1
     stage = np.minimum(np.arange(int(last.max()) + 1)[:, None], last)
-    cost = layercosts.kinds(job, plan)
-    place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, plan, stage), chunk_layers(job, plan))
-    c = stagecosts.stage_cost(job, plan, place, cost)
+    cost = layer_cost.kinds(job, plan)
+    place = stage_cost.Edges(stage, stage_cost.stage_kinds(job, plan, stage), chunk_layers(job, plan))
+    c = stage_cost.stage_cost(job, plan, place, cost)
     allocated = Bytes(allocated_parts(job, plan, place, c, cost).total + np.zeros(stage.shape))
     return StageMemory(allocated, memory.reserved_bytes(job, allocated), memory.device_bytes(job, allocated))
 
 
 def with_recompute(batch: Batch, plan: Plan) -> Plan:
-    """The plans, with the lightest recomputation that fits where the row does not tell."""
+    """The plans, blank recomputation replaced by the lightest that fits."""
     recompute = np.array(plan.recompute)
     for heavier, margin in ((SELECTIVE, 1.0), (FULL, ROOM)):
-        if batch.told.all():
+        if batch.recompute_given.all():
             break
         stages = stage_memory(batch.job, plan.with_(recompute=recompute))
         fits = stages.device.max(axis=0) <= margin * batch.job.memory_limit
-        recompute = np.where(batch.told | fits, recompute, heavier)
+        recompute = np.where(batch.recompute_given | fits, recompute, heavier)
     return plan.with_(recompute=recompute)
 
 
 def filled(batch: Batch) -> Plan:
-    """The plans with what their rows do not tell: the fastest micro-batch that fits, the lightest recomputation that fits."""
-    if batch.micro_told.all():
+    """The plans, blanks replaced by the fastest micro-batch and the lightest recomputation that fit."""
+    if batch.micro_batch_given.all():
         return with_recompute(batch, batch.plan)
     best, step = with_recompute(batch, batch.plan), np.full(len(batch.rows), np.inf)
     for size in MICRO_BATCHES:
-        micro = np.where(batch.micro_told, batch.plan.micro_batch, size)
+        micro = np.where(batch.micro_batch_given, batch.plan.micro_batch, size)
         plan = with_recompute(batch, batch.plan.with_(micro_batch=micro))
         seconds = evaluate(batch.job, plan).step
         whole = batch.job.global_batch % (plan.dp * micro) == 0
@@ -138,40 +136,40 @@ def filled(batch: Batch) -> Plan:
 
 
 def predict(rows: Iterable[Row], progress: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
-    """A prediction for each row, as `tmplan estimate` writes it, in the order of the rows; `progress` is told how many are done."""
+    """A prediction for each row, as `tmplan estimate` writes it, in the order of the rows; `progress` receives the number done."""
     return list(predicted(rows, progress))
 
 
 def predicted(rows: Iterable[Row], progress: Callable[[int], None] | None = None) -> Iterator[dict[str, Any]]:
-    """The predictions of `predict` one after another, a block of rows worked out at a time; equal rows share what theirs hold.
+    """The predictions of `predict` as an iterator that evaluates a block of rows at a time; equal rows share the values of theirs.
 
-    `progress` is told often, also where no more are done than before.
+    `progress` is called often, also when the number done has not changed.
     """
     done = 0
 
-    def tell() -> None:
+    def report() -> None:
         if progress:
             progress(done)
 
     block = Block()
     for row in rows:
         if block.full:
-            for prediction in block.predictions(tell):
+            for prediction in block.predictions(report):
                 done += 1
                 yield prediction
-                tell()
+                report()
             block = Block()
         block.add(row)
-        tell()
-    for prediction in block.predictions(tell):
+        report()
+    for prediction in block.predictions(report):
         done += 1
         yield prediction
-        tell()
+        report()
 
 
 @dataclass
 class Block:
-    """Rows that are worked out together: those that differ in what is read of them, and for every row its id and which of these it is."""
+    """Rows that are evaluated together: the distinct ones, and for every row its id and the index of the distinct row equal to it."""
 
     items: list[Configured | None] = field(default_factory=list)
     answers: list[dict[str, Any]] = field(default_factory=list)
@@ -181,11 +179,11 @@ class Block:
 
     @property
     def full(self) -> bool:
-        """Whether it holds as much as is worked out at a time."""
-        return self.stages >= STAGES or len(self.items) >= UNLIKE or len(self.rows) >= BLOCK
+        """Whether it has as many rows or stages as are evaluated at a time."""
+        return self.stages >= STAGES or len(self.items) >= DISTINCT or len(self.rows) >= BLOCK
 
     def add(self, row: Row) -> None:
-        """Another row."""
+        """Add a row."""
         key = tuple(map(row.get, READ))
         if key not in self.places:
             self.places[key] = len(self.items)
@@ -193,7 +191,7 @@ class Block:
         self.rows.append((row.get("id", ""), self.places[key]))
 
     def _configure(self, row: Row) -> None:
-        """A row that differs from those there are, or why it is refused."""
+        """Add a distinct row, or the error of a row that cannot be configured."""
         try:
             item = configured(row)
         except TmplanError as error:
@@ -204,22 +202,22 @@ class Block:
         self.answers.append({})
         self.stages += int(item.plan.pp)
 
-    def predictions(self, tell: Callable[[], None]) -> Iterator[dict[str, Any]]:
-        """One for each row, in their order; `tell` is called between batches."""
+    def predictions(self, report: Callable[[], None]) -> Iterator[dict[str, Any]]:
+        """A prediction for each row, in order; `report` is called between batches."""
         for batch in batches(self.items):
             for i, answer in zip(batch.rows, answers(batch), strict=True):
                 item = self.items[i]
                 assert item is not None
-                blanks = {key for key, known in (("recompute", item.recompute_told), ("micro_batch", item.micro_told)) if not known}
+                blanks = {key for key, known in (("recompute", item.recompute_given), ("micro_batch", item.micro_batch_given)) if not known}
                 chosen = answer.pop("chosen")
                 self.answers[i] = answer | {"assumed": dict(item.assumed) | {key: chosen[key] for key in sorted(blanks)}}
-            tell()
+            report()
         for name, place in self.rows:
             yield {"id": name} | self.answers[place]
 
 
-def stages_told(row: Row) -> int:
-    """Pipeline stages that the prediction of a row lists; 0 where it will be refused for them."""
+def listed_stages(row: Row) -> int:
+    """The number of pipeline stages in the prediction of a row; 0 if it is refused for them."""
     try:
         pp = whole(row, "pp", 1)
         return pp if pp <= MOST_STAGES * whole(row, "layers") else 0
@@ -228,17 +226,17 @@ def stages_told(row: Row) -> int:
 
 
 def answers(batch: Batch) -> list[dict[str, Any]]:
-    """The predictions of a batch's rows."""
+    """The predictions of a batch's rows, in order."""
     job, plan = batch.job, filled(batch)
     numbers, stages = evaluate(job, plan), stage_memory(job, plan)
     fits = stages.fits(job)
-    if not batch.told.all():  # a run that does not tell its recomputation had the heaviest to fit with
-        heaviest = plan.with_(recompute=np.where(batch.told, plan.recompute, FULL))
+    if not batch.recompute_given.all():  # a run without a stated recomputation may have used the heaviest
+        heaviest = plan.with_(recompute=np.where(batch.recompute_given, plan.recompute, FULL))
         fits = fits | stage_memory(job, heaviest).fits(job)
-    found = []
+    predictions = []
     for i in range(len(plan)):
         pp = int(plan.pp[i])
-        found.append({
+        predictions.append({
             "step_seconds": float(numbers.step[i]),
             "step_low": float(numbers.step[i] * numbers.step_band.low),
             "step_high": float(numbers.step[i] * numbers.step_band.high),
@@ -247,7 +245,7 @@ def answers(batch: Batch) -> list[dict[str, Any]]:
             "time_parts_seconds": {k: float(v[i]) for k, v in numbers.time_parts.named().items()},
             "chosen": {"recompute": RECOMPUTES[int(plan.recompute[i])], "micro_batch": str(int(plan.micro_batch[i]))},
         })  # fmt: skip
-    return found
+    return predictions
 
 
 def _gib(values: Any) -> list[float]:

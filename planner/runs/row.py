@@ -1,4 +1,4 @@
-"""One row of a runs file, column by column: its text, numbers and flags, and a note of what a blank was taken for."""
+"""The cells of one row of a runs file as text, numbers and flags, and a record of the values assumed for blanks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from planner.errors import FieldError
 from planner.plaintext import named, quoted
 
 Row = Mapping[str, str]
-LONGEST = 4000  # characters of a cell: what searches in one may take time that grows with its square
+LONGEST = 4000  # characters of a cell; regular expressions may take time quadratic in its length
 YES, NO = ("1", "yes", "true"), ("0", "no", "false")
 
 
-def told(row: Row, key: str) -> str:
-    """The text of a column, stripped; empty where it is blank or the column is absent. FieldError where it is longer than any note."""
+def cell(row: Row, key: str) -> str:
+    """The stripped text of a column; empty if it is blank or absent. FieldError above LONGEST characters."""
     text = (row.get(key) or "").strip()
     if len(text) > LONGEST:
         raise FieldError(key, f"column '{key}' must be a text of at most {LONGEST:,} characters, not of {len(text):,}")
@@ -22,8 +22,8 @@ def told(row: Row, key: str) -> str:
 
 
 def number(row: Row, key: str, default: float | None = None, least: float = 0.0) -> float:
-    """A number of a row; FieldError where it is none, too small, or missing without a default."""
-    text = told(row, key)
+    """The number in a column, the default if blank. FieldError if it is not a number, below `least`, or blank without a default."""
+    text = cell(row, key)
     if not text:
         if default is None:
             raise FieldError(key, f"column '{key}' is blank and has no default")
@@ -38,7 +38,7 @@ def number(row: Row, key: str, default: float | None = None, least: float = 0.0)
 
 
 def whole(row: Row, key: str, default: int | None = None, least: int = 1) -> int:
-    """A whole number of a row."""
+    """The whole number in a column, the default if blank. FieldError as for `number`, and for a fraction."""
     value = number(row, key, default, least)
     if value != int(value):
         raise FieldError(key, f"column '{key}' must be a whole number, not {quoted(value)}")
@@ -46,14 +46,14 @@ def whole(row: Row, key: str, default: int | None = None, least: int = 1) -> int
 
 
 def flag(row: Row, key: str) -> bool | None:
-    """A yes or a no of a row; None where it is blank."""
-    text = told(row, key).lower()
+    """The flag in a column; None if blank. FieldError for other texts than yes and no."""
+    text = cell(row, key).lower()
     if text and text not in YES + NO:
         raise FieldError(key, f"column '{key}' must be 1 or 0, not {quoted(text)}")
     return text in YES if text else None
 
 
 def assume(assumed: dict[str, str], key: str, value: Any) -> Any:
-    """Note what a blank was taken for."""
+    """Record the value assumed for a blank, and return it."""
     assumed[key] = str(value)
     return value

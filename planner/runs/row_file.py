@@ -1,4 +1,4 @@
-"""Files of rows: CSV by its header, or JSON lines (one object a line). Every refusal is a FileError naming file and line."""
+"""Files of rows: CSV with a header, or JSON lines (one object per line). Every error is a FileError naming file and line."""
 
 from __future__ import annotations
 
@@ -16,63 +16,63 @@ from planner.plaintext import quoted
 
 LARGEST = 2**24  # bytes; a collection of 5,000 runs has 4 million
 MOST_ROWS = 500_000
-MOST_CELLS = 4_000_000  # of all rows, blank ones counted; some 100 bytes each
-MOST_COLUMNS = 1_000  # a file of runs has some 50
-MOST_COMMAS = 100_000  # of a line of CSV, those of its texts counted: they are counted before it is split
+MOST_CELLS = 4_000_000  # of all rows, including blank ones; some 100 bytes each
+MOST_COLUMNS = 1_000  # a runs file has some 50
+MOST_COMMAS = 100_000  # of a line of CSV, including those in quotes: they are counted before it is split
 MOST_VALUES = 300_000  # of a line of JSON: a prediction of 40,000 pipeline stages has 120,000
-MOST_VALUES_IN_ALL = 4_000_000  # of the lines of JSON together; some 100 bytes each
-SHARED = 1 << 16  # texts of cells held once however often they stand there, the first so many
+MOST_VALUES_IN_ALL = 4_000_000  # of all lines of JSON; some 100 bytes each
+SHARED = 1 << 16  # distinct texts of cells, the first ones, that are stored once however often they occur
 Progress = Callable[[int], None]
 T = TypeVar("T", dict[str, str], dict[str, Any])
-Numbered = list[tuple[int, T]]  # each row behind the line it ends on, counted from 1
+Numbered = list[tuple[int, T]]  # each row with the number of its last line, from 1
 
 
 def read_predictions(path: str, keys: Collection[str] | None = None, progress: Progress | None = None) -> dict[str, dict[str, Any]]:
-    """The objects of a JSON-lines file by their id, values as JSON has them; of each only some keys, where they are given.
+    """The objects of a JSON-lines file by their id; if `keys` is given, only these keys and the id of each.
 
-    `progress` is told how many are read.
+    `progress` receives the number read. FileError as for `by_id`, for invalid JSON, and above the limits of this module.
     """
 
-    def kept() -> Iterator[tuple[int, dict[str, Any]]]:
+    def selected() -> Iterator[tuple[int, dict[str, Any]]]:
         for done, (line, row) in enumerate(_objects(_text(path), path)):
             yield line, row if keys is None else {key: value for key, value in row.items() if key == "id" or key in keys}
             if progress:
                 progress(done + 1)
 
-    return by_id(kept(), path)
+    return by_id(selected(), path)
 
 
 def numbered_rows(path: str, needed: tuple[str, ...] = (), progress: Progress | None = None) -> Numbered[dict[str, str]]:
-    """The rows of a file as text by column, each with every column of the file (what it leaves out is blank), with the line of each.
+    """The rows of a file as text by column, with the line of each; every row has every column of the file, absent ones blank.
 
-    `progress` is told how many are read. FileError where one of the columns needed is absent from the whole file.
+    `progress` receives the number read. FileError if a column of `needed` is absent, for invalid text, and above the limits of this module.
     """
     text = _text(path)
     read = _lines if text.lstrip().startswith("{") else _csv
     rows, columns, place = read(text, path, progress or (lambda _: None))
     if absent := [column for column in needed if column not in columns]:
-        raise FileError(f"{place} lacks {' and '.join(map(quoted, absent))}; needed are {', '.join(needed)}", where=path)
+        raise FileError(f"{place} lacks {' and '.join(map(quoted, absent))}; required: {', '.join(needed)}", where=path)
     if not rows:
-        raise FileError("holds a header and no rows", where=path)
+        raise FileError("has a header but no rows", where=path)
     return rows
 
 
 def by_id(rows: Iterable[tuple[int, T]], path: str) -> dict[str, T]:
-    """Rows by their `id`; FileError for a row without one, and for one that an earlier row has."""
-    found: dict[str, T] = {}
+    """Rows by their `id`; FileError for a row without an id, and for a duplicate id."""
+    rows_by_id: dict[str, T] = {}
     lines: dict[str, int] = {}
     for line, row in rows:
         name = row.get("id", "")
         if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
             raise FileError(f"line {line} has no id", where=path)
-        if str(name) in found:
-            raise FileError(f"line {line} has the id {quoted(str(name))} of line {lines[str(name)]}; keep one", where=path)
-        found[str(name)], lines[str(name)] = row, line
-    return found
+        if str(name) in rows_by_id:
+            raise FileError(f"line {line} has the same id {quoted(str(name))} as line {lines[str(name)]}; keep one", where=path)
+        rows_by_id[str(name)], lines[str(name)] = row, line
+    return rows_by_id
 
 
 def _text(path: str) -> str:
-    """What a file holds, without a byte order mark."""
+    """The text of a file without a byte order mark; FileError if it is empty or too large."""
     beyond = f"is larger than {LARGEST:,} bytes; a thousand runs are some 700,000; split it"
     text = reader.text(reader.expand_home(path), LARGEST, beyond).removeprefix("\ufeff")
     if not text.strip():
@@ -81,12 +81,12 @@ def _text(path: str) -> str:
 
 
 def _lines(text: str, path: str, progress: Progress) -> tuple[Numbered[dict[str, str]], list[str], str]:
-    """Rows of JSON lines, their columns, and where the columns stand."""
+    """Rows of JSON lines, their columns, and the place of the columns for messages."""
     rows: Numbered[dict[str, str]] = []
     columns: dict[str, str] = {}
     share = _sharing()
-    for line, found in _objects(text, path, str):
-        row = {share(key): share(_cell(key, value, line, path)) for key, value in found.items()}
+    for line, fields in _objects(text, path, str):
+        row = {share(key): share(_cell(key, value, line, path)) for key, value in fields.items()}
         columns |= dict.fromkeys(row, "")
         _columns(len(columns), line, path)
         rows.append((line, row))
@@ -98,7 +98,7 @@ def _lines(text: str, path: str, progress: Progress) -> tuple[Numbered[dict[str,
 
 
 def _sharing() -> Callable[[str], str]:
-    """A function that gives a text back, as the same object where it gave it before: most cells of a file are alike."""
+    """A function that returns its argument, the same object for equal texts: most cells of a file have equal texts."""
     known: dict[str, str] = {}
 
     def share(text: str) -> str:
@@ -108,23 +108,23 @@ def _sharing() -> Callable[[str], str]:
 
 
 def _columns(count: int, line: int, path: str) -> None:
-    """Refuse a line that makes more columns than any file of runs has."""
+    """FileError for more columns than a file may have."""
     if count > MOST_COLUMNS:
-        raise FileError(f"line {line} makes {count:,} columns; a file of rows has at most {MOST_COLUMNS:,}", where=path)
+        raise FileError(f"line {line} brings the file to {count:,} columns; it may have at most {MOST_COLUMNS:,}", where=path)
 
 
 def _few_commas(text: str, path: str) -> Iterator[str]:
-    """The lines of a text; FileError for one that would be split into more cells than can be held."""
+    """The lines of a text; FileError for a line that would be split into too many cells, before it is split."""
     for number, line in enumerate(io.StringIO(text, newline=""), 1):
         if line.count(",") > MOST_COMMAS:
             raise FileError(
-                f"line {number} has more than {MOST_COMMAS:,} commas; a file of rows has at most {MOST_COLUMNS:,} columns", where=path
+                f"line {number} has more than {MOST_COMMAS:,} commas; a file may have at most {MOST_COLUMNS:,} columns", where=path
             )
         yield line
 
 
 def _csv(text: str, path: str, progress: Progress) -> tuple[Numbered[dict[str, str]], list[str], str]:
-    """Rows, columns, and where the columns stand."""
+    """Rows of CSV, their columns, and the place of the columns for messages."""
     reader = csv.reader(_few_commas(text, path), strict=True, skipinitialspace=True)
     share = _sharing()
     filled = ((reader.line_num, cells) for cells in reader if cells)
@@ -137,7 +137,7 @@ def _csv(text: str, path: str, progress: Progress) -> tuple[Numbered[dict[str, s
             raise FileError(f"line {top} has the column {quoted(twice[0])} twice", where=path)
         for line, cells in filled:
             if len(cells) > len(columns):
-                raise FileError(f"line {line} has {len(cells)} fields under a header of {len(columns)}", where=path)
+                raise FileError(f"line {line} has {len(cells)} fields, its header {len(columns)}", where=path)
             _bound(len(rows) + 1, len(columns), path)
             rows.append((line, blank | dict(zip(columns, map(share, cells), strict=False))))
             progress(len(rows))
@@ -147,7 +147,7 @@ def _csv(text: str, path: str, progress: Progress) -> tuple[Numbered[dict[str, s
 
 
 def _bound(rows: int, columns: int, path: str) -> None:
-    """Refuse more rows or cells than tmplan holds: every row has every column, so that a few bytes a row may be thousands."""
+    """FileError for too many rows or cells: every row has every column, so a row of a few bytes may have thousands of cells."""
     if rows > MOST_ROWS:
         raise FileError(f"has more than {MOST_ROWS:,} rows; split it", where=path)
     if rows * columns > MOST_CELLS:
@@ -155,7 +155,7 @@ def _bound(rows: int, columns: int, path: str) -> None:
 
 
 def _objects(text: str, path: str, numbers: type[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The JSON objects of a text, one a line, blank lines skipped; `numbers` makes a number of its digits."""
+    """The JSON objects of a text, one per line, without blank lines; `numbers` converts the digits of a number."""
     rows = values = 0
     for line, content in enumerate(io.StringIO(text, newline=""), 1):
         if not content.strip():
@@ -170,7 +170,7 @@ def _objects(text: str, path: str, numbers: type[str] | None = None) -> Iterator
         try:
             value = json.loads(content.rstrip(), parse_int=numbers, parse_float=numbers, parse_constant=numbers)
         except json.JSONDecodeError as error:
-            raise FileError(f"line {line}, column {error.colno} is not valid JSON: {error.msg}; one object a line", where=path) from None
+            raise FileError(f"line {line}, column {error.colno} is not valid JSON: {error.msg}; one object per line", where=path) from None
         except RecursionError:
             raise FileError(f"line {line} {DEEP}", where=path) from None
         except ValueError:
@@ -181,7 +181,7 @@ def _objects(text: str, path: str, numbers: type[str] | None = None) -> Iterator
 
 
 def _values(content: str, line: int, path: str) -> int:
-    """How many values a line of JSON may hold at most, told from its commas and brackets before it is read; FileError where too many."""
+    """An upper bound of the values in a line of JSON, from its commas and brackets before it is parsed; FileError above MOST_VALUES."""
     values = 1 + sum(map(content.count, ",[{"))
     if values > MOST_VALUES:
         raise FileError(f"line {line} holds more than {MOST_VALUES:,} values (commas and brackets are counted)", where=path)
@@ -189,7 +189,7 @@ def _values(content: str, line: int, path: str) -> int:
 
 
 def _cell(key: str, value: Any, line: int, path: str) -> str:
-    """A JSON value as the text a CSV would hold."""
+    """A JSON value as the text of a CSV cell; FileError for lists and objects."""
     if isinstance(value, list | dict):
         raise FileError(f"line {line}: key {quoted(key)} must be text, a number, true, false or null, not a list or an object", where=path)
     return "" if value is None else str(int(value)) if isinstance(value, bool) else str(value)

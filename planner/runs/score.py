@@ -1,18 +1,18 @@
-"""How well predictions meet measured runs: step time, ranking of layouts, peak memory, running out of memory.
+"""Scores of predictions against measured runs: step time, ranking of layouts, peak memory, out-of-memory runs.
 
-A run is a row of a runs file: text by column, blank where it was not told. A prediction is a mapping with any of
+A run is a row of a runs file: text by column, blank if unknown. A prediction is a mapping with any of
 
     step_seconds           seconds of an optimizer step
     step_low, step_high    the band that holds 80 % of step times
-    fits                   false where the run is predicted to run out of memory
-    stage_allocated_gib    peak of live tensors, one number a pipeline stage, or one number
-    stage_reserved_gib     the same of what the caching allocator holds; absent: allocated
-    stage_device_gib       the same as the device shows it; absent: reserved
-    error                  why there is no prediction
+    fits                   false if the run is predicted to run out of memory
+    stage_allocated_gib    peak of live tensors, one number per pipeline stage, or one number
+    stage_reserved_gib     peak reserved by the caching allocator; absent: allocated
+    stage_device_gib       peak in use on the device; absent: reserved
+    error                  the reason why there is not a prediction
 
-A headline is the mean over source groups, so that a large source counts no more than a small one; groups of fewer than ten
-rows of a kind count as one. Errors are relative, predicted over measured less one; figures are percent, but for coverage (a
-share) and rho. None: nothing to judge by.
+A headline figure is the mean over source groups, so that large and small sources have equal weights; groups of fewer than ten
+rows of a kind are merged into one. Errors are relative, predicted / measured - 1; figures are in percent, except coverage (a
+share) and rho. None: no data.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ K = TypeVar("K", str, tuple[str, str])
 T = TypeVar("T")
 Run = Mapping[str, str]
 Prediction = Mapping[str, Any]
-COLUMNS = ("id", "group", "sweep", "step_s", "peak_mem_gib", "mem_kind", "mem_rank", "oom", "quality_speed")  # what is read of a run
+COLUMNS = ("id", "group", "sweep", "step_s", "peak_mem_gib", "mem_kind", "mem_rank", "oom", "quality_speed")  # used here
 FEW_ROWS = 10
-FEW_LAYOUTS = 5  # below it a sweep says nothing on ranking
+FEW_LAYOUTS = 5  # smaller sweeps are not ranked
 CLOSE = 0.10
-MEMORY = ("allocated", "reserved", "device")  # inner to outer: where a prediction lacks one, the next one in stands for it
+MEMORY = ("allocated", "reserved", "device")  # inner to outer: if a prediction lacks one, the next inner one replaces it
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class ErrorRow:
 
 @dataclass(frozen=True)
 class RankingRow:
-    """Sweeps of one group: Spearman's rho; how much slower the pick, and the best of three picks, is than the fastest."""
+    """Sweeps of one group: Spearman's rho; the regret of the layout predicted fastest, and of the best of three, in percent."""
 
     sweeps: int
     rho: float
@@ -61,7 +61,7 @@ class RankingRow:
 
 @dataclass(frozen=True)
 class OomRow:
-    """Runs of one group that ran out of memory and those predicted so; runs that ran and those predicted not to."""
+    """Out-of-memory runs of one group and those predicted so; runs that fit and those predicted not to."""
 
     oom: int
     caught: int
@@ -71,7 +71,7 @@ class OomRow:
 
 @dataclass(frozen=True)
 class BandRow:
-    """Measured step times of one group that were given a band, and the percentage inside it."""
+    """Measured step times of one group with a predicted band, and the percentage inside it."""
 
     n: int
     within: float
@@ -79,7 +79,7 @@ class BandRow:
 
 @dataclass(frozen=True)
 class Miss:
-    """A run and how far its predicted step time is off."""
+    """A run and the error of its predicted step time."""
 
     error_percent: float
     id: str
@@ -89,7 +89,7 @@ class Miss:
 
 @dataclass(frozen=True)
 class Score:
-    """The headline figures; those of each group, sorted by name (of memory: group and kind); the timed runs, worst first."""
+    """Headline figures; figures per group, sorted by name (memory: by group and kind); timed runs by decreasing error."""
 
     coverage: float
     time_mape: float | None
@@ -111,7 +111,7 @@ class Score:
 
 
 def score(runs: Sequence[Run], predictions: Mapping[str, Prediction]) -> Score:
-    """Every figure of the predictions (by id) for these runs."""
+    """The scores of predictions, by id, for runs."""
     pairs = [(run, predictions.get(run["id"], {})) for run in runs]
     answered = [not p.get("error") and (p.get("step_seconds") is not None or p.get("fits") is not None) for _, p in pairs]
     timed = [(run, float(run["step_s"]), p["step_seconds"]) for run, p in pairs if run["step_s"] and p.get("step_seconds") is not None]
@@ -142,7 +142,7 @@ def score(runs: Sequence[Run], predictions: Mapping[str, Prediction]) -> Score:
 
 
 def _memory_error(run: Run, prediction: Prediction) -> float | None:
-    """Error of the peak on the pipeline rank that was measured (the largest where none is told), in the kind measured."""
+    """Relative error of the peak memory of the kind measured, on the pipeline rank measured; None without both."""
     kinds = MEMORY[MEMORY.index(run["mem_kind"]) :: -1] if run["peak_mem_gib"] and run["mem_kind"] in MEMORY else ()
     value = next((prediction[f"stage_{kind}_gib"] for kind in kinds if prediction.get(f"stage_{kind}_gib") is not None), None)
     if value is None:
@@ -152,20 +152,20 @@ def _memory_error(run: Run, prediction: Prediction) -> float | None:
 
 
 def at_rank(stages: Sequence[float], rank: str) -> float:
-    """Of a number a pipeline stage, that of the rank a run tells (first, last), else the largest."""
+    """Of one number per pipeline stage, that of the rank (first or last), else the largest."""
     return stages[0] if rank == "first" else stages[-1] if rank == "last" else max(stages)
 
 
 def _gathered(rows: Iterable[tuple[K, T]]) -> dict[K, list[T]]:
     """Values by key, sorted by it."""
-    found = defaultdict(list)
+    groups = defaultdict(list)
     for key, value in rows:
-        found[key].append(value)
-    return dict(sorted(found.items()))
+        groups[key].append(value)
+    return dict(sorted(groups.items()))
 
 
 def _grouped(rows: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
-    """Values by group; groups of few rows together as `small`."""
+    """Values by group; groups of fewer than FEW_ROWS merged as `small`."""
     groups = _gathered(rows)
     return _gathered((group if len(values) >= FEW_ROWS else "small", value) for group, values in groups.items() for value in values)
 
@@ -190,7 +190,7 @@ def _oom_row(died: Sequence[bool], ran: Sequence[bool]) -> OomRow:
 
 
 def _sweeps(timed: Iterable[tuple[Run, float, float]]) -> dict[str, list[Any]]:
-    """Each group's sweeps of enough layouts, runs of the best quality only: arrays of two rows, predicted and measured."""
+    """Sweeps by group of at least FEW_LAYOUTS runs of quality A: arrays of two rows, predicted and measured seconds."""
     best = [row for row in timed if row[0]["sweep"] and row[0]["quality_speed"] == "A"]
     layouts = _gathered(((run["group"], run["sweep"]), (predicted, measured)) for run, measured, predicted in best)
     return _gathered((group, np.array(sweep, dtype=float).T) for (group, _), sweep in layouts.items() if len(sweep) >= FEW_LAYOUTS)
@@ -202,7 +202,7 @@ def _ranking_row(sweeps: Sequence[Any]) -> RankingRow:
 
 
 def _rho(predicted: Any, measured: Any) -> float:
-    """Spearman's rank correlation, equal values sharing the mean of their ranks; 0 where one side is all equal."""
+    """Spearman's rank correlation, ties with the mean of their ranks; 0 if all values of one side are equal."""
     ranks = []
     for values in (predicted, measured):
         _, place, count = np.unique(values, return_inverse=True, return_counts=True)
@@ -211,6 +211,6 @@ def _rho(predicted: Any, measured: Any) -> float:
 
 
 def _regret(predicted: Any, measured: Any, picks: int = 1) -> float:
-    """Percent by which the best of the layouts predicted fastest misses the fastest; of equal predictions the slowest counts."""
+    """Percent by which the best of `picks` layouts predicted fastest is slower than the fastest; of ties the slowest counts."""
     picked = np.lexsort((-measured, predicted))[:picks]
     return float(100 * (measured[picked].min() / measured.min() - 1))

@@ -1,4 +1,4 @@
-"""`tmplan calibrate`: a cluster preset fitted to a few measured steps and, optionally, to measured kernels."""
+"""`tmplan calibrate`: a cluster preset fitted to a few measured steps and, optionally, to measured kernel_tables."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from planner import presets
-from planner.calibration import kernel_tables as kernels
-from planner.calibration import own_steps as measured
-from planner.calibration import write_preset as presetfile
+from planner.calibration import kernel_tables, step_measurements, write_preset
 from planner.calibration.calibrate import FACTORS, calibrated, predicted
 from planner.calibration.fit import Runs
 from planner.calibration.kernel_tables import FittedGemm
-from planner.calibration.own_steps import Link, Measured
+from planner.calibration.step_measurements import Link, MeasuredSteps
 from planner.document.version import version
 from planner.errors import FileError
 from planner.presets import ClusterPreset
@@ -66,38 +64,38 @@ class Outcome:
 
 def calibrate(path: str, *, name: str, cluster: str | None, gemm: str | None, nccl: str | None, force: bool) -> Answer:
     """Fit the cluster of the measured runs, starting from its preset, save the result as a preset, and print it."""
-    presetfile.named(name)
+    write_preset.named(name)
     for kind in () if force else ("clusters", "gpus") if gemm else ("clusters",):
-        presetfile.free(kind, name)
-    data = measured.measured(numbered(path, "step_s"), path)
-    base, gpu = measured.base(data, cluster), presets.gpu(data.gpu)
-    runs = measured.runs_on(data, base, gpu)
+        write_preset.free(kind, name)
+    data = step_measurements.measured(numbered(path, "step_s"), path)
+    base, gpu = step_measurements.base(data, cluster), presets.gpu(data.gpu)
+    runs = step_measurements.runs_on(data, base, gpu)
     made = f"`tmplan calibrate`, tmplan {version()}, {today()}"
     files: dict[Path, str] = {}
     shape, outcome = base, Outcome(name, base, base, errors(runs), None, (gpu, gpu))
     if gemm:
         fitted = products(gemm, gpu)
-        source = f"{presetfile.printable(gemm)}, {fitted.rows:,} products, mean error {100 * fitted.error:.1f} %; {made}"
-        table, file = presetfile.gpu_table(data.gpu, fitted, source), presetfile.path_of("gpus", name)
-        files[file] = presetfile.text([f"{gpu.name} with matrix products measured here, by {made}"], table, {})
+        source = f"{write_preset.printable(gemm)}, {fitted.rows:,} products, mean error {100 * fitted.error:.1f} %; {made}"
+        table, file = write_preset.gpu_table(data.gpu, fitted, source), write_preset.path_of("gpus", name)
+        files[file] = write_preset.text([f"{gpu.name} with matrix products measured here, by {made}"], table, {})
         gpu, shape = presets.gpu_of(table, file), replace(shape, gpu=name)
         outcome = replace(outcome, gpus=(outcome.gpus[0], gpu), gemm=fitted)
     if nccl:
-        link = measured.link(runs.batches[0].job, kernels.fit_collectives(kernels.read_nccl(nccl)), nccl)
-        shape = presetfile.rounded(shape, {"link_bytes_s": link.rate / runs.batches[0].job.cluster.link_bytes_s})
+        link = step_measurements.link(runs.batches[0].job, kernel_tables.fit_collectives(kernel_tables.read_nccl(nccl)), nccl)
+        shape = write_preset.rounded(shape, {"link_bytes_s": link.rate / runs.batches[0].job.cluster.link_bytes_s})
         outcome = replace(outcome, link=link)
     if len(data.items) > MANY:
         narrate(f"{outcome.runs}; computing the most probable factors")
     factors = calibrated(
-        measured.moved(runs, shape, gpu), held=("link_bytes_s",) if nccl else (), progress=reporting("evaluations of a run")
+        step_measurements.moved(runs, shape, gpu), held=("link_bytes_s",) if nccl else (), progress=reporting("evaluations of a run")
     ).factors
-    shape = replace(presetfile.rounded(shape, factors), name=name, calibrated_runs=len(data.items))
-    outcome = replace(outcome, shape=shape, after=errors(measured.moved(runs, shape, gpu)))
+    shape = replace(write_preset.rounded(shape, factors), name=name, calibrated_runs=len(data.items))
+    outcome = replace(outcome, shape=shape, after=errors(step_measurements.moved(runs, shape, gpu)))
     shape = replace(shape, sources=sources(outcome, path, cluster, nccl, made))
-    file = presetfile.path_of("clusters", name)
-    head = (f"a cluster calibrated on measured runs, by {made}", f"{presetfile.printable(path)}: {outcome.errors}")
-    files[file] = presetfile.text(head, presetfile.cluster_table(shape), notes(outcome))
-    presetfile.save(files, force=force)
+    file = write_preset.path_of("clusters", name)
+    head = (f"a cluster calibrated on measured runs, by {made}", f"{write_preset.printable(path)}: {outcome.errors}")
+    files[file] = write_preset.text(head, write_preset.cluster_table(shape), notes(outcome))
+    write_preset.save(files, force=force)
     narrate_all(data, runs, outcome, file)
     return Answer(table_of(outcome))
 
@@ -123,7 +121,7 @@ def products(path: str, gpu: Gpu) -> FittedGemm:
     """A GPU's measured matrix products, limited to its peak in training and to its bandwidth with caches, which a fit may exceed;
     FileError if they cannot be of this GPU.
     """
-    fitted = kernels.fit_gemm(kernels.read_gemm(path))
+    fitted = kernel_tables.fit_gemm(kernel_tables.read_gemm(path))
     rate, peak = fitted.gemm.flops_s / 1e12, gpu.flops_bf16 / 1e12
     if rate > ABOVE * peak:
         raise FileError(f"its products near {rate:,.0f} TFLOP/s, {gpu.name} has a peak of {peak:,.0f}; is it of another GPU?", where=path)
@@ -138,7 +136,7 @@ def sources(outcome: Outcome, path: str, cluster: str | None, nccl: str | None, 
     lines = [f"{path}: {outcome.errors}; {made}", f"begun with {begun}"]
     if nccl and outcome.link:
         lines.append(f"link: {nccl}, {outcome.link.plateau / 1e9:.4g} GB/s over {outcome.link.ranks} GPUs")
-    return tuple(map(presetfile.printable, lines)) + outcome.base.sources
+    return tuple(map(write_preset.printable, lines)) + outcome.base.sources
 
 
 def notes(outcome: Outcome) -> Mapping[str, str]:
@@ -168,9 +166,9 @@ def table_of(outcome: Outcome) -> str:
     return "".join(f"{row[0].ljust(first)}{row[1]:>10s}{row[2]:>10s}{row[3]:>11s}".rstrip() + "\n" for row in rows)
 
 
-def narrate_all(data: Measured, runs: Runs, outcome: Outcome, file: Path) -> None:
+def narrate_all(data: MeasuredSteps, runs: Runs, outcome: Outcome, file: Path) -> None:
     """Report the values assumed for blanks, the worst run, and the path and use of the preset."""
-    if blanks := measured.assumed(data, runs).most_common():
+    if blanks := step_measurements.assumed(data, runs).most_common():
         more = f" and {len(blanks) - SHOWN} more" if len(blanks) > SHOWN else ""
         narrate(f"assumed for blanks: {', '.join(f'{what} ({count:,})' for what, count in blanks[:SHOWN])}{more}")
     worst = int(np.argmax(np.abs(outcome.after)))

@@ -13,8 +13,8 @@ from planner.errors import FieldError, FileError
 from planner.files import reader
 from planner.presets.folders import problems
 from planner.runs.columns import NEEDED, misspelt
-from planner.runs.predict import predicted, stages_told
-from planner.runs.row import told
+from planner.runs.predict import listed_stages, predicted
+from planner.runs.row import cell
 from planner.runs.row_file import Numbered, numbered_rows
 from tui.cli.answer import DONE, NO_PLAN, Answer, narrate
 from tui.cli.inputs import report_left_out
@@ -47,7 +47,7 @@ def read(path: str) -> list[dict[str, str]]:
     rows, stages, report = numbered(path), 0, reporting("rows checked")
     for done, (line, row) in enumerate(rows):
         row["id"] = row.get("id", "").strip() or str(line)
-        stages += stages_told(row)
+        stages += listed_stages(row)
         if stages > MOST_STAGES:
             raise FileError(f"the rows up to line {line} exceed {MOST_STAGES:,} pipeline stages in total; split the file", where=path)
         report(done)
@@ -60,7 +60,7 @@ def numbered(path: str, *needed: str) -> Numbered[dict[str, str]]:
     for sentence in misspelt(rows[0][1]):
         narrate(sentence)
     report_left_out(problems())
-    if any(told(row, "experts") for _, row in rows):  # for these, missing columns are completed from presets
+    if any(cell(row, "experts") for _, row in rows):  # for these, missing columns are completed from presets
         report_left_out(presets.every("models", presets.model)[1])
     return rows
 

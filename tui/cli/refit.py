@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from planner.calibration import ablation
+from planner.calibration import ablation, kernel_tables, write_back
 from planner.calibration import fit as fitting
-from planner.calibration import kernel_tables as kernels
-from planner.calibration import write_back as writeback
 from planner.calibration.fit import Parameter, Runs
 from planner.calibration.fitted_parameters import PARAMETERS
 from planner.calibration.residuals import residuals
@@ -46,7 +44,7 @@ def refit(path: str, *, rounds: int, shipped: bool, ablate: bool, leave_out: boo
     if leave_out:
         lines += ["", "each source group predicted with constants fitted to the others", *unseen(rows, every, rounds)]
     if write:
-        lines += ["", f"{writeback.write(fitted)} numbers written", written(rows)]
+        lines += ["", f"{write_back.write(fitted)} numbers written", written(rows)]
     return Answer("\n".join(lines) + "\n")
 
 
@@ -84,14 +82,14 @@ def kernel_lines(folder: str) -> Iterator[str]:
     heads = f"{'t0, us':>8s} {'TFLOP/s':>8s} {'dm':>6s} {'dn':>6s} {'dk':>6s} {'TB/s':>6s} {'error %':>8s} {'FLOPs alone %':>14s}"
     yield f"{'matrix products':30s} {heads}"
     for file in tables_in(folder, "gemm"):
-        fit = kernels.fit_gemm(kernels.read_gemm(file))
+        fit = kernel_tables.fit_gemm(kernel_tables.read_gemm(file))
         g = fit.gemm
         sizes = f"{g.pad_m:6.0f} {g.pad_n:6.0f} {g.pad_k:6.0f} {g.bytes_s / 1e12:6.2f}"
         errors = f"{100 * fit.error:8.1f} {100 * fit.flops_only_error:14.1f}"
         yield f"{flat(file.stem):30s} {g.overhead_s * 1e6:8.2f} {g.flops_s / 1e12:8.0f} {sizes} {errors}"
     yield f"{'collectives':30s} {'operation':>16s} {'ranks':>6s} {'GB/s':>8s} {'us':>6s} {'error %':>8s}"
     for file in tables_in(folder, "nccl"):
-        for c in kernels.fit_collectives(kernels.read_nccl(file)):
+        for c in kernel_tables.fit_collectives(kernel_tables.read_nccl(file)):
             rate = f"{c.bandwidth_bytes_s / 1e9:8.0f} {c.latency_s * 1e6:6.0f}"
             yield f"{flat(file.stem):30s} {c.operation:>16s} {c.ranks:6d} {rate} {100 * c.error:8.1f}"
 
@@ -116,5 +114,5 @@ def written(rows: Sequence[Mapping[str, str]]) -> str:
     """Write the bands of the residuals of these runs; returns a line on the share of runs of other models they cover."""
     fitted = residuals(rows)
     share, count = band.covered([r for r in fitted if r.of == "step"], band.WIDEN)
-    writeback.write_bands(band.table(fitted, band.WIDEN))
+    write_back.write_bands(band.table(fitted, band.WIDEN))
     return f"bands of {len(fitted):,} residuals written; they cover {100 * share:.1f} % of {count:,} runs of models not used for them"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from random import Random
 
-from planner.calibration import kernel_tables as kernels
+from planner.calibration import kernel_tables
 from tests.fuzz import nasty
 from tests.fuzz.campaign import Bench, Campaign, Case, need, register
 from tests.fuzz.mutate import shaken
@@ -45,13 +45,13 @@ def check(case: Case, bench: Bench) -> None:
     """A table is read or refused; constants fitted to it are finite."""
     path = str(bench.file("table.csv", nasty.unpacked(case["data"])))
     if case["kind"] == "gemm":
-        table = kernels.read_gemm(path)
+        table = kernel_tables.read_gemm(path)
         if case["fit"]:
-            fitted = kernels.fit_gemm(table)
+            fitted = kernel_tables.fit_gemm(table)
             need(math.isfinite(fitted.error) and math.isfinite(fitted.flops_only_s), "a fit to matrix products is not finite", fitted)
         return
-    rows = kernels.read_nccl(path)
-    for result in kernels.fit_collectives(rows) if case["fit"] else ():
+    rows = kernel_tables.read_nccl(path)
+    for result in kernel_tables.fit_collectives(rows) if case["fit"] else ():
         need(math.isfinite(result.bandwidth_bytes_s) and math.isfinite(result.latency_s), "a fit to collectives is not finite", result)
 
 

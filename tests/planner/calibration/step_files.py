@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from planner import presets
-from planner.calibration import own_steps as measured
+from planner.calibration import step_measurements
 from planner.calibration.calibrate import FACTORS, predicted
-from planner.calibration.own_steps import Measured
+from planner.calibration.step_measurements import MeasuredSteps
 from planner.presets import ClusterPreset
 from planner.specs.hardware import Gpu
 
@@ -33,24 +33,24 @@ def rows(*changes: Mapping[str, str]) -> list[dict[str, str]]:
     return [ROW | {"id": f"run-{i}"} | dict(change) for i, change in enumerate(changes)]
 
 
-def read(found: Sequence[Mapping[str, str]], where: str = "mine.csv") -> Measured:
+def read(found: Sequence[Mapping[str, str]], where: str = "mine.csv") -> MeasuredSteps:
     """Rows as a file of them would be read."""
-    return measured.measured(list(enumerate(found, 2)), where)
+    return step_measurements.measured(list(enumerate(found, 2)), where)
 
 
 def stepped(found: Sequence[Mapping[str, str]], factors: Mapping[str, float]) -> list[dict[str, str]]:
     """The rows with the steps they take where the cluster differs from what its preset says by these factors."""
     data = read(found)
     shape, gpu = base(data)
-    runs = measured.runs_on(data, shape, gpu)
+    runs = step_measurements.runs_on(data, shape, gpu)
     seconds = np.empty(len(found))
     seconds[runs.rows] = predicted(runs, np.log([factors.get(name, 1.0) for name in FACTORS]))
     return [{**row, "step_s": repr(float(step))} for row, step in zip(found, seconds, strict=True)]
 
 
-def base(data: Measured, cluster: str | None = None) -> tuple[ClusterPreset, Gpu]:
+def base(data: MeasuredSteps, cluster: str | None = None) -> tuple[ClusterPreset, Gpu]:
     """The cluster that rows begin with, and its GPU."""
-    return measured.base(data, cluster), presets.gpu(data.gpu)
+    return step_measurements.base(data, cluster), presets.gpu(data.gpu)
 
 
 def write(path: Path, found: Sequence[Mapping[str, str]]) -> str:

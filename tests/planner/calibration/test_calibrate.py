@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from planner.calibration import own_steps as measured
+from planner.calibration import step_measurements
 from planner.calibration.calibrate import FACTORS, SPREAD, calibrated
 from planner.calibration.fit import Runs
 from planner.calibration.kernel_tables import FittedCollective, wire_bytes
@@ -23,7 +23,7 @@ from tests.planner.calibration.step_files import SHAPES, base, read, rows, stepp
 def gathered(steps: list[dict[str, str]], cluster: str | None = None) -> Runs:
     """The runs on the cluster they begin with."""
     data = read(steps)
-    return measured.runs_on(data, *base(data, cluster))
+    return step_measurements.runs_on(data, *base(data, cluster))
 
 
 def found(steps: list[dict[str, str]], held: tuple[str, ...] = ()) -> Mapping[str, float]:
@@ -92,7 +92,7 @@ def test_a_preset_to_begin_with_gives_nodes_and_links() -> None:
     """With a cluster preset the rows run on its nodes and links, whatever they say of the network."""
     data = read(rows({"gpus": "16", "gpus_per_node": "", "interconnect": "RDMA 100 Gb/s per GPU"}))
     shape, gpu = base(data, "gcp-a3-mega")
-    cluster = measured.runs_on(data, shape, gpu).batches[0].job.cluster
+    cluster = step_measurements.runs_on(data, shape, gpu).batches[0].job.cluster
     assert (cluster.nic_bytes_s, cluster.gpus_per_node, cluster.gpus) == (shape.nic_bytes_s, shape.gpus_per_node, 16)
 
 
@@ -100,7 +100,10 @@ def test_a_calibrated_preset_is_calibrated_on_from_where_it_stands() -> None:
     """The paces of the preset to begin with are those of the runs before."""
     data = read(rows({}))
     shape, gpu = base(data)
-    before, after = measured.runs_on(data, shape, gpu), measured.runs_on(data, replace(shape, pace=1.5, host_pace=2.0), gpu)
+    before, after = (
+        step_measurements.runs_on(data, shape, gpu),
+        step_measurements.runs_on(data, replace(shape, pace=1.5, host_pace=2.0), gpu),
+    )
     assert (after.batches[0].job.cluster.pace, after.batches[0].job.cluster.host_pace) == (1.5, 2.0)
     assert before.batches[0].job.cluster.pace == 1.0
 
@@ -108,14 +111,14 @@ def test_a_calibrated_preset_is_calibrated_on_from_where_it_stands() -> None:
 @pytest.mark.parametrize(
     ("changes", "cluster", "says"),
     [
-        (({}, {"gpu": "a100-80gb-sxm"}), None, "column 'gpu' tells h100-sxm on line 2 and a100-80gb-sxm on line 3; calibrate one"),
-        (({}, {"gpus_per_node": "4"}), None, "column 'gpus_per_node' tells 8 on line 2 and 4 on line 3"),
+        (({}, {"gpu": "a100-80gb-sxm"}), None, "column 'gpu' is h100-sxm on line 2 and a100-80gb-sxm on line 3; calibrate one"),
+        (({}, {"gpus_per_node": "4"}), None, "column 'gpus_per_node' is 8 on line 2 and 4 on line 3"),
         (
             ({"interconnect": "200 Gb/s per GPU"}, {"interconnect": "400 Gb/s per GPU"}),
             None,
-            "'interconnect' tells 200.0 on line 2 and 400.0",
+            "'interconnect' is 200.0 on line 2 and 400.0",
         ),
-        (({}, {"step_s": ""}), None, "line 3: column 'step_s' is blank; leave out the rows whose step was not measured"),
+        (({}, {"step_s": ""}), None, "line 3: column 'step_s' is blank; remove rows without a measured step time"),
         (({"step_s": "-2"},), None, "line 2: column 'step_s' must be at least 1e-06"),
         (({"step_s": "0"},), None, "line 2: column 'step_s' must be at least 1e-06"),
         (({"step_s": "soon"},), None, "line 2: column 'step_s' must be a number, not 'soon'"),
@@ -124,7 +127,7 @@ def test_a_calibrated_preset_is_calibrated_on_from_where_it_stands() -> None:
         (({"experts": "8", "ep": "3"},), None, "line 2: ep 3 does not divide the 8 experts"),
         (({"gpus": "12", "dp": "12"},), None, "line 2: 12 GPUs do not fill nodes of 8"),
         (({},), "dgx-a100", "the runs are on h100-sxm, cluster dgx-a100 has a100-80gb-sxm"),
-        (({"gpus_per_node": "4"},), "dgx-h100", "nodes hold 4 GPUs, those of cluster dgx-h100 8"),
+        (({"gpus_per_node": "4"},), "dgx-h100", "nodes have 4 GPUs, those of cluster dgx-h100 8"),
         (({},), "dgx-h10", "no cluster is called 'dgx-h10'; did you mean"),
     ],
 )
@@ -138,7 +141,7 @@ def test_rows_that_are_no_one_clusters_are_refused(changes: tuple[dict[str, str]
 def test_blanks_are_told_with_what_they_were_taken_for() -> None:
     """What stood for a blank is counted, what follows from other columns is not."""
     data = read(rows({"vocab": "", "recompute": "", "dp": "", "gpus_per_node": ""}, {"vocab": ""}))
-    told = measured.assumed(data, measured.runs_on(data, *base(data)))
+    told = step_measurements.assumed(data, step_measurements.runs_on(data, *base(data)))
     assert told["vocab 50257"] == 2 and sum(count for what, count in told.items() if what.startswith("recompute")) == 1
     assert not [what for what in told if what.startswith(("dp", "gpus_per_node"))]
 
@@ -153,7 +156,7 @@ def test_the_link_that_a_plateau_gives_reproduces_it(ranks: int) -> None:
     """On the link found, the model's long messages move at the bandwidth measured."""
     job = one_job()
     fits = [FittedCollective(operation, ranks, 300e9, 1e-5, 9, 0.0) for operation in ("all_gather", "reduce_scatter")]
-    link = measured.link(job, [*fits, FittedCollective("all_gather", 64, 20e9, 1e-5, 9, 0.0)], "nccl.csv")
+    link = step_measurements.link(job, [*fits, FittedCollective("all_gather", 64, 20e9, 1e-5, 9, 0.0)], "nccl.csv")
     assert (link.plateau, link.ranks) == (300e9, ranks)
     inside = replace(job, cluster=replace(job.cluster, gpus=ranks, link_bytes_s=link.rate))
     size = np.array([2.0**32, 2.0**33])
@@ -163,8 +166,8 @@ def test_the_link_that_a_plateau_gives_reproduces_it(ranks: int) -> None:
 
 def test_collectives_over_more_than_a_node_alone_are_refused() -> None:
     """A table without a group that fits the scale-up domain tells nothing of the link."""
-    with pytest.raises(TmplanError, match=r"^nccl.csv: must hold collectives within a scale-up domain, of at most 8 GPUs$"):
-        measured.link(one_job(), [FittedCollective("all_gather", 64, 20e9, 1e-5, 9, 0.0)], "nccl.csv")
+    with pytest.raises(TmplanError, match=r"^nccl.csv: must have collectives within a scale-up domain, of at most 8 GPUs$"):
+        step_measurements.link(one_job(), [FittedCollective("all_gather", 64, 20e9, 1e-5, 9, 0.0)], "nccl.csv")
 
 
 def test_runs_without_bound_are_refused_and_each_evaluation_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,6 +176,6 @@ def test_runs_without_bound_are_refused_and_each_evaluation_is_told(monkeypatch:
     steps = stepped(rows({}, {"tp": "2"}), {})
     calibrated(gathered(steps), progress=heard.append)
     assert heard == sorted(set(heard)) and len(heard) > 5
-    monkeypatch.setattr(measured, "MOST_RUNS", 1)
-    with pytest.raises(TmplanError, match=r"^mine.csv: holds 2 runs; a calibration takes at most 1, and a few dozen do$"):
+    monkeypatch.setattr(step_measurements, "MOST_RUNS", 1)
+    with pytest.raises(TmplanError, match=r"^mine.csv: has 2 runs; calibrate on at most 1; a few dozen suffice$"):
         read(steps)

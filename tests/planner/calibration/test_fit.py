@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from planner import presets
-from planner.calibration import ablation
+from planner.calibration import ablation, write_back
 from planner.calibration import fit as fitting
-from planner.calibration import write_back as writeback
 from planner.calibration.fit import Parameter
 from planner.calibration.fitted_parameters import PARAMETERS
 from tests.planner.runs.test_configure import row
@@ -123,7 +122,7 @@ def test_fitted_constants_are_fewer_than_eighty_and_within_their_bounds() -> Non
     assert len(PARAMETERS) < 80
     for parameter in PARAMETERS:
         assert parameter.low < parameter.start < parameter.high, parameter.key
-        for file, key, scale in writeback.places(parameter):
+        for file, key, scale in write_back.places(parameter):
             found = re.search(rf"^\s*{key}(?:: float)? = ([-+.\deE_]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
             if found:
                 assert parameter.low * 0.99 <= float(found[1]) * scale <= parameter.high * 1.01, (parameter.key, file.name)
@@ -137,5 +136,5 @@ def test_a_fitted_constant_is_written_to_its_places_and_comments_stay(tmp_path: 
     text = re.sub(r"(?m)^elementwise = .*$", "elementwise = 1.5  # why", source.read_text(encoding="utf-8"))
     (folder / "torchtitan.toml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(presets, "SHIPPED", tmp_path)
-    assert writeback.write({replace(ELEMENTWISE): 2.34567}) == 1
+    assert write_back.write({replace(ELEMENTWISE): 2.34567}) == 1
     assert "elementwise = 2.346  # why" in (folder / "torchtitan.toml").read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planner.calibration import kernel_tables as kernels
+from planner.calibration import kernel_tables
 from planner.cost.collectives import all_reduce_seconds, gather_seconds
 from planner.cost.compute import gemm_seconds
 from planner.dimensions import Bytes, Count
@@ -33,18 +33,18 @@ MADE = [
 GEMM, NCCL = "m,n,k,latency\n", "op_name,num_gpus,message_size,latency\n"
 
 
-def products(gemm: Gemm, factor: Any = 1.0, shapes: Any = SHAPES) -> kernels.GemmTable:
+def products(gemm: Gemm, factor: Any = 1.0, shapes: Any = SHAPES) -> kernel_tables.GemmTable:
     """What would be measured where these constants were the truth, times a factor a row."""
     m, n, k = shapes.T
-    return kernels.GemmTable(m, n, k, gemm_seconds(replace(kernels.BARE, gemm=gemm), "bf16", m, n, k) * factor, "made.csv")
+    return kernel_tables.GemmTable(m, n, k, gemm_seconds(replace(kernel_tables.BARE, gemm=gemm), "bf16", m, n, k) * factor, "made.csv")
 
 
-def messages(latency_s: float, bandwidth_bytes_s: float, ranks: tuple[int, ...] = (2, 8)) -> kernels.NcclTable:
+def messages(latency_s: float, bandwidth_bytes_s: float, ranks: tuple[int, ...] = (2, 8)) -> kernel_tables.NcclTable:
     """What would be measured of every operation where this latency and this bus bandwidth were the truth."""
-    rows = list(product(kernels.PASSES, ranks, 2.0 ** np.arange(10, 31)))
-    seconds = [latency_s + kernels.wire_bytes(name, n, size) / bandwidth_bytes_s for name, n, size in rows]
+    rows = list(product(kernel_tables.PASSES, ranks, 2.0 ** np.arange(10, 31)))
+    seconds = [latency_s + kernel_tables.wire_bytes(name, n, size) / bandwidth_bytes_s for name, n, size in rows]
     names, counts, sizes = zip(*rows, strict=True)
-    return kernels.NcclTable(np.array(names), np.array(counts), np.array(sizes), np.array(seconds), "made.csv")
+    return kernel_tables.NcclTable(np.array(names), np.array(counts), np.array(sizes), np.array(seconds), "made.csv")
 
 
 def close(gemm: Gemm, truth: Gemm, rel: float) -> bool:
@@ -58,7 +58,7 @@ def test_a_table_of_products_reads_in_seconds(tmp_path: Path) -> None:
     """Columns come in any order with others between; milliseconds become seconds, blank lines and a byte order mark are let be."""
     file = tmp_path / "gemm.csv"
     file.write_text("\ufefflatency, k,kernel,n,m\r\n0.5,64,x,32,16\r\n\r\n2,4096,y,2048,1024.0\r\n", encoding="utf-8")
-    table = kernels.read_gemm(file)
+    table = kernel_tables.read_gemm(file)
     assert [table.m.tolist(), table.n.tolist(), table.k.tolist()] == [[16, 1024], [32, 2048], [64, 4096]]
     assert table.seconds.tolist() == [0.0005, 0.002]
     assert table.where == str(file)
@@ -68,7 +68,7 @@ def test_a_table_of_collectives_reads_in_bytes_and_seconds(tmp_path: Path) -> No
     """An element of a message is two bytes; milliseconds become seconds."""
     file = tmp_path / "nccl.csv"
     file.write_text(NCCL + "all_reduce,8,256,0.5\nalltoall,2,1024,2\n", encoding="utf-8")
-    table = kernels.read_nccl(file)
+    table = kernel_tables.read_nccl(file)
     assert table.operation.tolist() == ["all_reduce", "alltoall"]
     assert table.ranks.tolist() == [8, 2]
     assert table.message_bytes.tolist() == [512, 2048]
@@ -82,15 +82,15 @@ REFUSED_GEMM = [
     ("m;n;k;latency\n1;2;3;4\n", "line 1 must name each of the columns m, n, k, latency once; 'm' is missing"),
     ("m,n,k,k,latency\n1,2,3,3,4\n", "line 1 must name each of the columns m, n, k, latency once; 'k' is given twice"),
     (GEMM, "line 2 must be a measured row of m, n, k, latency, but the table is empty"),
-    (GEMM + "1,2,3\n", "line 2 must have 4 values, as line 1 names them, not 3"),
-    (GEMM + "1,2,3,4,5\n", "line 2 must have 4 values, as line 1 names them, not 5"),
+    (GEMM + "1,2,3\n", "line 2 must have 4 values, as line 1, not 3"),
+    (GEMM + "1,2,3,4,5\n", "line 2 must have 4 values, as line 1, not 5"),
     (GEMM + "1,2,3,4\n1,2,x,4\n", "line 3: k must be a whole number from 1 to 2^40, not 'x'"),
     (GEMM + "1,2.5,3,4\n", "line 2: n must be a whole number from 1 to 2^40, not '2.5'"),
     (GEMM + "0,2,3,4\n", "line 2: m must be a whole number from 1 to 2^40, not '0'"),
     (GEMM + "1e300,2,3,4\n", "line 2: m must be a whole number from 1 to 2^40, not '1e300'"),
     (GEMM + "\n\n1,2,3,\n", f"line 4: {MILLISECONDS}''"),
     *((GEMM + f"1,2,3,{cell}\n", f"line 2: {MILLISECONDS}{cell!r}") for cell in ("0", "-1", "nan", "inf", "fast", "1e-300")),
-    (GEMM + f"1,2,3,{'9' * 200_000}\n", "line 2 is not CSV (field larger than field limit (131072)); it must hold values parted by commas"),
+    (GEMM + f"1,2,3,{'9' * 200_000}\n", "line 2 is not CSV (field larger than field limit (131072)); it must hold values separated"),
 ]
 REFUSED_NCCL = [
     ("op_name,num_gpus,latency\n", "line 1 must name each of the columns op_name, num_gpus, message_size, latency once; 'message_size' is"),
@@ -114,24 +114,24 @@ def refused(read: Callable[[Path], Any], path: Path, sentence: str) -> None:
 def test_a_wrong_table_of_products_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
     """What is not a table of products is refused with the file, the line and what would be right."""
     (tmp_path / "gemm.csv").write_text(text, encoding="utf-8")
-    refused(kernels.read_gemm, tmp_path / "gemm.csv", sentence)
+    refused(kernel_tables.read_gemm, tmp_path / "gemm.csv", sentence)
 
 
 @pytest.mark.parametrize(("text", "sentence"), REFUSED_NCCL)
 def test_a_wrong_table_of_collectives_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
     """What is not a table of collectives is refused with the file, the line and what would be right."""
     (tmp_path / "nccl.csv").write_text(text, encoding="utf-8")
-    refused(kernels.read_nccl, tmp_path / "nccl.csv", sentence)
+    refused(kernel_tables.read_nccl, tmp_path / "nccl.csv", sentence)
 
 
-@pytest.mark.parametrize("read", [kernels.read_gemm, kernels.read_nccl])
+@pytest.mark.parametrize("read", [kernel_tables.read_gemm, kernel_tables.read_nccl])
 def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], Any]) -> None:
     """A missing file, a folder, a file that is not UTF-8 and one far too large are refused in a sentence."""
     refused(read, tmp_path / "none.csv", "cannot be read: no such file or directory")
     refused(read, tmp_path, "cannot be read: it is a folder, not a file")
     (tmp_path / "wide.csv").write_bytes(b"m,n\n1,2\n\xff\xfe\n")
     refused(read, tmp_path / "wide.csv", "is not UTF-8 text (byte 8)")
-    monkeypatch.setattr(kernels, "LARGEST_FILE", 10)
+    monkeypatch.setattr(kernel_tables, "LARGEST_FILE", 10)
     (tmp_path / "large.csv").write_text(GEMM * 2, encoding="utf-8")
     refused(read, tmp_path / "large.csv", "is larger than 10 bytes; a table of ")
 
@@ -139,7 +139,7 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("truth", MADE, ids=["a100", "h100", "b200"])
 def test_the_constants_that_made_a_table_are_found(truth: Gemm) -> None:
     """A table made of known constants gives them back, and leaves nothing over."""
-    fit = kernels.fit_gemm(products(truth))
+    fit = kernel_tables.fit_gemm(products(truth))
     assert close(fit.gemm, truth, 1e-3)
     assert fit.error < 1e-4
     assert fit.rows == len(SHAPES)
@@ -151,7 +151,7 @@ def test_noise_and_a_throttled_gpu_hardly_move_the_constants() -> None:
     """With 5 % of noise on every row, and one row in fifty twice as slow, the constants stay within 10 %."""
     random = np.random.default_rng(7)
     factor = np.exp(random.normal(0.0, 0.05, len(SHAPES))) * np.where(np.arange(len(SHAPES)) % 50 == 0, 2.0, 1.0)
-    fit = kernels.fit_gemm(products(MADE[0], factor))
+    fit = kernel_tables.fit_gemm(products(MADE[0], factor))
     assert close(fit.gemm, MADE[0], 0.10)
     assert 0.03 < fit.error < 0.08
 
@@ -160,7 +160,7 @@ def test_noise_and_a_throttled_gpu_hardly_move_the_constants() -> None:
 @given(st.floats(0, 20), st.floats(50, 3000), st.floats(0, 300), st.floats(0, 300), st.floats(0, 300), st.floats(0.5, 10))
 def test_any_table_the_form_can_make_is_met(t0: float, tflops: float, m: float, n: float, k: float, tb_s: float) -> None:
     """Whatever constants made a table, the fit predicts it within 1 % on average and none of its constants is negative."""
-    fit = kernels.fit_gemm(products(Gemm(t0 * 1e-6, tflops * 1e12, m, n, k, tb_s * 1e12)))
+    fit = kernel_tables.fit_gemm(products(Gemm(t0 * 1e-6, tflops * 1e12, m, n, k, tb_s * 1e12)))
     assert fit.error < 0.01
     assert min(fit.gemm.overhead_s, fit.gemm.pad_m, fit.gemm.pad_n, fit.gemm.pad_k) >= 0
     assert min(fit.gemm.flops_s, fit.gemm.bytes_s) > 0
@@ -170,31 +170,31 @@ def test_any_table_the_form_can_make_is_met(t0: float, tflops: float, m: float, 
 def test_flops_alone_leave_more_over_than_shapes_do(truth: Gemm) -> None:
     """One plateau over nothing but FLOPs errs by more than a twentieth where the full form errs by its noise, and lies below the peak."""
     noise = 1.0 + 0.03 * np.cos(np.arange(len(SHAPES)))
-    fit = kernels.fit_gemm(products(truth, noise))
+    fit = kernel_tables.fit_gemm(products(truth, noise))
     assert fit.flops_only_error > 0.05 > fit.error
     assert fit.flops_only_s < truth.flops_s
 
 
 def test_small_products_weigh_less_than_training_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where small products are slower by half than the form has it, training shapes are met better than with equal weights."""
-    small = np.where(SHAPES.min(axis=1) < kernels.TRAINING_SIDE, 1.5, 1.0)
-    error = kernels.fit_gemm(products(MADE[1], small)).error
-    monkeypatch.setattr(kernels, "SMALL_WEIGHT", 1.0)
-    assert error < kernels.fit_gemm(products(MADE[1], small)).error - 0.01
+    small = np.where(SHAPES.min(axis=1) < kernel_tables.TRAINING_SIDE, 1.5, 1.0)
+    error = kernel_tables.fit_gemm(products(MADE[1], small)).error
+    monkeypatch.setattr(kernel_tables, "SMALL_WEIGHT", 1.0)
+    assert error < kernel_tables.fit_gemm(products(MADE[1], small)).error - 0.01
 
 
 def test_too_few_training_shapes_are_refused() -> None:
     """A table with fewer than twelve training shapes is refused by name, however many small products it has."""
-    few = SHAPES[SHAPES.min(axis=1) < kernels.TRAINING_SIDE]
+    few = SHAPES[SHAPES.min(axis=1) < kernel_tables.TRAINING_SIDE]
     with pytest.raises(FileError, match=r"^made\.csv: must have at least 12 rows with m, n and k of 256 or more to be fitted, not 0$"):
-        kernels.fit_gemm(products(MADE[0], shapes=few))
+        kernel_tables.fit_gemm(products(MADE[0], shapes=few))
 
 
 @pytest.mark.parametrize(("latency", "bandwidth"), [(22e-6, 328e9), (50e-6, 210e9), (0.0, 670e9), (2e-6, 40e9)])
 def test_the_latency_and_bandwidth_that_made_a_table_are_found(latency: float, bandwidth: float) -> None:
     """Every operation over every number of ranks gives back the latency and bandwidth it was made of, from its long messages."""
-    fits = kernels.fit_collectives(messages(latency, bandwidth))
-    assert [(fit.operation, fit.ranks) for fit in fits] == list(product(sorted(kernels.PASSES), (2, 8)))
+    fits = kernel_tables.fit_collectives(messages(latency, bandwidth))
+    assert [(fit.operation, fit.ranks) for fit in fits] == list(product(sorted(kernel_tables.PASSES), (2, 8)))
     for fit in fits:
         assert fit.bandwidth_bytes_s == pytest.approx(bandwidth, rel=1e-3)
         assert fit.latency_s == pytest.approx(latency, rel=1e-3, abs=1e-8)
@@ -205,19 +205,19 @@ def test_the_latency_and_bandwidth_that_made_a_table_are_found(latency: float, b
 def test_short_messages_do_not_count() -> None:
     """Messages below 4 MiB may take any time without moving the fit."""
     table = messages(20e-6, 300e9)
-    slow = replace(table, seconds=np.where(table.message_bytes < kernels.TRAINING_MESSAGE, 10 * table.seconds, table.seconds))
-    assert kernels.fit_collectives(slow) == kernels.fit_collectives(table)
+    slow = replace(table, seconds=np.where(table.message_bytes < kernel_tables.TRAINING_MESSAGE, 10 * table.seconds, table.seconds))
+    assert kernel_tables.fit_collectives(slow) == kernel_tables.fit_collectives(table)
 
 
 def test_too_few_long_messages_are_refused() -> None:
     """An operation without three sizes of 4 MiB or more is refused by name."""
     table = messages(20e-6, 300e9)
     keep = table.message_bytes < 2.0**24
-    short = kernels.NcclTable(table.operation[keep], table.ranks[keep], table.message_bytes[keep], table.seconds[keep], "made.csv")
+    short = kernel_tables.NcclTable(table.operation[keep], table.ranks[keep], table.message_bytes[keep], table.seconds[keep], "made.csv")
     with pytest.raises(
         FileError, match=r"^made\.csv: must have at least 3 sizes of 4 MiB .* of all_gather over 2 GPUs to be fitted, not 2$"
     ):
-        kernels.fit_collectives(short)
+        kernel_tables.fit_collectives(short)
 
 
 @pytest.mark.parametrize("members", [2, 4, 8])
@@ -227,7 +227,7 @@ def test_the_wire_carries_what_the_planner_charges(members: int) -> None:
     rate = job.constants.link_fraction * job.cluster.link_bytes_s
     for name, planned in (("all_reduce", all_reduce_seconds), ("all_gather", gather_seconds), ("reduce_scatter", gather_seconds)):
         reached = rate * (1 - 0.5 / members)  # two ranks reach three quarters of what many do
-        ours = job.constants.link_latency + kernels.wire_bytes(name, members, 2.0**26) / reached
+        ours = job.constants.link_latency + kernel_tables.wire_bytes(name, members, 2.0**26) / reached
         assert float(planned(job, Count(members), Count(1), Bytes(2.0**26))) == pytest.approx(ours, rel=1e-12)
 
 
@@ -235,25 +235,25 @@ def test_the_constants_of_a_link_are_medians_over_rings_of_the_largest_group() -
     """Fraction and latency come from the middle ring operation of the largest group; smaller groups and all-to-all say nothing."""
     rates = [("all_gather", 8, 320e9, 20e-6), ("all_reduce", 8, 440e9, 44e-6), ("reduce_scatter", 8, 330e9, 21e-6)]
     others = [("alltoall", 16, 1e9, 1.0), ("all_gather", 2, 1e9, 1.0), ("all_reduce", 4, 1e9, 1.0)]
-    fits = tuple(kernels.FittedCollective(name, ranks, rate, latency, 8, 0.0) for name, ranks, rate, latency in rates + others)
-    assert kernels.link_constants(fits, 450e9) == kernels.LinkConstants(330e9 / 450e9, 21e-6)
+    fits = tuple(kernel_tables.FittedCollective(name, ranks, rate, latency, 8, 0.0) for name, ranks, rate, latency in rates + others)
+    assert kernel_tables.link_constants(fits, 450e9) == kernel_tables.LinkConstants(330e9 / 450e9, 21e-6)
 
 
 def test_a_link_without_rings_or_rate_is_refused() -> None:
     """Fits without a ring operation, and a rate that is none, are refused in a sentence."""
-    fits = kernels.fit_collectives(messages(20e-6, 300e9))
+    fits = kernel_tables.fit_collectives(messages(20e-6, 300e9))
     with pytest.raises(FieldError, match="link_bytes_s must lie between"):
-        kernels.link_constants(fits, 0.0)
+        kernel_tables.link_constants(fits, 0.0)
     alltoall = tuple(fit for fit in fits if fit.operation == "alltoall")
-    with pytest.raises(TmplanError, match="need a fit of at least one of all_gather, all_reduce, reduce_scatter"):
-        kernels.link_constants(alltoall, 450e9)
+    with pytest.raises(TmplanError, match="require a fit of at least one of all_gather, all_reduce, reduce_scatter"):
+        kernel_tables.link_constants(alltoall, 450e9)
 
 
 def test_without_scipy_a_fit_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where scipy is missing a fit is refused with what to install, not with a traceback."""
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(TmplanError, match="pip install scipy"):
-        kernels.fit_gemm(products(MADE[0]))
+        kernel_tables.fit_gemm(products(MADE[0]))
 
 
 def test_scipy_is_loaded_only_to_fit() -> None:

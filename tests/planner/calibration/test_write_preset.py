@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from planner import presets
-from planner.calibration import write_preset as presetfile
+from planner.calibration import write_preset
 from planner.calibration.kernel_tables import FittedGemm
 from planner.errors import FieldError, FileError
 from planner.presets import ClusterPreset
@@ -30,7 +30,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def written(shape: ClusterPreset, folder: Path) -> ClusterPreset:
     """A cluster, written and read."""
     path = folder / f"{shape.name}.toml"
-    presetfile.save({path: presetfile.text(["a head"], presetfile.cluster_table(shape), {"pace": "a note"})})
+    write_preset.save({path: write_preset.text(["a head"], write_preset.cluster_table(shape), {"pace": "a note"})})
     return presets.cluster(path)
 
 
@@ -39,7 +39,7 @@ def test_a_cluster_reads_back_as_it_was(name: str, tmp_path: Path) -> None:
     """Every shipped cluster survives being written, plain and with factors on top."""
     shape = presets.cluster(name)
     assert written(shape, tmp_path) == shape
-    moved = replace(presetfile.rounded(shape, {key: FACTORS[key] for key in ("pace", "host_pace")}), calibrated_runs=3)
+    moved = replace(write_preset.rounded(shape, {key: FACTORS[key] for key in ("pace", "host_pace")}), calibrated_runs=3)
     assert written(moved, tmp_path) == moved
 
 
@@ -47,8 +47,8 @@ def test_a_cluster_reads_back_as_it_was(name: str, tmp_path: Path) -> None:
 def test_factors_survive_to_the_last_bit(pace: float, by: float, link: float, nic: float) -> None:
     """What a file holds of a moved cluster, read as presets are, are the very numbers that were moved."""
     shape = replace(presets.cluster("dgx-h100"), link_bytes_s=link * 1e9, nic_bytes_s=nic * 1.25e8)
-    moved = presetfile.rounded(shape, {"pace": pace, "host_pace": by, "link_bytes_s": by, "nic_bytes_s": pace})
-    table = tomllib.loads(presetfile.text([], presetfile.cluster_table(moved), {"pace": "x"}))
+    moved = write_preset.rounded(shape, {"pace": pace, "host_pace": by, "link_bytes_s": by, "nic_bytes_s": pace})
+    table = tomllib.loads(write_preset.text([], write_preset.cluster_table(moved), {"pace": "x"}))
     assert (table["pace"], table["host_pace"]) == (moved.pace, moved.host_pace)
     assert (table["link_gb_s"] * 1e9, table["nic_gbit_s"] * 1.25e8) == (moved.link_bytes_s, moved.nic_bytes_s)
 
@@ -56,8 +56,8 @@ def test_factors_survive_to_the_last_bit(pace: float, by: float, link: float, ni
 def test_a_gpu_keeps_all_but_its_products(config: Path) -> None:
     """A GPU with measured products reads back with them, its name, its figures and its training share, and says where they come from."""
     fitted = FittedGemm(Gemm(3.1e-6, 801.25e12, 1e-14, 20.5, 160.0, 2.71e12), 99, 50, 0.06, 7e14, 0.2)
-    path = presetfile.path_of("gpus", "ours")
-    presetfile.save({path: presetfile.text(["mine"], presetfile.gpu_table("h100-sxm", fitted, "made here"), {})})
+    path = write_preset.path_of("gpus", "ours")
+    write_preset.save({path: write_preset.text(["mine"], write_preset.gpu_table("h100-sxm", fitted, "made here"), {})})
     gpu, shipped = presets.gpu("ours"), presets.gpu("h100-sxm")
     assert path.is_relative_to(config)
     assert gpu.gemm == replace(fitted.gemm, pad_m=0.0, training=shipped.gemm.training, source="made here")
@@ -67,7 +67,7 @@ def test_a_gpu_keeps_all_but_its_products(config: Path) -> None:
 
 def test_comments_hold_whatever_a_path_may_be_called() -> None:
     """Line ends, control characters and bytes that are no text cannot break out of a comment."""
-    text = presetfile.text(["a\nb = 1\r\x00\udc80"], {"gpu": "x"}, {"gpu": "c\nd = 2"})
+    text = write_preset.text(["a\nb = 1\r\x00\udc80"], {"gpu": "x"}, {"gpu": "c\nd = 2"})
     assert tomllib.loads(text) == {"gpu": "x"} and text.encode().count(b"\n") == 2
 
 
@@ -75,15 +75,15 @@ def test_comments_hold_whatever_a_path_may_be_called() -> None:
 def test_a_name_no_preset_can_have_is_refused(name: str) -> None:
     """A name is letters, digits, dash, underscore and point, and no file's."""
     with pytest.raises(FieldError, match=r"^name must be letters, digits"):
-        presetfile.named(name)
+        write_preset.named(name)
 
 
 @pytest.mark.parametrize(("kind", "name"), [("clusters", "dgx-h100"), ("clusters", "DGX-H100"), ("gpus", "h100-sxm")])
 def test_a_name_that_is_taken_is_refused(kind: str, name: str) -> None:
     """A shipped preset's name counts as taken, whatever its case."""
-    with pytest.raises(FieldError, match=r"there is a preset '.*' among the .* already; choose another name, or --force"):
-        presetfile.free(kind, name)
-    presetfile.free(kind, "nobody-has-this")
+    with pytest.raises(FieldError, match=r"a preset '.*' of the .* exists; choose another name, or replace it with --force"):
+        write_preset.free(kind, name)
+    write_preset.free(kind, "nobody-has-this")
 
 
 def test_several_files_are_written_all_or_none(tmp_path: Path) -> None:
@@ -92,9 +92,9 @@ def test_several_files_are_written_all_or_none(tmp_path: Path) -> None:
     old.write_text("before")
     bad.mkdir()
     with pytest.raises(FileError, match="cannot be written"):
-        presetfile.save({old: "after", new: "after", bad: "after"})
+        write_preset.save({old: "after", new: "after", bad: "after"})
     assert old.read_text() == "before" and not new.exists()
-    presetfile.save({old: "after", new: "after"})
+    write_preset.save({old: "after", new: "after"})
     assert old.read_text() == new.read_text() == "after"
 
 
@@ -102,4 +102,4 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A file in the way of the config folder is refused in a sentence with the path."""
     (tmp_path / "file").write_text("")
     with pytest.raises(FileError, match=r"file/presets/x.toml: cannot be written: "):
-        presetfile.save({tmp_path / "file" / "presets" / "x.toml": "text"})
+        write_preset.save({tmp_path / "file" / "presets" / "x.toml": "text"})

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from planner import presets
-from planner.calibration import kernel_tables as kernels
+from planner.calibration import kernel_tables
 from planner.document import planfile
 from planner.document.fields import load
 from planner.document.inputs import EXAMPLE, Inputs, Recorded, used
@@ -20,7 +20,7 @@ from planner.errors import FileError, TmplanError
 from planner.files import reader
 from planner.importers import formats
 from planner.presets import toml_keys
-from planner.runs import row_file as rowfile
+from planner.runs import row_file
 from planner.runs.configure import configured
 from tests.odd import ODD, patience
 
@@ -42,11 +42,11 @@ READERS: dict[str, tuple[str, Callable[[str], Any]]] = {
     "against": ("x.toml", lambda path: against(HERE, path)),
     "plan file": ("x.toml", planfile.read),
     "import": ("x.sh", formats.read),
-    "runs": ("x.csv", rowfile.numbered_rows),
-    "predictions": ("x.jsonl", rowfile.read_predictions),
+    "runs": ("x.csv", row_file.numbered_rows),
+    "predictions": ("x.jsonl", row_file.read_predictions),
     "gpu of a run": ("x.toml", lambda path: configured(RUN | {"gpu": path})),
-    "products": ("x.csv", kernels.read_gemm),
-    "collectives": ("x.csv", kernels.read_nccl),
+    "products": ("x.csv", kernel_tables.read_gemm),
+    "collectives": ("x.csv", kernel_tables.read_nccl),
 }
 each_reader = pytest.mark.parametrize(("name", "read"), READERS.values(), ids=READERS)
 
@@ -236,18 +236,18 @@ def test_no_number_of_a_preset_is_beyond_a_sentence(tmp_path: Path, kind: str) -
 
 def test_more_cells_than_are_held_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Rows times columns are bounded in CSV and JSON lines alike, since every row gets every column."""
-    monkeypatch.setattr(rowfile, "MOST_CELLS", 20)
+    monkeypatch.setattr(row_file, "MOST_CELLS", 20)
     for text in ("a,b,c\n" + "1\n" * 7, "".join(f'{{"c{i}": 1}}\n' for i in range(5))):
         (tmp_path / "rows").write_text(text)
         with pytest.raises(FileError, match=r"more than 20 cells \([57] rows by [35] columns so far\); split it"):
-            rowfile.numbered_rows(str(tmp_path / "rows"))
+            row_file.numbered_rows(str(tmp_path / "rows"))
     (tmp_path / "rows").write_text("a,b,c\n" + "1\n" * 6)
-    assert len(rowfile.numbered_rows(str(tmp_path / "rows"))) == 6
-    monkeypatch.setattr(rowfile, "MOST_ROWS", 5)
+    assert len(row_file.numbered_rows(str(tmp_path / "rows"))) == 6
+    monkeypatch.setattr(row_file, "MOST_ROWS", 5)
     for text in ("a\n" + "1\n" * 6, '{"id": 1}\n' * 6):
         (tmp_path / "rows").write_text(text)
         with pytest.raises(FileError, match="has more than 5 rows; split it"):
-            rowfile.numbered_rows(str(tmp_path / "rows"))
+            row_file.numbered_rows(str(tmp_path / "rows"))
 
 
 @pytest.mark.parametrize("trick", ["same stamp", "clock set back", "same size"])

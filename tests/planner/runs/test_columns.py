@@ -12,14 +12,13 @@ import pytest
 
 from planner.errors import TmplanError
 from planner.runs import configure as runs
-from planner.runs import model_of_row as runmodels
-from planner.runs import score
+from planner.runs import model_of_row, score
 from planner.runs.columns import COLUMNS, MEASURED, NEEDED, RunColumn, misspelt
 from planner.runs.configure import configured
 from tests.planner.calibration.step_files import ROW
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "runs.md").read_text()
-READERS = ("told", "number", "whole", "flag")
+READERS = ("cell", "number", "whole", "flag")
 
 
 class Watched(dict[str, str]):
@@ -38,7 +37,7 @@ class Watched(dict[str, str]):
 def literal() -> set[str]:
     """The columns that planner.runs and planner.runs.model_of_row name where they read a row."""
     found = set()
-    for node in (node for module in (runs, runmodels) for node in ast.walk(ast.parse(inspect.getsource(module)))):
+    for node in (node for module in (runs, model_of_row) for node in ast.walk(ast.parse(inspect.getsource(module)))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in READERS and len(node.args) > 1:
             key = node.args[1]
             found |= {key.value} if isinstance(key, ast.Constant) and isinstance(key.value, str) else set()

@@ -103,7 +103,7 @@ def test_a_micro_batch_not_told_is_the_fastest_that_fits() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"experts": "8", "ep": "3"}, "ep 3 does not divide the 8 experts"), ({"experts": "64", "ep": "32"}, "do not divide the 16 ranks"),
+        ({"experts": "8", "ep": "3"}, "ep 3 does not divide the 8 experts"), ({"experts": "64", "ep": "32"}, "not divide the 16 ranks"),
         ({"experts": "8", "shared_experts": "two"}, "shared_experts"), ({"gpu": "abacus"}, "abacus"), ({"layers": ""}, "layers"),
         ({"hidden": "wide"}, "hidden"), ({"attention": "quantum"}, "attention"), ({"recompute": "some"}, "recompute"),
         ({"seq": "-1"}, "seq"), ({"gpus": "1.5"}, "gpus"), ({"schedule": "wave"}, "schedule"),
@@ -293,12 +293,14 @@ def mixed() -> list[dict[str, str]]:
                 tp="0.5" if i == 7 else "1") for i in range(20)]  # fmt: skip
 
 
-@pytest.mark.parametrize(("stages", "unlike", "rows"), [(1, 99, 99), (9, 99, 99), (99, 1, 99), (99, 3, 99), (99, 99, 1), (99, 99, 7)])
-def test_rows_predicted_in_blocks_are_those_predicted_at_once(monkeypatch: pytest.MonkeyPatch, stages: int, unlike: int, rows: int) -> None:
-    """However few stages, unlike rows or rows are worked out at a time, the predictions are the same, in the order of the rows."""
+@pytest.mark.parametrize(("stages", "distinct", "rows"), [(1, 99, 99), (9, 99, 99), (99, 1, 99), (99, 3, 99), (99, 99, 1), (99, 99, 7)])
+def test_rows_predicted_in_blocks_are_those_predicted_at_once(
+    monkeypatch: pytest.MonkeyPatch, stages: int, distinct: int, rows: int
+) -> None:
+    """However few stages, distinct rows or rows are worked out at a time, the predictions are the same, in the order of the rows."""
     whole = predict(mixed())
     assert [each["id"] for each in whole] == [str(i) for i in range(20)] and "error" in whole[7]
-    for name, value in (("STAGES", stages), ("UNLIKE", unlike), ("BLOCK", rows)):
+    for name, value in (("STAGES", stages), ("DISTINCT", distinct), ("BLOCK", rows)):
         monkeypatch.setattr(planner.runs.predict, name, value)
     heard: list[int] = []
     assert predict(mixed(), heard.append) == whole

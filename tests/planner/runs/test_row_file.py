@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from planner.errors import FileError
-from planner.runs import row_file as rowfile
+from planner.runs import row_file
 from planner.runs.configure import MOST_STAGES
 from planner.runs.row_file import by_id, numbered_rows, read_predictions
 
@@ -76,14 +76,14 @@ REFUSED = [
     ("", "is empty"),
     (" \n\ufeff"[:2], "is empty"),
     (b"id\n\xff\n", "is not UTF-8 text (byte 3)"),
-    ("id,step_s,oom\n", "holds a header and no rows"),
+    ("id,step_s,oom\n", "has a header but no rows"),
     ("id,oom,id\na,1,b\n", "line 1 has the column 'id' twice"),
     ("\n\nid,id\na,b\n", "line 3 has the column 'id' twice"),
-    ("id,oom\na,1\nb,1,2\n", "line 3 has 3 fields under a header of 2"),
+    ("id,oom\na,1\nb,1,2\n", "line 3 has 3 fields, its header 2"),
     ('id,oom\na,"1\n', "line 2 is not valid CSV"),
     ('id,oom\na,"1"2\n', "line 2 is not valid CSV"),
-    ("id,step_s\na,1\n", "line 1 lacks 'oom'; needed are id, oom"),
-    ('{"step_s": 1}\n', "every line lacks 'id' and 'oom'; needed are id, oom"),
+    ("id,step_s\na,1\n", "line 1 lacks 'oom'; required: id, oom"),
+    ('{"step_s": 1}\n', "every line lacks 'id' and 'oom'; required: id, oom"),
     ('{"id": "a"}\n{"id": \n', "line 2, column 7 is not valid JSON"),
     ('{"id": "a"}\n[1]\n', "line 2 is not a JSON object"),
     ('{\n"id": "a"\n}\n', "line 1, column 2 is not valid JSON"),
@@ -103,12 +103,12 @@ def test_a_damaged_file_of_rows_is_refused_in_one_sentence(file: Any, content: s
     ("content", "says"),
     [
         ("", "is empty"),
-        ('{"id": "a"}\nid,b\n', "line 2, column 1 is not valid JSON: Expecting value; one object a line"),
+        ('{"id": "a"}\nid,b\n', "line 2, column 1 is not valid JSON: Expecting value; one object per line"),
         ('{"id": "a"}\n\n{"step_seconds": 1}\n', "line 3 has no id"),
         ('{"id": " "}\n', "line 1 has no id"),
         ('{"id": null}\n', "line 1 has no id"),
         ('{"id": true}\n', "line 1 has no id"),
-        ('{"id": "a"}\n{"id": "b"}\n{"id": "a"}\n', "line 3 has the id 'a' of line 1; keep one"),
+        ('{"id": "a"}\n{"id": "b"}\n{"id": "a"}\n', "line 3 has the same id 'a' as line 1; keep one"),
         ("[" * 100_000, "line 1 is nested too deep"),
         ('{"id": ' + "1" * 5000 + "}", "line 1 has a number of thousands of digits"),
     ],
@@ -141,16 +141,16 @@ def test_rows_by_id_refuse_a_row_without_one() -> None:
 def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds of a few columns, commas and values."""
     for name, most in (("MOST_COLUMNS", 3), ("MOST_COMMAS", 5), ("MOST_VALUES", 6), ("MOST_VALUES_IN_ALL", 15)):
-        monkeypatch.setattr(rowfile, name, most)
+        monkeypatch.setattr(row_file, name, most)
 
 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        ("a,b,c,d\n1,2,3,4\n", "line 1 makes 4 columns; a file of rows has at most 3"),
-        ("a,b,c,d,e,f,g\n1\n", "line 1 has more than 5 commas; a file of rows has at most 3 columns"),
-        ("a,b\n1,2\n,,,,,,,\n", "line 3 has more than 5 commas; a file of rows has at most 3 columns"),
-        ('{"a": 1, "b": 2}\n{"c": 3, "d": 4}\n', "line 2 makes 4 columns; a file of rows has at most 3"),
+        ("a,b,c,d\n1,2,3,4\n", "line 1 brings the file to 4 columns; it may have at most 3"),
+        ("a,b,c,d,e,f,g\n1\n", "line 1 has more than 5 commas; a file may have at most 3 columns"),
+        ("a,b\n1,2\n,,,,,,,\n", "line 3 has more than 5 commas; a file may have at most 3 columns"),
+        ('{"a": 1, "b": 2}\n{"c": 3, "d": 4}\n', "line 2 brings the file to 4 columns; it may have at most 3"),
         ('{"a": 1}\n{"a": [[], [], []]}\n', "line 2 holds more than 6 values (commas and brackets are counted)"),
         ('{"a": 1, "b": 2, "c": 3}\n' * 4, "line 4 brings it beyond 15 values (commas and brackets are counted); split it"),
     ],
@@ -175,7 +175,7 @@ def test_a_line_is_bounded_before_it_is_read(file: Any, monkeypatch: pytest.Monk
 
 def test_a_prediction_of_as_many_stages_as_a_run_may_have_is_read() -> None:
     """The bound of a line leaves room for the longest that `tmplan estimate` writes: three numbers a stage, four stages a layer."""
-    assert 3 * MOST_STAGES * 10_000 < rowfile.MOST_VALUES / 2
+    assert 3 * MOST_STAGES * 10_000 < row_file.MOST_VALUES / 2
 
 
 def test_predictions_are_held_by_the_keys_that_are_asked_for(file: Any) -> None:

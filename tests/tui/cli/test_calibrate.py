@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 from planner import presets
-from planner.calibration import kernel_tables as kernels
-from planner.calibration import own_steps as measured
+from planner.calibration import kernel_tables, step_measurements
 from planner.calibration.calibrate import FACTORS, predicted
 from planner.cost.compute import gemm_seconds
 from planner.dimensions import Number
@@ -117,8 +116,8 @@ def test_the_preset_predicts_the_runs_as_well_as_was_printed(bench: Bench, kerne
     bench.steps = stepped(rows(*SHAPES), DIFFERENT)
     assert bench.run("calibrate", bench.file(), "--name", "ours", *more) == 0
     data = read(bench.steps)
-    runs = measured.runs_on(data, *(measured.base(data, None), presets.gpu(data.gpu)))
-    final = measured.moved(runs, presets.cluster("ours"), presets.gpu(presets.cluster("ours").gpu))
+    runs = step_measurements.runs_on(data, *(step_measurements.base(data, None), presets.gpu(data.gpu)))
+    final = step_measurements.moved(runs, presets.cluster("ours"), presets.gpu(presets.cluster("ours").gpu))
     error = 100 * float(np.mean(np.abs(predicted(final, np.zeros(len(FACTORS))) / final.measured - 1)))
     assert error == pytest.approx(errors_reported(bench.out)[1], abs=0.051)
 
@@ -171,7 +170,7 @@ def test_a_preset_of_that_name_is_stored_unless_forced(bench: Bench) -> None:
     assert bench.run("calibrate", path) == 0
     saved = bench.folder / "config" / "presets" / "clusters" / "calibrated.toml"
     before = saved.read_text()
-    assert bench.refused(path).startswith("there is a preset 'calibrated' among the clusters already; choose another name, or --force")
+    assert bench.refused(path).startswith("a preset 'calibrated' of the clusters exists; choose another name, or")
     assert bench.run("calibrate", bench.file(stepped(rows(*FEW), {})), "--force") == 0
     assert saved.read_text() != before and presets.cluster("calibrated").pace == 1.0
 
@@ -225,8 +224,8 @@ def test_measured_collectives_become_the_link(bench: Bench) -> None:
     assert bench.out.splitlines()[3].endswith("measured")
     assert "long messages over 8 GPUs take the time measured, 300 GB/s\n" in bench.err
     data = read(bench.steps)
-    job = measured.runs_on(data, measured.base(data, None), presets.gpu("h100-sxm")).batches[0].job
-    link = measured.link(job, kernels.fit_collectives(kernels.read_nccl(table)), table)
+    job = step_measurements.runs_on(data, step_measurements.base(data, None), presets.gpu("h100-sxm")).batches[0].job
+    link = step_measurements.link(job, kernel_tables.fit_collectives(kernel_tables.read_nccl(table)), table)
     assert presets.cluster("ours").link_bytes_s == pytest.approx(link.rate, rel=1e-5)
     assert f"link: {table}, 300 GB/s over 8 GPUs" in presets.cluster("ours").sources
 
@@ -258,10 +257,10 @@ def test_the_runs_in_the_document_can_be_calibrated_on(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"step_s": ""}, "mine.csv: line 4: column 'step_s' is blank; leave out the rows whose step was not measured"),
+        ({"step_s": ""}, "mine.csv: line 4: column 'step_s' is blank; remove rows without a measured step time"),
         ({"step_s": "-1.5"}, "mine.csv: line 4: column 'step_s' must be at least 1e-06 and below 1e15, not -1.5"),
         ({"gpu": "h1000"}, "mine.csv: line 4: no gpu is called 'h1000'; did you mean h100-sxm"),
-        ({"gpu": "b200"}, "mine.csv: column 'gpu' tells h100-sxm on line 2 and b200 on line 4; calibrate one cluster at a time"),
+        ({"gpu": "b200"}, "mine.csv: column 'gpu' is h100-sxm on line 2 and b200 on line 4; calibrate one cluster at a time"),
         ({"experts": "8", "ep": "3"}, "mine.csv: line 4: ep 3 does not divide the 8 experts"),
         ({"hidden": ""}, "mine.csv: line 4: column 'hidden' is blank"),
     ],
@@ -279,17 +278,17 @@ def test_files_that_are_none_are_refused(bench: Bench) -> None:
     path.write_text("")
     assert bench.refused(str(path)).endswith("mine.csv: is empty")
     untold = [{key: value for key, value in row.items() if key != "step_s"} for row in bench.steps]
-    assert "line 1 lacks 'step_s'; needed are layers, " in bench.refused(bench.file(untold))
+    assert "line 1 lacks 'step_s'; required: layers, " in bench.refused(bench.file(untold))
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (["--name", "../x"], "name must be letters, digits"), (["--name", "dgx-h100"], "there is a preset 'dgx-h100' among the clusters"),
+        (["--name", "../x"], "name must be letters, digits"), (["--name", "dgx-h100"], "a preset 'dgx-h100' of the clusters exists"),
         (["--cluster", "dgx-a100"], "the runs are on h100-sxm, cluster dgx-a100 has a100-80gb-sxm"),
         (["--cluster", "nowhere"], "no cluster is called 'nowhere'"), (["--gemm", "none.csv"], "none.csv: cannot be read: no such file"),
         (["--nccl", "none.csv"], "none.csv: cannot be read: no such file"),
-        (["--name", "h100-sxm", "--gemm", "x"], "among the gpus already"),
+        (["--name", "h100-sxm", "--gemm", "x"], "of the gpus exists"),
     ],
 )  # fmt: skip
 def test_options_that_cannot_be_are_refused(bench: Bench, argv: list[str], message: str) -> None:

@@ -144,7 +144,7 @@ def test_a_file_that_cannot_be_written_is_refused(desk: Desk, out: str) -> None:
     [
         (None, "cannot be read: no such file or directory"), (b"", "is empty"), (b"\xff\xfe", "is not UTF-8 text (byte 0)"),
         (b"layers,hidden\n", "line 1 lacks 'heads' and 'seq' and 'gpu' and 'gpus' and 'global_batch'"),
-        (",".join(NEEDED).encode(), "holds a header and no rows"), (b'{"layers": 1\n', "line 1, column"),
+        (",".join(NEEDED).encode(), "has a header but no rows"), (b'{"layers": 1\n', "line 1, column"),
         (b'"a\n', "line 1 is not valid CSV"),
     ],
 )  # fmt: skip
@@ -209,7 +209,7 @@ def test_what_is_written_is_never_held_in_full(desk: Desk, monkeypatch: pytest.M
     assert desk.run(path) == 0
     whole = desk.out
     monkeypatch.setattr(cli_estimate, "PIECE", 1500)
-    monkeypatch.setattr(predicting, "UNLIKE", 2)
+    monkeypatch.setattr(predicting, "DISTINCT", 2)
     assert desk.run(path) == 0 and desk.out == whole
     assert desk.run(path, "--out", str(out)) == 0 and out.read_text() == whole
     lines = [json.loads(line) for line in whole.splitlines()]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from planner.calibration import write_back as writeback
+from planner.calibration import write_back
 from planner.calibration.fitted_parameters import PARAMETERS
 from tests.planner.calibration.test_fit import ELEMENTWISE, with_times
 from tui.cli import main
@@ -72,8 +72,8 @@ def test_writing_touches_the_installations_files_only_when_requested(runs: str, 
     def never(*_: object) -> int:
         raise AssertionError("written")
 
-    monkeypatch.setattr(writeback, "write", never)
-    monkeypatch.setattr(writeback, "write_bands", never)
+    monkeypatch.setattr(write_back, "write", never)
+    monkeypatch.setattr(write_back, "write_bands", never)
     assert main.run(["refit", runs, "--shipped"]) == 0
 
 

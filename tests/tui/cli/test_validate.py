@@ -151,15 +151,15 @@ def test_predictions_of_no_run_are_reported(files: Files, capsys: pytest.Capture
 def test_runs_without_a_column_are_refused(files: Files, column: str) -> None:
     """A runs file that lacks a column a score reads is refused with its name."""
     Path(files.runs).write_text(RUNS.replace(column, f"{column}_", 1))
-    assert files.refusal() == f"{files.runs}: line 1 lacks '{column}'; needed are {', '.join(COLUMNS)}"
+    assert files.refusal() == f"{files.runs}: line 1 lacks '{column}'; required: {', '.join(COLUMNS)}"
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("f,g", "a,g", "line 7 has the id 'a' of line 2; keep one"),
+        ("f,g", "a,g", "line 7 has the same id 'a' as line 2; keep one"),
         ("f,g", ",g", "line 7 has no id"),
-        ("2.0", "2,0", "line 3 has 11 fields under a header of 10"),
+        ("2.0", "2,0", "line 3 has 11 fields, its header 10"),
         ("2.0", "fast", "run 'b': step_s must be a number from 1e-9 to 1e+15, or blank, not 'fast'"),
         ("2.0", "0", "run 'b': step_s must be"),
         ("2.0", "nan", "run 'b': step_s must be"),
@@ -179,7 +179,7 @@ def test_damaged_runs_are_refused(files: Files, old: str, new: str, message: str
         ('{"id" "a"}', "line 2, column 7 is not valid JSON"),
         ('"a"', "line 2 is not a JSON object"),
         ({"step_seconds": 1}, "line 2 has no id"),
-        ({"id": "z"}, "line 2 has the id 'z' of line 1; keep one"),
+        ({"id": "z"}, "line 2 has the same id 'z' as line 1; keep one"),
         ({"id": "a", "step_seconds": "1.5"}, "prediction 'a': step_seconds must be a number from 0 to 1e+15, not '1.5'"),
         ({"id": "a", "step_seconds": -1}, "prediction 'a': step_seconds must be"),
         ({"id": "a", "step_seconds": float("nan")}, "prediction 'a': step_seconds must be"),

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 import themes
-from planner.calibration import kernel_tables as kernels
+from planner.calibration import kernel_tables
 from planner.document.axis_pairs import pairs
 from planner.document.fields import BY_KEY, parse
 from planner.document.inputs import EXAMPLE
 from planner.document.other_cluster import against
 from planner.document.space import AXES, parse_bounds
 from planner.errors import TmplanError
-from planner.runs import row_file as rowfile
+from planner.runs import row_file
 from planner.runs.columns import NEEDED, misspelt
 from planner.runs.predict import predict
 from tests.nasty import HOSTILE, NASTY, changed, readable
@@ -123,17 +123,17 @@ def test_any_text_in_any_place_of_a_table(text: str, tmp_path: Path) -> None:
             cells = good.replace("\n", ",\n,").split(",")
             cells[min(number, len(cells) - 1)] = '"' + text.encode("utf-8", "replace").decode() + '"'
             path.write_text(",".join(cells).replace(",\n,", "\n"), encoding="utf-8")
-            for read in (kernels.read_gemm, kernels.read_nccl, needed, reported):
+            for read in (kernel_tables.read_gemm, kernel_tables.read_nccl, needed, reported):
                 refused_readably(partial(read, path))
 
 
 def needed(path: Path) -> None:
     """Rows with every column that a prediction needs."""
-    rowfile.numbered_rows(str(path), NEEDED)
+    row_file.numbered_rows(str(path), NEEDED)
 
 
 def reported(path: Path) -> None:
     """Rows by id, and the messages on unused columns."""
-    rows = rowfile.numbered_rows(str(path))
+    rows = row_file.numbered_rows(str(path))
     assert all(map(readable, misspelt(rows[0][1])))
-    rowfile.by_id(rows, str(path))
+    row_file.by_id(rows, str(path))

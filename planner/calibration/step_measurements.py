@@ -1,4 +1,4 @@
-"""Measured steps of one's own: rows of one cluster with their seconds, and the cluster preset they start from."""
+"""Measured steps of one cluster: the rows of a runs file with step times, and the cluster preset a calibration starts from."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from planner.document.inputs import Inputs, Recorded, resolve
 from planner.errors import FileError, TmplanError
 from planner.plaintext import named
 from planner.presets import ClusterPreset
-from planner.runs.configure import GIGABIT, Configured, Row, configured, nic_gbit, refusal, told, whole
+from planner.runs.configure import GIGABIT, Configured, Row, cell, configured, nic_gbit, refusal, whole
 from planner.runs.predict import batches, filled
 from planner.specs.hardware import Cluster, Gpu
 from planner.specs.job import RECOMPUTES, Job
 
-MOST_RUNS = 5_000  # a few dozen tell all that there is to tell of a cluster
-FOLLOWS = ("dp", "gpus_per_node", "interconnect")  # from other columns, or from the cluster
+MOST_RUNS = 5_000  # a few dozen suffice to calibrate a cluster
+FOLLOWS = ("dp", "gpus_per_node", "interconnect")  # derived from other columns or the cluster, so not reported as assumed
 
 
 @dataclass(frozen=True)
-class Measured:
-    """Rows of one GPU preset, as they were configured, with the line and the measured seconds of each."""
+class MeasuredSteps:
+    """Rows on one GPU preset, with the configuration, the measured step time in seconds and the line of each."""
 
     rows: tuple[Row, ...]
     items: tuple[Configured, ...]
@@ -38,8 +38,8 @@ class Measured:
     gpu: str
     where: str  # the file
 
-    def told_once(self, key: str, values: Sequence[Any]) -> Any:
-        """The one value that the rows tell, None where none does; FileError where they differ."""
+    def common_value(self, key: str, values: Sequence[Any]) -> Any:
+        """The value common to all rows, ignoring None; None if all are None. FileError if they differ."""
         first: dict[Any, int] = {}
         for value, line in zip(values, self.lines, strict=True):
             if value is not None:
@@ -47,44 +47,44 @@ class Measured:
         if len(first) > 1:
             (a, i), (b, j), *_ = first.items()
             raise FileError(
-                f"column '{key}' tells {named(str(a))} on line {i} and {named(str(b))} on line {j}; calibrate one cluster at a time",
+                f"column '{key}' is {named(str(a))} on line {i} and {named(str(b))} on line {j}; calibrate one cluster at a time",
                 where=self.where,
             )
         return next(iter(first), None)
 
 
-def measured(numbered: Sequence[tuple[int, Row]], where: str) -> Measured:
-    """The rows of a file with their seconds; FileError names the first line that tells none, or cannot be modelled."""
+def measured(numbered: Sequence[tuple[int, Row]], where: str) -> MeasuredSteps:
+    """The rows of a file with their step times; FileError for the first line without one, or that cannot be modelled."""
     if len(numbered) > MOST_RUNS:
-        raise FileError(f"holds {len(numbered):,} runs; a calibration takes at most {MOST_RUNS:,}, and a few dozen do", where=where)
-    found = []
+        raise FileError(f"has {len(numbered):,} runs; calibrate on at most {MOST_RUNS:,}; a few dozen suffice", where=where)
+    steps = []
     for line, row in numbered:
         try:
-            if not told(row, "step_s"):
-                raise TmplanError("column 'step_s' is blank; leave out the rows whose step was not measured")
+            if not cell(row, "step_s"):
+                raise TmplanError("column 'step_s' is blank; remove rows without a measured step time")
             seconds = step_of(row)
-            found.append((row, configured(row), seconds, line, presets.listed("gpus", told(row, "gpu"))))
+            steps.append((row, configured(row), seconds, line, presets.listed("gpus", cell(row, "gpu"))))
         except TmplanError as error:
             raise FileError(f"line {line}: {refusal(error)}", where=where) from None
-    rows, items, times, lines, gpus = zip(*found, strict=True)
-    data = Measured(rows, items, times, lines, gpus[0], where)
-    data.told_once("gpu", gpus)
+    rows, items, times, lines, gpus = zip(*steps, strict=True)
+    data = MeasuredSteps(rows, items, times, lines, gpus[0], where)
+    data.common_value("gpu", gpus)
     return data
 
 
-def base(data: Measured, cluster: str | None) -> ClusterPreset:
-    """The cluster to begin with: a preset, or nodes and network as the rows tell them, links as the GPU has them."""
+def base(data: MeasuredSteps, cluster: str | None) -> ClusterPreset:
+    """The initial cluster: a preset, or the nodes and network of the rows and the links of the GPU. FileError if rows contradict it."""
     gpu = presets.gpu(data.gpu)
-    node = data.told_once("gpus_per_node", [whole(row, "gpus_per_node", 0, 0) or None for row in data.rows])
+    node = data.common_value("gpus_per_node", [whole(row, "gpus_per_node", 0, 0) or None for row in data.rows])
     if cluster is not None:
         shape = presets.cluster(cluster)
         if shape.gpu != data.gpu:
             raise FileError(f"the runs are on {data.gpu}, cluster {shape.name} has {shape.gpu}", where=data.where)
         if node not in (None, shape.gpus_per_node):
-            raise FileError(f"nodes hold {node} GPUs, those of cluster {shape.name} {shape.gpus_per_node}", where=data.where)
+            raise FileError(f"nodes have {node} GPUs, those of cluster {shape.name} {shape.gpus_per_node}", where=data.where)
         return replace(shape, link_bytes_s=shape.link_bytes_s or gpu.link_bytes_s, nic_bytes_s=shape.nic_bytes_s or gpu.nic_bytes_s)
     node = node or 8
-    nic = data.told_once("interconnect", [nic_gbit(told(row, "interconnect"), node) for row in data.rows])
+    nic = data.common_value("interconnect", [nic_gbit(cell(row, "interconnect"), node) for row in data.rows])
     return ClusterPreset(
         name="measured", gpu=data.gpu, gpus_per_node=node, link_domain=max(node, gpu.link_domain) if gpu.link_domain > 8 else node,
         link_bytes_s=gpu.link_bytes_s, nic_bytes_s=nic * GIGABIT if nic else gpu.nic_bytes_s, host_memory_bytes=Cluster.host_memory_bytes,
@@ -92,56 +92,59 @@ def base(data: Measured, cluster: str | None) -> ClusterPreset:
     )  # fmt: skip
 
 
-def runs_on(data: Measured, shape: ClusterPreset, gpu: Gpu) -> Runs:
-    """The runs on a cluster preset, as `tmplan plan --cluster` would have it, gathered by job, their blanks filled."""
+def runs_on(data: MeasuredSteps, shape: ClusterPreset, gpu: Gpu) -> Runs:
+    """The runs on a cluster preset, resolved as by `tmplan plan --cluster`, in batches by job, without blanks. FileError names the line."""
     items = []
     for item, line in zip(data.items, data.lines, strict=True):
         try:
             items.append(replace(item, job=_on(item.job, shape, gpu)))
         except TmplanError as error:
             raise FileError(f"line {line}: {refusal(error)}", where=data.where) from None
-    found = tuple(replace(batch, plan=filled(batch)) for batch in batches(items))
-    order = np.array([i for batch in found for i in batch.rows])
-    ends = np.cumsum([0, *(len(batch.rows) for batch in found)])
-    return Runs(found, order, np.array(data.seconds)[order], np.full(len(order), ""), ends)
+    filled_batches = tuple(replace(batch, plan=filled(batch)) for batch in batches(items))
+    order = np.array([i for batch in filled_batches for i in batch.rows])
+    ends = np.cumsum([0, *(len(batch.rows) for batch in filled_batches)])
+    return Runs(filled_batches, order, np.array(data.seconds)[order], np.full(len(order), ""), ends)
 
 
 def moved(runs: Runs, shape: ClusterPreset, gpu: Gpu) -> Runs:
-    """The same runs and the same plans on another cluster preset."""
+    """The same runs with the same plans on another cluster preset."""
     return replace(runs, batches=tuple(replace(batch, job=_on(batch.job, shape, gpu)) for batch in runs.batches))
 
 
 def _on(job: Job, shape: ClusterPreset, gpu: Gpu) -> Job:
-    """A job on so many GPUs of a cluster preset that need not be saved yet."""
+    """The job on the same number of GPUs of a cluster preset, which may be unsaved."""
     recorded = Recorded({("cluster", shape.name): shape, ("gpu", shape.gpu): gpu})
     return replace(job, cluster=resolve(Inputs({"cluster": shape.name, "gpus": job.cluster.gpus}, recorded)).cluster)
 
 
-def assumed(data: Measured, runs: Runs) -> Counter[str]:
-    """What blanks were taken for, and in how many rows."""
-    found = Counter(f"{key} {value}".lower() for item in data.items for key, value in item.assumed.items() if key not in FOLLOWS)
+def assumed(data: MeasuredSteps, runs: Runs) -> Counter[str]:
+    """The values assumed for blanks, with the number of rows of each."""
+    counts = Counter(f"{key} {value}".lower() for item in data.items for key, value in item.assumed.items() if key not in FOLLOWS)
     for batch in runs.batches:
         for i in range(len(batch.rows)):
-            found.update([f"recompute {RECOMPUTES[int(batch.plan.recompute[i])]}"] * (not batch.told[i]))
-            found.update([f"micro_batch {int(batch.plan.micro_batch[i])}"] * (not batch.micro_told[i]))
-    return found
+            counts.update([f"recompute {RECOMPUTES[int(batch.plan.recompute[i])]}"] * (not batch.recompute_given[i]))
+            counts.update([f"micro_batch {int(batch.plan.micro_batch[i])}"] * (not batch.micro_batch_given[i]))
+    return counts
 
 
 @dataclass(frozen=True)
 class Link:
-    """A scale-up link as collectives measured it; bytes/s."""
+    """A scale-up link from measured collectives; bytes/s."""
 
-    rate: float  # one way, at which the model's long messages take as long as measured
-    plateau: float  # the bus bandwidth measured
+    rate: float  # one way, at which long messages take the measured time in the model
+    plateau: float  # measured bus bandwidth
     ranks: int
 
 
 def link(job: Job, fits: Sequence[FittedCollective], where: str) -> Link:
-    """The link's rate from the plateau of its collectives: the model reaches a fixed share of a rate, so the rate follows."""
+    """The link's rate from the bus bandwidth of its collectives, which is a fixed share of the rate in the model.
+
+    FileError without collectives within a scale-up domain.
+    """
     domain, now = job.cluster.link_domain, job.cluster.link_bytes_s
     within = tuple(fit for fit in fits if fit.ranks <= domain)
     if not within:
-        raise FileError(f"must hold collectives within a scale-up domain, of at most {domain} GPUs", where=where)
+        raise FileError(f"must have collectives within a scale-up domain, of at most {domain} GPUs", where=where)
     ranks = max(fit.ranks for fit in within)
     plateau = link_constants(within, now).fraction * now
     inside = replace(job, cluster=replace(job.cluster, gpus=ranks, gpus_per_node=min(ranks, job.cluster.gpus_per_node)))
