@@ -1,4 +1,4 @@
-"""Plans the oracles are asked about: drawn over models, clusters and degrees from what the search finds valid for a stack."""
+"""Plans for the oracles: drawn over models, clusters and degrees from the valid plans of a stack."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ENOUGH = 200
 
 
 def drawn(name: str, stack: str, each: int, models: Sequence[str] = (*DENSE, *SPARSE)) -> Iterator[Request]:
-    """Plans of a stack that a target accepts: up to `each` for every model on every cluster, some of them beyond the memory."""
+    """Plans of a stack that a target accepts: up to `each` per model and cluster, whether or not they fit in memory."""
     rng, to = np.random.default_rng(SEED), target(name)
     for model in models:
         for gpus in GPUS:
@@ -27,9 +27,9 @@ def drawn(name: str, stack: str, each: int, models: Sequence[str] = (*DENSE, *SP
             result = search(job, Space())
             taken = 0
             for row in rng.permutation(len(result))[: 40 * each]:
-                asked = Request(job, result.plan(int(row)), ("a plan of the oracle's",))
-                if not to.refusals(asked):
-                    yield asked
+                request = Request(job, result.plan(int(row)), ("a plan of the oracle",))
+                if not to.refusals(request):
+                    yield request
                     taken += 1
                 if taken == each:
                     break

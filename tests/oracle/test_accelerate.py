@@ -1,4 +1,4 @@
-"""What is written for accelerate, held against its loader of configurations and its ParallelismConfig."""
+"""Exports for accelerate, checked with its loader of configurations and its ParallelismConfig."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ AXES = ("dp_replicate", "dp_shard", "tp", "cp")
 
 @pytest.fixture(scope="module")
 def loaded() -> Any:
-    """accelerate's own reading of a file; the test is skipped where it is not installed."""
+    """accelerate's loader of files; the test is skipped if it is not installed."""
     args = pytest.importorskip("accelerate.commands.config.config_args", reason="accelerate is not installed; the extra `oracles` has it")
     return args.load_config_from_file
 
 
 @pytest.fixture(scope="module")
-def asked() -> list[Request]:
+def requests() -> list[Request]:
     """Plans of the stacks pytorch-fsdp and, for tensor and context parallelism, torchtitan."""
-    found = [*drawn("accelerate", "pytorch-fsdp", 5), *drawn("accelerate", "torchtitan", 8, (*DENSE, *SPARSE))]
-    assert len(found) >= ENOUGH
-    return found
+    plans = [*drawn("accelerate", "pytorch-fsdp", 5), *drawn("accelerate", "torchtitan", 8, (*DENSE, *SPARSE))]
+    assert len(plans) >= ENOUGH
+    return plans
 
 
 def parallelism(config: Any) -> Any:
     """The ParallelismConfig that `accelerate launch` makes of a configuration."""
     from accelerate.parallelism_config import ParallelismConfig
 
-    told = config.parallelism_config
-    return ParallelismConfig(**{f"{axis}_size": told[f"parallelism_config_{axis}_size"] for axis in AXES})
+    sizes = config.parallelism_config
+    return ParallelismConfig(**{f"{axis}_size": sizes[f"parallelism_config_{axis}_size"] for axis in AXES})
 
 
-def test_every_plan_written_is_loaded_and_its_degrees_are_valid(loaded: Any, asked: list[Request], tmp_path: Path) -> None:
+def test_every_plan_written_is_loaded_and_its_degrees_are_valid(loaded: Any, requests: list[Request], tmp_path: Path) -> None:
     path = tmp_path / "accelerate.yaml"
-    for request in asked:
+    for request in requests:
         path.write_text(export("accelerate", request).files["accelerate.yaml"])
         config, plan = loaded(str(path)), request.plan
         assert config.num_processes == request.job.cluster.gpus
@@ -50,7 +50,7 @@ def test_every_plan_written_is_loaded_and_its_degrees_are_valid(loaded: Any, ask
 
 
 class _Accelerator:
-    """As much of an Accelerator as the check asks for."""
+    """The attributes of an Accelerator that the check reads."""
 
     def __init__(self, processes: int) -> None:
         self.num_processes = processes
@@ -58,8 +58,10 @@ class _Accelerator:
         self.multi_device = True
 
 
-def test_degrees_that_do_not_multiply_to_the_processes_are_refused_by_accelerate(loaded: Any, asked: list[Request], tmp_path: Path) -> None:
-    request = next(request for request in asked if request.plan.zero)
+def test_degrees_that_do_not_multiply_to_the_processes_are_refused_by_accelerate(
+    loaded: Any, requests: list[Request], tmp_path: Path
+) -> None:
+    request = next(request for request in requests if request.plan.zero)
     path = tmp_path / "accelerate.yaml"
     path.write_text(export("accelerate", request).files["accelerate.yaml"])
     made = parallelism(loaded(str(path)))

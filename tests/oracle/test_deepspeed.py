@@ -1,4 +1,4 @@
-"""What is written for DeepSpeed, held against DeepSpeedConfig."""
+"""Exports for DeepSpeed, checked with DeepSpeedConfig."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture(scope="module")
 def parsed() -> Iterator[Any]:
-    """DeepSpeed's own reading of a configuration, on so many data-parallel ranks; the test is skipped where it is not installed."""
+    """DeepSpeed's parser of a configuration and a number of data-parallel ranks; the test is skipped if it is not installed."""
     os.environ.setdefault("DS_ACCELERATOR", "cpu")
     config = pytest.importorskip("deepspeed.runtime.config", reason="deepspeed is not installed; the extra `oracles` has it")
 
     def parse(values: dict[str, Any], ranks: int) -> Any:
         class Ranks:
-            """As much of a model parallel unit as the configuration asks for."""
+            """The methods of a model parallel unit that the configuration calls."""
 
             @staticmethod
             def get_data_parallel_world_size() -> int:
@@ -40,22 +40,22 @@ def parsed() -> Iterator[Any]:
 
 
 @pytest.fixture(scope="module")
-def asked() -> list[Request]:
+def requests() -> list[Request]:
     """Plans of the stack deepspeed."""
-    found = list(drawn("deepspeed", "deepspeed", 12))
-    assert len(found) >= ENOUGH
-    return found
+    plans = list(drawn("deepspeed", "deepspeed", 12))
+    assert len(plans) >= ENOUGH
+    return plans
 
 
 def written(request: Request) -> dict[str, Any]:
-    """The configuration that is written."""
-    found = json.loads(export("deepspeed", request).files["ds_config.json"])
-    assert isinstance(found, dict)
-    return found
+    """The exported configuration."""
+    config = json.loads(export("deepspeed", request).files["ds_config.json"])
+    assert isinstance(config, dict)
+    return config
 
 
-def test_every_plan_written_is_read_as_it_is(parsed: Any, asked: list[Request]) -> None:
-    for request in asked:
+def test_every_plan_written_is_read_as_it_is(parsed: Any, requests: list[Request]) -> None:
+    for request in requests:
         plan, made = request.plan, parsed(written(request), int(request.plan.dp))
         assert (made.train_batch_size, made.train_micro_batch_size_per_gpu) == (request.job.global_batch, plan.micro_batch)
         assert (made.zero_optimization_stage, made.tensor_parallel_config.autotp_size) == (plan.zero, plan.tp if plan.tp > 1 else 0)
@@ -70,7 +70,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("rule", "changed"), BROKEN, ids=[rule for rule, _ in BROKEN])
-def test_what_breaks_a_rule_is_refused_by_deepspeed(parsed: Any, asked: list[Request], rule: str, changed: dict[str, Any]) -> None:
-    request = asked[0]
+def test_what_breaks_a_rule_is_refused_by_deepspeed(parsed: Any, requests: list[Request], rule: str, changed: dict[str, Any]) -> None:
+    request = requests[0]
     with pytest.raises((AssertionError, ValueError)):
         parsed({**written(request), **changed}, int(request.plan.dp))

@@ -1,4 +1,4 @@
-"""What is written for Megatron-LM, held against megatron-core: its TransformerConfig and, on a backend that sends nothing, its groups."""
+"""Exports for Megatron-LM, checked with the TransformerConfig of megatron-core and, on a fake backend, its process groups."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ OTHERWISE = {"disable-bias-linear": ("add_bias_linear", False), "no-rope-fusion"
 
 @pytest.fixture(scope="module")
 def core() -> Any:
-    """megatron-core's modules; the test is skipped where it is not installed."""
+    """megatron-core's modules; the test is skipped if it is not installed."""
     pytest.importorskip("megatron.core", reason="megatron-core is not installed; the extra `oracles` has it", exc_type=ImportError)
     from megatron.core import parallel_state
     from megatron.core.transformer import transformer_config
@@ -41,15 +41,15 @@ def core() -> Any:
 
 
 @pytest.fixture(scope="module")
-def asked() -> list[Request]:
+def requests() -> list[Request]:
     """Plans of the stack megatron-core."""
-    found = list(drawn("megatron-lm", "megatron-core", 9))
-    assert len(found) >= ENOUGH
-    return found
+    plans = list(drawn("megatron-lm", "megatron-core", 9))
+    assert len(plans) >= ENOUGH
+    return plans
 
 
 def options(request: Request) -> dict[str, list[str]]:
-    """The options of the script that is written."""
+    """The options of the exported script."""
     return arguments(words(export("megatron-lm", request).files["train.sh"], "train.sh"))
 
 
@@ -66,26 +66,26 @@ def value(texts: list[str], kind: str) -> Any:
 
 
 def configured(core: Any, given: dict[str, list[str]]) -> Any:
-    """The TransformerConfig of some options, as Megatron-LM's arguments make it: by the names of its fields."""
+    """The TransformerConfig of options, matched to fields by name as in Megatron-LM's arguments."""
     kinds = core[1].MLATransformerConfig if "multi-latent-attention" in given else core[1].TransformerConfig
     known = {f.name: str(f.type) for f in fields(kinds)}
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for option, texts in given.items():
         name = NAMES.get(option, option.replace("-", "_"))
         if option in OTHERWISE:
-            found[OTHERWISE[option][0]] = OTHERWISE[option][1]
+            values[OTHERWISE[option][0]] = OTHERWISE[option][1]
         elif name in known and name not in ("attention_backend", "rope_type", "cp_comm_type", "window_size"):
-            found[name] = value(texts, known[name])
-    found.pop("kv_channels", None) if "multi-latent-attention" in given else None
-    if found.get("pipeline_model_parallel_size", 1) > 1:
+            values[name] = value(texts, known[name])
+    values.pop("kv_channels", None) if "multi-latent-attention" in given else None
+    if values.get("pipeline_model_parallel_size", 1) > 1:
         import torch
 
-        found["pipeline_dtype"] = torch.bfloat16
-    return kinds(**found)
+        values["pipeline_dtype"] = torch.bfloat16
+    return kinds(**values)
 
 
 def groups(core: Any, request: Request, world: int, rank: int) -> Iterator[tuple[str, list[int]]]:
-    """The ranks a rank shares each kind of group with, as megatron-core makes them; the fake backend joins no one."""
+    """The ranks of each process group of a rank in megatron-core; the fake backend does not communicate."""
     import torch
     from torch.testing._internal.distributed.fake_pg import FakeStore
 
@@ -107,16 +107,16 @@ def groups(core: Any, request: Request, world: int, rank: int) -> Iterator[tuple
         torch.distributed.destroy_process_group()
 
 
-def test_every_plan_written_makes_a_transformer_config(core: Any, asked: list[Request]) -> None:
-    for request in asked:
+def test_every_plan_written_makes_a_transformer_config(core: Any, requests: list[Request]) -> None:
+    for request in requests:
         made = configured(core, options(request))
         assert (made.num_layers, made.tensor_model_parallel_size) == (request.job.model.layers, request.plan.tp)
         assert made.pipeline_model_parallel_size == request.plan.pp
         assert made.num_moe_experts == (request.job.model.experts or None)
 
 
-def test_the_groups_of_every_plan_are_those_of_the_rank_map(core: Any, asked: list[Request]) -> None:
-    for number, request in enumerate(asked):
+def test_the_groups_of_every_plan_are_those_of_the_rank_map(core: Any, requests: list[Request]) -> None:
+    for number, request in enumerate(requests):
         world = request.job.cluster.gpus
         rank = number * 37 % world
         laid = rank_map(request.job, request.plan)
@@ -126,7 +126,7 @@ def test_the_groups_of_every_plan_are_those_of_the_rank_map(core: Any, asked: li
             assert rank in ranks
 
 
-# A plan that breaks one rule: refused by us, and by megatron-core.
+# Plans that break one rule, refused by tmplan and by megatron-core.
 DENSE = {"model": "llama-3.1-8b", "gpus": 64, "stack": "megatron-core", "global_batch": 256}
 SPARSE = {**DENSE, "model": "mixtral-8x7b"}
 ALONE = {"tp": 1, "pp": 1, "vpp": 1, "cp": 1, "dp": 64, "dp_replicate": 64, "micro_batch": 1}
@@ -152,7 +152,7 @@ def test_a_plan_that_breaks_a_rule_is_refused_by_both(core: Any, rule: str, valu
 
 
 def run_unchecked(core: Any, request: Request) -> None:
-    """What megatron-core makes of a plan that would not be written."""
+    """Build in megatron-core a plan that the exporter refuses."""
     script = target("megatron-lm").write(request).files["train.sh"]
     made = configured(core, arguments(words(script, "train.sh")))
     for kind, _ in groups(core, request, request.job.cluster.gpus, 0):
@@ -161,7 +161,7 @@ def run_unchecked(core: Any, request: Request) -> None:
 
 
 def expert_layer(core: Any, config: Any) -> None:
-    """megatron-core's own division of the experts among the ranks."""
+    """Build a layer of megatron-core, which divides the experts among the ranks."""
     from megatron.core.transformer.moe.moe_layer import BaseMoELayer
 
     layer = type("Layer", (BaseMoELayer,), {"forward": lambda self, states: states})

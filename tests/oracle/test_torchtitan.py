@@ -1,6 +1,6 @@
-"""What is written for torchtitan, held against its ConfigManager, its ParallelDims and its cut into pipeline stages.
+"""Exports for torchtitan, checked with its ConfigManager, its ParallelDims and its split into pipeline stages.
 
-Of 0.2.x the TOML is read, of 0.3 the Python module: whichever is installed.
+Version 0.2.x reads the TOML file, 0.3 the Python module.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ MODELS = ("llama-3.1-8b", "llama-3.1-70b", "qwen3-8b", "qwen3-32b", "qwen3-30b-a
 
 @pytest.fixture(scope="module")
 def later() -> bool:
-    """Whether torchtitan is 0.3; the test is skipped where it is not installed."""
+    """Whether torchtitan is 0.3; the test is skipped if it is not installed."""
     pytest.importorskip("torchtitan", reason="torchtitan is not installed; the extra `oracles` has it")
     return importlib.metadata.version("torchtitan").split(".")[:2] >= ["0", "3"]
 
 
 @pytest.fixture(scope="module")
-def asked(later: bool) -> list[Request]:
+def requests(later: bool) -> list[Request]:
     """Plans of the stack torchtitan that the installed version can run."""
     every = drawn("torchtitan", "torchtitan", 16, MODELS)
-    found = [request for request in every if not later or "train.py" in export("torchtitan", request).files]
-    assert len(found) >= ENOUGH
-    return found
+    plans = [request for request in every if not later or "train.py" in export("torchtitan", request).files]
+    assert len(plans) >= ENOUGH
+    return plans
 
 
 def parsed(request: Request, folder: Path, later: bool, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """torchtitan's own reading of what is written."""
+    """The configuration that torchtitan parses from an export."""
     files = export("torchtitan", request).files
     if not later:
         (folder / "train.toml").write_text(files["train.toml"])
@@ -54,11 +54,11 @@ def parsed(request: Request, folder: Path, later: bool, monkeypatch: pytest.Monk
 
 
 @pytest.fixture(scope="module")
-def read(later: bool, asked: list[Request], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Request, Any]]]:
-    """Every plan with torchtitan's own reading of it."""
+def read(later: bool, requests: list[Request], tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Request, Any]]]:
+    """Every plan with its configuration in torchtitan."""
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("torchtitan")
-        yield [(request, parsed(request, folder, later, patch)) for request in asked]
+        yield [(request, parsed(request, folder, later, patch)) for request in requests]
 
 
 def dims(config: Any, world: int, later: bool) -> Any:
@@ -66,11 +66,12 @@ def dims(config: Any, world: int, later: bool) -> Any:
     kind = importlib.import_module("torchtitan.distributed.parallel_dims").ParallelDims
     if later:
         return kind.from_config(config.parallelism, world)
-    told = config.parallelism
+    parallelism = config.parallelism
     return kind(
-        dp_replicate=told.data_parallel_replicate_degree, dp_shard=told.data_parallel_shard_degree, cp=told.context_parallel_degree,
-        tp=told.tensor_parallel_degree, pp=told.pipeline_parallel_degree, ep=told.expert_parallel_degree,
-        etp=told.expert_tensor_parallel_degree, world_size=world,
+        dp_replicate=parallelism.data_parallel_replicate_degree, dp_shard=parallelism.data_parallel_shard_degree,
+        cp=parallelism.context_parallel_degree,
+        tp=parallelism.tensor_parallel_degree, pp=parallelism.pipeline_parallel_degree, ep=parallelism.expert_parallel_degree,
+        etp=parallelism.expert_tensor_parallel_degree, world_size=world,
     )  # fmt: skip
 
 
@@ -95,16 +96,16 @@ def test_every_pipeline_written_is_cut_into_the_stages_of_the_plan(read: list[tu
     module = importlib.import_module("torchtitan.distributed.pipeline_parallel")
     schedules = importlib.import_module("torch.distributed.pipelining.schedules")
     for request, config in pipelines:
-        told, layers, chunks = config.parallelism, request.job.model.layers, int(request.plan.pp * request.plan.vpp)
-        single = issubclass(schedules.get_schedule_class(told.pipeline_parallel_schedule), schedules.PipelineScheduleSingle)
+        parallelism, layers, chunks = config.parallelism, request.job.model.layers, int(request.plan.pp * request.plan.vpp)
+        single = issubclass(schedules.get_schedule_class(parallelism.pipeline_parallel_schedule), schedules.PipelineScheduleSingle)
         assert single == (request.plan.vpp == 1)
-        if told.module_fqns_per_model_part:
-            assert len(told.module_fqns_per_model_part) == chunks
-        elif told.pipeline_parallel_layers_per_stage:
-            assert -(-(layers + 2) // told.pipeline_parallel_layers_per_stage) == chunks
+        if parallelism.module_fqns_per_model_part:
+            assert len(parallelism.module_fqns_per_model_part) == chunks
+        elif parallelism.pipeline_parallel_layers_per_stage:
+            assert -(-(layers + 2) // parallelism.pipeline_parallel_layers_per_stage) == chunks
         else:
             assert request.plan.vpp == (1 if single else 2)
-        first, last = told.pipeline_parallel_first_stage_less_layers, told.pipeline_parallel_last_stage_less_layers
+        first, last = parallelism.pipeline_parallel_first_stage_less_layers, parallelism.pipeline_parallel_last_stage_less_layers
         cut = getattr(module, "_generate_llm_fqn_per_model_part", None) or module.generate_llm_fqn_per_model_part
         assert len(cut(chunks, layers, first, last)) == chunks
 
@@ -117,8 +118,8 @@ def test_degrees_that_do_not_fill_the_ranks_are_refused_by_both(later: bool, rea
         dims(config, 2 * request.job.cluster.gpus, later)
 
 
-def test_more_stages_than_layers_are_refused_by_both(later: bool, asked: list[Request]) -> None:
-    request = next(request for request in asked if request.plan.pp > 1)
+def test_more_stages_than_layers_are_refused_by_both(later: bool, requests: list[Request]) -> None:
+    request = next(request for request in requests if request.plan.pp > 1)
     layers = request.job.model.layers
     assert target("torchtitan").refusals(Request(request.job, Plan(**{**vars(request.plan), "vpp": layers})))
     module = importlib.import_module("torchtitan.distributed.pipeline_parallel")

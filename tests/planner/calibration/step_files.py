@@ -1,4 +1,4 @@
-"""Files of measured steps the tests share: made by the planner itself, on a cluster that differs by known factors."""
+"""Shared files of measured steps, predicted on a cluster that differs from its preset by known factors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from planner.calibration.step_measurements import MeasuredSteps
 from planner.presets import ClusterPreset
 from planner.specs.hardware import Gpu
 
-# Llama 3.1 8B on H100, all that matters told.
+# Llama 3.1 8B on H100, without relevant blanks.
 ROW = {
     "framework": "megatron-core", "layers": "32", "hidden": "4096", "heads": "32", "kv_heads": "8", "head_dim": "128", "ffn": "14336",
     "gated": "1", "vocab": "128256", "tied": "0", "seq": "8192", "gpu": "h100-sxm", "gpus": "8", "gpus_per_node": "8", "tp": "1",
@@ -29,32 +29,32 @@ SHAPES: tuple[Mapping[str, str], ...] = (
 
 
 def rows(*changes: Mapping[str, str]) -> list[dict[str, str]]:
-    """The row, changed in each of these ways."""
+    """One row per change."""
     return [ROW | {"id": f"run-{i}"} | dict(change) for i, change in enumerate(changes)]
 
 
-def read(found: Sequence[Mapping[str, str]], where: str = "mine.csv") -> MeasuredSteps:
-    """Rows as a file of them would be read."""
-    return step_measurements.measured(list(enumerate(found, 2)), where)
+def read(steps: Sequence[Mapping[str, str]], where: str = "mine.csv") -> MeasuredSteps:
+    """The measured steps of rows, as if read from a file."""
+    return step_measurements.measured(list(enumerate(steps, 2)), where)
 
 
-def stepped(found: Sequence[Mapping[str, str]], factors: Mapping[str, float]) -> list[dict[str, str]]:
-    """The rows with the steps they take where the cluster differs from what its preset says by these factors."""
-    data = read(found)
+def stepped(steps: Sequence[Mapping[str, str]], factors: Mapping[str, float]) -> list[dict[str, str]]:
+    """The rows with the predicted step times on a cluster that differs from its preset by these factors."""
+    data = read(steps)
     shape, gpu = base(data)
     runs = step_measurements.runs_on(data, shape, gpu)
-    seconds = np.empty(len(found))
+    seconds = np.empty(len(steps))
     seconds[runs.rows] = predicted(runs, np.log([factors.get(name, 1.0) for name in FACTORS]))
-    return [{**row, "step_s": repr(float(step))} for row, step in zip(found, seconds, strict=True)]
+    return [{**row, "step_s": repr(float(step))} for row, step in zip(steps, seconds, strict=True)]
 
 
 def base(data: MeasuredSteps, cluster: str | None = None) -> tuple[ClusterPreset, Gpu]:
-    """The cluster that rows begin with, and its GPU."""
+    """The initial cluster of measured steps, and its GPU."""
     return step_measurements.base(data, cluster), presets.gpu(data.gpu)
 
 
-def write(path: Path, found: Sequence[Mapping[str, str]]) -> str:
+def write(path: Path, steps: Sequence[Mapping[str, str]]) -> str:
     """A CSV file of rows."""
-    columns = list(dict.fromkeys(column for row in found for column in row))
-    path.write_text("\n".join([",".join(columns), *(",".join(row.get(column, "") for column in columns) for row in found)]) + "\n")
+    columns = list(dict.fromkeys(column for row in steps for column in row))
+    path.write_text("\n".join([",".join(columns), *(",".join(row.get(column, "") for column in columns) for row in steps)]) + "\n")
     return str(path)

@@ -1,4 +1,4 @@
-"""Fitting constants to runs, dropping terms, and writing constants back."""
+"""Fitting constants to runs, ablation of terms, and writing constants to files."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def made_rows() -> list[dict[str, str]]:
 
 
 def with_times(values: dict[Parameter, float]) -> list[dict[str, str]]:
-    """The rows with the times that these constants give."""
+    """The rows with the step times predicted with these constants."""
     rows = made_rows()
     data = fitting.runs(rows)
     seconds = fitting.predicted(data, values)
@@ -50,21 +50,21 @@ def with_times(values: dict[Parameter, float]) -> list[dict[str, str]]:
     return rows
 
 
-def test_constants_that_made_the_times_are_found_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A fit to times made with known constants ends at these constants and at no error, if their starts do not hold them back."""
+def test_constants_of_synthetic_times_are_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fit to times predicted with known constants recovers them without error if the prior is weak."""
     monkeypatch.setattr(fitting, "PRIOR", 1e-4)
     truth = {ELEMENTWISE: 3.3, TRAINING: 0.8}
     rows = with_times(truth)
     data = fitting.runs(rows)
-    found = fitting.fit(data, [ELEMENTWISE, TRAINING, HOST], rounds=20)
-    assert HOST not in found  # no run depends on it
-    assert found[ELEMENTWISE] == pytest.approx(3.3, rel=0.03)
-    assert found[TRAINING] == pytest.approx(0.8, rel=0.01)
-    assert ablation.scored(rows, data, fitting.predicted(data, found)).time_mape == pytest.approx(0, abs=0.3)
+    fitted = fitting.fit(data, [ELEMENTWISE, TRAINING, HOST], rounds=20)
+    assert HOST not in fitted  # no run depends on it
+    assert fitted[ELEMENTWISE] == pytest.approx(3.3, rel=0.03)
+    assert fitted[TRAINING] == pytest.approx(0.8, rel=0.01)
+    assert ablation.scored(rows, data, fitting.predicted(data, fitted)).time_mape == pytest.approx(0, abs=0.3)
 
 
-def test_a_constant_that_few_runs_speak_of_stays_near_its_start() -> None:
-    """The more a fit is held back, the nearer a constant ends to its start."""
+def test_the_prior_holds_a_constant_near_its_start() -> None:
+    """With a start nearer to the truth a fit ends nearer to the truth."""
     data = fitting.runs(with_times({ELEMENTWISE: 4.5}))
     near, far = (
         abs(fitting.fit(data, [replace(ELEMENTWISE, start=start)])[replace(ELEMENTWISE, start=start)] - 4.5) for start in (4.4, 1.5)
@@ -72,8 +72,8 @@ def test_a_constant_that_few_runs_speak_of_stays_near_its_start() -> None:
     assert near < far
 
 
-def test_a_constant_touches_only_the_runs_that_have_it() -> None:
-    """Evaluating anew only the batches a constant touches gives what evaluating all gives."""
+def test_a_constant_affects_only_the_runs_that_depend_on_it() -> None:
+    """Evaluating only the batches that depend on a constant equals evaluating all."""
     rows = with_times({})
     rows += [row(id="n", group="other", framework="nanotron", zero="1", step_s="1")]
     data = fitting.runs(rows)
@@ -85,11 +85,11 @@ def test_a_constant_touches_only_the_runs_that_have_it() -> None:
     assert data.without("other").measured.tolist() == data.measured[data.group == "made"].tolist()
 
 
-def test_what_a_runs_note_says_is_stronger_than_a_fitted_constant() -> None:
-    """A run told to have fused norms keeps them fused whatever the constant of its stack is."""
+def test_the_note_of_a_run_overrides_a_fitted_constant() -> None:
+    """The time of a run with fused norms by its note does not depend on the constant of its stack."""
     norms = Parameter("stack", ("aleph-alpha",), "norm_traffic", 8.0, 1.0, 20.0)
-    own = {"framework": "Aleph Alpha", "zero": "1", "step_s": "1", "group": "g"}
-    rows = [row(id="a", **own), row(id="b", note="kernels: fused RMSNorm", **own)]
+    columns = {"framework": "Aleph Alpha", "zero": "1", "step_s": "1", "group": "g"}
+    rows = [row(id="a", **columns), row(id="b", note="kernels: fused RMSNorm", **columns)]
     data = fitting.runs(rows)
     before, after = (fitting.predicted(data, {norms: value}) for value in (8.0, 20.0))
     place = {int(r): i for i, r in enumerate(data.rows)}
@@ -97,8 +97,8 @@ def test_what_a_runs_note_says_is_stronger_than_a_fitted_constant() -> None:
     assert after[place[1]] == before[place[1]]
 
 
-def test_dropping_a_term_takes_its_time_and_puts_it_back() -> None:
-    """Without attention a step is shorter, and afterwards the model is what it was."""
+def test_a_term_is_dropped_and_restored() -> None:
+    """Without attention a step is shorter, and afterwards the predictions are the original ones."""
     data = fitting.runs(with_times({}))
     whole = fitting.predicted(data, {})
     term = next(t for t in ablation.TERMS if t.name == "attention")
@@ -108,7 +108,7 @@ def test_dropping_a_term_takes_its_time_and_puts_it_back() -> None:
 
 
 def test_every_term_has_a_line_in_the_ablation() -> None:
-    """The ablation begins with the whole model and has one line for each term."""
+    """The ablation starts with the complete model and has one line per term."""
     rows = with_times({})
     data = fitting.runs(rows)
     lines = dict(ablation.ablation(rows, data, {}))
@@ -123,13 +123,13 @@ def test_fitted_constants_are_fewer_than_eighty_and_within_their_bounds() -> Non
     for parameter in PARAMETERS:
         assert parameter.low < parameter.start < parameter.high, parameter.key
         for file, key, scale in write_back.places(parameter):
-            found = re.search(rf"^\s*{key}(?:: float)? = ([-+.\deE_]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
-            if found:
-                assert parameter.low * 0.99 <= float(found[1]) * scale <= parameter.high * 1.01, (parameter.key, file.name)
+            number = re.search(rf"^\s*{key}(?:: float)? = ([-+.\deE_]+)", file.read_text(encoding="utf-8"), re.MULTILINE)
+            if number:
+                assert parameter.low * 0.99 <= float(number[1]) * scale <= parameter.high * 1.01, (parameter.key, file.name)
 
 
 def test_a_fitted_constant_is_written_to_its_places_and_comments_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Writing a constant back changes the number and nothing else of the line."""
+    """Writing a constant changes only the number of its line."""
     folder = tmp_path / "stacks"
     folder.mkdir()
     source = presets.SHIPPED / "stacks" / "torchtitan.toml"

@@ -1,4 +1,4 @@
-"""Tables of measured kernels: read or refused in a sentence, and fitted to the constants that made them."""
+"""Tables of measured kernels: reading, errors, and fits that recover the constants of synthetic tables."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ GEMM, NCCL = "m,n,k,latency\n", "op_name,num_gpus,message_size,latency\n"
 
 
 def products(gemm: Gemm, factor: Any = 1.0, shapes: Any = SHAPES) -> kernel_tables.GemmTable:
-    """What would be measured where these constants were the truth, times a factor a row."""
+    """Synthetic products with these constants, times a factor per row."""
     m, n, k = shapes.T
     return kernel_tables.GemmTable(m, n, k, gemm_seconds(replace(kernel_tables.BARE, gemm=gemm), "bf16", m, n, k) * factor, "made.csv")
 
 
 def messages(latency_s: float, bandwidth_bytes_s: float, ranks: tuple[int, ...] = (2, 8)) -> kernel_tables.NcclTable:
-    """What would be measured of every operation where this latency and this bus bandwidth were the truth."""
+    """Synthetic collectives of every operation with this latency and bus bandwidth."""
     rows = list(product(kernel_tables.PASSES, ranks, 2.0 ** np.arange(10, 31)))
     seconds = [latency_s + kernel_tables.wire_bytes(name, n, size) / bandwidth_bytes_s for name, n, size in rows]
     names, counts, sizes = zip(*rows, strict=True)
@@ -48,14 +48,14 @@ def messages(latency_s: float, bandwidth_bytes_s: float, ranks: tuple[int, ...] 
 
 
 def close(gemm: Gemm, truth: Gemm, rel: float) -> bool:
-    """Whether every constant is the true one, within a share of it; paddings within a share of 100 more."""
+    """Whether every constant has a relative error of at most `rel`; paddings an absolute one of 100 rel in addition."""
     pairs = [(gemm.overhead_s, truth.overhead_s), (gemm.flops_s, truth.flops_s), (gemm.bytes_s, truth.bytes_s)]
     pads = [(gemm.pad_m, truth.pad_m), (gemm.pad_n, truth.pad_n), (gemm.pad_k, truth.pad_k)]
     return all(a == pytest.approx(b, rel=rel) for a, b in pairs) and all(a == pytest.approx(b, rel=rel, abs=100 * rel) for a, b in pads)
 
 
 def test_a_table_of_products_reads_in_seconds(tmp_path: Path) -> None:
-    """Columns come in any order with others between; milliseconds become seconds, blank lines and a byte order mark are let be."""
+    """Columns may be in any order among others; milliseconds become seconds; blank lines and a byte order mark are ignored."""
     file = tmp_path / "gemm.csv"
     file.write_text("\ufefflatency, k,kernel,n,m\r\n0.5,64,x,32,16\r\n\r\n2,4096,y,2048,1024.0\r\n", encoding="utf-8")
     table = kernel_tables.read_gemm(file)
@@ -102,7 +102,7 @@ REFUSED_NCCL = [
 
 
 def refused(read: Callable[[Path], Any], path: Path, sentence: str) -> None:
-    """Reading this file is refused in one line that begins with the file and says this."""
+    """Reading a file is refused in one line that starts with the file and contains a sentence."""
     with pytest.raises(FileError) as refusal:
         read(path)
     assert sentence in str(refusal.value)
@@ -112,21 +112,21 @@ def refused(read: Callable[[Path], Any], path: Path, sentence: str) -> None:
 
 @pytest.mark.parametrize(("text", "sentence"), REFUSED_GEMM)
 def test_a_wrong_table_of_products_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
-    """What is not a table of products is refused with the file, the line and what would be right."""
+    """An invalid table of products is refused with the file, the line and the valid values."""
     (tmp_path / "gemm.csv").write_text(text, encoding="utf-8")
     refused(kernel_tables.read_gemm, tmp_path / "gemm.csv", sentence)
 
 
 @pytest.mark.parametrize(("text", "sentence"), REFUSED_NCCL)
 def test_a_wrong_table_of_collectives_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
-    """What is not a table of collectives is refused with the file, the line and what would be right."""
+    """An invalid table of collectives is refused with the file, the line and the valid values."""
     (tmp_path / "nccl.csv").write_text(text, encoding="utf-8")
     refused(kernel_tables.read_nccl, tmp_path / "nccl.csv", sentence)
 
 
 @pytest.mark.parametrize("read", [kernel_tables.read_gemm, kernel_tables.read_nccl])
-def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], Any]) -> None:
-    """A missing file, a folder, a file that is not UTF-8 and one far too large are refused in a sentence."""
+def test_unreadable_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: Callable[[Path], Any]) -> None:
+    """A missing file, a folder, a file that is not UTF-8 and one that is too large are refused in one line."""
     refused(read, tmp_path / "none.csv", "cannot be read: no such file or directory")
     refused(read, tmp_path, "cannot be read: it is a folder, not a file")
     (tmp_path / "wide.csv").write_bytes(b"m,n\n1,2\n\xff\xfe\n")
@@ -137,8 +137,8 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("truth", MADE, ids=["a100", "h100", "b200"])
-def test_the_constants_that_made_a_table_are_found(truth: Gemm) -> None:
-    """A table made of known constants gives them back, and leaves nothing over."""
+def test_the_constants_of_a_synthetic_table_are_recovered(truth: Gemm) -> None:
+    """A fit to a table with known constants recovers them without residual."""
     fit = kernel_tables.fit_gemm(products(truth))
     assert close(fit.gemm, truth, 1e-3)
     assert fit.error < 1e-4
@@ -158,8 +158,8 @@ def test_noise_and_a_throttled_gpu_hardly_move_the_constants() -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(st.floats(0, 20), st.floats(50, 3000), st.floats(0, 300), st.floats(0, 300), st.floats(0, 300), st.floats(0.5, 10))
-def test_any_table_the_form_can_make_is_met(t0: float, tflops: float, m: float, n: float, k: float, tb_s: float) -> None:
-    """Whatever constants made a table, the fit predicts it within 1 % on average and none of its constants is negative."""
+def test_any_synthetic_table_is_fitted(t0: float, tflops: float, m: float, n: float, k: float, tb_s: float) -> None:
+    """For any constants of a table, the mean error of the fit is below 1 % and its constants are not negative."""
     fit = kernel_tables.fit_gemm(products(Gemm(t0 * 1e-6, tflops * 1e12, m, n, k, tb_s * 1e12)))
     assert fit.error < 0.01
     assert min(fit.gemm.overhead_s, fit.gemm.pad_m, fit.gemm.pad_n, fit.gemm.pad_k) >= 0
@@ -167,8 +167,8 @@ def test_any_table_the_form_can_make_is_met(t0: float, tflops: float, m: float, 
 
 
 @pytest.mark.parametrize("truth", MADE, ids=["a100", "h100", "b200"])
-def test_flops_alone_leave_more_over_than_shapes_do(truth: Gemm) -> None:
-    """One plateau over nothing but FLOPs errs by more than a twentieth where the full form errs by its noise, and lies below the peak."""
+def test_a_model_of_flops_only_has_larger_errors(truth: Gemm) -> None:
+    """A constant rate has an error above 5 %, the full model only that of the noise; the rate is below the plateau."""
     noise = 1.0 + 0.03 * np.cos(np.arange(len(SHAPES)))
     fit = kernel_tables.fit_gemm(products(truth, noise))
     assert fit.flops_only_error > 0.05 > fit.error
@@ -176,7 +176,7 @@ def test_flops_alone_leave_more_over_than_shapes_do(truth: Gemm) -> None:
 
 
 def test_small_products_weigh_less_than_training_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where small products are slower by half than the form has it, training shapes are met better than with equal weights."""
+    """If small products are 1.5 times slower than the model, training shapes are fitted better than with equal weights."""
     small = np.where(SHAPES.min(axis=1) < kernel_tables.TRAINING_SIDE, 1.5, 1.0)
     error = kernel_tables.fit_gemm(products(MADE[1], small)).error
     monkeypatch.setattr(kernel_tables, "SMALL_WEIGHT", 1.0)
@@ -184,15 +184,15 @@ def test_small_products_weigh_less_than_training_shapes(monkeypatch: pytest.Monk
 
 
 def test_too_few_training_shapes_are_refused() -> None:
-    """A table with fewer than twelve training shapes is refused by name, however many small products it has."""
+    """A table with fewer than twelve training shapes is refused, however many small products it has."""
     few = SHAPES[SHAPES.min(axis=1) < kernel_tables.TRAINING_SIDE]
     with pytest.raises(FileError, match=r"^made\.csv: must have at least 12 rows with m, n and k of 256 or more to be fitted, not 0$"):
         kernel_tables.fit_gemm(products(MADE[0], shapes=few))
 
 
 @pytest.mark.parametrize(("latency", "bandwidth"), [(22e-6, 328e9), (50e-6, 210e9), (0.0, 670e9), (2e-6, 40e9)])
-def test_the_latency_and_bandwidth_that_made_a_table_are_found(latency: float, bandwidth: float) -> None:
-    """Every operation over every number of ranks gives back the latency and bandwidth it was made of, from its long messages."""
+def test_latency_and_bandwidth_of_a_synthetic_table_are_recovered(latency: float, bandwidth: float) -> None:
+    """Latency and bandwidth of every operation and number of ranks are recovered from long messages."""
     fits = kernel_tables.fit_collectives(messages(latency, bandwidth))
     assert [(fit.operation, fit.ranks) for fit in fits] == list(product(sorted(kernel_tables.PASSES), (2, 8)))
     for fit in fits:
@@ -203,14 +203,14 @@ def test_the_latency_and_bandwidth_that_made_a_table_are_found(latency: float, b
 
 
 def test_short_messages_do_not_count() -> None:
-    """Messages below 4 MiB may take any time without moving the fit."""
+    """The times of messages below 4 MiB do not change the fit."""
     table = messages(20e-6, 300e9)
     slow = replace(table, seconds=np.where(table.message_bytes < kernel_tables.TRAINING_MESSAGE, 10 * table.seconds, table.seconds))
     assert kernel_tables.fit_collectives(slow) == kernel_tables.fit_collectives(table)
 
 
 def test_too_few_long_messages_are_refused() -> None:
-    """An operation without three sizes of 4 MiB or more is refused by name."""
+    """An operation with fewer than three sizes of 4 MiB or more is refused with its name."""
     table = messages(20e-6, 300e9)
     keep = table.message_bytes < 2.0**24
     short = kernel_tables.NcclTable(table.operation[keep], table.ranks[keep], table.message_bytes[keep], table.seconds[keep], "made.csv")
@@ -221,18 +221,18 @@ def test_too_few_long_messages_are_refused() -> None:
 
 
 @pytest.mark.parametrize("members", [2, 4, 8])
-def test_the_wire_carries_what_the_planner_charges(members: int) -> None:
-    """Bytes on the wire over the rate so many ranks reach, and latency, are the seconds of planner.cost.collectives inside a domain."""
+def test_wire_bytes_agree_with_the_cost_model(members: int) -> None:
+    """Bytes per link over the rate of N ranks, plus latency, are the seconds of planner.cost.collectives within a domain."""
     job = small()
     rate = job.constants.link_fraction * job.cluster.link_bytes_s
     for name, planned in (("all_reduce", all_reduce_seconds), ("all_gather", gather_seconds), ("reduce_scatter", gather_seconds)):
-        reached = rate * (1 - 0.5 / members)  # two ranks reach three quarters of what many do
+        reached = rate * (1 - 0.5 / members)  # two ranks reach 3/4 of the asymptotic rate
         ours = job.constants.link_latency + kernel_tables.wire_bytes(name, members, 2.0**26) / reached
         assert float(planned(job, Count(members), Count(1), Bytes(2.0**26))) == pytest.approx(ours, rel=1e-12)
 
 
 def test_the_constants_of_a_link_are_medians_over_rings_of_the_largest_group() -> None:
-    """Fraction and latency come from the middle ring operation of the largest group; smaller groups and all-to-all say nothing."""
+    """Fraction and latency are medians of the ring operations of the largest group; smaller groups and all-to-all are ignored."""
     rates = [("all_gather", 8, 320e9, 20e-6), ("all_reduce", 8, 440e9, 44e-6), ("reduce_scatter", 8, 330e9, 21e-6)]
     others = [("alltoall", 16, 1e9, 1.0), ("all_gather", 2, 1e9, 1.0), ("all_reduce", 4, 1e9, 1.0)]
     fits = tuple(kernel_tables.FittedCollective(name, ranks, rate, latency, 8, 0.0) for name, ranks, rate, latency in rates + others)
@@ -240,7 +240,7 @@ def test_the_constants_of_a_link_are_medians_over_rings_of_the_largest_group() -
 
 
 def test_a_link_without_rings_or_rate_is_refused() -> None:
-    """Fits without a ring operation, and a rate that is none, are refused in a sentence."""
+    """Fits without a ring operation, and an invalid rate, are refused."""
     fits = kernel_tables.fit_collectives(messages(20e-6, 300e9))
     with pytest.raises(FieldError, match="link_bytes_s must lie between"):
         kernel_tables.link_constants(fits, 0.0)
@@ -249,8 +249,8 @@ def test_a_link_without_rings_or_rate_is_refused() -> None:
         kernel_tables.link_constants(alltoall, 450e9)
 
 
-def test_without_scipy_a_fit_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where scipy is missing a fit is refused with what to install, not with a traceback."""
+def test_without_scipy_a_fit_names_the_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without scipy a fit raises an error with the command that installs it."""
     monkeypatch.setitem(sys.modules, "scipy.optimize", None)
     with pytest.raises(TmplanError, match="pip install scipy"):
         kernel_tables.fit_gemm(products(MADE[0]))

@@ -1,4 +1,4 @@
-"""The columns of a runs file: the document and the registry hold every one that is read."""
+"""The columns of a runs file: the document and the registry have all columns that are read."""
 
 from __future__ import annotations
 
@@ -22,30 +22,30 @@ READERS = ("cell", "number", "whole", "flag")
 
 
 class Watched(dict[str, str]):
-    """A row that remembers what was read of it."""
+    """A row that records the columns that are read."""
 
     def __init__(self, row: dict[str, str]) -> None:
         super().__init__(row)
         self.read: set[str] = set()
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value, remembered."""
+        """The value of a column, which is recorded."""
         self.read.add(key)
         return super().get(key, default)
 
 
 def literal() -> set[str]:
-    """The columns that planner.runs and planner.runs.model_of_row name where they read a row."""
-    found = set()
+    """The columns named in calls of the readers in planner.runs.configure and planner.runs.model_of_row."""
+    keys = set()
     for node in (node for module in (runs, model_of_row) for node in ast.walk(ast.parse(inspect.getsource(module)))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in READERS and len(node.args) > 1:
             key = node.args[1]
-            found |= {key.value} if isinstance(key, ast.Constant) and isinstance(key.value, str) else set()
-    return found
+            keys |= {key.value} if isinstance(key, ast.Constant) and isinstance(key.value, str) else set()
+    return keys
 
 
 def watched() -> set[str]:
-    """The columns that are read of a row that tells all, and of one that tells little."""
+    """The columns that are read from complete rows, and from one with only the required columns."""
     full = ROW | {"gpus": "16", "nccl_all_reduce_gb_s": "100", "nccl_all_gather_gb_s": "90", "interconnect": "400 Gb/s per GPU"}
     sparse = full | {"experts": "8", "topk": "2", "expert_ffn": "14336", "shared_experts": "1", "ep": "8", "etp": "1"}
     seen: set[str] = set()
@@ -56,29 +56,29 @@ def watched() -> set[str]:
 
 
 def test_every_column_that_is_read_is_known() -> None:
-    """What planner.runs reads of a row is in the registry, and the registry names nothing that is not read."""
+    """The registry has exactly the columns that planner.runs reads."""
     assert literal() | watched() == {column.key for column in COLUMNS}
 
 
 def test_every_column_that_is_scored_is_known() -> None:
-    """What a score reads beside the predictions is in the registry."""
+    """The registry has the columns that scores use."""
     assert {column.key for column in MEASURED} == set(score.COLUMNS)
 
 
 @pytest.mark.parametrize("column", [*COLUMNS, *MEASURED], ids=lambda column: column.key)
-def test_the_document_says_what_a_column_means(column: RunColumn) -> None:
-    """docs/runs.md has a line for every column with its meaning and what a blank is taken for."""
+def test_the_document_describes_every_column(column: RunColumn) -> None:
+    """docs/runs.md has a row for every column with its meaning and the value assumed for a blank."""
     assert f"| `{column.key}` | {column.meaning} | {column.blank or 'refused'} |\n" in DOCUMENT
 
 
-def test_the_module_that_reads_rows_points_to_the_document() -> None:
-    """The docstring of planner.runs names docs/runs.md."""
+def test_the_module_that_reads_rows_cites_the_document() -> None:
+    """The docstring of planner.runs.configure names docs/runs.md."""
     assert "docs/runs.md" in (runs.__doc__ or "")
 
 
 @pytest.mark.parametrize("key", NEEDED)
 def test_a_needed_column_left_blank_is_refused_by_name(key: str) -> None:
-    """Each column that the document says may not be blank is refused with its name, and no other is needed."""
+    """A blank in a required column is refused with the column's name, and other columns may be absent."""
     bare = {needed: ROW[needed] for needed in NEEDED}
     configured(bare)
     with pytest.raises(TmplanError, match=key):
@@ -86,27 +86,27 @@ def test_a_needed_column_left_blank_is_refused_by_name(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["gated", "tied", "sequence_parallel"])
-def test_yes_and_no_are_read_in_words(key: str) -> None:
-    """1, true and yes are the same, 0, false and no are, and anything else is refused."""
+def test_flags_accept_yes_no_true_false_1_and_0(key: str) -> None:
+    """1, true and yes are equivalent, as are 0, false and no; other texts are refused."""
     for same in (("1", "true", "Yes"), ("0", "False", "no")):
         assert len({repr(configured(ROW | {"tp": "8", key: text})) for text in same}) == 1
     with pytest.raises(TmplanError, match=f"column '{key}' must be 1 or 0, not '2'"):
         configured(ROW | {key: "2"})
 
 
-def test_a_slip_of_the_pen_is_told_and_a_column_of_ones_own_is_not() -> None:
-    """A column that looks like one the file lacks is told with it; others are let be."""
-    said = list(misspelt([*(set(ROW) - {"micro_batch"}), "microbatch", "nodes", "loss", "host"]))
-    assert said == ["column 'microbatch' is not read; did you mean 'micro_batch'?"]
+def test_a_misspelt_column_is_reported_and_a_custom_one_is_not() -> None:
+    """An unknown column that resembles an absent one is reported with it; others are ignored."""
+    warnings = list(misspelt([*(set(ROW) - {"micro_batch"}), "microbatch", "nodes", "loss", "host"]))
+    assert warnings == ["column 'microbatch' is not read; did you mean 'micro_batch'?"]
     assert not list(misspelt([*ROW, "microbatch"]))
 
 
-def test_of_many_slips_a_few_are_told_and_the_others_counted() -> None:
-    """Beyond eight, columns that look misspelt are counted; a name of a length that no column has is not compared."""
-    slips = [f"micro_batch{i}" for i in range(20)]
-    said = list(misspelt([*(set(ROW) - {"micro_batch"}), *slips]))
-    assert said[:8] == [f"column '{slip}' is not read; did you mean 'micro_batch'?" for slip in slips[:8]]
-    assert said[8:] == ["12 other columns that look misspelt are not read"]
-    assert list(misspelt([*(set(ROW) - {"micro_batch"}), *slips[:9]]))[8:] == ["1 other column that looks misspelt is not read"]
+def test_of_many_misspelt_columns_eight_are_reported_and_the_others_counted() -> None:
+    """Misspelt columns beyond eight are only counted; names longer than any column are not compared."""
+    misspellings = [f"micro_batch{i}" for i in range(20)]
+    warnings = list(misspelt([*(set(ROW) - {"micro_batch"}), *misspellings]))
+    assert warnings[:8] == [f"column '{name}' is not read; did you mean 'micro_batch'?" for name in misspellings[:8]]
+    assert warnings[8:] == ["12 other columns that look misspelt are not read"]
+    assert list(misspelt([*(set(ROW) - {"micro_batch"}), *misspellings[:9]]))[8:] == ["1 other column that looks misspelt is not read"]
     with patch("planner.runs.columns.difflib.get_close_matches", lambda *_, **__: pytest.fail("compared")):
         assert not list(misspelt([*(set(ROW) - {"micro_batch"}), "micro_batch" * 10]))

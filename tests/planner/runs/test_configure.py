@@ -1,4 +1,4 @@
-"""Rows of measured runs as the jobs and plans they were."""
+"""Jobs and plans of measured runs, rows of a runs file."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ ROW = {
     "gpus_per_node": "8", "tp": "2", "pp": "1", "cp": "1", "dp": "8", "vpp": "1", "zero": "3", "micro_batch": "1", "global_batch": "16",
     "recompute": "full", "dtype": "bf16", "attention": "flash",
 }  # fmt: skip
-# DeepSeek-V3 on Megatron-Bridge, as its columns tell it.
+# DeepSeek-V3 on Megatron-Bridge.
 SPARSE = ROW | {
     "id": "m", "framework": "Megatron-Bridge (Megatron-Core)", "model": "DeepSeekV3", "layers": "61", "hidden": "7168", "heads": "128",
     "kv_heads": "128", "ffn": "18432", "vocab": "129280", "seq": "4096", "experts": "256", "topk": "8", "expert_ffn": "2048",
     "shared_experts": "1", "gpus": "1024", "tp": "2", "pp": "8", "dp": "64", "ep": "64", "etp": "1", "vpp": "4", "zero": "1",
     "sequence_parallel": "1", "global_batch": "8192",
 }  # fmt: skip
-# A small one that no preset has.
+# A small model with the sizes of none of the presets.
 SMALL = SPARSE | {
     "model": "small", "layers": "16", "hidden": "1024", "heads": "32", "kv_heads": "32", "ffn": "4096", "vocab": "50257", "experts": "32",
     "topk": "4", "expert_ffn": "1024", "shared_experts": "ffn 512", "gpus": "8", "tp": "2", "pp": "2", "dp": "2", "ep": "4", "vpp": "1",
@@ -53,55 +53,55 @@ def row(**changes: str) -> dict[str, str]:
         ("Megatron-LM fork (zero bubble)", "a100-80gb-sxm", "", "zero-bubble"), ("aleph-alpha", "h100-sxm", "", "aleph-alpha"),
     ],
 )  # fmt: skip
-def test_a_framework_by_its_own_words_is_the_stack_that_stands_for_it(framework: str, gpu: str, note: str, stack: str) -> None:
-    """The name a source gives its framework, its GPU's age and what it says of overlap choose the stack."""
+def test_the_stack_is_derived_from_the_name_of_the_framework(framework: str, gpu: str, note: str, stack: str) -> None:
+    """The name of the framework, the generation of the GPU and a note on overlap determine the stack."""
     assert configured(row(framework=framework, gpu=gpu, note=note)).job.stack.name == stack
 
 
-def test_a_framework_nobody_knows_is_taken_for_the_usual_one_and_said() -> None:
-    """An unknown framework stands as Megatron-Core, and `assumed` says so."""
-    found = configured(row(framework="something new"))
-    assert found.job.stack.name == "megatron-core"
-    assert found.assumed["framework"] == "megatron-core"
+def test_an_unknown_framework_is_modelled_as_megatron_core() -> None:
+    """An unknown framework is modelled as Megatron-Core, which `assumed` lists."""
+    run = configured(row(framework="something new"))
+    assert run.job.stack.name == "megatron-core"
+    assert run.assumed["framework"] == "megatron-core"
 
 
 @pytest.mark.parametrize(
-    ("words", "gbit"),
+    ("text", "gbit"),
     [
         ("4 x 100Gb RoCE between nodes", 50.0), ("RDMA 400 Gb/s per GPU", 400.0), ("800 Gbps per node", 100.0), ("1600 Gbps RoCE", 200.0),
         ("one 100 Gb/s EDR IB per node", 12.5), ("NVLink3 600GB/s intra; HDR InfiniBand 200Gb/s inter", 200.0),
         ("8x ConnectX-7 IB NDR 400Gb/s, 1x Ethernet 100Gb/Sec", 400.0), ("PCIe-NIC: 500 GB/s", None), ("NVSwitch", None), ("", None),
     ],
 )  # fmt: skip
-def test_a_networks_rate_is_read_from_a_sources_words(words: str, gbit: float | None) -> None:
-    """Gb/s a GPU come from ports times rate, a rate a GPU or a node; bytes a second and bare names tell nothing."""
-    assert nic_gbit(words, 8) == gbit
+def test_the_network_rate_is_read_from_the_interconnect(text: str, gbit: float | None) -> None:
+    """Gb/s per GPU from ports times rate, or a rate per GPU or node; rates in bytes and names without a rate are ignored."""
+    assert nic_gbit(text, 8) == gbit
 
 
-def test_what_a_row_does_not_tell_is_assumed_and_said() -> None:
-    """Blank columns are filled as the stack's users have them, and each stands in `assumed`; told ones never do."""
-    found = configured(row(zero="", sequence_parallel="", vpp="", dtype="", tied="", vocab="", dp=""))
-    assert {"zero", "sequence_parallel", "vpp", "dtype", "tied", "vocab", "dp"} <= set(found.assumed)
-    assert [int(degree) for degree in (found.plan.zero, found.plan.dp)] == [3, 8]
-    assert not {"tp", "micro_batch", "gpu"} & set(found.assumed)
+def test_blanks_are_assumed_and_listed() -> None:
+    """Blanks get the usual values of the stack, which `assumed` lists; given values are not in it."""
+    run = configured(row(zero="", sequence_parallel="", vpp="", dtype="", tied="", vocab="", dp=""))
+    assert {"zero", "sequence_parallel", "vpp", "dtype", "tied", "vocab", "dp"} <= set(run.assumed)
+    assert [int(degree) for degree in (run.plan.zero, run.plan.dp)] == [3, 8]
+    assert not {"tp", "micro_batch", "gpu"} & set(run.assumed)
 
 
-def test_the_lightest_recomputation_that_fits_stands_in_for_one_not_told() -> None:
-    """Where there is room nothing is recomputed, where there is none more is, and the answer says which was taken."""
+def test_blank_recomputation_is_the_lightest_that_fits() -> None:
+    """Recomputation is lighter with more memory, and `assumed` lists it."""
     wide, narrow = predict([row(recompute="", gpu="b200", id="wide"), row(recompute="", micro_batch="16", global_batch="128", id="narrow")])
     assert RECOMPUTES.index(wide["assumed"]["recompute"]) < RECOMPUTES.index(narrow["assumed"]["recompute"])
     assert wide["fits"]
 
 
-def test_a_micro_batch_not_told_is_the_fastest_that_fits() -> None:
-    """The step of a row without a micro-batch is that of the best told one."""
-    told = predict([row(micro_batch=str(size), id=str(size), recompute="full") for size in (1, 2)])
+def test_a_blank_micro_batch_is_the_fastest_that_fits() -> None:
+    """The step time of a row without a micro-batch is that of the best given one."""
+    given = predict([row(micro_batch=str(size), id=str(size), recompute="full") for size in (1, 2)])
     (blank,) = predict([row(micro_batch="", recompute="full")])
-    assert blank["step_seconds"] == pytest.approx(min(p["step_seconds"] for p in told if p["fits"]))
+    assert blank["step_seconds"] == pytest.approx(min(p["step_seconds"] for p in given if p["fits"]))
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"experts": "8", "ep": "3"}, "ep 3 does not divide the 8 experts"), ({"experts": "64", "ep": "32"}, "not divide the 16 ranks"),
         ({"experts": "8", "shared_experts": "two"}, "shared_experts"), ({"gpu": "abacus"}, "abacus"), ({"layers": ""}, "layers"),
@@ -109,72 +109,72 @@ def test_a_micro_batch_not_told_is_the_fastest_that_fits() -> None:
         ({"seq": "-1"}, "seq"), ({"gpus": "1.5"}, "gpus"), ({"schedule": "wave"}, "schedule"),
     ],
 )  # fmt: skip
-def test_a_row_that_cannot_be_modelled_is_refused_in_a_sentence_and_stops_no_other(changes: dict[str, str], words: str) -> None:
-    """The refusal names what is wrong on one line; the rows beside it are predicted."""
-    with pytest.raises(TmplanError, match=words):
+def test_a_row_that_cannot_be_modelled_is_refused_without_stopping_others(changes: dict[str, str], message: str) -> None:
+    """The error names the fault on one line; other rows are predicted."""
+    with pytest.raises(TmplanError, match=message):
         configured(row(**changes))
     bad, good = predict([row(**changes), row(id="b")])
-    assert words in bad["error"]
+    assert message in bad["error"]
     assert "\n" not in bad["error"]
     assert good["step_seconds"] > 0
 
 
-def test_rows_predicted_together_are_what_each_is_alone() -> None:
-    """Predictions do not depend on the rows beside them."""
+def test_predictions_of_a_row_are_independent_of_other_rows() -> None:
+    """Rows predicted together have the same predictions as individually."""
     rows = [row(id=str(i), tp=tp, dp=str(16 // int(tp)), micro_batch=mb) for i, (tp, mb) in enumerate([("1", "1"), ("2", "2"), ("4", "1")])]
     alone: list[Any] = [predict([r])[0] for r in rows]
     assert predict(rows) == alone
 
 
 def test_a_mixture_of_experts_is_read_from_its_columns() -> None:
-    """Experts, those a token visits, their width and their degrees are the columns'; shared experts a count or a width."""
-    found = configured(SMALL)
-    model = found.job.model
+    """Experts, active experts per token, their width and degrees are those of the columns; shared experts a count or a width."""
+    run = configured(SMALL)
+    model = run.job.model
     assert (model.experts, model.experts_per_token, model.expert_ffn, model.shared_ffn) == (32, 4, 1024, 512)
-    assert [int(degree) for degree in (found.plan.ep, found.plan.etp)] == [4, 1]
+    assert [int(degree) for degree in (run.plan.ep, run.plan.etp)] == [4, 1]
     assert configured(SMALL | {"shared_experts": "2"}).job.model.shared_ffn == 2048
-    assert not {"model", "ep", "etp", "topk", "expert_ffn"} & set(found.assumed)
+    assert not {"model", "ep", "etp", "topk", "expert_ffn"} & set(run.assumed)
 
 
-def test_blanks_of_a_mixture_of_experts_are_assumed_and_said() -> None:
-    """Without a preset a token visits two experts of the dense width, ep is all that divides experts, ranks and node, etp the stack's."""
-    found = configured(SMALL | {"topk": "", "expert_ffn": "", "shared_experts": "", "ep": "", "etp": ""})
-    model, plan = found.job.model, found.plan
+def test_blanks_of_a_mixture_of_experts_are_assumed_and_listed() -> None:
+    """Without a preset two experts of the dense width are active, ep is the gcd of experts, ranks and node, etp the stack's."""
+    run = configured(SMALL | {"topk": "", "expert_ffn": "", "shared_experts": "", "ep": "", "etp": ""})
+    model, plan = run.job.model, run.plan
     assert (model.experts_per_token, model.expert_ffn, model.shared_ffn) == (2, 4096, 0)
-    assert plan.ep == gcd(32, plan.tp * plan.cp * plan.dp, found.job.cluster.gpus_per_node)
-    assert {"topk", "expert_ffn", "ep", "etp"} <= set(found.assumed)
-    assert found.plan.etp == 1  # of the ranks, ep has left none to tensor parallelism
+    assert plan.ep == gcd(32, plan.tp * plan.cp * plan.dp, run.job.cluster.gpus_per_node)
+    assert {"topk", "expert_ffn", "ep", "etp"} <= set(run.assumed)
+    assert run.plan.etp == 1  # ep x tp does not divide the ranks
 
 
-def test_a_dense_row_has_no_expert_degrees_and_no_traits_of_a_preset() -> None:
-    """A dense row stays the plain model of its columns, whatever ep tells and whichever preset has its sizes."""
+def test_a_dense_row_ignores_expert_degrees_and_presets() -> None:
+    """A dense row is the model of its columns, whatever its ep, even if a preset has the same sizes."""
     qwen = {"layers": "36", "hidden": "4096", "heads": "32", "ffn": "12288", "vocab": "151936"}  # Qwen3 8B has norms of queries and keys
-    found = configured(row(ep="8", **qwen))
-    assert found.job.model.qk_norm == "none"
-    assert [int(degree) for degree in (found.plan.ep, found.plan.etp)] == [1, 1]
-    assert "model" not in found.assumed
+    run = configured(row(ep="8", **qwen))
+    assert run.job.model.qk_norm == "none"
+    assert [int(degree) for degree in (run.plan.ep, run.plan.etp)] == [1, 1]
+    assert "model" not in run.assumed
 
 
-def test_a_preset_of_the_same_sizes_tells_what_no_column_does() -> None:
-    """Latent attention, dense layers and groups of experts are the preset's, and `assumed` says which; the name has no part in it."""
-    found = configured(SPARSE | {"model": "anything"})
-    model = found.job.model
+def test_a_preset_with_the_same_sizes_adds_properties_without_a_column() -> None:
+    """Latent attention, dense layers and groups of experts are the preset's, as `assumed` lists, whatever the model's name."""
+    run = configured(SPARSE | {"model": "anything"})
+    model = run.job.model
     assert (model.kv_rank, model.q_rank, model.rope_dim, model.v_dim, model.dense_layers, model.router_groups) == (512, 1536, 64, 128, 3, 8)
-    assert found.assumed["model"].endswith("as deepseek-v3-671b")
-    assert "latent attention, 3 dense layers" in found.assumed["model"]
+    assert run.assumed["model"].endswith("as deepseek-v3-671b")
+    assert "latent attention, 3 dense layers" in run.assumed["model"]
     other = configured(SPARSE | {"layers": "60"})
     assert (other.job.model.kv_rank, other.job.model.dense_layers) == (0, 0)
     assert "model" not in other.assumed
 
 
 def test_blank_sizes_come_from_the_preset_that_has_the_others() -> None:
-    """What a row leaves blank the preset tells: heads' width, experts a token visits, their width, shared experts."""
+    """Blank sizes are the preset's: width of heads, active experts per token, their width, shared experts."""
     blanks = {"kv_heads": "", "head_dim": "", "ffn": "", "topk": "", "expert_ffn": "", "shared_experts": ""}
     assert configured(SPARSE | blanks).job.model == configured(SPARSE).job.model
 
 
-def test_a_preset_of_ones_own_counts_as_the_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A model file in the user's folder lends its traits, a file there that cannot be read stops nothing."""
+def test_user_presets_are_matched_like_shipped_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model preset of the user adds its properties; an invalid preset is ignored."""
     folder = tmp_path / "presets" / "models"
     folder.mkdir(parents=True)
     sizes = "layers = 16\nhidden = 1024\nheads = 32\nkv_heads = 32\nhead_dim = 128\nffn = 64\nvocab = 50257\nmax_positions = 4096\n"
@@ -184,10 +184,10 @@ def test_a_preset_of_ones_own_counts_as_the_shipped_ones(tmp_path: Path, monkeyp
     (folder / "ours.toml").write_text(sizes + experts)
     (folder / "broken.toml").write_text("layers = [")
     monkeypatch.setenv("TMPLAN_CONFIG", str(tmp_path))
-    found = configured(SMALL)
-    assert (found.job.model.sliding_window, found.job.model.sinks) == (128, True)
-    assert found.assumed["model"] == "windows of 128 tokens, attention sinks as ours"
-    assert found.job.model.ffn == 4096  # no layer is dense: its width is no size to be found by
+    run = configured(SMALL)
+    assert (run.job.model.sliding_window, run.job.model.sinks) == (128, True)
+    assert run.assumed["model"] == "windows of 128 tokens, attention sinks as ours"
+    assert run.job.model.ffn == 4096  # without dense layers their width is not compared
 
 
 @pytest.mark.parametrize(
@@ -198,15 +198,15 @@ def test_a_preset_of_ones_own_counts_as_the_shipped_ones(tmp_path: Path, monkeyp
     ],
 )  # fmt: skip
 def test_layers_of_multi_token_prediction_are_those_that_were_trained(changes: dict[str, str], layers: int) -> None:
-    """Megatron-Bridge trains those a model has unless told otherwise, others only where they say so; an argument is final."""
+    """Megatron-Bridge trains those of the model unless the row excludes them, others only if included; an argument overrides both."""
     assert configured(SPARSE | changes).job.model.mtp_layers == layers
 
 
 ARGS = "args: --multi-latent-attention=True --moe-layer-freq=([0]*3+[1]*13) --normalization=RMSNorm --disable-bias-linear=True"
 
 
-def test_arguments_in_a_note_decide_the_model() -> None:
-    """Latent attention, dense layers, groups and multi-token prediction are Megatron-LM's arguments, or its defaults."""
+def test_arguments_in_a_note_override_the_model() -> None:
+    """Latent attention, dense layers, groups and multi-token prediction have the values of the arguments, or Megatron-LM's defaults."""
     model = configured(SMALL | {"note": ARGS, "head_dim": "32"}).job.model
     assert (model.kv_rank, model.q_rank, model.head_dim, model.rope_dim, model.v_dim) == (32, 0, 128, 64, 128)
     assert (model.dense_layers, model.norm, model.bias) == (3, "rmsnorm", False)
@@ -221,7 +221,7 @@ def test_arguments_in_a_note_decide_the_model() -> None:
     [("([0]*1+[1]*15)", 1, 1), ("[1]*16", 0, 1), ("2", 0, 2), ("([0]*1+[1]*1)*8", 0, 2), ("([0,0,1,1])*4", 8, 1), ("odd", 0, 1)],
 )
 def test_which_layers_are_sparse_is_read_from_their_pattern(pattern: str, dense: int, every: int) -> None:
-    """Dense layers in front are counted, one sparse layer in so many is seen, and any other order has as many dense layers."""
+    """Leading dense layers are counted, one sparse layer in N is recognised, other orders have the same number of dense layers."""
     model = configured(SMALL | {"note": f"args: --moe-layer-freq={pattern}"}).job.model
     assert (model.dense_layers, model.moe_every) == (dense, every)
 
@@ -235,19 +235,19 @@ def test_which_layers_are_sparse_is_read_from_their_pattern(pattern: str, dense:
         ("args: --moe-expert-capacity-factor=1.25", (1.0, 1.25, False)),
     ],
 )  # fmt: skip
-def test_words_on_routing_are_those_of_the_job(note: str, routing: tuple[float, float, bool]) -> None:
-    """Balance, capacity and the overlap of the all-to-all are read from the note of a mixture of experts, and of no dense row."""
+def test_routing_in_a_note_is_that_of_the_job(note: str, routing: tuple[float, float, bool]) -> None:
+    """Imbalance, capacity and overlap of the all-to-all are read from the note of a mixture of experts, not of a dense row."""
     job = configured(SMALL | {"note": note}).job
     assert (job.imbalance, job.capacity, job.overlap_experts) == routing
     dense = configured(row(note=note)).job
     assert (dense.imbalance, dense.capacity, dense.overlap_experts) == (1.0, 0.0, False)
 
 
-def test_recompute_modules_in_a_note_are_what_selective_recomputation_does() -> None:
-    """The modules told replace the stack's own, in either spelling, the same stack for the same modules; without them it stays."""
+def test_recompute_modules_in_a_note_define_selective_recomputation() -> None:
+    """Modules in a note, in either notation, replace those of the stack; equal modules give the same object."""
     comma, listed, plain = (
         configured(SPARSE | {"note": note}).job.stack
-        for note in ("recompute as told: selective:mla_up_proj,moe_act; x", "selective:[moe_act mla_up_proj]", "recompute selective")
+        for note in ("recompute as stated: selective:mla_up_proj,moe_act; x", "selective:[moe_act mla_up_proj]", "recompute selective")
     )
     assert comma is listed
     assert comma.selective.keep == {"qkv": 0.0, "expert_act": 0.0}
@@ -256,39 +256,39 @@ def test_recompute_modules_in_a_note_are_what_selective_recomputation_does() -> 
 
 
 @pytest.mark.parametrize(
-    ("said", "schedule", "assumed"),
+    ("name", "schedule", "assumed"),
     [
         ("", "1f1b", False), ("1f1b-interleaved", "1f1b", False), ("interleaved", "1f1b", False), ("gpipe", "1f1b", True),
         ("zb-1p", "zb-h1", False), ("ZB-H1", "zb-h1", False), ("zb-2p", "zb-h2", False), ("v-half", "zb-h1", True), ("v-min", "1f1b", True),
         ("zbv", "zb-v", False), ("dualpipe", "dualpipev", True), ("dualpipev", "dualpipev", False),
     ],
 )  # fmt: skip
-def test_a_schedule_by_any_name_is_the_plans(said: str, schedule: str, assumed: bool) -> None:
-    """The plan has the schedule's code; names of the same thing are not assumed, near ones are."""
-    found = configured(row(schedule=said, pp="2", dp="4", vpp=""))
-    assert SCHEDULES[found.plan.schedule] == schedule
-    assert ("schedule" in found.assumed) == assumed
+def test_synonyms_of_schedules_are_accepted(name: str, schedule: str, assumed: bool) -> None:
+    """The plan has the code of the schedule; similar schedules are listed in `assumed`, synonyms are not."""
+    run = configured(row(schedule=name, pp="2", dp="4", vpp=""))
+    assert SCHEDULES[run.plan.schedule] == schedule
+    assert ("schedule" in run.assumed) == assumed
 
 
 @pytest.mark.parametrize(("vpp", "assumed"), [("", False), ("2", False), ("1", True), ("4", True)])
-def test_a_schedule_in_the_shape_of_a_v_has_two_stages_a_rank(vpp: str, assumed: bool) -> None:
-    """zb-v and dualpipev have vpp 2, and where a row tells another number `assumed` says so."""
+def test_v_schedules_have_two_virtual_stages_per_rank(vpp: str, assumed: bool) -> None:
+    """zb-v and dualpipev have vpp 2, which `assumed` lists if the row has another number."""
     for schedule in ("zb-v", "dualpipev"):
-        found = configured(row(schedule=schedule, pp="2", dp="4", vpp=vpp))
-        assert found.plan.vpp == 2
-        assert ("vpp" in found.assumed) == assumed
+        run = configured(row(schedule=schedule, pp="2", dp="4", vpp=vpp))
+        assert run.plan.vpp == 2
+        assert ("vpp" in run.assumed) == assumed
 
 
 @pytest.mark.parametrize(("layout", "vpp"), [("Et*3|(tt|)*6mL", 4), ("Et*3|(tt|)*6tmL", 4), ("E|(tt|)*2,(t|)*4,mL", 4), ("Et*9|t*7L", 1)])
-def test_a_pipeline_layout_in_a_note_tells_the_virtual_stages(layout: str, vpp: int) -> None:
-    """Stages of the layout over pp; a number told against it was derived without it, and `assumed` says so."""
-    found = configured(SMALL | {"note": f"args: --pipeline-model-parallel-layout={layout} --x=1"})
-    assert found.plan.vpp == vpp
-    assert ("vpp" in found.assumed) == (vpp != 1)
+def test_a_pipeline_layout_in_a_note_sets_the_virtual_stages(layout: str, vpp: int) -> None:
+    """vpp is the stages of the layout over pp; `assumed` lists it if the row has another number."""
+    run = configured(SMALL | {"note": f"args: --pipeline-model-parallel-layout={layout} --x=1"})
+    assert run.plan.vpp == vpp
+    assert ("vpp" in run.assumed) == (vpp != 1)
 
 
 def mixed() -> list[dict[str, str]]:
-    """Rows of several jobs and depths, equal ones and a refused one among them."""
+    """Rows of several jobs and pipeline degrees, including equal ones and a refused one."""
     return [row(id=str(i), pp=str(2 ** (i % 4)), gpus="16", dp="", micro_batch="", recompute="", seq=str(2048 * (1 + i % 2)),
                 tp="0.5" if i == 7 else "1") for i in range(20)]  # fmt: skip
 
@@ -297,25 +297,25 @@ def mixed() -> list[dict[str, str]]:
 def test_rows_predicted_in_blocks_are_those_predicted_at_once(
     monkeypatch: pytest.MonkeyPatch, stages: int, distinct: int, rows: int
 ) -> None:
-    """However few stages, distinct rows or rows are worked out at a time, the predictions are the same, in the order of the rows."""
+    """Predictions and their order do not depend on the stages, distinct rows and rows that are evaluated at a time."""
     whole = predict(mixed())
     assert [each["id"] for each in whole] == [str(i) for i in range(20)] and "error" in whole[7]
     for name, value in (("STAGES", stages), ("DISTINCT", distinct), ("BLOCK", rows)):
         monkeypatch.setattr(planner.runs.predict, name, value)
-    heard: list[int] = []
-    assert predict(mixed(), heard.append) == whole
-    assert heard == sorted(heard) and heard[-1] == 20
+    counts: list[int] = []
+    assert predict(mixed(), counts.append) == whole
+    assert counts == sorted(counts) and counts[-1] == 20
 
 
 def test_no_more_stages_are_evaluated_at_once_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Columns of plans are cut so that the stages of their longest times the plans stay within the bound, where one plan does."""
+    """Batches are split so that plans times the stages of the longest stay within the bound."""
     sizes: list[int] = []
     real = planner.runs.predict.stage_memory
 
     def watched(job: Any, plan: Any) -> Any:
-        found = real(job, plan)
-        sizes.append(found.device.size)
-        return found
+        memory = real(job, plan)
+        sizes.append(memory.device.size)
+        return memory
 
     monkeypatch.setattr(planner.runs.predict, "STAGES", 12)
     monkeypatch.setattr(planner.runs.predict, "stage_memory", watched)
@@ -323,21 +323,21 @@ def test_no_more_stages_are_evaluated_at_once_than_the_bound(monkeypatch: pytest
     assert max(sizes) <= 12
 
 
-def test_equal_rows_are_worked_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A row that differs from another in its id and in what was measured alone costs nothing."""
+def test_equal_rows_are_evaluated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows that differ only in id and measurements are evaluated once."""
     read: list[Any] = []
 
-    def watched(found: Any) -> Any:
-        read.append(found)
-        return configured(found)
+    def watched(each: Any) -> Any:
+        read.append(each)
+        return configured(each)
 
     monkeypatch.setattr(planner.runs.predict, "configured", watched)
-    found = predict([row(id=str(i), step_s=str(i)) for i in range(9)])
-    assert len(read) == 1 and [each.pop("id") for each in found] == [str(i) for i in range(9)] and found == [found[0]] * 9
+    predictions = predict([row(id=str(i), step_s=str(i)) for i in range(9)])
+    assert len(read) == 1 and [each.pop("id") for each in predictions] == [str(i) for i in range(9)] and predictions == [predictions[0]] * 9
 
 
-def test_predictions_come_before_the_rows_behind_them_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of rows without end no more than a block is held."""
+def test_predictions_are_yielded_block_by_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endless iterator of rows is read one block at a time."""
     monkeypatch.setattr(planner.runs.predict, "BLOCK", 4)
     endless = (row(id=str(i)) for i in itertools.count())
     assert [each["id"] for each in itertools.islice(planner.runs.predict.predicted(endless), 10)] == [str(i) for i in range(10)]

@@ -1,4 +1,4 @@
-"""Files of rows: CSV and JSON lines say the same, and what is damaged is refused with file and line."""
+"""Files of rows: CSV and JSON lines are equivalent, and errors name file and line."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from planner.runs.row_file import by_id, numbered_rows, read_predictions
 
 
 def read_rows(path: str, needed: tuple[str, ...] = ()) -> list[dict[str, str]]:
-    """The rows alone."""
+    """The rows without line numbers."""
     return [row for _, row in numbered_rows(path, needed)]
 
 
@@ -23,7 +23,7 @@ ROWS = [{"id": "a", "step_s": "1.50", "oom": "0"}, {"id": "b", "step_s": "", "oo
 
 @pytest.fixture
 def file(tmp_path: Path) -> Any:
-    """A function that writes a file and gives its path."""
+    """A function that writes a file and returns its path."""
 
     def write(content: str | bytes) -> str:
         path = tmp_path / "rows"
@@ -42,20 +42,20 @@ def file(tmp_path: Path) -> Any:
         '{"id": "a", "step_s": 1.50, "oom": false}\n\n{"id": "b", "step_s": null, "oom": true}\n',
         '\ufeff \n{"id": "a", "step_s": "1.50", "oom": 0}\r\n{"oom": 1, "id": "b"}',
     ],
-    ids=["csv", "csv of Windows", "csv with spaces and quotes", "json lines", "json lines that leave out a key"],
+    ids=["csv", "csv of Windows", "csv with spaces and quotes", "json lines", "json lines without a key"],
 )
 def test_csv_and_json_lines_give_the_same_text(file: Any, content: str) -> None:
-    """A row is the same mapping of text from CSV and JSON lines, numbers as written, absent as blank, booleans as 1 and 0."""
+    """CSV and JSON lines give the same rows of text: numbers as written, absent keys blank, booleans 1 and 0."""
     assert read_rows(file(content)) == ROWS
 
 
 def test_a_row_shorter_than_the_header_is_blank_where_it_ends(file: Any) -> None:
-    """What a short row of a CSV leaves out is blank."""
+    """Missing cells of a short CSV row are blank."""
     assert read_rows(file("id,step_s,oom\na\n")) == [{"id": "a", "step_s": "", "oom": ""}]
 
 
 def test_a_quoted_field_may_hold_commas_quotes_and_lines(file: Any) -> None:
-    """A quoted field is taken as it stands, and the lines it spans are counted."""
+    """A quoted field is read verbatim, and the lines it spans are counted."""
     assert numbered_rows(file('id,note\na,"x, ""y""\nz"\nb,\n')) == [(3, {"id": "a", "note": 'x, "y"\nz'}), (4, {"id": "b", "note": ""})]
 
 
@@ -65,11 +65,11 @@ def test_only_line_feeds_end_a_line_of_json(file: Any) -> None:
 
 
 def test_predictions_keep_their_json_values(file: Any) -> None:
-    """Numbers, lists, booleans and nulls of predictions stay what JSON says they are; a number as id is its text."""
-    found = read_predictions(
+    """Numbers, lists, booleans and nulls of predictions keep their JSON types; a numeric id becomes text."""
+    predictions = read_predictions(
         file('\ufeff{"id": "a", "step_seconds": 2, "fits": true, "stage_allocated_gib": [1.5, 2]}\n{"id": 7, "x": null}\n')
     )
-    assert found == {"a": {"id": "a", "step_seconds": 2, "fits": True, "stage_allocated_gib": [1.5, 2]}, "7": {"id": 7, "x": None}}
+    assert predictions == {"a": {"id": "a", "step_seconds": 2, "fits": True, "stage_allocated_gib": [1.5, 2]}, "7": {"id": 7, "x": None}}
 
 
 REFUSED = [
@@ -91,16 +91,16 @@ REFUSED = [
 ]
 
 
-@pytest.mark.parametrize(("content", "says"), REFUSED)
-def test_a_damaged_file_of_rows_is_refused_in_one_sentence(file: Any, content: str | bytes, says: str) -> None:
-    """A file that holds no rows, or damaged ones, is refused in one line that begins with the file and names the place."""
+@pytest.mark.parametrize(("content", "message"), REFUSED)
+def test_a_damaged_file_of_rows_is_refused_in_one_sentence(file: Any, content: str | bytes, message: str) -> None:
+    """A file without rows, or with damaged ones, is refused in one line that starts with the file and names the line."""
     with pytest.raises(FileError) as refusal:
         read_rows(path := file(content), ("id", "oom"))
-    assert str(refusal.value).startswith(f"{path}: {says}") and "\n" not in str(refusal.value)
+    assert str(refusal.value).startswith(f"{path}: {message}") and "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ("", "is empty"),
         ('{"id": "a"}\nid,b\n', "line 2, column 1 is not valid JSON: Expecting value; one object per line"),
@@ -114,38 +114,38 @@ def test_a_damaged_file_of_rows_is_refused_in_one_sentence(file: Any, content: s
     ],
     ids=["empty", "no JSON", "no id", "blank id", "null id", "boolean id", "id twice", "nested too deep", "too many digits"],
 )
-def test_damaged_predictions_are_refused_in_one_sentence(file: Any, content: str, says: str) -> None:
-    """A line of predictions that is no JSON object, has no id, or repeats one, is refused with file and line."""
+def test_damaged_predictions_are_refused_in_one_sentence(file: Any, content: str, message: str) -> None:
+    """A line that is not a JSON object, or has a missing or duplicate id, is refused with file and line."""
     with pytest.raises(FileError) as refusal:
         read_predictions(path := file(content))
-    assert str(refusal.value).startswith(f"{path}: {says}") and "\n" not in str(refusal.value)
+    assert str(refusal.value).startswith(f"{path}: {message}") and "\n" not in str(refusal.value)
 
 
 @pytest.mark.parametrize("read", [read_rows, read_predictions])
 @pytest.mark.parametrize(
-    ("name", "says"), [("none.csv", "no such file or directory"), (".", "it is a folder, not a file"), ("a\0b", "null byte")]
+    ("name", "message"), [("none.csv", "no such file or directory"), (".", "it is a folder, not a file"), ("a\0b", "null byte")]
 )
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, read: Any, name: str, says: str) -> None:
-    """A path that leads to no readable file is refused with the reason of the system."""
-    with pytest.raises(FileError, match=f"cannot be read: .*{says}"):
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, read: Any, name: str, message: str) -> None:
+    """A path without a readable file is refused with the reason of the operating system."""
+    with pytest.raises(FileError, match=f"cannot be read: .*{message}"):
         read(f"{tmp_path}/{name}")
 
 
 def test_rows_by_id_refuse_a_row_without_one() -> None:
-    """Rows are found by their id, and none may lack it."""
+    """Rows are mapped by id, and a row without one is refused."""
     assert by_id([(2, {"id": "a", "oom": "1"})], "runs.csv") == {"a": {"id": "a", "oom": "1"}}
     with pytest.raises(FileError, match=r"^runs.csv: line 2 has no id$"):
         by_id([(2, {"id": "", "oom": "1"})], "runs.csv")
 
 
 def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Bounds of a few columns, commas and values."""
+    """Set the bounds to a few columns, commas and values."""
     for name, most in (("MOST_COLUMNS", 3), ("MOST_COMMAS", 5), ("MOST_VALUES", 6), ("MOST_VALUES_IN_ALL", 15)):
         monkeypatch.setattr(row_file, name, most)
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         ("a,b,c,d\n1,2,3,4\n", "line 1 brings the file to 4 columns; it may have at most 3"),
         ("a,b,c,d,e,f,g\n1\n", "line 1 has more than 5 commas; a file may have at most 3 columns"),
@@ -156,16 +156,16 @@ def bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["columns", "commas of the header", "commas of a row", "columns of all lines", "values of a line", "values of all lines"],
 )
-def test_what_a_line_may_hold_is_bounded(file: Any, monkeypatch: pytest.MonkeyPatch, content: str, says: str) -> None:
-    """Columns, and the cells or values that a line would be split into, are refused beyond a bound, in one sentence with the line."""
+def test_columns_cells_and_values_are_bounded(file: Any, monkeypatch: pytest.MonkeyPatch, content: str, message: str) -> None:
+    """Too many columns, and lines with too many cells or values, are refused in one line with the line number."""
     bounded(monkeypatch)
     with pytest.raises(FileError) as refusal:
         read_rows(path := file(content))
-    assert str(refusal.value) == f"{path}: {says}"
+    assert str(refusal.value) == f"{path}: {message}"
 
 
 def test_a_line_is_bounded_before_it_is_read(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line of JSON beyond the bound is never parsed, and one at the bound is."""
+    """A line of JSON above the bound is not parsed, one at the bound is."""
     bounded(monkeypatch)
     assert read_rows(file('{"a": 1, "b": 2, "c": "x,y,z"}\n'))
     monkeypatch.setattr("planner.runs.row_file.json.loads", lambda *_, **__: pytest.fail("parsed"))
@@ -174,18 +174,18 @@ def test_a_line_is_bounded_before_it_is_read(file: Any, monkeypatch: pytest.Monk
 
 
 def test_a_prediction_of_as_many_stages_as_a_run_may_have_is_read() -> None:
-    """The bound of a line leaves room for the longest that `tmplan estimate` writes: three numbers a stage, four stages a layer."""
+    """The bound of a line exceeds the longest line of `tmplan estimate`: three numbers per stage, four stages per layer."""
     assert 3 * MOST_STAGES * 10_000 < row_file.MOST_VALUES / 2
 
 
-def test_predictions_are_held_by_the_keys_that_are_asked_for(file: Any) -> None:
-    """Of a prediction the id and the keys named are held, and nothing else."""
+def test_only_requested_keys_of_predictions_are_stored(file: Any) -> None:
+    """Only the id and the requested keys of a prediction are stored."""
     assert read_predictions(file('{"id": "a", "x": [1], "fits": true}\n'), {"fits"}) == {"a": {"id": "a", "fits": True}}
 
 
 @pytest.mark.parametrize("content", ["id,a\n" + "1,long text\n" * 3, '{"id": 1, "a": "long text"}\n' * 3], ids=["csv", "json lines"])
-def test_equal_cells_are_held_once_and_rows_are_counted(file: Any, content: str) -> None:
-    """Cells that are alike are one object, and the progress callback hears of every row."""
-    heard: list[int] = []
-    rows = [row for _, row in numbered_rows(file(content), (), heard.append)]
-    assert len({id(row["a"]) for row in rows}) == 1 and heard == [1, 2, 3]
+def test_equal_cells_are_stored_once_and_rows_are_counted(file: Any, content: str) -> None:
+    """Equal cells are one object, and the progress callback receives the count after every row."""
+    counts: list[int] = []
+    rows = [row for _, row in numbered_rows(file(content), (), counts.append)]
+    assert len({id(row["a"]) for row in rows}) == 1 and counts == [1, 2, 3]
