@@ -1,4 +1,4 @@
-"""Text that is safe to show: free of what a terminal would act on, and values cut to a length that a person reads.
+"""Text that is safe to show: free of what a terminal would act on, and values cut to a readable length.
 
 Files, presets, arguments and the environment are data, for the terminal too: a name that holds an escape sequence must not write a
 clipboard or a title, and one with a bidirectional override must not read as another.
@@ -38,11 +38,11 @@ def flat(text: str) -> str:
 
 
 def escaped(text: str) -> str:
-    """TOML whose strings are all in double quotes, with what `plain` leaves out told by number: read back it is the same.
+    """TOML whose strings are all in double quotes, with the characters that `plain` removes written by number: it is read back unchanged.
 
     But for halves of surrogate pairs, which neither TOML nor UTF-8 holds: each becomes U+FFFD.
     """
-    return HIDDEN.sub(lambda found: "\ufffd" if "\ud800" <= found[0] <= "\udfff" else f"\\U{ord(found[0]):08x}", text)
+    return HIDDEN.sub(lambda match: "\ufffd" if "\ud800" <= match[0] <= "\udfff" else f"\\U{ord(match[0]):08x}", text)
 
 
 def line(text: str) -> str:
@@ -51,7 +51,7 @@ def line(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """A sentence as a person reads it: one line, without control characters, of `LONGEST` characters at most, cut in its middle."""
+    """A readable sentence: one line, without control characters, of `LONGEST` characters at most, cut in its middle."""
     return short(line(text))
 
 

@@ -42,7 +42,7 @@ PHRASES = {
     r"nothing (?:that|else)|nothing (?:reads?|hides?|waits?|knows?|stands?|holds?|says?)": "not, no, only",
     r"as it (?:was|is|were|stands)": "unchanged, the original",
     r"of (?:which|whom)": "a relative clause with its noun",
-    r"(?<!there )is no|(?<!there )are no": "is not a",
+    r"(?<!there )(?:is|are) no(?! (?:slower|faster|worse|better|larger|smaller))": "is not a",
     r"needs not": "does not need",
     r"worked out|works? out": "computed, compute",
     r"in words": "as text, described",
@@ -57,6 +57,8 @@ PROSE = re.compile(r"\b(?:" + "|".join(PHRASES) + r")\b", re.IGNORECASE)
 NAME_PARTS = frozenset(("told", "tell", "tells", "said", "says", "asked", "kept", "own", "found", "beside", "heard", "wanted", "wholefile"))
 PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
+# Names that files hold: keys of stack files, and the name of a quantity in the JSON of explanations.
+HELD = frozenset(("gate_kept", "gathered_kept", "narrow_kept", "norm_kept", "kept_activations"))
 INLINE_CODE = re.compile(r"`[^`\n]+`")  # keys and commands in pages
 
 Place = tuple[int, str, str]  # line, "words" or "names", what stands there
@@ -70,7 +72,7 @@ def in_text(text: str, line: int) -> Iterator[Place]:
 
 def in_name(name: str, line: int) -> Iterator[Place]:
     """The name, where one of its parts betrays."""
-    if any(part.lower() in NAME_PARTS for part in PARTS.findall(name)):
+    if name not in HELD and any(part.lower() in NAME_PARTS for part in PARTS.findall(name)):
         yield line, "names", name
 
 

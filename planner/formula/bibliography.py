@@ -71,5 +71,5 @@ SOURCES: dict[str, Source] = {
         "Future Generation Computer Systems 22(3)",
     ),
     "patterson21": Source("Patterson et al. 2021", "Carbon Emissions and Large Neural Network Training", "arXiv 2104.10350"),
-    "tmplan": Source("tmplan", "this program's own model; see docs/architecture.md", "planner/"),
+    "tmplan": Source("tmplan", "the model of this program; see docs/design.md", "planner/"),
 }

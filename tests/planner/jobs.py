@@ -41,7 +41,7 @@ def cut(job: Job, layers: int) -> Job:
 
 
 def mixture(model: str = "qwen3-30b-a3b", layers: int = 8, **changes: object) -> Job:
-    """A mixture of experts cut to so many layers, on 16 H100 and a stack made to take it."""
+    """A mixture of experts reduced to a number of layers, on 16 H100 and a stack made to take it."""
     job = cut(example(**({"model": model, "gpus": 16, "global_batch": 64, "sequence": 4096} | changes)), layers)
     return replace(job, stack=replace(job.stack, expert_parallel=True))
 

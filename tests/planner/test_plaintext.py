@@ -1,4 +1,4 @@
-"""Text that is shown: nothing in it that a terminal acts on, nothing longer than a person reads."""
+"""Text that is shown: nothing in it that a terminal acts on, nothing longer than is readable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.hostile import HOSTILE, hidden
 
 @given(st.text(st.characters(exclude_categories=())))
 def test_no_text_shown_holds_what_a_terminal_acts_on(text: str) -> None:
-    """Whatever the text: no control character, half of a pair or bidirectional override is left, and printable text is as it was."""
+    """Whatever the text: no control character, half of a pair or bidirectional override is left, and printable text is unchanged."""
     for shown in (plain(text), line(text), flat(text), sentence(text), named(text), quoted(text), str(FileError(text, where=text))):
         assert not hidden(shown)
         assert shown.isascii() or not set("\ufffe\uffff") & set(shown)  # which no XML holds
@@ -40,8 +40,8 @@ def test_toml_holds_no_control_character_and_loses_none(table: dict[str, str]) -
 @given(st.text(st.characters(exclude_categories=())))
 def test_toml_of_any_text_can_be_read(text: str) -> None:
     """A text that no UTF-8 holds, as JSON may bring it, makes no file that cannot be read: halves of pairs become U+FFFD."""
-    found = tomllib.loads(escaped(tomli_w.dumps({"name": text})))["name"]
-    assert found == "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
+    text_read = tomllib.loads(escaped(tomli_w.dumps({"name": text})))["name"]
+    assert text_read == "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
 
 
 @pytest.mark.parametrize("value", [HOSTILE, [HOSTILE] * 20_000, {HOSTILE: HOSTILE}, "a" * 60_000, [[1] * 20_000] * 20_000])
@@ -66,7 +66,7 @@ def test_a_number_of_thousands_of_digits_can_be_named(number: int) -> None:
 
 
 def test_a_refusal_is_one_readable_line() -> None:
-    """However long the message, the file's name and the name asked for, the sentence is a line of at most 1,000 characters."""
+    """However long the message, the file's name and the unknown name, the sentence is a line of at most 1,000 characters."""
     for error in (FileError("x\ny " * 30_000, where="/" + "d" * 4000), UnknownName("gpu", "g" * 60_000, ["a"])):
         assert len(str(error)) <= LONGEST and "\n" not in str(error)
     assert len(FileError("x", where="/" + "d" * 4000).where) <= PATH

@@ -157,7 +157,7 @@ class Table(LinePane):
             return "plans, compared with an earlier edit"
         plain = self.view.column == FASTEST and not self.view.reverse and not self.view.filter
         alike = self.result.alike if self.result and plain else 0
-        return f"plans, the first {alike:,} too close to tell apart" if alike > 1 else "plans"
+        return f"plans, the first {alike:,} too close to distinguish" if alike > 1 else "plans"
 
     def _position(self, body: int) -> str:
         last = min(self.top + body, len(self.rows))

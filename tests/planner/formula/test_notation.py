@@ -38,13 +38,13 @@ def test_every_notation_is_written_in_the_grammar_and_in_known_symbols() -> None
 
 def test_every_notation_gives_the_value_of_its_formula() -> None:
     """Of every formula, over jobs and plans of every feature, each notation evaluated is the number computed."""
-    wanted = set(exact())
+    expected = set(exact())
     wrong = {}
     for case, step in steps():
-        if step.name in wanted and step.name not in wrong and not agrees(step):
+        if step.name in expected and step.name not in wrong and not agrees(step):
             wrong[step.name] = f"{case}: {step.notation} gives {value(parsed(step.notation), step.values)}, not {step.result}"
     assert not wrong, "\n".join(wrong.values())
-    assert not wanted - {step.name for _, step in steps()}
+    assert not expected - {step.name for _, step in steps()}
 
 
 def test_those_not_yet_written_in_the_grammar_are_no_others() -> None:

@@ -55,15 +55,15 @@ def test_a_tree_reaches_down_to_the_formulas_of_the_papers() -> None:
         (headlines(example(), META), {"memory": [*memory, "stage_weights"], "step": [*step, "stage_compute"]}),
         (headlines(MIXED, DUAL), {"memory": [*memory, *sparse_memory], "step": [*step, *sparse_step]}),
     ):
-        for tree, wanted in names.items():
-            for name in wanted:
-                found = trees[tree].find(name)
-                assert found is not None, name
-                assert found.source and found.meaning and found.text
+        for tree, expected in names.items():
+            for name in expected:
+                node = trees[tree].find(name)
+                assert node is not None, name
+                assert node.source and node.meaning and node.text
 
 
 def test_numbers_are_put_into_the_notation() -> None:
-    """The substituted notation of micro-batches, B / (D · b), holds the plan's own numbers."""
+    """The substituted notation of micro-batches, B / (D · b), holds the numbers of the plan."""
     step = headlines(example(), META)["step"].find("micro_batches")
     assert step is not None
     assert step.substituted == "2,048 / (128 · 1)"
@@ -98,7 +98,7 @@ def test_nothing_is_recorded_outside_tracing() -> None:
      (16384, "", "16,384"), (0.5, "", "0.5"), (3e-6, "s", "3 µs"), (0.0, "s", "0 s"), (0.0, "B", "0 B")],
 )  # fmt: skip
 def test_values_are_written_in_units_people_read(value: float, unit: str, text: str) -> None:
-    """Bytes in powers of 1024, FLOP/s and bytes a second in powers of 1000, seconds down to microseconds."""
+    """Bytes in powers of 1024, FLOP/s and bytes per second in powers of 1000, seconds down to microseconds."""
     assert write(value, unit) == text
 
 

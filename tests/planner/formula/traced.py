@@ -90,14 +90,14 @@ def measured(job: Job) -> Job:
 
 def walked(trees: dict[str, Step]) -> list[Step]:
     """Every step of some trees, each once."""
-    found: dict[int, Step] = {}
+    steps: dict[int, Step] = {}
     waiting = list(trees.values())
     while waiting:
         step = waiting.pop()
-        if id(step) not in found:
-            found[id(step)] = step
+        if id(step) not in steps:
+            steps[id(step)] = step
             waiting += step.children
-    return list(found.values())
+    return list(steps.values())
 
 
 def economics() -> Iterator[dict[str, Step]]:
@@ -134,5 +134,5 @@ def trees_of_rate() -> Step:
 @lru_cache(maxsize=1)
 def steps() -> tuple[tuple[str, Step], ...]:
     """Every step of every case, with the name of the case."""
-    found = [(name, step) for name, job, plan in cases() for step in walked(explained(job, plan))]
-    return (*found, *(("economics", step) for trees in economics() for step in walked(trees)))
+    steps = [(name, step) for name, job, plan in cases() for step in walked(explained(job, plan))]
+    return (*steps, *(("economics", step) for trees in economics() for step in walked(trees)))

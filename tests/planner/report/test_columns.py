@@ -78,10 +78,10 @@ def test_experts_and_their_traffic_are_columns_of_a_mixture_of_experts_alone() -
 
 
 def test_expert_parallelism_is_written_and_exported_as_any_degree() -> None:
-    for key, wanted in (("ep", [8, 8, 1]), ("etp", [1, 4, 1])):
+    for key, expected in (("ep", [8, 8, 1]), ("etp", [1, 4, 1])):
         column = BY_KEY[key]
-        assert [column.plain(value) for value in column.values(mixture())] == wanted
-        assert [column.write(value) for value in column.values(mixture())] == [str(value) for value in wanted]
+        assert [column.plain(value) for value in column.values(mixture())] == expected
+        assert [column.write(value) for value in column.values(mixture())] == [str(value) for value in expected]
 
 
 def test_the_size_of_a_mixture_of_experts_names_what_a_token_visits() -> None:
@@ -132,12 +132,12 @@ def test_a_value_is_written_as_a_person_reads_it(key: str, value: float, text: s
 
 
 def test_records_hold_the_keys_of_the_contract_as_plain_json_values() -> None:
-    wanted = (
+    expected = (
         "tp pp vpp schedule cp dp ep etp dp_shard dp_replicate zero sequence_parallel micro_batch recompute recompute_layers memory_gib "
         "memory_limit_gib fits step_seconds tokens_per_second_per_gpu mfu memory_fill over_gib"
     )
     for record in records(estimate()):
-        assert set(wanted.split()) <= set(record)
+        assert set(expected.split()) <= set(record)
         assert json.loads(json.dumps(record)) == record
         assert math.copysign(1, record["over_gib"]) == 1
 
@@ -160,7 +160,7 @@ def test_over_is_what_memory_exceeds_the_limit_by() -> None:
     assert np.array_equal(BY_KEY["over_gib"].values(e) > 0, e.memory > e.memory_limit)
 
 
-def test_a_column_is_found_by_key_or_heading_and_the_nearest_is_offered() -> None:
+def test_find_takes_a_key_or_heading_and_offers_the_nearest() -> None:
     assert find("mfu") is find("MFU".lower()) and find("step s").key == "step_seconds"
     with pytest.raises(UnknownName, match="memory_gib"):
         find("memory")

@@ -53,7 +53,7 @@ WHOLES = {column.key for column in COLUMNS}
 
 
 def test_parts_of_memory_and_of_time_sum_to_their_wholes() -> None:
-    """The trees of the parts come to those of memory and of the step."""
+    """The trees of the parts sum to those of memory and of the step."""
     trees = explained(MIXED, DUAL)
     for group, whole in (("memory_", "memory_gib"), ("time_", "step_seconds")):
         parts = [step.value for key, step in trees.items() if key.startswith(group) and key not in WHOLES]
@@ -68,18 +68,18 @@ def test_numbers_stand_in_the_notation_of_a_part() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "key"),
+    ("name", "key"),
     [("memory", "memory_gib"), ("step", "step_seconds"), ("memory_gib", "memory_gib"), ("memory_activations", "memory_activations_gib"),
      ("activations", "memory_activations_gib"), ("tp", "time_tp_seconds"), ("time tp", "time_tp_seconds"),
      ("hidden-dp", "hidden_dp_seconds"),
      ("optimizer", "memory_optimizer_gib"), ("time_optimizer_seconds", "time_optimizer_seconds"), ("MFU", "mfu"), ("host", "host_gib")],
 )  # fmt: skip
-def test_numbers_go_by_their_key_without_the_unit_or_by_the_part_alone(asked: str, key: str) -> None:
+def test_numbers_go_by_their_key_without_the_unit_or_by_the_part_alone(name: str, key: str) -> None:
     """A column's key, the key without its unit, a part's name, whichever is shortest to write."""
-    assert named(explained(small(), PIPED), asked) == key
+    assert named(explained(small(), PIPED), name) == key
 
 
-def test_what_is_not_computed_is_said_not_to_be() -> None:
+def test_a_choice_of_the_plan_has_no_tree() -> None:
     """A degree is a choice, and the refusal of a misspelt name has the nearest."""
     trees = explained(small(), PIPED)
     with pytest.raises(TmplanError, match="vpp is a choice of the plan"):

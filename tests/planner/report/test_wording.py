@@ -9,14 +9,14 @@ from tests.planner.jobs import example, mixture
 
 
 def test_a_plan_is_named_by_what_it_does() -> None:
-    """Degrees of one and choices of none are not said."""
+    """Degrees of one and choices of none are left out."""
     assert in_words(Plan()) == "one GPU, micro-batch 1"
     assert in_words(Plan(tp=2, pp=4, dp=2, dp_shard=2, zero=1, sequence_parallel=1)) == "tp 2, pp 4, dp 2, ZeRO-1, sp, micro-batch 1"
     assert in_words(Plan(dp=2, recompute=3, recompute_layers=2)) == "dp 2, micro-batch 1, recompute first 2"
 
 
 def test_what_a_plan_chose_instead() -> None:
-    """A choice of a name and a number is not named twice; a choice in words is repeated whole."""
+    """A choice of a name and a number is not named twice; a named choice is repeated whole."""
     assert instead(Plan(tp=4), Plan(tp=8), "tp") == "tp 8 instead of 4"
     assert instead(Plan(pp=2), Plan(pp=4, vpp=2), "pipeline") == "pp 4 x vpp 2 instead of pp 2"
     assert instead(Plan(zero=1), Plan(), "sharding") == "no sharding instead of ZeRO-1"

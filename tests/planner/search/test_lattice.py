@@ -25,9 +25,9 @@ FEW = Space().with_("vpp", "1,2,3,6").with_("micro_batch", "1,8")
 def table(plans: Plan) -> Column:
     """Plans as a sorted table, a line each; no two alike."""
     lines = np.stack([np.broadcast_to(v, plans.tp.shape) for v in columns_of(plans).values()], axis=1)
-    found = np.unique(lines, axis=0)
-    assert len(found) == len(lines)
-    return found
+    rows = np.unique(lines, axis=0)
+    assert len(rows) == len(lines)
+    return rows
 
 
 def valid(job: Job, plan: Plan) -> Column:
@@ -36,17 +36,17 @@ def valid(job: Job, plan: Plan) -> Column:
 
 
 def product(job: Job, *, every_n: bool, **axes: Any) -> Plan:
-    """All plans that some values of the axes come to: dp follows from the other degrees, groups from dp; without ZeRO all are replicas."""
+    """All plans with some values of the axes: dp follows from the other degrees, groups from dp; without ZeRO all are replicas."""
     names = tuple(axes)
     columns = dict(zip(names, (column.reshape(-1) for column in np.meshgrid(*axes.values(), indexing="ij")), strict=True))
     plan = Plan(**{name: np.zeros_like(columns["tp"]) + getattr(Plan(), name) for name in FIELDS} | columns)
     degrees = plan.tp * plan.cp * plan.pp
     dp = job.cluster.gpus // degrees
-    kept = (job.cluster.gpus % degrees == 0) & (dp % plan.dp_replicate == 0) & ((plan.zero > 0) | (plan.dp_replicate == 1))
-    kept &= every_n | (plan.recompute_layers <= 1)
+    valid_rows = (job.cluster.gpus % degrees == 0) & (dp % plan.dp_replicate == 0) & ((plan.zero > 0) | (plan.dp_replicate == 1))
+    valid_rows &= every_n | (plan.recompute_layers <= 1)
     replicas = np.where(plan.zero > 0, plan.dp_replicate, dp)
     shard = np.where(plan.zero > 0, dp // np.maximum(replicas, 1), 1)
-    return plan.with_(dp=dp, dp_replicate=replicas, dp_shard=shard).take(np.flatnonzero(kept))
+    return plan.with_(dp=dp, dp_replicate=replicas, dp_shard=shard).take(np.flatnonzero(valid_rows))
 
 
 DEGREES = (1, 2, 4)
@@ -72,9 +72,9 @@ def test_the_lattice_is_exactly_what_the_rules_allow(job: Job, space: Space, vpp
         micro_batch=(1, 8) if mixed else DEGREES, recompute=range(4), recompute_layers=range(6), zero=range(4),
         dp_replicate=DEGREES, **experts,
     )  # fmt: skip
-    wanted = table(brute.take(np.flatnonzero(valid(job, brute))))
-    assert len(wanted) > 400
-    assert (table(allowed(job, space)[0]) == wanted).all()
+    expected = table(brute.take(np.flatnonzero(valid(job, brute))))
+    assert len(expected) > 400
+    assert (table(allowed(job, space)[0]) == expected).all()
 
 
 # a job and a plan that each rule refuses
@@ -128,7 +128,7 @@ REFUSED: dict[str, tuple[Job, Plan]] = {
 
 
 @pytest.mark.parametrize("key", [*dict.fromkeys(rule.key for rule in RULES)])
-def test_every_rule_refuses_something_and_says_why(key: str) -> None:
+def test_every_rule_refuses_a_plan_with_its_sentence(key: str) -> None:
     """Each rule has a sentence and a source, reads fields that exist, and some job and plan breaks it."""
     job, plan = REFUSED[key]
     rules = [rule for rule in RULES if rule.key == key]
@@ -177,7 +177,7 @@ def test_uneven_stages_are_taken_only_as_the_stack_takes_them() -> None:
 def test_ranks_looked_at_follow_from_the_job_alone() -> None:
     """Ten layers, the first three dense, and a head worth two, split by FLOPs: five ranks reach 2.4, 4.8, 7.2, 9.6, 12 layers' worth and
     hold 3, 2, 3, 2, 0, two hold 6 and 4. Looked at are the first, the second, the first of the longest behind dense layers, the last
-    with a dense one, the next and the last: six of every plan, however many ranks the deepest beside it has."""
+    with a dense one, the next and the last: six of every plan, however many ranks the deepest has."""
     whole = mixture("deepseek-v3-671b", 10, stack="nanotron")
     model = replace(whole.model, hidden=64, heads=1, kv_heads=1, head_dim=64, kv_rank=0, q_rank=0, rope_dim=0, v_dim=0, ffn=64, vocab=896)
     job = replace(whole, model=model)
@@ -196,9 +196,9 @@ def test_no_stage_holds_fewer_than_no_layers(stack: str, model: str, layers: int
     """However stages share embedding, head, layers of prediction and dense layers, each holds none or more of each kind, all of them the
     model's; a split that would leave the last stage less than none is refused."""
     job = every_schedule(mixture(model, layers, stack=stack, gpus=720, gpus_per_node=1, global_batch=720 * 60))
-    found, _ = allowed(job, Space().with_("tp", "1").with_("cp", "1").with_("ep", "1").with_("micro_batch", "1"))
-    assert len(found)
-    plans = found.take(np.unique(np.stack([found.pp, found.vpp, found.schedule]), axis=1, return_index=True)[1])
+    listed_plans, _ = allowed(job, Space().with_("tp", "1").with_("cp", "1").with_("ep", "1").with_("micro_batch", "1"))
+    assert len(listed_plans)
+    plans = listed_plans.take(np.unique(np.stack([listed_plans.pp, listed_plans.vpp, listed_plans.schedule]), axis=1, return_index=True)[1])
     stage = Stage(np.arange(int(plans.pp.max()))[:, None])
     held = stagecosts.stage_kinds(job, plans, stage)
     assert held.sparse is not None
@@ -226,7 +226,7 @@ def test_a_pin_no_rule_allows_is_refused_by_name() -> None:
 
 
 def test_bounds_hold_and_pins_hold() -> None:
-    """Every plan found lies within the bounds that were set, on tried and on derived axes."""
+    """Every plan listed_plans lies within the bounds that were set, on tried and on derived axes."""
     space = (
         Space()
         .with_("tp", "2")
@@ -236,9 +236,9 @@ def test_bounds_hold_and_pins_hold() -> None:
         .with_("recompute_layers", "<=3")
         .with_("zero", "1,3")
     )
-    found = [*allowed(small(), space, hopeless=False)[0].rows()]
-    assert found
-    for plan in found:
+    listed_plans = [*allowed(small(), space, hopeless=False)[0].rows()]
+    assert listed_plans
+    for plan in listed_plans:
         assert plan.tp == 2 and plan.pp <= 4 and plan.dp >= 2 and plan.zero in (1, 3)
         assert plan.recompute in (0, 3) and (plan.recompute == 0 or plan.recompute_layers <= 3)
 
@@ -246,7 +246,7 @@ def test_bounds_hold_and_pins_hold() -> None:
 def test_divisors_are_all_and_ascending() -> None:
     """divisors() lists each divisor once, ascending."""
     for n in (1, 7, 126, 16384, 9_999_360):
-        found = divisors(n)
-        assert (np.diff(found) > 0).all() and (n % found == 0).all()
+        listed = divisors(n)
+        assert (np.diff(listed) > 0).all() and (n % listed == 0).all()
         if n < 20_000:
-            assert len(found) == sum(n % d == 0 for d in range(1, n + 1))
+            assert len(listed) == sum(n % d == 0 for d in range(1, n + 1))

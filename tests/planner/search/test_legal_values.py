@@ -20,7 +20,7 @@ from planner.specs.job import Job
 
 SMALL = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64, "sequence": 4096})
 EXPERTS = EXAMPLE.with_all({"model": "deepseek-v2-lite-16b", "gpus": 32, "global_batch": 64, "sequence": 4096, "stack": "torchtitan"})
-REGULAR = ("gpus", "global_batch", "sequence", "layers", "ffn", "heads")  # those of which a step up is undone by a step down
+REGULAR = ("gpus", "global_batch", "sequence", "layers", "ffn", "heads")  # a step up is undone by a step down
 
 
 @pytest.mark.parametrize("axis", AXES)
@@ -34,19 +34,19 @@ def test_axis_values_are_those_of_the_valid_plans(inputs: Inputs, axis: str, bou
     freed = space.with_(axis, Bounds(None, 1) if axis == "recompute_layers" else None)
     for value in values:
         assert search(job, freed.with_(axis, Bounds((value,)))).counts.evaluated, value
-    found = search(job, freed)
-    listed = set(bounded(found.plans(np.arange(found.counts.evaluated)), axis).tolist()) if found.counts.evaluated else set()
+    drawn = search(job, freed)
+    listed = set(bounded(drawn.plans(np.arange(drawn.counts.evaluated)), axis).tolist()) if drawn.counts.evaluated else set()
     assert listed <= set(values)
 
 
 @given(st.sets(st.integers(1, 64), max_size=8), st.integers(1, 64), st.sampled_from([1, -1]))
-def test_steps_of_an_axis_go_up_and_down_its_values(found: set[int], at: int, by: int) -> None:
+def test_steps_of_an_axis_go_up_and_down_its_values(drawn: set[int], at: int, by: int) -> None:
     """From a value a step goes to the next legal one, a step back returns; beyond the ends there is none; from free to an end."""
-    values = tuple(sorted(found))
+    values = tuple(sorted(drawn))
     to = step_axis(values, Bounds((at,)), by)
     beyond = [v for v in values if (v > at if by > 0 else v < at)]
     assert to == ((min(beyond) if by > 0 else max(beyond)) if beyond else None)
-    if to is not None and at in found:
+    if to is not None and at in drawn:
         assert step_axis(values, Bounds((to,)), -by) == at
     assert step_axis(values, Bounds(), by) == ((values[0] if by > 0 else values[-1]) if values else None)
 
@@ -92,7 +92,7 @@ def _on_ladder(key: str, value: Any) -> bool:
     return key not in ("gpus", "global_batch", "sequence") or int(value).bit_count() == 1
 
 
-def test_a_job_refused_for_another_field_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_refused_for_another_field_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no value of a field would do, the refusal of the field that is to blame is raised after one try, not after hundreds."""
     tries: list[Inputs] = []
 

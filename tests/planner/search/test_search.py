@@ -42,16 +42,16 @@ def test_a_search_is_the_same_every_time() -> None:
     assert (one.step_seconds == two.step_seconds).all()
 
 
-def test_a_search_can_be_stopped_and_tells_how_far_it_is() -> None:
-    """cancelled() is asked between blocks; progress hears of plans done, growing to all of them."""
-    told: list[int] = []
-    result = search(example(), progress=told.append)
-    assert told == sorted(told) and told[-1] == len(result)
+def test_a_search_can_be_stopped_and_reports_its_progress() -> None:
+    """cancelled() is called between blocks; progress receives the plans done, growing to all of them."""
+    reported: list[int] = []
+    result = search(example(), progress=reported.append)
+    assert reported == sorted(reported) and reported[-1] == len(result)
     with pytest.raises(Cancelled):
         search(example(), cancelled=lambda: True)
 
 
-def test_a_plan_is_found_again_by_what_it_is() -> None:
+def test_find_gives_the_row_of_a_plan() -> None:
     """find() gives the row of a plan among the results, and nothing for a plan that is not there."""
     result = search(small())
     for row in (0, len(result) // 2, len(result) - 1):
@@ -77,12 +77,12 @@ def test_when_nothing_fits_the_nearest_is_named_and_what_would_help() -> None:
     """The nearest plan misses by what it says; each piece of advice is a search that really found plans."""
     job = example(gpus=64, global_batch=512)
     result = search(job)
-    told = nearest(result)
-    assert told is not None
-    assert told.over_bytes == pytest.approx(result.memory_bytes.min() - job.memory_limit)
-    assert f"{told.over_bytes / GIB:.1f} GiB too much" in told.sentence
-    assert len(told.advice) > 1
-    assert told.advice == tuple(sorted(told.advice, key=lambda a: a.step_seconds))
+    report = nearest(result)
+    assert report is not None
+    assert report.over_bytes == pytest.approx(result.memory_bytes.min() - job.memory_limit)
+    assert f"{report.over_bytes / GIB:.1f} GiB too much" in report.sentence
+    assert len(report.advice) > 1
+    assert report.advice == tuple(sorted(report.advice, key=lambda a: a.step_seconds))
     free = nearest(search(small(), Space().with_("tp", "1").with_("micro_batch", "64")))
     assert free is None or any(a.change.startswith("Free") for a in free.advice)
 
@@ -92,7 +92,7 @@ def test_nothing_is_advised_where_plans_fit() -> None:
     assert nearest(search(small())) is None
 
 
-def test_headroom_is_kept_free() -> None:
+def test_headroom_is_left_free() -> None:
     """With headroom a plan must leave that share of the device's memory free."""
     tight = search(small(headroom=50))
     assert tight.memory_bytes[tight.order].max() <= 0.5 * tight.job.cluster.gpu.memory_bytes

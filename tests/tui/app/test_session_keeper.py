@@ -15,6 +15,7 @@ from planner.files import writer
 from tests.tui.driving import SMALL, Driver, drive
 from tui.app.run import opened
 from tui.app.session_keeper import DELAY
+from tui.state.prompt_texts import PREFIX
 from tui.state.session import Session, State, loads, take
 
 
@@ -84,7 +85,7 @@ CHANGES: dict[str, Change] = {
     "columns": (lambda it: it.press("C", "down", "enter", "escape"), lambda state: bool(state.columns)),
     "undo": (lambda it: it.press("u"), lambda state: state.history.at == 0),
     "a text being typed": (typing, lambda state: state.refused["global_batch"][0] == "77"),
-    "a path being typed": (lambda it: it.press("w", "x"), lambda state: state.refused["asked: write to"][0].endswith("x")),
+    "a path being typed": (lambda it: it.press("w", "x"), lambda state: state.refused[f"{PREFIX}write to"][0].endswith("x")),
     "a text refused": (lambda it: it.field("global_batch", "many"), lambda state: state.refused["global_batch"][0] == "many"),
 }  # fmt: skip
 
