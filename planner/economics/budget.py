@@ -14,7 +14,7 @@ from planner.specs.job import Job
 from planner.specs.parameters import active_parameters
 
 
-@formula("all parameters, of routed experts those visited", "hoffmann22", "P counts the embeddings too")
+@formula("≈ all parameters, of routed experts those visited", "hoffmann22", "P counts the embeddings too")
 def visited_parameters(job: Job) -> float:
     """Parameters active per token; count."""
     return float(active_parameters(job.model))
@@ -44,13 +44,13 @@ def train_flops(forward_flops: float, backward_flops: float) -> float:
     return forward_flops + backward_flops
 
 
-@formula("F / (B · s) · D_t", "palm22", "Appendix B: attention counted, lookups not, of experts those a token visits")
+@formula("F_n / (B · s) · D_t", "palm22", "Appendix B: attention counted, lookups not, of experts those a token visits")
 def exact_flops(needed_flops: float, global_batch: float, sequence: float, train_tokens: float) -> float:
     """Training FLOP counted from the model's matrix products."""
     return needed_flops / (global_batch * sequence) * train_tokens
 
 
-@formula("D_t / (B · s), the last one whole", "tmplan", "every step takes the whole batch")
+@formula("⌈D_t / (B · s)⌉", "tmplan", "every step takes the whole batch")
 def train_steps(train_tokens: float, global_batch: float, sequence: float) -> float:
     """Optimizer steps to train on the tokens of the run; count."""
     return float(math.ceil(train_tokens / (global_batch * sequence)))
@@ -92,7 +92,7 @@ def co2_tonnes(energy_wh: float, co2_g_kwh: float) -> float:
     return energy_wh * co2_g_kwh / 1e9
 
 
-@formula("F / (t_step · W)", "palm22", "Appendix B")
+@formula("F_n / (t_step · W)", "palm22", "Appendix B")
 def achieved_flops(needed_flops: float, step_seconds: float, gpus: float) -> float:
     """Model FLOPs per second per GPU; FLOP/s."""
     return needed_flops / (step_seconds * gpus)

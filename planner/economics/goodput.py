@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from planner.cost.memory import WEIGHT_BYTES, optimizer_width
 from planner.document.training_run import Run
 from planner.errors import FieldError
-from planner.formula.trace import formula, scalar
+from planner.formula.trace import formula, scalar, term
 from planner.specs.job import Job
 from planner.specs.lora import adapter_parameters
 from planner.specs.parameters import mtp_parameters, total_parameters
@@ -16,19 +16,19 @@ from planner.specs.parameters import mtp_parameters, total_parameters
 MIN_PROGRESS = 1e-3  # of the rate of progress without failures; below it a job is rejected as making no progress
 
 
-@formula("all parameters, routed experts and layers of prediction too", "tmplan", "each once, however many ranks hold it")
+@formula("P_tot + P_mt", "tmplan", "each once, however many ranks hold it")
 def saved_parameters(job: Job) -> float:
     """Parameters in a checkpoint."""
-    return float(total_parameters(job.model) + mtp_parameters(job.model))
+    return float(term("all_parameters", total_parameters(job.model)) + term("prediction_parameters", mtp_parameters(job.model)))
 
 
-@formula("L · r · (rows + columns) of the adapted matrices", "lora21", "Section 4.2: a checkpoint holds the adapters alone")
+@formula("L · P_ad", "lora21", "Section 4.2: a checkpoint holds the adapters alone")
 def saved_adapters(job: Job) -> float:
     """Parameters in a checkpoint of adapters."""
-    return float(job.model.layers * adapter_parameters(job.model, job.lora_targets, job.lora_rank))
+    return float(job.model.layers * term("adapter_weights", adapter_parameters(job.model, job.lora_targets, job.lora_rank)))
 
 
-@formula("(2 + g_m + u · states) · P_c, without the 2 where the master is the weight", "math101", "Model weights and optimizer states")
+@formula("((2 if not fp32) + g_m + n_u · u) · P_c", "math101", "Model weights and optimizer states")
 def saved_bytes(job: Job, saved_parameters: float) -> float:
     """Size of a checkpoint: weights, master weights and optimizer states without replication; bytes."""
     weights = 0.0 if job.stack.master_is_parameter else WEIGHT_BYTES
@@ -54,7 +54,7 @@ def young_seconds(save_seconds: float, mtbf_seconds: float) -> float:
 
 
 @formula(
-    "τ_y · (1 + sqrt(δ / (18 · θ_W)) + δ / (18 · θ_W)) - δ while δ < 2 · θ_W, θ_W beyond", "daly06", "higher order, of the complete model"
+    "θ_W if δ ≥ 2 · θ_W, τ_y · (1 + sqrt(δ / (18 · θ_W)) + δ / (18 · θ_W)) - δ otherwise", "daly06", "higher order, of the complete model"
 )
 def daly_seconds(young_seconds: float, save_seconds: float, mtbf_seconds: float) -> float:
     """Optimal training time between two checkpoints, without the time to write one; seconds.
@@ -67,10 +67,11 @@ def daly_seconds(young_seconds: float, save_seconds: float, mtbf_seconds: float)
     return young_seconds * (1.0 + math.sqrt(share) / 3.0 + share / 9.0) - save_seconds
 
 
-@formula("the interval told, else τ_d; t_step at least, T_n at most", "tmplan", "checkpoints lie between steps, one at the end")
+@formula("min(max((τ_g if given, τ_d otherwise), t_step), T_n)", "tmplan", "checkpoints lie between steps, one at the end")
 def interval_seconds(daly_seconds: float, step_seconds: float, train_seconds: float, checkpoint_s: float | None) -> float:
-    """Training time between two checkpoints; seconds."""
-    return min(max(daly_seconds if checkpoint_s is None else checkpoint_s, step_seconds), train_seconds)
+    """Training between two checkpoints; seconds."""
+    given = term("interval_given", checkpoint_s is not None)
+    return min(max(checkpoint_s if given and checkpoint_s is not None else daly_seconds, step_seconds), train_seconds)
 
 
 @formula(

@@ -12,7 +12,7 @@ from math import floor
 
 from planner.dimensions import Count
 from planner.errors import FieldError
-from planner.formula.trace import Step, formula, tracing
+from planner.formula.trace import Step, formula, term, tracing
 from planner.specs import parameters
 from planner.specs.job import Job
 from planner.specs.model import Model
@@ -78,17 +78,28 @@ def check_tp(model: Model, tp: int) -> None:
         )  # fmt: skip
 
 
-@formula("L · P_l + (embedding + head) / t + norms", "shoeybi19", "Section 3; kv-heads are repeated where there are more ranks")
+@formula(
+    "(L - L_s) · P_l + L_s · (P_a + P_x) + V · h · (1 if tied, 2 otherwise) / t + P_0 + P_fn",
+    "shoeybi19",
+    "Section 3; kv-heads are repeated where there are more ranks",
+)
 def serving_weights(model: Model, serving: Serving) -> float:
     """Parameters on one rank; count. On a single rank it is the published total."""
     tp, sparse = serving.tp, model.sparse_layers
-    layers = (model.layers - sparse) * parameters.layer_parameters_per_rank(model, Count(tp)) if model.layers > sparse else 0.0
+    dense = term("layer_weights", parameters.layer_parameters_per_rank(model, Count(tp)) if model.layers > sparse else 0.0)
+    layers = (model.layers - sparse) * dense
+    around = routed = 0.0
     if sparse:
-        around = parameters.layer_parameters_per_rank(parameters.around_experts(model), Count(tp))
-        experts = model.experts * parameters.expert_parameters(model) / tp
-        layers += sparse * (around + parameters.router_parameters(model) + experts)
+        around = float(parameters.layer_parameters_per_rank(parameters.around_experts(model), Count(tp))) + parameters.router_parameters(
+            model
+        )
+        routed = model.experts * parameters.expert_parameters(model) / tp
+        layers += sparse * (around + routed)
+    term("around_weights", around)
+    term("expert_weights", routed)
     ends = (parameters.embedding_parameters(model) + parameters.head_parameters(model)) / tp
-    return float(layers + ends + parameters.position_parameters(model) + parameters.norm_size(model, model.hidden))
+    positions = term("position_weights", parameters.position_parameters(model))
+    return float(layers + ends + positions + term("final_norm", parameters.norm_size(model, model.hidden)))
 
 
 @formula("w_b · P_t", "math101", "Inference, Model Weights: 0.5, 1, 2 or 4 bytes")
@@ -98,7 +109,7 @@ def inference_weights(serving: Serving, serving_weights: float) -> float:
 
 
 @formula(
-    "max(k / t, 1) · (e_k + e_v), or d_c + d_r",
+    "d_c + d_r if d_c > 0, ⌈k / t⌉ · (e_k + e_v) otherwise",
     "insights25",
     "Table 1: GQA, or latent attention, whose latents are replicated on each rank as are kv-heads with more ranks than heads",
 )
@@ -141,22 +152,27 @@ def cache_room(room: MemoryBudget, inference_weights: float, inference_overhead:
     return room.limit_bytes - inference_weights - inference_overhead - room.context_bytes
 
 
+@formula("K_r / (c_b · b_s · w_c)", "insights25", "Table 1, solved for the tokens")
+def room_tokens(serving: Serving, cache_room: float, cached_width: float) -> float:
+    """Tokens of each sequence that fit in one layer if no other has a cache; count, not whole."""
+    return cache_room / (serving.cache_width * serving.batch * cached_width)
+
+
 @formula(
-    "K_r / (c_b · b_s · w_c · L); (K_r / (c_b · b_s · w_c) - (L - L_g) · n_w) / L_g beyond the windows",
+    "min(max(⌊n_t / L⌋, 0), 2^34) if n_w = 0 or n_t ≤ L · n_w, min(⌊(n_t - (L - L_g) · n_w) / L_g⌋, 2^34) if L_g > 0, 2^34 otherwise",
     "insights25",
     "Table 1, solved for the tokens",
 )
-def longest_context(model: Model, serving: Serving, cache_room: float, cached_width: float) -> float:
-    """Longest sequences that fit in the memory that remains for the cache; tokens, 0 if the weights do not fit."""
-    tokens = cache_room / (serving.cache_width * serving.batch * cached_width)  # over all layers
+def longest_context(model: Model, room_tokens: float) -> float:
+    """Maximum tokens of each sequence that fit with the weights; count, 0 if the weights do not fit."""
     everywhere, window = model.global_layers, model.sliding_window
-    if window and tokens > model.layers * window:
-        tokens -= (model.layers - everywhere) * window
-        return float(min(floor(tokens / everywhere), LONGEST)) if everywhere else float(LONGEST)
-    return float(min(max(floor(tokens / model.layers), 0), LONGEST))
+    if window and room_tokens > model.layers * window:
+        beyond = room_tokens - (model.layers - everywhere) * window
+        return float(min(floor(beyond / everywhere), LONGEST)) if everywhere else float(LONGEST)
+    return float(min(max(floor(room_tokens / model.layers), 0), LONGEST))
 
 
-@formula("K_r / (c_b · w_c · n_k)", "insights25", "Table 1, solved for the sequences")
+@formula("max(⌊K_r / (c_b · w_c · n_k)⌋, 0)", "insights25", "Table 1, solved for the sequences")
 def largest_batch(serving: Serving, cache_room: float, cached_width: float, cached_tokens: float) -> float:
     """Largest number of concurrent sequences that fit in the memory that remains for the cache; count, 0 if none fits."""
     return float(max(floor(cache_room / (serving.cache_width * cached_width * cached_tokens)), 0))
@@ -194,7 +210,7 @@ def fit(model: Model, room: MemoryBudget, serving: Serving) -> Fit:
     width, tokens = cached_width(model, serving), cached_tokens(model, serving)
     cache, left = cache_bytes(serving, width, tokens), cache_room(room, weights, overhead)
     memory = inference_bytes(room, weights, cache, overhead)
-    longest, batch = longest_context(model, serving, left, width), largest_batch(serving, left, width, tokens)
+    longest, batch = longest_context(model, room_tokens(serving, left, width)), largest_batch(serving, left, width, tokens)
     return Fit(model, serving, room, weights, cache, overhead, memory, longest, batch)
 
 

@@ -35,6 +35,7 @@ expert_ffn           | f_e |        | intermediate width of a routed expert
 shared_ffn           | f_s |        | intermediate width of the shared experts
 mtp_layers           | L_m |        | layers of multi-token prediction
 dense_layers         | L_d |        | leading layers with a dense MLP
+sparse_layers        | L_s |        | layers with routed experts
 moe_every            | L_e |        | interval of sparse layers after the leading dense ones
 key_dim              | e_k |        | width of a head of queries and keys
 value_dim            | e_v |        | width of a head of values
@@ -177,6 +178,7 @@ heaviest_experts     | P_mx |       | parameters of the routed experts on a rank
 expert_shard_size    | Z_x |        | ranks that share sharded states of the same routed experts
 embedding_weights    | P_e |        | parameters of the embedding on a rank
 position_weights     | P_0 |        | learned positions and the norm after the embedding
+final_norm           | P_fn |        | parameters of the norm after the last layer
 head_weights         | P_h |        | parameters of the head on a rank
 stage_weights        | P_i |        | parameters of a stage on a rank
 heaviest_weights     | P_m |        | parameters on a rank of the heaviest stage
@@ -335,6 +337,7 @@ even_seconds         | t_k | s      | one optimizer step of equally fast ranks
 straggler_seconds    | t_w | s      | waiting for the slowest rank
 step_seconds         | t_step | s   | one optimizer step
 model_flops          | F   | FLOP   | model FLOPs per step
+needed_flops         | F_n | FLOP   | FLOPs of a step that the training needs, of frozen weights none for gradients
 matrix_weights       | P_mm |       | matrix weights active per token
 layer_adapters       | P_al |       | parameters of a layer's adapters
 mfu                  | MFU |        | model FLOPs utilisation
@@ -410,6 +413,7 @@ cache_bytes          | K_c | B      | cache of keys and values
 inference_overhead   | W_o | B      | working memory of a forward pass
 inference_bytes      | M_i | B      | memory of a serving GPU
 cache_room           | K_r | B      | memory available for the cache
+room_tokens          | n_t |        | tokens of each sequence that fit in the cache of one layer
 longest_context      | n_l |        | longest sequence that fits
 largest_batch        | b_l |        | largest batch that fits
 tokens_per_second    | tok_W |      | tokens per second on all GPUs
@@ -421,6 +425,8 @@ changed_rate         | tok_c |      | tokens per second per GPU with one input c
 rate_gain            | Δ_tok |      | relative gain in tokens per second
 visited_parameters   | P   |        | active parameters per token
 saved_parameters     | P_c |        | parameters in a checkpoint
+all_parameters       | P_tot |        | parameters of the model
+prediction_parameters | P_mt |        | parameters of the layers of multi-token prediction
 saved_adapters       | P_ca |       | parameters in a checkpoint of adapters
 train_tokens         | D_t |        | tokens to train on
 tokens_per_parameter | r_t |        | tokens per parameter
@@ -451,6 +457,8 @@ save_seconds         | δ   | s      | time to write a checkpoint
 young_seconds        | τ_y | s      | optimal checkpoint interval, first order
 daly_seconds         | τ_d | s      | optimal checkpoint interval
 interval_seconds     | τ_c | s      | checkpoint interval
+checkpoint_s         | τ_g | s      | checkpoint interval set by the user
+interval_given       | given |        | 1 where the user set the checkpoint interval, else 0
 goodput              | γ   |        | share of time spent training
 saving_share         | γ_s |        | share of time spent writing checkpoints
 restart_share        | γ_r |        | share of time spent restarting

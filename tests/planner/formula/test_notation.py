@@ -11,7 +11,6 @@ from planner.formula.notation import APPROXIMATE, NotationError, parsed, symbols
 from planner.formula.notation_value import Array, substituted, value
 from planner.formula.quantities import QUANTITIES
 from planner.formula.trace import Step, every_formula, formula, term, tracing
-from tests.planner.formula.not_yet import NOT_YET
 from tests.planner.formula.traced import steps
 
 SYMBOLS = {quantity.symbol for quantity in QUANTITIES.values()}
@@ -27,7 +26,7 @@ def agrees(step: Step) -> bool:
 
 def exact() -> list[str]:
     """The formulas whose notations are to be read."""
-    return [name for name, declared in every_formula().items() if not declared.approximate and name not in NOT_YET]
+    return [name for name, declared in every_formula().items() if not declared.approximate]
 
 
 def test_every_notation_is_written_in_the_grammar_and_in_known_symbols() -> None:
@@ -45,21 +44,6 @@ def test_every_notation_gives_the_value_of_its_formula() -> None:
             wrong[step.name] = f"{case}: {step.notation} gives {value(parsed(step.notation), step.values)}, not {step.result}"
     assert not wrong, "\n".join(wrong.values())
     assert not expected - {step.name for _, step in steps()}
-
-
-def test_those_not_yet_written_in_the_grammar_are_no_others() -> None:
-    """A formula whose notation agrees leaves the list, which names formulas alone."""
-    assert set(every_formula()) >= NOT_YET
-    settled = {step.name for _, step in steps() if step.name in NOT_YET}
-    for _, step in steps():
-        if step.name in settled:
-            try:
-                good = agrees(step)
-            except NotationError:
-                good = False
-            if not good:
-                settled.discard(step.name)
-    assert not settled | {name for name in NOT_YET if every_formula()[name].approximate}
 
 
 def test_few_notations_are_approximate() -> None:
