@@ -59,14 +59,19 @@ MUTANTS = (
     ),
     Mutant(COMMUNICATION, "repeat_host + job.stack.tp_exposed * tp_forward", "repeat_host + tp_forward", "term"),
     Mutant(
-        COMMUNICATION, "send_seconds(job, plan.tp * plan.cp * plan.dp, message)", "send_seconds(job, plan.tp * plan.dp, message)", "degree"
+        COMMUNICATION, "send_seconds(job, degrees.stage_ranks(plan), message)", "send_seconds(job, plan.tp * plan.dp, message)", "degree"
     ),
     Mutant(COMMUNICATION, "plan.vpp + plan.pp - 1", "plan.vpp + plan.pp", "index"),
     Mutant(COMMUNICATION, "where(plan.pp > 1, 2.0 * hop * count", "where(plan.pp > 1, hop * count", "constant"),
     Mutant(COMMUNICATION, "ceil(Number(heaviest_weights", "(Number(heaviest_weights", "rounding"),
     Mutant(COMMUNICATION, "job.stack.sharded_parameters or whole, whole)", "whole, whole)", "symbol"),
     Mutant(COMMUNICATION, "Group(plan.dp * plan.cp, plan.dp_shard * plan.cp", "Group(plan.dp * plan.cp, plan.dp_shard", "degree"),
-    Mutant(COMMUNICATION, "plan.tp * plan.cp * plan.dp // (plan.ep * plan.etp)", "plan.cp * plan.dp // (plan.ep * plan.etp)", "degree"),
+    Mutant(
+        COMMUNICATION,
+        "degrees.stage_ranks(plan) // degrees.expert_ranks(plan)",
+        "plan.cp * plan.dp // degrees.expert_ranks(plan)",
+        "degree",
+    ),
     Mutant(COMMUNICATION, "weights / group.shard)", "weights)", "division"),
     Mutant(COMMUNICATION, "group.stride * group.shard, message", "group.stride, message", "degree"),
     Mutant(COMMUNICATION, "(plan.zero == 1) | ((plan.zero >= 2)", "((plan.zero >= 2)", "condition"),

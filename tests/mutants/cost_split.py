@@ -10,7 +10,7 @@ MUTANTS = (
     Mutant(SPLIT, "embedding = (chunks > 1) * 1", "embedding = (chunks > 1) * 0", "constant"),
     Mutant(SPLIT, "(layers + 2 + ahead) % chunks", "(layers + 1 + ahead) % chunks", "index"),
     Mutant(SPLIT, "both * (ahead == 0)", "both * 1", "condition"),
-    Mutant(SPLIT, "(1 + ahead + (ahead > 0))", "(1 + ahead)", "term"),
+    Mutant(SPLIT, "(1 + ahead + (ahead > 0))", "1", "term"),
     Mutant(SPLIT, "4.0 * model.heads", "2.0 * model.heads", "constant"),
     Mutant(SPLIT, "(3 if model.gated else 2) * model.ffn", "3 * model.ffn", "constant"),
     Mutant(SPLIT, "minimum(ceil(share * stage - 1e-9)", "minimum(np.floor(share * stage - 1e-9)", "rounding"),
@@ -26,7 +26,7 @@ MUTANTS = (
     Mutant(SPLIT, "layers[-1] -= left", "layers[-1] += left", "sign"),
     Mutant(SPLIT, "turn * plan.pp + stage", "turn + stage", "stage"),
     Mutant(SPLIT, "minimum(chunk, extra) - embedding * (chunk > 0)", "minimum(chunk, extra)", "term"),
-    Mutant(SPLIT, "* (turn < plan.vpp)", "* 1", "condition"),
+    Mutant(SPLIT, "layers = each + (chunk < extra)", "layers = each", "term"),
     Mutant(
         SPLIT,
         'term("sparse_share", sparse_share(job)) + job.model.mtp_layers',

@@ -46,6 +46,7 @@ def test_a_ring_over_nodes_crosses_through_the_nic_of_each_member() -> None:
     Four ranks on four nodes: 3e8 / 5e7 = 6 s."""
     assert gather(16, 1, 1.6e9) == pytest.approx(3.75 + 0.001 + 0.002 + 0.004 * 2)
     assert gather(4, 8, 4e8) == pytest.approx(6 + 0.002 + 0.004 * 4)
+    assert gather(3, 3, 3e8) == pytest.approx(2e8 / 1e8 + 0.001 + 0.002 + 0.004 * 2)  # two ranks of a node, and one of the next
     slow = round_job(cluster={"link_bytes_s": 1e8})
     assert gather(16, 1, 1.6e9, slow) == pytest.approx(20 + 0.001 + 0.002 + 0.004 * 2)
 

@@ -251,6 +251,8 @@ def test_ranks_of_the_same_parameters_form_the_groups() -> None:
         (Plan(tp=8, dp=4, dp_shard=4, zero=1), {}, 6 + 0.002 + 0.004 * 4),  # reduce-scatter
         # scattered over 2 and then, halves, summed between 2 replicas 16 apart
         (Plan(tp=8, dp=4, dp_shard=2, dp_replicate=2, zero=1), {}, 4 + 0.002 + 0.004 * 2 + 4 + 0.002 + 0.003),
+        # four ranks of a node scatter over its link; their replicas lie 2 · 4 ranks apart, on the next node
+        (Plan(tp=2, dp=8, dp_shard=4, dp_replicate=2, zero=1), {}, 3e8 / 7e8 + 0.001 + 2 * 1 + 0.002 + 0.003),
         (Plan(tp=8, dp=4, dp_shard=4, zero=2), {}, 0),
         (Plan(tp=8, pp=2, dp=4, dp_shard=4, zero=3), {"pipeline_syncs_once": True}, 6 + 0.002 + 0.004 * 4),
         (Plan(tp=8, pp=2, dp=4, dp_shard=4, zero=3), {}, 0),

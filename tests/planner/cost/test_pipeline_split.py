@@ -58,6 +58,11 @@ def test_torchtitan_counts_both_ends_always(layers: int, plan: Plan, expected: l
     assert layers_of(layers, plan, "any") == expected
 
 
+def test_odd_layers_of_a_v_reach_its_way_back() -> None:
+    """Eleven slots in stages of three, three, three and two: rank 0 has three and two and both ends, rank 1 twice three."""
+    assert layers_of(9, Plan(pp=2, vpp=2, schedule=CODE["zb-v"]), "any") == [3, 6]
+
+
 def test_a_stack_without_uneven_stages_counts_layers_alone() -> None:
     """8 layers on 4 stages; ends displace none."""
     assert layers_of(8, Plan(pp=4), "never") == [2, 2, 2, 2]
@@ -85,6 +90,12 @@ def test_what_a_head_displaces_leaves_the_latest_stages_of_its_rank_first() -> N
     job = round_job(model={"layers": 4} | EXPERTS | {"mtp_layers": 1})  # 4 + 2 + 1 and a slot are 8
     job = replace(job, model=replace(job.model, layers=5))
     assert split.virtual_layers(job, Plan(pp=2, vpp=2)).tolist() == [2, 1, 2, 0]
+
+
+def test_a_rank_without_room_for_its_heads_has_less_than_no_layers() -> None:
+    """Five layers, a slot and two heads on four stages of two slots: three displace two layers of the last stage, and one too many."""
+    job = round_job(model={"layers": 5} | EXPERTS | {"mtp_layers": 1})
+    assert split.virtual_layers(job, Plan(pp=4)).tolist() == [2, 2, 2, -1]
 
 
 def even(layers: int = 8, **model: object) -> Job:
@@ -129,6 +140,8 @@ def kinds(job: Job, plan: Plan) -> tuple[list[float], list[float]]:
         ({"dense_layers": 3}, Plan(pp=2, vpp=2), [2, 1], [2, 3]),  # stages of two: the first layers lie on ranks 0, 0, 1
         ({"dense_layers": 5}, Plan(pp=2, vpp=2), [3, 2], [1, 2]),
         ({"dense_layers": 0}, Plan(pp=4), [0, 0, 0, 0], [2, 2, 2, 2]),
+        ({"dense_layers": 3, "layers": 6}, Plan(pp=4), [1, 2, 0, 0], [0, 0, 2, 1]),  # the embedding displaces one of the first
+        ({"dense_layers": 3, "layers": 9}, Plan(pp=2, vpp=2), [3, 0], [2, 4]),  # three in the first stage
         ({"moe_every": 2}, Plan(pp=4), [1, 1, 1, 1], [1, 1, 1, 1]),  # turns with dense ones, on the mean
         ({"dense_layers": 2, "moe_every": 2}, Plan(pp=2), [3, 2], [1, 2]),
         ({"dense_layers": 3}, Plan(pp=2, vpp=2, schedule=3), [2, 1], [2, 3]),
@@ -178,6 +191,8 @@ def test_the_longest_rank_from_one_on() -> None:
 def test_the_fullest_virtual_stage_has_an_odd_layer() -> None:
     """9 layers in four stages: 3 in the fullest; 8: 2."""
     assert [split.chunk_layers(round_job(model={"layers": n}), Plan(pp=2, vpp=2).column()).tolist() for n in (8, 9)] == [[2], [3]]
+    predicting = round_job(model=EXPERTS | {"layers": 6, "mtp_layers": 1})  # six, a slot and two heads
+    assert split.chunk_layers(predicting, Plan(pp=3).column()).tolist() == [3]
 
 
 @pytest.mark.parametrize(("recompute", "first", "expected"), [(0, 0, 0), (1, 0, 0), (2, 0, 9), (3, 2, 6), (3, 4, 9)])
