@@ -85,6 +85,6 @@ MUTANTS = (
     Mutant(SHOWN, "            self.forget()\n", "            pass\n", "stale"),
     Mutant(SHOWN, "y, x + start, ", "y, start, ", "index"),
     Mutant(INPUT_PARSER, "len(received) - len(END) + 1", "len(received)", "bound"),
-    Mutant(INPUT_PARSER, "received[end + len(END) :]", "received[end:]", "index"),
+    Mutant(INPUT_PARSER, "received[end + len(END) :]", "received[end + len(END) + 1 :]", "index"),
     Mutant(INPUT_PARSER, "LARGEST_PASTE - self._size]", "LARGEST_PASTE]", "bound"),
 )

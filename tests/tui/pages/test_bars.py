@@ -37,9 +37,12 @@ def test_too_much_memory_is_reported_by_a_sign_a_word_and_a_bar_beyond_the_strok
     lines = text(memory.draw(result, 80), 80)
     device = result.stages[0].device
     assert device > result.limit
-    assert f"{(device - result.limit) / 2**30:.1f} GiB more than available" in lines
+    assert f"GiB, {(device - result.limit) / 2**30:.1f} GiB more than available" in " ".join(lines.split())
     row = next(line for line in lines.splitlines() if "!" in line and "┃" in line)
     assert len(row) > row.index("┃") + 1
+    letters = [(name, part.letter) for name, part in parts.MEMORY.items()]
+    _, (drawn, _) = memory.bar(0, 0, result.stages[0], letters, result.limit, 40 / device)
+    assert len(drawn) == 40 and drawn.index("┃") == round(40 * result.limit / device)
 
 
 def test_every_part_there_is_has_a_letter_of_its_custom() -> None:

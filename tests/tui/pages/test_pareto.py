@@ -25,6 +25,8 @@ def test_plans_over_the_limit_are_marked_by_sign_and_letter() -> None:
     lines = text(pareto.draw(pareto.work(subject()), 80), 80)
     assert "3 of these do not fit" in " ".join(lines.split())
     assert lines.count("!  ") == 3
+    rows = {role for line in pareto.listed(pareto.work(subject()), 80) for words, role in line if "!  " in words}  # type: ignore[arg-type]
+    assert rows == {"bad"}
     assert "│x" in lines and "@" in lines and "limit 76.5 GiB" in lines
 
 

@@ -68,6 +68,7 @@ def test_a_long_step_is_cut_and_states_so() -> None:
     """Beginning, middle and end are drawn, and between them a line says what was left out."""
     lines = text(timeline.draw(timeline.work(of(Plan(pp=8, dp=1, tp=2, vpp=4, sequence_parallel=1))), 80), 80).splitlines()
     assert [line[:7] for line in lines if "cut:" in line] == ["~~ cut:"] * 2
+    assert sum(" to " in line and line.endswith(" s") and line[0].isdigit() for line in lines) == timeline.FIRST + timeline.LAST + 1
     assert len(lines) < 100
 
 

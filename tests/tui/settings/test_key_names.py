@@ -20,7 +20,7 @@ from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.fake import fake_search, made_up
 from tui.app.stepping import Place
 from tui.settings.bindings import BINDINGS, Binding, active, use
-from tui.settings.key_names import shown
+from tui.settings.key_names import read, shown
 from tui.state.history import History, Moment
 from tui.state.planner_thread import advice
 from tui.state.session import State
@@ -194,3 +194,18 @@ def test_every_binding_that_a_text_asks_for_is_in_the_registry(path: Path) -> No
     calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "key_of"]
     requested = {call.args[0].value for call in calls if isinstance(call.args[0], ast.Constant)}
     assert requested <= {binding.id for binding in BINDINGS}
+
+
+def test_a_letter_with_shift_is_the_capital() -> None:
+    """Shift applies to letters alone; a modifier may be written in any of its ways, before + or -."""
+    written = {
+        "shift+a": "A",
+        "S-q": "Q",
+        "A": "A",
+        "shift+tab": "shift+tab",
+        "C-l": "ctrl+l",
+        "^L": "ctrl+l",
+        "M-x": "alt+x",
+        "pgdn": "pagedown",
+    }
+    assert {text: read(text) for text in written} == written

@@ -12,7 +12,7 @@ from planner.document.planfile import Document
 from planner.document.space import Bounds, Space
 from planner.search.search import Result, search
 from tests.tui.driving import SMALL, Driver, drive
-from tui.state.before import Before
+from tui.state.before import Before, Then
 
 SHORT = SMALL.inputs
 EDITS: dict[str, tuple[tuple[Inputs, Space], tuple[Inputs, Space]]] = {
@@ -62,6 +62,13 @@ def test_a_plan_that_was_none_reads_new() -> None:
     old, new = (searched(what) for what in EDITS["more GPUs"])
     reported = Before.of(old).values(new.plans(np.arange(50)))
     assert all(then.texts(7) == ("new→7", "-", "-") for then in reported)
+
+
+def test_a_rank_that_did_not_change_is_one_number() -> None:
+    """The rank before and now; a plan that was beyond the ranks is far, one that did not fit is unfit."""
+    then = [Then(rank, 2.0**30, 1.5, fits, True) for rank, fits in ((7, True), (0, True), (0, False))]
+    assert [each.texts(7)[0] for each in then] == ["7", "far→7", "unfit→7"]
+    assert then[0].texts(1008)[0] == "7→1,008" and then[0].texts(0)[0] == "7"
 
 
 def test_the_summary_states_what_an_edit_came_to() -> None:

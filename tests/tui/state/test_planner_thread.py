@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 import time
 from typing import Any
@@ -134,6 +135,47 @@ def test_another_view_needs_no_other_search() -> None:
     first, second = received.wait(2)
     assert len(gate.questions) == 1
     assert second.rows.tolist() == first.rows.tolist()[::-1]
+
+
+def test_only_the_same_job_and_bounds_reuse_a_search() -> None:
+    """The plans within other bounds are searched, and are those of the bounds."""
+    gate, received = Gate(), Receiver()
+    gate.open.set()
+    planner = Planner(gate, burst=0.0)
+    planner.attach(received)
+    for count, space in enumerate((Space(), Space().with_("tp", "8"), Space()), 1):
+        planner.ask(Question(SMALL, space))
+        result = received.wait(count)[-1].result
+        assert result is not None and result.space == space
+    assert len(gate.questions) == 3
+
+
+def test_an_answer_completed_after_a_newer_question_is_not_sent() -> None:
+    """Neither to a receiver nor to be sent once there is one."""
+    received, planner = Receiver(), Planner(fake_search)
+    planner.generation = 2
+    for generation in (1, 2):
+        planner._send(Answer(generation, question(1024)))
+    planner.attach(received)
+    for generation in (1, 2):
+        planner._send(Answer(generation, question(1024)))
+    assert [answer.generation for answer in received.answers] == [2, 2]
+
+
+def test_plans_that_do_not_fit_need_no_advice_once_they_are_shown() -> None:
+    """Where no plan fits, and those that do not fit are in view, one answer has them."""
+
+    def search(job: Any, space: Space, **_: Any) -> Any:
+        result = fake_search(job, space)
+        result.order, result.counts = result.order[:0], dataclasses.replace(result.counts, fit=0)
+        return result
+
+    received = Receiver()
+    planner = Planner(search)
+    planner.attach(received)
+    planner.ask(question(1024, View(unfit=True)))
+    (answer,) = received.wait(1)
+    assert len(answer.rows) and not answer.thinking and not answer.advice
 
 
 @pytest.mark.parametrize("key", ["gpus", "global_batch"])

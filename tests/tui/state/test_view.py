@@ -43,6 +43,7 @@ def test_every_term_of_a_filter_must_hold() -> None:
     plans = RESULT.plans(RESULT.order)
     passing = RESULT.order[(plans.tp >= 8) & (plans.pp == 4)]
     assert len(passing) and ranked(RESULT, View(filter="pp=4 tp>=8")).tolist() == passing.tolist()
+    assert ranked(RESULT, View(filter="tp>=8 pp=4")).tolist() == passing.tolist()
     with pytest.raises(FieldError):
         ranked(RESULT, View(filter="pp=4 tq=1"))
 

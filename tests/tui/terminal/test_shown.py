@@ -58,3 +58,11 @@ def test_colours_that_the_256_hold_go_by_number() -> None:
     assert "38;5;253" in sent
     assert "48;5;233" in sent
     assert "38;2;1;254;2" in sent
+
+
+def test_a_change_in_the_middle_of_a_line_is_sent_at_its_column() -> None:
+    """The piece is the cells that differ, at the column where they are on the screen."""
+    shown = Shown()
+    shown.fit(WIDTH, 1)
+    shown.differing(0, 0, segments([("abcdefghijkl", STYLES[0])]))
+    assert shown.differing(0, 4, [Segment("eXgh", STYLES[0])]) == [(0, 5, "X", STYLES[0])]

@@ -62,6 +62,7 @@ def test_lines_are_drawn_again_for_another_width_and_another_content(pane: PageP
     """The lines shown are those of the present width and of the newest content, never drawn for less than 56 cells."""
     assert plain(pane.content(60)[0]) == " line 0 w60"
     assert plain(pane.content(70)[0]) == " line 0 w70" and plain(pane.content(40)[0]) == " line 0 w56"
+    assert len(pane.content(60)) == 20
     pane.put(drawing, ["another"])
     assert [plain(line) for line in pane.content(60)] == [" another w60"]
 
