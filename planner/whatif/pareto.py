@@ -1,4 +1,4 @@
-"""The plans that no other plan beats in both memory and step time: what a little more memory, or a little more time, would buy."""
+"""The Pareto front of memory and step time: the trade-off between the two."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from planner.specs.plan import Column
 
 
 def pareto(result: Result) -> Column:
-    """The front of a search, rows of its result, those that do not fit with them; the fastest first.
+    """The front of a search as rows of its result, plans that do not fit included; in ascending order of step time.
 
-    The search evaluates no plan that certainly cannot fit, so beyond the limit the front is only that of the plans it kept.
+    The search evaluates no plan that certainly cannot fit, so beyond the memory limit the front covers only the plans that were retained.
     """
     return front(result.memory_bytes, result.step_seconds)

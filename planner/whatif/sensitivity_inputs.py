@@ -1,4 +1,4 @@
-"""The inputs that a sensitivity changes, and how: rates by any factor, counts to the next value that is allowed."""
+"""The inputs that a sensitivity changes: rates by any factor, counts to the next valid value."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from planner.specs.plan import Plan
 
 @dataclass(frozen=True)
 class Input:
-    """One input: its name, what it is called, the fields that change together, and what it is to the job.
+    """One input: its key, its label, the fields that change together, and its kind.
 
-    kind: rate (any number), count (doubled or halved), batch and sequence (to the next allowed value). A scale-up domain that is the node
+    kind: rate (any number), count (doubled or halved), batch and sequence (to the next valid value). A scale-up domain equal to the node
     grows with it.
     """
 
@@ -24,7 +24,7 @@ class Input:
     label: str
     fields: tuple[str, ...]
     kind: str = "rate"
-    offload: bool = False  # counts where the optimizer's states are offloaded alone
+    offload: bool = False  # relevant only if the optimizer states are offloaded
 
     @property
     def unit(self) -> str:
@@ -48,7 +48,7 @@ INPUTS = (
 
 
 def values_of(inputs: Inputs, one: Input) -> dict[str, float]:
-    """What the fields of an input stand at, in their own units; those that are none or nothing are left out."""
+    """The values of the fields of an input, in the units of the fields; fields without a value and zeros are omitted."""
     values = {key: float(value) for key in one.fields if isinstance(value := shown(inputs)[key][0], int | float) and value}
     if one.key == "node":
         values["gpus_per_node"] = float(node_size(inputs))
@@ -58,31 +58,35 @@ def values_of(inputs: Inputs, one: Input) -> dict[str, float]:
 
 
 def candidates(one: Input, before: float, factor: float, plan: Plan) -> Iterator[float]:
-    """Values to try, the one that was asked for first where it is allowed: the first with which the plan stays valid is taken."""
-    wanted, stepped = before * factor, before * 2 if factor > 1 else max(1.0, before // 2)
+    """Candidate values in order of preference, the requested one first; the caller takes the first with which the plan stays valid."""
+    scaled, stepped = before * factor, before * 2 if factor > 1 else max(1.0, before // 2)
     if one.kind == "rate":
-        yield wanted
+        yield scaled
         return
     if one.kind != "count":
-        if wanted == int(wanted):
-            yield wanted
+        if scaled == int(scaled):
+            yield scaled
         for unit in units(one, int(before), plan):
-            rounded = float((math.ceil if factor > 1 else math.floor)(wanted / unit) * unit)
+            rounded = float((math.ceil if factor > 1 else math.floor)(scaled / unit) * unit)
             if rounded >= 1 and rounded != before:
                 yield rounded
     yield stepped
 
 
 def units(one: Input, before: int, plan: Plan) -> tuple[int, int]:
-    """What a batch must be a multiple of with this plan, or in whole rounds of its pipeline; a sequence in eighths, or for its ranks."""
+    """Divisors that keep a batch or a sequence valid with a plan, in order of preference.
+
+    Of a batch: the sequences of one micro-batch per replica, and those of one round of the pipeline. Of a sequence: an eighth of the
+    largest power of two that it reaches, and what context and tensor parallelism divide.
+    """
     if one.kind == "batch":
         each = int(plan.dp * plan.micro_batch)
         return each, each * int(plan.pp)
-    power, eighth = before & -before, 2 ** max(0, before.bit_length() - 4)  # the largest powers of two that divide it, and an eighth of it
+    power, eighth = before & -before, 2 ** max(0, before.bit_length() - 4)  # powers of two: the largest divisor; 1/8 of the leading bit
     return min(power, eighth), int(2 * plan.cp * plan.tp)
 
 
 def made(inputs: Inputs, one: Input, values: dict[str, float], factor: float) -> Job:
-    """The job with one input changed; errors of its fields."""
+    """The job with one input changed. Raises the errors of its fields."""
     new = {key: round(value * factor) if BY_KEY[key].kind == "int" else value * factor for key, value in values.items()}
     return resolve(inputs.with_all(new))

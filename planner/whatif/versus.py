@@ -1,4 +1,4 @@
-"""What if: the same job on two clusters, the best plan on each, and what of the step makes the difference."""
+"""Comparison of two clusters for the same job: the best plan on each, and the part of the step that differs most."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from planner.report.wording import STEP
 from planner.specs.hardware import GIB, Cluster
 from planner.specs.job import Job
 
-ALIKE = 0.01  # of the step: less is said to be no difference
+ALIKE = 0.01  # relative difference of the steps below which the clusters are reported as equally fast
 
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure of a cluster: what it is called, its unit, and its value of one GPU or of the cluster."""
+    """A figure of a cluster: its label, its unit, and its value, per GPU or for the cluster."""
 
     label: str
     unit: str
@@ -39,11 +39,11 @@ FIGURES = (
     Figure("scale-up link", "GB/s", lambda job: job.cluster.link_bytes_s / 1e9),
     Figure("NIC", "Gb/s", lambda job: job.cluster.nic_bytes_s / 1.25e8),
 )
-LINKS: Mapping[str, tuple[str, Callable[[Cluster, Job], float]]] = {  # the bandwidth of each link, all GPUs together
+LINKS: Mapping[str, tuple[str, Callable[[Cluster, Job], float]]] = {  # the total bandwidth of each link over all GPUs
     "scale-up": ("scale-up bandwidth", lambda cluster, job: cluster.gpus * cluster.link_bytes_s),
     "network": ("network bandwidth", lambda cluster, job: cluster.gpus * cluster.nic_bytes_s),
 }
-IN_ALL: Mapping[str, tuple[str, Callable[[Cluster, Job], float]]] = {  # what a part of the step runs at, all GPUs together
+IN_ALL: Mapping[str, tuple[str, Callable[[Cluster, Job], float]]] = {  # the total rate over all GPUs that limits a part of the step
     "compute": ("peak rate", lambda cluster, job: cluster.gpus * peak(job)),
     "recompute": ("peak rate", lambda cluster, job: cluster.gpus * peak(job)),
     "optimizer": ("memory bandwidth", lambda cluster, job: cluster.gpus * cluster.gpu.hbm_bytes_s),
@@ -52,7 +52,7 @@ IN_ALL: Mapping[str, tuple[str, Callable[[Cluster, Job], float]]] = {  # what a 
 
 
 def peak(job: Job) -> float:
-    """The dense rate of a GPU in the job's precision; FLOP/s."""
+    """The dense peak rate of a GPU in the job's precision; FLOP/s."""
     return job.cluster.gpu.units(job.precision)
 
 
@@ -64,13 +64,13 @@ def other_seconds(step_seconds: Any) -> Any:
 
 @formula("t_step / t_other", "tmplan", "the same batch on both")
 def speed_up(step_seconds: Any, other_seconds: Any) -> Any:
-    """How many times as fast the other cluster trains; ratio."""
+    """Speed-up of the other cluster; ratio."""
     return step_seconds / other_seconds
 
 
 @dataclass(frozen=True)
 class Pair:
-    """The job on the cluster of the document and on another: the jobs, and the best plan of each or why there is none."""
+    """The job on the cluster of the document and on another: the jobs, and the best plan of each or the reason why there is none."""
 
     here: Job
     there: Job
@@ -79,40 +79,40 @@ class Pair:
 
     @property
     def both(self) -> tuple[EvaluatedPlan, EvaluatedPlan] | None:
-        """The two plans, where there are two."""
+        """The two plans; None if a side has none."""
         return (self.ours, self.theirs) if isinstance(self.ours, EvaluatedPlan) and isinstance(self.theirs, EvaluatedPlan) else None
 
     def names(self) -> tuple[str, str]:
-        """What the clusters are called: by name, where they are of different size by their GPUs too."""
+        """The names of the clusters, with their GPUs if the sizes differ."""
         here, there = self.here.cluster, self.there.cluster
         if here.gpus != there.gpus:
             return f"{here.name} x{here.gpus:,}", f"{there.name} x{there.gpus:,}"
         return here.name, there.name if there.name != here.name else f"{there.name} changed"
 
     def figures(self) -> list[tuple[Figure, float, float]]:
-        """What of the clusters differs, and the number of GPUs."""
-        told = [(figure, float(figure.value(self.here)), float(figure.value(self.there))) for figure in FIGURES]
-        return [row for row in told if row[0].label == "GPUs" or row[1] != row[2]]
+        """The figures in which the clusters differ, and the number of GPUs."""
+        rows = [(figure, float(figure.value(self.here)), float(figure.value(self.there))) for figure in FIGURES]
+        return [row for row in rows if row[0].label == "GPUs" or row[1] != row[2]]
 
     def parts(self) -> list[tuple[str, float, float]]:
-        """Parts of the step that either plan has, in seconds on each cluster, those that differ most first."""
+        """Parts of the step of either plan, in seconds on each cluster, in descending order of their difference."""
         if self.both is None:
             return []
-        ours, theirs = (found.parts for found in self.both)
+        ours, theirs = (evaluated.parts for evaluated in self.both)
         rows = [(name, ours.get(name, 0.0), theirs.get(name, 0.0)) for name in STEP if ours.get(name) or theirs.get(name)]
         return sorted(rows, key=lambda row: -abs(row[2] - row[1]))
 
     def gain(self) -> float:
-        """How many times as fast the other cluster trains."""
+        """Speed-up of the other cluster; ratio."""
         assert self.both is not None
         return float(speed_up(self.both[0].step, other_seconds(self.both[1].step)))
 
     def verdict(self) -> str:
-        """Which is faster, by how much, and the part that makes the difference, in a sentence or two."""
+        """The faster cluster, its speed-up, and the part of the step that differs most, in one or two sentences."""
         here, there = self.names()
         if self.both is None:
             return " ".join(
-                f"On {name}: {found.why}" for name, found in ((here, self.ours), (there, self.theirs)) if isinstance(found, NoPlan)
+                f"On {name}: {side.why}" for name, side in ((here, self.ours), (there, self.theirs)) if isinstance(side, NoPlan)
             )
         ours, theirs = self.both
         if abs(self.gain() - 1) < ALIKE:
@@ -121,38 +121,38 @@ class Pair:
             )
         faster, slower = (there, here) if theirs.step < ours.step else (here, there)
         quick, slow = sorted((ours.step, theirs.step))
-        start = f"{faster} trains {slow / quick:.3g} times as fast as {slower}: {write_figure(quick)} s a step, not {write_figure(slow)}."
-        told = f"{start} {self._reason(theirs.step < ours.step, slow - quick)}"
+        start = f"{faster} trains {slow / quick:.3g} times as fast as {slower}: {write_figure(quick)} s per step, not {write_figure(slow)}."
+        verdict = f"{start} {self._reason(theirs.step < ours.step, slow - quick)}"
         if self.here.cluster.gpus == self.there.cluster.gpus:
-            return told
-        return f"{told} A GPU of {there} trains {theirs.rate / ours.rate:.3g} times as many tokens a second as one of {here}."
+            return verdict
+        return f"{verdict} A GPU of {there} trains {theirs.rate / ours.rate:.3g} times as many tokens per second as one of {here}."
 
     def _reason(self, there_is_faster: bool, saved: float) -> str:
-        """The part of which the faster cluster saves most, and what it has more of."""
+        """The part of the step in which the faster cluster saves most, and the ratio of the rates that limit it."""
         sign = 1 if there_is_faster else -1
         name, ours, theirs = max(self.parts(), key=lambda row: sign * (row[1] - row[2]))
         part = sign * (ours - theirs)
-        clause = f"Between them lie {saved:.3g} s; {STEP[name]} alone makes {part:.3g}"
+        clause = f"The difference is {saved:.3g} s; {STEP[name]} alone accounts for {part:.3g}"
         if name in IN_ALL:
             what, of = IN_ALL[name]
             fast, slow = (self.there, self.here) if there_is_faster else (self.here, self.there)
             ratio = of(fast.cluster, fast) / of(slow.cluster, slow)
             if ratio > 1 + ALIKE:
-                clause += f"; it has {ratio:.3g} times the {what}, all GPUs together"
+                clause += f"; it has {ratio:.3g} times the total {what}"
         return f"{clause}."
 
 
 def versus(inputs: Inputs, space: Space, other: Inputs, cancelled: Cancel = None) -> Pair:
-    """The job of some inputs on their cluster and on that of others, each planned within the same space; Cancelled as search."""
+    """The job of the inputs on their cluster and on another, each planned within the same space. Raises Cancelled as search does."""
     here, there = resolve(inputs), resolve(other)
     return Pair(here, there, best(here, space, cancelled), best(there, space, cancelled))
 
 
 def explain(pair: Pair) -> dict[str, Step]:
-    """The trees of both steps and of how many times as fast the other cluster trains; of a side without a plan there is none."""
-    found = {"step": pair.ours, "other_step": pair.theirs}
-    trees = {name: headlines(side.job, side.plan)["step"] for name, side in found.items() if isinstance(side, EvaluatedPlan)}
-    if len(trees) == len(found):
+    """The derivations of both steps and of the speed-up; a side without a plan has none."""
+    sides = {"step": pair.ours, "other_step": pair.theirs}
+    trees = {name: headlines(side.job, side.plan)["step"] for name, side in sides.items() if isinstance(side, EvaluatedPlan)}
+    if len(trees) == len(sides):
         with tracing() as trace:
             trees["speed_up"] = trace.of(speed_up(trace.held(trees["step"]), other_seconds(trace.held(trees["other_step"]))))
     return trees

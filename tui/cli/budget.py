@@ -17,7 +17,7 @@ from planner.errors import FieldError
 from planner.formula.trace import Step
 from planner.report.explain import headlines
 from planner.specs.validate import choice, real
-from planner.whatif.deadline import Best, Doubled
+from planner.whatif.deadline import BudgetedPlan, DoubledCluster
 from tui.cli.answer import NO_PLAN, Answer
 from tui.cli.chosen_plan import Lacking, choose, code, misfit, report_misfit
 from tui.cli.output import as_csv, as_json, as_steps, printed
@@ -94,14 +94,14 @@ def contract(document: Document, report: page.BudgetReport, spent: Sequence[Affo
     }  # fmt: skip
 
 
-def numbers(best: Best) -> dict[str, Any]:
+def numbers(best: BudgetedPlan) -> dict[str, Any]:
     """The budget of a plan as plain values; null where an input is missing."""
     return {key: value for key, value in asdict(best.budget).items() if key != "goodput"} | {
-        "gpus": best.gpus, "fits": best.found.fits, "at_risk": best.found.at_risk,
+        "gpus": best.gpus, "fits": best.evaluated.fits, "at_risk": best.evaluated.at_risk,
     }  # fmt: skip
 
 
-def twice(doubled: Doubled) -> dict[str, Any]:
+def twice(doubled: DoubledCluster) -> dict[str, Any]:
     """Training on twice the GPUs."""
     best = doubled.best
     plan = {"plan": best.plan.named(), "budget": numbers(best), "speedup": doubled.speedup} if best else {"plan": None, "budget": None}

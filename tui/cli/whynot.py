@@ -29,7 +29,7 @@ def answer(document: Document, typed: str, *, format: str, width: int) -> Answer
 def record(reply: WhyNot) -> dict[str, Any]:
     """The answer as plain values."""
     return {
-        "asked": {axis: reply.asked.text(axis) for axis in reply.asked.bounds},
+        "asked": {axis: reply.requested.text(axis) for axis in reply.requested.bounds},
         "valid": reply.valid,
         "fits": bool(reply.plan and reply.plan.fits),
         "at_risk": bool(reply.plan and reply.plan.at_risk),

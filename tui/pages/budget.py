@@ -20,7 +20,7 @@ from planner.report.best import EvaluatedPlan
 from planner.report.number_text import write_size, write_tokens
 from planner.report.wording import in_words, some_gpus
 from planner.specs.job import Job
-from planner.whatif.deadline import LARGEST, PRIMES, Answer, Best, Doubled, doubled, smallest
+from planner.whatif.deadline import LARGEST, PRIMES, BudgetedPlan, DoubledCluster, SmallestCluster, doubled_cluster, smallest_cluster
 from tui.draw.step_tree import trees
 from tui.draw.writing import Row, counted, heading, rows, sentence
 from tui.pages import goodput, spending
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tui.draw.lines import Line
     from tui.pages.subject import Subject
 
-_cache: list[tuple[tuple[Inputs, Job, Space], Answer]] = []
+_cache: list[tuple[tuple[Inputs, Job, Space], SmallestCluster]] = []
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,10 @@ class BudgetReport:
 
     job: Job
     run: Run
-    here: Best
+    here: BudgetedPlan
     sanity: Sanity
-    doubled: Doubled
-    deadline: Answer | None
+    doubled: DoubledCluster
+    deadline: SmallestCluster | None
     serving: tuple[LifetimeOptimum, ...]
     times: goodput.GoodputReport
     steps: dict[str, Step]
@@ -65,7 +65,7 @@ def budget_report(
 
     run, estimate = run_of(inputs, job), evaluate(job, plan)
     known = budget(job, run, float(estimate.step[0]))
-    here = Best(EvaluatedPlan(job, plan, estimate), known)
+    here = BudgetedPlan(EvaluatedPlan(job, plan, estimate), known)
     answer = answered(inputs, job, space, run.deadline_s, progress, cancelled) if run.deadline_s is not None else None
     laws = LAWS if run.served_tokens and not job.model.experts and not job.frozen else ()
     served = tuple(lifetime_cost.lifetime_optimum(law, known.parameters, known.tokens, run.served_tokens) for law in laws)
@@ -73,9 +73,9 @@ def budget_report(
     if run.served_tokens:
         steps["serving"] = lifetime_cost.explain_serving(known.parameters, run.served_tokens)
     steps |= {f"lifetime, {one.law.name}": lifetime_cost.explain(one, run.served_tokens) for one in served}
-    twice = doubled(inputs, space, here, cancelled)
+    twice = doubled_cluster(inputs, space, here, cancelled)
     times = goodput.goodput_report(job, run, known)
-    return BudgetReport(job, run, here, sanity(here.found, known.achieved_flops), twice, answer, served, times, steps)
+    return BudgetReport(job, run, here, sanity(here.evaluated, known.achieved_flops), twice, answer, served, times, steps)
 
 
 def answered(
@@ -85,12 +85,12 @@ def answered(
     deadline_s: float,
     progress: Callable[[int], None] | None,
     cancelled: Callable[[], bool] | None,
-) -> Answer:
+) -> SmallestCluster:
     """The smallest cluster that meets the deadline; cached, since it does not depend on the plan under the cursor."""
     for question, answer in _cache:
         if question == (inputs, job, space):
             return answer
-    answer = smallest(inputs, space, deadline_s, progress=progress, cancelled=cancelled)
+    answer = smallest_cluster(inputs, space, deadline_s, progress=progress, cancelled=cancelled)
     _cache[:] = [((inputs, job, space), answer)]
     return answer
 
@@ -123,9 +123,9 @@ def summary(report: BudgetReport, width: int) -> Iterator[Line]:
             yield from lines
 
 
-def _plan(best: Best) -> str:
+def _plan(best: BudgetedPlan) -> str:
     """The description of a plan, with a note if it does not fit or is at risk."""
-    return in_words(best.plan) + ("" if best.found.fit == "fits" else f" ({best.found.fit})")
+    return in_words(best.plan) + ("" if best.evaluated.fit == "fits" else f" ({best.evaluated.fit})")
 
 
 def compute(report: BudgetReport, width: int) -> Iterator[Line]:
@@ -149,7 +149,7 @@ def compute(report: BudgetReport, width: int) -> Iterator[Line]:
 
 def money(report: BudgetReport, width: int) -> Iterator[Line]:
     """Time, GPU-hours, energy, cost and CO2."""
-    known, run, job, band = report.here.budget, report.run, report.job, report.here.found.estimate.step_band
+    known, run, job, band = report.here.budget, report.run, report.job, report.here.evaluated.estimate.step_band
     low, high = (write(known.elapsed_seconds * edge, "s") for edge in (band.low, band.high))
     yield heading("time and money")
     given = [

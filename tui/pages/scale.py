@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planner.document.training_run import DAY
 from planner.report.number_text import write_figure, write_percent, write_tokens
 from planner.report.wording import in_words, some_gpus
-from planner.whatif.scaling import Ladder, Rung, ladder, sizes
+from planner.whatif.scaling import ScalingCurve, ScalingPoint, scaling_curve, sizes
 from tui.draw.aligned import aligned
 from tui.draw.chart import Axis, Series, plot, short
 from tui.draw.writing import heading, sentence, set_in
@@ -21,14 +21,14 @@ CHART = 13  # lines
 ROOMY = 72  # least width for a column of GPU-hours
 
 
-def work(subject: Subject) -> Ladder:
+def work(subject: Subject) -> ScalingCurve:
     """Strong scaling of the document within its bounds, or weak scaling if the argument is `weak`; Cancelled as by search."""
     document = subject.document
     weak = "weak" in subject.argument.split()
-    return ladder(document.inputs, document.space, sizes(document.inputs), weak=weak, cancelled=subject.cancelled)
+    return scaling_curve(document.inputs, document.space, sizes(document.inputs), weak=weak, cancelled=subject.cancelled)
 
 
-def draw(scaling: Ladder, width: int) -> list[Line]:
+def draw(scaling: ScalingCurve, width: int) -> list[Line]:
     """The table, the chart, and the conclusions."""
     lines: list[Line] = [*_table(scaling, width), []]
     if len(scaling.fitted) > 1:
@@ -39,9 +39,9 @@ def draw(scaling: Ladder, width: int) -> list[Line]:
     return [*lines, *_layouts(scaling, width)]
 
 
-def _table(scaling: Ladder, width: int) -> Iterator[Line]:
+def _table(scaling: ScalingCurve, width: int) -> Iterator[Line]:
     """A line per size, and notes on the figures below."""
-    batch, each = scaling.rungs[0].global_batch, scaling.rungs[0].global_batch / scaling.rungs[0].gpus
+    batch, each = scaling.points[0].global_batch, scaling.points[0].global_batch / scaling.points[0].gpus
     weak = f"{each:.4g} sequence{'s' * (each != 1)} per GPU and step"
     setting = weak if scaling.weak else f"a batch of {batch:,.0f} sequences at every size"
     yield heading(f"{'weak' if scaling.weak else 'strong'} scaling: {setting}")
@@ -49,12 +49,12 @@ def _table(scaling: Ladder, width: int) -> Iterator[Line]:
     shown = (width >= ROOMY, width >= ROOMY and None not in costs)
     head = ["GPUs", *(["Batch"] if scaling.weak else []), "Step s", "tokens/s", "MFU", "Eff", "Days"]
     head += [name for name, fits in zip(("GPU-h", "Cost"), shown, strict=True) if fits]
-    rows = [_cells(scaling, rung)[: len(head)] for rung in scaling.rungs]
-    filled = [row or [f"{rung.gpus:,}", *[""] * (len(head) - 1)] for row, rung in zip(rows, scaling.rungs, strict=True)]
+    rows = [_cells(scaling, point)[: len(head)] for point in scaling.points]
+    filled = [row or [f"{point.gpus:,}", *[""] * (len(head) - 1)] for row, point in zip(rows, scaling.points, strict=True)]
     head_line, *body = aligned([head, *filled])
     yield [(f" {head_line}", "dim")]
-    for row, rung, line in zip(rows, scaling.rungs, body, strict=True):
-        yield from ([[(f" {line}", "text")]] if row else sentence(f"{line}  {rung.why}", width, "dim", hang=len(line) + 2))
+    for row, point, line in zip(rows, scaling.points, body, strict=True):
+        yield from ([[(f" {line}", "text")]] if row else sentence(f"{line}  {point.why}", width, "dim", hang=len(line) + 2))
     if scaling.fitted:
         least = scaling.fitted[0][0]
         yield from sentence(f"Eff: tokens/s/GPU relative to {some_gpus(least)}. {_days(scaling)}", width, "dim")
@@ -62,7 +62,7 @@ def _table(scaling: Ladder, width: int) -> Iterator[Line]:
             yield from sentence(f"At risk, the 80 % band of memory crosses the limit, on GPUs: {', '.join(risky)}.", width, "dim")
 
 
-def _days(scaling: Ladder) -> str:
+def _days(scaling: ScalingCurve) -> str:
     """The assumptions behind the days."""
     if not scaling.trained:
         return ""
@@ -70,19 +70,19 @@ def _days(scaling: Ladder) -> str:
     return f"Days: {write_tokens(run.tokens)} tokens, with failures and checkpoints, as in tmplan budget."
 
 
-def _cells(scaling: Ladder, rung: Rung) -> list[str]:
+def _cells(scaling: ScalingCurve, point: ScalingPoint) -> list[str]:
     """The figures of one size; empty if no plan fits."""
-    best, budget = rung.found, rung.budget
+    best, budget = point.best, point.budget
     if best is None:
         return []
-    figures = [f"{rung.gpus:,}", *([f"{rung.global_batch:,.0f}"] if scaling.weak else []), write_figure(best.step)]
+    figures = [f"{point.gpus:,}", *([f"{point.global_batch:,.0f}"] if scaling.weak else []), write_figure(best.step)]
     figures += [f"{best.tokens_per_second:,.0f}", write_percent(best.mfu), f"{scaling.efficiency(best):.0%}"]
     if budget is None:
         return [*figures, "never", "-", "-"]
     return [*figures, write_figure(budget.elapsed_seconds / DAY), short(budget.gpu_hours), short(budget.cost or 0.0)]
 
 
-def _chart(steps: Ladder, width: int) -> Sequence[Line]:
+def _chart(steps: ScalingCurve, width: int) -> Sequence[Line]:
     """Tokens per second over GPUs, with ideal scaling from the smallest size as a dotted line."""
     (least, base), (most, _) = steps.fitted[0], steps.fitted[-1]
     ideal = [(float(n), base.rate * n) for n in (least, most)]
@@ -92,7 +92,7 @@ def _chart(steps: Ladder, width: int) -> Sequence[Line]:
     return plot(series, width, CHART, x=across, y=Axis("tokens/s", short, 10))
 
 
-def _layouts(steps: Ladder, width: int) -> Iterator[Line]:
+def _layouts(steps: ScalingCurve, width: int) -> Iterator[Line]:
     """The layout at the smallest size, and its changes at larger sizes."""
     if not steps.fitted:
         return

@@ -1,4 +1,4 @@
-"""Plans side by side: the sentence names the term that differs most and the choice that moves it, and nothing the numbers do not say."""
+"""Comparison of plans: the sentences name the part that differs most and the choice that causes it, as the numbers show."""
 
 from __future__ import annotations
 
@@ -10,62 +10,65 @@ from hypothesis import strategies as st
 
 from planner.search.search import Result
 from planner.specs.plan import Plan
-from planner.whatif.compare import causes, difference, effects, entry, far, why_larger, why_slower
+from planner.whatif.compare import causes, difference, effects, entry, leaves_link_domain, why_larger, why_slower
 from tests.planner.jobs import example, small
 from tests.properties.strategies import SETTINGS, any_result, one
 
 BASE = Plan(tp=2, pp=4, dp=2, dp_shard=2, zero=1, sequence_parallel=1)
 
 
-def told(plan: Plan, other: Plan) -> tuple[str, str]:
+def sentences(plan: Plan, other: Plan) -> tuple[str, str]:
     a, b = entry("A", small(), plan), entry("B", small(), other)
     return why_slower(a, b), why_larger(a, b)
 
 
 def test_recomputation_is_named_where_it_alone_differs() -> None:
-    """Full recomputation costs its own part of the time and saves activations."""
-    slower, larger = told(BASE, BASE.with_(recompute=2))
+    """Full recomputation adds the time of recomputation and saves activations."""
+    slower, larger = sentences(BASE, BASE.with_(recompute=2))
     assert "slower than A, mostly recomputation (+" in slower and slower.endswith("recompute full instead of none.")
     assert "less than A, mostly activations (-" in larger and larger.endswith("recompute full instead of none.")
 
 
-def test_tensor_parallelism_beyond_the_fast_link_is_said() -> None:
-    """tp 16 on nodes of eight is slower by its own traffic, and the sentence says that its groups leave the fast link."""
+def test_tensor_parallelism_beyond_the_link_domain_is_reported() -> None:
+    """tp 16 on nodes of eight is slower by tensor-parallel traffic, and the sentence states that its groups leave the link domain."""
     job = example()
     a = entry("A", job, Plan(tp=8, pp=16, vpp=8, dp=128, dp_shard=128, zero=1, sequence_parallel=1))
     b = entry("B", job, Plan(tp=16, pp=16, vpp=8, dp=64, dp_shard=64, zero=1, sequence_parallel=1))
-    assert not far(a, "tp") and far(b, "tp")
+    assert not leaves_link_domain(a, "tp") and leaves_link_domain(b, "tp")
     sentence = why_slower(a, b)
-    assert "exposed tensor-parallel traffic (+" in sentence and "tp groups now reach beyond the 8 GPUs of a fast link" in sentence
+    assert "exposed tensor-parallel traffic (+" in sentence and "tp groups now extend beyond the link domain of 8 GPUs" in sentence
 
 
 def test_more_micro_batches_are_counted() -> None:
-    """Where data parallelism brings a difference, the micro-batches on a rank before and after are told."""
-    sentence = told(Plan(dp=16), Plan(dp=8, cp=2))[0]
-    assert "8 micro-batches on a rank instead of 4" in sentence
+    """If data parallelism causes the difference, the sentence has the micro-batches per rank before and after."""
+    sentence = sentences(Plan(dp=16), Plan(dp=8, cp=2))[0]
+    assert "8 micro-batches per rank instead of 4" in sentence
 
 
 def test_alike_plans_are_alike() -> None:
-    """A plan beside itself takes as long and needs as much."""
-    assert told(BASE, BASE) == ("B takes as long as A.", "B needs as much memory as A.")
+    """A plan compared with itself takes as long and needs as much memory."""
+    assert sentences(BASE, BASE) == ("B takes as long as A.", "B needs as much memory as A.")
 
 
-def test_one_that_does_not_fit_is_said_not_to() -> None:
-    """The sentence on memory tells that the other does not fit."""
-    assert "more than A and does not fit, mostly activations" in told(*(Plan(dp=16, dp_shard=16, zero=2, micro_batch=b) for b in (1, 4)))[1]
+def test_a_plan_that_does_not_fit_is_reported() -> None:
+    """The sentence on memory states that the other plan does not fit."""
+    assert (
+        "more than A and does not fit, mostly activations"
+        in sentences(*(Plan(dp=16, dp_shard=16, zero=2, micro_batch=b) for b in (1, 4)))[1]
+    )
 
 
 def test_jobs_may_differ() -> None:
     """A plan of a larger batch takes longer because the jobs differ."""
     a, b = entry("A", small(), BASE), entry("B", small(global_batch=256), BASE)
-    assert why_slower(a, b).endswith("the jobs differ, 128 micro-batches on a rank instead of 32.")
+    assert why_slower(a, b).endswith("the jobs differ, 128 micro-batches per rank instead of 32.")
 
 
 @SETTINGS
 @given(any_result(), st.data())
 @pytest.mark.slow
 def test_any_two_plans_have_a_sentence_that_their_numbers_bear_out(result: Result, data: st.DataObject) -> None:
-    """Differences by part sum to the whole; the causes move the part the way it differs; the other way round the signs turn."""
+    """Differences by part sum to the whole; the causes have the sign of the difference; exchanging the plans reverses all signs."""
     job = result.job
     a, b = entry("A", job, one(result, data)), entry("B", job, one(result, data))
     for kind, whole in (("time", b.step - a.step), ("memory", b.memory - a.memory)):
@@ -81,7 +84,7 @@ def test_any_two_plans_have_a_sentence_that_their_numbers_bear_out(result: Resul
 
 
 def test_a_choice_that_differs_alone_explains_all_of_it() -> None:
-    """Where one choice differs, its effect is the whole difference of every part."""
+    """If one choice differs, its effect is the whole difference of every part."""
     a = entry("A", small(), BASE)
     b = replace(entry("B", small(), BASE.with_(micro_batch=2)), name="B")
     for part, apart in difference(a, b, "time").items():

@@ -1,4 +1,4 @@
-"""Sensitivities are evaluations and searches of the job with one input changed, and nothing else."""
+"""Sensitivities are evaluations and searches of the job with one input changed, without extrapolation."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ MIXTURE = EXAMPLE.with_all({"model": "qwen3-30b-a3b", "gpus": 32, "global_batch"
 JOBS = [EIGHT, EIGHT.with_("precision", "fp8"), EIGHT.with_("offload_optimizer", True), MIXTURE]
 
 
-def one(found: Sensitivity, key: str) -> Change:
+def one(result: Sensitivity, key: str) -> Change:
     """The change of one input."""
-    return next(change for change in found.changes if change.input.key == key)
+    return next(change for change in result.changes if change.input.key == key)
 
 
 @settings(max_examples=10, deadline=None)
@@ -35,8 +35,8 @@ def test_a_sensitivity_is_a_direct_evaluation_with_that_input_changed(inputs: In
     space = Space().with_("tp", "<=4").with_("micro_batch", "<=2")
     result = search(resolve(inputs), space)
     plan = result.plan(random.randrange(len(result)))  # type: ignore[attr-defined]
-    found = sensitivity(inputs, space, plan, factors=[factor])
-    for change in found.changes:
+    outcome = sensitivity(inputs, space, plan, factors=[factor])
+    for change in outcome.changes:
         keys = change.input.fields if change.input.key != "node" or shown(inputs)["link_domain"][0] == 8 else change.input.fields[:1]
         ratio = change.after / change.before
         values = {key: shown(inputs)[key][0] for key in keys}
@@ -50,20 +50,20 @@ def test_a_sensitivity_is_a_direct_evaluation_with_that_input_changed(inputs: In
 
 
 def test_every_input_is_changed_by_every_factor_and_ranked() -> None:
-    """All inputs that the job has, those that matter most first; what offload alone needs, with offload alone."""
-    found = sensitivity(EIGHT, Space(), DP64, factors=[2.0, 1.1])
+    """All inputs that the job has, in descending order of their effect; those of offload only with offload."""
+    outcome = sensitivity(EIGHT, Space(), DP64, factors=[2.0, 1.1])
     for factor in (2.0, 1.1):
-        keys = [change.input.key for change in found.of(factor)]
+        keys = [change.input.key for change in outcome.of(factor)]
         assert set(keys) == {one.key for one in INPUTS if not one.offload}
-        sizes = [abs(found.matters(change)) for change in found.of(factor)]
+        sizes = [abs(outcome.matters(change)) for change in outcome.of(factor)]
         assert sizes == sorted(sizes, reverse=True)
     assert {"pcie", "host"} <= {
         c.input.key for c in sensitivity(EIGHT.with_("offload_optimizer", True), Space(), DP64, factors=[2.0]).changes
     }
 
 
-def test_memory_shows_in_the_best_plan_alone() -> None:
-    """A larger memory leaves the step of a plan as it is; where memory is short, another plan is best then and faster."""
+def test_memory_affects_only_the_best_plan() -> None:
+    """A larger memory does not change the step of a plan; if memory is scarce, another plan becomes the best and is faster."""
     now = best(resolve(EXAMPLE), Space())
     assert isinstance(now, EvaluatedPlan)
     change = one(sensitivity(EXAMPLE, Space(), now.plan, factors=[2.0]), "memory")
@@ -72,39 +72,39 @@ def test_memory_shows_in_the_best_plan_alone() -> None:
 
 
 def test_counts_take_the_next_value_that_is_allowed() -> None:
-    """Nodes double, batch and sequence grow to what the plan can divide; the plan stays valid."""
+    """Nodes double, batch and sequence grow to values that the plan divides; the plan stays valid."""
     plan = Plan(tp=2, pp=4, vpp=2, dp=8, dp_shard=8, zero=1, sequence_parallel=1)
-    found = sensitivity(EIGHT, Space(), plan, factors=[1.1])
-    after = {change.input.key: change.after for change in found.changes}
+    result = sensitivity(EIGHT, Space(), plan, factors=[1.1])
+    after = {change.input.key: change.after for change in result.changes}
     assert (
         after["batch"] == 96 and after["sequence"] == 4608 and after["node"] == after["domain"] == 16
     )  # 96: 12 micro-batches, whole fours
-    assert all(change.this for change in found.changes)
+    assert all(change.this for change in result.changes)
 
 
-def test_a_plan_that_is_no_longer_valid_is_told_with_the_rule() -> None:
-    """Half the batch does not divide over 64 replicas: no step of this plan, the rule instead, and the best plan all the same."""
+def test_a_plan_that_is_no_longer_valid_is_reported_with_the_rule() -> None:
+    """Half the batch does not divide over 64 replicas: the rule instead of a step of this plan, and the best plan nevertheless."""
     change = one(sensitivity(EIGHT, Space(), DP64, factors=[0.5]), "batch")
     assert change.this is None and "must divide the global batch" in change.this_why and change.best is not None
 
 
 def test_what_would_help_most_is_the_largest_gain() -> None:
-    """The verdict names the input whose doubling brings most, by its gain; halved, the one that costs most; the sequence never."""
-    found = sensitivity(EIGHT, Space(), DP64, factors=[2.0, 0.5])
+    """The verdict names the input with the largest gain when doubled, and the largest loss when halved; never the sequence."""
+    result = sensitivity(EIGHT, Space(), DP64, factors=[2.0, 0.5])
     for factor, start in ((2.0, "What would help most: "), (0.5, "What would cost most: ")):
-        ranked = [change for change in found.of(factor) if change.input.kind != "sequence"]
-        top = max(ranked, key=lambda change: found.matters(change) * (1 if factor > 1 else -1))
-        assert found.verdict(factor).startswith(start + top.input.label)
-        assert f"{found.gains(top)[1]:+.1%}" in found.verdict(factor)
+        ranked = [change for change in result.of(factor) if change.input.kind != "sequence"]
+        top = max(ranked, key=lambda change: result.matters(change) * (1 if factor > 1 else -1))
+        assert result.verdict(factor).startswith(start + top.input.label)
+        assert f"{result.gains(top)[1]:+.1%}" in result.verdict(factor)
 
 
 def test_what_makes_a_plan_fit_comes_first() -> None:
-    """Where nothing fits, the inputs with which a plan does are ranked first and named."""
+    """If no plan fits, the inputs with which a plan fits are ranked first and named."""
     tight = EXAMPLE.with_all({"model": "llama-3.1-8b", "gpus": 1, "global_batch": 1, "sequence": 4096})
     result = search(resolve(tight))
-    found = sensitivity(tight, Space(), result.plan(int(result.rejected_order[0])), factors=[2.0])
-    assert found.best is None and found.of(2.0)[0].input.key == "memory"
-    assert found.verdict(2.0).startswith("Nothing fits as it is; a plan fits with memory size")
+    opened = sensitivity(tight, Space(), result.plan(int(result.rejected_order[0])), factors=[2.0])
+    assert opened.best is None and opened.of(2.0)[0].input.key == "memory"
+    assert opened.verdict(2.0).startswith("Nothing fits now; a plan fits with memory size")
 
 
 def test_the_peak_of_fp4_grows_with_the_others() -> None:
@@ -118,24 +118,24 @@ def test_the_peak_of_fp4_grows_with_the_others() -> None:
 
 def test_the_trees_explain_the_gains() -> None:
     """Each gain has a tree whose root is the gain, over the rate before and the rate after, down to the step of both."""
-    found = sensitivity(EIGHT, Space(), DP64, factors=[2.0])
-    trees = explain(found, "hbm", 2.0)
-    this, best_ = found.gains(one(found, "hbm"))
+    result = sensitivity(EIGHT, Space(), DP64, factors=[2.0])
+    trees = explain(result, "hbm", 2.0)
+    this, best_ = result.gains(one(result, "hbm"))
     assert trees["this_plan"].value == pytest.approx(this, rel=1e-9) and trees["best_plan"].value == pytest.approx(best_, rel=1e-9)
     assert [child.name for child in trees["this_plan"].children] == ["changed_rate", "tokens_per_second_per_gpu"]
     assert trees["this_plan"].find("gemm_seconds") is not None
     with pytest.raises(UnknownName):
-        explain(found, "colour", 2.0)
+        explain(result, "colour", 2.0)
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.0, -2.0, 1e9, float("nan"), float("inf")])
 def test_a_factor_that_changes_nothing_is_refused(factor: float) -> None:
-    """One sentence that says what a factor may be."""
+    """The message names the valid factors."""
     with pytest.raises(FieldError, match=r"by must be a factor from 0\.01 to 100 other than 1"):
         sensitivity(EIGHT, Space(), DP64, factors=[factor])
 
 
 def test_it_can_be_stopped() -> None:
-    """It ends with Cancelled once asked to."""
+    """It raises Cancelled on request."""
     with pytest.raises(Cancelled):
         sensitivity(EIGHT, Space(), DP64, cancelled=lambda: True)

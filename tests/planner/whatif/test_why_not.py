@@ -1,4 +1,4 @@
-"""Why not this plan: all the rules it breaks, what it has too much of, or its place and what costs it."""
+"""Why a plan is not the best: all rules that it violates, the memory that it lacks, or its rank and what costs it."""
 
 from __future__ import annotations
 
@@ -25,96 +25,96 @@ def sentences(text: str, result: Result = RESULT) -> str:
     return " ".join(why_not(result, parse_axes(text)).sentences)
 
 
-def test_every_rule_that_is_broken_is_told() -> None:
+def test_every_broken_rule_is_reported() -> None:
     """tp 3 divides neither GPUs nor heads, key-value heads nor the MLP: four rules, each with its values and its source."""
-    found = why_not(RESULT, parse_axes("tp=3"))
-    assert not found.valid and found.plan is None
+    reply = why_not(RESULT, parse_axes("tp=3"))
+    assert not reply.valid and reply.plan is None
     divided = ("16 GPUs", "attention heads", "key-value heads", "MLP width")
-    assert [rule.sentence.partition(",")[0] for rule in found.broken] == [f"tp must divide the {what}" for what in divided]
-    assert all(rule.values == "tp 3" and rule.source for rule in found.broken)
+    assert [rule.sentence.partition(",")[0] for rule in reply.broken] == [f"tp must divide the {what}" for what in divided]
+    assert all(rule.values == "tp 3" and rule.source for rule in reply.broken)
 
 
 def test_what_follows_from_the_degrees_is_checked_too() -> None:
-    """Data parallelism that does not fill the GPUs is told, and dp that follows is read by the rules."""
+    """Data parallelism that does not fill the GPUs is reported, and rules apply to a dp that follows."""
     assert sentences("tp=2,pp=2,cp=1,dp=2") == "tp x cp x dp x pp must be the 16 GPUs (tp 2, cp 1, dp 2, pp 2; it is 8)."
     assert sentences("tp=2,dp=3") == "tp x dp must divide the 16 GPUs (tp 2, dp 3; it is 6)."
     assert "dp x micro-batch must divide the global batch (micro_batch 7)" in sentences("micro_batch=7")
     assert "dp x micro-batch must divide the global batch (micro_batch 3, so dp 8)" in sentences("tp=2,pp=1,cp=1,micro_batch=3")
 
 
-def test_a_degree_left_out_that_breaks_a_rule_is_told() -> None:
-    """With tp, pp and dp named, cp follows: its value stands in the sentence; no sentence ends in empty brackets."""
-    said = sentences("tp=1,pp=1,dp=1", search(small(sequence=16)))
-    assert "must divide the sequence (so cp 16)" in said and "()" not in said
+def test_an_implied_degree_that_breaks_a_rule_is_reported() -> None:
+    """With tp, pp and dp given, cp follows: the sentence has its value; no sentence ends in empty parentheses."""
+    text = sentences("tp=1,pp=1,dp=1", search(small(sequence=16)))
+    assert "must divide the sequence (so cp 16)" in text and "()" not in text
 
 
-def test_rules_that_only_together_leave_nothing_are_told_by_how_many_they_refused() -> None:
-    """One micro-batch on pp 2 with 16 virtual stages: interleaving asks for groups of pp, but for which schedule is left open, so that no
-    rule alone refuses all; those that decided are named with their counts."""
-    found = why_not(search(every_schedule(JOB)), parse_axes("dp=8,micro_batch=8,pp=2,vpp=16"))
-    assert not found.valid and not found.broken
-    assert found.refusing[0] == (
+def test_rules_that_only_together_refuse_all_are_reported_with_counts() -> None:
+    """One micro-batch on pp 2 with 16 virtual stages: interleaving needs groups of pp, but the schedule is free, so that no single rule
+    refuses all; the rules that refused the last plans are named with their counts."""
+    reply = why_not(search(every_schedule(JOB)), parse_axes("dp=8,micro_batch=8,pp=2,vpp=16"))
+    assert not reply.valid and not reply.broken
+    assert reply.refusing[0] == (
         "interleaving needs micro-batches in whole groups of pp, or in equal rounds if the stack allows them",
         1,
     )
-    assert "no choice of the other axes satisfies all of them" in found.sentences[0]
-    alone = why_not(RESULT, parse_axes("dp=8,micro_batch=8,pp=2,vpp=16"))  # of a stack with one schedule it is that rule
+    assert "no choice of the other axes satisfies all of them" in reply.sentences[0]
+    alone = why_not(RESULT, parse_axes("dp=8,micro_batch=8,pp=2,vpp=16"))  # with one schedule it is that rule
     assert [rule.sentence.split(",")[0] for rule in alone.broken] == ["interleaving needs micro-batches in whole groups of pp"]
 
 
 def test_a_plan_that_fits_is_ranked_and_the_term_that_costs_it_named() -> None:
-    """Full recomputation is what costs a plan that recomputes all; its place is that of its step among the plans that fit."""
-    found = why_not(RESULT, parse_axes("tp=1,pp=1,cp=1,dp=16,zero=2,dp_replicate=1,micro_batch=2,recompute=full"))
-    assert found.plans == found.fit == 1 and found.plan is not None
+    """Full recomputation costs a plan that recomputes all; its place is the rank of its step among the plans that fit."""
+    reply = why_not(RESULT, parse_axes("tp=1,pp=1,cp=1,dp=16,zero=2,dp_replicate=1,micro_batch=2,recompute=full"))
+    assert reply.plans == reply.fit == 1 and reply.plan is not None
     steps = np.sort(RESULT.step_seconds[RESULT.order])
-    assert steps[found.place - 1] == pytest.approx(found.plan.step) and found.among == len(steps)
-    said = " ".join(found.sentences)
-    assert f"ranks number {found.place:,} of the {len(steps):,} plans that fit" in said
-    assert "slower than the best plan, mostly recomputation" in said
+    assert steps[reply.place - 1] == pytest.approx(reply.plan.step) and reply.among == len(steps)
+    text = " ".join(reply.sentences)
+    assert f"ranks number {reply.place:,} of the {len(steps):,} plans that fit" in text
+    assert "slower than the best plan, mostly recomputation" in text
 
 
-def test_the_best_plan_is_said_to_be_the_best() -> None:
-    """What the search ranks first has nothing against it."""
+def test_the_best_plan_is_reported_as_the_best() -> None:
+    """There is no reason against the first plan of the ranking."""
     plan = RESULT.plan(int(RESULT.order[0]))
     exact = Space({axis: Bounds((int(getattr(plan, axis)),)) for axis in AXES})
-    found = why_not(RESULT, exact)
-    assert found.place == 1 and found.sentences[-1].startswith("It is the best of the")
+    reply = why_not(RESULT, exact)
+    assert reply.place == 1 and reply.sentences[-1].startswith("It is the best of the")
 
 
-def test_too_much_memory_is_told_by_how_much_and_of_what() -> None:
-    """A plan whose micro-batch is too large: GiB beyond the limit, and the purpose that takes most."""
-    said = sentences("tp=1,pp=1,cp=1,dp=16,zero=2,dp_replicate=1,micro_batch=4,recompute=none")
-    assert said.startswith(
+def test_missing_memory_is_reported_with_its_largest_purpose() -> None:
+    """A plan with too large a micro-batch: GiB beyond the limit, and the purpose that takes most."""
+    text = sentences("tp=1,pp=1,cp=1,dp=16,zero=2,dp_replicate=1,micro_batch=4,recompute=none")
+    assert text.startswith(
         "The plan is valid, but does not fit: pipeline stage 0 needs 106.1 GiB, 29.6 GiB more than the limit of 76.5 GiB"
     )
-    assert "GiB of it activations" in said and "would rank number 1 of" in said
+    assert "GiB of it activations" in text and "would rank number 1 of" in text
 
 
 def test_axes_left_out_are_free() -> None:
-    """Of tp 4 alone the best plan with it is told, and how many there are."""
-    found = why_not(RESULT, parse_axes("tp=4"))
-    own = search(JOB, Space().with_("tp", "4"))
-    assert (found.plans, found.fit) == (len(own), len(own.order))
-    assert found.plan is not None and found.plan.plan == own.plan(int(own.order[0]))
+    """For tp 4 only, the reply has the best plan with it and the number of such plans."""
+    reply = why_not(RESULT, parse_axes("tp=4"))
+    restricted = search(JOB, Space().with_("tp", "4"))
+    assert (reply.plans, reply.fit) == (len(restricted), len(restricted.order))
+    assert reply.plan is not None and reply.plan.plan == restricted.plan(int(restricted.order[0]))
 
 
-def test_a_plan_outside_the_bounds_of_the_search_is_told_to_be() -> None:
-    """Bounds that the user set are named where the plan lies outside them; the answer is given all the same."""
-    found = why_not(search(JOB, Space().with_("tp", "<=2")), parse_axes("tp=4"))
-    assert found.outside == ("tp <=2",) and found.valid
-    assert "outside the bounds you set: tp <=2." in " ".join(found.sentences)
+def test_bounds_of_the_search_that_exclude_a_plan_are_reported() -> None:
+    """Bounds that exclude the plan are named; the plan is evaluated nevertheless."""
+    reply = why_not(search(JOB, Space().with_("tp", "<=2")), parse_axes("tp=4"))
+    assert reply.outside == ("tp <=2",) and reply.valid
+    assert "outside the bounds you set: tp <=2." in " ".join(reply.sentences)
 
 
 def test_where_nothing_fits_there_is_nothing_to_rank_among() -> None:
-    """A model far too large for its GPUs: the plan is told to miss by so much, and no rank is given."""
+    """For a model far too large for its GPUs the reply has the missing memory, and no rank."""
     result = search(example(gpus=8, global_batch=64))
-    said = sentences("tp=8,pp=1", result)
-    assert "none fits" in said and "rank" not in said
+    text = sentences("tp=8,pp=1", result)
+    assert "none fits" in text and "rank" not in text
 
 
 @pytest.mark.parametrize("text", ["tp", "tp=x", "tp=0", "=3", "tp=8,tp=4", "recompute=some", "tp=8;pp=2"])
 def test_what_cannot_be_read_is_refused_in_a_sentence(text: str) -> None:
-    """No traceback for what someone may type."""
+    """Invalid input raises FieldError."""
     with pytest.raises(FieldError):
         parse_axes(text)
 
@@ -129,8 +129,8 @@ def test_axes_may_stand_apart_by_commas_or_spaces_and_take_several_values() -> N
 
 @SETTINGS
 @given(any_result(), st.data())
-def test_no_plan_of_a_search_breaks_a_rule_and_any_plan_without_one_is_found(result: Result, data: st.DataObject) -> None:
-    """Named in full, a plan of the search breaks nothing; with one axis changed, either a rule is told or the search finds it."""
+def test_a_plan_breaks_a_rule_or_the_search_has_it(result: Result, data: st.DataObject) -> None:
+    """With all axes given, a plan of the search breaks no rule; with one axis changed, either it breaks a rule or the search has it."""
     job, plan = result.job, one(result, data)
     full = {axis: Bounds((int(getattr(plan, axis)),)) for axis in AXES}
     assert list(broken_rules(job, Space(full))) == []
@@ -143,7 +143,7 @@ def test_no_plan_of_a_search_breaks_a_rule_and_any_plan_without_one_is_found(res
         assert why_not(result, changed).sentences
 
 
-def test_every_rule_can_be_told() -> None:
-    """Each rule has a sentence and a source, and reads fields that may be named or that follow."""
+def test_every_rule_can_be_reported() -> None:
+    """Each rule has a sentence and a source, and depends on fields that can be given or that follow."""
     known = {*AXES, "dp_shard"}
     assert all(rule.sentence and rule.source and known.issuperset(rule.fields) for rule in RULES)

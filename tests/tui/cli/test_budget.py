@@ -23,7 +23,7 @@ from planner.economics import affordable
 from planner.economics.budget import budget
 from planner.economics.scaling_laws import LAWS
 from planner.search.search import Cancelled, search
-from planner.whatif.deadline import smallest
+from planner.whatif.deadline import smallest_cluster
 from tui.cli.main import run
 from tui.pages import budget as page
 from tui.pages import goodput
@@ -188,7 +188,7 @@ def test_the_deadline_is_searched_once_for_all_plans(monkeypatch: pytest.MonkeyP
 
     def counted(*args: object, **kwargs: object) -> object:
         searches.append(args)
-        return smallest(*args, **kwargs)  # type: ignore[arg-type]
+        return smallest_cluster(*args, **kwargs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(page, "smallest", counted)
     monkeypatch.setattr(page, "_cache", [])

@@ -11,7 +11,7 @@ import pytest
 from planner.document.inputs import EXAMPLE
 from planner.document.planfile import Document
 from planner.document.space import Space
-from planner.whatif.scaling import ladder
+from planner.whatif.scaling import scaling_curve
 from tests.tui.printing import output_of
 from tui.cli.main import run
 from tui.cli.output import printed
@@ -42,7 +42,7 @@ def test_all_formats_say_the_same(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("weak", [False, True])
 def test_the_page_is_readable_at_any_width(width: int, weak: bool) -> None:
     """No line is cut, few runs a line, and the ideal differs from what is reached by its mark."""
-    lines = draw(ladder(INPUTS.with_("price_gpu_hour", 2.5), Space(), [1, 8, 12, 64, 512, 4096], weak=weak), width)
+    lines = draw(scaling_curve(INPUTS.with_("price_gpu_hour", 2.5), Space(), [1, 8, 12, 64, 512, 4096], weak=weak), width)
     text = printed(lines)
     assert max(map(len, text.splitlines())) <= width
     assert max(len(line) for line in lines) <= 7
@@ -81,7 +81,7 @@ def test_what_cannot_be_requested_is_refused(capsys: pytest.CaptureFixture[str],
 def test_the_document_is_left_as_it_was() -> None:
     """A ladder changes nothing of what it was given."""
     document = Document(INPUTS)
-    ladder(document.inputs, document.space, [8])
+    scaling_curve(document.inputs, document.space, [8])
     assert document == Document(INPUTS)
 
 
