@@ -1,4 +1,4 @@
-"""Jobs, and rows of their searches, that properties are held against."""
+"""Strategies of jobs, searches and plans for the property tests."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Result._repr_pretty_ = _short  # type: ignore[attr-defined]
 
 @st.composite
 def jobs(draw: st.DrawFn) -> Job:
-    """Jobs over dense models, stacks, sizes, precisions and options; small enough to search whole."""
+    """Jobs with dense models over stacks, sizes and options; small enough for a complete search."""
     gpus = draw(st.sampled_from([1, 2, 6, 8, 12, 16, 24, 56, 64]))
     return example(
         model=draw(st.sampled_from(MODELS)),
@@ -91,14 +91,14 @@ def any_job() -> st.SearchStrategy[Job]:
 
 
 def searched(job: Job, space: Space | None = None) -> Result:
-    """The search of a job that allows plans."""
+    """The search of a job; discards jobs without valid plans."""
     result = search(job, space)
     assume(len(result))
     return result
 
 
 def some(result: Result, data: st.DataObject, most: int = 12) -> Any:
-    """Some rows of a result; every other time such as have many stages, so that pipelines are not outnumbered."""
+    """Some rows of a result; half of the draws take only plans with more than two stages, so that pipelines are not rare."""
     rows = np.arange(len(result))
     if data.draw(st.booleans()):
         deep = np.flatnonzero(result.field("pp", rows) > 2)
@@ -108,7 +108,7 @@ def some(result: Result, data: st.DataObject, most: int = 12) -> Any:
 
 
 def many(result: Result, data: st.DataObject, most: int = 1000) -> Plan:
-    """Plans of a result, up to so many of them, of those that have at least so many stages."""
+    """At most `most` plans of a result, of those with at least a drawn number of stages."""
     stages = result.field("pp", np.arange(len(result)))
     rows = np.flatnonzero(stages >= data.draw(st.sampled_from(np.unique(stages).tolist())))
     start = data.draw(st.integers(0, len(rows) - 1))
@@ -134,6 +134,6 @@ def layers_of(job: Job, plan: Plan) -> tuple[Any, stagecosts.Layers]:
 
 @contextmanager
 def every_stage_an_edge() -> Iterator[None]:
-    """While this is open, estimates look at each stage of a plan, not at the edges alone."""
+    """A context in which estimates evaluate every stage of a plan, not only the edge stages."""
     with patch.object(split, "edge_stages", lambda job, plan: np.minimum(np.arange(max(plan.pp.max(), 3))[:, None], plan.pp - 1)):
         yield

@@ -1,4 +1,4 @@
-"""Whatever the plan: adapters take no more memory than the whole model, no more time where matrices are whole, and a rank more no less."""
+"""Adapters take no more memory than full training, no more time if no matrix is divided, and a higher rank takes no less."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from planner.specs.job import Job
 from tests.planner.jobs import mixture, small
 
 JOBS = (small(), small(stack="deepspeed"), small(stack="pytorch-fsdp"), small(stack="torchtitan"), mixture(), mixture(stack="torchtitan"))
-FOUND = [search(job, Space()) for job in JOBS]
+RESULTS = [search(job, Space()) for job in JOBS]
 
 
 def tuned(job: Job, tuning: str, rank: int, targets: str) -> Job:
-    """The same job with adapters, if its stack and model take them so; else with those on attention that all take."""
+    """The job with adapters, if its stack and model support them; else with LoRA on attention, which all support."""
     if job.model.experts or tuning not in job.stack.tunings:
         tuning, targets = "lora", "attention" if job.model.experts else targets
     return replace(job, tuning=tuning, lora_rank=rank, lora_targets=targets)
@@ -30,27 +30,27 @@ def tuned(job: Job, tuning: str, rank: int, targets: str) -> Job:
 @given(st.data(), st.integers(0, len(JOBS) - 1), st.sampled_from(["lora", "qlora"]), st.integers(1, 32),
        st.sampled_from(["attention", "query-value", "all"]))  # fmt: skip
 def test_adapters_never_take_more_than_the_whole_model(data: st.DataObject, which: int, tuning: str, rank: int, targets: str) -> None:
-    """Memory at the same plan, fit or not; and the step without dequantization, where no matrix is divided and the pipeline is 1F1B.
+    """Memory of the same plan, whether it fits or not; and the step without dequantization, with tp 1 and 1F1B.
 
-    An adapter's undivided side costs the same whatever tp leaves of its matrix, and zero-bubble schedules fill bubbles with gradients of
-    weights that frozen ones do not have.
+    The undivided matrix of an adapter costs the same for every tp, and zero-bubble schedules fill bubbles with weight gradients, which
+    frozen weights do not have.
     """
-    result = FOUND[which]
+    result = RESULTS[which]
     rows = np.array(data.draw(st.lists(st.integers(0, len(result) - 1), min_size=1, max_size=8)))
     plans, job = result.plans(rows), tuned(JOBS[which], tuning, rank, targets)
-    whole, own = evaluate(JOBS[which], plans), evaluate(job, plans)
-    assert np.all(own.memory <= whole.memory * (1 + 1e-9))
+    whole, adapted = evaluate(JOBS[which], plans), evaluate(job, plans)
+    assert np.all(adapted.memory <= whole.memory * (1 + 1e-9))
     plain = (plans.tp == 1) & (plans.schedule == 0) & (job.tuning == "lora")
-    assert np.all(own.step[plain] <= whole.step[plain] * (1 + 1e-9))
-    assert np.all(np.isfinite(own.step)) and np.all(own.step > 0)
-    assert own.memory == pytest.approx(sum(own.memory_parts.named().values()), rel=1e-9)
+    assert np.all(adapted.step[plain] <= whole.step[plain] * (1 + 1e-9))
+    assert np.all(np.isfinite(adapted.step)) and np.all(adapted.step > 0)
+    assert adapted.memory == pytest.approx(sum(adapted.memory_parts.named().values()), rel=1e-9)
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.data(), st.integers(0, len(JOBS) - 1), st.integers(1, 512), st.sampled_from(["attention", "query-value", "all"]))
 def test_a_higher_rank_never_takes_less(data: st.DataObject, which: int, rank: int, targets: str) -> None:
-    """Neither memory nor time falls with the rank."""
-    rows = np.array([data.draw(st.integers(0, len(FOUND[which]) - 1))])
-    plans = FOUND[which].plans(rows)
+    """Neither memory nor time decreases with the rank."""
+    rows = np.array([data.draw(st.integers(0, len(RESULTS[which]) - 1))])
+    plans = RESULTS[which].plans(rows)
     low, high = (evaluate(tuned(JOBS[which], "qlora", r, targets), plans) for r in (rank, 2 * rank))
     assert high.memory[0] >= low.memory[0] * (1 - 1e-12) and high.step[0] >= low.step[0] * (1 - 1e-12)

@@ -1,4 +1,4 @@
-"""The fastest plan alone is the one that the whole search ranks first, and the bounds that spare it the others are bounds."""
+"""The branch-and-bound search returns the plan that the complete search ranks first, and its lower bounds are valid."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TEXTS = {
 
 @st.composite
 def spaces(draw: st.DrawFn) -> Space:
-    """A few bounds, which may leave nothing."""
+    """A few bounds, which may exclude all plans."""
     space = Space()
     for axis in draw(st.lists(st.sampled_from(sorted(TEXTS)), max_size=3, unique=True)):
         space = space.with_(axis, draw(st.sampled_from(TEXTS[axis])))
@@ -40,7 +40,7 @@ def spaces(draw: st.DrawFn) -> Space:
 @SETTINGS
 @given(any_job(), spaces())
 def test_it_is_the_plan_that_the_search_ranks_first(job: Job, space: Space) -> None:
-    """Whatever is asked and bounded: the same plan, of plans that take alike the same one, and none where none fits."""
+    """For every job and space: the same plan, with ties broken the same way, and None if none fits."""
     result = search(job, space)
     assert fastest(job, space) == (result.plan(int(result.order[0])) if len(result.order) else None)
 
@@ -48,13 +48,13 @@ def test_it_is_the_plan_that_the_search_ranks_first(job: Job, space: Space) -> N
 @pytest.mark.parametrize("stack", presets.names("stacks"))
 @pytest.mark.slow
 def test_of_every_mixture_it_is_the_first_on_every_stack(stack: str) -> None:
-    """Every mixture that ships, cut to its dense layers and a few sparse ones, on every stack, however the stack divides layers."""
+    """Every mixture of the presets, cut to its dense layers and a few sparse ones, on every stack."""
     sizes = ((8, 16, 512), (48, 96, 1024), (64, 64, 2048))
     models = [name for name in presets.names("models") if presets.model(name).experts]
     for turn, (name, (gpus, batch, sequence)) in enumerate(product(models, sizes)):
         try:
             whole = example(model=name, stack=stack, gpus=gpus, global_batch=batch, sequence=sequence)
-        except TmplanError:  # the stack does not take it, and says so
+        except TmplanError:  # the stack does not support it
             continue
         job = cut(whole, whole.model.dense_layers + 4 + turn % 5)
         result = search(job)
@@ -64,7 +64,7 @@ def test_of_every_mixture_it_is_the_first_on_every_stack(stack: str) -> None:
 @SETTINGS
 @given(any_result(), st.sampled_from((0.5, 0.9, 0.99, 0.9999, 1.0, 1.5)))
 def test_within_a_time_it_is_the_same_plan_or_none(result: Result, factor: float) -> None:
-    """None where the fastest plan takes longer than is asked for; else that plan."""
+    """None if the fastest plan takes longer than the limit; else that plan."""
     if len(result.order):
         row = int(result.order[0])
         within = factor * float(result.step_seconds[row])
@@ -72,8 +72,8 @@ def test_within_a_time_it_is_the_same_plan_or_none(result: Result, factor: float
 
 
 @pytest.mark.parametrize("few", range(1, 8))
-def test_of_plans_that_take_alike_it_is_the_first_of_the_lattice(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
-    """However many are looked at first: here ep 8, etp 2 and ep 16, etp 1 come to the same step to the last bit."""
+def test_of_equal_plans_it_is_the_first_of_the_lattice(monkeypatch: pytest.MonkeyPatch, few: int) -> None:
+    """For every size of the first batch: here ep 8, etp 2 and ep 16, etp 1 have the same step to the last bit."""
     job = mixture("deepseek-v3-671b", 3, gpus=48, gpus_per_node=6, sequence=1024, global_batch=48, optimizer="sgd", stack="nemo-tuned")
     job = replace(job, offload_optimizer=True, overlap_experts=True, precision="fp8")
     result = search(job)
@@ -87,7 +87,7 @@ def test_of_plans_that_take_alike_it_is_the_first_of_the_lattice(monkeypatch: py
 @SETTINGS
 @given(any_result(), st.data())
 def test_no_step_is_shorter_than_its_bounds(result: Result, data: st.DataObject) -> None:
-    """Layers alone take less than the pipeline with nothing recomputed, that less than the step, whatever is sharded and repeated."""
+    """The bound of the layers is at most that of the pipeline without recomputation, which is at most the step."""
     job, plan = result.job, many(result, data)
     step = evaluate(job, plan).step
     sizes = np.unique(plan.micro_batch)
@@ -98,6 +98,6 @@ def test_no_step_is_shorter_than_its_bounds(result: Result, data: st.DataObject)
 
 
 def test_it_can_be_stopped() -> None:
-    """Cancelled, as the search."""
+    """It raises Cancelled as the search does."""
     with pytest.raises(Cancelled):
         fastest(example(), cancelled=lambda: True)

@@ -1,4 +1,4 @@
-"""What must hold for every mixture of experts: where its layers and parameters lie, what experts cost, and how that explains itself."""
+"""Properties of every mixture of experts: its layers and parameters on ranks, the cost of its experts, and the derivations."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.properties.strategies import SETTINGS, every_stage_an_edge, layers_of
 
 
 def whole_vectors(model: Model) -> int:
-    """Parameters of one layer that every tensor-parallel rank holds: norms, biases behind row-parallel products, latent projections."""
+    """Parameters of one layer replicated on every tensor-parallel rank: norms, biases after row-parallel products, latent projections."""
     divided = (model.heads + 2 * model.kv_heads) * model.head_dim * ((model.bias or model.qkv_bias) and not model.kv_rank)
     middle = (2 if model.gated else 1) * model.ffn * model.bias
     return parameters.layer_vectors(model) - divided - middle + parameters.down_projections(model)
@@ -45,7 +45,7 @@ def whole_vectors(model: Model) -> int:
 @SETTINGS
 @given(mixtures(), st.data())
 def test_each_kind_of_layer_sums_to_the_models(job: Job, data: st.DataObject) -> None:
-    """Over all stages layers sum to the model's, dense ones to its dense ones, sparse ones to its sparse ones and those of prediction."""
+    """Over all stages the layers sum to those of the model: all, dense, and sparse including those of multi-token prediction."""
     model, plan = job.model, one(searched(job), data)
     _, layers = layers_of(job, plan)
     assert layers.sparse is not None
@@ -84,8 +84,8 @@ def test_the_parameters_of_all_ranks_are_the_models(job: Job, data: st.DataObjec
 )
 @pytest.mark.parametrize("stack", ["megatron-core", "torchtitan", "nanotron"])
 def test_where_dense_layers_end_is_an_edge(name: str, layers: int, dense: int, stack: str) -> None:
-    """Where first layers are dense and the head is small, some plans are slowest neither at an end nor on the second stage; the stages
-    looked at hold the fullest and the slowest in every plan."""
+    """If the first layers are dense and the head is small, some plans are slowest neither at an end nor on the second stage; the edge
+    stages include the fullest and the slowest in every plan."""
     job = every_schedule(mixture(name, layers, stack=stack, gpus=48, global_batch=96, sequence=1024))
     job = replace(job, model=replace(job.model, dense_layers=dense, mtp_layers=0, vocab=16_000))
     result = search(job, Space().with_("pp", ">=4").with_("tp", "1").with_("cp", "1").with_("recompute", "none,full"))
@@ -101,7 +101,7 @@ def test_where_dense_layers_end_is_an_edge(name: str, layers: int, dense: int, s
 @SETTINGS
 @given(mixtures(), st.data())
 def test_the_ranks_that_hold_the_same_experts(job: Job, data: st.DataObject) -> None:
-    """Experts lie ep x etp ranks apart, on tp x cp x dp / (ep x etp) ranks each: so many share or repeat them, whatever is sharded."""
+    """Each expert is on tp x cp x dp / (ep x etp) ranks, ep x etp ranks apart, which shard or replicate it under every sharding."""
     plan = one(searched(job), data)
     group = traffic.expert_group(plan)
     assert group.whole * plan.ep * plan.etp == plan.tp * plan.cp * plan.dp
@@ -113,19 +113,19 @@ def test_the_ranks_that_hold_the_same_experts(job: Job, data: st.DataObject) -> 
 @SETTINGS
 @given(mixtures(), st.data())
 def test_the_products_of_all_layers_are_the_models_flops(job: Job, data: st.DataObject) -> None:
-    """The products of every layer, head and prediction, of all ranks of a stage, are the matrices that the model's FLOPs count,
-    but for what tensor parallelism repeats: latent projections, heads, and the router, whose ranks share the tokens."""
+    """The matrix products of all layers, heads and prediction over the ranks of a stage sum to the model FLOPs, in cases without
+    products that tensor parallelism replicates: latent projections, heads, and the router, whose ranks share the tokens."""
     model, sp = job.model, data.draw(st.booleans())
     tp = data.draw(st.sampled_from([t for t in (1, 2, 4, 8) if model.kv_heads % t == 0 and (sp or t == 1 or not model.kv_rank)]))
     ep, etp = data.draw(st.sampled_from([(1, 1), (2, 1), (4, 1), (1, tp)]))
     plan, tokens = Plan(tp=tp, ep=ep, etp=etp if not model.bias else 1, sequence_parallel=int(sp and tp > 1)), 4096.0
     even = replace(job, imbalance=1.0, capacity=0.0)
 
-    def products(own: Job) -> float:
-        return tp * sum(float(m * n * k) for part in linear_shapes(own, plan, Tokens(tokens)).values() for m, n, k in part)
+    def products(dense: Job) -> float:
+        return tp * sum(float(m * n * k) for part in linear_shapes(dense, plan, Tokens(tokens)).values() for m, n, k in part)
 
-    own, shapes = expert_shapes(even, plan, Tokens(tokens / tp * model.experts_per_token * plan.etp))
-    routed = tp * sum(float(own * m * n * k) for m, n, k in shapes)
+    experts, shapes = expert_shapes(even, plan, Tokens(tokens / tp * model.experts_per_token * plan.etp))
+    routed = tp * sum(float(experts * m * n * k) for m, n, k in shapes)
     router = tokens * model.hidden * model.experts
     sparse = model.sparse_layers + model.mtp_layers
     layers = (model.layers - model.sparse_layers) * products(even) + sparse * (products(even.around_experts) + routed + router)
@@ -135,7 +135,7 @@ def test_the_products_of_all_layers_are_the_models_flops(job: Job, data: st.Data
 
 
 def _keys(job: Job) -> float:
-    """Keys of the attention square a query sees, both halves of it, mean over layers."""
+    """Keys per query of the attention square, both halves, mean over layers."""
     model, s = job.model, job.sequence
     if not 0 < model.sliding_window < s:
         return s
@@ -147,7 +147,7 @@ def _keys(job: Job) -> float:
 @SETTINGS
 @given(mixtures(), st.data())
 def test_more_expert_parallelism_never_holds_more_of_the_experts(job: Job, data: st.DataObject) -> None:
-    """With all else equal the states of the experts on a rank never grow with ep, nor does the memory of a rank."""
+    """All else equal, neither the expert states nor the memory of a rank increase with ep."""
     plan = one(searched(job), data)
     degrees = [int(e) for e in divisors(job.model.experts) if (plan.tp * plan.cp * plan.dp_shard) % (e * plan.etp) == 0]
     ladder = [evaluate(job, plan.with_(ep=e)) for e in degrees]
@@ -160,8 +160,8 @@ def test_more_expert_parallelism_never_holds_more_of_the_experts(job: Job, data:
 @given(mixtures(), st.data())
 @pytest.mark.slow
 def test_imbalance_never_helps(job: Job, data: st.DataObject) -> None:
-    """The more tokens the busiest experts get, the more memory and time a step takes: its bubble apart where weight gradients fill it,
-    waits for the host where traffic hides behind others' work; under a capacity they get that many whatever else."""
+    """Memory and step time do not decrease with the imbalance, except for bubbles that weight gradients fill and host waits where
+    communication is overlapped; with a capacity factor the imbalance has no effect."""
     plan = one(searched(job), data)
     ladder = [evaluate(replace(job, imbalance=load, capacity=0.0), plan) for load in (1.0, 1.2, 2.0, 6.0)]
     hides = ladder[0].hidden.named()["ep"][0] > 1e-15
@@ -176,9 +176,9 @@ def test_imbalance_never_helps(job: Job, data: st.DataObject) -> None:
 @SETTINGS
 @given(mixtures(), st.data())
 def test_hiding_the_all_to_all_never_makes_a_step_slower(job: Job, data: st.DataObject) -> None:
-    """Overlapping the experts' traffic never adds time and never saves memory; what hides leaves the exposed part."""
+    """Overlapping the all-to-all never adds time and never saves memory; exposed and hidden parts sum to the whole."""
     plan = one(searched(job), data)
-    bare, hiding = (evaluate(replace(job, overlap_experts=wanted), plan) for wanted in (False, True))
+    bare, hiding = (evaluate(replace(job, overlap_experts=overlap), plan) for overlap in (False, True))
     assert hiding.step[0] <= bare.step[0] * (1 + 1e-12)
     assert hiding.memory[0] >= bare.memory[0]
     whole = [e.time_parts.named()["ep"][0] + e.hidden.named()["ep"][0] for e in (bare, hiding) if e.slowest[0] == bare.slowest[0]]
@@ -188,8 +188,8 @@ def test_hiding_the_all_to_all_never_makes_a_step_slower(job: Job, data: st.Data
 @settings(SETTINGS, max_examples=10)
 @given(mixtures(), st.data())
 @pytest.mark.slow
-def test_a_mixtures_numbers_explain_themselves(job: Job, data: st.DataObject) -> None:
-    """The root of each tree is the number of the table, every node has a source and a meaning, and the experts are in it."""
+def test_a_mixtures_derivations_have_its_numbers(job: Job, data: st.DataObject) -> None:
+    """The root of each derivation is the number of the table, every step has a source and a meaning, and experts are included."""
     plan = one(searched(job), data)
     numbers, trees = evaluate(job, plan), headlines(job, plan)
     values = {c.name: float(c.base(numbers)[0]) for c in HEADLINES}
@@ -201,5 +201,5 @@ def test_a_mixtures_numbers_explain_themselves(job: Job, data: st.DataObject) ->
 
 
 def nodes(step: Step) -> list[Any]:
-    """A step and all below it."""
+    """A step and all its descendants."""
     return [step, *(inner for child in step.children for inner in nodes(child))]

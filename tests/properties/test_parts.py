@@ -1,4 +1,4 @@
-"""A search of any size is bounded: grown in parts it is the search of the whole, and rows beyond the bound are those that matter least."""
+"""A search has bounded memory: built in parts it equals the complete search, and rows beyond the bound are those of lowest rank."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ EVERY_N = Space().with_("recompute_layers", ">=1")
 
 
 def same(a: Result, b: Result) -> bool:
-    """Whether two searches found the same rows in the same order, and refused as many by each rule."""
+    """Whether two searches have the same rows in the same order and the same counts by rule."""
     rows = np.arange(len(a))
     return (
         a.counts == b.counts
@@ -42,7 +42,7 @@ def same(a: Result, b: Result) -> bool:
 @FEWER
 @given(any_job(), PARTS, st.sampled_from([Space(), EVERY_N]))
 def test_a_lattice_grown_in_parts_is_the_whole(job: Job, part: int, space: Space) -> None:
-    """However small the parts, the same plans come in the same order, and every rule refuses as many."""
+    """For every size of the parts, the plans, their order and the counts by rule are the same."""
     whole, refused = allowed(job, space)
     with patch.object(growth, "PART", part):
         parts, counted = allowed(job, space)
@@ -53,7 +53,7 @@ def test_a_lattice_grown_in_parts_is_the_whole(job: Job, part: int, space: Space
 @pytest.mark.parametrize(("part", "gpus"), [(1, 2), (60, 16)])
 @pytest.mark.slow
 def test_a_search_in_parts_is_the_search(part: int, gpus: int) -> None:
-    """Rows, ranking, counts, the best plan alone and the legal values do not depend on how large the parts are."""
+    """Rows, ranking, counts, the fastest plan and the valid values do not depend on the size of the parts."""
     for job in (small(gpus=gpus), mixture("deepseek-v2-lite-16b", gpus=min(gpus, 8), global_batch=8)):
         whole, best, legal = search(job), alone.fastest(job), axis_values(job, Space(), "vpp")
         with patch.object(growth, "PART", part), patch.object(alone, "FEW", 1):
@@ -63,7 +63,7 @@ def test_a_search_in_parts_is_the_search(part: int, gpus: int) -> None:
 
 
 def test_a_tree_never_holds_much_more_than_a_part() -> None:
-    """No tree has more rows than a part, nor more than that and what one row grows by before it is pruned; shardings neither."""
+    """No tree has more rows than a part plus the candidates of one row, before pruning and after joining."""
     job, largest = example(model="deepseek-v3-671b", gpus=512, global_batch=960), 0
     add, joined = growth.Growth.add, growth.joined
 
@@ -86,9 +86,9 @@ def test_a_tree_never_holds_much_more_than_a_part() -> None:
 
 @pytest.mark.parametrize("most", [0, 1, 17, 400])
 @pytest.mark.parametrize("headroom", [0, 60, 75])
-def test_beyond_the_bound_the_rows_that_matter_are_kept(most: int, headroom: float) -> None:
-    """Of more plans than can be held the fastest that fit, the nearest that do not, and the front of both are kept, in the same order and
-    with the same numbers; the others are counted."""
+def test_beyond_the_bound_the_best_rows_are_retained(most: int, headroom: float) -> None:
+    """Of more plans than the bound, the fastest that fit, the nearest that do not, and the Pareto front are retained, in the same order
+    and with the same numbers; the others are counted."""
     job = small(headroom=headroom)
     whole = search(job)
     with patch.object(rowstore, "ROWS", most), patch.object(rowstore, "MISFITS", 50), patch.object(blocks, "BLOCK", 256):
@@ -98,31 +98,31 @@ def test_beyond_the_bound_the_rows_that_matter_are_kept(most: int, headroom: flo
     assert cut.counts.unkept == len(whole) - len(cut) and not whole.counts.unkept
     fitting, misfits = (min(len(cut.order), most), min(len(cut.rejected_order), most // 8))
     for mine, theirs, n in ((cut.order, whole.order, fitting), (cut.rejected_order, whole.rejected_order, misfits)):
-        kept = {cut.plan(int(row)) for row in mine}
+        retained = {cut.plan(int(row)) for row in mine}
         first = [whole.plan(int(row)) for row in theirs[: min(n, most // 8 * 7)]]
-        assert kept.issuperset(first)
+        assert retained.issuperset(first)
     assert [cut.plan(int(r)) for r in pareto(cut)] == [whole.plan(int(r)) for r in pareto(whole)]
     assert len(cut) <= most + len(pareto(whole))
     for row in range(0, len(whole), 197):
         there = cut.find(whole.plan(row))
         assert there is None or cut.plan(there) == whole.plan(row)
     for row in range(0, len(cut), 97):
-        found = whole.find(cut.plan(row))
-        assert found is not None and cut.find(cut.plan(row)) == row
+        at = whole.find(cut.plan(row))
+        assert at is not None and cut.find(cut.plan(row)) == row
         assert (cut.step_seconds[row], cut.memory_bytes[row], cut.fits[row]) == (
-            whole.step_seconds[found], whole.memory_bytes[found], whole.fits[found]
+            whole.step_seconds[at], whole.memory_bytes[at], whole.fits[at]
         )  # fmt: skip
-        assert cut.host_bytes(np.array([row])) == whole.host_bytes(np.array([found]))
+        assert cut.host_bytes(np.array([row])) == whole.host_bytes(np.array([at]))
 
 
 @given(st.lists(st.integers(0, 9), max_size=40), st.integers(0, 45), st.integers(1, 40))
 def test_the_least_of_values_that_come_in_blocks_are_the_first_of_a_stable_sort(values: list[int], most: int, block: int) -> None:
-    """Which of the values are the least, asked block by block, equals what a stable sort of all puts first."""
+    """The smallest values, selected block by block, are the first of a stable sort of all."""
     column = np.array(values, float)
     least = rowstore.Least(column.copy(), most)
-    asked = [np.ones(len(column[at : at + block]), bool) for at in range(0, len(column), block)]
-    found = np.concatenate(
-        [least.among(column[at : at + block], ask) for at, ask in zip(range(0, len(column), block), asked, strict=True)]
+    masks = [np.ones(len(column[at : at + block]), bool) for at in range(0, len(column), block)]
+    selected = np.concatenate(
+        [least.among(column[at : at + block], mask) for at, mask in zip(range(0, len(column), block), masks, strict=True)]
         or [np.empty(0, bool)]
     )
-    assert np.flatnonzero(found).tolist() == sorted(np.argsort(column, kind="stable")[:most].tolist())
+    assert np.flatnonzero(selected).tolist() == sorted(np.argsort(column, kind="stable")[:most].tolist())

@@ -1,4 +1,4 @@
-"""No kernel runs above the peak of its units or the memory's bandwidth, so that no utilisation goes beyond 100 %, whatever is set."""
+"""No kernel exceeds the peak of its units or the memory bandwidth, so that no utilization exceeds 100 %, for all field values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CHOICES = {
 
 @st.composite
 def fielded(draw: st.DrawFn) -> Job:
-    """Jobs whose GPU has some of its figures set to any value its fields allow, on a cluster of any pace."""
+    """Jobs whose GPU has some figures set to any valid value, on a cluster of any pace."""
     values: dict[str, object] = {key: draw(st.sampled_from(among)) for key, among in CHOICES.items()}
     for key in draw(st.lists(st.sampled_from(sorted(FIGURES)), unique=True)):
         values[key] = float(np.exp(draw(st.floats(*np.log(FIGURES[key]).tolist()))))
@@ -59,7 +59,7 @@ def fielded(draw: st.DrawFn) -> Job:
 @settings(SETTINGS, max_examples=60)
 @given(fielded())
 def test_no_plan_uses_more_than_the_peak(job: Job) -> None:
-    """MFU is a share of every plan; and what is not attention, with no token dropped, is so without being held there."""
+    """The MFU of every plan is between 0 and 1; without attention and dropped tokens it is at most 1 without clipping."""
     result = search(job, Space().with_("micro_batch", "<=8"))
     rows = np.arange(len(result))[:: max(1, len(result) // 500)]
     assume(len(rows))
@@ -75,7 +75,7 @@ def test_no_plan_uses_more_than_the_peak(job: Job) -> None:
 @settings(SETTINGS, max_examples=60)
 @given(fielded(), st.tuples(*[st.integers(1, 2**18)] * 3))
 def test_no_kernel_runs_above_its_peak(job: Job, shape: tuple[int, int, int]) -> None:
-    """Products by the peak of their units and twice the bandwidth, as caches bring; attention by the bf16 peak; the rest by bandwidth."""
+    """Matrix products: the peak of their units and, owing to caches, twice the bandwidth; attention: the bf16 peak; others: bandwidth."""
     gpu, (m, n, k), pace = job.cluster.gpu, shape, compute.pace(job)
     for precision in {"bf16", job.precision}:
         seconds = pace * compute.gemm_seconds(gpu, precision, Number(m), Number(n), Number(k))
@@ -89,7 +89,7 @@ def test_no_kernel_runs_above_its_peak(job: Job, shape: tuple[int, int, int]) ->
 
 
 def test_narrow_peaks_follow_the_16_bit_one_unless_they_are_set() -> None:
-    """A GPU of 1 TFLOP/s in bf16 has 2 in fp8, as an H100's units go, not the H100's 1,979; set, it has what was set."""
+    """An H100 set to 1 TFLOP/s in bf16 has 2 in fp8, by the ratio of its units, not 1,979; a set fp8 peak is used unchanged."""
     slow = example(model="llama-3.1-8b", gpus=8, tflops_bf16=1.0, precision="fp8").cluster.gpu
     assert slow.flops_fp8 == pytest.approx(2e12, rel=0.01)
     assert example(tflops_bf16=1.0, tflops_fp8=3.0).cluster.gpu.flops_fp8 == 3e12

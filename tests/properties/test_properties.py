@@ -1,4 +1,4 @@
-"""What must hold for every model, cluster, stack and plan."""
+"""Properties of every model, cluster, stack and plan."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_the_degrees_multiply_to_the_world(job: Job) -> None:
 @SETTINGS
 @given(any_job())
 def test_allowed_and_refused_make_up_what_was_seen(job: Job) -> None:
-    """seen = evaluated + the refused of every rule; plans that fit and the rest make up those evaluated; every plan is ranked once."""
+    """seen = evaluated + refused by each rule; plans that fit and that do not sum to those evaluated; every plan is ranked once."""
     result = search(job)
     counts = result.counts
     assert counts.seen == counts.evaluated + sum(counts.refused.values())
@@ -81,7 +81,7 @@ def test_totals_equal_the_sum_of_their_parts(job: Job, data: st.DataObject) -> N
 @SETTINGS
 @given(any_job(), st.data())
 def test_an_edge_stage_is_always_the_fullest(job: Job, data: st.DataObject) -> None:
-    """Memory of every stage, worked out one by one, peaks at the number the search uses, at the stage it names."""
+    """The maximum of the memory over all stages, evaluated separately, is the memory and the stage of the search."""
     result = searched(job)
     plans = many(result, data)
     with every_stage_an_edge():
@@ -99,7 +99,7 @@ def test_an_edge_stage_is_always_the_fullest(job: Job, data: st.DataObject) -> N
 @SETTINGS
 @given(any_job(), st.data())
 def test_an_edge_stage_is_always_the_slowest(job: Job, data: st.DataObject) -> None:
-    """A micro-batch's time on every stage, worked out one by one, peaks at the number the search uses."""
+    """The maximum over all stages of the time of a micro-batch is that of the search."""
     plans = many(searched(job), data)
     with every_stage_an_edge():
         slowest = stagecosts.pipeline(job, plans, stagecosts.edge_cost(job, plans)).slowest_stage
@@ -109,8 +109,8 @@ def test_an_edge_stage_is_always_the_slowest(job: Job, data: st.DataObject) -> N
 @SETTINGS
 @given(any_job(), st.data())
 def test_more_sharding_never_adds_memory(job: Job, data: st.DataObject) -> None:
-    """A higher ZeRO stage never adds to the states of any stage; up to ZeRO-2, which gathers nothing, nor to the device; nor does a
-    larger group."""
+    """A higher ZeRO stage never increases the states of any stage, nor, up to ZeRO-2, which gathers no weights, the device memory; neither
+    does a larger sharding group."""
     plan = one(searched(job), data)
     ladder = [plan.with_(zero=z, dp_shard=plan.dp if z else 1, dp_replicate=1 if z else plan.dp) for z in range(4)]
     purposes = ("parameters", "gradients", "optimizer", "experts")
@@ -125,22 +125,22 @@ def test_more_sharding_never_adds_memory(job: Job, data: st.DataObject) -> None:
 
 @SETTINGS
 @given(any_job(), st.data())
-def test_recomputing_more_never_keeps_more_and_never_runs_faster(job: Job, data: st.DataObject) -> None:
-    """From none to the first N layers to all, activations kept on each stage fall and the step grows."""
+def test_more_recomputation_never_stores_more_and_never_runs_faster(job: Job, data: st.DataObject) -> None:
+    """From none to the first N layers to all, stored activations on each stage decrease and the step increases."""
     result = searched(job)
     plan = result.plan(int(some(result, data, 1)[0])).with_(recompute=0, recompute_layers=0)
     whole = int(max(stage.layers for stage in stages(job, plan))) // int(plan.vpp)
     ladder = [plan, *(plan.with_(recompute=3, recompute_layers=n) for n in range(1, max(whole, 1))), plan.with_(recompute=2)]
-    kept = [[stage.parts.activations for stage in stages(job, p)] for p in ladder]
+    stored = [[stage.parts.activations for stage in stages(job, p)] for p in ladder]
     times = [float(evaluate(job, p).step[0]) for p in ladder]
-    assert all(b <= a * (1 + 1e-9) for less, more in pairwise(kept) for a, b in zip(less, more, strict=True))
+    assert all(b <= a * (1 + 1e-9) for less, more in pairwise(stored) for a, b in zip(less, more, strict=True))
     assert all(b >= a * (1 - 1e-9) for a, b in pairwise(times))
 
 
 @SETTINGS
 @given(any_job(), st.data())
 def test_bounds_are_a_filter_of_the_free_search(job: Job, data: st.DataObject) -> None:
-    """Pinning an axis to a value finds exactly the plans that fit of the free search that have it, with the same numbers."""
+    """With an axis bounded to a value, the plans that fit are those of the free search with that value, with the same numbers."""
     free = searched(job)
     plans = free.plans(free.order)
     axes = ["tp", "pp", "vpp", "cp", "dp", "ep", "etp", "schedule", "zero", "micro_batch", "recompute", "sequence_parallel"]
@@ -151,8 +151,8 @@ def test_bounds_are_a_filter_of_the_free_search(job: Job, data: st.DataObject) -
 
 
 @given(st.lists(st.tuples(*[st.integers(1, 9)] * 3), min_size=1, max_size=40))
-def test_distinct_gathers_back_what_it_took_apart(rows: list[tuple[int, int, int]]) -> None:
-    """distinct() lists each combination once, and its inverse gives every row back."""
+def test_distinct_and_its_inverse_restore_the_rows(rows: list[tuple[int, int, int]]) -> None:
+    """distinct() lists each combination once, and its inverse restores every row."""
     tp, pp, cp = (np.array(column) for column in zip(*rows, strict=True))
     small, inverse = distinct(Plan(tp=tp, pp=pp, cp=cp), ("tp", "pp", "cp"))
     assert len(small.tp) == len(set(rows))
@@ -162,9 +162,9 @@ def test_distinct_gathers_back_what_it_took_apart(rows: list[tuple[int, int, int
 @given(st.integers(1, 10**7))
 def test_divisors_divide(number: int) -> None:
     """Each divisor divides, and they pair up to the number."""
-    found = divisors(number)
-    assert (number % found == 0).all()
-    assert (found * found[::-1] == number).all()
+    every = divisors(number)
+    assert (number % every == 0).all()
+    assert (every * every[::-1] == number).all()
 
 
 def test_a_plan_has_no_field_the_contract_does_not_know() -> None:

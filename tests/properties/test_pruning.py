@@ -1,4 +1,4 @@
-"""What the search leaves out, it could not have ranked: plans that cannot fit, and layers recomputed without need."""
+"""Pruning removes only plans that cannot fit and unnecessary recomputation."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ EVERY = FIRST.with_("recompute_layers", "1..9999")
 
 @st.composite
 def tight(draw: st.DrawFn) -> Job:
-    """Jobs on devices of which much must stay free, so that some plans fit and some do not."""
+    """Jobs with a large headroom, so that some plans fit and some do not."""
     job = draw(any_job())
     return replace(job, headroom=draw(st.sampled_from([0.0, 0.3, 0.6, 0.8, 0.9])))
 
 
 def unpruned(job: Job, space: Space | None = None) -> Result:
-    """The search of a lattice that keeps what cannot fit."""
+    """The search of a lattice without pruning of plans that cannot fit."""
     with patch.object(searching, "lattices", lambda *given, **_: lattice.lattices(*given, hopeless=True)):
         return search(job, space)
 
 
 def table(result: Result, rows: Column) -> Column:
-    """The plans of some rows, a line each, with memory and time behind; in the order of their fields."""
+    """The plans of some rows, one line each, followed by memory and time; sorted by their fields."""
     plans = [result.field(name, rows) for name in FIELDS]
     lines = np.stack([*plans, result.memory_bytes[rows], result.step_seconds[rows]], axis=1)
     return np.asarray(lines[np.lexsort(plans[::-1])])
@@ -46,7 +46,7 @@ def table(result: Result, rows: Column) -> Column:
 @SETTINGS
 @given(tight())
 def test_the_plans_that_fit_are_the_same_without_pruning(job: Job) -> None:
-    """What is refused for its states or activations never fits: with and without it the same plans fit, with the same numbers."""
+    """Plans refused for their states or activations never fit: without pruning the same plans fit, with the same numbers."""
     pruned, whole = search(job), unpruned(job)
     assert (table(pruned, pruned.order) == table(whole, whole.order)).all()
     assert len(pruned) <= len(whole)
@@ -55,8 +55,8 @@ def test_the_plans_that_fit_are_the_same_without_pruning(job: Job) -> None:
 
 @SETTINGS
 @given(tight())
-def test_a_job_that_nothing_fits_keeps_every_plan(job: Job) -> None:
-    """Where nothing fits the search lists all that the rules allow, the nearest first."""
+def test_a_job_without_fitting_plans_lists_every_plan(job: Job) -> None:
+    """If no plan fits, the search lists all valid plans."""
     result = search(job)
     if not result.counts.fit:
         assert not {"states", "activations"} & set(result.counts.refused)
@@ -67,22 +67,22 @@ def test_a_job_that_nothing_fits_keeps_every_plan(job: Job) -> None:
 @SETTINGS
 @given(tight())
 @pytest.mark.slow
-def test_the_fewest_layers_are_recomputed_with_which_a_plan_fits(job: Job) -> None:
-    """Unbounded, `first` lists for each plan the fewest layers with which it fits its device, or all but one; bounded, every number."""
+def test_the_fewest_layers_that_make_a_plan_fit_are_recomputed(job: Job) -> None:
+    """Without bounds, `first` lists each plan with the fewest layers at which it fits, else all but one; with bounds, every number."""
     free = searched(job, FIRST)
     fewest_are_listed(free, search(job, EVERY))
 
 
 @pytest.mark.parametrize(("vpp", "dense", "headroom"), [("1", 3, 0.3), (">=2", 3, 0.0), (">=2", 4, 0.5)])
 def test_dense_layers_go_first_where_the_fewest_are_sought(vpp: str, dense: int, headroom: float) -> None:
-    """The same where some plans need to recompute all dense layers and then sparse ones, in every virtual stage."""
+    """The same if some plans must recompute all dense layers and then sparse ones, in every virtual stage."""
     job = mixture("deepseek-v2-lite-16b", 24, global_batch=32, sequence=16_384)
     job = replace(job, headroom=headroom, model=replace(job.model, dense_layers=dense))
     assert fewest_are_listed(search(job, FIRST.with_("vpp", vpp)), search(job, EVERY.with_("vpp", vpp))) > 4
 
 
 def fewest_are_listed(free: Result, every: Result) -> int:
-    """The free search lists of the bounded one's plans those with the fewest layers; the most it had to."""
+    """Check that the free search lists the plans with the fewest layers of the bounded one; return the largest such number."""
     others = [name for name in FIELDS if name != "recompute_layers"]
     rows = np.arange(len(every))
     lines = np.stack([every.field(name, rows) for name in others], axis=1)
@@ -92,7 +92,7 @@ def fewest_are_listed(free: Result, every: Result) -> int:
     fits = every.memory_bytes <= every.job.memory_limit
     np.maximum.at(most, which, layers)
     np.minimum.at(fewest, which[fits], layers[fits])
-    wanted = layers == np.where(fewest < 9999, fewest, most)[which]
-    assert (table(free, np.arange(len(free))) == table(every, np.flatnonzero(wanted))).all()
+    expected = layers == np.where(fewest < 9999, fewest, most)[which]
+    assert (table(free, np.arange(len(free))) == table(every, np.flatnonzero(expected))).all()
     assert (np.bincount(which) == most).all()
     return int(fewest[fewest < 9999].max(initial=0))

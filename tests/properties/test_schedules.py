@@ -1,4 +1,4 @@
-"""What must hold of pipeline schedules, for every model and every plan that has a pipeline."""
+"""Properties of pipeline schedules for every model and every plan with a pipeline."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def piped(draw: st.DrawFn) -> Result:
 
 
 def of(plan: Plan, schedule: int) -> Plan:
-    """The same plan under another schedule, with the virtual stages it asks for."""
+    """The plan with another schedule and the virtual stages that it needs."""
     return plan.with_(schedule=schedule, vpp=2 if schedule >= ZB_V else 1, recompute=min(int(plan.recompute), 2), recompute_layers=0)
 
 
 def held(job: Job, plan: Plan) -> Any:
-    """Micro-batches in flight on every stage, the overlap of the experts' traffic apart."""
+    """Micro-batches in flight on every stage, without those added by overlapped all-to-all."""
     column = plan.column()
     return split.in_flight(column, plan.every_stage(), shard.micro_batches(job, column))[:, 0]
 
@@ -57,7 +57,7 @@ def test_zero_bubble_schedules_never_idle_more_than_1f1b(result: Result, data: s
 
 
 def left_of(job: Job, plan: Plan) -> float:
-    """What a plan's schedule leaves of the bubble of 1F1B."""
+    """The bubble of a plan's schedule relative to that of 1F1B; ratio."""
     columns = plan.column()
     c = stagecosts.edge_cost(job, columns)
     again = stagecosts.repeats(job, columns, c)
@@ -81,7 +81,7 @@ def test_no_schedule_leaves_more_than_the_whole_bubble(result: Result, data: st.
 @given(piped(), st.data())
 @pytest.mark.slow
 def test_recomputation_is_no_work_that_fills_a_bubble(result: Result, data: st.DataObject) -> None:
-    """Zero-bubble schedules put off gradients of weights alone: with recomputation they leave as many seconds of the bubble and more."""
+    """Zero-bubble schedules defer only weight gradients: with recomputation the bubble is at least as long as without."""
     job, plan = result.job, one(result, data).with_(recompute=0, recompute_layers=0)
     for schedule in range(1, len(SCHEDULES)):
         plain, again = (of(plan, schedule).with_(recompute=recompute) for recompute in (0, 2))
@@ -100,9 +100,9 @@ def test_no_schedule_holds_more_than_there_is_nor_less_than_1f1b(result: Result,
     plain = held(job, of(plan, ONE_F_ONE_B))
     assert plain.tolist() == [min(there, plan.pp - i) for i in range(plan.pp)]
     for schedule, most in ((ZB_H1, plan.pp), (ZB_H2, 2 * plan.pp - 1), (ZB_V, plan.pp), (DUALPIPE_V, plan.pp + 0.5)):
-        own = held(job, of(plan, schedule))
-        assert own.tolist() == [min(there, most)] * plan.pp
-        assert (own >= plain).all()
+        in_flight = held(job, of(plan, schedule))
+        assert in_flight.tolist() == [min(there, most)] * plan.pp
+        assert (in_flight >= plain).all()
     mine = held(job, plan.with_(schedule=ONE_F_ONE_B))
     assert (mine >= plain - 1e-12).all() and (mine <= there).all()
 
@@ -121,7 +121,7 @@ def test_every_stage_of_every_schedule_holds_whole_layers(result: Result, data: 
 @SETTINGS
 @given(any_job())
 def test_plans_have_the_schedules_their_stack_runs(job: Job) -> None:
-    """Every plan has a schedule its stack runs; V schedules have two virtual stages a rank, other zero-bubble ones one."""
+    """Every plan has a schedule its stack runs; V schedules have two virtual stages per rank, other zero-bubble ones one."""
     result = searched(job)
     plans = result.plans(np.arange(len(result)))
     assert {SCHEDULES[code] for code in np.unique(plans.schedule)} <= set(job.stack.schedules)

@@ -1,4 +1,4 @@
-"""Timelines of any pipeline: whatever passes take, they run once each, one at a time, after what they need, and hold what is counted."""
+"""Timelines of any pipeline: passes run once each, one at a time, after their dependencies, within the counted memory."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from planner.search.search import Result
 from planner.specs.plan import Plan
 from tests.properties.strategies import SETTINGS, any_job, one, searched
 
-SHAPES = [(0, 1), (0, 2), (0, 3), (1, 1), (2, 1), (3, 2), (4, 2)]  # schedule, virtual stages a rank
+SHAPES = [(0, 1), (0, 2), (0, 3), (1, 1), (2, 1), (3, 2), (4, 2)]  # schedule, virtual stages per rank
 PIPELINES = Space().with_("pp", ">=2")
 
 
 @st.composite
 def runs(draw: st.DrawFn) -> tuple[Plan, int, tuple[Rank, ...]]:
-    """A pipeline of a few ranks, its micro-batches, and its passes as they run, each stage taking what it takes."""
+    """A pipeline of a few ranks, its micro-batches, and the timeline of its passes, with random durations for each stage."""
     schedule, v = draw(st.sampled_from(SHAPES))
     p = draw(st.integers(2, 7))
     m = draw(st.integers(1, 20))
@@ -53,9 +53,9 @@ def moments(plan: Plan, ranks: tuple[Rank, ...], kinds: tuple[int, ...], which: 
 
 @SETTINGS
 @given(runs())
-def test_passes_run_once_each_and_one_at_a_time(found: tuple[Plan, int, tuple[Rank, ...]]) -> None:
+def test_passes_run_once_each_and_one_at_a_time(pipeline: tuple[Plan, int, tuple[Rank, ...]]) -> None:
     """Every micro-batch passes every stage once forward and once backward, as a whole or in halves; no two passes of a rank overlap."""
-    plan, m, ranks = found
+    plan, m, ranks = pipeline
     every = [(chunk, j) for chunk in range(plan.vpp) for j in range(m)]
     for rank in ranks:
         named = [
@@ -69,9 +69,9 @@ def test_passes_run_once_each_and_one_at_a_time(found: tuple[Plan, int, tuple[Ra
 
 @SETTINGS
 @given(runs())
-def test_no_pass_begins_before_what_it_needs(found: tuple[Plan, int, tuple[Rank, ...]]) -> None:
+def test_no_pass_begins_before_what_it_needs(pipeline: tuple[Plan, int, tuple[Rank, ...]]) -> None:
     """Forward passes follow the stage before, backward passes their own forward pass and the stage behind, weights their inputs."""
-    plan, _, ranks = found
+    plan, _, ranks = pipeline
     last = plan.pp * plan.vpp - 1
     starts, ends = (moments(plan, ranks, (FORWARD,), which) for which in ("start", "end"))
     back, gone = (moments(plan, ranks, (BACKWARD, INPUTS), which) for which in ("start", "end"))
@@ -86,9 +86,9 @@ def test_no_pass_begins_before_what_it_needs(found: tuple[Plan, int, tuple[Rank,
 
 @SETTINGS
 @given(runs())
-def test_no_rank_holds_more_than_the_memory_model_counts(found: tuple[Plan, int, tuple[Rank, ...]]) -> None:
+def test_no_rank_holds_more_than_the_memory_model_counts(pipeline: tuple[Plan, int, tuple[Rank, ...]]) -> None:
     """Micro-batches in flight on each rank are at most those that memory is counted for; with enough micro-batches exactly those."""
-    plan, m, ranks = found
+    plan, m, ranks = pipeline
     counted = split.in_flight(plan.column(), plan.every_stage(), Number(m))[:, 0]
     held = np.array([rank.peak_micro_batches(int(plan.vpp)) for rank in ranks])
     assert (held <= counted + 1e-12).all()
@@ -98,9 +98,9 @@ def test_no_rank_holds_more_than_the_memory_model_counts(found: tuple[Plan, int,
 
 @SETTINGS
 @given(runs())
-def test_no_step_is_shorter_than_its_work(found: tuple[Plan, int, tuple[Rank, ...]]) -> None:
-    """A rank is at its passes for no less than they take together, and every rank does the work of all its micro-batches."""
-    for rank in found[2]:
+def test_no_step_is_shorter_than_its_work(pipeline: tuple[Plan, int, tuple[Rank, ...]]) -> None:
+    """The time from the first to the last pass of a rank is at least the sum of their durations."""
+    for rank in pipeline[2]:
         assert rank.end[-1] - rank.start[0] >= (rank.end - rank.start).sum() - 1e-9
 
 
@@ -115,29 +115,29 @@ def piped(draw: st.DrawFn) -> Result:
 def test_virtual_stages_hold_the_layers_of_their_rank(result: Result, data: st.DataObject) -> None:
     """No virtual stage holds fewer than no layers; together those of a rank hold its layers, and all of them each kind the model has."""
     job, plan = result.job, one(result, data)
-    found = stagecosts.virtual_kinds(job, plan)
+    kinds = stagecosts.virtual_kinds(job, plan)
     ranks = split.stage_layers(job, plan.column(), plan.every_stage())[:, 0]
     for rank, layers in enumerate(ranks):
-        assert sum(found.all[virtual_stage(plan, rank, chunk), 0] for chunk in range(plan.vpp)) == layers
-    assert (found.all >= 0).all() and (found.dense >= 0).all()
-    assert (found.sparse is not None) == bool(job.model.experts)
-    if found.sparse is not None:
-        assert (found.sparse >= 0).all() and found.sparse.sum() == pytest.approx(job.model.sparse_layers + job.model.mtp_layers)
+        assert sum(kinds.all[virtual_stage(plan, rank, chunk), 0] for chunk in range(plan.vpp)) == layers
+    assert (kinds.all >= 0).all() and (kinds.dense >= 0).all()
+    assert (kinds.sparse is not None) == bool(job.model.experts)
+    if kinds.sparse is not None:
+        assert (kinds.sparse >= 0).all() and kinds.sparse.sum() == pytest.approx(job.model.sparse_layers + job.model.mtp_layers)
 
 
 @SETTINGS
 @given(piped(), st.data())
-def test_ranks_are_busy_for_as_long_as_the_time_model_says(result: Result, data: st.DataObject) -> None:
+def test_ranks_are_busy_for_the_time_of_the_time_model(result: Result, data: st.DataObject) -> None:
     """The slowest rank's passes take what the time model counts for a micro-batch: compute, host, exposed traffic and recomputation."""
     job, plan = result.job, one(result, data)
     took = durations(job, plan)
     assert (took >= 0).all() and took[BACKWARD] == pytest.approx(took[INPUTS] + took[WEIGHTS])
     parts = evaluate(job, plan).time_parts.named()
-    own = sum(parts[name][0] for name in ("compute", "tp", "cp", "ep", "recompute") if name in parts)
+    work = sum(parts[name][0] for name in ("compute", "tp", "cp", "ep", "recompute") if name in parts)
     shown = timeline(job, plan)
     steady = shown.slowest * float(shard.micro_batches(job, plan.column())[0])
     host = parts["host"][0] - job.cluster.host_pace * job.stack.step_fixed_s
-    assert steady == pytest.approx(own + host, rel=1e-9)
+    assert steady == pytest.approx(work + host, rel=1e-9)
     assert shown.bubble >= -1e-9 * shown.seconds
     column, stage = plan.column(), plan.every_stage()
     counted = split.in_flight(column, stage, Number(shown.micro_batches), experts.ahead(job, column) if job.model.experts else Count(0))
