@@ -46,7 +46,7 @@ MUTANTS = (
     Mutant(EDITS, 'if RECOMPUTES[plan.recompute] != "first":', 'if RECOMPUTES[plan.recompute] == "first":', "condition"),
     Mutant(EDITS, "not document.space[axis].free)", "document.space[axis].free)", "condition"),
     Mutant(EDITS, "if e.key not in silent or texts[e.key][1])", "if e.key not in silent)", "condition"),
-    Mutant(EDITS, 'document.inputs.with_(key, None if value == "" else value)', "document.inputs.with_(key, value)", "condition"),
+    Mutant(EDITS, "return model_size or texts", "return model_size and texts", "condition"),
     Mutant(PROMPT_TEXTS, 'self._texts.pop(label, "")', 'self._texts.get(label, "")', "stale"),
     Mutant(PROMPT_TEXTS, "(self._texts | dict(now))", "(dict(now) | self._texts)", "stale"),
     Mutant(PROMPT_TEXTS, "if key.startswith(PREFIX)}", "}", "filter"),

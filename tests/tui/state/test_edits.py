@@ -59,6 +59,15 @@ def test_lines_that_do_not_apply_are_left_out_unless_the_user_set_them() -> None
     assert keys(SMALL) < {entry.key for entry in ENTRIES["batch"]}
 
 
+def test_lines_of_adapters_are_listed_where_they_are_trained() -> None:
+    """The rank and the targets of adapters apply to a LoRA, and not where every weight is trained."""
+
+    def adapters(document: Document) -> set[str]:
+        return {entry.key for entries in listed(document, texts(document)).values() for entry in entries if entry.key.startswith("lora")}
+
+    assert adapters(SMALL) == set() and adapters(set_text(SMALL, "tuning", "lora")) == {"lora_rank", "lora_targets"}
+
+
 def test_the_size_of_a_model_is_empty_while_it_is_not_valid() -> None:
     """A dense model has one number with its noun, a mixture of experts two; a model that is none has no size."""
     assert size(SMALL) == "8.0B parameters" and "active" in size(MIXTURE)
