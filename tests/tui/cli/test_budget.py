@@ -190,7 +190,7 @@ def test_the_deadline_is_searched_once_for_all_plans(monkeypatch: pytest.MonkeyP
         searches.append(args)
         return smallest_cluster(*args, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(page, "smallest", counted)
+    monkeypatch.setattr(page, "smallest_cluster", counted)
     monkeypatch.setattr(page, "_cache", [])
     other = about.result.plan(int(about.result.order[1]))
     for inputs, space, plan in (
