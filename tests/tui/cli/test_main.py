@@ -210,7 +210,7 @@ REFUSED = [
     (["explain", "--plan", "tp"], "--pin and --plan take AXIS=VALUES"),
     (["plan", "--save", ""], "--save takes the name of a plan file"),
     (["sensitivity", "--explain", "speed"], "no input is called 'speed'"),
-    (["budget", "--price-gpu-hour", "0", "--money", "1000"], "costs nothing"),
+    (["budget", "--price-gpu-hour", "0", "--money", "1000"], "price of 0"),
     (["budget", "--tuning", "lora", "--price-gpu-hour", "2", "--money", "1000"], "set tuning to full"),
     (["plan", "--pin", "px=3"], "no axis is called 'px'"),
     (["plan", "--pin", "tp=0"], "between 1 and"),
