@@ -8,6 +8,7 @@ from pathlib import Path
 
 MOST = 12  # test files; of a larger change, the first
 ALWAYS = ("tests/test_docs.py",)
+NOTATIONS = "tests/planner/formula/test_notation.py"  # for a module that declares formulas
 
 
 def git(*arguments: str) -> list[str]:
@@ -40,8 +41,10 @@ def test_of(path: Path) -> Path | None:
 
 def main() -> None:
     """Print one path per line, no more than MOST of them, and what is always worth running."""
-    tests = sorted({str(test) for path in changed(sys.argv[1] if len(sys.argv) > 1 else None) if (test := test_of(path))})
-    print(*(tests[:MOST] or []), *ALWAYS, sep="\n")
+    since = sys.argv[1] if len(sys.argv) > 1 else None
+    tests = sorted({str(test) for path in changed(since) if (test := test_of(path))})
+    formulas = any(path.parts[0] == "planner" and path.suffix == ".py" and "@formula(" in path.read_text() for path in changed(since))
+    print(*(tests[:MOST] or []), *([NOTATIONS] if formulas else []), *ALWAYS, sep="\n")
 
 
 if __name__ == "__main__":

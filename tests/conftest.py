@@ -7,8 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 GOLDEN = Path(__file__).parent / "golden"
+os.environ["TMPLAN_CONFIG"] = str(GOLDEN / "no-config")  # for tests that list presets while they are collected
+# No example fails because the machine is slow.
+settings.register_profile("untimed", settings.get_profile("ci") if os.environ.get("CI") else None, deadline=None)
+settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
@@ -11,7 +13,7 @@ import planner
 from planner.errors import FieldError, UnknownName
 from planner.specs.plan import Plan
 
-SMALL = {"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64}
+SMALL: dict[str, Any] = {"model": "llama-3.1-8b", "gpus": 16, "global_batch": 64}
 ORDERS = {
     "the function first": "from planner import search; import planner.search.lattice",
     "the package first": "import planner.search.lattice; from planner import search",
@@ -22,7 +24,7 @@ ORDERS = {
 
 
 def python(script: str) -> str:
-    """What a script prints in a Python of its own."""
+    """What a script prints in a new process."""
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
 
 
@@ -48,10 +50,10 @@ def test_every_name_exported_exists_and_is_listed() -> None:
 
 def test_a_job_is_made_of_fields_in_one_call() -> None:
     """Fields by their names and in their units; a field, a preset or a value that is wrong is named, with the nearest."""
-    job = planner.job(**SMALL, headroom=10)  # type: ignore[arg-type]
+    job = planner.job(**SMALL, headroom=10)
     assert (job.model, job.cluster.gpus, job.headroom) == (planner.presets.model("llama-3.1-8b"), 16, 0.1)
     with pytest.raises(UnknownName, match="did you mean sequence"):
-        planner.job(**SMALL, sequense=4096)  # type: ignore[arg-type]
+        planner.job(**SMALL, sequense=4096)
     with pytest.raises(UnknownName, match=r"did you mean llama-3\.1-70b"):
         planner.job("llama-3.1-70", 64)
     with pytest.raises(FieldError, match="gpus must be a whole number from 1"):
@@ -60,7 +62,7 @@ def test_a_job_is_made_of_fields_in_one_call() -> None:
 
 def test_a_plan_that_is_not_valid_is_refused() -> None:
     """A plan for another number of GPUs, or one against a rule, is refused by the rule; a valid one has an estimate and trees."""
-    job = planner.job(**SMALL)  # type: ignore[arg-type]
+    job = planner.job(**SMALL)
     for plan, why in ((Plan(tp=8), "must use every GPU|GPUs"), (Plan(tp=16, dp=1, micro_batch=3), "micro-batch|batch")):
         with pytest.raises(FieldError, match=why):
             planner.evaluate(job, plan)
@@ -74,7 +76,7 @@ def test_plans_and_estimates_are_short_when_printed() -> None:
     """A plan shows what is not its default and can be pasted back; an estimate shows memory, limit and step."""
     plan = Plan(tp=2, dp=8, dp_shard=8, zero=1)
     assert repr(plan) == "Plan(tp=2, dp=8, dp_shard=8, zero=1)" and eval(repr(plan)) == plan
-    job = planner.job(**SMALL)  # type: ignore[arg-type]
+    job = planner.job(**SMALL)
     one = planner.evaluate(job, plan)
     assert repr(one).startswith(f"Estimate(Plan(tp=2, dp=8, dp_shard=8, zero=1): {one.memory[0] / 2**30:.1f} of ")
     assert repr(one).endswith(f" GiB, {one.step[0]:.4g} s per step, {'fits' if one.fits[0] else 'does not fit'})")
@@ -82,3 +84,29 @@ def test_plans_and_estimates_are_short_when_printed() -> None:
     several = result.estimate(result.order[:3])
     assert repr(several).startswith("Estimate(3 plans: ") and repr(several).endswith("s per step, 3 fit)")
     assert repr(several.plan) == "Plan(3 plans)"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"micro_batch": 0}, "micro_batch must be a whole number from 1"),
+        ({"recompute": 17}, "recompute must be a whole number from 0 to 3"),
+        ({"recompute": "full"}, "not 'full'"),
+        ({"zero": 1, "dp_shard": 3}, "dp_shard x dp_replicate must be dp 16, not 3 x 1"),
+        ({"zero": 3, "dp_shard": 4, "dp_replicate": 2}, "dp_shard x dp_replicate must be dp 16, not 4 x 2"),
+    ],
+)
+def test_a_value_that_no_plan_has_is_refused(changes: dict[str, Any], message: str) -> None:
+    """A degree of 0, a choice that does not exist, and groups that do not make up dp are a FieldError, not numbers."""
+    with pytest.raises(FieldError, match=re.escape(message)):
+        planner.evaluate(planner.job(**SMALL), Plan(**({"dp": 16} | changes)))
+
+
+def test_the_sharded_ranks_follow_from_dp() -> None:
+    """A plan with ZeRO whose dp_shard was left at 1 is evaluated as that with dp_shard = dp / dp_replicate."""
+    job = planner.job(**SMALL)
+    for replicas in (1, 2):
+        short, whole = (
+            planner.evaluate(job, Plan(dp=16, zero=3, dp_replicate=replicas, **shard)) for shard in ({}, {"dp_shard": 16 // replicas})
+        )
+        assert short.memory.tolist() == whole.memory.tolist() and short.step.tolist() == whole.step.tolist()

@@ -36,8 +36,8 @@ class DocumentDisplay:
         """Show the status line."""
         now, view, job = self._history.now, self._ranking.view, self._ranking.job
         result = self._ranking.answer.result if self._ranking.answer else None
-        counts = f"{result.counts.fit:,} fit / {result.counts.evaluated:,} plans" if result else "planning …"
-        if result and result.counts.unkept:
+        counts = f"{result.counts.fit:,} fit / {result.counts.evaluated:,} plans" if result is not None else "planning …"
+        if result is not None and result.counts.unkept:
             counts += f", {len(result.order):,} ranked"
         about = f"{job.model.name} · {job.cluster.gpus:,} x {job.cluster.gpu.name}" if job else ""
         order = "fastest first" if view.column == FASTEST and not view.reverse else f"by {BY_KEY[view.column].heading}"

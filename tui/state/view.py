@@ -45,8 +45,8 @@ def ranked(result: Result, view: View, cancelled: Callable[[], bool] = lambda: F
         rows = rows[np.asarray(term.mask(RowFigures(result, rows)), dtype=bool)]
     natural = "over_gib" if unfit else FASTEST
     column = BY_KEY[view.sort or natural]
-    if column.key == natural:
-        return rows[::-1] if view.reverse else rows
+    if column.key == natural or (column.requires and len(rows) and not column.known(RowFigures(result, rows))):
+        return rows[::-1] if view.reverse else rows  # also where this job has not the number that another one was sorted by
     return ordered(result, rows, column, reverse=view.reverse)
 
 

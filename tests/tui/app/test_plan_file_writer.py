@@ -122,7 +122,7 @@ def test_what_is_no_file_any_more_is_a_sentence(becomes: str, folder: Path) -> N
         assert ("it is a folder" if becomes == "folder" else "no process reads this pipe") in it.text()
         assert it.foot.prompt and it.foot.prompt.edit.text == str(path)
 
-    drive(play, planfile.read(path), path)
+    drive(play, planfile.read(path), path, size=(300, 40))  # room for the message, however long the path
 
 
 def test_what_keeps_nothing_is_no_file_of_the_plan(folder: Path) -> None:

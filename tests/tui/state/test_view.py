@@ -59,3 +59,11 @@ def test_a_filter_on_fits_decides_which_plans_are_searched(text: str, fit: bool,
 def test_a_cancelled_question_is_not_filtered_further() -> None:
     """Once a newer question is there, no more terms are applied."""
     assert len(ranked(RESULT, View(filter="tp=1"), lambda: True)) == len(RESULT.order)
+
+
+def test_a_number_that_the_job_does_not_have_leaves_the_natural_order() -> None:
+    """Sorted by tokens per joule, plans on a GPU without board power are shown fastest first."""
+    inputs = SMALL.inputs.with_all({"gpu": "a10"})
+    result: Any = FakeResult(resolve(inputs), Space())
+    assert not BY_KEY["tokens_per_joule"].known(RowFigures(result, result.order))
+    assert ranked(result, View(sort="tokens_per_joule")).tolist() == result.order.tolist()
