@@ -1,7 +1,4 @@
-"""Words that betray the private dialect this code was once written in, and the places that still have them.
-
-`python -m tests.english FOLDER ...` prints the places; `python -m tests.english --lower` writes smaller counts into english.toml.
-"""
+"""Words that betray the private dialect this code was once written in: `python -m tests.english FOLDER ...` prints their places."""
 
 from __future__ import annotations
 
@@ -10,18 +7,13 @@ import io
 import re
 import sys
 import tokenize
-import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-TABLE = Path(__file__).with_name("english.toml")
 FOLDERS = ("planner", "tui", "tests", "themes", "docs")
 SKIPPED = ("tests/golden/", "tests/english.py", "tests/test_english.py")  # program output; this check
-HEAD = """\
-# Dialect words that are still in each folder: at most these numbers. They only shrink: `python -m tests.english --lower` after a rewrite.
-"""
 
 # In docstrings, comments, messages and pages: the word or phrase, and what technical English has in its place.
 PHRASES = {
@@ -122,7 +114,7 @@ def files() -> Iterator[Path]:
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*")):
             below = path.relative_to(ROOT)
-            if path.suffix in (".py", ".toml", ".md") and path != TABLE and not below.as_posix().startswith(SKIPPED):
+            if path.suffix in (".py", ".toml", ".md") and not below.as_posix().startswith(SKIPPED):
                 yield below
     yield from (Path("README.md"), Path("CHANGELOG.md"))
 
@@ -133,37 +125,8 @@ def places(path: Path) -> list[Place]:
     return sorted(in_module(text, path.stem) if path.suffix == ".py" else in_text(INLINE_CODE.sub("", text), 1))
 
 
-def counts() -> dict[str, Counter[str]]:
-    """Folder -> number of betraying words and names in its files; only what is not zero."""
-    table: dict[str, Counter[str]] = {}
-    for path in files():
-        tally = Counter(kind for _, kind, _ in places(path))
-        if tally:
-            entry = path.name if path.parent == Path() else path.parent.as_posix()
-            table.setdefault(entry, Counter()).update(tally)
-    return table
-
-
-def allowed() -> dict[str, dict[str, int]]:
-    """What is still allowed, by folder."""
-    return tomllib.loads(TABLE.read_text(encoding="utf-8"))
-
-
-def lower() -> str:
-    """The table with every count that shrank, without those that reached zero."""
-    now, text = counts(), HEAD
-    for folder, most in allowed().items():
-        left = {kind: min(count, now.get(folder, Counter())[kind]) for kind, count in most.items()}
-        if any(left.values()):
-            text += f'\n["{folder}"]\n' + "".join(f"{kind} = {count}\n" for kind, count in left.items() if count)
-    return text
-
-
 def main() -> None:
-    """Print the places below the folders or files named, or write the table."""
-    if sys.argv[1:] == ["--lower"]:
-        TABLE.write_text(lower(), encoding="utf-8")
-        return
+    """Print the places below the folders or files named."""
     total: Counter[str] = Counter()
     for path in files():
         if not sys.argv[1:] or any(path.is_relative_to(name) for name in sys.argv[1:]):

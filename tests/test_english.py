@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.english import PHRASES, allowed, counts, in_module, in_text
+from tests.english import PHRASES, files, in_module, in_text, places
 
 
-def test_no_folder_has_more_dialect_than_the_table_allows() -> None:
-    """No folder has more betraying words or names than english.toml allows, and an entry without any left is gone from it."""
-    now, most = counts(), allowed()
-    none: dict[str, int] = {}
-    over = {
-        f"{folder}: {count} {kind}, allowed {most.get(folder, none).get(kind, 0)}"
-        for folder, tally in now.items()
-        for kind, count in tally.items()
-        if count > most.get(folder, none).get(kind, 0)
-    }
-    assert not over, "`python -m tests.english FOLDER` prints the places"
-    spare = {f"{folder}: {kind}" for folder, entry in most.items() for kind in entry if not now.get(folder, none).get(kind)}
-    assert not spare, "`python -m tests.english --lower` removes what is no longer needed"
+def test_no_file_has_a_word_of_the_dialect() -> None:
+    """No docstring, comment, message, page or name has a betraying word."""
+    assert not {f"{path}:{line}: {what}" for path in files() for line, _, what in places(path)}
 
 
 @pytest.mark.parametrize(
-    ("source", "places"),
+    ("source", "expected"),
     [
         ('"""What is told."""', [(1, "words", "told")]),
         ("# so many\nx = 1", [(1, "words", "so many")]),
@@ -37,9 +27,9 @@ def test_no_folder_has_more_dialect_than_the_table_allows() -> None:
         ('"there is no plan; its own thread"', []),
     ],
 )
-def test_dialect_is_counted_where_it_is_written(source: str, places: list[tuple[int, str, str]]) -> None:
+def test_dialect_is_counted_where_it_is_written(source: str, expected: list[tuple[int, str, str]]) -> None:
     """Prose counts in docstrings, comments and messages, not in keys; a name counts where it is defined, by its parts."""
-    assert list(in_module(source)) == places
+    assert list(in_module(source)) == expected
 
 
 def test_replacements_are_no_dialect() -> None:
