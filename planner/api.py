@@ -8,12 +8,10 @@ from planner.document.inputs import EXAMPLE, Value, resolve
 from planner.document.space import exactly
 from planner.errors import FieldError
 from planner.formula.trace import Step
-from planner.plaintext import quoted
 from planner.report import explain as trees
 from planner.search.broken_rules import broken_rules
-from planner.specs.hardware import LARGEST_GPUS
-from planner.specs.job import RANGE, Job
-from planner.specs.plan import Plan, columns_of
+from planner.specs.job import Job
+from planner.specs.plan import Plan, columns_of, whole
 
 
 def job(model: str, gpus: int, **fields: Value) -> Job:
@@ -45,19 +43,17 @@ def explain(job: Job, plan: Plan) -> dict[str, Step]:
 def _checked(job: Job, plan: Plan) -> Plan:
     """The plan; FieldError where it breaks a rule."""
     if not hasattr(plan.tp, "__len__"):
-        plan = _whole(plan)
+        plan = _with_shard(plan)
         broken = next(broken_rules(job, exactly(plan)), None)
         if broken is not None:
             raise FieldError("plan", f"the plan is not valid: {broken.text}")
     return plan
 
 
-def _whole(plan: Plan) -> Plan:
+def _with_shard(plan: Plan) -> Plan:
     """The plan with dp_shard as it follows from dp and dp_replicate where it was left at 1; FieldError for a value that no plan has."""
     for key, value in columns_of(plan).items():
-        least, most = RANGE.get(key, (1, LARGEST_GPUS))
-        if not isinstance(value, int) or not least <= value <= most:
-            raise FieldError(key, f"{key} must be a whole number from {least} to {most:,}, not {quoted(value)}", where="plan")
+        whole(key, value)
     dp, replicas, shard = int(plan.dp), int(plan.dp_replicate), int(plan.dp_shard)
     if not plan.zero or replicas * shard == dp:
         return plan

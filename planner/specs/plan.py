@@ -101,15 +101,17 @@ def from_named(values: Mapping[str, object], where: str = "plan") -> Plan:
         if name not in choices:
             raise FieldError(axis, f"{axis} must be one of {', '.join(choices)}, not {quoted(name)}", where=where)
         values[axis] = choices.index(name)
-    whole: dict[str, int] = {}
-    for key, value in values.items():
-        least, most = RANGE.get(key, (1, LARGEST_GPUS))
-        yes_no = key == "sequence_parallel"
-        if not isinstance(value, int) or (isinstance(value, bool) and not yes_no) or not least <= value <= most:
-            expected = "true or false" if yes_no else f"a whole number from {least} to {most:,}"
-            raise FieldError(key, f"{key} must be {expected}, not {quoted(value)}", where=where)
-        whole[key] = int(value)
-    return Plan(**whole)
+    return Plan(**{key: whole(key, value, where) for key, value in values.items()})
+
+
+def whole(key: str, value: object, where: str = "plan") -> int:
+    """The value of one field of one plan; FieldError where no plan can have it."""
+    least, most = RANGE.get(key, (1, LARGEST_GPUS))
+    yes_no = key == "sequence_parallel"
+    if not isinstance(value, int) or (isinstance(value, bool) and not yes_no) or not least <= value <= most:
+        expected = "true or false" if yes_no else f"a whole number from {least} to {most:,}"
+        raise FieldError(key, f"{key} must be {expected}, not {quoted(value)}", where=where)
+    return int(value)
 
 
 TABLE = 1 << 20  # codes up to this size are renumbered with a table, larger ones by sorting
