@@ -42,9 +42,10 @@ def test_of(path: Path) -> Path | None:
 def main() -> None:
     """Print one path per line, no more than MOST of them, and what is always worth running."""
     since = sys.argv[1] if len(sys.argv) > 1 else None
-    tests = sorted({str(test) for path in changed(since) if (test := test_of(path))})
-    formulas = any(path.parts[0] == "planner" and path.suffix == ".py" and "@formula(" in path.read_text() for path in changed(since))
-    print(*(tests[:MOST] or []), *([NOTATIONS] if formulas else []), *ALWAYS, sep="\n")
+    paths = changed(since)
+    tests = sorted({str(test) for path in paths if (test := test_of(path))})
+    formulas = any(path.parts[0] == "planner" and path.suffix == ".py" and "@formula(" in path.read_text() for path in paths)
+    print(*tests[:MOST], *([NOTATIONS] if formulas else []), *ALWAYS, sep="\n")
 
 
 if __name__ == "__main__":

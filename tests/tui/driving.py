@@ -16,6 +16,7 @@ from planner.document.planfile import Document
 from tui.app.program import Program
 from tui.app.textual_app import Tmplan
 from tui.settings.key_names import CHARACTERS
+from tui.state import edits
 from tui.state.planner_thread import Answer, Planner
 from tui.state.session import Session, State
 from tui.terminal.layout import PANES
@@ -61,6 +62,11 @@ class Driver:
         self.forms[name].go(key)
         self.forms[name].begin()
         await self.type(text)
+
+    async def edit(self, key: str, text: str) -> None:
+        """Set a field without going to it."""
+        self.program.editing.edit(lambda document: edits.set_text(document, key, text), key)
+        await self.ready()
 
     async def ready(self) -> None:
         """Wait until the newest question is answered, including advice, the visible pages and the comparison pane."""

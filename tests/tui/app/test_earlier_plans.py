@@ -6,24 +6,17 @@ import pytest
 
 from tests.tui.driving import Driver, drive
 from tests.tui.fake import fake_search, made_up
-from tui.state import edits
 
 __all__ = ["made_up"]
 pytestmark = pytest.mark.usefixtures("made_up")
-
-
-async def edited(it: Driver, key: str, text: str) -> None:
-    """Set a field."""
-    it.program.editing.edit(lambda document: edits.set_text(document, key, text), key)
-    await it.ready()
 
 
 def test_the_message_names_the_edit_after_the_plans_compared_with() -> None:
     """One edit back it names the last edit, two back the one before; further back there is none."""
 
     async def play(it: Driver) -> None:
-        await edited(it, "sequence", "8192")
-        await edited(it, "global_batch", "128")
+        await it.edit("sequence", "8192")
+        await it.edit("global_batch", "128")
         earlier = it.program.earlier
         assert earlier.back == 1 and it.table.before is not None
         await it.press("left_square_bracket")
@@ -42,7 +35,7 @@ def test_after_the_latest_edit_the_table_is_compared_with_nothing() -> None:
     async def play(it: Driver) -> None:
         await it.press("left_square_bracket")
         assert it.foot.message == "nothing was edited yet; compare after an edit"
-        await edited(it, "sequence", "8192")
+        await it.edit("sequence", "8192")
         await it.press(*["right_square_bracket"] * 3)
         assert it.program.earlier.back == 0 and it.table.before is None
         await it.press("left_square_bracket")
@@ -55,8 +48,8 @@ def test_plans_of_another_edit_that_arrive_late_are_only_remembered() -> None:
     """They do not take the place of the message, nor of the plans compared with."""
 
     async def play(it: Driver) -> None:
-        await edited(it, "sequence", "8192")
-        await edited(it, "global_batch", "128")
+        await it.edit("sequence", "8192")
+        await it.edit("global_batch", "128")
         earlier, moments = it.program.earlier, it.program.history.moments
         before = it.table.before
         assert before is not None

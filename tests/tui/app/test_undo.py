@@ -6,7 +6,6 @@ import pytest
 
 from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.fake import fake_search, made_up
-from tui.state import edits
 from tui.state.history import History, Moment, StoredDocument
 from tui.state.session import State
 
@@ -14,18 +13,12 @@ __all__ = ["made_up"]
 pytestmark = pytest.mark.usefixtures("made_up")
 
 
-async def edited(it: Driver, key: str, text: str) -> None:
-    """Set a field."""
-    it.program.editing.edit(lambda document: edits.set_text(document, key, text), key)
-    await it.ready()
-
-
 def test_the_message_names_the_edit_that_was_undone() -> None:
     """Undo names the last edit, then the one before it; redo names them in their order."""
 
     async def play(it: Driver) -> None:
-        await edited(it, "sequence", "8192")
-        await edited(it, "global_batch", "128")
+        await it.edit("sequence", "8192")
+        await it.edit("global_batch", "128")
         messages = []
         for act in (it.program.undo.undo, it.program.undo.undo, it.program.undo.redo, it.program.undo.redo):
             act()
