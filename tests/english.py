@@ -50,7 +50,7 @@ NAME_PARTS = frozenset(("told", "tell", "tells", "said", "says", "asked", "kept"
 PARTS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 # Names that files hold: keys of stack files, and the name of a quantity in the JSON of explanations.
-HELD = frozenset(("gate_kept", "gathered_kept", "narrow_kept", "norm_kept", "kept_activations"))
+HELD = frozenset(("gate_kept", "gathered_kept", "narrow_kept", "norm_kept", "rope_kept", "kept_activations"))
 INLINE_CODE = re.compile(r"`[^`\n]+`")  # keys and commands in pages
 
 Place = tuple[int, str, str]  # line, "words" or "names", what stands there

@@ -73,7 +73,7 @@ def frozen_gathered(
 ) -> Bytes:  # fmt: skip
     """Frozen weights gathered in a fully sharded stage, in the width they are stored in, and the dequantized matrix in use; bytes."""
     edge = Bytes(WEIGHT_BYTES * maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights))
-    gathered = maximum(2 * layer_frozen, edge) + Bytes(job.stack.gradient_reduce_bytes * adapter_weights)
+    gathered = maximum(2 * layer_frozen, edge) + Bytes(job.reduce_bytes * adapter_weights)
     sharded = (plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~stays_gathered(job, plan)
     return where(sharded, gathered, 0.0) + term("dequantized", dequantized(job, plan))
 

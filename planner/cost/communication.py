@@ -142,7 +142,7 @@ def _parts(plan: Plan, heaviest_weights: Parameters, heaviest_experts: Parameter
 
 def _replicas(job: Job, group: Group, weights: Parameters) -> Seconds:
     """All-reduce of the sharded gradients between the replicas of HSDP (or of a partly sharded optimizer)."""
-    message = Bytes(float(job.stack.gradient_reduce_bytes) * weights / group.shard)
+    message = Bytes(float(job.reduce_bytes) * weights / group.shard)
     return term("replica_reduce", all_reduce_seconds(job, group.replicas, group.stride * group.shard, message))
 
 
@@ -156,7 +156,7 @@ def reduce_once(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_exp
     """Gradient communication once per step: ZeRO 0 and 1, and FSDP2 in a pipeline; seconds."""
     total = term("tied_sum", _tied(job, plan))
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
-        gradients, sent = Bytes(float(job.stack.gradient_reduce_bytes) * weights), buckets(job, plan, weights)
+        gradients, sent = Bytes(float(job.reduce_bytes) * weights), buckets(job, plan, weights)
         whole = term("whole_reduce", all_reduce_seconds(job, group.whole, group.stride, gradients, sent))
         scatter = term("reduce_scatter", gather_seconds(job, group.shard, group.stride, gradients, sent)) + _replicas(job, group, weights)
         total = total + select([plan.zero == 0, _synced(job, plan)], [whole, scatter], 0.0)
@@ -177,7 +177,7 @@ def _tied(job: Job, plan: Plan) -> Seconds:
     """Gradients of a tied embedding, summed between the first and the last stage (Megatron-LM, finalize_model_grads); seconds."""
     if not job.model.tied or job.frozen:
         return Seconds(0.0)
-    message = Bytes(float(job.stack.gradient_reduce_bytes) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp)
+    message = Bytes(float(job.reduce_bytes) * padded_vocab(job, plan) * float(job.model.hidden) / plan.tp)
     stride = degrees.stage_ranks(plan) * maximum(plan.pp - 1, 1)
     return where((plan.pp > 1) & ~in_v(plan), all_reduce_seconds(job, Count(2), stride, message), 0.0)
 
@@ -196,7 +196,7 @@ def reduce_each(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_exp
     times = where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
     total = Seconds(0.0)
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
-        gradients = Bytes(float(job.stack.gradient_reduce_bytes) * weights)
+        gradients = Bytes(float(job.reduce_bytes) * weights)
         scatter = term("reduce_scatter", gather_seconds(job, group.shard, group.stride, gradients, units))
         gather = term("weight_gather", gather_seconds(job, group.shard, group.stride, Bytes(WEIGHT_BYTES * weights), units))
         total = total + scatter + _replicas(job, group, weights) + times * gather

@@ -22,7 +22,7 @@ WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training stores its weights in bf16 and 
 
 def optimizer_width(job: Job) -> float:
     """Bytes per parameter of the master copy and the optimizer states: AdamW 4+4+4, 8-bit AdamW 4+1+1, SGD with momentum 4+4."""
-    return job.stack.master_bytes + term("optimizer_states", STATES[job.optimizer]) * job.state_bytes
+    return job.master_bytes + term("optimizer_states", STATES[job.optimizer]) * job.state_bytes
 
 
 def workspaces(job: Job) -> float:
@@ -72,7 +72,7 @@ def gathered_bytes(
     """Gathered weights and gradients before their reduce-scatter, while a fully sharded stage runs; bytes."""
     edge = maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
     weights = Bytes(WEIGHT_BYTES * maximum(2 * layer_weights, edge))
-    gradients = Bytes(job.stack.gradient_reduce_bytes * maximum(layer_weights, edge))
+    gradients = Bytes(job.reduce_bytes * maximum(layer_weights, edge))
     return where((plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~stays_gathered(job, plan), weights + gradients, 0.0)
 
 

@@ -18,6 +18,7 @@ from planner.specs.hardware import GIB, LARGEST_GPUS, Gpu
 from planner.specs.job import ATTENTIONS, OPTIMIZERS, PRECISIONS, Stack
 from planner.specs.lora import TARGETS, TUNINGS
 from planner.specs.model import Model
+from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, modules
 
 Value = int | float | str | bool
 Spec = Gpu | Model | Stack | presets.ClusterPreset
@@ -132,10 +133,40 @@ FIELDS: tuple[Field, ...] = (
           "gradient_bytes", choices=("2", "4"), optional=True),
     Field("state_bytes", "batch", "States", "choice", "bytes per optimizer state value; empty: the optimizer's", "bytes", "job",
           "state_bytes", choices=("1", "2", "4"), optional=True),
+    Field("master_bytes", "batch", "Master copy", "choice", "bytes per weight of the fp32 master copy; 2: the bits that bf16 rounds "
+          "off; 0: none, trained whole in 16 bits; empty: the stack's", "bytes", "job", "master_bytes", choices=("0", "2", "4"),
+          optional=True),
+    Field("reduce_bytes", "batch", "Reduction", "choice", "bytes per gradient in communication; empty: the stack's", "bytes", "job",
+          "reduce_bytes", choices=("2", "4"), optional=True),
+    Field("loss_kernel", "batch", "Loss", "choice", "cross-entropy: operations on whole logits; one kernel on them; chunks of tokens; "
+          "one kernel with the head; empty: the stack's", "", "job", "loss_kernel", choices=LOSS_KERNELS, optional=True),
+    Field("kernels", "batch", "Kernels", "choice", "element-wise operations: one kernel each, fused by hand, or by torch.compile; "
+          "empty: the stack's", "", "job", "kernels", choices=KERNELS, optional=True),
+    Field("autocast", "batch", "Autocast", "bool", "weights and residual stream in fp32, matrix products in 16 bits; empty: the "
+          "stack's", "", "job", "autocast", optional=True),
+    Field("foreach", "batch", "Foreach step", "bool", "the optimizer step as operations over lists of tensors, with temporaries; "
+          "empty: the stack's", "", "job", "foreach", optional=True),
+    Field("optimizer_in_backward", "batch", "In backward", "bool", "apply and free each gradient in the backward pass", "", "job",
+          "optimizer_in_backward", default=False),
+    Field("expandable_segments", "batch", "Expandable", "bool", "expandable segments of PyTorch's caching allocator", "", "job",
+          "expandable_segments", default=False),
+    Field("recompute_modules", "batch", "Modules", "text", "modules of selective recomputation, such as core_attn,moe_act; empty: "
+          "the stack's", "", "job", "recompute_modules", default="", optional=True),
+    Field("recompute_every", "batch", "Every k-th", "int", "full recomputation of every k-th layer", "layers", "job", "recompute_every",
+          1.0, 1, 10_000, default=1),
+    Field("fp8_parameters", "batch", "fp8 weights", "bool", "weights stored in 8 bits, with precision fp8", "", "job",
+          "fp8_parameters", default=False),
     Field("attention", "batch", "Attention", "choice", "attention kernel; empty: the stack's", "", "job", "attention",
           choices=ATTENTIONS, optional=True),
     Field("offload_optimizer", "batch", "Offload", "bool", "store the optimizer states in host memory", "", "job", "offload_optimizer",
           default=False),
+    Field("offload_parameters", "batch", "Offload weights", "bool", "store sharded weights in host memory", "", "job", "offload_parameters",
+          default=False),
+    Field("offload_activations", "batch", "Offload act.", "float", "share of the layers whose activations wait in host memory", "%", "job",
+          "offload_activations", 0.01, 0, 100, default=0.0),
+    Field("offload_checkpoints", "batch", "Offload ckpt", "bool", "store the inputs of recomputed layers in host memory", "", "job",
+          "offload_checkpoints", default=False),
+    Field("offload_nvme", "batch", "NVMe", "bool", "store offloaded optimizer states on NVMe", "", "job", "offload_nvme", default=False),
     Field("imbalance", "batch", "Imbalance", "float", "tokens of the most loaded expert-parallel rank over the mean; 1: even", "", "job",
           "imbalance", 1.0, 1, 100, default=1.0, depends_on="experts"),
     Field("capacity", "batch", "Capacity", "float", "capacity factor: tokens beyond it are dropped; 0: dropless", "", "job",
@@ -189,7 +220,7 @@ def parse(key: str, text: str) -> Value:
     if f.kind == "preset":
         load(key, text)
         return text.lower() if text.lower() in presets.names(f.preset_kind) else text
-    if f.kind == "choice":
+    if f.kind in ("choice", "text"):
         return check(f, text.lower())
     if f.kind == "bool":
         if text.lower() not in YES + NO:
@@ -232,6 +263,10 @@ def check(f: Field, value: object) -> Value:
         if not isinstance(value, bool):
             raise wrong
         return value
+    if f.kind == "text":
+        if not isinstance(value, str):
+            raise wrong
+        return ",".join(modules(value))
     if isinstance(value, bool) or not isinstance(value, int | float) or (f.kind == "int" and not isinstance(value, int)):
         raise wrong
     if (isinstance(value, float) and not math.isfinite(value)) or not f.least <= value <= f.most:
@@ -245,6 +280,8 @@ def _expectation(f: Field) -> str:
         return f"must be the name of a preset (see tmplan {f.preset_kind}) or a file"
     if f.kind == "choice":
         return f"must be one of {', '.join(f.choices)}"
+    if f.kind == "text":
+        return f"must list some of {', '.join(MODULES)}"
     if f.kind == "bool":
         return "must be yes or no"
     number = "a whole number" if f.kind == "int" else "a number"

@@ -21,7 +21,7 @@ OVERRIDES_OF = {  # choosing another preset drops the values set over the former
     "cluster": ("gpu", "gpus", "gpus_per_node", "host_memory_gib", *GPU_FIGURES, "board_w"),
     "gpu": (*GPU_FIGURES, "board_w"),
     "model": tuple(f.key for f in FIELDS if f.spec == "model"),
-    "stack": ("gradient_bytes", "attention"),
+    "stack": ("gradient_bytes", "attention", "master_bytes", "reduce_bytes", "loss_kernel", "kernels", "autocast", "foreach"),
 }
 DEFAULTS: Mapping[str, Value] = {f.key: f.default for f in FIELDS if f.default is not None}
 T = TypeVar("T")
@@ -115,7 +115,11 @@ def stack_of(inputs: Inputs) -> Stack:
 
 def _following(stack: Stack, optimizer: str) -> dict[str, Value]:
     """Values of those optional job fields that follow from the stack and the optimizer."""
-    return {"gradient_bytes": stack.gradient_bytes, "state_bytes": STATE_BYTES[optimizer], "attention": stack.attention}
+    return {
+        "gradient_bytes": stack.gradient_bytes, "state_bytes": STATE_BYTES[optimizer], "attention": stack.attention,
+        "master_bytes": int(stack.master_bytes), "reduce_bytes": stack.gradient_reduce_bytes, "loss_kernel": stack.loss_kernel,
+        "kernels": stack.kernels, "autocast": stack.autocast, "foreach": stack.foreach,
+    }  # fmt: skip
 
 
 def model_of(inputs: Inputs) -> Model:

@@ -72,7 +72,7 @@ pad_m                | x_0 |        | padding of the rows of a matrix product
 pad_n                | y_0 |        | padding of its columns
 pad_k                | z_0 |        | padding of its inner width
 gradient_bytes       | g   |        | bytes of a stored gradient
-gradient_reduce_bytes | g_r |       | bytes of a gradient in communication
+reduce_bytes         | g_r |       | bytes of a gradient in communication
 state_bytes          | u   |        | bytes of a stored optimizer state
 optimizer_states     | n_u |        | states per parameter of the optimizer
 logits_bytes         | λ   |        | bytes per token and vocabulary entry at the loss

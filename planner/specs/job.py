@@ -14,11 +14,12 @@ from planner.specs.constants import CONSTANTS, Constants
 from planner.specs.hardware import GIB, Cluster
 from planner.specs.lora import TARGETS, TUNINGS, check_adapters
 from planner.specs.model import Model
+from planner.specs.options import KERNELS, LOSS_KERNELS, check_options
+from planner.specs.options import OPTIMIZERS as OPTIMIZERS  # re-exported with the other choices
+from planner.specs.options import STATE_BYTES as STATE_BYTES
 from planner.specs.validate import checked, choice, whole
 
 PRECISIONS = ("bf16", "fp16", "fp8", "fp4")
-OPTIMIZERS = ("adamw", "adamw-8bit", "sgd")
-STATE_BYTES = {"adamw": 4, "adamw-8bit": 1, "sgd": 4}  # of each state, by default
 ATTENTIONS = ("flash-2", "flash-3", "flash-1", "fused-softmax", "unfused")
 # zb: split backward pass, weight gradients fill the bubble (Qi et al. 2023; h1 and h2 are its ZB-1p and ZB-2p); -v: V placement, two
 # stages per rank, down the ranks and back up; dualpipev: forward and backward passes hide each other's communication (DeepSeek-AI 2024).
@@ -129,6 +130,15 @@ class Stack:
     logits_whole: bool = False  # logits are gathered over tensor-parallel ranks before the loss
     workspace_bytes: float = 0.09 * GIB  # workspaces of libraries, in the allocator
     expert_workspace_bytes: float = 0.0  # additional workspaces of grouped products, on Hopper and later
+    # usual choices that decide memory; a job may choose others
+    loss_kernel: str = "plain"
+    kernels: str = "fused"
+    autocast: bool = False  # weights and the residual stream in fp32, matrix products in 16 bits (torch.autocast)
+    foreach: bool = False  # the optimizer step as operations over lists of tensors, with temporaries
+    gradients_stay: bool = True  # buffers of gradients are allocated for good; otherwise gradients are freed after each step
+    fused_logits_bytes: float = 4.0  # bytes per token and vocabulary entry at the loss, as one kernel over whole logits
+    loss_chunks: int = 8  # chunks of the tokens, head and loss together
+    rope_kept: float = 0.0  # additional copies of queries and keys stored by unfused rotary embeddings
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -142,6 +152,9 @@ class Stack:
         for tuning in self.tunings:
             choice("tunings", tuning, TUNINGS)
         choice("attention", self.attention, ATTENTIONS)
+        choice("loss_kernel", self.loss_kernel, LOSS_KERNELS)
+        choice("kernels", self.kernels, KERNELS)
+        whole("loss_chunks", self.loss_chunks, 1, 65_536)
         if self.uneven_stages == "flops" and (self.interleaved or {"zb-v", "dualpipev"} & set(self.schedules)):
             reason = "stages even in FLOPs are whole ranks: interleaved must be false with uneven_stages flops, and schedules without zb-v"
             raise FieldError("uneven_stages", f"{reason} and dualpipev")
@@ -179,7 +192,22 @@ class Job:
     gradient_bytes: int = 4
     state_bytes: int = 4  # of each optimizer state, without the fp32 master copy
     attention: str = "flash-2"
+    master_bytes: int = 4  # of the master copy of a weight; 2: the bits that bf16 rounds off; 0: none, trained whole in 16 bits
+    reduce_bytes: int = 4  # of a gradient in communication
+    loss_kernel: str = "plain"
+    kernels: str = "fused"  # of element-wise operations
+    autocast: bool = False  # weights and the residual stream in fp32, matrix products in 16 bits
+    foreach: bool = False  # the optimizer step as operations over lists of tensors
+    optimizer_in_backward: bool = False  # each gradient is applied and freed once it is reduced
+    expandable_segments: bool = False  # of the caching allocator
+    fp8_parameters: bool = False  # weights stored in 8 bits
+    recompute_modules: str = ""  # of selective recomputation, separated by commas; empty: the stack's
+    recompute_every: int = 1  # full recomputation of every k-th layer alone
     offload_optimizer: bool = False
+    offload_parameters: bool = False  # weights in host memory until they are used
+    offload_activations: float = 0.0  # share of the layers whose activations are in host memory until their backward pass
+    offload_checkpoints: bool = False  # inputs of recomputed layers in host memory
+    offload_nvme: bool = False  # offloaded optimizer states on NVMe
     headroom: float = 0.0  # share of the device memory left free
     imbalance: float = 1.0  # tokens on the rank with the most loaded experts over the mean
     capacity: float = 0.0  # capacity factor of each expert: tokens beyond it are dropped, missing ones padded; 0: dropless
@@ -194,18 +222,15 @@ class Job:
             self,
             {
                 "sequence": (1, 2**34), "global_batch": (1, 2**34), "gradient_bytes": (2, 4), "state_bytes": (1, 4),
-                "headroom": (0, MOST_HEADROOM),
+                "offload_activations": (0, 1), "headroom": (0, MOST_HEADROOM),
                 "imbalance": (1, 100), "capacity": (0, 100), "lora_rank": (1, 65_536),
             },
         )  # fmt: skip
         choice("tuning", self.tuning, TUNINGS)
         choice("lora_targets", self.lora_targets, TARGETS)
         choice("precision", self.precision, PRECISIONS)
-        choice("optimizer", self.optimizer, OPTIMIZERS)
         choice("attention", self.attention, ATTENTIONS)
-        for key, widths in (("gradient_bytes", (2, 4)), ("state_bytes", (1, 2, 4))):
-            if getattr(self, key) not in widths:
-                raise FieldError(key, f"{key} must be one of {', '.join(map(str, widths))}, not {getattr(self, key)}")
+        check_options(self)
         if self.precision in ("fp8", "fp4") and not self.cluster.gpu.units(self.precision):
             raise FieldError("precision", f"{self.cluster.gpu.name} has no {self.precision} units; use bf16 or fp16")
         if self.model.positions == "learned" and self.sequence > self.model.max_positions:

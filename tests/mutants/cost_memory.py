@@ -10,7 +10,7 @@ SHARD = "planner/cost/shard.py"
 MUTANTS = (
     Mutant(MEMORY, "WEIGHT_BYTES = 2.0", "WEIGHT_BYTES = 4.0", "constant"),
     Mutant(MEMORY, '"adamw-8bit": 2', '"adamw-8bit": 1', "constant"),
-    Mutant(MEMORY, "job.stack.master_bytes + term(", "term(", "term"),
+    Mutant(MEMORY, "job.master_bytes + term(", "term(", "term"),
     Mutant(MEMORY, 'not in ("volta", "ampere")', 'in ("volta", "ampere")', "condition"),
     Mutant(MEMORY, "(plan.pp > 1) & job.stack.pipeline_syncs_once", "(plan.pp > 0) & job.stack.pipeline_syncs_once", "condition"),
     Mutant(MEMORY, "Number(0.0) if job.stack.master_is_parameter else 1.0", "1.0", "term"),
@@ -23,7 +23,7 @@ MUTANTS = (
         MEMORY, "stage_weights) / where(plan.zero >= 1, shard_size, 1)", "stage_weights) / where(plan.zero >= 2, shard_size, 1)", "bound"
     ),
     Mutant(MEMORY, "maximum(2 * layer_weights, edge)", "maximum(layer_weights, edge)", "constant"),
-    Mutant(MEMORY, "gradient_reduce_bytes * maximum(layer", "gradient_bytes * maximum(layer", "symbol"),
+    Mutant(MEMORY, "reduce_bytes * maximum(layer", "gradient_bytes * maximum(layer", "symbol"),
     Mutant(MEMORY, "(plan.dp_shard * plan.cp > 1)", "(plan.dp_shard * plan.tp > 1)", "degree"),
     Mutant(MEMORY, "edge = maximum((stage == 0)", "edge = maximum((stage == 1)", "stage"),
     Mutant(MEMORY, "heads = model.heads / plan.tp\n    norms", "heads = model.heads / plan.cp\n    norms", "degree"),

@@ -100,7 +100,7 @@ MUTANTS = (
     Mutant(ADAPTERS, " - stage_layers * (WEIGHT_BYTES - width)", " - (WEIGHT_BYTES - width)", "term"),
     Mutant(ADAPTERS, "shard_size, 1) + parameter_bytes", "shard_size, 1)", "term"),
     Mutant(ADAPTERS, "maximum(2 * layer_frozen, edge)", "maximum(layer_frozen, edge)", "constant"),
-    Mutant(ADAPTERS, "job.stack.gradient_reduce_bytes * adapter_weights", "adapter_weights", "term"),
+    Mutant(ADAPTERS, "job.reduce_bytes * adapter_weights", "adapter_weights", "term"),
     Mutant(ADAPTERS, "(plan.dp_shard * plan.cp > 1)", "(plan.dp_shard > 1)", "degree"),
     Mutant(ADAPTERS, "(width + WEIGHT_BYTES) *", "WEIGHT_BYTES *", "term"),
     Mutant(ADAPTERS, '6.0 * tokens * term("adapted_outputs"', '3.0 * tokens * term("adapted_outputs"', "constant"),

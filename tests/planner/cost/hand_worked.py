@@ -56,9 +56,11 @@ def round_job(
 ) -> Job:
     """The job of round figures with some fields of its specs, and of the job itself, changed."""
     device = replace(GPU, gemm=replace(GEMM, **(gemm or {})), **(gpu or {}))  # type: ignore[arg-type]
+    framework = replace(STACK, **(stack or {}))  # type: ignore[arg-type]
+    usual = {"master_bytes": int(framework.master_bytes), "reduce_bytes": framework.gradient_reduce_bytes}
     return Job(
         replace(MODEL, **(model or {})),  # type: ignore[arg-type]
         replace(CLUSTER, gpu=device, **(cluster or {})),  # type: ignore[arg-type]
-        replace(STACK, **(stack or {})),  # type: ignore[arg-type]
-        **({"sequence": 50, "global_batch": 96, "constants": replace(CONSTANTS, **(constants or {}))} | changes),  # type: ignore[arg-type]
+        framework,
+        **(usual | {"sequence": 50, "global_batch": 96, "constants": replace(CONSTANTS, **(constants or {}))} | changes),  # type: ignore[arg-type]
     )

@@ -14,6 +14,7 @@ from planner import presets
 from planner.document.inputs import BY_KEY, EXAMPLE, FIELDS, Inputs, parse, resolve, shown, text
 from planner.errors import FieldError, TmplanError, UnknownName
 from planner.specs.hardware import GIB
+from planner.specs.options import MODULES
 
 
 def values(key: str) -> st.SearchStrategy[int | float | str | bool]:
@@ -23,6 +24,8 @@ def values(key: str) -> st.SearchStrategy[int | float | str | bool]:
         return st.sampled_from(presets.names(f.preset_kind))
     if f.kind == "choice":
         return st.sampled_from(f.choices)
+    if f.kind == "text":
+        return st.lists(st.sampled_from(MODULES), min_size=1).map(lambda names: ",".join(m for m in MODULES if m in names))
     if f.kind == "bool":
         return st.booleans()
     return st.integers(int(f.least), int(f.most)) if f.kind == "int" else st.floats(f.least, f.most)

@@ -1,0 +1,63 @@
+"""Choices of a job that decide what a framework allocates: loss kernel, element-wise kernels, optimizer, offloading, recomputed modules.
+
+The values of each choice, and the checks of their combinations. Without numpy.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from planner.errors import FieldError
+from planner.plaintext import quoted
+from planner.specs.validate import choice, whole
+
+# Cross-entropy of the logits: as separate operations; as one kernel over whole logits; over chunks of the tokens, head and loss together;
+# as one kernel with the head (Liger, Apple's cut cross-entropy), which never stores whole logits.
+LOSS_KERNELS = ("plain", "fused", "chunked", "fused-linear")
+KERNELS = ("eager", "fused", "compiled")  # element-wise operations: one kernel each; fused by hand; fused by torch.compile
+OPTIMIZERS = ("adamw", "adamw-8bit", "adamw-8bit-paged", "adafactor", "lion", "sgd", "sgd-plain", "muon", "muon-sharded")
+# Bytes of each optimizer state of a parameter, by default.
+STATE_BYTES = dict.fromkeys(OPTIMIZERS, 4) | {"adamw-8bit": 1, "adamw-8bit-paged": 1}
+WIDTHS = {"gradient_bytes": (2, 4), "state_bytes": (1, 2, 4), "master_bytes": (0, 2, 4), "reduce_bytes": (2, 4)}
+MODULES = ("core_attn", "moe_act", "layernorm", "mla_up_proj", "mlp", "moe", "shared_experts")  # Megatron-Core's recompute_modules
+
+
+class Options(Protocol):
+    """The fields of a job that are checked here."""
+
+    @property
+    def loss_kernel(self) -> str: ...
+    @property
+    def kernels(self) -> str: ...
+    @property
+    def optimizer(self) -> str: ...
+    @property
+    def recompute_modules(self) -> str: ...
+    @property
+    def recompute_every(self) -> int: ...
+    @property
+    def offload_optimizer(self) -> bool: ...
+    @property
+    def offload_nvme(self) -> bool: ...
+
+
+def modules(names: str) -> tuple[str, ...]:
+    """The recomputed modules in a list separated by commas or spaces, in the order of MODULES; FieldError for an unknown one."""
+    words = set(names.replace(",", " ").split())
+    if unknown := sorted(words - set(MODULES)):
+        raise FieldError("recompute_modules", f"recompute_modules may list {', '.join(MODULES)}, not {quoted(unknown[0])}")
+    return tuple(name for name in MODULES if name in words)
+
+
+def check_options(job: Options) -> None:
+    """FieldError for an unknown choice, or for choices that exclude each other."""
+    choice("loss_kernel", job.loss_kernel, LOSS_KERNELS)
+    choice("kernels", job.kernels, KERNELS)
+    choice("optimizer", job.optimizer, OPTIMIZERS)
+    modules(job.recompute_modules)
+    for key, widths in WIDTHS.items():
+        if getattr(job, key) not in widths:
+            raise FieldError(key, f"{key} must be one of {', '.join(map(str, widths))}, not {getattr(job, key)}")
+    whole("recompute_every", job.recompute_every, 1, 10_000)
+    if job.offload_nvme and not job.offload_optimizer:
+        raise FieldError("offload_nvme", "offload_nvme moves offloaded optimizer states to NVMe; set offload_optimizer to yes")
