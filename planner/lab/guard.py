@@ -1,0 +1,64 @@
+"""The CUDA device that does nothing (guard.cpp): compiled once for a version of torch, and loaded into the child process.
+
+A build of torch for the CPU has no device guard for "cuda"; one for CUDA has a guard that needs a driver, which is replaced.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from planner.lab.record import LabError
+
+SOURCE = Path(__file__).with_name("guard.cpp")
+BEFORE = ("libgomp*.so*", "libc10.so", "libtorch_cpu.so")  # libraries of torch that the guard links to, in the order they are loaded
+COMPILERS = ("g++", "c++", "clang++")
+
+
+def load(cache: Path) -> None:
+    """Load the guard, compiled into `cache` at first. Before torch is imported in a build for the CPU: its hooks are looked up once.
+
+    LabError where torch is not installed, there is no compiler, or the guard does not compile against this torch.
+    """
+    spec = find_spec("torch")
+    if spec is None or spec.origin is None:
+        raise LabError("torch is not installed in this Python; pip install 'tmplan[verify]', or name another with --python")
+    torch = Path(spec.origin).parent
+    cuda = (torch / "lib" / "libtorch_cuda.so").exists()
+    library = compiled(torch, cache, cuda=cuda)
+    if cuda:
+        import torch as _  # noqa: F401  registers the guard that ours replaces
+    for name in BEFORE:
+        for path in sorted((torch / "lib").glob(name)):
+            ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+
+
+def compiled(torch: Path, cache: Path, *, cuda: bool) -> Path:
+    """The library in the cache folder, compiled where it is not yet there; torch: the folder of the package."""
+    version = metadata.version("torch")
+    library = cache / f"guard-{version}{'-cuda' if cuda else ''}.so"
+    if library.exists():
+        return library
+    compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
+    if compiler is None:
+        names = " or ".join(COMPILERS)
+        raise LabError(f"a C++ compiler ({names}) is needed once to run torch {version} without a GPU, and none is on the path")
+    cache.mkdir(parents=True, exist_ok=True)
+    temporary = library.with_suffix(f".{os.getpid()}.tmp")
+    include = torch / "include"
+    command = [compiler, "-std=c++20", "-O0", "-fPIC", "-shared", *([] if cuda else ["-DWITH_HOOKS"]), "-isystem", str(include),
+               "-isystem", str(include / "torch" / "csrc" / "api" / "include"), str(SOURCE), "-o", str(temporary),
+               f"-L{torch / 'lib'}", "-lc10", "-ltorch_cpu"]  # fmt: skip
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
+        temporary.unlink(missing_ok=True)
+        errors = [line for line in result.stderr.splitlines() if "error" in line]
+        raise LabError(f"the device that stands in for a GPU does not compile against torch {version}: {(errors or ['unknown error'])[0]}")
+    os.replace(temporary, library)
+    return library
