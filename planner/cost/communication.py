@@ -7,7 +7,8 @@ from typing import NamedTuple
 from planner import degrees
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, send_seconds
 from planner.cost.compute import elementwise_rate
-from planner.cost.memory import WEIGHT_BYTES, optimizer_width, stays_gathered
+from planner.cost.memory import WEIGHT_BYTES, stays_gathered
+from planner.cost.optimizers import optimizer_width
 from planner.cost.pipeline_split import in_v, is_head
 from planner.cost.shard import expert_shard_size, padded_vocab
 from planner.dimensions import (
@@ -235,7 +236,7 @@ def dp_seconds(
 
 
 @formula(
-    "(g + 2) · P_u / B_p + P_u · min(W_n, W) / (4 · 10^9) if offload, (g + 2 · (g_m + n_u · u) + 2) · P_u / (η_h · B_h) otherwise",
+    "(g + 2) · P_u / B_p + P_u · min(W_n, W) / (4 · 10^9) if offload, (g + 2 · (g_m + u_l) + 2) · P_u / (η_h · B_h) otherwise",
     "offload21",
     "Section 4",
 )

@@ -6,6 +6,7 @@ plan fits if the last, on its fullest stage, is within the memory that the drive
 
 from __future__ import annotations
 
+from planner.cost import optimizers
 from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
 from planner.dimensions import Bytes, Count, Flag, Number, Parameters, Stage, Tokens, maximum, sum_of, where
@@ -15,14 +16,7 @@ from planner.specs.lora import adapted
 from planner.specs.model import Model
 from planner.specs.plan import Plan
 
-# Transformer Math 101, "Optimizer States": momentum and variance, or momentum alone.
-STATES = {"adamw": 2, "adamw-8bit": 2, "sgd": 1}
 WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training stores its weights in bf16 and casts them
-
-
-def optimizer_width(job: Job) -> float:
-    """Bytes per parameter of the master copy and the optimizer states: AdamW 4+4+4, 8-bit AdamW 4+1+1, SGD with momentum 4+4."""
-    return job.master_bytes + term("optimizer_states", STATES[job.optimizer]) * job.state_bytes
 
 
 def workspaces(job: Job) -> float:
@@ -51,13 +45,19 @@ def gradient_memory(job: Job, plan: Plan, stage_weights: Parameters, shard_size:
 
 
 @formula(
-    "(g_m + n_u · u) · P_i / (Z if ZeRO ≥ 1, 1 otherwise)",
+    "((g_m + u_l) · P_i + (u_e - u_l) · (P_e if i = 0) + (u_h - u_l) · (P_h if head)) / (Z if ZeRO ≥ 1, 1 otherwise)",
     "math101",
-    "Optimizer States; zero20 Figure 1",
+    "Optimizer States; zero20 Figure 1; widths: the optimizers' code",
 )
-def optimizer_bytes(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
+def optimizer_bytes(
+    job: Job, plan: Plan, stage: Stage, stage_weights: Parameters, shard_size: Number, embedding_weights: Parameters,
+    head_weights: Parameters,
+) -> Bytes:  # fmt: skip
     """Master weights and optimizer states of a rank, on the device or offloaded; bytes."""
-    return Bytes(optimizer_width(job) * stage_weights) / where(plan.zero >= 1, shard_size, 1)
+    layer, embedding, head = optimizers.states(job)
+    tables = term("embedding_states", embedding) - layer, term("head_states", head) - layer
+    edges = (stage == 0) * embedding_weights * tables[0] + is_head(plan, stage) * head_weights * tables[1]
+    return Bytes(optimizers.optimizer_width(job) * stage_weights + edges) / where(plan.zero >= 1, shard_size, 1)
 
 
 @formula(
@@ -254,10 +254,10 @@ def static_bytes(
     return parameter_bytes + gradient_memory + resident_optimizer + gathered_bytes + workspace_bytes + expert_states
 
 
-@formula("0 if offload, O_s otherwise", "offload21", "Section 4")
+@formula("x_o · O_s", "offload21", "Section 4; paged states: bitsandbytes, optim/optimizer.py")
 def resident_optimizer(job: Job, optimizer_bytes: Bytes) -> Bytes:
-    """Optimizer states on the device; bytes."""
-    return optimizer_bytes * (0.0 if job.offload_optimizer else 1.0)
+    """Optimizer states on the device: none where they are offloaded, the maxima of blocks alone where they are paged; bytes."""
+    return optimizer_bytes * optimizers.resident_share(job)
 
 
 @formula("W_w + G + U", "tmplan", "sum of the parts")

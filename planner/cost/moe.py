@@ -10,7 +10,8 @@ from __future__ import annotations
 from planner import degrees
 from planner.cost.collectives import all_to_all_seconds, gather_seconds, inside
 from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes
-from planner.cost.memory import WEIGHT_BYTES, optimizer_width, stays_gathered
+from planner.cost.memory import WEIGHT_BYTES, stays_gathered
+from planner.cost.optimizers import optimizer_width, resident_share
 from planner.cost.pipeline_split import DUALPIPE_V
 from planner.dimensions import Bytes, BytesPerSecond, Count, Flag, Number, Parameters, Seconds, Tokens, maximum, minimum, sum_of, where
 from planner.formula.trace import formula, term
@@ -275,7 +276,7 @@ def stage_ep(sparse_stage_layers: Number, ep_layer: Seconds) -> Seconds:
 
 @formula(
     "P_ix · (2 · (1 if ZeRO < 3 or whole, 0 if fp32 and not frozen, 1 / Z_x otherwise) + (g / (Z_x if ZeRO ≥ 2 and not whole, 1 otherwise)"
-    " + (g_b if t · c · D > EP · ETP) + ((g_m + n_u · u) / (Z_x if ZeRO ≥ 1, 1 otherwise) if not offload) if not frozen))",
+    " + (g_b if t · c · D > EP · ETP) + x_o · (g_m + u_l) / (Z_x if ZeRO ≥ 1, 1 otherwise) if not frozen))",
     "zero20",
     "Figure 1, over the ranks that hold the same experts",
 )
@@ -287,11 +288,11 @@ def expert_states(job: Job, plan: Plan, stage_experts: Parameters, expert_shard_
     weights = WEIGHT_BYTES * where((plan.zero >= 3) & split, sharded, 1.0)
     replicated = degrees.stage_ranks(plan) > degrees.expert_ranks(plan)
     gradients = job.gradient_bytes / where((plan.zero >= 2) & split, size, 1) + job.stack.bucket_gradient_bytes * replicated
-    states = Number(0.0) if job.offload_optimizer else optimizer_width(job) / where(plan.zero >= 1, size, 1)
+    states = resident_share(job) * optimizer_width(job) / where(plan.zero >= 1, size, 1)
     return Bytes(stage_experts * (weights + trained * (gradients + states)))
 
 
-@formula("(g_m + n_u · u) · P_ix / (Z_x if ZeRO ≥ 1, 1 otherwise) if not frozen", "math101", "Optimizer States; zero20 Figure 1")
+@formula("(g_m + u_l) · P_ix / (Z_x if ZeRO ≥ 1, 1 otherwise) if not frozen", "math101", "Optimizer States; zero20 Figure 1")
 def expert_optimizer(job: Job, plan: Plan, stage_experts: Parameters, expert_shard_size: Count) -> Bytes:
     """Master weights and optimizer states of a rank's routed experts, wherever they live; bytes."""
     return Bytes((0.0 if job.frozen else 1.0) * optimizer_width(job) * stage_experts / where(plan.zero >= 1, expert_shard_size, 1))

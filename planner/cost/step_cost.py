@@ -20,7 +20,7 @@ from planner.dimensions import Bytes, Flag, Parameters, Seconds, Stage
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
-NONE = Bytes(0.0)
+NONE, NO_WEIGHTS = Bytes(0.0), Parameters(0.0)
 
 
 class Weights(NamedTuple):
@@ -67,7 +67,7 @@ def static(job: Job, plan: Plan, stage: Stage, layers: Layers) -> Static:
     if job.frozen:
         return adapted(job, plan, stage, layers, weights)
     size, edges = shard.shard_size(plan), (shard.embedding_weights(job, plan), shard.head_weights(job, plan))
-    states, of_experts = memory.optimizer_bytes(job, plan, weights.stage, size), NONE
+    states, of_experts = memory.optimizer_bytes(job, plan, stage, weights.stage, size, *edges), NONE
     parts = StateParts(
         parameters=memory.parameter_bytes(job, plan, weights.stage, size),
         gradients=memory.gradient_memory(job, plan, weights.stage, size),
@@ -91,7 +91,7 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
     size, narrow, adapter = shard.shard_size(plan), adapters.quantized_weights(job, plan), adapters.adapter_weights(job, plan)
     count = layers.all if layers.sparse is None else layers.dense + layers.sparse
     trained, held = adapters.stage_adapters(count, adapter), adapters.frozen_bytes(weights.stage, count, narrow)
-    states = memory.optimizer_bytes(job, plan, trained, size)
+    states = memory.optimizer_bytes(job, plan, stage, trained, size, NO_WEIGHTS, NO_WEIGHTS)
     layer, edges = adapters.layer_frozen(weights.largest_layer, narrow), (shard.embedding_weights(job, plan), shard.head_weights(job, plan))
     parts = StateParts(
         parameters=adapters.frozen_parameters(job, plan, held, size, memory.parameter_bytes(job, plan, trained, size)),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from planner.cost.memory import WEIGHT_BYTES, optimizer_width
+from planner.cost.memory import WEIGHT_BYTES
+from planner.cost.optimizers import optimizer_width
 from planner.document.training_run import Run
 from planner.errors import FieldError
 from planner.formula.trace import formula, scalar, term
@@ -28,7 +29,7 @@ def saved_adapters(job: Job) -> float:
     return float(job.model.layers * term("adapter_weights", adapter_parameters(job.model, job.lora_targets, job.lora_rank)))
 
 
-@formula("((2 if not fp32) + g_m + n_u · u) · P_c", "math101", "Model weights and optimizer states")
+@formula("((2 if not fp32) + g_m + u_l) · P_c", "math101", "Model weights and optimizer states")
 def saved_bytes(job: Job, saved_parameters: float) -> float:
     """Size of a checkpoint: weights, master weights and optimizer states without replication; bytes."""
     weights = 0.0 if job.stack.master_is_parameter else WEIGHT_BYTES

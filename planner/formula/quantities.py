@@ -74,7 +74,10 @@ pad_k                | z_0 |        | padding of its inner width
 gradient_bytes       | g   |        | bytes of a stored gradient
 reduce_bytes         | g_r |       | bytes of a gradient in communication
 state_bytes          | u   |        | bytes of a stored optimizer state
-optimizer_states     | n_u |        | states per parameter of the optimizer
+layer_states         | u_l |        | bytes of optimizer states per parameter of a layer
+embedding_states     | u_e |        | bytes of optimizer states per entry of the embedding
+head_states          | u_h |        | bytes of optimizer states per entry of the head
+resident_share       | x_o |        | share of the optimizer's bytes on the device
 logits_bytes         | λ   |        | bytes per token and vocabulary entry at the loss
 logits_whole         | gathered |        | 1 where logits are gathered over tensor-parallel ranks, else 0
 activation_overhead  | κ   |        | measured over theoretical activations

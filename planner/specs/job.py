@@ -138,6 +138,7 @@ class Stack:
     gradients_stay: bool = True  # buffers of gradients are allocated for good; otherwise gradients are freed after each step
     fused_logits_bytes: float = 4.0  # bytes per token and vocabulary entry at the loss, as one kernel over whole logits
     loss_chunks: int = 8  # chunks of the tokens, head and loss together
+    flat_states: bool = False  # the optimizer sees flat buffers in place of weights (DeepSpeed)
     rope_kept: float = 0.0  # additional copies of queries and keys stored by unfused rotary embeddings
     sources: tuple[str, ...] = ()
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MEMORY = "planner/cost/memory.py"
+OPTIMIZERS = "planner/cost/optimizers.py"
 SHARD = "planner/cost/shard.py"
 
 MUTANTS = (
     Mutant(MEMORY, "WEIGHT_BYTES = 2.0", "WEIGHT_BYTES = 4.0", "constant"),
-    Mutant(MEMORY, '"adamw-8bit": 2', '"adamw-8bit": 1', "constant"),
-    Mutant(MEMORY, "job.master_bytes + term(", "term(", "term"),
+    Mutant(OPTIMIZERS, '"lion": 1', '"lion": 2', "constant"),
+    Mutant(OPTIMIZERS, "job.master_bytes + layer_states(job)", "layer_states(job)", "term"),
+    Mutant(OPTIMIZERS, "whole if model.tied else blocks", "blocks", "condition"),
+    Mutant(MEMORY, 'term("embedding_states", embedding) - layer', 'term("embedding_states", embedding)', "term"),
     Mutant(MEMORY, 'not in ("volta", "ampere")', 'in ("volta", "ampere")', "condition"),
     Mutant(MEMORY, "(plan.pp > 1) & job.stack.pipeline_syncs_once", "(plan.pp > 0) & job.stack.pipeline_syncs_once", "condition"),
     Mutant(MEMORY, "Number(0.0) if job.stack.master_is_parameter else 1.0", "1.0", "term"),
@@ -19,9 +22,7 @@ MUTANTS = (
     ),
     Mutant(MEMORY, "job.gradient_bytes / where((plan.zero >= 2)", "job.gradient_bytes / where((plan.zero >= 1)", "bound"),
     Mutant(MEMORY, "bucket_gradient_bytes * (plan.dp > 1)", "bucket_gradient_bytes", "condition"),
-    Mutant(
-        MEMORY, "stage_weights) / where(plan.zero >= 1, shard_size, 1)", "stage_weights) / where(plan.zero >= 2, shard_size, 1)", "bound"
-    ),
+    Mutant(MEMORY, "+ edges) / where(plan.zero >= 1, shard_size, 1)", "+ edges) / where(plan.zero >= 2, shard_size, 1)", "bound"),
     Mutant(MEMORY, "maximum(2 * layer_weights, edge)", "maximum(layer_weights, edge)", "constant"),
     Mutant(MEMORY, "reduce_bytes * maximum(layer", "gradient_bytes * maximum(layer", "symbol"),
     Mutant(MEMORY, "(plan.dp_shard * plan.cp > 1)", "(plan.dp_shard * plan.tp > 1)", "degree"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from planner.cost import layer_cost as layercosts
-from planner.cost import memory
+from planner.cost import memory, optimizers
 from planner.cost import pipeline_split as split
 from planner.cost import stage_cost as stagecosts
 from planner.cost.evaluate import evaluate, stages
@@ -56,10 +56,10 @@ def test_the_first_stage_holds_a_model_of_layers_and_more_when_interleaved(
     assert held == pytest.approx(s * b * h * job.model.layers / t * (34 + 5 * a * s / h) * factor + masks)
 
 
-@pytest.mark.parametrize(("optimizer", "states"), [("adamw", 12), ("adamw-8bit", 6), ("sgd", 8)])
+@pytest.mark.parametrize(("optimizer", "states"), [("adamw", 12), ("lion", 8), ("sgd", 8), ("sgd-plain", 4)])
 @pytest.mark.parametrize("gradient", [2, 4])
 def test_states_take_the_bytes_of_transformer_math_101(optimizer: str, states: int, gradient: int) -> None:
-    """Weights take 2 bytes, gradients 2 or 4, AdamW 4+4+4, 8-bit 4+1+1, SGD with momentum 4+4 bytes a parameter."""
+    """Weights take 2 bytes, gradients 2 or 4, AdamW 4+4+4, Lion and SGD with momentum 4+4 bytes a parameter."""
     job = small(optimizer=optimizer, gradient_bytes=str(gradient), gpus=1, gpus_per_node=1, global_batch=1)
     parts = evaluate(job, Plan(dp=1)).memory_parts.named()
     parameters = job.model.published_parameters
@@ -108,10 +108,10 @@ def test_the_logits_of_a_wide_vocabulary_stand_on_the_last_stage() -> None:
     assert rows[-1].parts.logits == pytest.approx(6 * 4096 * 128256 / 2)
 
 
-@pytest.mark.parametrize(("state", "width"), [("", 12), ("4", 12), ("2", 8), ("1", 6)])
+@pytest.mark.parametrize(("state", "width"), [("", 12), ("4", 12), ("2", 8)])
 def test_states_have_the_width_they_are_set_to(state: str, width: int) -> None:
     """AdamW's two states take the bytes they are set to, 4 each where nobody says; the fp32 master copy stays."""
-    assert memory.optimizer_width(small(state_bytes=state)) == width
+    assert optimizers.optimizer_width(small(state_bytes=state)) == width
 
 
 def test_nanotron_splits_layers_by_their_work_and_counts_the_head() -> None:
@@ -183,7 +183,8 @@ def test_zeros_table_1_is_met(ranks: int, os: float, os_g: float, os_g_p: float)
     job, weights = round_job(gradient_bytes=2), Parameters(7.5e9)
     for zero, expected in enumerate((120.0, os, os_g, os_g_p)):
         plan, size = Plan(dp=ranks, zero=zero).column(), Count(ranks if zero else 1)
-        parts = [f(job, plan, weights, size) for f in (memory.parameter_bytes, memory.gradient_memory, memory.optimizer_bytes)]
+        parts = [f(job, plan, weights, size) for f in (memory.parameter_bytes, memory.gradient_memory)]
+        parts.append(memory.optimizer_bytes(job, plan, Stage(0), weights, size, Parameters(0.0), Parameters(0.0)))
         assert sum(float(np.asarray(part).max()) for part in parts) == pytest.approx(expected * 1e9)
 
 
@@ -209,13 +210,14 @@ def test_buckets_of_16_bit_gradients_are_there_for_several_replicas() -> None:
 
 @pytest.mark.parametrize(
     ("optimizer", "state", "master", "expected"),
-    [("adamw", 4, 4.0, 4 + 2 * 4), ("adamw-8bit", 1, 4.0, 4 + 2 * 1), ("sgd", 4, 4.0, 4 + 4), ("adamw", 2, 2.0, 2 + 2 * 2)],
+    [("adamw", 4, 4.0, 4 + 2 * 4), ("lion", 4, 4.0, 4 + 4), ("sgd", 4, 4.0, 4 + 4), ("adamw", 2, 2.0, 2 + 2 * 2)],
 )
 def test_an_optimizers_states_are_its_moments_and_its_master_copy(optimizer: str, state: int, master: float, expected: float) -> None:
     """Transformer Math 101, "Optimizer States": AdamW two moments, SGD one, each in its width, and the master copy."""
     job = round_job(optimizer=optimizer, state_bytes=state, stack={"master_bytes": master})
-    assert memory.optimizer_width(job) == expected
-    assert at(memory.optimizer_bytes(job, Plan(dp=5, zero=1).column(), SIZES[0], Count(5))) == [expected * 10 / 5]
+    assert optimizers.optimizer_width(job) == expected
+    none = Parameters(0.0)
+    assert at(memory.optimizer_bytes(job, Plan(dp=5, zero=1).column(), Stage(0), SIZES[0], Count(5), none, none)) == [expected * 10 / 5]
 
 
 def test_offloaded_optimizer_states_are_elsewhere() -> None:
