@@ -18,7 +18,8 @@ from planner.document.inputs import Inputs, Recorded, resolve
 from planner.errors import FileError, TmplanError
 from planner.plaintext import named
 from planner.presets import ClusterPreset
-from planner.runs.configure import GIGABIT, Configured, Row, cell, configured, nic_gbit, refusal, whole
+from planner.runs.configure import Configured, Row, cell, configured, refusal, whole
+from planner.runs.network_of_row import GIGABIT, nic_of
 from planner.runs.predict import batches, filled
 from planner.specs.hardware import Cluster, Gpu
 from planner.specs.job import RECOMPUTES, Job
@@ -84,7 +85,7 @@ def base(data: MeasuredSteps, cluster: str | None) -> ClusterPreset:
             raise FileError(f"nodes have {node} GPUs, those of cluster {shape.name} {shape.gpus_per_node}", where=data.where)
         return replace(shape, link_bytes_s=shape.link_bytes_s or gpu.link_bytes_s, nic_bytes_s=shape.nic_bytes_s or gpu.nic_bytes_s)
     node = node or 8
-    nic = data.common_value("interconnect", [nic_gbit(cell(row, "interconnect"), node) for row in data.rows])
+    nic = data.common_value("interconnect", [nic_of(row, node) for row in data.rows])
     return ClusterPreset(
         name="measured", gpu=data.gpu, gpus_per_node=node, link_domain=max(node, gpu.link_domain) if gpu.link_domain > 8 else node,
         link_bytes_s=gpu.link_bytes_s, nic_bytes_s=nic * GIGABIT if nic else gpu.nic_bytes_s, host_memory_bytes=Cluster.host_memory_bytes,

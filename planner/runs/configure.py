@@ -15,9 +15,10 @@ from planner import presets
 from planner.degrees import MODEL_PARALLEL
 from planner.errors import FieldError, TmplanError
 from planner.plaintext import quoted
-from planner.runs import moe_of_row
+from planner.runs import moe_of_row, options_of_row
 from planner.runs.frameworks import stack_of
 from planner.runs.model_of_row import model_of
+from planner.runs.network_of_row import GIGABIT, nic_of
 from planner.runs.row import Row as Row  # re-exported with the readers of cells
 from planner.runs.row import assume, flag
 from planner.runs.row import cell as cell
@@ -32,10 +33,6 @@ from planner.specs.plan import Plan
 SAME_SCHEDULE = {"1f1b-interleaved": "1f1b", "interleaved": "1f1b", "zb-1p": "zb-h1", "zb-2p": "zb-h2", "zbv": "zb-v"}
 LIKE_SCHEDULE = {"gpipe": "1f1b", "afab": "1f1b", "v-half": "zb-h1", "v-min": "1f1b", "dualpipe": "dualpipev"}
 TWICE = ("zb-v", "dualpipev")  # V schedules: two virtual stages per rank
-GIGABIT = 1.25e8  # bytes
-# Megatron-Bridge's recipes of models with latent attention store Adam's moments in bf16 (recipes/moonlight/moonlight_16b.py,
-# recipes/deepseek/deepseek_v3.py: exp_avg_dtype, exp_avg_sq_dtype).
-NARROW_MOMENTS = ("nemo", "nemo-tuned")
 MOST_STAGES = 4  # per layer: runs with empty stages have been measured, larger numbers are typing errors
 
 
@@ -54,39 +51,21 @@ def configured(row: Row) -> Configured:
     """The job and the plan of a row; TmplanError if it cannot be modelled."""
     assumed: dict[str, str] = {}
     gpu = _gpu(cell(row, "gpu"))
-    stack, recognised = stack_of(cell(row, "framework"), cell(row, "note"), gpu)
+    options_of_row.doubted(row, assumed)
+    stack, recognised = stack_of(row, gpu)
     if not recognised:
         assume(assumed, "framework", stack.name)
     model = model_of(row, stack, assumed)
-    narrow = bool(model.kv_rank) and stack.name in NARROW_MOMENTS
-    if narrow:
-        stack, _ = stack_of(cell(row, "framework"), cell(row, "note"), gpu, narrow_moments=True)
-        assume(assumed, "optimizer", "moments in 16 bits")
     cluster = _cluster(row, gpu, assumed)
     attention = _attention(row, stack, assumed)
-    precision = cell(row, "dtype") or assume(assumed, "dtype", "bf16")
-    tuning = _tuning(row)
-    targets = "attention" if model.kv_rank else "query-value"  # NeMo's recipes adapt linear_qkv alone for speed (performance_mode)
-    if tuning != "full":
-        assume(assumed, "finetune", f"{tuning} of rank 16 on {targets}")
+    precision = options_of_row.precision_of(row, assumed)
     job = Job(
         model, cluster, stack, whole(row, "seq"), whole(row, "global_batch"), precision=precision, attention=attention,
-        gradient_bytes=_gradient_bytes(stack, precision), state_bytes=2 if narrow else 4, tuning=tuning, lora_targets=targets,
-        **(moe_of_row.routing(cell(row, "note")) if model.experts else {}),
+        **options_of_row.options(row, stack, model, precision, assumed), **options_of_row.adapters(row, model, assumed),
+        **(moe_of_row.routing(row) if model.experts else {}),
     )  # fmt: skip
     plan = _plan(row, job, assumed)
     return Configured(job, plan, assumed, bool(cell(row, "recompute")), bool(cell(row, "micro_batch")))
-
-
-def _gradient_bytes(stack: Stack, precision: str) -> int:
-    """Bytes per accumulated gradient: Megatron accumulates in fp32 only with bf16 (arguments.py, accumulate_allreduce_grads_in_fp32)."""
-    return 2 if precision == "fp16" and not stack.master_is_parameter else stack.gradient_bytes
-
-
-def _tuning(row: Row) -> str:
-    """The tuning of a Job: lora, qlora or full. `lora-rank=` in a note is of latent attention, not of an adapter."""
-    tuning = cell(row, "finetune").lower()
-    return tuning if tuning in ("lora", "qlora") and "lora-rank=" not in cell(row, "note") else "full"
 
 
 @lru_cache(maxsize=64)
@@ -96,33 +75,12 @@ def _gpu(name: str) -> Gpu:
     return presets.gpu(name)
 
 
-# Case-sensitive: Gb is bits, GB would be bytes.
-NIC_COUNT = re.compile(r"(\d{1,6})\s*x\s+[^,;]*?(\d{1,6})\s*Gb")
-NIC_EACH = re.compile(r"(\d{1,6})\s*Gb(?:ps|/[sS](?:ec)?)?[^,;]*per GPU")
-NIC_NODE = re.compile(r"(\d{1,6})\s*Gb(?:ps|/[sS](?:ec)?)?\s+(?:\w+\s+)*?(?:per|a) node")
-NIC_BARE = re.compile(r"(\d{2,5})\s*Gb(?:ps|/[sS])")
-
-
-def nic_gbit(text: str, node: int) -> float | None:
-    """Network bandwidth per GPU, Gb/s in one direction, from a description of the interconnect; None if it has no rate."""
-    if each := NIC_EACH.search(text):
-        return float(each[1])
-    if counts := NIC_COUNT.findall(text):
-        return max(int(count) * int(rate) for count, rate in counts) / node
-    if shared := NIC_NODE.search(text):
-        return float(shared[1]) / node
-    if bare := NIC_BARE.findall(text):
-        rate = float(bare[-1])
-        return rate / node if rate > 400 else rate  # no port is faster than 400 Gb/s: a larger rate is the node's
-    return None
-
-
 def _cluster(row: Row, gpu: Gpu, assumed: dict[str, str]) -> Cluster:
-    """The cluster of a row; its network from measured collectives, the text of `interconnect` or the GPU preset, in this order."""
+    """The cluster of a row; its network from measured collectives, `nic_gbit_s`, `interconnect` or the GPU preset, in this order."""
     gpus = whole(row, "gpus")
     node = min(gpus, whole(row, "gpus_per_node", 0, 0) or assume(assumed, "gpus_per_node", 8))
     domain = max(node, min(gpu.link_domain, gpus)) if gpu.link_domain > 8 else node
-    stated = nic_gbit(cell(row, "interconnect"), node)
+    stated = nic_of(row, node)
     nic = stated * GIGABIT if stated else gpu.nic_bytes_s
     cluster = Cluster(gpu.name, gpu, gpus, node, domain, gpu.link_bytes_s, nic)
     if cell(row, "nccl_all_reduce_gb_s") and gpus > node:
@@ -167,8 +125,7 @@ def _plan(row: Row, job: Job, assumed: dict[str, str]) -> Plan:
     if cell(row, "zero"):
         zero = min(whole(row, "zero", least=0), 3)
     else:
-        usual = stack.usual_zero if dp * cp > 1 else 0
-        zero = assume(assumed, "zero", usual)
+        zero = assume(assumed, "zero", _usual_zero(row, stack) if dp * cp > 1 else 0)
     shard = SHARD_GROUP.search(note)
     replicas = REPLICAS.search(note)
     size = int(shard[1]) if shard else (job.cluster.gpus_per_node if "HSDP" in note else dp // int(replicas[1]) if replicas else dp)
@@ -189,6 +146,16 @@ def _plan(row: Row, job: Job, assumed: dict[str, str]) -> Plan:
         dp_replicate=dp // size if zero else 1, sequence_parallel=int(sp and tp > 1), micro_batch=micro,
         recompute=RECOMPUTES.index(recompute or stack.usual_recompute), schedule=SCHEDULES.index(schedule),
     )  # fmt: skip
+
+
+def _usual_zero(row: Row, stack: Stack) -> int:
+    """The ZeRO stage of a blank: that in the name of the framework (ZeRO-2, FSDP, DDP), else the stack's usual one."""
+    name = cell(row, "framework").lower()
+    if named := re.search(r"zero-?([0-3])", name):
+        return int(named[1])
+    if cell(row, "fsdp_kind") or ("fsdp" in name and 3 in stack.zero_stages):
+        return 3
+    return 0 if re.search(r"\bddp\b", name) else stack.usual_zero
 
 
 def _expert_degrees(row: Row, job: Job, tp: int, ranks: int, assumed: dict[str, str]) -> tuple[int, int]:
@@ -225,7 +192,7 @@ def _schedule(row: Row, assumed: dict[str, str]) -> str:
 def _virtual_stages(row: Row, job: Job, pp: int, schedule: str, assumed: dict[str, str]) -> int:
     """Virtual stages per rank: those of the schedule, the layout in the note, the row, or the stack's usual choice, in this order."""
     vpp = whole(row, "vpp", 0, 0)
-    laid_out = moe_of_row.virtual_stages(cell(row, "note"))
+    laid_out = moe_of_row.virtual_stages(row)
     needed = 2 if schedule in TWICE else laid_out // pp if laid_out % pp == 0 else 0
     if needed:  # a contradictory vpp was derived without the layout
         return needed if vpp in (0, needed) else int(assume(assumed, "vpp", needed))

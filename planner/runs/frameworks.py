@@ -1,4 +1,4 @@
-"""The stack of a measured run, from the name of its framework and the note of its row."""
+"""The stack of a measured run, from the name of its framework, its date, its columns and its note."""
 
 from __future__ import annotations
 
@@ -6,35 +6,47 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from planner import presets
+from planner.errors import FieldError
+from planner.plaintext import quoted
+from planner.runs.options_of_row import modules
+from planner.runs.row import Row, cell, flag
 from planner.specs.hardware import Gpu
 from planner.specs.job import Selective, Stack
 
 # Substring of a framework's name -> its stack; the first match counts. Megatron-LM on GPUs older than Hopper is that of the 2021 and
-# 2022 papers.
+# 2022 papers. Trainers on top of the models of transformers, or written like them, are one stack; with DeepSpeed they are DeepSpeed.
 FRAMEWORKS: tuple[tuple[str, str], ...] = (
-    ("megatron-deepspeed", "megatron-deepspeed"), ("vocabularyparallelism", "megatron-core"), ("aleph", "aleph-alpha"),
-    ("aa-scaling", "aleph-alpha"), ("nanotron", "nanotron"), ("picotron", "nanotron"), ("torchtitan", "torchtitan"),
-    ("fms-fsdp", "pytorch-fsdp"), ("foundry", "pytorch-fsdp"), ("composer", "pytorch-fsdp"), ("fsdp2", "torchtitan"),
-    ("fsdp", "pytorch-fsdp"), ("maxtext", "maxtext"), ("paxml", "maxtext"), ("jax", "maxtext"), ("internevo", "internevo"),
-    ("internlm", "internevo"), ("colossal", "internevo"), ("nemo/megatron", "nemo-tuned"), ("bridge", "nemo-tuned"),
-    ("nemo (", "nemo"), ("nemo framework", "nemo-tuned"), ("nvidia", "nemo-tuned"), ("nemo", "nemo"),
-    ("transformerengine", "megatron-core"), ("ci functional", "megatron-core"), ("core", "megatron-core"),
-    ("zero bubble", "zero-bubble"), ("megatron", "megatron-lm"), ("oneflow", "megatron-lm-2021"), ("deepspeed", "deepspeed"),
-    ("zero", "deepspeed"), ("levanter", "maxtext"), ("litgpt", "pytorch-fsdp"), ("axolotl", "pytorch-fsdp"),
-    ("accelerate", "pytorch-fsdp"), ("transformers", "pytorch-fsdp"), ("lightning", "pytorch-fsdp"), ("pytorch", "pytorch-fsdp"),
+    ("megatron-deepspeed", "megatron-deepspeed"), ("deepspeed 3d", "megatron-deepspeed"), ("megatron-swift", "megatron-core"),
+    ("vocabularyparallelism", "megatron-core"), ("aleph", "aleph-alpha"), ("aa-scaling", "aleph-alpha"), ("nanotron", "nanotron"),
+    ("picotron", "nanotron"), ("torchtitan", "torchtitan"), ("fms-fsdp", "pytorch-fsdp"), ("foundry", "pytorch-fsdp"),
+    ("composer", "pytorch-fsdp"), ("deepspeed", "deepspeed"), ("hugging", "transformers"), ("sfttrainer", "transformers"),
+    ("trl", "transformers"), ("accelerate", "transformers"), ("transformers", "transformers"), ("litgpt", "transformers"),
+    ("lightning", "transformers"), ("torchtune", "transformers"), ("axolotl", "transformers"), ("llama-factory", "transformers"),
+    ("llamafactory", "transformers"), ("unsloth", "transformers"), ("fsdp_qlora", "transformers"), ("swift", "transformers"),
+    ("xtuner", "deepspeed"), ("ddp", "transformers"), ("fsdp2", "torchtitan"), ("fsdp", "pytorch-fsdp"), ("maxtext", "maxtext"),
+    ("paxml", "maxtext"), ("jax", "maxtext"), ("levanter", "maxtext"), ("internevo", "internevo"), ("internlm", "internevo"),
+    ("colossal", "internevo"), ("nemo/megatron", "nemo-tuned"), ("bridge", "nemo-tuned"), ("nemo (", "nemo"),
+    ("nemo framework", "nemo-tuned"), ("nvidia", "nemo-tuned"), ("nemo", "nemo"), ("transformerengine", "megatron-core"),
+    ("ci functional", "megatron-core"), ("core", "megatron-core"), ("zero bubble", "zero-bubble"), ("megatron", "megatron-lm"),
+    ("oneflow", "megatron-lm-2021"), ("zero", "deepspeed"), ("pytorch", "transformers"),
 )  # fmt: skip
 USUAL_STACK = "megatron-core"
 OLD = ("volta", "ampere")
+GRAPHS: Mapping[str, Any] = {"host_experts_s": 0.0}  # CUDA graphs launch the router and the preparation of the dispatch
+ONCE_A_NODE = ("deepep", "hybridep", "flex")  # dispatchers that send a token to a node once
+# Stack -> the release from which on its defaults are those of the preset, and the fields that differed before. torchtitan computes the
+# loss in chunks, with the head, since 0.3.0.
+BEFORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {"torchtitan": ("2026-07", {"loss_kernel": "plain"})}
 # Pattern in a note -> fields of the stack that change for that run.
 HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     (r"fused RMSNorm|RMS kernel", {"norm_traffic": 1.0, "norm_kept": 3.0}),
     (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were fixed
     (r"cross-entropy-loss-fusion", {"logits_bytes": 10.0}),  # jitted, it saves fp32 copies: 10.0 in Megatron-LM's functional tests
     (r"no grad/param overlap", {"dp_overlap": 0.0, "gather_overlap": 0.0}),
-    (r"TE graphs|cuda_graph", {"host_experts_s": 0.0}),  # CUDA graphs launch the router and the preparation of the dispatch
+    (r"TE graphs|cuda_graph", GRAPHS),
 )
 # Megatron-Core's recompute modules -> share of each activation that stays in memory, and share of each part of the forward pass that is
 # repeated (comments on recompute_modules in megatron/core/transformer/transformer_config.py). `layernorm` repeats only the norms, about a
@@ -55,7 +67,6 @@ OFFLOADED = {
     "qkv_linear": ("linear_in",), "core_attn": ("qkv", "scores"), "attn_proj": ("attention_out",),
 }  # fmt: skip
 OFFLOAD_MODULES = re.compile(r"--offload-modules=\[([\w ]+)\]")
-SELECTIVE_MODULES = re.compile(r"selective:\s*\[?(\w+(?:[ ,]+\w+)*)")  # selective:moe_act,mlp or selective:[moe_act mlp]
 # Software that supports Blackwell dates from 2025; since then torchtitan compiles its loss, which stores the logits only in 16 bits.
 SINCE_BLACKWELL: Mapping[str, Mapping[str, Any]] = {"torchtitan": {"logits_bytes": 2.0}}
 
@@ -71,41 +82,66 @@ def named(name: str) -> Stack:
     return presets.stack(name)
 
 
-def stack_of(framework: str, note: str, gpu: Gpu, narrow_moments: bool = False) -> tuple[Stack, bool]:
-    """The stack of a run, with the changes by its note and the generation of its GPU, and whether its framework is known.
-
-    narrow_moments: the optimizer's moments are stored in 16 bits, with a complete master copy of the weights.
-    """
+def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
+    """The stack of a run, with the changes by its columns, its note and the generation of its GPU, and whether its framework is known."""
+    framework, note = cell(row, "framework"), cell(row, "note")
     name = framework.lower()
     match = name if name in _stacks() else next((stack for word, stack in FRAMEWORKS if word in name), None)
     stack = match or USUAL_STACK
-    if stack == "megatron-core" and "tp-comm-overlap" in note:
+    if stack == "transformers" and stack not in _stacks():
+        stack = "pytorch-fsdp"
+    if stack == "megatron-core" and (flag(row, "tp_overlap") or "tp-comm-overlap" in note):
         stack = "nemo-tuned"
     if stack == "megatron-lm":
         stack = "megatron-lm-2021" if gpu.arch in OLD else "megatron-core"
     hints = tuple(i for i, (words, _) in enumerate(HINTS) if re.search(words, note))
-    selected = SELECTIVE_MODULES.search(note)
-    modules = tuple(sorted(set(re.split(r"[ ,]+", selected[1])) & set(MODULES))) if selected else ()
+    graphs = cell(row, "cuda_graphs").lower() not in ("", "none", "no", "0")
     offload = OFFLOAD_MODULES.search(note)
     offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
-    return _changed(stack, hints, gpu.arch.startswith("blackwell"), modules, offloaded, narrow_moments), match is not None
+    dispatcher = cell(row, "moe_dispatcher").lower()
+    change = Change(hints, gpu.arch.startswith("blackwell"), modules(row, MODULES), offloaded, graphs, dispatcher, _release(row, stack))
+    return _changed(stack, change), match is not None
+
+
+def _release(row: Row, stack: str) -> bool:
+    """Whether a run is older than the release from which on its stack's defaults are those of the preset; a blank date is older."""
+    if stack not in BEFORE:
+        return False
+    released = cell(row, "released")
+    if released and not re.fullmatch(r"(19|20)\d\d-(0[1-9]|1[0-2])(-\d\d)?", released):
+        raise FieldError("released", f"column 'released' must be a year and month such as 2026-05, not {quoted(released)}")
+    return released < BEFORE[stack][0]
+
+
+class Change(NamedTuple):
+    """What changes a stack for one run."""
+
+    hints: tuple[int, ...] = ()
+    blackwell: bool = False
+    modules: tuple[str, ...] = ()
+    offloaded: tuple[str, ...] = ()
+    graphs: bool = False
+    dispatcher: str = ""
+    older: bool = False
 
 
 @lru_cache(maxsize=256)
-def _changed(
-    name: str, hints: tuple[int, ...], blackwell: bool, modules: tuple[str, ...], offloaded: tuple[str, ...], narrow_moments: bool
-) -> Stack:
-    """A stack with the changes by a run's note and the generation of its GPU; the same object for the same changes."""
+def _changed(name: str, change: Change) -> Stack:
+    """A stack with the changes of a run; the same object for the same changes."""
     stack = named(name)
-    if blackwell and name in SINCE_BLACKWELL:
+    if change.older:
+        stack = replace(stack, **BEFORE[name][1])
+    if change.blackwell and name in SINCE_BLACKWELL:
         stack = replace(stack, **SINCE_BLACKWELL[name])
-    if narrow_moments:
-        stack = replace(stack, master_bytes=4.0)
-    for i in hints:
+    for i in change.hints:
         stack = replace(stack, **HINTS[i][1])
-    chosen = selective(modules) if modules else stack.selective
-    absent = dict.fromkeys((term for module in offloaded for term in OFFLOADED[module]), 0.0)
-    return replace(stack, selective=Selective({**chosen.keep, **absent}, chosen.repeat)) if modules or absent else stack
+    if change.graphs:
+        stack = replace(stack, **GRAPHS)
+    if change.dispatcher and stack.expert_parallel:
+        stack = replace(stack, once_a_node=change.dispatcher in ONCE_A_NODE)
+    chosen = selective(change.modules) if change.modules else stack.selective
+    absent = dict.fromkeys((term for module in change.offloaded for term in OFFLOADED[module]), 0.0)
+    return replace(stack, selective=Selective({**chosen.keep, **absent}, chosen.repeat)) if change.modules or absent else stack
 
 
 def selective(modules: Iterable[str]) -> Selective:

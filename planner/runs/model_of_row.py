@@ -53,6 +53,8 @@ def _mixture(row: Row, dense: Model, stack: Stack, assumed: dict[str, str]) -> M
     fields = usual | taken | known
     if text := cell(row, "shared_experts").lower():
         known["shared_ffn"] = fields["shared_ffn"] = _shared(row, text, fields["expert_ffn"])
+    if cell(row, "mtp_layers"):
+        known["mtp_layers"] = fields["mtp_layers"] = whole(row, "mtp_layers", least=0)
     model = replace(dense, **fields)
     without = replace(dense, **usual | known)
     if preset and (changed := [name for name in taken if getattr(model, name) != getattr(without, name)]):

@@ -1,4 +1,4 @@
-"""Properties of mixtures of experts without a column in a runs file: from a preset with the same sizes, and from a run's note.
+"""Properties of mixtures of experts in a runs file: from a preset with the same sizes, from a run's note, and from columns.
 
 A note may contain arguments of Megatron-LM's command line (`--kv-lora-rank=512`); they override the preset, columns override both.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from planner import presets
+from planner.runs.row import Row, cell, flag, number
 from planner.specs.model import Model
 
 # Fields of a Model with a column, by which presets are matched; ffn only if the preset has a dense layer.
@@ -37,9 +38,10 @@ TRAITS: Mapping[str, str] = {
     "sliding_window": "windows of {} tokens", "sinks": "attention sinks", "qk_norm": "norms of queries and keys",
     "qkv_bias": "biases on queries, keys and values", "shared_ffn": "shared experts", "shared_gate": "a gate on them", "bias": "biases",
 }  # fmt: skip
+NATURAL = 1.1  # imbalance without forced balance: a moderate guess
 # Pattern in a note -> fields of a Job: the distribution of tokens over the experts, and the overlap of their all-to-all.
 ROUTING: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    (r"natural MoE routing", {"imbalance": 1.1}),  # without forced balance: a moderate guess
+    (r"natural MoE routing", {"imbalance": NATURAL}),
     (r"force-balanced", {"imbalance": 1.0}),
     (r"[Tt]oken-?drop(?!less)", {"capacity": 1.0}),  # Megatron-Bridge's apply_moe_token_drop, padded to capacity
     (r"EP overlap on|overlap[-_]moe[-_]expert[-_]parallel[-_]comm\W+True", {"overlap_experts": True}),
@@ -141,18 +143,27 @@ def _sparse(pattern: str) -> dict[str, int]:
     return {"dense_layers": layers.count("0") * int(outer[1] if outer else 1), "moe_every": 1}
 
 
-def virtual_stages(note: str) -> int:
-    """Virtual stages of all ranks in the pipeline layout of a note: 8 for `Et*3|(tt|)*6mL`. 0 without a layout."""
-    layout = dict(ARGUMENT.findall(note)).get("pipeline-model-parallel-layout", "")
+def virtual_stages(row: Row) -> int:
+    """Virtual stages of all ranks in the pipeline layout of a row, or of its note: 8 for `Et*3|(tt|)*6mL`. 0 without a layout."""
+    layout = cell(row, "pp_layout") or dict(ARGUMENT.findall(cell(row, "note"))).get("pipeline-model-parallel-layout", "")
     bars = re.sub(r"\(([^()]*)\)(?:\*(\d{1,4}))?", lambda group: "|" * (group[1].count("|") * int(group[2] or 1)), layout)
     return bars.count("|") + 1 if layout else 0
 
 
-def routing(note: str) -> dict[str, Any]:
-    """The fields of a Job set by a note on the routing of experts; empty (balanced, dropless) without one."""
+def routing(row: Row) -> dict[str, Any]:
+    """The fields of a Job set by a row's columns and its note on the routing of experts; empty (balanced, dropless) without them."""
+    note = cell(row, "note")
     fields: dict[str, Any] = {}
     for pattern, changes in ROUTING:
         if re.search(pattern, note):
             fields |= changes
     factor = dict(ARGUMENT.findall(note)).get("moe-expert-capacity-factor", "")
-    return fields | ({"capacity": float(factor)} if re.fullmatch(r"\d{1,2}(\.\d{1,6})?", factor) else {})
+    if re.fullmatch(r"\d{1,2}(\.\d{1,6})?", factor):
+        fields["capacity"] = float(factor)
+    if cell(row, "capacity_factor"):
+        fields["capacity"] = number(row, "capacity_factor")
+    if (overlap := flag(row, "moe_overlap")) is not None:
+        fields["overlap_experts"] = overlap
+    if (balanced := flag(row, "moe_balanced")) is not None:
+        fields["imbalance"] = 1.0 if balanced else NATURAL
+    return fields

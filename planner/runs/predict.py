@@ -6,7 +6,7 @@ Rows of one job are evaluated together. If the recomputation of a row is blank, 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,7 @@ MICRO_BATCHES = (1, 2, 4, 8, 16)
 STAGES = 1 << 18  # pipeline stages of the plans evaluated and the predictions held at a time: some 100 MB
 DISTINCT = 1 << 8  # distinct rows evaluated at a time
 BLOCK = 1 << 14  # rows at a time, including equal ones
+CHOICES = tuple(f.name for f in fields(Job) if f.name not in ("stack", "constants"))  # rows of one stack that agree in these are a batch
 READ = tuple(column.key for column in COLUMNS)  # rows that agree in these share one prediction
 
 
@@ -49,11 +50,7 @@ def batches(items: Sequence[Configured | None]) -> list[Batch]:
     by_job: dict[tuple[Any, ...], list[int]] = {}
     for i, item in enumerate(items):
         if item is not None:
-            job = item.job
-            batch = (job.sequence, job.global_batch, job.precision, job.attention, job.tuning, job.state_bytes)
-            routing = (job.imbalance, job.capacity, job.overlap_experts)
-            key = (id(job.stack), job.model, job.cluster, *batch, *routing)
-            by_job.setdefault(key, []).append(i)
+            by_job.setdefault((id(item.job.stack), *(getattr(item.job, name) for name in CHOICES)), []).append(i)
     out = []
     for rows in by_job.values():
         out += [_batch(part, items) for part in _parts(rows, items)]

@@ -12,7 +12,7 @@ import pytest
 
 from planner.errors import TmplanError
 from planner.runs import configure as runs
-from planner.runs import model_of_row, score
+from planner.runs import frameworks, model_of_row, moe_of_row, network_of_row, options_of_row, score
 from planner.runs.columns import COLUMNS, MEASURED, NEEDED, RunColumn, misspelt
 from planner.runs.configure import configured
 from tests.planner.calibration.step_files import ROW
@@ -35,9 +35,10 @@ class Watched(dict[str, str]):
 
 
 def literal() -> set[str]:
-    """The columns named in calls of the readers in planner.runs.configure and planner.runs.model_of_row."""
+    """The columns named in calls of the readers in the modules of planner.runs that read rows."""
     keys = set()
-    for node in (node for module in (runs, model_of_row) for node in ast.walk(ast.parse(inspect.getsource(module)))):
+    modules = (runs, model_of_row, moe_of_row, network_of_row, options_of_row, frameworks)
+    for node in (node for module in modules for node in ast.walk(ast.parse(inspect.getsource(module)))):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in READERS and len(node.args) > 1:
             key = node.args[1]
             keys |= {key.value} if isinstance(key, ast.Constant) and isinstance(key.value, str) else set()

@@ -11,7 +11,8 @@ import pytest
 
 import planner.runs.predict
 from planner.errors import TmplanError
-from planner.runs.configure import configured, nic_gbit
+from planner.runs.configure import configured
+from planner.runs.network_of_row import nic_gbit
 from planner.runs.predict import predict
 from planner.specs.job import RECOMPUTES, SCHEDULES
 
@@ -50,6 +51,13 @@ def row(**changes: str) -> dict[str, str]:
         ("nanotron v0.5", "h100-sxm", "", "nanotron"), ("llm-foundry/Composer (PyTorch FSDP1)", "a100-40gb-sxm", "", "pytorch-fsdp"),
         ("MaxText (JAX)", "h100-sxm", "", "maxtext"), ("DeepSpeed ZeRO-3", "h100-sxm", "", "deepspeed"),
         ("Megatron-Core r0.8.0", "h100-sxm", "kernels: tp-comm-overlap", "nemo-tuned"),
+        ("Hugging Face Trainer (transformers) + DeepSpeed", "h100-sxm", "", "deepspeed"),
+        ("ATorch (DeepSpeed 3D, Megatron-like)", "h100-sxm", "", "megatron-deepspeed"),
+        ("ATorch (PyTorch FSDP)", "h100-sxm", "", "pytorch-fsdp"),
+        ("Megatron-SWIFT", "a100-80gb-sxm", "", "megatron-core"),
+        ("ms-swift (transformers Trainer + DeepSpeed)", "h100-sxm", "", "deepspeed"),
+        ("EasyContext (accelerate + DeepSpeed ZeRO-3)", "h100-sxm", "", "deepspeed"),
+        ("torchtitan (PyTorch FSDP1)", "h100-sxm", "", "torchtitan"),
         ("Megatron-LM fork (zero bubble)", "a100-80gb-sxm", "", "zero-bubble"), ("aleph-alpha", "h100-sxm", "", "aleph-alpha"),
     ],
 )  # fmt: skip
@@ -70,12 +78,20 @@ def test_an_unknown_framework_is_modelled_as_megatron_core() -> None:
     [
         ("4 x 100Gb RoCE between nodes", 50.0), ("RDMA 400 Gb/s per GPU", 400.0), ("800 Gbps per node", 100.0), ("1600 Gbps RoCE", 200.0),
         ("one 100 Gb/s EDR IB per node", 12.5), ("NVLink3 600GB/s intra; HDR InfiniBand 200Gb/s inter", 200.0),
+        ("NVLink in node; eight 100 Gbps NICs per node; PCIe 5.0", 100.0), ("two 200 Gb/s HDR ports a node", 50.0),
         ("8x ConnectX-7 IB NDR 400Gb/s, 1x Ethernet 100Gb/Sec", 400.0), ("PCIe-NIC: 500 GB/s", None), ("NVSwitch", None), ("", None),
     ],
 )  # fmt: skip
 def test_the_network_rate_is_read_from_the_interconnect(text: str, gbit: float | None) -> None:
     """Gb/s per GPU from ports times rate, or a rate per GPU or node; rates in bytes and names without a rate are ignored."""
     assert nic_gbit(text, 8) == gbit
+
+
+def test_a_rate_as_a_number_counts_before_words() -> None:
+    """The network of a row is that of nic_gbit_s, whatever the interconnect says."""
+    words = row(interconnect="800 Gbps per node")
+    assert configured(words).job.cluster.nic_bytes_s == 100 * 1.25e8
+    assert configured(words | {"nic_gbit_s": "50"}).job.cluster.nic_bytes_s == 50 * 1.25e8
 
 
 def test_blanks_are_assumed_and_listed() -> None:

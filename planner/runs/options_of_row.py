@@ -1,0 +1,175 @@
+"""The choices of a measured run that decide its memory: from its columns, else from words in its note, else the usual ones of its stack."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from planner.errors import FieldError
+from planner.plaintext import quoted
+from planner.runs.row import Row, assume, cell, flag, whole
+from planner.specs.job import Stack
+from planner.specs.model import Model
+from planner.specs.options import KERNELS, LOSS_KERNELS, OPTIMIZERS, STATE_BYTES
+
+Words = tuple[tuple[str, str], ...]  # pattern -> choice; the first match counts
+# The same choice in the words of a column, and in a note, which may also say what was not used.
+LOSS: Words = (
+    (r"fused[- ]linear|liger|cut cross", "fused-linear"), (r"chunk|tiled", "chunked"), (r"unfused|plain|eager", "plain"),
+    (r"fused", "fused"),
+)  # fmt: skip
+NOTED_LOSS: Words = (
+    (r"(?<!no )(?<!without )(?:fused linear|liger)", "fused-linear"), (r"chunked[_ ](?:nll|loss|cross)", "chunked"),
+    (r"cross-entropy-loss-fusion|\bCE fusion|fused kernels[^;]*cross-entropy", "fused"),
+)  # fmt: skip
+ELEMENTWISE: Words = ((r"eager", "eager"), (r"compile", "compiled"), (r"fused", "fused"))
+NOTED_ELEMENTWISE: Words = (
+    (r"no torch\.compile|\beager\b|nocompile", "eager"), (r"torch\.compile", "compiled"),
+    (r"fused kernels|(?<!no )(?<!without )liger", "fused"),
+)  # fmt: skip
+NOTED_OPTIMIZER: Words = (
+    (r"paged[^;,]*8-?bit|8-?bit[^;,]*paged", "adamw-8bit-paged"), (r"8-?bit (?:Adam|optimizer)|Adam\w*-?8-?bit", "adamw-8bit"),
+    (r"Adafactor", "adafactor"), (r"\bLion\b", "lion"), (r"dist_muon|layer-?wise[^;,]*muon", "muon-sharded"), (r"\bMuon\b", "muon"),
+    (r"SGD without momentum", "sgd-plain"), (r"\bSGD\b", "sgd"),
+)  # fmt: skip
+# Parts of `offload` -> fields of a job. "ZeRO-3 offload" is DeepSpeed's ZeRO-Infinity of optimizer and parameters.
+OFFLOADS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (r"optimizer|zero-?\d offload|adam", ("offload_optimizer",)),
+    (r"parameters|weights|zero-?3 offload", ("offload_parameters", "offload_optimizer")),
+    (r"checkpoints|decoder_layer_input[^;]*offloaded", ("offload_checkpoints",)), (r"nvme", ("offload_nvme", "offload_optimizer")),
+)  # fmt: skip
+# NVIDIA's recipes of models with latent attention store Adam's moments in bf16 (recipes/moonlight/moonlight_16b.py,
+# recipes/deepseek/deepseek_v3.py: exp_avg_dtype, exp_avg_sq_dtype).
+NARROW_MOMENTS = ("nemo", "nemo-tuned")
+# Names of adapted matrices in `lora_targets` -> their place in a layer. Qwen's w1 and w2 are gate and up.
+OF_MLP = r"mlp|w[123]|gate|up|down|fc\d?|all|linear"
+OF_KEYS = r"\bk\b|\bo\b|key|projection|c_attn|qkv|output|k_proj|o_proj|attention"
+FOUR_BITS = ("nf4", "gptq-int4", "fp4", "int4")
+DOUBTED = "settings"  # the key in `assumed` of settings that may not be those of the run
+# Words in a note -> fields of a job that are true, where no column says otherwise.
+NOTED_SWITCHES: Words = (
+    (r"--fp8-param-gather=True", "fp8_parameters"), (r"optimizer in (?:the )?backward|optimizer_in_bwd", "optimizer_in_backward"),
+    (r"expandable[_ ]segments", "expandable_segments"), (r"--optimizer-cpu-offload=True", "offload_optimizer"),
+)  # fmt: skip
+SWITCHES = ("autocast", "foreach", "optimizer_in_backward", "expandable_segments", "fp8_parameters")
+
+
+def precision_of(row: Row, assumed: dict[str, str]) -> str:
+    """The precision of a Job: that of `dtype`, else 8 or 4 bits by the recipe, else bf16."""
+    recipe = cell(row, "fp8_recipe").lower()
+    known = cell(row, "dtype").lower() or ({"nvfp4": "fp4", "mxfp4": "fp4"}.get(recipe, "fp8") if recipe else "")
+    return known or str(assume(assumed, "dtype", "bf16"))
+
+
+def doubted(row: Row, assumed: dict[str, str]) -> None:
+    """List as assumed the reason why the settings of a row may not be those of the run."""
+    trust = cell(row, "settings_trust").lower()
+    if trust == "text" or "guess" in trust or "differs" in trust:
+        assume(assumed, DOUBTED, trust)
+
+
+def options(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[str, str]) -> dict[str, Any]:
+    """The fields of a Job that decide its memory, apart from those of adapters. FieldError for invalid cells."""
+    note = cell(row, "note")
+    fields: dict[str, Any] = {key: True for words, key in NOTED_SWITCHES if re.search(words, note)}
+    fields |= {key: chosen for key in SWITCHES if (chosen := flag(row, key)) is not None}
+    fields.setdefault("autocast", stack.autocast)
+    fields.setdefault("foreach", stack.foreach)
+    loss = _choice(row, "loss_kernel", LOSS_KERNELS, LOSS, NOTED_LOSS) or stack.loss_kernel
+    kernels = _choice(row, "kernels", KERNELS, ELEMENTWISE, NOTED_ELEMENTWISE) or stack.kernels
+    return fields | {"loss_kernel": loss, "kernels": kernels} | widths(row, stack, model, precision, assumed) | offloads(row, model)
+
+
+def widths(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[str, str]) -> dict[str, Any]:
+    """The optimizer and the bytes of master copy, states, gradients and their reduction of a row; blanks are the stack's."""
+    optimizer = _choice(row, "optimizer", OPTIMIZERS, NOTED_OPTIMIZER, NOTED_OPTIMIZER)
+    moments = whole(row, "moment_bytes", 0, 0)
+    master = whole(row, "master_bytes", -1, 0)
+    optimizer = optimizer or ("adamw-8bit" if moments == 1 else "adamw")
+    narrow = not moments and bool(model.kv_rank) and stack.name in NARROW_MOMENTS
+    if narrow or (not moments and "moments in bf16" in cell(row, "note")):
+        moments = 2
+        if narrow:
+            assume(assumed, "optimizer", "moments in 16 bits")
+    # Megatron accumulates in fp32 only with bf16 (arguments.py, accumulate_allreduce_grads_in_fp32).
+    usual = 2 if precision == "fp16" and not stack.master_is_parameter else stack.gradient_bytes
+    gradients = whole(row, "gradient_bytes", usual)
+    if master < 0:
+        master = 4 if narrow else int(stack.master_bytes)
+    reduced = whole(row, "reduce_bytes", min(stack.gradient_reduce_bytes, gradients))
+    return {
+        "optimizer": optimizer, "state_bytes": moments or STATE_BYTES[optimizer], "master_bytes": master, "gradient_bytes": gradients,
+        "reduce_bytes": reduced,
+    }  # fmt: skip
+
+
+def offloads(row: Row, model: Model) -> dict[str, Any]:
+    """What a row keeps in host memory, as fields of a Job; activations as the share of a rank's layers."""
+    text, note = cell(row, "offload").lower(), cell(row, "note")
+    fields: dict[str, Any] = {}
+    for pattern, names in OFFLOADS:
+        if re.search(pattern, text):
+            fields |= dict.fromkeys(names, True)
+    if layers := re.search(r"activations of (\d{1,4}) layers", text):
+        on_rank = max(1.0, model.layers / max(1, whole(row, "pp", 1)))
+        fields["offload_activations"] = min(1.0, int(layers[1]) / on_rank)
+    elif share := re.search(r"activations?[^;]*\balpha=([01](?:\.\d{1,6})?)", f"{text}; {note}"):
+        fields["offload_activations"] = min(1.0, float(share[1]))
+    return fields
+
+
+def modules(row: Row, known: Mapping[str, object]) -> tuple[str, ...]:
+    """The modules of selective recomputation of a row that are among the known ones, sorted: its column's, else those of its note."""
+    text = cell(row, "recompute_modules") or _modules_in(cell(row, "note"))
+    return tuple(sorted(set(re.split(r"[ ,+\[\]]+", text)) & set(known)))
+
+
+SELECTIVE_MODULES = re.compile(r"selective:\s*\[?(\w+(?:[ ,]+\w+)*)")  # selective:moe_act,mlp or selective:[moe_act mlp]
+
+
+def _modules_in(note: str) -> str:
+    """The list of modules after `selective:` in a note; empty without one."""
+    selected = SELECTIVE_MODULES.search(note)
+    return selected[1] if selected else ""
+
+
+def adapters(row: Row, model: Model, assumed: dict[str, str]) -> dict[str, Any]:
+    """The tuning of a Job, with rank and targets of its adapters. `lora-rank=` in a note is of latent attention, not of an adapter."""
+    tuning, note = cell(row, "finetune").lower(), cell(row, "note")
+    if tuning not in ("lora", "qlora") or "lora-rank=" in note:
+        return {}
+    if cell(row, "quantization").lower().startswith(FOUR_BITS):
+        tuning = "qlora"
+    noted = re.search(r"LoRA r(?:ank)?[= ](\d{1,5})", note)
+    rank = whole(row, "lora_rank", int(noted[1]) if noted else 16)
+    if not noted and not cell(row, "lora_rank"):
+        assume(assumed, "lora_rank", 16)
+    return {"tuning": tuning, "lora_rank": rank, "lora_targets": _targets(row, model, assumed)}
+
+
+def _targets(row: Row, model: Model, assumed: dict[str, str]) -> str:
+    """The adapted matrices, a name of TARGETS, of the smallest set with all that the row lists; attention alone for mixtures of experts."""
+    text = cell(row, "lora_targets").lower().replace("_", "-")
+    if not text:  # NeMo's recipes adapt linear_qkv alone for speed (performance_mode)
+        return str(assume(assumed, "lora_targets", "attention" if model.kv_rank else "query-value"))
+    if re.search(OF_MLP, text):
+        return str(assume(assumed, "lora_targets", "attention")) if model.experts else "all"
+    return "attention" if model.kv_rank or re.search(OF_KEYS.replace("_", "-"), text) else "query-value"
+
+
+def _choice(row: Row, key: str, choices: tuple[str, ...], words: Words, noted: Words) -> str:
+    """The choice of a column, by name or in words, else by words in the note; empty without one. FieldError for another text."""
+    text = cell(row, key).lower()
+    if text in choices:
+        return text
+    if text:
+        if found := _first(text, words):
+            return found
+        raise FieldError(key, f"column '{key}' must be one of {', '.join(choices)}, not {quoted(text)}")
+    return _first(cell(row, "note"), noted)
+
+
+def _first(text: str, words: Words) -> str:
+    """The choice of the first pattern in a text; empty if it has none."""
+    return next((choice for pattern, choice in words if re.search(pattern, text, re.IGNORECASE)), "")

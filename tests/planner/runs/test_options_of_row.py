@@ -1,0 +1,154 @@
+"""The choices of measured runs that decide their memory: columns, words in notes, defaults of stacks and dates."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from planner.errors import TmplanError
+from planner.runs import frameworks
+from planner.runs.configure import configured
+from tests.planner.runs.test_configure import SMALL, SPARSE, row
+
+
+def job(**changes: str) -> Any:
+    """The job of a row with some columns changed."""
+    return configured(row(**changes)).job
+
+
+@pytest.mark.parametrize(
+    ("changes", "loss", "kernels"),
+    [
+        ({"loss_kernel": "fused linear cross-entropy"}, "fused-linear", None), ({"loss_kernel": "chunked"}, "chunked", None),
+        ({"loss_kernel": "fused cross-entropy of the logits"}, "fused", None), ({"loss_kernel": "unfused"}, "plain", None),
+        ({"note": "packed; Liger"}, "fused-linear", "fused"), ({"note": "x; chunked_nll loss"}, "chunked", None),
+        ({"note": "cross-entropy-loss-fusion"}, "fused", None), ({"note": "eager HF kernels"}, None, "eager"),
+        ({"note": "bf16, torch.compile"}, None, "compiled"), ({"note": "eager, no torch.compile"}, None, "eager"),
+        ({"note": "without Liger-Kernel"}, None, None), ({"kernels": "eager", "note": "torch.compile"}, None, "eager"),
+        ({"note": "fused kernels (RoPE, cross-entropy, RMSNorm)"}, "fused", "fused"),
+    ],
+)  # fmt: skip
+def test_loss_and_kernels_are_those_of_columns_then_of_notes(changes: dict[str, str], loss: str | None, kernels: str | None) -> None:
+    """A column counts before the words of a note; without either the choice is the stack's."""
+    run, usual = job(**changes), job()
+    assert (run.loss_kernel, run.kernels) == (loss or usual.loss_kernel, kernels or usual.kernels)
+
+
+@pytest.mark.parametrize(("released", "loss"), [("2026-08", "chunked"), ("2026-01", "plain"), ("", "plain")])
+def test_defaults_that_changed_are_those_of_the_date(monkeypatch: pytest.MonkeyPatch, released: str, loss: str) -> None:
+    """torchtitan's loss is whole before the release that computes it in chunks, and for a blank date."""
+    stack = frameworks.named("torchtitan")
+    monkeypatch.setattr(frameworks, "named", lambda _: replace(stack, loss_kernel="chunked"))
+    frameworks._changed.cache_clear()
+    assert job(released=released).loss_kernel == loss
+    frameworks._changed.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"master_bytes": "0", "moment_bytes": "2", "gradient_bytes": "2"}, ("adamw", 0, 2, 2, 2)),
+        ({"moment_bytes": "1"}, ("adamw-8bit", 4, 1, 4, 4)), ({"optimizer": "lion"}, ("lion", 4, 4, 4, 4)),
+        ({"note": "8-bit paged AdamW"}, ("adamw-8bit-paged", 4, 1, 4, 4)), ({"note": "args: --optimizer=muon"}, ("muon", 4, 4, 4, 4)),
+        ({"reduce_bytes": "2"}, ("adamw", 4, 4, 4, 2)), ({}, ("adamw", 4, 4, 4, 4)),
+    ],
+)  # fmt: skip
+def test_optimizer_and_widths_are_read(changes: dict[str, str], expected: tuple[Any, ...]) -> None:
+    """Master copy, states, gradients and their reduction have the widths of the columns, others those of stack and optimizer."""
+    run = job(**changes)
+    assert (run.optimizer, run.master_bytes, run.state_bytes, run.gradient_bytes, run.reduce_bytes) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "fields"),
+    [
+        ({"offload": "optimizer (AdamW states and step on the CPU)"}, {"offload_optimizer"}),
+        ({"offload": "ZeRO-3 offload"}, {"offload_optimizer", "offload_parameters"}),
+        ({"offload": "parameters"}, {"offload_optimizer", "offload_parameters"}),
+        ({"offload": "gradient checkpoints to the host"}, {"offload_checkpoints"}),
+        ({"offload": "decoder_layer_input offloaded to the host, the rest recomputed"}, {"offload_checkpoints"}),
+        ({"offload": "activations of 8 layers"}, {"offload_activations"}), ({"offload": "nvme"}, {"offload_optimizer", "offload_nvme"}),
+        ({"note": "activation offload to host, ratio alpha=0.25 of layers"}, {"offload_activations"}),
+        ({"offload": "paged stash of expert inputs"}, set()), ({"note": "no activation offload"}, set()),
+    ],
+)  # fmt: skip
+def test_what_is_offloaded_is_read_from_words(changes: dict[str, str], fields: set[str]) -> None:
+    """Each part that the column names is in host memory, and no other; layers are a share of those of the model."""
+    run = job(**changes)
+    names = ("offload_optimizer", "offload_parameters", "offload_activations", "offload_checkpoints", "offload_nvme")
+    assert {name for name in names if getattr(run, name)} == fields
+    assert run.offload_activations in (0.0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"lora_rank": "64", "lora_targets": "q,k,v,o"}, ("lora", 64, "attention")),
+        ({"lora_targets": "c_attn,c_proj,w1,w2", "note": "LoRA r=8 on c_attn"}, ("lora", 8, "all")),
+        ({"lora_targets": "query,value"}, ("lora", 16, "query-value")), ({"lora_targets": "all linear"}, ("lora", 16, "all")),
+        ({"quantization": "gptq-int4"}, ("qlora", 16, "query-value")), ({"lora_targets": "q,v,o,mlp"}, ("lora", 16, "all")),
+    ],
+)  # fmt: skip
+def test_adapters_are_those_of_the_columns(changes: dict[str, str], expected: tuple[str, int, str]) -> None:
+    """Rank, targets and 4-bit weights of adapters are read; targets are the smallest known set that has all of those listed."""
+    run = job(framework="llm-foundry", finetune="lora", **changes)
+    assert (run.tuning, run.lora_rank, run.lora_targets) == expected
+    assert job(**changes).tuning == "full"
+
+
+def test_switches_are_flags() -> None:
+    """Columns of flags set the fields of the same name, also to no against the note; other values are refused."""
+    on = {"autocast": "1", "foreach": "1", "optimizer_in_backward": "yes", "expandable_segments": "true", "fp8_parameters": "0"}
+    run = job(note="--fp8-param-gather=True", **on)
+    assert run.autocast and run.foreach and run.optimizer_in_backward and run.expandable_segments and not run.fp8_parameters
+    assert job(note="--fp8-param-gather=True").fp8_parameters
+    with pytest.raises(TmplanError, match="autocast"):
+        job(autocast="maybe")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "dtype", "precision"), [("mxfp8", "", "fp8"), ("nvfp4", "", "fp4"), ("", "", "bf16"), ("mxfp8", "bf16", "bf16")]
+)
+def test_a_recipe_gives_a_blank_precision(recipe: str, dtype: str, precision: str) -> None:
+    """A recipe of 8 or 4 bits is the precision where dtype is blank."""
+    assert job(gpu="b200", fp8_recipe=recipe, dtype=dtype).precision == precision
+
+
+def test_routing_columns_count_before_notes() -> None:
+    """Capacity, balance and overlap of experts are those of the columns, also against the words of a note."""
+    run = configured(
+        SMALL | {"capacity_factor": "2.5", "moe_balanced": "0", "moe_overlap": "0", "note": "EP overlap on; force-balanced"}
+    ).job
+    assert (run.capacity, run.imbalance, run.overlap_experts) == (2.5, 1.1, False)
+    assert configured(SPARSE | {"mtp_layers": "0"}).job.model.mtp_layers == 0
+    assert configured(SMALL | {"pp_layout": "Et*3|(tt|)*6mL"}).plan.vpp == 4
+    sent = [configured(SMALL | {"moe_dispatcher": name}).job.stack.once_a_node for name in ("alltoall", "hybridep", "deepep")]
+    assert sent == [False, True, True]
+
+
+def test_graphs_and_modules_change_the_stack() -> None:
+    """CUDA graphs leave no host time for routing; modules of the column are repeated, whatever the note lists."""
+    assert configured(SPARSE | {"cuda_graphs": "router"}).job.stack.host_experts_s == 0
+    assert configured(SPARSE | {"cuda_graphs": "none"}).job.stack.host_experts_s > 0
+    stack = configured(SPARSE | {"recompute_modules": "mla_up_proj+moe_act", "note": "selective:mlp"}).job.stack
+    assert stack.selective.keep == {"qkv": 0.0, "expert_act": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("framework", "zero"), [("DeepSpeed ZeRO-2", 2), ("megatron-fsdp", 1), ("PyTorch FSDP", 3), ("HF Trainer, DDP", 0)]
+)
+def test_a_blank_zero_is_in_the_name_of_the_framework(framework: str, zero: int) -> None:
+    """ZeRO-2, FSDP and DDP in a name are the stage of a blank, where the stack has it."""
+    if framework == "megatron-fsdp":
+        assert configured(SMALL | {"fsdp_kind": framework, "zero": ""}).plan.zero == 3
+    else:
+        assert configured(row(framework=framework, zero="", tp="1", dp="16")).plan.zero == zero
+
+
+@pytest.mark.parametrize("trust", ["layout-differs", "text", "a guess"])
+def test_settings_that_may_not_be_those_of_the_run_are_listed(trust: str) -> None:
+    """Doubted settings are assumed; exact and release yaml are not."""
+    assert configured(row(settings_trust=trust)).assumed["settings"] == trust
+    assert "settings" not in configured(row(settings_trust="release yaml")).assumed
