@@ -21,7 +21,17 @@ OVERRIDES_OF = {  # choosing another preset drops the values set over the former
     "cluster": ("gpu", "gpus", "gpus_per_node", "host_memory_gib", *GPU_FIGURES, "board_w"),
     "gpu": (*GPU_FIGURES, "board_w"),
     "model": tuple(f.key for f in FIELDS if f.spec == "model"),
-    "stack": ("gradient_bytes", "attention", "master_bytes", "reduce_bytes", "loss_kernel", "kernels", "autocast", "foreach"),
+    "stack": (
+        "gradient_bytes",
+        "attention",
+        "master_bytes",
+        "reduce_bytes",
+        "loss_kernel",
+        "kernels",
+        "autocast",
+        "foreach",
+        "recompute_modules",
+    ),
 }
 DEFAULTS: Mapping[str, Value] = {f.key: f.default for f in FIELDS if f.default is not None}
 T = TypeVar("T")

@@ -75,7 +75,7 @@ MUTANTS = (
     Mutant(LAYOUT, "if wish.tall or not wish.aside or room.height < 40", "if not wish.aside or room.height < 40", "condition"),
     Mutant(LAYOUT, "Region(left + 1, 1, width - left - 1, rows), wish)", "Region(left, 1, width - left, rows), wish)", "width"),
     Mutant(LAYOUT, "if name == list(needs)[-1] else 0", "if name == form else 0", "target"),
-    Mutant(LAYOUT, "if form != FOLDED and FOLDED in needs:", "if form == FOLDED and FOLDED in needs:", "condition"),
+    Mutant(LAYOUT, "if name != form and name in needs)", "if name == form and name in needs)", "condition"),
     Mutant(ENCODE, "down, right = y - at[0], x - at[1]", "down, right = y - at[0], x", "index"),
     Mutant(ENCODE, "and end < width else None", "else None", "width"),
     Mutant(ENCODE, "{y + 1};{x + 1}H", "{y + 1};{x}H", "index"),

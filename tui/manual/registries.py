@@ -9,12 +9,14 @@ from planner.formula.quantities import QUANTITIES
 from planner.formula.trace import every_formula
 from planner.report.columns import COLUMNS
 from planner.search.rules import RULES, SENTENCES
+from planner.specs.options import MODULES
 from tui.manual.markdown import block, code, page, plain, table
 from tui.settings import theme_files, theme_table, themes
-from tui.state.axes import about
+from tui.state.axes import about, label
 
 FORMS = ("*       free", "8       exactly 8", "1,2,4   one of these", "<=16    at most", ">=2     at least", "2..8    from 2 to 8")
-GROUPS = {"cluster": "Cluster", "model": "Model", "batch": "Parallelism and batch", "run": "Training as a whole"}
+GROUPS = {"cluster": "Cluster", "model": "Model", "batch": "Parallelism and batch", "options": "Memory options",
+          "run": "Training as a whole"}  # fmt: skip
 
 
 def fields_page() -> str:
@@ -39,8 +41,14 @@ def _field(f: Field) -> tuple[str, ...]:
     option = f"--{f.key.replace('_', '-')}"
     name = f"{option}, --no-{option[2:]}" if f.kind == "bool" else option
     default = "" if f.default is None else text(f.key, f.default)
-    condition = f"; only with {BY_KEY[f.depends_on].label.lower()}" if f.depends_on and f.depends_on != f.key else ""
+    condition = f"; only with {_needed(f)}" if f.depends_on and f.depends_on != f.key else ""
     return code(f.key), code(name), f.unit, _takes(f), code(default), plain(f.help + condition)
+
+
+def _needed(f: Field) -> str:
+    """What a field depends on, with the values for which it has an effect where only some have."""
+    name = label(f.depends_on) if f.depends_on in AXES else BY_KEY[f.depends_on].label
+    return " ".join((name.lower(), *((" or ".join(f.with_values),) if f.with_values else ())))
 
 
 def _takes(f: Field) -> str:
@@ -49,7 +57,10 @@ def _takes(f: Field) -> str:
         return f"a preset (`tmplan {f.preset_kind}`) or a file"
     if f.choices:
         return ", ".join(map(code, f.choices)) + (" or nothing" if f.optional else "")
-    return "yes, no" if f.kind == "bool" else f"{'whole' if f.kind == 'int' else 'number'}, {f.least:,.12g} to {f.most:,.12g}"
+    if f.kind == "text":
+        return ", ".join(map(code, MODULES)) + ": several, separated by commas, or nothing"
+    yes_or_no = "yes, no or nothing" if f.optional else "yes, no"
+    return yes_or_no if f.kind == "bool" else f"{'whole' if f.kind == 'int' else 'number'}, {f.least:,.12g} to {f.most:,.12g}"
 
 
 def columns_page() -> str:

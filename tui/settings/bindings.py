@@ -57,6 +57,7 @@ SECTIONS: tuple[tuple[str, tuple[Binding, ...]], ...] = (
         Binding("navigation.pane", ("4",), "plans", "go to the plans", argument="plans"),
         Binding("navigation.pane", ("5",), "detail", "go to the detail of the plan under the cursor", argument="detail"),
         Binding("navigation.pane", ("6",), "run", "go to the training run: tokens, price, deadline, failures", argument="run"),
+        Binding("navigation.pane", ("7",), "options", "go to the memory options: kernels, gradients, states, offload", argument="options"),
         Binding("navigation.next_field", ("tab",), "next", "next field; after the last one, the next pane", (FORM,), argument=1),
         Binding("navigation.next_field", ("shift+tab",), "previous", "previous field or pane", (FORM,), argument=-1),
         Binding("navigation.next_pane", ("tab",), "next pane", "next pane", (PLANS, DETAIL), argument=1),

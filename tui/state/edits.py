@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from planner.document.fields import JOB_GROUPS, load
 from planner.document.inputs import FIELDS, Field, model_of, parse, shown, stack_of, text
 from planner.document.planfile import Document
-from planner.document.space import AXES, Bounds, Space
+from planner.document.space import AXES, NAMES, Bounds, Space
 from planner.errors import FieldError, TmplanError
 from planner.report.number_text import write_size
 from planner.specs.hardware import GIB, Gpu
@@ -20,7 +20,7 @@ from planner.specs.model import Model
 from planner.specs.plan import Plan
 from tui.state import axes
 
-NOTHING = ("", "0", "full")  # values of a field that make its dependent fields irrelevant
+NOTHING = ("", "0", "no", "full")  # values of a field that make its dependent fields irrelevant
 Texts = Mapping[str, tuple[str, bool]]  # the text of every line of the forms, and whether the user set it
 
 
@@ -31,7 +31,7 @@ class Entry:
     key: str
     label: str
     unit: str
-    kind: str  # preset, int, float, choice, bool, axis
+    kind: str  # preset, int, float, choice, bool, text, axis
     help: str
     preset_kind: str = ""
     choices: tuple[str, ...] = ()
@@ -88,12 +88,16 @@ def listed(document: Document, texts: Texts) -> dict[str, tuple[Entry, ...]]:
 
     A line that the user set is always included, so that it can be reset.
     """
-    silent = {f.key for f in FIELDS if f.depends_on and not _counts(texts, f)} | _idle(document, texts)
+    silent = {f.key for f in FIELDS if f.depends_on and not _counts(document, texts, f)} | _idle(document, texts)
     return {group: tuple(e for e in entries if e.key not in silent or texts[e.key][1]) for group, entries in ENTRIES.items()}
 
 
-def _counts(texts: Texts, f: Field) -> bool:
-    """Whether a field applies: the field it depends on is not 0, or it is a size that the model has."""
+def _counts(document: Document, texts: Texts, f: Field) -> bool:
+    """Whether a field applies: what it depends on has a value with which it has an effect, or it is a size that the model has."""
+    if f.depends_on in AXES:
+        return any(document.space.allows(f.depends_on, NAMES[f.depends_on][name]) for name in f.with_values)
+    if f.with_values:
+        return texts[f.depends_on][0] in f.with_values
     model_size = f.spec == "model" and texts[f.key][0] not in NOTHING
     return model_size or texts[f.depends_on][0] not in NOTHING
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from textual.geometry import Region
 
-FORMS = ("cluster", "model", "batch", "run")
-PANES = ("cluster", "model", "batch", "plans", "detail", "run")  # in the order of their number keys
-FOLDED = "run"  # the form reduced to its title while another is in use and the room does not suffice for all
+FORMS = ("cluster", "model", "batch", "run", "options")
+PANES = ("cluster", "model", "batch", "plans", "detail", "run", "options")  # in the order of their number keys
+FOLDED = ("options", "run")  # forms reduced to their titles, in this order, while another is in use and the room does not suffice
 TITLES = {"cluster": "cluster", "model": "model", "batch": "parallelism and batch", "plans": "plans", "detail": "detail",
-          "run": "training run"}  # fmt: skip
+          "run": "training run", "options": "memory options"}  # fmt: skip
 LEAST_WIDTH, LEAST_HEIGHT = 60, 16
 NORMAL, WIDE = 100, 160  # least terminal columns for two, and for three, columns of panes
 FOOT = 2  # message line and hints line
@@ -81,8 +81,9 @@ def heights(rows: int, form: str, needs: Mapping[str, int]) -> dict[str, int]:
     if sum(needs.values()) <= rows:
         spare = rows - sum(needs.values())
         return {name: need + (spare if name == list(needs)[-1] else 0) for name, need in needs.items()}
-    if form != FOLDED and FOLDED in needs:
-        return heights(rows - 1, form, {name: need for name, need in needs.items() if name != FOLDED}) | {FOLDED: 1}
+    if folded := next((name for name in FOLDED if name != form and name in needs), ""):
+        unfolded = heights(rows - 1, form, {name: need for name, need in needs.items() if name != folded})
+        return {name: unfolded.get(name, 1) for name in needs}
     others = [name for name in needs if name != form]
     least = 2 if rows < 24 else 4
     mine = max(least, min(needs[form], rows - least * len(others)))

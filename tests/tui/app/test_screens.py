@@ -82,7 +82,7 @@ def test_a_terminal_too_small_gets_one_sentence() -> None:
 
 def test_panes_neither_overlap_nor_leave_the_screen() -> None:
     """At every size the panes tile: none reaches beyond the terminal, none covers another."""
-    needs = {"cluster": 15, "model": 11, "batch": 20, "run": 13}
+    needs = {"cluster": 15, "model": 11, "batch": 20, "run": 13, "options": 20}
     for width in range(LEAST_WIDTH, 240, 7):
         for height in range(LEAST_HEIGHT, 90, 3):
             for pane in PANES:

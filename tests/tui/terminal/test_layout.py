@@ -11,7 +11,7 @@ from textual.geometry import Region
 
 from tui.terminal.layout import FORMS, LEAST_HEIGHT, LEAST_WIDTH, PANES, Wish, heights, places, shape
 
-NEEDS = {"cluster": 9, "model": 14, "batch": 19, "run": 12}
+NEEDS = {"cluster": 9, "model": 14, "batch": 19, "run": 12, "options": 20}
 WISHES = st.builds(
     lambda pane, form, zoomed, tall, aside: Wish(pane, form, NEEDS, zoomed, tall, aside),
     st.sampled_from(PANES), st.sampled_from(FORMS), st.booleans(), st.booleans(), st.booleans(),
@@ -66,13 +66,20 @@ def test_a_tall_detail_takes_the_room_of_the_plans_or_of_the_comparison() -> Non
 
 def test_forms_have_the_rows_they_need_and_the_last_the_rest() -> None:
     """With room for all each has what it needs and the last one more."""
-    assert heights(60, "model", NEEDS) == NEEDS | {"run": 18}
+    assert heights(80, "model", NEEDS) == NEEDS | {"options": 26}
+
+
+def test_forms_are_folded_one_after_another_as_the_room_shrinks() -> None:
+    """Where the room does not suffice the memory options are reduced to their title, then the training run too, unless in use."""
+    assert heights(60, "model", NEEDS) == NEEDS | {"options": 1, "run": 17}
+    assert heights(45, "model", NEEDS) == NEEDS | {"options": 1, "run": 1, "batch": 20}
+    assert heights(60, "options", NEEDS)["run"] == 1 and heights(60, "options", NEEDS)["options"] == NEEDS["options"]
 
 
 @given(st.integers(13, 53), st.sampled_from(FORMS))
 def test_the_form_in_use_has_its_rows_first(rows: int, form: str) -> None:
-    """All rows are used; the form in use has at least the share of any other up to what it needs; the run is its title unless in use."""
+    """All rows are used; the form in use has what it needs unless others would have less than their least; the last are titles."""
     tall = heights(rows, form, NEEDS)
     assert sum(tall.values()) == rows and list(tall) == list(NEEDS) and min(tall.values()) >= 1
-    assert (tall["run"] == 1) == (form != "run")
+    assert (tall["options"] == 1) == (form != "options")
     assert tall[form] >= min(NEEDS[form], rows - 1 - 4 * 3)
