@@ -31,17 +31,16 @@ OPTIONS: tuple[Field, ...] = (
           choices=ATTENTIONS, optional=True),
     Field("kernels", "options", "Kernels", "choice", "element-wise operations: one kernel each, fused by hand, or by torch.compile; "
           "empty: the stack's", "", "job", "kernels", choices=KERNELS, optional=True),
-    Field("loss_kernel", "options", "Loss kernel", "choice", "cross-entropy: operations on whole logits; one kernel on them; chunks of tokens; "
-          "one kernel with the head; empty: the stack's", "", "job", "loss_kernel", choices=LOSS_KERNELS, optional=True),
+    Field("loss_kernel", "options", "Loss kernel", "choice", "cross-entropy: operations on whole logits; one kernel on them; chunks of "
+          "tokens; one kernel with the head; empty: the stack's", "", "job", "loss_kernel", choices=LOSS_KERNELS, optional=True),
     Field("gradient_bytes", "options", "Gradients", "choice", "bytes per stored gradient; empty: the stack's", "bytes", "job",
           "gradient_bytes", choices=("2", "4"), optional=True),
     Field("reduce_bytes", "options", "Reduction", "choice", "bytes per gradient in communication; empty: the stack's", "bytes", "job",
           "reduce_bytes", choices=("2", "4"), optional=True),
     Field("state_bytes", "options", "States", "choice", "bytes per optimizer state value; empty: the optimizer's", "bytes", "job",
           "state_bytes", choices=("1", "2", "4"), optional=True),
-    Field("master_bytes", "options", "Master copy", "choice", "bytes per weight of the fp32 master copy; 2: the bits that bf16 rounds "
-          "off; 0: none, trained whole in 16 bits; empty: the stack's", "bytes", "job", "master_bytes", choices=("0", "2", "4"),
-          optional=True),
+    Field("master_bytes", "options", "Master copy", "choice", "bytes per weight of the master copy; 2: the bits that bf16 rounds off; "
+          "0: none, trained whole in 16 bits; empty: the stack's", "bytes", "job", "master_bytes", choices=("0", "2", "4"), optional=True),
     Field("autocast", "options", "Autocast", "bool", "weights and residual stream in fp32, matrix products in 16 bits; empty: the "
           "stack's", "", "job", "autocast", optional=True),
     Field("fp8_parameters", "options", "fp8 weights", "bool", "weights stored in 8 bits, with precision fp8", "", "job",
@@ -55,14 +54,14 @@ OPTIONS: tuple[Field, ...] = (
           with_values=("selective",)),
     Field("recompute_every", "options", "Recomp. every", "int", "full recomputation of every k-th layer", "layers", "job",
           "recompute_every", 1.0, 1, 10_000, default=1, depends_on="recompute", with_values=("full",)),
-    Field("offload_optimizer", "options", "Offload states", "bool", "store the optimizer states in host memory", "", "job", "offload_optimizer",
-          default=False),
+    Field("offload_optimizer", "options", "Offload states", "bool", "store the optimizer states in host memory", "", "job",
+          "offload_optimizer", default=False),
     Field("offload_nvme", "options", "States on NVMe", "bool", "store offloaded optimizer states on NVMe", "", "job", "offload_nvme",
           default=False, depends_on="offload_optimizer"),
-    Field("offload_parameters", "options", "Offload weights", "bool", "store sharded weights in host memory", "", "job", "offload_parameters",
-          default=False),
-    Field("offload_activations", "options", "Offload activ.", "float", "share of the layers whose activations wait in host memory", "%", "job",
-          "offload_activations", 0.01, 0, 100, default=0.0),
+    Field("offload_parameters", "options", "Offload weights", "bool", "store sharded weights in host memory", "", "job",
+          "offload_parameters", default=False),
+    Field("offload_activations", "options", "Offload activ.", "float", "share of the layers whose activations wait in host memory", "%",
+          "job", "offload_activations", 0.01, 0, 100, default=0.0),
     Field("offload_checkpoints", "options", "Offload ckpts", "bool", "store the inputs of recomputed layers in host memory", "", "job",
           "offload_checkpoints", default=False, depends_on="recompute", with_values=("full", "first")),
     Field("expandable_segments", "options", "Expandable segs", "bool", "expandable segments of PyTorch's caching allocator", "", "job",

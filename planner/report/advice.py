@@ -91,10 +91,7 @@ def changes(job: Job, space: Space) -> Iterator[tuple[str, Job, Space]]:
         yield "Free every axis", job, Space()
     if job.headroom > 0:
         yield f"Leave no headroom (now {job.headroom:.0%})", replace(job, headroom=0.0), space
-    if job.optimizer == "adamw":
-        yield "Use adamw-8bit", replace(job, optimizer="adamw-8bit", state_bytes=1), space
-    if job.gradient_bytes == 4:
-        yield "Keep gradients in 2 bytes", replace(job, gradient_bytes=2), space
+    yield from _narrower(job, space)
     if not job.attention.startswith("flash"):
         yield "Use flash attention", replace(job, attention="flash-2"), space
     if job.offload_optimizer:
@@ -104,3 +101,15 @@ def changes(job: Job, space: Space) -> Iterator[tuple[str, Job, Space]]:
     for share in (2, 4):
         if job.sequence % share == 0:
             yield f"Cut the sequence to {job.sequence // share:,}", replace(job, sequence=job.sequence // share), space
+
+
+def _narrower(job: Job, space: Space) -> Iterator[tuple[str, Job, Space]]:
+    """Changes of what a plan stores, as far as the framework has them: optimizer states, gradients, logits."""
+    if job.optimizer == "adamw" and "adamw-8bit" in job.stack.optimizers:
+        yield "Use adamw-8bit", replace(job, optimizer="adamw-8bit", state_bytes=1), space
+    elif job.optimizer == "adamw" and job.state_bytes > 1:
+        yield "Keep optimizer states in 1 byte", replace(job, state_bytes=1), space
+    if job.gradient_bytes == 4:
+        yield "Keep gradients in 2 bytes", replace(job, gradient_bytes=2), space
+    if job.loss_kernel != "fused-linear" and "fused-linear" in job.stack.loss_kernels:
+        yield "Use a fused linear loss", replace(job, loss_kernel="fused-linear"), space

@@ -125,6 +125,15 @@ def _zero_known(job: Job, plan: Plan) -> Flag:
     return alone | Flag(np.isin(plan.zero, job.stack.zero_stages))
 
 
+def _in_backward(job: Job, plan: Plan) -> Flag:
+    return Flag(job.global_batch == plan.dp * plan.micro_batch) | (not job.optimizer_in_backward)
+
+
+def _muon(job: Job, plan: Plan) -> Flag:
+    sharded = (plan.zero > 0) | (plan.dp * plan.cp == 1)
+    return {"muon": plan.zero == 0, "muon-sharded": sharded}.get(job.optimizer, plan.zero >= 0)
+
+
 def _shards_left(job: Job, plan: Plan) -> Flag:
     inside = (plan.dp % plan.dp_replicate == 0) & (plan.dp_replicate < plan.dp)
     return (plan.zero == 0) | (plan.dp_replicate == 1) | inside
@@ -223,6 +232,19 @@ RULES: tuple[Rule, ...] = (
     Rule("expert_shard", "ep x etp must divide the ranks of a sharded group, dp_shard x cp x tp, in MaxText dp_shard",
          (*degrees.STAGE, *degrees.EXPERTS, "zero", "dp_replicate"),
          "torchtitan distributed/parallel_dims.py; MaxText configs/types.py", _expert_shard),
+    Rule("in_backward", "the optimizer in the backward pass (optimizer_in_backward) needs one micro-batch per step: gradients of several"
+         " are summed before the step", ("dp", "micro_batch"), "torchtune recipes/full_finetune_single_device.py: optimizer_in_bwd not with"
+         " gradient_accumulation_steps", _in_backward),
+    Rule("in_backward_pipeline", "the optimizer in the backward pass (optimizer_in_backward) needs a single pipeline stage", ("pp",),
+         "torchtitan 0.2.2 components/optimizer.py: early_step_in_backward not with pipeline parallelism",
+         lambda job, plan: (plan.pp == 1) | (not job.optimizer_in_backward)),
+    Rule("offload_parameters", "weights in host memory (offload_parameters) need ZeRO-3", ("dp", "cp", "zero"),
+         "DeepSpeed runtime/zero/offload_config.py: offload_param only with stage 3",
+         lambda job, plan: (plan.zero == 3) | (plan.dp * plan.cp == 1) | (not job.offload_parameters)),
+    Rule("fp8_parameters", "weights in 8 bits (fp8_parameters) need their master copies sharded: ZeRO-1, 2 or 3", ("dp", "cp", "zero"),
+         f"{ARGS}, --fp8-param-gather", lambda job, plan: (plan.zero > 0) | (plan.dp * plan.cp == 1) | (not job.fp8_parameters)),
+    Rule("muon", "muon updates whole matrices and needs ZeRO-0; muon-sharded needs sharded states", ("dp", "cp", "zero"),
+         "megatron/core/optimizer/muon.py: muon not with a distributed optimizer", _muon),
     Rule("expert_zero", "this stack does not support this ZeRO stage with experts", ("ep", "zero"),
          "DeepSpeed runtime/engine.py: native mixtures of experts not with ZeRO-3",
          lambda job, plan: (plan.zero <= job.stack.expert_zero_most) | (not job.model.experts)),

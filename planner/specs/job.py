@@ -14,7 +14,7 @@ from planner.specs.constants import CONSTANTS, Constants
 from planner.specs.hardware import GIB, Cluster
 from planner.specs.lora import TARGETS, TUNINGS, check_adapters
 from planner.specs.model import Model
-from planner.specs.options import KERNELS, LOSS_KERNELS, check_options
+from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, check_options
 from planner.specs.options import OPTIMIZERS as OPTIMIZERS  # re-exported with the other choices
 from planner.specs.options import STATE_BYTES as STATE_BYTES
 from planner.specs.validate import checked, choice, whole
@@ -140,6 +140,11 @@ class Stack:
     loss_chunks: int = 8  # chunks of the tokens, head and loss together
     flat_states: bool = False  # the optimizer sees flat buffers in place of weights (DeepSpeed)
     rope_kept: float = 0.0  # additional copies of queries and keys stored by unfused rotary embeddings
+    # choices that the framework supports
+    optimizers: tuple[str, ...] = OPTIMIZERS
+    loss_kernels: tuple[str, ...] = LOSS_KERNELS
+    recompute_modules: tuple[str, ...] = ()  # of selective recomputation
+    steps_in_backward: bool = False  # the optimizer can run in the backward pass
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -152,6 +157,9 @@ class Stack:
             choice("schedules", schedule, SCHEDULES)
         for tuning in self.tunings:
             choice("tunings", tuning, TUNINGS)
+        for key, known in (("optimizers", OPTIMIZERS), ("loss_kernels", LOSS_KERNELS), ("recompute_modules", MODULES)):
+            for name in getattr(self, key):
+                choice(key, name, known)
         choice("attention", self.attention, ATTENTIONS)
         choice("loss_kernel", self.loss_kernel, LOSS_KERNELS)
         choice("kernels", self.kernels, KERNELS)

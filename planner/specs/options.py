@@ -22,8 +22,34 @@ WIDTHS = {"gradient_bytes": (2, 4), "state_bytes": (1, 2, 4), "master_bytes": (0
 MODULES = ("core_attn", "moe_act", "layernorm", "mla_up_proj", "mlp", "moe", "shared_experts")  # Megatron-Core's recompute_modules
 
 
+# The size of the model without which a module does not exist.
+NEEDED = {"mla_up_proj": "kv_rank", "moe": "experts", "moe_act": "experts", "shared_experts": "shared_ffn"}
+
+
+class Supported(Protocol):
+    """The choices that a stack supports."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def optimizers(self) -> tuple[str, ...]: ...
+    @property
+    def loss_kernels(self) -> tuple[str, ...]: ...
+    @property
+    def recompute_modules(self) -> tuple[str, ...]: ...
+    @property
+    def steps_in_backward(self) -> bool: ...
+
+
 class Options(Protocol):
     """The fields of a job that are checked here."""
+
+    @property
+    def stack(self) -> Supported: ...
+    @property
+    def model(self) -> object: ...
+    @property
+    def precision(self) -> str: ...
 
     @property
     def loss_kernel(self) -> str: ...
@@ -39,6 +65,10 @@ class Options(Protocol):
     def offload_optimizer(self) -> bool: ...
     @property
     def offload_nvme(self) -> bool: ...
+    @property
+    def fp8_parameters(self) -> bool: ...
+    @property
+    def optimizer_in_backward(self) -> bool: ...
 
 
 def modules(names: str) -> tuple[str, ...]:
@@ -59,5 +89,36 @@ def check_options(job: Options) -> None:
         if getattr(job, key) not in widths:
             raise FieldError(key, f"{key} must be one of {', '.join(map(str, widths))}, not {getattr(job, key)}")
     whole("recompute_every", job.recompute_every, 1, 10_000)
+    _check_pairs(job)
+    _check_stack(job, job.stack)
+
+
+def _check_pairs(job: Options) -> None:
+    """FieldError for choices that exclude each other."""
     if job.offload_nvme and not job.offload_optimizer:
         raise FieldError("offload_nvme", "offload_nvme moves offloaded optimizer states to NVMe; set offload_optimizer to yes")
+    if job.fp8_parameters and job.precision != "fp8":
+        raise FieldError("fp8_parameters", f"fp8_parameters needs precision fp8, not {job.precision}; set precision to fp8")
+    if job.offload_optimizer and job.optimizer == "adamw-8bit-paged":
+        paged = "adamw-8bit-paged moves its states to host memory itself"
+        raise FieldError("offload_optimizer", f"{paged}; set offload_optimizer to no")
+    for name in modules(job.recompute_modules):
+        if name in NEEDED and not getattr(job.model, NEEDED[name]):
+            raise FieldError("recompute_modules", f"recompute_modules {name} needs a model with {NEEDED[name]}; leave it out")
+
+
+def _check_stack(job: Options, stack: Supported) -> None:
+    """FieldError for a choice that the framework does not have."""
+    if job.optimizer not in stack.optimizers:
+        narrow = "; for states of 8 bits set state_bytes to 1" if job.optimizer.startswith("adamw-8bit") else ""
+        known = f"{stack.title} has the optimizers {', '.join(stack.optimizers)}, not {job.optimizer}"
+        raise FieldError("optimizer", f"{known}{narrow}")
+    if job.loss_kernel not in stack.loss_kernels:
+        known = f"{stack.title} has the loss kernels {', '.join(stack.loss_kernels)}"
+        raise FieldError("loss_kernel", f"{known}, not {job.loss_kernel}")
+    for name in modules(job.recompute_modules):
+        if name not in stack.recompute_modules:
+            known = f"has the modules {', '.join(stack.recompute_modules)}" if stack.recompute_modules else "selects no modules"
+            raise FieldError("recompute_modules", f"{stack.title} {known} for recomputation, not {name}; free recompute_modules")
+    if job.optimizer_in_backward and not stack.steps_in_backward:
+        raise FieldError("optimizer_in_backward", f"{stack.title} has no optimizer in the backward pass; set optimizer_in_backward to no")

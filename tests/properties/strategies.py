@@ -42,15 +42,17 @@ Result._repr_pretty_ = _short  # type: ignore[attr-defined]
 def jobs(draw: st.DrawFn) -> Job:
     """Jobs with dense models over stacks, sizes and options; small enough for a complete search."""
     gpus = draw(st.sampled_from([1, 2, 6, 8, 12, 16, 24, 56, 64]))
+    stack = draw(st.sampled_from(presets.names("stacks")))
+    optimizers = [name for name in ("adamw", "adamw-8bit", "sgd") if name in presets.stack(stack).optimizers]
     return example(
         model=draw(st.sampled_from(MODELS)),
-        stack=draw(st.sampled_from(presets.names("stacks"))),
+        stack=stack,
         gpu=draw(st.sampled_from(["h100-sxm", "a100-80gb-sxm", "mi300x", "rtx-4090", "gb200"])),
         gpus=gpus,
         gpus_per_node=draw(st.sampled_from([n for n in (1, 2, 4, 6, 7, 8) if gpus % n == 0 or n > gpus])),
         sequence=draw(st.sampled_from([512, 1024, 2048])),
         global_batch=draw(st.sampled_from([1, 6, 48, 64, 112])),
-        optimizer=draw(st.sampled_from(["adamw", "adamw-8bit", "sgd"])),
+        optimizer=draw(st.sampled_from(optimizers)),
         offload_optimizer=draw(st.booleans()),
         attention=draw(st.sampled_from(["flash-2", "fused-softmax", "unfused"])),
     )

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from planner.document.inputs import EXAMPLE, resolve
+from planner.document.inputs import EXAMPLE, Value, resolve
 from planner.document.planfile import Document
+from planner.document.space import Space
 from planner.errors import FieldError
 from planner.specs.job import RECOMPUTES
 from planner.specs.plan import Plan
@@ -73,3 +74,19 @@ def test_the_size_of_a_model_is_empty_while_it_is_not_valid() -> None:
     assert size(SMALL) == "8.0B parameters" and "active" in size(MIXTURE)
     assert size(set_text(SMALL, "model", "llama-3.1-8b")) == size(SMALL)
     assert size(Document(SMALL.inputs.with_("heads", 7))) == ""
+
+
+def test_an_option_is_listed_where_it_has_an_effect() -> None:
+    """A field is listed with the values of the field or axis on which its effect depends, and where the user set it."""
+
+    def lines(**changes: Value) -> set[str]:
+        document = Document(EXAMPLE.with_all(changes))
+        return {entry.key for entry in listed(document, texts(document))["options"]}
+
+    assert "fp8_parameters" not in lines() and "fp8_parameters" in lines(precision="fp8")
+    assert "offload_nvme" not in lines() and "offload_nvme" in lines(offload_optimizer=True)
+    assert "offload_nvme" in lines(offload_nvme=False)
+    assert {"recompute_modules", "recompute_every", "offload_checkpoints"} <= lines()
+    pinned = Document(EXAMPLE, Space().with_("recompute", "selective"))
+    keys = {entry.key for entry in listed(pinned, texts(pinned))["options"]}
+    assert "recompute_modules" in keys and not keys & {"recompute_every", "offload_checkpoints"}

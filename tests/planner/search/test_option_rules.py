@@ -1,0 +1,53 @@
+"""The rules that the options of memory add: the plans that they leave, and that nothing is refused without the options."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from planner.dimensions import Flag
+from planner.document.inputs import Value
+from planner.search.rules import RULES
+from planner.specs.job import Job
+from planner.specs.plan import Plan
+from tests.planner.jobs import allowed, small
+
+FSDP: dict[str, Value] = {"stack": "pytorch-fsdp", "gpus": 8, "global_batch": 16}
+KEYS = ("in_backward", "in_backward_pipeline", "offload_parameters", "fp8_parameters", "muon")
+
+
+def alone(plan: Plan) -> Flag:
+    """Whether each plan has a single data- and context-parallel rank."""
+    return plan.dp * plan.cp == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "usual", "option"),
+    [
+        ("in_backward", FSDP, {"optimizer_in_backward": True}),
+        ("in_backward_pipeline", {"stack": "torchtitan", "global_batch": 16}, {"optimizer_in_backward": True}),
+        ("offload_parameters", FSDP, {"offload_parameters": True}),
+        ("fp8_parameters", {"precision": "fp8"}, {"fp8_parameters": True}),
+        ("muon", {}, {"optimizer": "muon"}),
+        ("muon", {}, {"optimizer": "muon-sharded"}),
+    ],
+)
+def test_a_rule_leaves_the_plans_that_can_run_with_an_option(key: str, usual: dict[str, Value], option: dict[str, Value]) -> None:
+    """Of the plans without an option its rule refuses those that cannot run with it, and no other."""
+    plan, _ = allowed(small(**usual))
+    job = small(**usual | option)
+    expected = {
+        "in_backward": plan.dp * plan.micro_batch == job.global_batch, "in_backward_pipeline": plan.pp == 1,
+        "offload_parameters": (plan.zero == 3) | alone(plan), "fp8_parameters": (plan.zero > 0) | alone(plan),
+        "muon": plan.zero == 0 if job.optimizer == "muon" else (plan.zero > 0) | alone(plan),
+    }[key]  # fmt: skip
+    (rule,) = (rule for rule in RULES if rule.key == key)
+    assert np.array_equal(rule.allowed(job, plan), expected) and not np.all(expected)
+
+
+def test_no_rule_of_an_option_refuses_a_plan_without_it() -> None:
+    """Without the options their rules allow every plan."""
+    job: Job = small()
+    plan, refused = allowed(job)
+    assert not set(KEYS) & set(refused)
+    assert all(np.all(rule.allowed(job, plan)) for rule in RULES if rule.key in KEYS)
