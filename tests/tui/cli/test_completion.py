@@ -64,7 +64,7 @@ def test_every_option_is_completed(script: Path) -> None:
     requested = {f"--{key.replace('_', '-')}" for key in (*(f.key for f in FIELDS if f.group in JOB_GROUPS), *AXES)}
     assert requested | {"--pin", "--max", "--min", "--help"} <= set(offered(script, "--"))
     assert requested | {"--top", "--format", "--sort", "--no-gated"} <= set(offered(script, "plan", "--"))
-    assert offered(script, "export", "--fo") == ["--force"]
+    assert offered(script, "export", "--fo") == ["--force", "--foreach"]
     assert set(offered(script, "config", "-")) == {"--init", "--help"}
 
 
@@ -97,7 +97,7 @@ def test_words_are_completed(script: Path) -> None:
     assert offered(script, "plan", "--format", "") == ["table", "json", "csv", "markdown"]
     assert offered(script, "models", "--format", "j") == ["json"]
     assert offered(script, "plan", "--recompute", "s") == ["selective"]
-    assert offered(script, "plan", "--optimizer", "sg") == ["sgd"]
+    assert offered(script, "plan", "--optimizer", "sg") == ["sgd", "sgd-plain"]
     assert offered(script, "completion", "") == list(SHELLS)
     assert offered(script, "plan", "--gpus", "") == []
 
