@@ -11,9 +11,10 @@ from __future__ import annotations
 from planner.cost.collectives import gather_seconds
 from planner.cost.communication import dense_group, expert_group
 from planner.cost.compute import gemm_seconds
-from planner.cost.memory import WEIGHT_BYTES, stays_gathered
-from planner.cost.pipeline_split import is_head, largest
-from planner.dimensions import Bytes, BytesPerSecond, Count, Number, Parameters, Seconds, Stage, Tokens, maximum, sum_of, where
+from planner.cost.gathered import gathers
+from planner.cost.pipeline_split import largest
+from planner.cost.states import WEIGHT_BYTES, stays_gathered
+from planner.dimensions import Bytes, BytesPerSecond, Count, Number, Parameters, Seconds, Stage, Tokens, sum_of, where
 from planner.formula.trace import formula, term
 from planner.specs import lora
 from planner.specs.job import Job
@@ -62,20 +63,17 @@ def frozen_parameters(job: Job, plan: Plan, frozen_bytes: Bytes, shard_size: Cou
     return frozen_bytes / where((plan.zero >= 3) & ~stays_gathered(job, plan), shard_size, 1) + parameter_bytes
 
 
-@formula(
-    "(max(2 · W_fl, (2 · P_e if i = 0), (2 · P_h if head)) + g_r · P_ad if ZeRO ≥ 3 and D_s · c > 1 and not whole) + W_dq",
-    "fsdp23",
-    "Section 3.4.2: two units are gathered at a time; qlora23 Section 3: a matrix is dequantized when it is used",
-)
-def frozen_gathered(
-    job: Job, plan: Plan, stage: Stage, layer_frozen: Bytes, adapter_weights: Parameters, embedding_weights: Parameters,
-    head_weights: Parameters,
-) -> Bytes:  # fmt: skip
-    """Frozen weights gathered in a fully sharded stage, in the width they are stored in, and the dequantized matrix in use; bytes."""
-    edge = Bytes(WEIGHT_BYTES * maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights))
-    gathered = maximum(2 * layer_frozen, edge) + Bytes(job.reduce_bytes * adapter_weights)
-    sharded = (plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~stays_gathered(job, plan)
-    return where(sharded, gathered, 0.0) + term("dequantized", dequantized(job, plan))
+@formula("(2 · W_fl + g_r · P_ad if gathers) + W_dq", "fsdp23", "Section 3.4.2: two units are gathered at a time; qlora23 Section 3")
+def frozen_gathered(job: Job, plan: Plan, layer_frozen: Bytes, adapter_weights: Parameters) -> Bytes:
+    """Frozen weights of two layers, in the width they are stored in, gradients of adapters, and the dequantized matrix in use; bytes."""
+    gathered = 2 * layer_frozen + Bytes(job.reduce_bytes * adapter_weights)
+    return where(gathers(job, plan), gathered, 0.0) + term("dequantized", dequantized(job, plan))
+
+
+@formula("2 · P_e if i = 0 and gathers", "fsdp23", "Section 3.4.2: a frozen embedding has no gradient")
+def frozen_embedding(job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters) -> Bytes:
+    """Weights of the embedding while they are gathered; bytes."""
+    return where(gathers(job, plan), (stage == 0) * Bytes(WEIGHT_BYTES * embedding_weights), 0.0)
 
 
 def dequantized(job: Job, plan: Plan) -> Bytes:

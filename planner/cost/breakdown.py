@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.cost import memory
+from planner.cost import states
 from planner.cost.parts import HiddenParts, StepParts, WorkParts
 from planner.cost.records import Kinds, Sharding, Tail
 from planner.dimensions import Bytes, Number, Seconds, maximum
@@ -89,7 +89,7 @@ def context_memory(job: Job) -> Bytes:
 @formula("X_w + (X_wx if grouped)", "tmplan", "the stack's file")
 def workspace_memory(job: Job) -> Bytes:
     """Workspaces of libraries, with those of grouped products; bytes."""
-    return Bytes(np.full(1, memory.workspaces(job)))
+    return Bytes(np.full(1, states.workspaces(job)))
 
 
 def step_parts(micro_batches: Number, work: WorkParts, repeated: Seconds, tail: Tail, waiting: Seconds) -> StepParts:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 from planner import degrees
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, send_seconds
 from planner.cost.compute import elementwise_rate
-from planner.cost.memory import WEIGHT_BYTES, stays_gathered
 from planner.cost.optimizers import optimizer_width
 from planner.cost.pipeline_split import in_v, is_head
 from planner.cost.shard import expert_shard_size, padded_vocab
+from planner.cost.states import WEIGHT_BYTES, stays_gathered
 from planner.dimensions import (
     Bytes,
     BytesPerSecond,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from planner.cost import breakdown as parts
 from planner.cost import layer_cost as layercosts
+from planner.cost import peak as peaks
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.error_band import band
 from planner.cost.parts import AllocatedParts, MemoryParts
+from planner.cost.phases import PHASES
 from planner.cost.pipeline_split import chunk_layers
-from planner.cost.records import Estimate, Kinds, StageCost
+from planner.cost.records import Estimate
 from planner.dimensions import Array, Bytes, Quantity, broadcast_to
 from planner.specs.job import Job
 from planner.specs.plan import Plan
@@ -37,7 +40,8 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
     def at(values: Q, rows: Array) -> Q:
         return broadcast_to(values, stage.shape)[rows, np.arange(len(rows))]
 
-    allocated = allocated_parts(job, plan, place, c, cost).each(lambda part: at(part, fullest))
+    peak = peaks.fullest(peaks.by_phase(job, plan, place, c), stage.shape)
+    allocated = peak.parts.each(lambda part: at(part, fullest))
     context = parts.context_memory(job) + Bytes(np.zeros(len(plan)))
     tail = est.time_tail(job, p, s)
     waiting = est.step_of(job, p, tail)[1]
@@ -55,6 +59,7 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
         time_parts=time_parts,
         hidden=hidden,
         stage=at(stage, fullest),
+        phase=peak.phase[fullest, np.arange(len(plan))],
         slowest=at(stage, slowest),
         host=totals.host,
         step_band=band(job),
@@ -62,19 +67,16 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
     )
 
 
-def allocated_parts(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost, cost: Kinds) -> AllocatedParts:
-    """Live tensors on each stage, by purpose."""
-    stage, layers, _ = place
-    states = est.static(job, plan, stage, layers).parts
-    return states.allocated(stagecosts.activations(job, plan, c), *stagecosts.rest_parts(job, plan, stage, layers, cost))
-
-
 class StageMemory(NamedTuple):
-    """Memory of one pipeline stage of one plan: its layers, the micro-batches in flight, bytes by purpose."""
+    """Memory of one pipeline stage of one plan: its layers, the micro-batches in flight, the fullest phase, bytes by purpose in it, and
+    live bytes in every phase.
+    """
 
     layers: int
     in_flight: float
+    phase: str
     parts: MemoryParts
+    phases: Mapping[str, AllocatedParts]
 
     @property
     def device(self) -> float:
@@ -89,12 +91,13 @@ def stages(job: Job, plan: Plan) -> list[StageMemory]:
     cost = layercosts.kinds(job, columns)
     place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, columns, stage), chunk_layers(job, columns))
     c = stagecosts.stage_cost(job, columns, place, cost)
-    every = allocated_parts(job, columns, place, c, cost)
+    each = peaks.by_phase(job, columns, place, c)
     rows = []
     for i in range(plan.pp):
-        allocated = every.each(functools.partial(at_stage, i))
-        slack, context = job.stack.allocator_slack * allocated.total, Bytes(job.stack.context_bytes)
-        rows.append(StageMemory(int(c.layers[i, 0]), float(c.in_flight[i, 0]), allocated.on_device(slack, context)))
+        live = {name: part.each(functools.partial(at_stage, i)) for name, part in each.items()}
+        phase = max(PHASES, key=lambda name: float(live[name].total))
+        slack, context = job.stack.allocator_slack * live[phase].total, Bytes(job.stack.context_bytes)
+        rows.append(StageMemory(int(c.layers[i, 0]), float(c.in_flight[i, 0]), phase, live[phase].on_device(slack, context), live))
     return rows
 
 

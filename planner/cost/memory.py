@@ -6,74 +6,14 @@ plan fits if the last, on its fullest stage, is within the memory that the drive
 
 from __future__ import annotations
 
-from planner.cost import optimizers
 from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
-from planner.dimensions import Bytes, Count, Flag, Number, Parameters, Stage, Tokens, maximum, sum_of, where
+from planner.dimensions import Bytes, Count, Number, Stage, Tokens, maximum, sum_of, where
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.lora import adapted
 from planner.specs.model import Model
 from planner.specs.plan import Plan
-
-WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training stores its weights in bf16 and casts them
-
-
-def workspaces(job: Job) -> float:
-    """Workspaces of libraries, including those of grouped products; bytes."""
-    grouped = term("grouped_workspaces", job.model.experts > 0 and job.cluster.gpu.arch not in ("volta", "ampere"))
-    return job.stack.workspace_bytes + (job.stack.expert_workspace_bytes if grouped else 0.0)
-
-
-def stays_gathered(job: Job, plan: Plan) -> Flag:
-    """Whether gathered weights and unreduced gradients stay whole between micro-batches, as with FSDP2 in a pipeline."""
-    return term("stays_gathered", (plan.pp > 1) & job.stack.pipeline_syncs_once)
-
-
-@formula("2 · P_i if ZeRO < 3 or whole, 0 if fp32, 2 · P_i / Z otherwise", "zero20", "Section 5, Figure 1")
-def parameter_bytes(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
-    """16-bit weights on a rank; bytes."""
-    sharded = Number(0.0) if job.stack.master_is_parameter else 1.0 / shard_size
-    return Bytes(WEIGHT_BYTES * stage_weights) * where((plan.zero >= 3) & ~stays_gathered(job, plan), sharded, 1.0)
-
-
-@formula("P_i · (g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) + (g_b if D > 1))", "zero20", "Section 5, Figure 1")
-def gradient_memory(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
-    """Gradients on a rank, and the buckets of 16-bit gradients that some stacks have in addition; bytes."""
-    width = job.gradient_bytes / where((plan.zero >= 2) & ~stays_gathered(job, plan), shard_size, 1)
-    return Bytes(stage_weights * (width + job.stack.bucket_gradient_bytes * (plan.dp > 1)))
-
-
-@formula(
-    "((g_m + u_l) · P_i + (u_e - u_l) · (P_e if i = 0) + (u_h - u_l) · (P_h if head)) / (Z if ZeRO ≥ 1, 1 otherwise)",
-    "math101",
-    "Optimizer States; zero20 Figure 1; widths: the optimizers' code",
-)
-def optimizer_bytes(
-    job: Job, plan: Plan, stage: Stage, stage_weights: Parameters, shard_size: Number, embedding_weights: Parameters,
-    head_weights: Parameters,
-) -> Bytes:  # fmt: skip
-    """Master weights and optimizer states of a rank, on the device or offloaded; bytes."""
-    layer, embedding, head = optimizers.states(job)
-    tables = term("embedding_states", embedding) - layer, term("head_states", head) - layer
-    edges = (stage == 0) * embedding_weights * tables[0] + is_head(plan, stage) * head_weights * tables[1]
-    return Bytes(optimizers.optimizer_width(job) * stage_weights + edges) / where(plan.zero >= 1, shard_size, 1)
-
-
-@formula(
-    "2 · max(2 · P_l, (P_e if i = 0), (P_h if head)) + g_r · max(P_l, (P_e if i = 0), (P_h if head))"
-    " if ZeRO ≥ 3 and D_s · c > 1 and not whole",
-    "fsdp23",
-    "Section 3.4.2: two units are gathered at a time",
-)
-def gathered_bytes(
-    job: Job, plan: Plan, stage: Stage, layer_weights: Parameters, embedding_weights: Parameters, head_weights: Parameters
-) -> Bytes:
-    """Gathered weights and gradients before their reduce-scatter, while a fully sharded stage runs; bytes."""
-    edge = maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
-    weights = Bytes(WEIGHT_BYTES * maximum(2 * layer_weights, edge))
-    gradients = Bytes(job.reduce_bytes * maximum(layer_weights, edge))
-    return where((plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~stays_gathered(job, plan), weights + gradients, 0.0)
 
 
 def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
@@ -223,61 +163,7 @@ def head_logits(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
     return Bytes((1 + job.model.mtp_layers) * (job.stack.logits_bytes * tokens * entries))
 
 
-@formula("max(W_l - G, 0)", "tmplan", "layer and loss do not run at once")
-def working_bytes(layer_working: Bytes, logits_memory: Bytes) -> Bytes:
-    """Working set of the layer beyond the logits, which are live at another time; bytes."""
-    return maximum(layer_working - logits_memory, 0.0)
-
-
 @formula("4 · T · h if t > 1", "korthikanti22", "Section 4.2.2: gathered input and its gradient")
 def buffer_bytes(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
     """Buffers that tensor-parallel collectives gather into; bytes."""
     return where(plan.tp > 1, Bytes(4.0 * tokens * job.model.hidden), 0.0)
-
-
-@formula("M_s + M_a", "tmplan", "sum of the parts")
-def allocated_bytes(static_bytes: Bytes, live_bytes: Bytes) -> Bytes:
-    """Live tensors at the peak of one rank; bytes."""
-    return static_bytes + live_bytes
-
-
-@formula("W_p + G_p + O_p + F_p + X_w + O_x", "zero20", "Figure 1: model states, those of routed experts with them")
-def static_bytes(
-    parameter_bytes: Bytes,
-    gradient_memory: Bytes,
-    resident_optimizer: Bytes,
-    gathered_bytes: Bytes,
-    workspace_bytes: Bytes,
-    expert_states: Bytes,
-) -> Bytes:
-    """Weights, gradients, optimizer states, gathered layers, workspaces and states of routed experts on one rank; bytes."""
-    return parameter_bytes + gradient_memory + resident_optimizer + gathered_bytes + workspace_bytes + expert_states
-
-
-@formula("x_o · O_s", "offload21", "Section 4; paged states: bitsandbytes, optim/optimizer.py")
-def resident_optimizer(job: Job, optimizer_bytes: Bytes) -> Bytes:
-    """Optimizer states on the device: none where they are offloaded, the maxima of blocks alone where they are paged; bytes."""
-    return optimizer_bytes * optimizers.resident_share(job)
-
-
-@formula("W_w + G + U", "tmplan", "sum of the parts")
-def rest_bytes(working_bytes: Bytes, logits_memory: Bytes, buffer_bytes: Bytes) -> Bytes:
-    """Working set, logits and buffers of one rank; bytes."""
-    return working_bytes + logits_memory + buffer_bytes
-
-
-@formula("A_p + M_r", "tmplan", "sum of the parts")
-def live_bytes(activation_bytes: Bytes, rest_bytes: Bytes) -> Bytes:
-    """Activations, working set, logits and buffers of one rank; bytes."""
-    return activation_bytes + rest_bytes
-
-
-@formula("(1 + σ_a) · M + X", "tmplan", "allocator slack and context: measured, in the stack's file")
-def device_bytes(job: Job, allocated_bytes: Bytes) -> Bytes:
-    """Memory in use as the device reports it: live tensors, the slack of the caching allocator, and the context; bytes."""
-    return (1.0 + job.stack.allocator_slack) * allocated_bytes + job.stack.context_bytes
-
-
-def reserved_bytes(job: Job, allocated_bytes: Bytes) -> Bytes:
-    """Memory held by the caching allocator: live tensors and slack; bytes."""
-    return (1.0 + job.stack.allocator_slack) * allocated_bytes

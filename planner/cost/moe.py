@@ -10,9 +10,9 @@ from __future__ import annotations
 from planner import degrees
 from planner.cost.collectives import all_to_all_seconds, gather_seconds, inside
 from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes
-from planner.cost.memory import WEIGHT_BYTES, stays_gathered
 from planner.cost.optimizers import optimizer_width, resident_share
 from planner.cost.pipeline_split import DUALPIPE_V
+from planner.cost.states import WEIGHT_BYTES, stays_gathered, weight_share
 from planner.dimensions import Bytes, BytesPerSecond, Count, Flag, Number, Parameters, Seconds, Tokens, maximum, minimum, sum_of, where
 from planner.formula.trace import formula, term
 from planner.specs.job import RECOMPUTES, Job
@@ -275,21 +275,30 @@ def stage_ep(sparse_stage_layers: Number, ep_layer: Seconds) -> Seconds:
 
 
 @formula(
-    "P_ix · (2 · (1 if ZeRO < 3 or whole, 0 if fp32 and not frozen, 1 / Z_x otherwise) + (g / (Z_x if ZeRO ≥ 2 and not whole, 1 otherwise)"
-    " + (g_b if t · c · D > EP · ETP) + x_o · (g_m + u_l) / (Z_x if ZeRO ≥ 1, 1 otherwise) if not frozen))",
+    "P_ix · (2 · (1 if whole, 0 if fp32 and not frozen and ZeRO < 2, 1 if ZeRO < 3, 0 if fp32 and not frozen, 1 / Z_x otherwise)"
+    " + (x_o · (g_m + u_l) / (Z_x if ZeRO ≥ 1, 1 otherwise) if not frozen))",
     "zero20",
     "Figure 1, over the ranks that hold the same experts",
 )
 def expert_states(job: Job, plan: Plan, stage_experts: Parameters, expert_shard_size: Count) -> Bytes:
-    """Weights, gradients and optimizer states of a rank's routed experts on the device; bytes."""
-    trained = 0.0 if job.frozen else 1.0
-    split, size = ~stays_gathered(job, plan), expert_shard_size
-    sharded = Number(0.0) if job.stack.master_is_parameter and not job.frozen else 1.0 / size
-    weights = WEIGHT_BYTES * where((plan.zero >= 3) & split, sharded, 1.0)
-    replicated = degrees.stage_ranks(plan) > degrees.expert_ranks(plan)
-    gradients = job.gradient_bytes / where((plan.zero >= 2) & split, size, 1) + job.stack.bucket_gradient_bytes * replicated
+    """Weights and optimizer states of a rank's routed experts on the device; bytes."""
+    size = expert_shard_size
+    if job.frozen:
+        return Bytes(stage_experts * WEIGHT_BYTES) * where((plan.zero >= 3) & ~stays_gathered(job, plan), 1.0 / size, 1.0)
     states = resident_share(job) * optimizer_width(job) / where(plan.zero >= 1, size, 1)
-    return Bytes(stage_experts * (weights + trained * (gradients + states)))
+    return Bytes(stage_experts * (WEIGHT_BYTES * weight_share(job, plan, size) + states))
+
+
+@formula(
+    "P_ix · (g / (Z_x if ZeRO ≥ 2 and not whole, 1 otherwise) + (g_b if t · c · D > EP · ETP)) if not frozen",
+    "zero20",
+    "Figure 1, over the ranks that hold the same experts",
+)
+def expert_gradients(job: Job, plan: Plan, stage_experts: Parameters, expert_shard_size: Count) -> Bytes:
+    """Gradients of a rank's routed experts, and the buckets that some stacks have in addition; bytes."""
+    replicated = degrees.stage_ranks(plan) > degrees.expert_ranks(plan)
+    width = job.gradient_bytes / where((plan.zero >= 2) & ~stays_gathered(job, plan), expert_shard_size, 1)
+    return Bytes((0.0 if job.frozen else 1.0) * stage_experts * (width + job.stack.bucket_gradient_bytes * replicated))
 
 
 @formula("(g_m + u_l) · P_ix / (Z_x if ZeRO ≥ 1, 1 otherwise) if not frozen", "math101", "Optimizer States; zero20 Figure 1")

@@ -31,12 +31,12 @@ def _table(text: str) -> Mapping[str, Part]:
 # Bytes on the fullest stage; their sum is the memory of the device. In the order of the bars.
 MEMORY = _table("""
 parameters  | P | weights                            | weights
-gradients   | G | gradients                          | gradients
+gradients   | G | gradients                          | gradients, those of routed experts with them
 optimizer   | O | optimizer states                   | master weights and optimizer states
-experts     | E | states of routed experts           | weights, gradients and optimizer states of routed experts
-gathered    | F | layers gathered by FSDP            | layers gathered by FSDP
+experts     | E | states of routed experts           | weights and optimizer states of routed experts
+gathered    | F | layers gathered by FSDP            | gathered weights, and their gradients before they are reduced
 activations | A | activations                        | activations of micro-batches in flight
-working     | W | the working set of a layer         | working set of a layer, beyond the logits
+working     | W | the working set of a layer         | working set of a layer, or of the optimizer's step
 logits      | L | logits and loss                    | logits and loss
 buffers     | B | communication buffers              | gathered inputs of tensor parallelism
 workspace   | K | workspaces of kernels              | workspaces of kernels
@@ -80,29 +80,19 @@ class Parts(Generic[Q]):
 
 
 @dataclass(frozen=True)
-class StateParts(Parts[Bytes]):
-    """Model states of a rank, layers gathered under full sharding, workspaces; bytes."""
+class AllocatedParts(Parts[Bytes]):
+    """Live tensors of a rank in one phase of a step: states, gradients, gathered weights, activations, working set, logits; bytes."""
 
     parameters: Bytes
     gradients: Bytes
     optimizer: Bytes
-    gathered: Bytes
-    workspace: Bytes
     experts: Bytes | None  # None for a dense model
-
-    def allocated(self, activations: Bytes, working: Bytes, logits: Bytes, buffers: Bytes) -> AllocatedParts:
-        """The same with activations, the working set, logits and buffers."""
-        return AllocatedParts(**vars(self), activations=activations, working=working, logits=logits, buffers=buffers)
-
-
-@dataclass(frozen=True)
-class AllocatedParts(StateParts):
-    """Live tensors of a rank at its peak: states, activations in flight, working set, logits, buffers; bytes."""
-
+    gathered: Bytes
     activations: Bytes
     working: Bytes
     logits: Bytes
     buffers: Bytes
+    workspace: Bytes
 
     def on_device(self, slack: Bytes, context: Bytes) -> MemoryParts:
         """The same with the allocator's slack and the context."""

@@ -70,7 +70,9 @@ class StageCost(NamedTuple):
     checkpoint_bytes: Bytes
     embedding_masks: Bytes
     gathered_inputs: Bytes
-    rest_bytes: Bytes
+    layer_working: Bytes
+    logits_memory: Bytes
+    buffer_bytes: Bytes
     stage_work: Seconds
     micro_batches: Number
     pp_seconds: Seconds
@@ -81,9 +83,12 @@ class StageCost(NamedTuple):
 
 
 class Pipeline(NamedTuple):
-    """Costs of a plan before sharding: live bytes per stage (edges x plans), seconds per plan."""
+    """Costs of a plan before sharding: live bytes per stage and phase (edges x plans), seconds per plan."""
 
-    live_bytes: Bytes
+    loss_live: Bytes
+    backward_live: Bytes
+    end_live: Bytes
+    gradients_live: Flag
     micro_batches: Number
     steady_seconds: Seconds
     bubble_seconds: Seconds
@@ -93,9 +98,14 @@ class Pipeline(NamedTuple):
 
 
 class Sharding(NamedTuple):
-    """Costs of the sharding: static bytes per stage (edges x plans), bytes on the host, seconds per plan."""
+    """Costs of the sharding: bytes of states, gradients and gathered weights per stage (edges x plans), bytes on the host, seconds."""
 
     static_bytes: Bytes
+    all_gradients: Bytes
+    head_gradient: Bytes
+    head_gathered: Bytes
+    layers_gathered: Bytes
+    idle_bytes: Bytes
     host_bytes: Bytes
     reduce_once: Seconds
     gather_once: Seconds
@@ -138,6 +148,7 @@ class Estimate:
     time_parts: StepParts  # total: step
     hidden: HiddenParts  # communication that compute hides
     stage: Stage  # the fullest pipeline rank
+    phase: Array  # its fullest phase: an index into the keys of phases.PHASES
     slowest: Stage  # the pipeline rank that sets the pace
     host: Bytes  # on a node's host
     step_band: Band  # of measured runs like these
@@ -164,6 +175,7 @@ class Estimate:
             time_parts=self.time_parts.each(partial(row_of, at=at)),
             hidden=self.hidden.each(partial(row_of, at=at)),
             stage=row_of(self.stage, at),
+            phase=self.phase[np.array([at])] if len(self.phase) > 1 else self.phase,
             slowest=row_of(self.slowest, at),
             host=row_of(self.host, at),
             derived={key: row_of(value, at) for key, value in self.derived.items()},

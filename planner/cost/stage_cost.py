@@ -11,14 +11,14 @@ import numpy as np
 
 from planner import degrees
 from planner.cost import communication as traffic
-from planner.cost import compute, memory, schedule, shard
+from planner.cost import compute, memory, phases, schedule, shard
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
 from planner.cost.layer_cost import gathered, layer_costs
 from planner.cost.parts import WorkParts
-from planner.cost.records import Block, Kinds, LayerCost, Pipeline, StageCost
-from planner.dimensions import Bytes, Count, Number, Seconds, Stage, ceil, clip, maximum, where
+from planner.cost.records import Block, Kinds, LayerCost, Pipeline, Sharding, StageCost
+from planner.dimensions import Bytes, Count, Flag, Number, Seconds, Stage, ceil, clip, maximum, where
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
@@ -71,23 +71,14 @@ def edge_kinds(job: Job, plan: Plan) -> Edges:
 edges = gathered(EDGE_AXES, edge_kinds)
 
 
-class Rest(NamedTuple):
-    """Live tensors of a rank other than states and stored activations: working set of a layer, logits, buffers; bytes."""
-
-    working: Bytes
-    logits: Bytes
-    buffers: Bytes
-
-
-def rest_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) -> Rest:
-    """Live tensors other than states and stored activations, on each stage."""
+def layer_working(job: Job, plan: Plan, layers: Layers, cost: Kinds) -> Bytes:
+    """Working set of the layer that needs most, on each stage; bytes."""
     c, s = cost
     working = memory.layer_working(plan, c.layer_gradients, c.layer_activations, c.selective_activations)
-    if s is not None and layers.sparse is not None:
-        of_sparse = memory.layer_working(plan, s.layer_gradients, s.layer_activations, s.selective_activations)
-        working = mixed.mixed_working(layers.dense, layers.sparse, working, of_sparse)
-    logits = memory.logits_memory(job, plan, stage, c.tokens)
-    return Rest(memory.working_bytes(working, logits), logits, c.buffer_bytes)
+    if s is None or layers.sparse is None:
+        return working
+    of_sparse = memory.layer_working(plan, s.layer_gradients, s.layer_activations, s.selective_activations)
+    return mixed.mixed_working(layers.dense, layers.sparse, working, of_sparse)
 
 
 def work_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) -> WorkParts:
@@ -144,7 +135,9 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
         checkpoint_bytes=c.checkpoint_bytes,
         embedding_masks=memory.embedding_masks(job, stage, c.checkpoint_bytes),
         gathered_inputs=memory.gathered_inputs(job, plan, c.tokens, in_flight),
-        rest_bytes=memory.rest_bytes(*rest_parts(job, plan, stage, layers, cost)),
+        layer_working=layer_working(job, plan, layers, cost),
+        logits_memory=memory.logits_memory(job, plan, stage, c.tokens),
+        buffer_bytes=c.buffer_bytes,
         stage_work=stage_work(work_parts(job, plan, stage, layers, cost)),
         micro_batches=count,
         pp_seconds=traffic.pp_seconds(job, plan, c.tokens, count),
@@ -218,7 +211,7 @@ def activations(job: Job, plan: Plan, c: StageCost) -> Bytes:
     return memory.activation_bytes(job, layers, again.all, c.in_flight, held, c.embedding_masks, c.gathered_inputs)
 
 
-def fewest_recomputed(job: Job, plan: Plan, c: StageCost, static_bytes: Bytes, chunk: Number) -> Count:
+def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Number) -> Count:
     """For `first`, the fewest layers to recompute in each virtual stage with which a plan fits with its states; where none does, all
     but one.
 
@@ -226,7 +219,10 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, static_bytes: Bytes, c
     checkpoint, then, where no dense layers are left, by those of a sparse one.
     """
     allowed = (job.memory_limit - job.stack.context_bytes) / (1.0 + job.stack.allocator_slack)
-    excess = static_bytes + live(job, plan.with_(recompute_layers=0 * plan.pp), c) - allowed
+    lives = live(job, plan.with_(recompute_layers=0 * plan.pp), c)
+    gathered_by = s.head_gathered, s.layers_gathered
+    early = phases.early_bytes(s.all_gradients, s.head_gradient, lives.gradients, lives.loss, lives.backward, *gathered_by)
+    excess = s.static_bytes + early - allowed
     weight = job.stack.activation_overhead * c.in_flight
     gathered = c.gathered_inputs
     each = weight * (c.dense.kept_activations - c.checkpoint_bytes) + gathered
@@ -245,9 +241,29 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, static_bytes: Bytes, c
     return Count(clip(fewest, 1, maximum(chunk - 1, 1)).astype(np.int64))
 
 
-def live(job: Job, plan: Plan, c: StageCost) -> Bytes:
-    """Live bytes other than states, on each stage."""
-    return memory.live_bytes(activations(job, plan, c), c.rest_bytes)
+def last_activations(c: StageCost, held: Bytes) -> Bytes:
+    """Activations of one layer and one micro-batch of what is in flight, on each stage; bytes."""
+    return phases.last_activations(held, c.in_flight, c.dense.layers if c.sparse is None else c.dense.layers + c.sparse.layers)
+
+
+class Live(NamedTuple):
+    """Activations, working set, logits and buffers on each stage, by phase, and whether gradients live with all activations; bytes."""
+
+    loss: Bytes
+    backward: Bytes
+    end: Bytes
+    gradients: Flag
+
+
+def live(job: Job, plan: Plan, c: StageCost) -> Live:
+    """Live bytes other than states, on each stage, in each phase that has any."""
+    held = activations(job, plan, c)
+    return Live(
+        loss=phases.loss_live(held, c.logits_memory, c.buffer_bytes),
+        backward=phases.backward_live(held, c.layer_working, c.buffer_bytes),
+        end=phases.end_live(last_activations(c, held), c.layer_working, c.buffer_bytes),
+        gradients=phases.gradients_live(job, c.micro_batches, c.in_flight),
+    )
 
 
 def repeats(job: Job, plan: Plan, c: StageCost) -> Seconds:
@@ -266,8 +282,12 @@ def pipeline(job: Job, plan: Plan, c: StageCost) -> Pipeline:
     each = schedule.stage_seconds(c.stage_work, again)
     slowest = schedule.slowest_stage(each)
     left = schedule.bubble_left(plan, c.weight_share, c.forward_share, schedule.working_share(again, each))
+    lives = live(job, plan, c)
     return Pipeline(
-        live_bytes=live(job, plan, c),
+        loss_live=lives.loss,
+        backward_live=lives.backward,
+        end_live=lives.end,
+        gradients_live=lives.gradients,
         micro_batches=c.micro_batches,
         steady_seconds=schedule.steady_seconds(c.micro_batches, slowest),
         bubble_seconds=schedule.bubble_seconds(left, schedule.all_stages(job, plan, c.layers, each), slowest),

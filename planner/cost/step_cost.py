@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from planner.cost import adapters, memory, schedule, shard
+from planner.cost import adapters, gathered, phases, schedule, shard, states
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
-from planner.cost.parts import StateParts
 from planner.cost.records import Pipeline, Sharding, Tail, Totals
+from planner.cost.reserved import device_bytes
 from planner.cost.stage_cost import Layers, edges
 from planner.dimensions import Bytes, Flag, Parameters, Seconds, Stage
 from planner.specs.job import Job
@@ -38,12 +38,27 @@ class Frozen(NamedTuple):
     experts: Bytes | None  # None for a dense model
 
 
+class States(NamedTuple):
+    """What a sharding decides of memory on each stage: states, which always live, gradients, and what lives in one phase; bytes."""
+
+    parameters: Bytes
+    optimizer: Bytes
+    experts: Bytes | None  # None for a dense model
+    workspace: Bytes
+    gradients: Bytes
+    head_gradient: Bytes
+    head_gathered: Bytes
+    layers_gathered: Bytes
+    embedding_gathered: Bytes
+    step_temporaries: Bytes
+
+
 class Static(NamedTuple):
     """Model states of a rank on each stage: bytes by purpose; optimizer states wherever they live, those of routed experts apart;
     parameters that are trained, and of trained routed experts (None without); what is frozen (None without).
     """
 
-    parts: StateParts
+    parts: States
     optimizer: Bytes
     expert_optimizer: Bytes
     weights: Parameters
@@ -66,19 +81,30 @@ def static(job: Job, plan: Plan, stage: Stage, layers: Layers) -> Static:
     weights = weights_of(job, plan, stage, layers)
     if job.frozen:
         return adapted(job, plan, stage, layers, weights)
-    size, edges = shard.shard_size(plan), (shard.embedding_weights(job, plan), shard.head_weights(job, plan))
-    states, of_experts = memory.optimizer_bytes(job, plan, stage, weights.stage, size, *edges), NONE
-    parts = StateParts(
-        parameters=memory.parameter_bytes(job, plan, weights.stage, size),
-        gradients=memory.gradient_memory(job, plan, weights.stage, size),
-        optimizer=memory.resident_optimizer(job, states),
-        gathered=memory.gathered_bytes(job, plan, stage, weights.largest_layer, *edges),
-        workspace=Bytes(memory.workspaces(job)),
+    size, embedding, head = shard.shard_size(plan), shard.embedding_weights(job, plan), shard.head_weights(job, plan)
+    moments, of_experts = states.optimizer_bytes(job, plan, stage, weights.stage, size, embedding, head), NONE
+    parts = States(
+        parameters=states.parameter_bytes(job, plan, weights.stage, size),
+        optimizer=states.resident_optimizer(job, moments),
         experts=expert_states(job, plan, weights.experts),
+        workspace=Bytes(states.workspaces(job)),
+        gradients=all_gradients(job, plan, states.gradient_memory(job, plan, weights.stage, size), weights.experts),
+        head_gradient=states.head_gradient(job, plan, stage, head, size),
+        head_gathered=gathered.head_gathered(job, plan, stage, head),
+        layers_gathered=gathered.layers_gathered(job, plan, weights.largest_layer),
+        embedding_gathered=gathered.embedding_gathered(job, plan, stage, embedding),
+        step_temporaries=states.step_temporaries(job, plan, weights.stage, size),
     )
     if weights.experts is not None:
         of_experts = experts.expert_optimizer(job, plan, weights.experts, shard.expert_shard_size(plan))
-    return Static(parts, states, of_experts, weights.stage, weights.experts)
+    return Static(parts, moments, of_experts, weights.stage, weights.experts)
+
+
+def all_gradients(job: Job, plan: Plan, gradients: Bytes, of_experts: Parameters | None) -> Bytes:
+    """Gradients of a rank on each stage, with those of its routed experts."""
+    if of_experts is None:
+        return gradients
+    return states.all_gradients(gradients, experts.expert_gradients(job, plan, of_experts, shard.expert_shard_size(plan)))
 
 
 def expert_states(job: Job, plan: Plan, weights: Parameters | None) -> Bytes | None:
@@ -91,18 +117,22 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
     size, narrow, adapter = shard.shard_size(plan), adapters.quantized_weights(job, plan), adapters.adapter_weights(job, plan)
     count = layers.all if layers.sparse is None else layers.dense + layers.sparse
     trained, held = adapters.stage_adapters(count, adapter), adapters.frozen_bytes(weights.stage, count, narrow)
-    states = memory.optimizer_bytes(job, plan, stage, trained, size, NO_WEIGHTS, NO_WEIGHTS)
-    layer, edges = adapters.layer_frozen(weights.largest_layer, narrow), (shard.embedding_weights(job, plan), shard.head_weights(job, plan))
-    parts = StateParts(
-        parameters=adapters.frozen_parameters(job, plan, held, size, memory.parameter_bytes(job, plan, trained, size)),
-        gradients=memory.gradient_memory(job, plan, trained, size),
-        optimizer=memory.resident_optimizer(job, states),
-        gathered=adapters.frozen_gathered(job, plan, stage, layer, adapter, *edges),
-        workspace=Bytes(memory.workspaces(job)),
+    moments = states.optimizer_bytes(job, plan, stage, trained, size, NO_WEIGHTS, NO_WEIGHTS)
+    layer, embedding = adapters.layer_frozen(weights.largest_layer, narrow), shard.embedding_weights(job, plan)
+    parts = States(
+        parameters=adapters.frozen_parameters(job, plan, held, size, states.parameter_bytes(job, plan, trained, size)),
+        optimizer=states.resident_optimizer(job, moments),
         experts=expert_states(job, plan, weights.experts),
+        workspace=Bytes(states.workspaces(job)),
+        gradients=states.gradient_memory(job, plan, trained, size),
+        head_gradient=NONE,
+        head_gathered=gathered.head_gathered(job, plan, stage, shard.head_weights(job, plan)),
+        layers_gathered=adapters.frozen_gathered(job, plan, layer, adapter),
+        embedding_gathered=adapters.frozen_embedding(job, plan, stage, embedding),
+        step_temporaries=states.step_temporaries(job, plan, trained, size),
     )
-    frozen_experts = None if weights.experts is None else Bytes(memory.WEIGHT_BYTES * weights.experts)
-    return Static(parts, states, NONE, trained, None, Frozen(held, frozen_experts))
+    frozen_experts = None if weights.experts is None else Bytes(states.WEIGHT_BYTES * weights.experts)
+    return Static(parts, moments, NONE, trained, None, Frozen(held, frozen_experts))
 
 
 def sharding(job: Job, plan: Plan) -> Sharding:
@@ -116,6 +146,11 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         each = adapters.adapted_each(each, adapters.frozen_each(job, plan, adapters.heaviest_frozen(held.frozen.weights), sparse))
     return Sharding(
         static_bytes=static_bytes(held.parts),
+        all_gradients=held.parts.gradients,
+        head_gradient=held.parts.head_gradient,
+        head_gathered=held.parts.head_gathered,
+        layers_gathered=held.parts.layers_gathered,
+        idle_bytes=phases.idle_bytes(held.parts.embedding_gathered, held.parts.step_temporaries),
         host_bytes=traffic.host_bytes(job, mixed.heaviest_optimizer(held.optimizer, held.expert_optimizer)),
         reduce_once=traffic.reduce_once(job, plan, weights, of_experts),
         gather_once=traffic.gather_once(job, plan, weights, of_experts),
@@ -124,15 +159,21 @@ def sharding(job: Job, plan: Plan) -> Sharding:
     )
 
 
-def static_bytes(parts: StateParts) -> Bytes:
-    """The states of a rank, summed by formula; bytes."""
+def static_bytes(parts: States) -> Bytes:
+    """The states of a rank that live all the time, summed by formula; bytes."""
     of_experts = NONE if parts.experts is None else parts.experts
-    return memory.static_bytes(parts.parameters, parts.gradients, parts.optimizer, parts.gathered, parts.workspace, of_experts)
+    return states.static_bytes(parts.parameters, parts.optimizer, parts.workspace, of_experts)
+
+
+def allocated(p: Pipeline, s: Sharding) -> Bytes:
+    """Live tensors in the fullest phase, per stage; bytes."""
+    early = s.static_bytes, s.all_gradients, s.head_gradient, p.gradients_live
+    return phases.allocated_bytes(*early, p.loss_live, p.backward_live, p.end_live, s.head_gathered, s.layers_gathered, s.idle_bytes)
 
 
 def device(job: Job, p: Pipeline, s: Sharding) -> Bytes:
     """Memory of the device, per stage; bytes."""
-    return memory.device_bytes(job, memory.allocated_bytes(s.static_bytes, p.live_bytes))
+    return device_bytes(job, allocated(p, s))
 
 
 def dp_seconds(job: Job, p: Pipeline, s: Sharding) -> Seconds:
@@ -155,9 +196,9 @@ def step_of(job: Job, p: Pipeline, tail: Tail) -> tuple[Seconds, Seconds]:
 
 def combined(job: Job, p: Pipeline, s: Sharding) -> Totals:
     """Memory and time of plans whose Pipeline and Sharding rows correspond."""
-    fullest = split.largest(memory.allocated_bytes(s.static_bytes, p.live_bytes))
+    fullest = split.largest(allocated(p, s))
     step, _ = step_of(job, p, time_tail(job, p, s))
-    return Totals(memory.device_bytes(job, fullest), step, s.host_bytes)
+    return Totals(device_bytes(job, fullest), step, s.host_bytes)
 
 
 def fitting(job: Job, totals: Totals) -> Flag:

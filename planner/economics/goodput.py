@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from planner.cost.memory import WEIGHT_BYTES
 from planner.cost.optimizers import optimizer_width
+from planner.cost.states import WEIGHT_BYTES
 from planner.document.training_run import Run
 from planner.errors import FieldError
 from planner.formula.trace import formula, scalar, term

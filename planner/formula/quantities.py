@@ -50,6 +50,9 @@ sequence_parallel    | SP  |        | 1 with sequence parallelism, else 0
 recompute            | recompute |        | recomputation: 0 none, 1 selective, 2 full, 3 the first layers of each virtual stage
 schedule             | schedule |        | pipeline schedule: 0 1F1B, 1 ZB-H1, 2 ZB-H2, 3 ZB-V, 4 DualPipeV
 holds_head           | head |        | 1 on the pipeline rank that holds the head, else 0
+gathers              | gathers |   | 1 where weights are gathered when they are used, else 0
+gradients_stay       | stay |      | 1 where buffers of gradients are allocated for good, else 0
+foreach              | foreach |   | 1 where the optimizer steps over lists of tensors with temporaries, else 0
 stays_gathered       | whole |     | 1 where gathered weights and gradients stay whole between micro-batches (FSDP2 in a pipeline)
 synced_once          | once |        | 1 where sharded gradients and weights are communicated once per step, else 0
 master_is_parameter  | fp32 |        | 1 where the sharded fp32 parameter is the master copy (FSDP2), else 0
@@ -191,8 +194,16 @@ parameter_bytes      | W_p | B      | weights
 gradient_memory      | G_p | B      | gradients
 optimizer_bytes      | O_s | B      | master weights and optimizer states
 resident_optimizer   | O_p | B      | optimizer states on the device
-gathered_bytes       | F_p | B      | gathered layers of ZeRO-3
-expert_states        | O_x | B      | weights, gradients and optimizer states of routed experts
+head_gradient        | G_h | B      | gradient of the head
+all_gradients        | G_a | B      | gradients, with those of routed experts
+expert_gradients     | G_x | B      | gradients of routed experts
+layers_gathered      | F_p | B      | gathered weights of two layers, and the gradient of one
+head_gathered        | F_h | B      | gathered weights of the head
+frozen_gathered      | F_fp | B     | gathered frozen weights of two layers, gradients of adapters, the dequantized matrix
+frozen_embedding     | F_fe | B     | gathered frozen weights of the embedding
+embedding_gathered   | F_e | B      | gathered weights of the embedding, and their gradient
+step_temporaries     | T_o | B      | temporaries of the optimizer's step
+expert_states        | O_x | B      | weights and optimizer states of routed experts
 expert_optimizer     | O_y | B      | master weights and optimizer states of routed experts
 heaviest_optimizer   | O_m | B      | master weights and optimizer states on a rank of the heaviest stage
 layer_activations    | A   | B      | activations of a layer without recomputation
@@ -222,11 +233,17 @@ sparse_gradients     | W_gx | B     | gradients and buffers in the backward pass
 around_gradients     | W_gf | B     | gradients in the backward pass of a sparse layer without its experts
 mixed_working        | W_lm | B      | largest working set of a layer
 logits_memory        | G   | B      | logits and loss
-working_bytes        | W_w | B      | working set beyond the logits
 buffer_bytes         | U   | B      | communication buffers
-static_bytes         | M_s | B      | model states
-rest_bytes           | M_r | B      | working set, logits and buffers
-live_bytes           | M_a | B      | activations, working set, logits and buffers
+static_bytes         | M_s | B      | model states without gradients
+gradients_live       | γ_g |        | 1 where gradients of earlier micro-batches live with all activations, else 0
+loss_live            | N_f | B      | activations, logits and buffers at the loss
+backward_live        | N_b | B      | activations, working set and buffers at the start of the backward pass
+last_activations     | A_e | B      | activations of the last layer of a backward pass
+end_live             | N_e | B      | activations, working set and buffers at the end of the backward pass
+early_gradients      | G_e | B      | gradients at the loss
+first_gradients      | G_f | B      | gradients at the start of the backward pass
+absent_bytes         | N_n | B      | a part that does not live in a phase
+idle_bytes           | N_i | B      | the embedding's gathered weights and gradient, or temporaries of the optimizer's step
 allocated_bytes      | M   | B      | live tensors at the peak
 device_bytes         | M_d | B      | memory in use on the device
 gemm_seconds         | t_g | s      | one matrix product
@@ -390,7 +407,6 @@ frozen_bytes         | W_fr | B     | frozen weights of a stage on a rank, befor
 heaviest_frozen      | W_fm | B     | frozen weights on a rank of the heaviest stage
 frozen_experts       | W_fx | B     | frozen weights of routed experts on a rank of the heaviest stage
 frozen_parameters    | W_fp | B     | frozen weights and adapters
-frozen_gathered      | F_fp | B     | gathered frozen layers of ZeRO-3, and the dequantized matrix
 adapter_forward      | t_ma | s     | adapters of a layer, forward
 adapter_backward     | t_na | s     | adapters of a layer, backward
 adapted_forward      | t_mb | s     | matrix products and adapters of a layer, forward

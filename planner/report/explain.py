@@ -14,13 +14,15 @@ import numpy as np
 
 from planner.cost import breakdown as parts
 from planner.cost import layer_cost as layercosts
-from planner.cost import memory
+from planner.cost import peak as peaks
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.evaluate import evaluate
 from planner.cost.parts import Parts
+from planner.cost.phases import PHASES
 from planner.cost.pipeline_split import edge_stages
 from planner.cost.records import Estimate
+from planner.cost.reserved import device_bytes
 from planner.errors import FieldError, TmplanError, UnknownName
 from planner.formula.trace import Step, Trace, formula, tracing
 from planner.report.columns import BY_KEY, HEADLINES, PARTS, UNITS, Column, columns_for
@@ -43,7 +45,7 @@ def explained(job: Job, plan: Plan) -> dict[str, Step]:
     numbers, columns = evaluate(job, plan), plan.column()
     edges = edge_stages(job, columns)[:, 0].tolist()
     with tracing(row=edges.index(int(numbers.stage[0]))) as trace:
-        memory = _steps(trace, _memory(job, columns))
+        memory = _steps(trace, _memory(job, columns, list(PHASES)[int(numbers.phase[0])]))
     with tracing(row=edges.index(int(numbers.slowest[0]))) as trace:
         time = _steps(trace, _time(job, columns))
     trees = {}
@@ -81,21 +83,18 @@ def _held(trace: Trace, steps: Mapping[str, Any]) -> dict[str, Any]:
     return {name: step.each(trace.held) if isinstance(step, Parts) else trace.held(step) for name, step in steps.items()}
 
 
-def _memory(job: Job, columns: Plan) -> dict[str, Any]:
-    """Traced values of the figures of memory, by their fields in an Estimate, at the fullest stage."""
+def _memory(job: Job, columns: Plan, phase: str) -> dict[str, Any]:
+    """Traced values of the figures of memory, by their fields in an Estimate, at the fullest stage and in its fullest phase."""
     cost, place = layercosts.layer_costs(job, columns), stagecosts.edges(job, columns)
-    stage, layers, _ = place
     c = stagecosts.stage_cost(job, columns, place, cost)
     p, s = stagecosts.pipeline(job, columns, c), est.sharding(job, columns)
-    allocated = memory.allocated_bytes(s.static_bytes, p.live_bytes)
-    states = replace(est.static(job, columns, stage, layers).parts, workspace=parts.workspace_memory(job))
-    rest = stagecosts.rest_parts(job, columns, stage, layers, cost)
-    allocated_parts = states.allocated(stagecosts.activations(job, columns, c), *rest)
+    allocated = est.allocated(p, s)
+    live = replace(peaks.by_phase(job, columns, place, c)[phase], workspace=parts.workspace_memory(job))
     return {
-        "memory": memory.device_bytes(job, allocated),
+        "memory": device_bytes(job, allocated),
         "memory_limit": limit_bytes(job),
         "host": s.host_bytes,
-        "memory_parts": allocated_parts.on_device(parts.slack_bytes(job, allocated), parts.context_memory(job)),
+        "memory_parts": live.on_device(parts.slack_bytes(job, allocated), parts.context_memory(job)),
     }
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from planner.cost import layer_cost, memory, stage_cost
-from planner.cost.evaluate import allocated_parts, evaluate
+from planner.cost import layer_cost, peak, reserved, stage_cost
+from planner.cost.evaluate import evaluate
 from planner.cost.pipeline_split import chunk_layers
-from planner.dimensions import Bytes
 from planner.errors import TmplanError
 from planner.runs.columns import COLUMNS
 from planner.runs.configure import MOST_STAGES, Configured, Row, configured, refusal, whole
@@ -100,8 +99,8 @@ def stage_memory(job: Job, plan: Plan) -> StageMemory:
     cost = layer_cost.kinds(job, plan)
     place = stage_cost.Edges(stage, stage_cost.stage_kinds(job, plan, stage), chunk_layers(job, plan))
     c = stage_cost.stage_cost(job, plan, place, cost)
-    allocated = Bytes(allocated_parts(job, plan, place, c, cost).total + np.zeros(stage.shape))
-    return StageMemory(allocated, memory.reserved_bytes(job, allocated), memory.device_bytes(job, allocated))
+    allocated = peak.fullest(peak.by_phase(job, plan, place, c), stage.shape).parts.total
+    return StageMemory(allocated, reserved.reserved_bytes(job, allocated), reserved.device_bytes(job, allocated))
 
 
 def with_recompute(batch: Batch, plan: Plan) -> Plan:

@@ -74,7 +74,7 @@ class Blocks:
         solving, fixed = np.flatnonzero(first), np.flatnonzero(~first)
         stage_costs, states = layercosts.taken(cost, rows[solving]), layercosts.taken(sharding, shards[solving])
         few = plan.take(rows[solving])
-        layers[solving] = stagecosts.fewest_recomputed(job, few, stage_costs, states.static_bytes, chunk[rows[solving]])
+        layers[solving] = stagecosts.fewest_recomputed(job, few, stage_costs, states, chunk[rows[solving]])
         self.unlisted += int(np.maximum(chunk[rows[solving]] - 2, 0).sum())
         solved = stagecosts.pipeline(job, few.with_(recompute_layers=layers[solving]), stage_costs)
         others = layercosts.taken(stagecosts.pipeline(job, plan, cost), rows[fixed]), layercosts.taken(sharding, shards[fixed])

@@ -14,9 +14,9 @@ import numpy as np
 from planner.cost import layer_cost as layercosts
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
-from planner.cost.memory import device_bytes
 from planner.cost.pipeline_split import largest
 from planner.cost.records import Sharding
+from planner.cost.reserved import device_bytes
 from planner.degrees import MODEL_PARALLEL, product
 from planner.document.space import Space
 from planner.search.axes import SHARDING_AXES, batch_axes, rank_axes, runs, stage_axes
@@ -97,7 +97,7 @@ class Sides:
         side = _shardings(tree)
         self.cost = est.sharding(tree.job, side.plan) if len(side.parent) else None
         if self.cost and not hopeless:
-            fits = device_bytes(tree.job, largest(self.cost.static_bytes)) <= tree.job.memory_limit
+            fits = device_bytes(tree.job, largest(self.cost.static_bytes + self.cost.all_gradients)) <= tree.job.memory_limit
             side.keep(fits, "states")
             self.cost = layercosts.taken(self.cost, np.flatnonzero(fits))
         count = np.bincount(side.parent, minlength=max(len(tree.parent), 1))

@@ -5,28 +5,24 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MEMORY = "planner/cost/memory.py"
+STATES = "planner/cost/states.py"
 OPTIMIZERS = "planner/cost/optimizers.py"
+GATHERED = "planner/cost/gathered.py"
+PHASES = "planner/cost/phases.py"
+RESERVED = "planner/cost/reserved.py"
 SHARD = "planner/cost/shard.py"
 
 MUTANTS = (
-    Mutant(MEMORY, "WEIGHT_BYTES = 2.0", "WEIGHT_BYTES = 4.0", "constant"),
+    Mutant(STATES, "WEIGHT_BYTES = 2.0", "WEIGHT_BYTES = 4.0", "constant"),
     Mutant(OPTIMIZERS, '"lion": 1', '"lion": 2', "constant"),
     Mutant(OPTIMIZERS, "job.master_bytes + layer_states(job)", "layer_states(job)", "term"),
     Mutant(OPTIMIZERS, "whole if model.tied else blocks", "blocks", "condition"),
-    Mutant(MEMORY, 'term("embedding_states", embedding) - layer', 'term("embedding_states", embedding)', "term"),
-    Mutant(MEMORY, 'not in ("volta", "ampere")', 'in ("volta", "ampere")', "condition"),
-    Mutant(MEMORY, "(plan.pp > 1) & job.stack.pipeline_syncs_once", "(plan.pp > 0) & job.stack.pipeline_syncs_once", "condition"),
-    Mutant(MEMORY, "Number(0.0) if job.stack.master_is_parameter else 1.0", "1.0", "term"),
-    Mutant(
-        MEMORY, "(plan.zero >= 3) & ~stays_gathered(job, plan), sharded", "(plan.zero >= 2) & ~stays_gathered(job, plan), sharded", "bound"
-    ),
-    Mutant(MEMORY, "job.gradient_bytes / where((plan.zero >= 2)", "job.gradient_bytes / where((plan.zero >= 1)", "bound"),
-    Mutant(MEMORY, "bucket_gradient_bytes * (plan.dp > 1)", "bucket_gradient_bytes", "condition"),
-    Mutant(MEMORY, "+ edges) / where(plan.zero >= 1, shard_size, 1)", "+ edges) / where(plan.zero >= 2, shard_size, 1)", "bound"),
-    Mutant(MEMORY, "maximum(2 * layer_weights, edge)", "maximum(layer_weights, edge)", "constant"),
-    Mutant(MEMORY, "reduce_bytes * maximum(layer", "gradient_bytes * maximum(layer", "symbol"),
-    Mutant(MEMORY, "(plan.dp_shard * plan.cp > 1)", "(plan.dp_shard * plan.tp > 1)", "degree"),
-    Mutant(MEMORY, "edge = maximum((stage == 0)", "edge = maximum((stage == 1)", "stage"),
+    Mutant(STATES, 'term("embedding_states", embedding) - layer', 'term("embedding_states", embedding)', "term"),
+    Mutant(STATES, "+ edges) / where(plan.zero >= 1, shard_size, 1)", "+ edges) / where(plan.zero >= 2, shard_size, 1)", "bound"),
+    Mutant(STATES, 'not in ("volta", "ampere")', 'in ("volta", "ampere")', "condition"),
+    Mutant(STATES, "(plan.pp > 1) & job.stack.pipeline_syncs_once", "(plan.pp > 0) & job.stack.pipeline_syncs_once", "condition"),
+    Mutant(STATES, "job.gradient_bytes / where((plan.zero >= 2)", "job.gradient_bytes / where((plan.zero >= 1)", "bound"),
+    Mutant(STATES, "bucket_gradient_bytes * (plan.dp > 1)", "bucket_gradient_bytes", "condition"),
     Mutant(MEMORY, "heads = model.heads / plan.tp\n    norms", "heads = model.heads / plan.cp\n    norms", "degree"),
     Mutant(MEMORY, "norms = 1 if model.parallel_block else model", "norms = model", "condition"),
     Mutant(MEMORY, "scores = 4.0 * heads", "scores = 2.0 * heads", "constant"),
@@ -54,12 +50,27 @@ MUTANTS = (
     Mutant(MEMORY, "layer_activations - selective_activations", "selective_activations", "term"),
     Mutant(MEMORY, "(1 + job.model.mtp_layers) *", "1 *", "term"),
     Mutant(MEMORY, "(1 if job.stack.logits_whole else plan.tp)", "plan.tp", "condition"),
-    Mutant(MEMORY, "maximum(layer_working - logits_memory, 0.0)", "layer_working - logits_memory", "bound"),
     Mutant(MEMORY, "4.0 * tokens * job.model.hidden", "2.0 * tokens * job.model.hidden", "constant"),
-    Mutant(MEMORY, "static_bytes + live_bytes", "static_bytes", "term"),
-    Mutant(MEMORY, "workspace_bytes + expert_states", "workspace_bytes", "term"),
-    Mutant(MEMORY, "working_bytes + logits_memory + buffer_bytes", "working_bytes + logits_memory", "term"),
-    Mutant(MEMORY, "allocated_bytes + job.stack.context_bytes", "allocated_bytes - job.stack.context_bytes", "sign"),
+    Mutant(STATES, "job.stack.master_is_parameter and job.master_bytes > 0", "job.stack.master_is_parameter", "condition"),
+    Mutant(STATES, "(0 if narrow else 2)", "0", "bound"),
+    Mutant(STATES, "1.0 / shard_size if narrow else 0.0", "1.0 / shard_size", "term"),
+    Mutant(STATES, "is_head(plan, stage) * Bytes(head_weights", "Bytes(head_weights", "stage"),
+    Mutant(STATES, "gradient_memory + expert_gradients", "gradient_memory", "term"),
+    Mutant(STATES, "workspace_bytes + expert_states", "workspace_bytes", "term"),
+    Mutant(STATES, "4.0 if job.foreach else 0.0", "8.0 if job.foreach else 0.0", "constant"),
+    Mutant(GATHERED, "(plan.dp_shard * plan.cp > 1)", "(plan.dp_shard * plan.tp > 1)", "degree"),
+    Mutant(GATHERED, "2 * WEIGHT_BYTES + job.reduce_bytes", "WEIGHT_BYTES + job.reduce_bytes", "constant"),
+    Mutant(GATHERED, "is_head(plan, stage) * Bytes(WEIGHT", "Bytes(WEIGHT", "stage"),
+    Mutant(GATHERED, "(stage == 0) * Bytes(", "(stage == 1) * Bytes(", "stage"),
+    Mutant(PHASES, "(micro_batches > in_flight)", "(micro_batches >= in_flight)", "bound"),
+    Mutant(PHASES, "activation_bytes + logits_memory", "activation_bytes", "term"),
+    Mutant(PHASES, "activation_bytes + layer_working", "activation_bytes", "term"),
+    Mutant(PHASES, "in_flight * maximum(stage_layers, 1)", "maximum(stage_layers, 1)", "division"),
+    Mutant(PHASES, "last_activations + layer_working", "layer_working", "term"),
+    Mutant(PHASES, "loss_live + head_gathered + early", "loss_live + early", "term"),
+    Mutant(PHASES, "backward_live + layers_gathered + maximum(early, head_gradient)", "backward_live + layers_gathered + early", "term"),
+    Mutant(PHASES, "maximum(end_live + layers_gathered, idle_bytes) + all", "end_live + layers_gathered + all", "bound"),
+    Mutant(RESERVED, "allocated_bytes + job.stack.context_bytes", "allocated_bytes - job.stack.context_bytes", "sign"),
     Mutant(SHARD, "job.global_batch / (plan.dp * plan.micro_batch)", "job.global_batch / plan.dp", "division"),
     Mutant(SHARD, "float(job.sequence) / plan.cp", "float(job.sequence) / plan.tp", "degree"),
     Mutant(SHARD, 'attention) + mlp + term("layer_biases", biases)', "attention) + mlp", "term"),

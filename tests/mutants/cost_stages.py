@@ -50,13 +50,13 @@ MUTANTS = (
     ),
     Mutant(STEP_COST, "mixed.largest_layer(layer, around, each)", "layer", "symbol"),
     Mutant(STEP_COST, "of_experts = experts.expert_optimizer(job, plan, weights.experts, shard.expert_shard_size(plan))", "pass", "term"),
-    Mutant(STEP_COST, "weights.largest_layer, *edges)", "weights.largest_layer, *edges[::-1])", "symbol"),
+    Mutant(STEP_COST, "layers_gathered(job, plan, weights.largest_layer)", "layers_gathered(job, plan, weights.stage)", "symbol"),
     Mutant(STEP_COST, "layers.dense + layers.sparse", "layers.all", "symbol"),
     Mutant(
         STEP_COST, "mixed.heaviest_optimizer(held.optimizer, held.expert_optimizer)", "held.optimizer[-1] + held.expert_optimizer", "stage"
     ),
-    Mutant(STEP_COST, "Bytes(memory.WEIGHT_BYTES * weights.experts)", "Bytes(weights.experts)", "term"),
+    Mutant(STEP_COST, "Bytes(states.WEIGHT_BYTES * weights.experts)", "Bytes(weights.experts)", "term"),
     Mutant(STEP_COST, "(totals.memory <= job.memory_limit) & ", "", "condition"),
     Mutant(STEP_COST, "totals.host <= job.cluster.host_memory_bytes", "totals.host < 0", "bound"),
-    Mutant(STEP_COST, "memory.device_bytes(job, fullest)", "fullest", "term"),
+    Mutant(STEP_COST, "Totals(device_bytes(job, fullest)", "Totals(fullest", "term"),
 )

@@ -91,7 +91,8 @@ def fake_evaluate(job: Job, plan: Plan) -> Estimate:
         job=job, plan=plan, memory=Bytes(memory), memory_limit=80 * GIB, fits=memory <= 80 * GIB, step=Seconds(step),
         memory_parts=fake_memory(memory),
         time_parts=fake_step(step),
-        hidden=fake_hidden(0.05 * step), stage=zero, slowest=zero, host=Bytes(zero), step_band=BAND, memory_band=BAND,
+        hidden=fake_hidden(0.05 * step), stage=zero, phase=np.zeros(len(plan), int), slowest=zero,
+        host=Bytes(zero), step_band=BAND, memory_band=BAND,
         derived={"tokens_per_second_per_gpu": Number(1000 / step), "mfu": Number(2.5 / step)},
     )  # fmt: skip
 
@@ -117,7 +118,7 @@ def fake_step(total: Any) -> StepParts:
 def fake_stages(job: Job, plan: Plan) -> list[StageMemory]:
     """Every stage alike but the first."""
     device = [(50 + (i == 0)) * GIB for i in range(plan.pp)]
-    return [StageMemory(8, float(plan.pp - i), fake_memory(device[i])) for i in range(plan.pp)]
+    return [StageMemory(8, float(plan.pp - i), "loss", fake_memory(device[i]), {}) for i in range(plan.pp)]
 
 
 def fake_headlines(job: Job, plan: Plan) -> dict[str, Step]:

@@ -285,15 +285,15 @@ def test_frozen_weights_of_a_rank_by_hand(zero: int, pp: int, once: bool, share:
 
 
 def test_frozen_weights_gathered_by_hand() -> None:
-    """Two layers of 10 bytes, or an embedding of 40 parameters on the first of four stages, a head of 50 on the last; and 4 bytes for
-    each of 3 parameters of adapters."""
+    """Two layers of 10 bytes and 4 bytes for each of 3 parameters of adapters; an embedding of 40 parameters on the first stage."""
     plan, stage = Plan(zero=3, dp_shard=2, cp=2, pp=4), np.arange(4)[:, None]
-    gathered = by_hand.frozen_gathered(LORA, plan, stage, 10.0, 3.0, 40.0, 50.0)
-    assert gathered.ravel().tolist() == [2 * 40 + 12, 2 * 10 + 12, 2 * 10 + 12, 2 * 50 + 12]
-    assert one(by_hand.frozen_gathered(LORA, plan.with_(dp_shard=1), stage, 10.0, 3.0, 40.0, 50.0)) == 2 * 40 + 12
+    assert one(by_hand.frozen_gathered(LORA, plan, 10.0, 3.0)) == 2 * 10 + 12
+    assert by_hand.frozen_embedding(LORA, plan, stage, 40.0).ravel().tolist() == [2 * 40, 0, 0, 0]
+    assert one(by_hand.frozen_gathered(LORA, plan.with_(dp_shard=1), 10.0, 3.0)) == 2 * 10 + 12
     for other in (plan.with_(zero=2), plan.with_(dp_shard=1, cp=1)):
-        assert one(by_hand.frozen_gathered(LORA, other, stage, 10.0, 3.0, 40.0, 50.0)) == 0
-    assert one(by_hand.frozen_gathered(QLORA, Plan(zero=2), 0, 10.0, 3.0, 40.0, 50.0)) == 2 * 1000 * 2000  # the largest matrix at work
+        assert one(by_hand.frozen_gathered(LORA, other, 10.0, 3.0)) == 0
+        assert one(by_hand.frozen_embedding(LORA, other, stage, 40.0)) == 0
+    assert one(by_hand.frozen_gathered(QLORA, Plan(zero=2), 10.0, 3.0)) == 2 * 1000 * 2000  # the largest matrix at work
 
 
 def test_adapters_forward_by_hand() -> None:

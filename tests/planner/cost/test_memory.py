@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from planner.cost import layer_cost as layercosts
-from planner.cost import memory, optimizers
+from planner.cost import memory
 from planner.cost import pipeline_split as split
 from planner.cost import stage_cost as stagecosts
 from planner.cost.evaluate import evaluate, stages
 from planner.cost.records import LayerCost
-from planner.dimensions import Bytes, Count, Number, Parameters, Stage, Tokens
+from planner.dimensions import Bytes, Number, Parameters, Stage, Tokens
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import EXPERTS, FIRST_AND_LAST, round_job
@@ -108,12 +108,6 @@ def test_the_logits_of_a_wide_vocabulary_stand_on_the_last_stage() -> None:
     assert rows[-1].parts.logits == pytest.approx(6 * 4096 * 128256 / 2)
 
 
-@pytest.mark.parametrize(("state", "width"), [("", 12), ("4", 12), ("2", 8)])
-def test_states_have_the_width_they_are_set_to(state: str, width: int) -> None:
-    """AdamW's two states take the bytes they are set to, 4 each where nobody says; the fp32 master copy stays."""
-    assert optimizers.optimizer_width(small(state_bytes=state)) == width
-
-
 def test_nanotron_splits_layers_by_their_work_and_counts_the_head() -> None:
     """With a head worth four layers, 16 layers on 8 stages lie 3, 2, 3, 2, 3, 2, 1 and none: each stage ends where its share is reached."""
     job = small(stack="nanotron")
@@ -171,95 +165,6 @@ SIZES = Parameters(10.0), Parameters(1000.0), Parameters(500.0)  # of a layer, t
 def at(value: Any) -> list[float]:
     """The values of a column, or of stages, as plain numbers."""
     return [float(x) for x in np.asarray(value, float).reshape(-1)]
-
-
-@pytest.mark.parametrize(
-    ("ranks", "os", "os_g", "os_g_p"),
-    [(4, 52.5, 41.25, 30.0), (16, 35.625, 21.5625, 7.5), (64, 31.40625, 16.640625, 1.875), (1024, 30.087890625, 15.1025390625, 0.1171875)],
-)
-def test_zeros_table_1_is_met(ranks: int, os: float, os_g: float, os_g_p: float) -> None:
-    """Rajbhandari et al. 2020, Table 1 (from memory): 7.5 billion parameters, 2 + 2 + 12 bytes each, take 120 GB whole; 52.5,
-    41.3 and 30.0 GB on 4 ranks, 31.4, 16.6 and 1.88 on 64: 4 P + 12 P / N, 2 P + 14 P / N and 16 P / N."""
-    job, weights = round_job(gradient_bytes=2), Parameters(7.5e9)
-    for zero, expected in enumerate((120.0, os, os_g, os_g_p)):
-        plan, size = Plan(dp=ranks, zero=zero).column(), Count(ranks if zero else 1)
-        parts = [f(job, plan, weights, size) for f in (memory.parameter_bytes, memory.gradient_memory)]
-        parts.append(memory.optimizer_bytes(job, plan, Stage(0), weights, size, Parameters(0.0), Parameters(0.0)))
-        assert sum(float(np.asarray(part).max()) for part in parts) == pytest.approx(expected * 1e9)
-
-
-def test_fsdp_in_a_pipeline_keeps_weights_and_gradients_whole() -> None:
-    """FSDP2 gathers and reduces once a step there: 2 · 10 and 4 · 10 bytes, where without a pipeline 8 ranks divide them; its fp32
-    parameters serve as their master copies, so that sharded weights take nothing more."""
-    waits = round_job(stack={"pipeline_syncs_once": True})
-    for pp, weights, gradients in ((1, 20 / 8, 40 / 8), (2, 20, 40)):
-        plan = Plan(pp=pp, dp=8, dp_shard=8, zero=3).column()
-        assert at(memory.parameter_bytes(waits, plan, SIZES[0], Count(8))) == [weights]
-        assert at(memory.gradient_memory(waits, plan, SIZES[0], Count(8))) == [gradients]
-        assert at(memory.parameter_bytes(ROUND, plan, SIZES[0], Count(8))) == [20 / 8]
-    no_copy = round_job(stack={"master_is_parameter": True})
-    assert at(memory.parameter_bytes(no_copy, Plan(dp=8, dp_shard=8, zero=3).column(), SIZES[0], Count(8))) == [0]
-
-
-def test_buckets_of_16_bit_gradients_are_there_for_several_replicas() -> None:
-    """In addition to 4 bytes per gradient 2 more with two replicas, none with one, and they are not sharded: 10 · (4 / 2 + 2)."""
-    job = round_job(stack={"bucket_gradient_bytes": 2.0})
-    assert at(memory.gradient_memory(job, Plan(dp=2, dp_shard=2, zero=2).column(), SIZES[0], Count(2))) == [40]
-    assert at(memory.gradient_memory(job, Plan().column(), SIZES[0], Count(1))) == [40]
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "state", "master", "expected"),
-    [("adamw", 4, 4.0, 4 + 2 * 4), ("lion", 4, 4.0, 4 + 4), ("sgd", 4, 4.0, 4 + 4), ("adamw", 2, 2.0, 2 + 2 * 2)],
-)
-def test_an_optimizers_states_are_its_moments_and_its_master_copy(optimizer: str, state: int, master: float, expected: float) -> None:
-    """Transformer Math 101, "Optimizer States": AdamW two moments, SGD one, each in its width, and the master copy."""
-    job = round_job(optimizer=optimizer, state_bytes=state, stack={"master_bytes": master})
-    assert optimizers.optimizer_width(job) == expected
-    none = Parameters(0.0)
-    assert at(memory.optimizer_bytes(job, Plan(dp=5, zero=1).column(), Stage(0), SIZES[0], Count(5), none, none)) == [expected * 10 / 5]
-
-
-def test_offloaded_optimizer_states_are_elsewhere() -> None:
-    """60 bytes on the device, 0 offloaded."""
-    assert memory.resident_optimizer(ROUND, Bytes(60.0)) == 60
-    assert memory.resident_optimizer(round_job(offload_optimizer=True), Bytes(60.0)) == 0
-
-
-def test_grouped_products_have_workspaces_since_hopper() -> None:
-    """11 bytes; 13 more for routed experts, not on Ampere or Volta."""
-    experts = {"model": EXPERTS}
-    assert memory.workspaces(ROUND) == 11
-    assert memory.workspaces(round_job(**experts)) == 11 + 13
-    assert [memory.workspaces(round_job(**experts, gpu={"arch": arch})) for arch in ("ampere", "volta")] == [11, 11]
-
-
-@pytest.mark.parametrize(
-    ("plan", "head", "expected"),
-    [
-        # weights of two layers or of an end in 2 bytes, gradients of one in 4
-        (Plan(pp=2, dp_shard=4, zero=3), 500.0, [2 * 1000 + 4 * 1000, 2 * 500 + 4 * 500]),
-        (Plan(pp=2, dp_shard=4, zero=3), 5.0, [2 * 1000 + 4 * 1000, 2 * 20 + 4 * 10]),
-        (Plan(pp=2, dp_shard=4, zero=3), 15.0, [2 * 1000 + 4 * 1000, 2 * 20 + 4 * 15]),
-        (Plan(pp=3, cp=2, zero=3), 500.0, [2 * 1000 + 4 * 1000, 2 * 20 + 4 * 10]),
-        (Plan(pp=2, dp_shard=4, zero=2), 500.0, [0, 0]),
-        (Plan(pp=2, tp=8, zero=3), 500.0, [0, 0]),
-    ],
-)
-def test_fully_sharded_stages_gather_two_layers_at_a_time(plan: Plan, head: float, expected: list[float]) -> None:
-    """Zhao et al. 2023, Section 3.4.2: while a layer runs the next is gathered: 2 · 10 weights, or the larger of embedding and head;
-    and the gradients of the unit at hand, unreduced. Nothing with one rank or below ZeRO-3."""
-    gathered = memory.gathered_bytes(ROUND, plan.column(), FIRST_AND_LAST, SIZES[0], SIZES[1], Parameters(head))
-    assert at(gathered + np.zeros((2, 1))) == expected
-
-
-def test_gradients_are_gathered_in_the_width_they_are_sent_in() -> None:
-    """With 2 bytes a gradient 2 · 20 + 2 · 10; and none are gathered where FSDP2 keeps them whole."""
-    plan = Plan(pp=3, dp_shard=4, zero=3).column()
-    narrow = round_job(stack={"gradient_reduce_bytes": 2})
-    assert at(memory.gathered_bytes(narrow, plan, Stage(1), *SIZES)) == [2 * 20 + 2 * 10]
-    waits = round_job(stack={"pipeline_syncs_once": True})
-    assert at(memory.gathered_bytes(waits, plan, Stage(1), *SIZES)) == [0]
 
 
 def term_of(job: Job, plan: Plan) -> dict[str, float]:
@@ -396,23 +301,7 @@ def test_logits_take_six_bytes_an_entry_at_the_head() -> None:
     assert at(memory.head_logits(round_job(stack={"vocab_multiple": 128}), plan, tokens)) == [6 * 30 * 1_024 / 2]
 
 
-def test_layer_and_logits_are_not_at_hand_at_once() -> None:
-    """A working set of 5 with logits of 3 adds 2, with logits of 8 nothing."""
-    assert memory.working_bytes(Bytes(5.0), Bytes(3.0)) == 2
-    assert memory.working_bytes(Bytes(5.0), Bytes(8.0)) == 0
-
-
 def test_collectives_gather_into_buffers_under_tensor_parallelism() -> None:
     """Korthikanti et al. 2022, Section 4.2.2: the gathered input and its gradient, 2 · 2 · 30 · 100."""
     assert at(memory.buffer_bytes(ROUND, Plan(tp=2).column(), Tokens(30.0))) == [12_000]
     assert at(memory.buffer_bytes(ROUND, Plan(cp=2).column(), Tokens(30.0))) == [0]
-
-
-def test_memory_is_the_sum_of_its_parts() -> None:
-    """Each part another digit; the device shows a quarter more than is live, and 7 bytes of context."""
-    digits = [Bytes(float(10**i)) for i in range(6)]
-    assert memory.static_bytes(*digits) == 111_111
-    assert memory.rest_bytes(*digits[:3]) == 111
-    assert memory.live_bytes(*digits[:2]) == memory.allocated_bytes(*digits[:2]) == 11
-    assert memory.device_bytes(ROUND, Bytes(100.0)) == 125 + 7
-    assert memory.reserved_bytes(ROUND, Bytes(100.0)) == 125

@@ -247,9 +247,12 @@ STATES = [
 def test_states_of_experts_by_hand(changes: dict[str, int], traits: dict[str, Any], width: float) -> None:
     """1,000 parameters: AdamW's 2 + 4 + 12 bytes, divided over 4 ranks as far as ZeRO says (Rajbhandari et al. 2020, Figure 1)."""
     job, plan = round_job(SPARSE, **traits), Plan(ep=2, **changes).column()
-    assert one(by_hand.expert_states(job, plan, 1000.0, 4.0)) == pytest.approx(1000 * width)
+    gradients = one(by_hand.expert_gradients(job, plan, 1000.0, 4.0))
+    assert one(by_hand.expert_states(job, plan, 1000.0, 4.0)) + gradients == pytest.approx(1000 * width)
     moved = replace(job, offload_optimizer=True)
-    assert one(by_hand.expert_states(moved, plan, 1000.0, 4.0)) == pytest.approx(1000 * (width - 12 / (4 if plan.zero[0] else 1)))
+    assert one(by_hand.expert_states(moved, plan, 1000.0, 4.0)) + gradients == pytest.approx(
+        1000 * (width - 12 / (4 if plan.zero[0] else 1))
+    )
     assert one(by_hand.expert_optimizer(job, plan, 1000.0, 4.0)) == pytest.approx(1000 * 12 / (4 if plan.zero[0] else 1))
 
 
@@ -259,3 +262,4 @@ def test_frozen_experts_keep_their_weights_alone() -> None:
     assert one(by_hand.expert_states(job, Plan(dp=8, ep=2, zero=2).column(), 1000.0, 4.0)) == 2000
     assert one(by_hand.expert_states(job, Plan(dp=8, ep=2, zero=3).column(), 1000.0, 4.0)) == 500
     assert one(by_hand.expert_optimizer(job, Plan(dp=8, ep=2).column(), 1000.0, 4.0)) == 0
+    assert one(by_hand.expert_gradients(job, Plan(dp=8, ep=2).column(), 1000.0, 4.0)) == 0

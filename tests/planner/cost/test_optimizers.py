@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.cost import memory, optimizers
+from planner.cost import optimizers, states
 from planner.dimensions import Bytes, Count, Parameters, Stage
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import round_job
@@ -39,7 +39,7 @@ def test_a_tied_head_is_the_embedding_and_flat_buffers_have_no_exceptions() -> N
 def test_the_edges_of_a_pipeline_hold_the_states_of_the_tables() -> None:
     """Muon, 10 parameters a stage, 3 in the embedding and 2 in the head: 8 bytes each with the master copy, 4 more for the latter."""
     job, columns = round_job(optimizer="muon"), Plan(pp=3).column()
-    at = [memory.optimizer_bytes(job, columns, Stage(i), Parameters(10.0), Count(1), Parameters(3.0), Parameters(2.0)) for i in range(3)]
+    at = [states.optimizer_bytes(job, columns, Stage(i), Parameters(10.0), Count(1), Parameters(3.0), Parameters(2.0)) for i in range(3)]
     assert [float(value[0]) for value in at] == [80 + 12, 80, 80 + 8]
 
 
@@ -48,5 +48,5 @@ def test_paged_states_leave_the_maxima_on_the_device() -> None:
     for master in (4, 0):
         job = round_job(optimizer="adamw-8bit-paged", state_bytes=1, master_bytes=master)
         whole = Bytes(master + BLOCKS)
-        assert memory.resident_optimizer(job, whole) == pytest.approx(master + 2 * 4 / 256)
-    assert memory.resident_optimizer(replace(job, offload_optimizer=True), whole) == 0
+        assert states.resident_optimizer(job, whole) == pytest.approx(master + 2 * 4 / 256)
+    assert states.resident_optimizer(replace(job, offload_optimizer=True), whole) == 0

@@ -105,20 +105,17 @@ def test_the_parts_of_a_stage_of_both_kinds_of_layer() -> None:
 
 
 @pytest.mark.parametrize(("recompute", "again"), [(0, 0), (1, 40 - 10), (2, 40), (3, 40)])
-def test_the_working_set_and_the_logits(recompute: int, again: float) -> None:
-    """Gradients of 6 bytes and what is repeated of a layer of 40 (10 under selective recompute), beyond the logits at the head: 30 million
-    bytes, which need more."""
+def test_the_working_set_of_a_stage(recompute: int, again: float) -> None:
+    """Gradients of 6 bytes and what is repeated of a layer of 40 (10 under selective recompute); the larger kind of layer counts."""
     cost = layer(tokens=1000.0, layer_gradients=6.0, layer_activations=40.0, selective_activations=10.0, buffer_bytes=7.0)
     plan = Plan(pp=4, recompute=recompute)
-    parts = by_hand.rest_parts(round_job(), plan, FOUR, by_hand.Layers(3, 3, None), plain.Kinds(cost, None))
-    assert listed(parts.working) == [6 + again, 6 + again, 6 + again, 0]
-    assert listed(parts.logits) == [0, 0, 0, 6 * 1000 * 5000]
-    assert listed(parts.buffers) == [7]
+    working = by_hand.layer_working(round_job(), plan, by_hand.Layers(3, 3, None), plain.Kinds(cost, None))
+    assert listed(working) == [6 + again]
     larger = cost._replace(layer_gradients=8.0, layer_activations=50.0, selective_activations=5.0)
     layers = by_hand.Layers(5, 2, np.array([[3], [3], [0], [0]]))
-    mixed = by_hand.rest_parts(round_job(SPARSE), plan, FOUR, layers, plain.Kinds(cost, larger))
+    mixed = by_hand.layer_working(round_job(SPARSE), plan, layers, plain.Kinds(cost, larger))
     of_sparse = 8 + {0: 0, 1: 50 - 5, 2: 50, 3: 50}[recompute]
-    assert listed(mixed.working) == [of_sparse, of_sparse, 6 + again, 0]
+    assert listed(mixed) == [of_sparse, of_sparse, 6 + again, 6 + again]
 
 
 def test_what_layers_of_one_kind_keep_and_repeat() -> None:
@@ -188,6 +185,11 @@ def stage(dense: Any, sparse: Any = None, **costs: Any) -> Any:
     return plain.StageCost(**(given | costs))
 
 
+def sharded(static_bytes: float) -> Any:
+    """A sharding with states alone."""
+    return plain.Sharding(**(dict.fromkeys(plain.Sharding._fields, 0.0) | {"static_bytes": static_bytes}))
+
+
 def block(layers: int, stored: float, repeat: float = 0.0, selective: float = 0.0) -> Any:
     """Layers of one kind."""
     return plain.Block(layers, stored, repeat, selective)
@@ -216,12 +218,15 @@ def test_activations_in_flight_by_hand() -> None:
         checkpoint_bytes=4.0,
         embedding_masks=6.0,
         gathered_inputs=7.0,
-        rest_bytes=9.0,
+        layer_working=9.0,
+        logits_memory=11.0,
+        buffer_bytes=1.0,
     )
     plan = Plan(recompute=FIRST, recompute_layers=1)
     held = 2 * 3 * (10 + 4 + 60 + 6) + 4 * 7
     assert listed(by_hand.activations(round_job(SPARSE, activation_overhead=2.0), plan, c)) == [held]
-    assert listed(by_hand.live(round_job(SPARSE, activation_overhead=2.0), plan, c)) == [held + 9]
+    live = by_hand.live(round_job(SPARSE, activation_overhead=2.0), plan, c)
+    assert [listed(value) for value in live] == [[held + 12], [held + 10], [held / 3 / 5 + 10], [1]]
     alone = c._replace(sparse=None, layers=2)
     assert listed(by_hand.activations(round_job(activation_overhead=2.0), plan, alone)) == [2 * 3 * (10 + 4 + 6) + 7]
 
@@ -249,11 +254,11 @@ def test_the_fewest_layers_to_recompute_of_a_dense_model(
     """Ten layers of 1 GiB for two micro-batches on the first rank, one on the last, checkpoints of a quarter: as many as bring what is
     beyond 32 GiB back, one at least, and all but one of a virtual stage at most."""
     c = stage(
-        block(10, GIB), layers=10, in_flight=FIRST_AND_LAST, checkpoint_bytes=GIB / 4, rest_bytes=2 * GIB, gathered_inputs=gathered * GIB
+        block(10, GIB), layers=10, in_flight=FIRST_AND_LAST, checkpoint_bytes=GIB / 4, layer_working=2 * GIB, gathered_inputs=gathered * GIB
     )
     job = round_job(DENSE, context_bytes=2 * GIB, **traits)
     plan = Plan(recompute=FIRST, vpp=vpp)
-    assert listed(by_hand.fewest_recomputed(job, plan, c, static * GIB, 10 // vpp)) == [fewest]
+    assert listed(by_hand.fewest_recomputed(job, plan, c, sharded(static * GIB), 10 // vpp)) == [fewest]
 
 
 @pytest.mark.parametrize(
@@ -264,9 +269,9 @@ def test_the_fewest_layers_to_recompute_of_a_mixture(every: int, vpp: int, beyon
     """A dense layer saves 2 x 0.75 GiB, a sparse one 2 x 1.75. With two dense layers first 2.5 GiB are two dense layers, 6 GiB both and
     0.86 of a sparse one; in two virtual stages each layer takes one of both, 5 GiB, as long as dense ones last; where they take turns each
     saves 3.1 GiB."""
-    c = stage(block(2, GIB), block(8, 2 * GIB), layers=10, in_flight=FIRST_AND_LAST, checkpoint_bytes=GIB / 4, rest_bytes=2 * GIB)
+    c = stage(block(2, GIB), block(8, 2 * GIB), layers=10, in_flight=FIRST_AND_LAST, checkpoint_bytes=GIB / 4, layer_working=2 * GIB)
     job = round_job(replace(SPARSE, moe_every=every), context_bytes=2 * GIB)
-    assert listed(by_hand.fewest_recomputed(job, Plan(recompute=FIRST, vpp=vpp), c, (beyond - 6) * GIB, 10)) == [fewest]
+    assert listed(by_hand.fewest_recomputed(job, Plan(recompute=FIRST, vpp=vpp), c, sharded((beyond - 6) * GIB), 10)) == [fewest]
 
 
 @pytest.mark.parametrize(("schedule", "left"), [("1f1b", 1.0), ("zb-h1", 1 - 2 * 0.25 * 0.8)])
@@ -275,10 +280,10 @@ def test_a_pipeline_by_hand(schedule: str, left: float) -> None:
     repeated gradients of weights fill nothing."""
     dense = plain.Block(np.array([[2], [3], [2]]), 0.0, 0.5, 0.0)
     work = np.array([[5.0], [6.0], [9.0]])
-    c = stage(dense, stage_work=work, micro_batches=12.0, pp_seconds=4.0, weight_share=0.25, forward_share=0.5, rest_bytes=8.0)
+    c = stage(dense, stage_work=work, micro_batches=12.0, pp_seconds=4.0, weight_share=0.25, forward_share=0.5, layer_working=8.0)
     plan = Plan(pp=4, recompute=FULL, schedule=SCHEDULES.index(schedule)).column()
     costs = by_hand.pipeline(round_job(), plan, c)
     assert (listed(costs.slowest_stage), listed(costs.steady_seconds)) == ([10], [120])
     assert listed(costs.bubble_seconds) == [pytest.approx(left * (6 + 7.5 * 2))]
     assert (listed(costs.micro_batches), listed(costs.pp_seconds), listed(costs.last_round)) == ([12], [4], [1])
-    assert listed(costs.live_bytes) == [8, 8, 8]
+    assert listed(costs.backward_live) == [8, 8, 8]

@@ -18,11 +18,22 @@ from tests.planner.cost.hand_figures import CLUSTER, SPARSE, given_plain_numbers
 by_hand, plain = given_plain_numbers(step), given_plain_numbers(records)
 JOB = round_job()
 PIPELINE = plain.Pipeline(
-    live_bytes=np.array([[10.0], [20.0], [30.0]]), micro_batches=12.0, steady_seconds=100.0, bubble_seconds=8.0, pp_seconds=4.0,
-    slowest_stage=9.0, last_round=1.0,
+    loss_live=0.0,
+    backward_live=np.array([[10.0], [20.0], [30.0]]), end_live=0.0, gradients_live=True, micro_batches=12.0, steady_seconds=100.0,
+    bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0,
 )  # fmt: skip
 SHARDING = plain.Sharding(
-    static_bytes=np.array([[40.0], [50.0], [5.0]]), host_bytes=7.0, reduce_once=6.0, gather_once=4.0, reduce_each=1.0, optimizer_seconds=2.0
+    static_bytes=np.array([[30.0], [40.0], [5.0]]),
+    all_gradients=np.array([[10.0], [10.0], [0.0]]),
+    head_gradient=0.0,
+    head_gathered=0.0,
+    layers_gathered=0.0,
+    idle_bytes=0.0,
+    host_bytes=7.0,
+    reduce_once=6.0,
+    gather_once=4.0,
+    reduce_each=1.0,
+    optimizer_seconds=2.0,
 )
 
 
@@ -81,8 +92,10 @@ def held(job: Job, plan: Plan) -> step.Static:
 
 
 def parts_of(states: step.Static) -> dict[str, float]:
-    """Bytes on the first stage by purpose."""
-    return {name: one(part) for name, part in states.parts.named().items()}
+    """Bytes on the first stage by purpose, those of the head's stage apart."""
+    named = states.parts._asdict()
+    omitted = ("head_gradient", "head_gathered", "embedding_gathered", "step_temporaries")
+    return {name: one(part) for name, part in named.items() if part is not None and name not in omitted}
 
 
 @pytest.mark.parametrize(("zero", "shares"), [(0, (1, 1, 1)), (1, (1, 1, 8)), (2, (1, 8, 8)), (3, (8, 8, 8))])
@@ -93,8 +106,11 @@ def test_states_of_a_dense_model_by_hand(zero: int, shares: tuple[int, int, int]
     gathered = 2 * 2 * LAYER + 4 * LAYER if zero == 3 else 0
     assert parts_of(states) == {
         "parameters": 2 * STAGE / shares[0], "gradients": 4 * STAGE / shares[1], "optimizer": 12 * STAGE / shares[2],
-        "gathered": gathered, "workspace": 0,
+        "layers_gathered": gathered, "workspace": 0,
     }  # fmt: skip
+    assert listed(states.parts.head_gradient) == [0, *[4 * EDGE / shares[1]] * 2]
+    assert listed(states.parts.head_gathered) == [0, *[2 * EDGE if zero == 3 else 0] * 2]
+    assert listed(states.parts.embedding_gathered) == [6 * EDGE if zero == 3 else 0, 0, 0]
     assert listed(states.optimizer)[0] == 12 * STAGE / shares[2] and one(states.expert_optimizer) == 0
 
 
@@ -110,10 +126,11 @@ def test_states_of_a_mixture_by_hand(zero: int) -> None:
     weights = 2 * LAYER + 8 * AROUND + 2 * EDGE
     assert one(states.weights) == weights and states.experts is not None and one(states.experts) == 8 * EXPERTS
     share = 8 if zero == 3 else 1
-    of_experts = 8 * EXPERTS * (18 / 4 if zero == 3 else 2 + 4 + 12 / 4)
+    of_experts, gradients = 8 * EXPERTS * (14 / 4 if zero == 3 else 2 + 12 / 4), 8 * EXPERTS * (4 / 4 if zero == 3 else 4)
     gathered = (2 * 2 + 4) * (AROUND + EXPERTS) if zero == 3 else 0
     assert parts_of(states) == pytest.approx({
-        "parameters": 2 * weights / share, "gradients": 4 * weights / share, "optimizer": 12 * weights / 8, "gathered": gathered,
+        "parameters": 2 * weights / share, "gradients": 4 * weights / share + gradients, "optimizer": 12 * weights / 8,
+        "layers_gathered": gathered,
         "workspace": 0, "experts": of_experts,
     })  # fmt: skip
     assert (one(states.optimizer), one(states.expert_optimizer)) == (12 * weights / 8, 12 * 8 * EXPERTS / 4)
@@ -135,7 +152,7 @@ def test_states_of_adapters_by_hand(zero: int) -> None:
     assert states.frozen is not None and one(states.frozen.weights) == 2 * STAGE and states.frozen.experts is None
     assert parts_of(states) == pytest.approx({
         "parameters": (2 * STAGE + 2 * 5 * ADAPTER) / share, "gradients": 4 * 5 * ADAPTER / share, "optimizer": 12 * 5 * ADAPTER / 8,
-        "gathered": 2 * 2 * LAYER + 4 * ADAPTER if zero == 3 else 0, "workspace": 0,
+        "layers_gathered": 2 * 2 * LAYER + 4 * ADAPTER if zero == 3 else 0, "workspace": 0,
     })  # fmt: skip
     assert one(states.optimizer) == 12 * 5 * ADAPTER / 8 and one(states.expert_optimizer) == 0
 
@@ -165,7 +182,8 @@ def test_the_traffic_of_zero_1_by_hand() -> None:
     assert one(costs.gather_once) == pytest.approx(2 * MODEL * RING + LATENCY)
     assert (one(costs.reduce_each), one(costs.host_bytes)) == (0, 0)
     assert one(costs.optimizer_seconds) == pytest.approx(30 * MODEL / 8 / 1e8)
-    assert listed(costs.static_bytes) == pytest.approx([(2 + 4 + 12 / 8) * MODEL] * 3)
+    assert listed(costs.static_bytes) == pytest.approx([(2 + 12 / 8) * MODEL] * 3)
+    assert listed(costs.all_gradients) == pytest.approx([4 * MODEL] * 3)
 
 
 def test_the_traffic_of_a_mixture_by_hand() -> None:
@@ -199,11 +217,3 @@ def test_frozen_weights_are_gathered_with_the_traffic_of_adapters() -> None:
     sparse = step.sharding(mixture, MIXTURE.with_(zero=3).column())
     frozen = 2 * 2 * (2 * LAYER + 8 * AROUND + 2 * EDGE) * RING + 2 * 2 * 8 * EXPERTS * 3 / 4 / (1e5 * 2) + 2 * 2 * 10 * LATENCY
     assert one(sparse.reduce_each) == pytest.approx((4 * trained + 2 * 2 * trained) * RING + 3 * 10 * LATENCY + frozen)
-
-
-def test_an_embedding_or_a_head_larger_than_two_layers_is_gathered_alone() -> None:
-    """Of a vocabulary of 50,000 on two ranks: learned positions of 4,096 x 1,000 with the embedding on the first stage, the head on the
-    last; 2 bytes of weight and 4 of gradient."""
-    job = round_job(replace(JOB.model, vocab=50_000, positions="learned"))
-    gathered = listed(held(job, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=3)).parts.gathered)
-    assert gathered == [6 * (25e6 + 4_096_000), 6 * 25e6, 6 * 25e6]

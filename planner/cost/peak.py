@@ -1,0 +1,75 @@
+"""The parts of live memory in every phase of a step, and in the fullest; bytes, stages x plans."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from planner.cost import phases
+from planner.cost import stage_cost as stagecosts
+from planner.cost import step_cost as est
+from planner.cost.parts import AllocatedParts
+from planner.cost.phases import PHASES
+from planner.cost.records import StageCost
+from planner.dimensions import Array, Bytes, broadcast_to
+from planner.specs.job import Job
+from planner.specs.plan import Plan
+
+
+class Peak(NamedTuple):
+    """Live tensors of the fullest phase, by purpose, and the index of that phase in PHASES; stages x plans."""
+
+    parts: AllocatedParts
+    phase: Array
+
+
+def by_phase(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost) -> dict[str, AllocatedParts]:
+    """Live tensors on each stage in each phase of a step, by purpose."""
+    held = est.static(job, plan, place.stage, place.layers).parts
+    lives, stored = stagecosts.live(job, plan, c), stagecosts.activations(job, plan, c)
+    none = phases.absent_bytes(held.gradients)
+    early = phases.early_gradients(lives.gradients, held.gradients)
+    first = phases.first_gradients(lives.gradients, held.gradients, held.head_gradient)
+    last, working, logits, buffers = stagecosts.last_activations(c, stored), c.layer_working, c.logits_memory, c.buffer_bytes
+    rows = {  # gradients, gathered, activations, working, logits, buffers
+        "loss": (early, held.head_gathered, stored, none, logits, buffers),
+        "backward": (first, held.layers_gathered, stored, working, none, buffers),
+        "end": (held.gradients, held.layers_gathered, last, working, none, buffers),
+        "embedding": (held.gradients, held.embedding_gathered, none, none, none, none),
+        "step": (held.gradients, none, none, held.step_temporaries, none, none),
+    }
+    return {name: _parts(held, *row) for name, row in rows.items()}
+
+
+def _parts(
+    held: est.States, gradients: Bytes, gathered: Bytes, activations: Bytes, working: Bytes, logits: Bytes, buffers: Bytes
+) -> AllocatedParts:
+    """The parts of one phase."""
+    return AllocatedParts(
+        parameters=held.parameters,
+        gradients=gradients,
+        optimizer=held.optimizer,
+        experts=held.experts,
+        gathered=gathered,
+        activations=activations,
+        working=working,
+        logits=logits,
+        buffers=buffers,
+        workspace=held.workspace,
+    )
+
+
+def fullest(each: dict[str, AllocatedParts], shape: tuple[int, ...]) -> Peak:
+    """The parts of the fullest phase of every stage and plan; the first of equal ones. shape: stages x plans."""
+    every = [each[name] for name in PHASES]
+    totals = np.stack([np.broadcast_to(parts.total, shape) for parts in every])
+    phase = totals.argmax(axis=0)
+    columns = [parts.named() for parts in every]
+
+    def chosen(name: str) -> Bytes:
+        values = np.stack([broadcast_to(column[name], shape) for column in columns])
+        return Bytes(np.take_along_axis(values, phase[None], axis=0)[0])
+
+    picked = {name: chosen(name) if name in columns[0] else None for name in AllocatedParts.__dataclass_fields__}
+    return Peak(AllocatedParts(**picked), phase)  # type: ignore[arg-type]  # experts alone may be None

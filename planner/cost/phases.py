@@ -1,0 +1,97 @@
+"""Live tensors of a rank in each phase of a step, and their maximum; bytes.
+
+A step's memory has its maximum at the loss, at the start of the backward pass (all activations, and what one layer needs), at its end
+(all gradients, and the first layer or the embedding), or in the optimizer's step.
+"""
+
+from __future__ import annotations
+
+from planner.dimensions import Bytes, Flag, Number, maximum
+from planner.formula.trace import formula, term
+from planner.specs.job import Job
+
+# The phases in the order of a step. Of phases that need as much, the first counts.
+PHASES = {
+    "loss": "the loss",
+    "backward": "the start of the backward pass",
+    "end": "the end of the backward pass",
+    "embedding": "the gradient of the embedding",
+    "step": "the optimizer's step",
+}
+
+
+@formula("1 if stay, 1 if m > n_i, 0 otherwise", "tmplan", "torch 2.13.0, Optimizer.zero_grad(set_to_none=True): freed after a step")
+def gradients_live(job: Job, micro_batches: Number, in_flight: Number) -> Flag:
+    """Whether gradients of earlier micro-batches are live while activations have their maximum: 1 or 0."""
+    return Flag(term("gradients_stay", job.stack.gradients_stay) | (micro_batches > in_flight))
+
+
+@formula("A_p + G + U", "tmplan", "sum of the parts")
+def loss_live(activation_bytes: Bytes, logits_memory: Bytes, buffer_bytes: Bytes) -> Bytes:
+    """Activations, logits and buffers of one rank while the loss is computed; bytes."""
+    return activation_bytes + logits_memory + buffer_bytes
+
+
+@formula("A_p + W_l + U", "tmplan", "sum of the parts")
+def backward_live(activation_bytes: Bytes, layer_working: Bytes, buffer_bytes: Bytes) -> Bytes:
+    """Activations, working set and buffers of one rank at the start of a backward pass; bytes."""
+    return activation_bytes + layer_working + buffer_bytes
+
+
+@formula("A_p / (n_i · max(ℓ_i, 1))", "tmplan", "all but the first layer of the last micro-batch are freed")
+def last_activations(activation_bytes: Bytes, in_flight: Number, stage_layers: Number) -> Bytes:
+    """Activations of one layer and one micro-batch, the last in a backward pass; bytes."""
+    return activation_bytes / (in_flight * maximum(stage_layers, 1))
+
+
+@formula("A_e + W_l + U", "tmplan", "sum of the parts")
+def end_live(last_activations: Bytes, layer_working: Bytes, buffer_bytes: Bytes) -> Bytes:
+    """Activations of one layer, its working set and buffers of one rank at the end of a backward pass; bytes."""
+    return last_activations + layer_working + buffer_bytes
+
+
+@formula("γ_g · G_a", "tmplan", "those of earlier micro-batches")
+def early_gradients(gradients_live: Flag, all_gradients: Bytes) -> Bytes:
+    """Gradients of one rank while the loss is computed; bytes."""
+    return gradients_live * all_gradients
+
+
+@formula("max(γ_g · G_a, G_h)", "tmplan", "those of earlier micro-batches, or the head's")
+def first_gradients(gradients_live: Flag, all_gradients: Bytes, head_gradient: Bytes) -> Bytes:
+    """Gradients of one rank at the start of a backward pass; bytes."""
+    return maximum(gradients_live * all_gradients, head_gradient)
+
+
+@formula("0", "tmplan", "does not live in this phase")
+def absent_bytes(all_gradients: Bytes) -> Bytes:
+    """A part that does not live in a phase; bytes."""
+    return 0.0 * all_gradients
+
+
+@formula("max(F_e, T_o)", "tmplan", "the embedding, then the optimizer")
+def idle_bytes(embedding_gathered: Bytes, step_temporaries: Bytes) -> Bytes:
+    """What lives with all gradients after the last layer: the embedding's gradient, or temporaries of the optimizer's step; bytes."""
+    return maximum(embedding_gathered, step_temporaries)
+
+
+@formula(
+    "M_s + max(N_f + F_h + γ_g · G_a, N_b + F_p + max(γ_g · G_a, G_h), N_e + F_p + G_a, N_i + G_a)",
+    "tmplan",
+    "the fullest phase: loss, start of the backward pass, its end, what follows",
+)
+def allocated_bytes(
+    static_bytes: Bytes, all_gradients: Bytes, head_gradient: Bytes, gradients_live: Flag, loss_live: Bytes, backward_live: Bytes,
+    end_live: Bytes, head_gathered: Bytes, layers_gathered: Bytes, idle_bytes: Bytes,
+) -> Bytes:  # fmt: skip
+    """Live tensors of one rank in its fullest phase; bytes."""
+    first = early_bytes(all_gradients, head_gradient, gradients_live, loss_live, backward_live, head_gathered, layers_gathered)
+    return static_bytes + maximum(first, maximum(end_live + layers_gathered, idle_bytes) + all_gradients)
+
+
+def early_bytes(
+    all_gradients: Bytes, head_gradient: Bytes, gradients_live: Flag, loss_live: Bytes, backward_live: Bytes, head_gathered: Bytes,
+    layers_gathered: Bytes,
+) -> Bytes:  # fmt: skip
+    """What lives in addition to states in the fuller of the phases with all activations: loss and start of the backward pass; bytes."""
+    early = gradients_live * all_gradients
+    return maximum(loss_live + head_gathered + early, backward_live + layers_gathered + maximum(early, head_gradient))

@@ -1,0 +1,99 @@
+"""Model states of a rank: weights, gradients, optimizer states, workspaces; bytes."""
+
+from __future__ import annotations
+
+from planner.cost import optimizers
+from planner.cost.pipeline_split import is_head
+from planner.dimensions import Bytes, Flag, Number, Parameters, Stage, where
+from planner.formula.trace import formula, term
+from planner.specs.job import Job
+from planner.specs.plan import Plan
+
+WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training stores its weights in bf16 and casts them
+
+
+def workspaces(job: Job) -> float:
+    """Workspaces of libraries, including those of grouped products; bytes."""
+    grouped = term("grouped_workspaces", job.model.experts > 0 and job.cluster.gpu.arch not in ("volta", "ampere"))
+    return job.stack.workspace_bytes + (job.stack.expert_workspace_bytes if grouped else 0.0)
+
+
+def stays_gathered(job: Job, plan: Plan) -> Flag:
+    """Whether gathered weights and unreduced gradients stay whole between micro-batches, as with FSDP2 in a pipeline."""
+    return term("stays_gathered", (plan.pp > 1) & job.stack.pipeline_syncs_once)
+
+
+def fp32_parameters(job: Job) -> bool:
+    """Whether the parameter itself is the fp32 master copy, and 16-bit weights exist while they are gathered alone."""
+    return bool(term("master_is_parameter", job.stack.master_is_parameter and job.master_bytes > 0))
+
+
+def weight_share(job: Job, plan: Plan, shard_size: Number) -> Number:
+    """Share of the 16-bit weights that is stored all the time: all below ZeRO-3, none where the parameter is in fp32 and not gathered."""
+    narrow = not fp32_parameters(job)
+    whole = ((plan.zero < 3) & (plan.zero >= (0 if narrow else 2))) | stays_gathered(job, plan)
+    return where(whole, 1.0, 1.0 / shard_size if narrow else 0.0)
+
+
+@formula("2 · P_i if whole, 0 if fp32 and ZeRO < 2, 2 · P_i if ZeRO < 3, 0 if fp32, 2 · P_i / Z otherwise", "zero20", "Section 5, Figure 1")
+def parameter_bytes(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
+    """16-bit weights on a rank; bytes."""
+    return Bytes(WEIGHT_BYTES * stage_weights) * weight_share(job, plan, shard_size)
+
+
+def gradient_width(job: Job, plan: Plan, shard_size: Number) -> Number:
+    """Bytes of a stored gradient per parameter on a rank, divided over shards from ZeRO-2 on unless it stays whole."""
+    return job.gradient_bytes / where((plan.zero >= 2) & ~stays_gathered(job, plan), shard_size, 1)
+
+
+@formula("P_i · (g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) + (g_b if D > 1))", "zero20", "Section 5, Figure 1")
+def gradient_memory(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
+    """Gradients on a rank, and the buckets of 16-bit gradients that some stacks have in addition; bytes."""
+    width = gradient_width(job, plan, shard_size)
+    return Bytes(stage_weights * (width + job.stack.bucket_gradient_bytes * (plan.dp > 1)))
+
+
+@formula(
+    "((g_m + u_l) · P_i + (u_e - u_l) · (P_e if i = 0) + (u_h - u_l) · (P_h if head)) / (Z if ZeRO ≥ 1, 1 otherwise)",
+    "math101",
+    "Optimizer States; zero20 Figure 1; widths: the optimizers' code",
+)
+def optimizer_bytes(
+    job: Job, plan: Plan, stage: Stage, stage_weights: Parameters, shard_size: Number, embedding_weights: Parameters,
+    head_weights: Parameters,
+) -> Bytes:  # fmt: skip
+    """Master weights and optimizer states of a rank, on the device or offloaded; bytes."""
+    layer, embedding, head = optimizers.states(job)
+    tables = term("embedding_states", embedding) - layer, term("head_states", head) - layer
+    edges = (stage == 0) * embedding_weights * tables[0] + is_head(plan, stage) * head_weights * tables[1]
+    return Bytes(optimizers.optimizer_width(job) * stage_weights + edges) / where(plan.zero >= 1, shard_size, 1)
+
+
+@formula("x_o · O_s", "offload21", "Section 4; paged states: bitsandbytes, optim/optimizer.py")
+def resident_optimizer(job: Job, optimizer_bytes: Bytes) -> Bytes:
+    """Optimizer states on the device: none where they are offloaded, the maxima of blocks alone where they are paged; bytes."""
+    return optimizer_bytes * optimizers.resident_share(job)
+
+
+@formula("g · P_h / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) if head", "tmplan", "the first gradient of a backward pass")
+def head_gradient(job: Job, plan: Plan, stage: Stage, head_weights: Parameters, shard_size: Number) -> Bytes:
+    """Gradient of the head on its rank, which lives before those of the layers; bytes."""
+    return is_head(plan, stage) * Bytes(head_weights * gradient_width(job, plan, shard_size))
+
+
+@formula("G_p + G_x", "tmplan", "sum of the parts")
+def all_gradients(gradient_memory: Bytes, expert_gradients: Bytes) -> Bytes:
+    """Gradients of a rank, with those of routed experts; bytes."""
+    return gradient_memory + expert_gradients
+
+
+@formula("W_p + O_p + X_w + O_x", "zero20", "Figure 1: model states without gradients, those of routed experts with them")
+def static_bytes(parameter_bytes: Bytes, resident_optimizer: Bytes, workspace_bytes: Bytes, expert_states: Bytes) -> Bytes:
+    """Weights, optimizer states, workspaces and states of routed experts on one rank, which live all the time; bytes."""
+    return parameter_bytes + resident_optimizer + workspace_bytes + expert_states
+
+
+@formula("4 · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if foreach", "tmplan", "torch 2.13.0, torch/optim/adam.py, _multi_tensor_adam")
+def step_temporaries(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
+    """Temporaries of an optimizer step over lists of tensors: the denominators of all updates in fp32; bytes."""
+    return Bytes((4.0 if job.foreach else 0.0) * stage_weights) / where(plan.zero >= 1, shard_size, 1)

@@ -1,0 +1,74 @@
+"""Live tensors by phase, in round figures by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from planner.cost import phases
+from planner.cost.evaluate import evaluate, stages
+from planner.cost.phases import PHASES
+from planner.dimensions import Bytes, Flag, Number
+from planner.specs.plan import Plan
+from tests.planner.cost.hand_worked import round_job
+from tests.planner.jobs import small
+
+
+def b(value: float) -> Bytes:
+    """A number of bytes."""
+    return Bytes(value)
+
+
+def test_gradients_live_with_all_activations_where_micro_batches_were_before() -> None:
+    """Gradients set to None after a step: with 4 micro-batches and 4 in flight none was reduced before the peak, with 5 one; buffers are
+    allocated for good."""
+    freed = round_job(stack={"gradients_stay": False})
+    assert [bool(phases.gradients_live(freed, Number(m), Number(4.0))) for m in (1.0, 4.0, 5.0)] == [False, False, True]
+    assert bool(phases.gradients_live(round_job(), Number(1.0), Number(1.0)))
+
+
+def test_each_phase_is_the_sum_of_what_lives_in_it() -> None:
+    """100 of activations, 20 of logits, 30 of a layer, 4 of buffers; at the end one of five layers of one of two micro-batches."""
+    assert phases.loss_live(b(100), b(20), b(4)) == 124
+    assert phases.backward_live(b(100), b(30), b(4)) == 134
+    assert phases.last_activations(b(100), Number(2.0), Number(5.0)) == 10
+    assert phases.last_activations(b(100), Number(2.0), Number(0.0)) == 50
+    assert phases.end_live(b(10), b(30), b(4)) == 44
+    assert phases.idle_bytes(b(7), b(8)) == 8
+    assert phases.absent_bytes(b(7)) == 0
+    assert phases.early_gradients(Flag(True), b(9)) == 9
+    assert phases.first_gradients(Flag(False), b(9), b(2)) == 2
+    assert phases.first_gradients(Flag(True), b(9), b(2)) == 9
+
+
+@pytest.mark.parametrize(
+    ("live", "changes", "expected"),
+    [
+        # 1,000 of states, 50 of gradients, 5 of them of the head; loss 300, start 200, end 100; gathered 10 (head) and 20 (layers)
+        (True, {}, 1000 + 300 + 10 + 50), (False, {}, 1000 + 300 + 10), (False, {"backward_live": 400}, 1000 + 400 + 20 + 5),
+        (True, {"backward_live": 400}, 1000 + 400 + 20 + 50), (False, {"end_live": 350}, 1000 + 350 + 20 + 50),
+        (False, {"idle_bytes": 500}, 1000 + 500 + 50),
+    ],
+)  # fmt: skip
+def test_the_fullest_phase_is_the_peak(live: bool, changes: dict[str, float], expected: float) -> None:
+    """Each phase is the peak where it needs most; parts of different phases never meet."""
+    given = {
+        "static_bytes": 1000, "all_gradients": 50, "head_gradient": 5, "loss_live": 300, "backward_live": 200, "end_live": 100,
+        "head_gathered": 10, "layers_gathered": 20, "idle_bytes": 1,
+    } | changes  # fmt: skip
+    values = {name: b(float(value)) for name, value in given.items()}
+    assert phases.allocated_bytes(**values, gradients_live=Flag(live)) == expected
+
+
+@pytest.mark.parametrize("stack", ["megatron-core", "torchtitan", "pytorch-fsdp"])
+def test_the_parts_of_the_peak_phase_sum_to_the_memory_of_the_plan(stack: str) -> None:
+    """The parts shown are those of one phase, the fullest of the fullest stage, and no other phase has more."""
+    job = small(stack=stack)
+    plan = Plan(dp=8, dp_shard=8, zero=job.stack.zero_stages[-1], recompute=2)
+    numbers = evaluate(job, plan)
+    rows = stages(job, plan)
+    row = rows[int(numbers.stage[0])]
+    assert row.phase == list(PHASES)[int(numbers.phase[0])]
+    assert row.device == pytest.approx(float(numbers.memory[0])) == pytest.approx(float(numbers.memory_parts.total[0]))
+    live = {name: float(np.ravel(parts.total)[0]) for name, parts in row.phases.items()}
+    assert max(live.values()) == live[row.phase]

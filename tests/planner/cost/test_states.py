@@ -1,0 +1,122 @@
+"""Model states of a rank against the papers and libraries they come from, and in round figures by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from planner.cost import optimizers, states
+from planner.dimensions import Bytes, Count, Parameters, Stage
+from planner.specs.plan import Plan
+from tests.planner.cost.hand_worked import EXPERTS, FIRST_AND_LAST, round_job
+from tests.planner.jobs import small
+
+ROUND = round_job()
+WEIGHTS, NONE = Parameters(10.0), Parameters(0.0)
+
+
+def at(value: Any) -> list[float]:
+    """The values of a column, or of stages, as plain numbers."""
+    return [float(x) for x in np.asarray(value, float).reshape(-1)]
+
+
+@pytest.mark.parametrize(("state", "width"), [("", 12), ("4", 12), ("2", 8)])
+def test_states_have_the_width_they_are_set_to(state: str, width: int) -> None:
+    """AdamW's two states take the bytes they are set to, 4 each where nobody says; the fp32 master copy stays."""
+    assert optimizers.optimizer_width(small(state_bytes=state)) == width
+
+
+@pytest.mark.parametrize(
+    ("ranks", "os", "os_g", "os_g_p"),
+    [(4, 52.5, 41.25, 30.0), (16, 35.625, 21.5625, 7.5), (64, 31.40625, 16.640625, 1.875), (1024, 30.087890625, 15.1025390625, 0.1171875)],
+)
+def test_zeros_table_1_is_met(ranks: int, os: float, os_g: float, os_g_p: float) -> None:
+    """Rajbhandari et al. 2020, Table 1 (from memory): 7.5 billion parameters, 2 + 2 + 12 bytes each, take 120 GB whole; 52.5,
+    41.3 and 30.0 GB on 4 ranks, 31.4, 16.6 and 1.88 on 64: 4 P + 12 P / N, 2 P + 14 P / N and 16 P / N."""
+    job, weights = round_job(gradient_bytes=2), Parameters(7.5e9)
+    for zero, expected in enumerate((120.0, os, os_g, os_g_p)):
+        plan, size = Plan(dp=ranks, zero=zero).column(), Count(ranks if zero else 1)
+        parts = [f(job, plan, weights, size) for f in (states.parameter_bytes, states.gradient_memory)]
+        parts.append(states.optimizer_bytes(job, plan, Stage(0), weights, size, NONE, NONE))
+        assert sum(float(np.asarray(part).max()) for part in parts) == pytest.approx(expected * 1e9)
+
+
+def test_fsdp_in_a_pipeline_keeps_weights_and_gradients_whole() -> None:
+    """FSDP2 gathers and reduces once a step there: 2 · 10 and 4 · 10 bytes, where without a pipeline 8 ranks divide them; its fp32
+    parameters serve as their master copies, so that sharded weights take nothing more."""
+    waits = round_job(stack={"pipeline_syncs_once": True})
+    for pp, weights, gradients in ((1, 20 / 8, 40 / 8), (2, 20, 40)):
+        plan = Plan(pp=pp, dp=8, dp_shard=8, zero=3).column()
+        assert at(states.parameter_bytes(waits, plan, WEIGHTS, Count(8))) == [weights]
+        assert at(states.gradient_memory(waits, plan, WEIGHTS, Count(8))) == [gradients]
+        assert at(states.parameter_bytes(ROUND, plan, WEIGHTS, Count(8))) == [20 / 8]
+    no_copy = round_job(stack={"master_is_parameter": True})
+    assert at(states.parameter_bytes(no_copy, Plan(dp=8, dp_shard=8, zero=3).column(), WEIGHTS, Count(8))) == [0]
+
+
+def test_buckets_of_16_bit_gradients_are_there_for_several_replicas() -> None:
+    """In addition to 4 bytes per gradient 2 more with two replicas, none with one, and they are not sharded: 10 · (4 / 2 + 2)."""
+    job = round_job(stack={"bucket_gradient_bytes": 2.0})
+    assert at(states.gradient_memory(job, Plan(dp=2, dp_shard=2, zero=2).column(), WEIGHTS, Count(2))) == [40]
+    assert at(states.gradient_memory(job, Plan().column(), WEIGHTS, Count(1))) == [40]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "state", "master", "expected"),
+    [("adamw", 4, 4.0, 4 + 2 * 4), ("lion", 4, 4.0, 4 + 4), ("sgd", 4, 4.0, 4 + 4), ("adamw", 2, 2.0, 2 + 2 * 2)],
+)
+def test_an_optimizers_states_are_its_moments_and_its_master_copy(optimizer: str, state: int, master: float, expected: float) -> None:
+    """Transformer Math 101, "Optimizer States": AdamW two moments, SGD one, each in its width, and the master copy."""
+    job = round_job(optimizer=optimizer, state_bytes=state, stack={"master_bytes": master})
+    assert optimizers.optimizer_width(job) == expected
+    assert at(states.optimizer_bytes(job, Plan(dp=5, zero=1).column(), Stage(0), WEIGHTS, Count(5), NONE, NONE)) == [expected * 10 / 5]
+
+
+def test_offloaded_optimizer_states_are_elsewhere() -> None:
+    """60 bytes on the device, 0 offloaded."""
+    assert states.resident_optimizer(ROUND, Bytes(60.0)) == 60
+    assert states.resident_optimizer(round_job(offload_optimizer=True), Bytes(60.0)) == 0
+
+
+def test_grouped_products_have_workspaces_since_hopper() -> None:
+    """11 bytes; 13 more for routed experts, not on Ampere or Volta."""
+    experts = {"model": EXPERTS}
+    assert states.workspaces(ROUND) == 11
+    assert states.workspaces(round_job(**experts)) == 11 + 13
+    assert [states.workspaces(round_job(**experts, gpu={"arch": arch})) for arch in ("ampere", "volta")] == [11, 11]
+
+
+def test_a_parameter_in_fp32_is_the_master_copy() -> None:
+    """16-bit weights exist in addition where FSDP gathers them for good (ZeRO-2): 2 · 10; below, autocast casts them when they are
+    used. Trained whole in 16 bits there is no master copy, and weights take 2 · 10, or a fifth on each of five ranks."""
+    fp32 = round_job(stack={"master_is_parameter": True})
+    narrow = round_job(stack={"master_is_parameter": True}, master_bytes=0, state_bytes=2)
+    for zero, copies, whole in ((0, 0, 20), (1, 0, 20), (2, 20, 20), (3, 0, 4)):
+        plan = Plan(dp=5, dp_shard=5, zero=zero).column()
+        assert at(states.parameter_bytes(fp32, plan, WEIGHTS, Count(5))) == [copies]
+        assert at(states.parameter_bytes(narrow, plan, WEIGHTS, Count(5))) == [whole]
+    assert optimizers.optimizer_width(narrow) == 4
+
+
+def test_the_gradient_of_the_head_comes_first() -> None:
+    """4 · 500 bytes on the last stage, a quarter of it where four ranks share gradients."""
+    plan = Plan(pp=2, dp=4, dp_shard=4).column()
+    assert at(states.head_gradient(ROUND, plan, FIRST_AND_LAST, Parameters(500.0), Count(4))) == [0, 2000]
+    assert at(states.head_gradient(ROUND, plan.with_(zero=np.array([2])), Stage(1), Parameters(500.0), Count(4))) == [500]
+
+
+def test_a_step_over_lists_of_tensors_has_temporaries() -> None:
+    """The denominators of all 10 updates in fp32, over 5 ranks from ZeRO-1 on; a fused kernel has none."""
+    lists = round_job(foreach=True)
+    assert at(states.step_temporaries(lists, Plan(dp=5).column(), WEIGHTS, Count(5))) == [40]
+    assert at(states.step_temporaries(lists, Plan(dp=5, dp_shard=5, zero=1).column(), WEIGHTS, Count(5))) == [8]
+    assert at(states.step_temporaries(ROUND, Plan().column(), WEIGHTS, Count(1))) == [0]
+
+
+def test_states_are_summed() -> None:
+    """Each part another digit."""
+    digits = [Bytes(float(10**i)) for i in range(4)]
+    assert states.static_bytes(*digits) == 1_111
+    assert states.all_gradients(*digits[:2]) == 11
