@@ -13,15 +13,19 @@ from torch.distributed.tensor import DTensor
 from torch.utils._python_dispatch import TorchDispatchMode, is_traceable_wrapper_subclass
 from torch.utils._pytree import tree_leaves
 
+from planner.lab.adapt import hide_shapes
 from planner.lab.allocator import Allocator, Block, rounded
 from planner.lab.device import stream_of_thread
 from planner.lab.record import Holding, Peak, Record
 
 WAIT = torch.ops._c10d_functional.wait_tensor.default
 PUT = torch.ops.aten.index_put_.default
+SELECT = torch.ops.aten.masked_select.default
+DEVICE = "cuda"
 LARGEST = 12  # holdings of a record
 NUMBER = re.compile(r"\b\d+\b")  # of a layer, in the name of a module
-END = 0.5  # share of the activations at the start of a backward pass; below it, the pass is at its end
+END = 1.5  # layers whose activations are left at the end of a backward pass
+MOST_LEFT = 0.75  # share of all activations, where there are few layers
 
 
 class Storage:
@@ -38,11 +42,14 @@ class Storage:
 class Tracker(TorchDispatchMode):
     """The mode under which a framework runs, inside a mode of fake tensors. `record` is what was seen."""
 
-    def __init__(self, progress: Callable[[str], None] = lambda _: None, device: str = "cuda") -> None:
+    def __init__(self, layers: int = 2, progress: Callable[[str], None] = lambda _: None) -> None:
+        """layers: those of the rank."""
         super().__init__()
-        self.progress, self.device = progress, device
+        self.progress = progress
+        self._end = min(MOST_LEFT, END / layers) if layers else MOST_LEFT
         self.notes: list[str] = []
         self.paused = 0  # positive while shapes are computed with tensors that no rank has
+        self.selected = 0  # elements that a mask selects: they depend on data
         self._kind = "buffers"  # of storages made outside of a step, or named by `making`
         self._training = False
         self._live: dict[int, Storage] = {}
@@ -58,6 +65,7 @@ class Tracker(TorchDispatchMode):
         self._modules: list[str] = []
         self._allocators = (Allocator(), Allocator(expandable=True))
         self._resize = torch.UntypedStorage.resize_
+        hide_shapes(self._pause)
 
     # what a framework's module calls
 
@@ -134,6 +142,9 @@ class Tracker(TorchDispatchMode):
             module.register_forward_pre_hook(enter)
             module.register_forward_hook(self._leave, always_call=True)
 
+    def _pause(self, change: int) -> None:
+        self.paused += change
+
     def _leave(self, *_: Any) -> None:
         if self._modules:
             self._modules.pop()
@@ -163,7 +174,7 @@ class Tracker(TorchDispatchMode):
             return "optimizer" if self._kind == "step" else None
         if torch._C._current_graph_task_id() == -1:
             return "loss"
-        return "end" if self._by_kind.get("activations", 0) < END * self._activations else "backward"
+        return "end" if self._by_kind.get("activations", 0) < self._end * self._activations else "backward"
 
     def _accumulated(self, parameter: torch.Tensor) -> None:
         if parameter.grad is not None:
@@ -178,7 +189,7 @@ class Tracker(TorchDispatchMode):
             for name in tensor.__tensor_flatten__()[0]:
                 self._see(getattr(tensor, name), kind)
             return
-        if tensor.device.type != self.device:
+        if tensor.device.type != DEVICE:
             return
         storage = tensor.untyped_storage()
         known = self._live.get(storage._cdata)
@@ -262,7 +273,9 @@ class Tracker(TorchDispatchMode):
         if any(issubclass(kind, DTensor) for kind in types):
             return NotImplemented
         if func is WAIT or (func is PUT and any(index is not None and index.dtype == torch.bool for index in args[1])):
-            result = args[0]  # in place; how many elements a mask selects depends on data, and nothing of that size is stored
+            result = args[0]  # in place
+        elif func is SELECT:
+            result = args[0].new_empty(self.selected)
         else:
             result = func(*args, **(kwargs or {}))
         if not self.paused:

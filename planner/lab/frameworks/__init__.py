@@ -23,6 +23,7 @@ does, and labels what it builds:
 
 `tracker.label(tensor, kind)` and `with tracker.making(kind)` name other storages (gathered weights, buffers of gradients).
 `tracker.note(sentence)` reports what stands in for something that cannot run on a CPU; `tracker.progress(text)` what is being done.
+`planner.lab.kernels` has stand-ins for kernels of CUDA, `planner.lab.adapt` what torch does that fake tensors cannot follow.
 What cannot be run at all raises LabError with one sentence. Kinds are KINDS of planner.lab.record.
 """
 
