@@ -24,6 +24,7 @@ ALLOWED = {
     "planner/files/atomic.py": {"open"},  # writes files; reads one to compare it, after checking its type, and up to a limit
     "planner/importers/formats.py": {"read_text"},  # its own, of a text
     "planner/importers/yaml_text.py": {"load"},  # of a text that the one reader gave
+    "planner/lab/__main__.py": {"fdopen"},  # its stdout, to be written to
     "tui/cli/main.py": {"open"},  # /dev/null, to be written to
     "tui/state/session.py": {"open"},  # the lock of a session, open while the program runs
     "tui/settings/state_folder.py": {"open", "fdopen"},  # the same

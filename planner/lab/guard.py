@@ -6,6 +6,7 @@ A build of torch for the CPU has no device guard for "cuda"; one for CUDA has a 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import shutil
 import subprocess
@@ -13,10 +14,12 @@ from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from planner.files import reader
 from planner.lab.record import LabError
 
 SOURCE = Path(__file__).with_name("guard.cpp")
 BEFORE = ("libgomp*.so*", "libc10.so", "libtorch_cpu.so")  # libraries of torch that the guard links to, in the order they are loaded
+LARGEST = 2**16  # bytes of the source
 COMPILERS = ("g++", "c++", "clang++")
 
 
@@ -42,7 +45,8 @@ def load(cache: Path) -> None:
 def compiled(torch: Path, cache: Path, *, cuda: bool) -> Path:
     """The library in the cache folder, compiled where it is not yet there; torch: the folder of the package."""
     version = metadata.version("torch")
-    library = cache / f"guard-{version}{'-cuda' if cuda else ''}.so"
+    source = hashlib.sha256(reader.content(SOURCE, LARGEST, "is not the source of the guard")).hexdigest()[:8]
+    library = cache / f"guard-{source}-torch-{version}{'-cuda' if cuda else ''}.so"
     if library.exists():
         return library
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)

@@ -1,7 +1,7 @@
 """Running a task in a child process. The child writes lines of JSON: what it is doing, then its record, or why there is none.
 
 A runner may run in a thread of the program and be stopped from another. The child is started with the Python that runs tmplan or with one
-that the user names; of tmplan's packages only `planner` is made importable there, so that nothing hides a package of the user.
+that the user names; of tmplan's packages only `planner` is made importable there, so that no package of tmplan hides one of the user.
 """
 
 from __future__ import annotations
@@ -62,6 +62,8 @@ class Runner:
                 record = self._record(process, task)
             finally:
                 end(process)
+                for stream in filter(None, (process.stdin, process.stdout)):
+                    stream.close()
             if self.stopped:
                 raise Stopped
             if record is None:
@@ -77,7 +79,7 @@ class Runner:
     def _start(self, errors: IO[str]) -> subprocess.Popen[str]:
         """The child process; LabError if it cannot be started."""
         command = [self.python, "-c", BOOT, str(PACKAGE), str(self.cache)]
-        # without a session of its own it would get ctrl+c from the terminal too, and print a traceback
+        # in the session of tmplan it would get ctrl+c from the terminal too, and print a traceback
         try:
             return subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment(), start_new_session=True,

@@ -13,6 +13,7 @@ from functools import partial
 from planner.errors import FieldError
 from planner.lab.record import PHASES, Peak, Record
 from planner.lab.task import DENSE, SPARSE, Task
+from planner.plaintext import quoted
 
 WHOLE = 480  # layers x micro-batches x steps that are run as they are: about a minute
 DEPTHS = (2, 4)  # layers of a kind per virtual stage
@@ -33,7 +34,7 @@ def tasks_of(task: Task, depths: tuple[int, int] | None = None) -> list[Task]:
 
 
 def truncated(task: Task, most: Mapping[str, int]) -> Task:
-    """The task with at most so many layers of each kind on every virtual stage."""
+    """The task with at most these numbers of layers of each kind on every virtual stage."""
     stages = ("".join(_first(layers, most)) for layers in task.layers)
     return replace(task, layers=tuple(stages))
 
@@ -96,4 +97,4 @@ def depths_of(text: str) -> tuple[int, int]:
         low, high = map(int, parts)
         if 1 <= low < high <= MOST_DEPTH:
             return low, high
-    raise FieldError("layers", f"--layers takes two numbers of layers, from 1 to {MOST_DEPTH} and rising, such as 2,4; not '{text}'")
+    raise FieldError("depths", f"--depths takes two numbers of layers, from 1 to {MOST_DEPTH} and rising, such as 2,4, not {quoted(text)}")

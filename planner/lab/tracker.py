@@ -24,8 +24,9 @@ SELECT = torch.ops.aten.masked_select.default
 DEVICE = "cuda"
 LARGEST = 12  # holdings of a record
 NUMBER = re.compile(r"\b\d+\b")  # of a layer, in the name of a module
+EMBEDDING = torch.ops.aten.embedding_dense_backward.default
 END = 1.5  # layers whose activations are left at the end of a backward pass
-MOST_LEFT = 0.75  # share of all activations, where there are few layers
+FEW = 4  # layers of a rank; with fewer, logits may outweigh the layers, and the gradient of the embedding alone marks the end
 
 
 class Storage:
@@ -46,7 +47,8 @@ class Tracker(TorchDispatchMode):
         """layers: those of the rank."""
         super().__init__()
         self.progress = progress
-        self._end = min(MOST_LEFT, END / layers) if layers else MOST_LEFT
+        self._end = END / layers if layers >= FEW else 0.0
+        self._at_embedding = False
         self.notes: list[str] = []
         self.paused = 0  # positive while shapes are computed with tensors that no rank has
         self.selected = 0  # elements that a mask selects: they depend on data
@@ -174,7 +176,8 @@ class Tracker(TorchDispatchMode):
             return "optimizer" if self._kind == "step" else None
         if torch._C._current_graph_task_id() == -1:
             return "loss"
-        return "end" if self._by_kind.get("activations", 0) < self._end * self._activations else "backward"
+        ending = self._at_embedding or self._by_kind.get("activations", 0) < self._end * self._activations
+        return "end" if ending else "backward"
 
     def _accumulated(self, parameter: torch.Tensor) -> None:
         if parameter.grad is not None:
@@ -247,7 +250,7 @@ class Tracker(TorchDispatchMode):
         self._total += change
         self._by_kind[info.kind] = self._by_kind.get(info.kind, 0) + change
         if self._training and torch._C._current_graph_task_id() == -1:
-            self._activations = self._by_kind.get("activations", 0)
+            self._activations, self._at_embedding = self._by_kind.get("activations", 0), False
         phase = self._phase()
         if change <= 0 or phase is None:
             return
@@ -278,6 +281,7 @@ class Tracker(TorchDispatchMode):
             result = args[0].new_empty(self.selected)
         else:
             result = func(*args, **(kwargs or {}))
+        self._at_embedding |= func is EMBEDDING
         if not self.paused:
             self._source = f"{func} in {self._modules[-1]}" if self._modules else str(func)
             for leaf in tree_leaves(result):

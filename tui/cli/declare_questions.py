@@ -1,4 +1,4 @@
-"""Commands beyond one plan: other sizes, inputs and clusters, the cost of training, and serving."""
+"""Commands beyond one plan: other sizes, inputs and clusters, the cost of training, serving, and the memory of the framework itself."""
 
 from __future__ import annotations
 
@@ -104,3 +104,22 @@ def fit(
     serving = {"cache_dtype": cache_dtype, "batch": batch, "overhead_share": overhead / 100} | ({"dtype": dtype} if dtype else {})
     lengths = tuple(tokens(text) for text in context or ())
     return fit(document, serving=serving, contexts=lengths, tp=tp, explain=explain, largest=largest, format=format, width=width)
+
+
+@app.command("verify", epilog="Exit codes: 0 done, 1 no plan fits, 2 an input was refused or the framework cannot run, 130 interrupted.")
+@with_inputs
+def verify(
+    given: dict[str, Any], file: opt.File = None, axes: opt.PlanAxes = None, stage: opt.Stages = "fullest", depths: opt.Depths = None,
+    python: opt.Interpreter = None, format: opt.VerifyFormat = "text", width: opt.Width = 100, pin: opt.Pin = None,
+    most: opt.Most = None, least: opt.Least = None,
+) -> Answer:  # fmt: skip
+    """Run a stage of a plan with its own framework on fake tensors, without a GPU, and print its memory next to the prediction: live
+    tensors by kind and phase, what the allocator reserves, the largest tensors. Needs the extra `verify`: pip install 'tmplan[verify]'.
+
+    Example: tmplan verify plan.toml --stage all
+    """
+    from tui.cli.inputs import begin
+    from tui.cli.verify import verified
+
+    document, pinned = begin(file, given, pin, most, least, axes)
+    return verified(document, pinned=pinned, stage=stage, depths=depths, python=python, format=format, width=width)

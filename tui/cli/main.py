@@ -29,7 +29,7 @@ LISTS = ("models", "gpus", "clusters", "stacks")
 SETTINGS = ("themes", "config", "completion")
 COMMANDS = (
     *("open", "plan", "explain", "symbols", "why-not", "compare", "pareto", "timeline", "ranks"),
-    *("scale", "sensitivity", "versus", "budget", "fit"),
+    *("scale", "sensitivity", "versus", "budget", "fit", "verify"),
     *("export", "import"),
     *("estimate", "validate", "calibrate", "refit"),
     *LISTS,

@@ -97,6 +97,14 @@ Contexts = Annotated[
 ]  # fmt: skip
 Batch = Annotated[int, typer.Option(min=1, metavar="N", help="concurrent sequences")]
 Overhead = Annotated[float, typer.Option(min=0, max=1000, metavar="%", help="memory of a forward pass, relative to the weights")]
+Stages = Annotated[str, typer.Option("--stage", metavar="N|all", help="the pipeline stage, or all; default: the fullest by prediction")]
+Depths = Annotated[
+    str | None, typer.Option("--depths", metavar="N,M", help="run stages of N and M layers, and extrapolate", show_default=False)
+]
+Interpreter = Annotated[
+    str | None, typer.Option("--python", metavar="PATH", help="the Python that has the framework; default: tmplan's", show_default=False)
+]
+VerifyFormat = Annotated[str, typer.Option("--format", metavar="text|json|csv", help="output format")]
 Largest = Annotated[bool, typer.Option("--largest", help="list the presets that fit, largest first")]
 
 

@@ -20,6 +20,7 @@ ENVIRONMENT = (
     ("NO_COLOR", "if set, to any value: no colours other than the terminal's; overrides every other choice of a theme"),
     ("TMPLAN_THEME", "the theme; overrides the config file. `tmplan themes` lists the themes"),
     ("TMPLAN_CONFIG", "the config folder, in place of the platform's"),
+    ("TMPLAN_CACHE", "the folder of what `tmplan verify` compiles once, in place of the platform's cache folder"),
     ("TMPLAN_STATE", "the folder of sessions, in place of the platform's state folder; a folder that holds only sessions is made private"),
     ("TMPLAN_TRACEBACK", "if set: an internal error of tmplan ends with Python's traceback, for a report"),
     ("TERM", "type of the terminal; if unset or `dumb` the program refuses to open and refers to `tmplan plan`"),

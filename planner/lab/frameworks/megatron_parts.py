@@ -1,7 +1,7 @@
 """Stand-ins for what Megatron-Core takes from apex, TransformerEngine, its compiled functions, and from data: the same tensors are stored.
 
 Flash attention and norms store their inputs, their output and one or two fp32 numbers per row; element-wise chains that Megatron compiles
-(jit_fuser) are one kernel, from their inputs to their output; FusedAdam makes its two states and nothing else; grouped products store
+(jit_fuser) are one kernel, from their inputs to their output; FusedAdam makes its two states alone; grouped products store
 their input and add gradients of weights in place. Experts receive equal numbers of tokens.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +23,9 @@ import megatron.core.transformer.attention as attention
 import megatron.core.transformer.dot_product_attention as core_attention
 import megatron.core.transformer.moe.experts as experts
 import megatron.core.transformer.moe.grouped_gemm_util as grouped_gemm
+import megatron.core.transformer.moe.moe_utils as moe_utils
 import megatron.core.transformer.moe.token_dispatcher as dispatcher
+import megatron.core.transformer.multi_latent_attention as latent_attention
 import megatron.core.transformer.torch_norm as torch_norm
 import megatron.core.transformer.transformer_block as block
 import numpy as np
@@ -112,7 +115,6 @@ class FusedAdam(torch.optim.AdamW):
     def __init__(self, *args: Any, adam_w_mode: bool = True, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
 
-    @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
         """Make the states where there are none."""
         for parameter in (p for group in self.param_groups for p in group["params"]):
@@ -150,6 +152,8 @@ def install(*, flash: bool) -> None:
     _attention(flash=flash)
     _element_wise()
     _random_states()
+    latent_attention.HAVE_TE = False  # its classes are None here
+    moe_utils.te_general_gemm = None
 
 
 def _attention(*, flash: bool) -> None:
@@ -167,9 +171,9 @@ def _attention(*, flash: bool) -> None:
     def forward(self: Any, query: Any, key: Any, value: Any, *_: Any, **__: Any) -> Any:
         return Flash.apply(query, key, value).flatten(2)
 
-    def checkpointed(self: Any, query: Any, key: Any, value: Any, attention_mask: Any, *_: Any, attn_mask_type: Any = None, **__: Any) -> Any:
-        run = lambda q, k, v, mask: self.core_attention(q, k, v, mask, attn_mask_type=attn_mask_type)  # noqa: E731
-        return tensor_parallel.checkpoint(run, False, query, key, value, attention_mask)
+    def checkpointed(self: Any, query: Any, key: Any, value: Any, mask: Any, *_: Any, attn_mask_type: Any = None, **__: Any) -> Any:
+        run = partial(self.core_attention, attn_mask_type=attn_mask_type)
+        return tensor_parallel.checkpoint(run, False, query, key, value, mask)
 
     module.__init__ = init
     attention.Attention._checkpointed_attention_forward = checkpointed

@@ -22,7 +22,7 @@ from tui.settings.bindings import BINDINGS
 from tui.state import edits
 
 __all__ = ["made_up"]
-HELPERS = {"subject", "writing", "spending"}  # what pages share
+HELPERS = {"subject", "writing", "spending", "verify"}  # what pages share, and the text of a command
 OPENED = {"compare": "c", "whynot": "n", "explain": "x", "versus": "V"}  # pages that other actions open
 TURNED = {str(b.argument): b.keys[0] for b in BINDINGS if b.action == "pages.turn"}
 

@@ -15,8 +15,9 @@ from tui.cli.introspect import commands
 from tui.cli.main import COMMANDS, run
 
 EXAMPLES = [(command.name, example) for command in commands() for example in command.examples]
-# Left to other tests: what opens the program, needs measured runs or fits for minutes, and what a calibration would have saved.
-DEAR = ("open", "estimate", "validate", "calibrate", "refit")
+# Left to other tests: what opens the program, needs measured runs or a framework, fits for minutes, and what a
+# calibration would have saved.
+DEAR = ("open", "verify", "estimate", "validate", "calibrate", "refit")
 
 
 def argv(example: str) -> list[str]:

@@ -1,0 +1,20 @@
+"""The folder of what can be made again: what `tmplan verify` compiles once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from planner.errors import FileError
+
+
+def folder() -> Path:
+    """TMPLAN_CACHE, else the platform's cache folder; FileError if there is no home folder for it. It need not exist."""
+    if given := os.environ.get("TMPLAN_CACHE"):
+        return Path(os.path.expanduser(given)).absolute()
+    import platformdirs
+
+    path = Path(platformdirs.user_cache_dir("tmplan"))
+    if not path.is_absolute():
+        raise FileError("no home folder is known for the cache; TMPLAN_CACHE names one")
+    return path
