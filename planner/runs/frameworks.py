@@ -11,10 +11,13 @@ from typing import Any, NamedTuple
 from planner import presets
 from planner.errors import FieldError
 from planner.plaintext import quoted
-from planner.runs.options_of_row import modules
+from planner.runs.options_of_row import KEPT_TENSORS, modules
 from planner.runs.row import Row, cell, flag
 from planner.specs.hardware import Gpu
 from planner.specs.job import Selective, Stack
+from planner.specs.lora import TUNINGS
+from planner.specs.options import LOSS_KERNELS, OPTIMIZERS
+from planner.specs.options import MODULES as RECOMPUTED
 
 # Substring of a framework's name -> its stack; the first match counts. Megatron-LM on GPUs older than Hopper is that of the 2021 and
 # 2022 papers. Trainers on top of the models of transformers, or written like them, are one stack; with DeepSpeed they are DeepSpeed.
@@ -37,11 +40,21 @@ USUAL_STACK = "megatron-core"
 OLD = ("volta", "ampere")
 GRAPHS: Mapping[str, Any] = {"host_experts_s": 0.0}  # CUDA graphs launch the router and the preparation of the dispatch
 ONCE_A_NODE = ("deepep", "hybridep", "flex")  # dispatchers that send a token to a node once
+# A measured run has had its choices: they are not refused, as those of a plan are that a framework does not support.
+ALL_CHOICES: Mapping[str, Any] = {
+    "optimizers": OPTIMIZERS, "loss_kernels": LOSS_KERNELS, "recompute_modules": RECOMPUTED, "steps_in_backward": True,
+    "tunings": TUNINGS,
+}  # fmt: skip
 # Stack -> the release from which on its defaults are those of the preset, and the fields that differed before. torchtitan computes the
 # loss in chunks, with the head, since 0.3.0.
 BEFORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {"torchtitan": ("2026-07", {"loss_kernel": "plain"})}
+# MaxText's policy that keeps the layer's input, queries, keys, values and the result of attention.
+KEPT = Selective({"norm_in": 0.5, "linear_in": 0.0, "mlp_hidden": 0.0, "act_out": 0.0}, {"projection": 1.0, "mlp": 1.0, "elementwise": 1.0})
 # Pattern in a note -> fields of the stack that change for that run.
 HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    # Kwai's fork of Megatron-LM repeats norms and the activation function
+    (r"MLP activation function \+ norm", {"selective": Selective({"linear_in": 0.0, "act_out": 0.0}, {"elementwise": 1.0})}),
+    (KEPT_TENSORS, {"selective": KEPT}),
     (r"fused RMSNorm|RMS kernel", {"norm_traffic": 1.0, "norm_kept": 3.0}),
     (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were fixed
     (r"cross-entropy-loss-fusion", {"logits_bytes": 10.0}),  # jitted, it saves fp32 copies: 10.0 in Megatron-LM's functional tests
@@ -94,7 +107,8 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
         stack = "nemo-tuned"
     if stack == "megatron-lm":
         stack = "megatron-lm-2021" if gpu.arch in OLD else "megatron-core"
-    hints = tuple(i for i, (words, _) in enumerate(HINTS) if re.search(words, note))
+    text = f"{cell(row, 'recompute_modules')}; {note}"
+    hints = tuple(i for i, (words, _) in enumerate(HINTS) if re.search(words, text))
     graphs = cell(row, "cuda_graphs").lower() not in ("", "none", "no", "0")
     offload = OFFLOAD_MODULES.search(note)
     offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
@@ -128,7 +142,7 @@ class Change(NamedTuple):
 @lru_cache(maxsize=256)
 def _changed(name: str, change: Change) -> Stack:
     """A stack with the changes of a run; the same object for the same changes."""
-    stack = named(name)
+    stack = replace(named(name), **ALL_CHOICES)
     if change.older:
         stack = replace(stack, **BEFORE[name][1])
     if change.blackwell and name in SINCE_BLACKWELL:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection
 from typing import Any
 
 from planner.errors import FieldError
@@ -11,7 +11,7 @@ from planner.plaintext import quoted
 from planner.runs.row import Row, assume, cell, flag, whole
 from planner.specs.job import Stack
 from planner.specs.model import Model
-from planner.specs.options import KERNELS, LOSS_KERNELS, OPTIMIZERS, STATE_BYTES
+from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, OPTIMIZERS, STATE_BYTES
 
 Words = tuple[tuple[str, str], ...]  # pattern -> choice; the first match counts
 # The same choice in the words of a column, and in a note, which may also say what was not used.
@@ -52,6 +52,9 @@ NOTED_SWITCHES: Words = (
     (r"--fp8-param-gather=True", "fp8_parameters"), (r"optimizer in (?:the )?backward|optimizer_in_bwd", "optimizer_in_backward"),
     (r"expandable[_ ]segments", "expandable_segments"), (r"--optimizer-cpu-offload=True", "offload_optimizer"),
 )  # fmt: skip
+# Tensors of MaxText's remat policies (configs/types.py, RematAndOffload), and a policy that keeps those of attention.
+TENSORS = "decoder_layer_input|context|mlpwo|out_proj|query_proj|key_proj|value_proj"
+KEPT_TENSORS = r"\bq, k, v\b[^;]*kept"
 SWITCHES = ("autocast", "foreach", "optimizer_in_backward", "expandable_segments", "fp8_parameters")
 
 
@@ -73,6 +76,8 @@ def options(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[
     """The fields of a Job that decide its memory, apart from those of adapters. FieldError for invalid cells."""
     note = cell(row, "note")
     fields: dict[str, Any] = {key: True for words, key in NOTED_SWITCHES if re.search(words, note)}
+    if precision != "fp8":
+        fields.pop("fp8_parameters", None)
     fields |= {key: chosen for key in SWITCHES if (chosen := flag(row, key)) is not None}
     fields.setdefault("autocast", stack.autocast)
     fields.setdefault("foreach", stack.foreach)
@@ -119,7 +124,14 @@ def offloads(row: Row, model: Model) -> dict[str, Any]:
     return fields
 
 
-def modules(row: Row, known: Mapping[str, object]) -> tuple[str, ...]:
+def implied_recompute(row: Row) -> str:
+    """The recomputation that the columns imply where `recompute` is blank: MaxText's policies name the tensors that are not repeated."""
+    if modules(row, MODULES) or re.search(KEPT_TENSORS, cell(row, "recompute_modules")):
+        return "selective"
+    return "full" if re.search(rf"\b(?:{TENSORS})\b[^;]*offloaded", cell(row, "offload")) else ""
+
+
+def modules(row: Row, known: Collection[str]) -> tuple[str, ...]:
     """The modules of selective recomputation of a row that are among the known ones, sorted: its column's, else those of its note."""
     text = cell(row, "recompute_modules") or _modules_in(cell(row, "note"))
     return tuple(sorted(set(re.split(r"[ ,+\[\]]+", text)) & set(known)))

@@ -10,6 +10,7 @@ import pytest
 from planner.errors import TmplanError
 from planner.runs import frameworks
 from planner.runs.configure import configured
+from planner.specs.job import RECOMPUTES
 from tests.planner.runs.test_configure import SMALL, SPARSE, row
 
 
@@ -103,7 +104,7 @@ def test_switches_are_flags() -> None:
     on = {"autocast": "1", "foreach": "1", "optimizer_in_backward": "yes", "expandable_segments": "true", "fp8_parameters": "0"}
     run = job(note="--fp8-param-gather=True", **on)
     assert run.autocast and run.foreach and run.optimizer_in_backward and run.expandable_segments and not run.fp8_parameters
-    assert job(note="--fp8-param-gather=True").fp8_parameters
+    assert job(note="--fp8-param-gather=True", dtype="fp8").fp8_parameters and not job(note="--fp8-param-gather=True").fp8_parameters
     with pytest.raises(TmplanError, match="autocast"):
         job(autocast="maybe")
 
@@ -137,14 +138,26 @@ def test_graphs_and_modules_change_the_stack() -> None:
 
 
 @pytest.mark.parametrize(
-    ("framework", "zero"), [("DeepSpeed ZeRO-2", 2), ("megatron-fsdp", 1), ("PyTorch FSDP", 3), ("HF Trainer, DDP", 0)]
-)
+    ("changes", "recompute"),
+    [
+        ({"offload": "decoder_layer_input, out offloaded"}, "full"), ({"offload": "context, mlpwo offloaded"}, "full"),
+        ({"recompute_modules": "q, k, v, context and decoder_layer_input kept, MLP recomputed"}, "selective"),
+        ({"recompute_modules": "mlp"}, "selective"), ({"recompute_modules": "mlp", "recompute": "none"}, "none"),
+    ],
+)  # fmt: skip
+def test_policies_and_modules_imply_a_blank_recomputation(changes: dict[str, str], recompute: str) -> None:
+    """Modules mean selective recomputation; tensors that MaxText offloads, full; a column counts before both."""
+    run = configured(row(framework="MaxText", **{"recompute": "", **changes}))
+    assert RECOMPUTES[run.plan.recompute] == recompute and run.recompute_given
+    kept = run.job.stack.selective.keep
+    assert kept.get("mlp_hidden", 1.0) == (0.0 if "recompute_modules" in changes else 1.0) and kept.get("qkv", 1.0) == 1.0
+
+
+@pytest.mark.parametrize(("framework", "zero"), [("DeepSpeed ZeRO-2", 2), ("PyTorch FSDP", 3), ("HF Trainer, DDP", 0)])
 def test_a_blank_zero_is_in_the_name_of_the_framework(framework: str, zero: int) -> None:
-    """ZeRO-2, FSDP and DDP in a name are the stage of a blank, where the stack has it."""
-    if framework == "megatron-fsdp":
-        assert configured(SMALL | {"fsdp_kind": framework, "zero": ""}).plan.zero == 3
-    else:
-        assert configured(row(framework=framework, zero="", tp="1", dp="16")).plan.zero == zero
+    """ZeRO-2, FSDP and DDP in a name are the stage of a blank; Megatron-FSDP shards parameters."""
+    assert configured(row(framework=framework, zero="", tp="1", dp="16")).plan.zero == zero
+    assert configured(SMALL | {"fsdp_kind": "megatron-fsdp", "zero": ""}).plan.zero == 3
 
 
 @pytest.mark.parametrize("trust", ["layout-differs", "text", "a guess"])
