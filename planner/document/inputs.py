@@ -105,7 +105,7 @@ def resolve(inputs: Inputs) -> Job:
     job = {f.attribute: _base(f, values.get(f.key, default(inputs, f.key))) for f in FIELDS if f.spec == "job" and f.default is not None}
     if "sequence" not in values and model.positions == "learned":
         job["sequence"] = min(job["sequence"], model.max_positions)
-    job |= {key: _base(BY_KEY[key], values.get(key, value)) for key, value in _following(stack, job["optimizer"]).items()}
+    job |= {key: _base(BY_KEY[key], values.get(key, value)) for key, value in following(stack, job["optimizer"]).items()}
     return Job(model, cluster, stack, **job)
 
 
@@ -123,7 +123,7 @@ def stack_of(inputs: Inputs) -> Stack:
     return stack
 
 
-def _following(stack: Stack, optimizer: str) -> dict[str, Value]:
+def following(stack: Stack, optimizer: str) -> dict[str, Value]:
     """Values of those optional job fields that follow from the stack and the optimizer."""
     return {
         "gradient_bytes": stack.gradient_bytes, "state_bytes": STATE_BYTES[optimizer], "attention": stack.attention,
@@ -280,7 +280,7 @@ def shown(inputs: Inputs) -> dict[str, tuple[Value, bool]]:
     specs: dict[str, Any] = {"model": model, "gpu": _try(lambda: _gpu(inputs, valid)), "cluster": _try(lambda: _cluster(inputs, valid))}
     job = _try(lambda: resolve(inputs))
     specs |= {"job": job, "run": _try(lambda: run_of(inputs, job)) if job else None}
-    following = _following(stack, str(valid.get("optimizer", default(inputs, "optimizer")))) if stack else {}
+    of_stack = following(stack, str(valid.get("optimizer", default(inputs, "optimizer")))) if stack else {}
     result: dict[str, tuple[Value, bool]] = {}
     for f in FIELDS:
         value: Any = ""
@@ -291,8 +291,8 @@ def shown(inputs: Inputs) -> dict[str, tuple[Value, bool]]:
             value = _name(inputs, f.key)
         elif spec is not None and getattr(spec, f.attribute) is not None:
             value = _unit(f, getattr(spec, f.attribute))
-        elif f.key in following:
-            value = str(following[f.key])
+        elif f.key in of_stack:
+            value = str(of_stack[f.key])
         elif f.default is not None:
             value = default(inputs, f.key)
         result[f.key] = (value, f.key in inputs.values)

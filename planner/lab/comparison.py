@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 from planner.cost.evaluate import StageMemory, stages
-from planner.lab.from_plan import job_table, stand_ins, task_of
-from planner.lab.record import LabError, Record
+from planner.lab.from_plan import stand_ins, task_of
+from planner.lab.record import PHASES, LabError, Record
 from planner.lab.runner import Runner
 from planner.lab.scale import extrapolated, tasks_of
 from planner.lab.task import Task
@@ -34,6 +34,7 @@ COLUMNS = (
     *("stack", "versions", "model", "job", "plan", "stage", "gpus"),
     *("live_gib", "reserved_gib", "expandable_gib", "phase", "kinds"),
 )
+LEAST_GIB = 0.0001  # of a kind in a table
 
 
 class Row(NamedTuple):
@@ -74,8 +75,15 @@ class StageComparison:
 
     @property
     def reserved(self) -> Row:
-        """Bytes that the caching allocator reserves."""
-        return Row("reserved", self.record.reserved, float(self.prediction.parts.total - self.prediction.parts.context))
+        """Bytes that the caching allocator reserves, as the job sets it."""
+        size = self.record.expandable if self.job.expandable_segments else self.record.reserved
+        return Row("reserved", size, float(self.prediction.parts.total - self.prediction.parts.context))
+
+    @property
+    def phases(self) -> list[Row]:
+        """Live bytes in each phase of the lab."""
+        live = self.prediction.phases
+        return [Row(name, self.record.phases[name].live, float(live[name].total)) for name in PHASES if name in self.record.phases]
 
     @property
     def truncated(self) -> bool:
@@ -96,18 +104,26 @@ class StageComparison:
             "reserved": {"lab": self.reserved.lab, "predicted": self.reserved.predicted}, "notes": self.notes,
             "lab": self.record.table() | {"notes": list(self.record.notes)},
             "predicted": {name: float(value) for name, value in self.prediction.parts.named().items()},
+            "predicted_phases": {name: float(live.total) for name, live in self.prediction.phases.items()},
         }  # fmt: skip
 
     def cells(self) -> list[Any]:
-        """The values of COLUMNS, as the table of the lab has them."""
+        """The values of COLUMNS; of jobs, plans and models those fields that are not at their defaults."""
         record = self.record
-        kinds = {kind: round(size / GIB, 4) for kind, size in record.peak.kinds.items() if size}
-        model = {**self.task.model, "layers": sum(map(len, self.task.layers))}
+        kinds = {kind: round(size / GIB, 4) for kind, size in record.peak.kinds.items() if size >= GIB * LEAST_GIB}
+        model = replace(self.job.model, layers=sum(map(len, self.task.layers)))
+        versions = ", ".join(f"{name} {version}" for name, version in (record.versions or {}).items())
         return [
-            self.task.stack, json.dumps(record.versions), json.dumps(model), json.dumps(job_table(self.job)),
-            json.dumps(self.plan.named()), self.task.stage, self.task.world, round(record.live / GIB, 4), round(record.reserved / GIB, 4),
-            round(record.expandable / GIB, 4), record.phase, json.dumps(kinds),
+            self.task.stack, versions, *(json.dumps(set_fields(values)) for values in (model, self.job, self.plan)), self.task.stage,
+            self.task.world, *(round(size / GIB, 4) for size in (record.live, record.reserved, record.expandable)), record.phase,
+            json.dumps(kinds),
         ]  # fmt: skip
+
+
+def set_fields(values: Any) -> dict[str, Any]:
+    """The plain fields of a record that are not at their defaults."""
+    plain = {f.name: getattr(values, f.name) for f in fields(values) if f.default != getattr(values, f.name)}
+    return {name: value for name, value in plain.items() if isinstance(value, int | float | str)}
 
 
 def compared(

@@ -48,9 +48,22 @@ def start(world: int, rank: int) -> Any:
     where = {"RANK": rank, "WORLD_SIZE": world, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": 1}
     os.environ.update({name: str(value) for name, value in (where | local).items()})
     dist.init_process_group("fake", store=FakeStore(), rank=rank, world_size=world)
+    _skip_foreign_groups(dist, rank)
     dist.barrier = lambda *_, **__: None
     dist.all_gather_object = _gather_alike
     return FakeTensorMode(allow_non_fake_inputs=True)
+
+
+def _skip_foreign_groups(dist: Any, rank: int) -> None:
+    """Create no process group that this rank is not in: jobs have thousands."""
+    create = dist.new_group
+
+    def new_group(ranks: Any = None, *args: Any, **kwargs: Any) -> Any:
+        if ranks is not None and rank not in ranks:
+            return dist.GroupMember.NON_GROUP_MEMBER
+        return create(ranks, *args, **kwargs)
+
+    dist.new_group = new_group
 
 
 def _gather_alike(results: list[Any], value: Any, group: Any = None) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import numpy as np
 
 from planner.cost.pipeline_split import virtual_layers
+from planner.document.inputs import following
 from planner.document.spec_tables import table
 from planner.lab.frameworks import FRAMEWORKS
 from planner.lab.record import LabError
@@ -42,12 +43,19 @@ def task_of(job: Job, plan: Plan, stage: int) -> Task:
         stage=stage,
         layers=layer_kinds(job, plan),
         micro_batches=enough_micro_batches(job, plan),
+        changed=changed(job),
     )
 
 
 def job_table(job: Job) -> dict[str, Any]:
     """The fields of a job that are plain values."""
     return {f.name: getattr(job, f.name) for f in fields(job) if f.name not in OF_JOB}
+
+
+def changed(job: Job) -> tuple[str, ...]:
+    """The plain fields of a job that are not at the default of its stack."""
+    usual = {f.name: f.default for f in fields(job) if f.default is not MISSING} | following(job.stack, job.optimizer)
+    return tuple(name for name, value in job_table(job).items() if name in usual and usual[name] != value)
 
 
 def layer_kinds(job: Job, plan: Plan) -> tuple[str, ...]:

@@ -12,9 +12,9 @@ from planner.errors import TmplanError
 # made outside of a step; activations: made in a forward pass; recomputed: in a forward pass within a backward pass; working: in a backward
 # pass; step: in the optimizer's step
 KINDS = ("params", "grads", "optimizer", "gathered", "buffers", "activations", "recomputed", "working", "step")
-# loss: a forward pass and the loss; backward: a backward pass; end: from when little more than a layer's activations are left, or the
-# gradient of the embedding is made; optimizer: the optimizer's step
-PHASES = ("loss", "backward", "end", "optimizer")
+# Those of planner.cost.phases. loss: forward passes and the loss; backward: a backward pass; end: from when little more than a layer's
+# activations are left; embedding: from the gradient of the embedding on; step: the optimizer's.
+PHASES = ("loss", "backward", "end", "embedding", "step")
 
 
 class LabError(TmplanError):

@@ -53,7 +53,10 @@ def count(task: Task, kind: str) -> int:
 
 
 def extrapolated(task: Task, runs: Sequence[tuple[Task, Record]]) -> Record:
-    """The record of a task from those of `tasks_of`: each number a plane over the layers of each kind. One run is its own record."""
+    """The record of a task from those of `tasks_of`: each number a plane over the layers of each kind. A single run is the record.
+
+    What is reserved beyond live tensors depends on how blocks are split, not on the layers: it is that of the deepest run.
+    """
     (base, record), *others = runs
     if not others:
         return record
@@ -70,8 +73,8 @@ def extrapolated(task: Task, runs: Sequence[tuple[Task, Record]]) -> Record:
     deepest = runs[-1][1]
     return Record(
         phases={name: _peak(name, at, [each for _, each in runs]) for name in names},
-        reserved=at(lambda each: each.reserved),
-        expandable=at(lambda each: each.expandable),
+        reserved=at(lambda each: each.live) + deepest.reserved - deepest.live,
+        expandable=at(lambda each: each.live) + deepest.expandable - deepest.live,
         states=at(lambda each: each.states),
         largest=deepest.largest,
         notes=deepest.notes,

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 DENSE, SPARSE = "d", "s"  # a layer in `Task.layers`: with a dense MLP, with routed experts
 FOLDED = ("zb-v", "dualpipev")  # schedules whose virtual stages run down the ranks and back up
+COMMON = (  # fields of a job that every framework reads, that another sentence reports, or that do not change what is allocated
+    *("precision", "attention", "tuning", "headroom", "overlap_experts", "offload_nvme", "expandable_segments", "fp8_parameters"),
+    *("lora_rank", "lora_targets"),
+)
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,12 @@ class Task:
     layers: tuple[str, ...]  # of every virtual stage in the order of the data flow (pp x vpp of them): a letter per layer, DENSE or SPARSE
     micro_batches: int  # of a data-parallel rank in a step
     steps: int = 2  # optimizer states are made in the first; peaks are those of the others
-    options: Mapping[str, Any] = field(default_factory=dict)  # of one framework alone
+    changed: tuple[str, ...] = ()  # fields of the job that are not at the default of its stack
+
+    def ignored(self, read: Collection[str]) -> list[str]:
+        """A sentence for each choice of the job that changes memory and that a framework's module does not read."""
+        names = [name for name in self.changed if name not in (*read, *COMMON)]
+        return [f"{name} {str(self.job[name]).lower()} is not run in the lab: the default of the framework stands in" for name in names]
 
     @property
     def world(self) -> int:
@@ -68,4 +77,4 @@ class Task:
     def loads(cls, text: str) -> Task:
         """The task of a line that `dumps` made."""
         values = json.loads(text)
-        return cls(**values | {"layers": tuple(values["layers"])})
+        return cls(**values | {name: tuple(values[name]) for name in ("layers", "changed")})

@@ -26,7 +26,7 @@ LARGEST = 12  # holdings of a record
 NUMBER = re.compile(r"\b\d+\b")  # of a layer, in the name of a module
 EMBEDDING = torch.ops.aten.embedding_dense_backward.default
 END = 1.5  # layers whose activations are left at the end of a backward pass
-FEW = 4  # layers of a rank; with fewer, logits may outweigh the layers, and the gradient of the embedding alone marks the end
+FEW = 4  # layers of a rank; with fewer, logits may outweigh the layers, and the end is a part of the backward pass
 
 
 class Storage:
@@ -173,11 +173,12 @@ class Tracker(TorchDispatchMode):
     def _phase(self) -> str | None:
         """The phase that a peak would be in now; None while the model is being built."""
         if not self._training:
-            return "optimizer" if self._kind == "step" else None
+            return "step" if self._kind == "step" else None
         if torch._C._current_graph_task_id() == -1:
             return "loss"
-        ending = self._at_embedding or self._by_kind.get("activations", 0) < self._end * self._activations
-        return "end" if ending else "backward"
+        if self._at_embedding:
+            return "embedding"
+        return "end" if self._by_kind.get("activations", 0) < self._end * self._activations else "backward"
 
     def _accumulated(self, parameter: torch.Tensor) -> None:
         if parameter.grad is not None:
@@ -283,7 +284,7 @@ class Tracker(TorchDispatchMode):
             result = func(*args, **(kwargs or {}))
         self._at_embedding |= func is EMBEDDING
         if not self.paused:
-            self._source = f"{func} in {self._modules[-1]}" if self._modules else str(func)
+            self._source = f"{func} in {self._modules[-1]}" if self._modules and self._modules[-1] else str(func)
             for leaf in tree_leaves(result):
                 if isinstance(leaf, torch.Tensor):
                     self._see(leaf)

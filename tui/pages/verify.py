@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from planner.lab.comparison import Row, StageComparison
 from planner.lab.frameworks import FRAMEWORKS
-from planner.lab.record import PHASES
-from planner.report.number_text import write_percent
 from planner.report.wording import in_words
 from planner.specs.hardware import GIB
 from tui.draw.writing import heading, sentence, table
@@ -43,28 +41,24 @@ def stage_lines(comparison: StageComparison, width: int) -> Iterator[Line]:
         counts = [str(sum(map(len, each.rank_layers))) for each, _ in comparison.runs]
         ran = f"Run with {', '.join(counts[:-1])} and {counts[-1]} layers, and extrapolated to {layers}."
         yield from sentence(ran, width, "strong")
-    yield from table(
-        [("GiB", "lab", "tmplan", "error"), *map(cells, comparison.rows), cells(comparison.live), cells(comparison.reserved)], {0}
-    )
+    rows = [cells(row, record.live) for row in (*comparison.rows, comparison.live, comparison.reserved)]
+    yield from table([("GiB", "lab", "tmplan", "error"), *rows], {0})
     yield from sentence(expandable(comparison), width)
     yield []
-    phases = [name for name in PHASES if name in record.phases]
-    peaks = [(name, gib(record.phases[name].live), "the peak" if name == record.phase else "") for name in phases]
-    yield from table([("phase", "live", ""), *peaks], {0, 2})
+    marks = ["the peak" if row.name == record.phase else "" for row in comparison.phases]
+    phases = [(*cells(row, record.live), mark) for row, mark in zip(comparison.phases, marks, strict=True)]
+    yield from table([("live by phase", "lab", "tmplan", "error", ""), *phases], {0, 4})
     yield []
     held = [(gib(each.bytes), f"{each.count} x", each.kind, each.source) for each in record.largest[:TENSORS]]
-    title = (
-        f"largest at the peak, of {sum(map(len, comparison.runs[-1][0].rank_layers))} layers"
-        if comparison.truncated
-        else "largest at the peak"
-    )
+    deepest = sum(map(len, comparison.runs[-1][0].rank_layers))
+    title = "largest at the peak" + (f", of {deepest} layers" if comparison.truncated else "")
     yield from table([("GiB", "", "kind", title), *held], {2, 3})
 
 
-def cells(row: Row) -> tuple[str, str, str, str]:
-    """A row as text: bytes in GiB; and the error of the prediction where there is a measure of it."""
-    error = write_percent(row.predicted / row.lab - 1) if row.lab > GIB / 100 else ""
-    return row.name, gib(row.lab), gib(row.predicted), error
+def cells(row: Row, live: float) -> tuple[str, str, str, str]:
+    """A row as text: bytes in GiB, and the error of the prediction in rows of at least a hundredth of the live bytes."""
+    error = f"{100 * (row.predicted / row.lab - 1):+.1f} %" if row.lab >= live / 100 else ""
+    return row.name, gib(row.lab), gib(row.predicted), error.replace("-0.0", "+0.0")
 
 
 def gib(size: float) -> str:
@@ -75,6 +69,8 @@ def gib(size: float) -> str:
 def expandable(comparison: StageComparison) -> str:
     """A sentence on expandable segments."""
     saved = comparison.record.reserved - comparison.record.expandable
+    if comparison.job.expandable_segments:
+        return f"Without expandable segments {gib(comparison.record.reserved)} GiB would be reserved."
     if saved < GIB / 100:
         return "Expandable segments save nothing here."
     return f"Expandable segments (PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True) save {gib(saved)} GiB of what is reserved."

@@ -32,13 +32,14 @@ from planner.lab.task import SPARSE, Task  # noqa: E402
 from planner.lab.tracker import Tracker  # noqa: E402
 
 DROPOUT = 0.1  # of models that are trained with it
+READ = ("gradient_bytes", "state_bytes", "optimizer", "loss_kernel", "recompute_modules", "imbalance", "capacity")  # of a job
 STATE_TYPES = {4: torch.float32, 2: torch.bfloat16, 1: torch.uint8}
 FUSED_ATTENTION = ("flash-1", "flash-2", "flash-3")
 
 
 def run(task: Task, tracker: Tracker) -> None:
     """Run the task's stage."""
-    check(task)
+    check(task, tracker)
     fake = device.start(task.world, task.rank)
     start_groups(task)
     parts.install(flash=task.job["attention"] in FUSED_ATTENTION)
@@ -57,8 +58,16 @@ def run(task: Task, tracker: Tracker) -> None:
             train_step(task, tracker, config, wrapped, optimizer)
 
 
-def check(task: Task) -> None:
+def check(task: Task, tracker: Tracker) -> None:
     """LabError for what Megatron-Core alone cannot run on a CPU; notes for what stands in."""
+    for sentence in task.ignored(READ):
+        tracker.note(sentence)
+    if task.model["qk_norm"] == "full":
+        tracker.note("norms of queries and keys are per head in Megatron-Core, not over all heads")
+    if task.model["parallel_block"] or task.model["norms_per_layer"] != 2:
+        tracker.note("layers of Megatron-Core have attention and MLP in sequence and two norms, which stand in for those of this model")
+    if task.plan["cp"] > 1:
+        tracker.note("the ring of context parallelism is in TransformerEngine; the key-value blocks that it exchanges do not count")
     if task.plan["zero"] > 1:
         raise LabError("ZeRO-2 and 3 of Megatron-Core are Megatron-FSDP, which needs a GPU; verify runs its plans with zero 0 and 1")
     if task.plan["schedule"] != "1f1b":
@@ -97,7 +106,7 @@ def transformer_config(task: Task) -> Any:
         "pipeline_model_parallel_size": plan["pp"], "virtual_pipeline_model_parallel_size": plan["vpp"] if plan["vpp"] > 1 else None,
         "context_parallel_size": plan["cp"], "sequence_parallel": plan["sequence_parallel"], "perform_initialization": False,
         "gradient_accumulation_fusion": False, "masked_softmax_fusion": False, "bias_dropout_fusion": False,
-        "cross_entropy_loss_fusion": task.job.get("loss_kernel") == "fused", "attention_softmax_in_fp32": False,
+        "cross_entropy_loss_fusion": task.job["loss_kernel"] == "fused", "attention_softmax_in_fp32": False,
         "deallocate_pipeline_outputs": True, "batch_p2p_comm": True, "batch_p2p_sync": False, "barrier_with_L1_time": False,
     }  # fmt: skip
     values |= recompute_options(task)
@@ -116,7 +125,8 @@ def recompute_options(task: Task) -> dict[str, Any]:
     """Options of recomputation: the modules of the job, all layers one by one, or the first of a virtual stage."""
     kind = task.plan["recompute"]
     if kind == "selective":
-        return {"recompute_granularity": "selective", "recompute_modules": list(task.job.get("recompute_modules") or ("core_attn",))}
+        modules = task.job["recompute_modules"].replace(",", " ").split()
+        return {"recompute_granularity": "selective", "recompute_modules": modules or ["core_attn"]}
     if kind == "full":
         return {"recompute_granularity": "full", "recompute_method": "uniform", "recompute_num_layers": 1}
     layers = task.plan["recompute_layers"]
@@ -198,12 +208,12 @@ def optimizer_of(task: Task, tracker: Tracker, wrapped: list[Any]) -> Any:
     """The optimizer, with fp32 copies of the weights that the rank updates."""
     adam = type("Adam", (parts.FusedAdam,), {"state_dtype": STATE_TYPES[task.job["state_bytes"]]})
     optimizers.Adam = distributed_optimizer.Adam = torch.optim.AdamW = adam
-    kind = "sgd" if task.job["optimizer"].startswith("sgd") else "adam"
-    if not task.job["optimizer"].startswith(("adamw", "sgd")):
-        raise LabError(f"the lab runs Megatron-Core with adamw and sgd, not {task.job['optimizer']}; set optimizer to adamw")
+    kind = "adam" if task.job["optimizer"] == "adamw" else "sgd"
+    if task.job["optimizer"] not in ("adamw", "sgd", "sgd-plain"):
+        raise LabError(f"verify runs Megatron-Core with the optimizers adamw, sgd and sgd-plain, not {task.job['optimizer']}")
     options = OptimizerConfig(
         optimizer=kind, lr=1e-4, bf16=True, params_dtype=torch.bfloat16, clip_grad=0.0,  # the norm of gradients depends on data
-        use_distributed_optimizer=task.plan["zero"] > 0,
+        use_distributed_optimizer=task.plan["zero"] > 0, sgd_momentum=0.0 if task.job["optimizer"] == "sgd-plain" else 0.9,
     )  # fmt: skip
     with tracker.making("optimizer"):
         optimizer = get_megatron_optimizer(options, wrapped, use_gloo_process_groups=False)

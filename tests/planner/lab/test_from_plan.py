@@ -56,3 +56,10 @@ def test_what_stands_in_is_stated() -> None:
         "Megatron-Core stands in for NeMo (Megatron-Core)",
         "fp8 needs kernels of a GPU: bf16 stands in, also for what is stored in fp8",
     ]
+
+
+def test_choices_that_a_module_does_not_read_are_reported() -> None:
+    """Only those that are not the default of the stack: gradients in 2 bytes are not Megatron-Core's."""
+    task = a_task(gradient_bytes="2", reduce_bytes="4", offload_optimizer=True)
+    assert task.changed == ("gradient_bytes", "offload_optimizer")
+    assert task.ignored(("gradient_bytes",)) == ["offload_optimizer true is not run in the lab: the default of the framework stands in"]
