@@ -1,0 +1,71 @@
+"""The lab on tiny models, against counts by hand: states to the byte, a layer's activations by the tensors that it stores."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from planner.document.inputs import Inputs, resolve
+from planner.lab.from_plan import task_of
+from planner.lab.record import Record
+from planner.lab.runner import Runner
+from planner.lab.task import DENSE, Task
+from planner.specs.plan import Plan
+
+pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
+
+HIDDEN, HEADS, KV_HEADS, FFN, VOCAB, TOKENS = 512, 8, 2, 1536, 32_000, 2048
+WIDTH = HIDDEN // HEADS
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Runner:
+    """A runner in the Python of the tests; its guard is compiled once."""
+    return Runner(tmp_path_factory.mktemp("cache"))
+
+
+def a_model(folder: Path) -> str:
+    """The config.json of a tiny Llama, whose tensors are multiples of the 512 bytes that the allocator rounds to."""
+    config = {
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "hidden_size": HIDDEN, "num_hidden_layers": 4,
+        "num_attention_heads": HEADS, "num_key_value_heads": KV_HEADS, "intermediate_size": FFN, "vocab_size": VOCAB,
+        "max_position_embeddings": 8192, "tie_word_embeddings": False,
+    }  # fmt: skip
+    (folder / "config.json").write_text(json.dumps(config))
+    return str(folder / "config.json")
+
+
+def weights(layers: int) -> int:
+    """Weights of the model, norms included."""
+    attention = HIDDEN * WIDTH * (2 * HEADS + 2 * KV_HEADS)
+    return layers * (attention + 3 * HIDDEN * FFN + 2 * HIDDEN) + 2 * VOCAB * HIDDEN + HIDDEN
+
+
+def two_depths(runner: Runner, task: Task) -> tuple[Record, Record]:
+    """The records of two and of four layers."""
+    shallow, deep = (runner.run(replace(task, layers=(DENSE * layers,))) for layers in (2, 4))
+    return shallow, deep
+
+
+@pytest.mark.skipif(not find_spec("megatron"), reason="megatron-core is not installed; the extra `verify` has it")
+def test_megatron(runner: Runner, tmp_path: Path) -> None:
+    """2 bytes of weights and 4 of gradients, 12 bytes of states per weight of a rank; of a layer what its backward pass needs."""
+    job = resolve(Inputs({"model": a_model(tmp_path), "gpus": 4, "stack": "megatron-core", "global_batch": 8, "sequence": TOKENS}))
+    shallow, deep = two_depths(runner, task_of(job, Plan(dp=4, dp_shard=4, zero=1), 0))
+    for layers, record in ((2, shallow), (4, deep)):
+        kinds = record.peak.kinds
+        assert kinds["params"] == pytest.approx(2 * weights(layers), rel=1e-3)
+        assert kinds["grads"] == pytest.approx(4 * weights(layers), rel=1e-3)
+        assert kinds["optimizer"] == pytest.approx(12 * weights(layers) / 4, rel=1e-3)
+    # in 2 bytes: two residual streams, the outputs of two norms, query, key and value packed, query and key after the rotation and the
+    # cosines and sines of each, the output of attention, gate and up, and their product; in 4 bytes: the log-sum-exp of each head, and a
+    # number per norm
+    attention = (HIDDEN + 2 * KV_HEADS * WIDTH) + (HIDDEN + KV_HEADS * WIDTH) + 4 * WIDTH + HIDDEN
+    per_token = 2 * (4 * HIDDEN + attention + 3 * FFN) + 4 * (HEADS + 2)
+    stored = (deep.phases["loss"].kinds["activations"] - shallow.phases["loss"].kinds["activations"]) / 2
+    assert stored == pytest.approx(per_token * TOKENS, rel=1e-3)
+    assert deep.reserved >= deep.live and deep.expandable >= deep.live
