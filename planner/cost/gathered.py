@@ -6,9 +6,10 @@ its gradient exists whole until it is reduced.
 
 from __future__ import annotations
 
+from planner.cost import zero_buffers
 from planner.cost.pipeline_split import is_head
 from planner.cost.states import WEIGHT_BYTES, stays_gathered
-from planner.dimensions import Bytes, Flag, Parameters, Stage, where
+from planner.dimensions import Bytes, Flag, Number, Parameters, Stage, maximum, minimum, select, where
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
@@ -19,19 +20,51 @@ def gathers(job: Job, plan: Plan) -> Flag:
     return term("gathers", (plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~stays_gathered(job, plan))
 
 
-@formula("(2 · 2 + g_r) · P_l if gathers", "fsdp23", "Section 3.4.2: two units are gathered at a time")
-def layers_gathered(job: Job, plan: Plan, layer_weights: Parameters) -> Bytes:
-    """Weights of two layers, and the gradient of one before its reduce-scatter, in the backward pass of a layer; bytes."""
+@formula(
+    "2 · min(P_i, n_lv + P_l) + g_r · min(n_b, P_i) if flat and gathers, 2 · n_b + g_r · min(n_b, P_i) if flat and ZeRO = 2,"
+    " (2 · 2 + g_r) · P_l if gathers and not flat",
+    "fsdp23",
+    "Section 3.4.2: two units are gathered at a time; DeepSpeed: runtime/zero/partitioned_param_coordinator.py",
+)
+def layers_gathered(job: Job, plan: Plan, layer_weights: Parameters, stage_weights: Parameters) -> Bytes:
+    """Weights gathered in the backward pass of a layer, and gradients before their reduce-scatter; bytes.
+
+    Two layers and the gradient of one; under DeepSpeed as many as may be live, a layer on top, and a bucket on its way.
+    """
+    if job.stack.flat_states:
+        weights = Bytes(WEIGHT_BYTES * minimum(stage_weights, job.stack.live_parameters + layer_weights))
+        copied = zero_buffers.bucket_copy(job, stage_weights)
+        return where(gathers(job, plan), weights + copied, where(plan.zero == 2, zero_buffers.bucket(job) + copied, 0.0))
     return where(gathers(job, plan), Bytes((2 * WEIGHT_BYTES + job.reduce_bytes) * layer_weights), 0.0)
 
 
-@formula("2 · P_h if head and gathers", "fsdp23", "Section 3.4.2")
-def head_gathered(job: Job, plan: Plan, stage: Stage, head_weights: Parameters) -> Bytes:
-    """Weights of the head while the loss is computed; bytes."""
+@formula("2 · max((P_h if head), min(P_i, n_lv)) if flat and gathers, 2 · P_h if head and gathers", "fsdp23", "Section 3.4.2")
+def head_gathered(job: Job, plan: Plan, stage: Stage, head_weights: Parameters, stage_weights: Parameters) -> Bytes:
+    """Weights of the head, or as many as DeepSpeed keeps gathered, while the loss is computed; bytes."""
+    if job.stack.flat_states:
+        live = minimum(stage_weights, job.stack.live_parameters)
+        return where(gathers(job, plan), Bytes(WEIGHT_BYTES * maximum(is_head(plan, stage) * head_weights, live)), 0.0)
     return where(gathers(job, plan), is_head(plan, stage) * Bytes(WEIGHT_BYTES * head_weights), 0.0)
 
 
-@formula("(2 + g_r) · P_e if i = 0 and gathers", "fsdp23", "Section 3.4.2")
-def embedding_gathered(job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters) -> Bytes:
-    """Weights of the embedding and their gradient before its reduce-scatter, at the end of a backward pass; bytes."""
+@formula(
+    "(2 + g_r) · (P_e if i = 0) + g_r · min(n_b, P_i) if flat and gathers, 2 · n_b + g_r · (P_e if i = 0) if flat and ZeRO = 2,"
+    " max(g · P_i / Z, 2 · P_tt) if flat and ZeRO = 1, (2 + g_r) · P_e if i = 0 and gathers and not flat",
+    "fsdp23",
+    "Section 3.4.2; DeepSpeed: runtime/zero",
+)
+def embedding_gathered(
+    job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters, stage_weights: Parameters, shard_size: Number,
+    largest_tensor: Parameters,
+) -> Bytes:  # fmt: skip
+    """Weights of the embedding and their gradient before its reduce-scatter, at the end of a backward pass; bytes.
+
+    Under DeepSpeed with a bucket, and under ZeRO-1 a copy of the gradients of the part that the rank updates.
+    """
+    if job.stack.flat_states:
+        edge = (stage == 0) * embedding_weights
+        whole = Bytes((WEIGHT_BYTES + job.reduce_bytes) * edge) + zero_buffers.bucket_copy(job, stage_weights)
+        reduced = zero_buffers.bucket(job) + Bytes(job.reduce_bytes * edge)
+        part = zero_buffers.part_gradients(job, stage_weights, shard_size, largest_tensor)
+        return select([gathers(job, plan), plan.zero == 2, plan.zero == 1], [whole, reduced, part], 0.0)
     return where(gathers(job, plan), (stage == 0) * Bytes((WEIGHT_BYTES + job.reduce_bytes) * embedding_weights), 0.0)

@@ -29,8 +29,8 @@ def by_phase(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost) -> dic
     held = est.static(job, plan, place.stage, place.layers).parts
     lives, stored = stagecosts.live(job, plan, c), stagecosts.activations(job, plan, c)
     none = phases.absent_bytes(held.gradients)
-    early = phases.early_gradients(lives.gradients, held.gradients)
-    first = phases.first_gradients(lives.gradients, held.gradients, held.head_gradient)
+    early = phases.early_gradients(lives.gradients, held.gradients, held.lasting_gradients)
+    first = phases.first_gradients(lives.gradients, held.gradients, held.lasting_gradients, held.head_gradient)
     last, working, logits, buffers = stagecosts.last_activations(c, stored), c.layer_working, c.logits_memory, c.buffer_bytes
     rows = {  # gradients, gathered, activations, working, logits, buffers
         "loss": (early, held.head_gathered, stored, none, logits, buffers),

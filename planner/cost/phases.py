@@ -50,16 +50,16 @@ def end_live(last_activations: Bytes, layer_working: Bytes, buffer_bytes: Bytes)
     return last_activations + layer_working + buffer_bytes
 
 
-@formula("γ_g · G_a", "tmplan", "those of earlier micro-batches")
-def early_gradients(gradients_live: Flag, all_gradients: Bytes) -> Bytes:
+@formula("max(γ_g · G_a, G_s)", "tmplan", "those of earlier micro-batches, or those that live all the time")
+def early_gradients(gradients_live: Flag, all_gradients: Bytes, lasting_gradients: Bytes) -> Bytes:
     """Gradients of one rank while the loss is computed; bytes."""
-    return gradients_live * all_gradients
+    return maximum(gradients_live * all_gradients, lasting_gradients)
 
 
-@formula("max(γ_g · G_a, G_h)", "tmplan", "those of earlier micro-batches, or the head's")
-def first_gradients(gradients_live: Flag, all_gradients: Bytes, head_gradient: Bytes) -> Bytes:
+@formula("max(γ_g · G_a, G_s, G_h)", "tmplan", "those of earlier micro-batches, or the head's")
+def first_gradients(gradients_live: Flag, all_gradients: Bytes, lasting_gradients: Bytes, head_gradient: Bytes) -> Bytes:
     """Gradients of one rank at the start of a backward pass; bytes."""
-    return maximum(gradients_live * all_gradients, head_gradient)
+    return maximum(maximum(gradients_live * all_gradients, lasting_gradients), head_gradient)
 
 
 @formula("0", "tmplan", "does not live in this phase")
@@ -75,23 +75,24 @@ def idle_bytes(embedding_gathered: Bytes, step_temporaries: Bytes) -> Bytes:
 
 
 @formula(
-    "M_s + max(N_f + F_h + γ_g · G_a, N_b + F_p + max(γ_g · G_a, G_h), N_e + F_p + G_a, N_i + G_a)",
+    "M_s + max(N_f + F_h + max(γ_g · G_a, G_s), N_b + F_p + max(γ_g · G_a, G_s, G_h), N_e + F_p + G_a, N_i + G_a)",
     "tmplan",
     "the fullest phase: loss, start of the backward pass, its end, what follows",
 )
 def allocated_bytes(
-    static_bytes: Bytes, all_gradients: Bytes, head_gradient: Bytes, gradients_live: Flag, loss_live: Bytes, backward_live: Bytes,
-    end_live: Bytes, head_gathered: Bytes, layers_gathered: Bytes, idle_bytes: Bytes,
+    static_bytes: Bytes, all_gradients: Bytes, lasting_gradients: Bytes, head_gradient: Bytes, gradients_live: Flag, loss_live: Bytes,
+    backward_live: Bytes, end_live: Bytes, head_gathered: Bytes, layers_gathered: Bytes, idle_bytes: Bytes,
 ) -> Bytes:  # fmt: skip
     """Live tensors of one rank in its fullest phase; bytes."""
-    first = early_bytes(all_gradients, head_gradient, gradients_live, loss_live, backward_live, head_gathered, layers_gathered)
+    gradients = all_gradients, lasting_gradients, head_gradient, gradients_live
+    first = early_bytes(*gradients, loss_live, backward_live, head_gathered, layers_gathered)
     return static_bytes + maximum(first, maximum(end_live + layers_gathered, idle_bytes) + all_gradients)
 
 
 def early_bytes(
-    all_gradients: Bytes, head_gradient: Bytes, gradients_live: Flag, loss_live: Bytes, backward_live: Bytes, head_gathered: Bytes,
-    layers_gathered: Bytes,
+    all_gradients: Bytes, lasting_gradients: Bytes, head_gradient: Bytes, gradients_live: Flag, loss_live: Bytes, backward_live: Bytes,
+    head_gathered: Bytes, layers_gathered: Bytes,
 ) -> Bytes:  # fmt: skip
     """What lives in addition to states in the fuller of the phases with all activations: loss and start of the backward pass; bytes."""
-    early = gradients_live * all_gradients
+    early = maximum(gradients_live * all_gradients, lasting_gradients)
     return maximum(loss_live + head_gathered + early, backward_live + layers_gathered + maximum(early, head_gradient))

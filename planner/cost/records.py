@@ -102,6 +102,7 @@ class Sharding(NamedTuple):
 
     static_bytes: Bytes
     all_gradients: Bytes
+    lasting_gradients: Bytes
     head_gradient: Bytes
     head_gathered: Bytes
     layers_gathered: Bytes

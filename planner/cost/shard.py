@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.cost.pipeline_split import in_v, is_head, largest
-from planner.dimensions import Count, Number, Parameters, Stage, Tokens
+from planner.dimensions import Count, Number, Parameters, Stage, Tokens, maximum
 from planner.formula.trace import formula, term
 from planner.specs import parameters
 from planner.specs.job import Job
@@ -83,6 +83,12 @@ def stage_weights(
 ) -> Parameters:
     """Parameters on one rank of a pipeline stage, before any sharding over data parallelism; count."""
     return stage_layers * layer_weights + (stage == 0) * embedding_weights + is_head(plan, stage) * head_weights
+
+
+@formula("max((P_e if i = 0), (P_h if head))", "tmplan", "the tables are the largest tensors of a rank that has any")
+def largest_tensor(plan: Plan, stage: Stage, embedding_weights: Parameters, head_weights: Parameters) -> Parameters:
+    """Parameters of the embedding or the head on a rank, of the larger; count."""
+    return maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
 
 
 @formula(

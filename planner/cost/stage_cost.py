@@ -221,7 +221,8 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Nu
     allowed = (job.memory_limit - job.stack.context_bytes) / (1.0 + job.stack.allocator_slack)
     lives = live(job, plan.with_(recompute_layers=0 * plan.pp), c)
     gathered_by = s.head_gathered, s.layers_gathered
-    early = phases.early_bytes(s.all_gradients, s.head_gradient, lives.gradients, lives.loss, lives.backward, *gathered_by)
+    gradients = s.all_gradients, s.lasting_gradients, s.head_gradient, lives.gradients
+    early = phases.early_bytes(*gradients, lives.loss, lives.backward, *gathered_by)
     excess = s.static_bytes + early - allowed
     weight = job.stack.activation_overhead * c.in_flight
     gathered = c.gathered_inputs

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from planner.cost import optimizers
+from planner.cost import optimizers, zero_buffers
 from planner.cost.pipeline_split import is_head
-from planner.dimensions import Bytes, Flag, Number, Parameters, Stage, where
+from planner.dimensions import Bytes, Flag, Number, Parameters, Stage, maximum, where
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
@@ -46,9 +46,17 @@ def gradient_width(job: Job, plan: Plan, shard_size: Number) -> Number:
     return job.gradient_bytes / where((plan.zero >= 2) & ~stays_gathered(job, plan), shard_size, 1)
 
 
-@formula("P_i · (g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) + (g_b if D > 1))", "zero20", "Section 5, Figure 1")
-def gradient_memory(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
+@formula(
+    "P_i · (g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) + (g_b if D > 1)) if not flat, g · P_i if ZeRO = 0,"
+    " g · P_i + 2 · n_b + (2 · P_tt if offload) if ZeRO = 1, 2 · P_tt if offload and ZeRO = 2, max(g · P_i / Z, 2 · P_tt) if ZeRO = 2,"
+    " (g · P_i / Z if not offload) + 2 · n_b otherwise",
+    "zero20",
+    "Section 5, Figure 1; DeepSpeed: runtime/zero/stage_1_and_2.py",
+)
+def gradient_memory(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number, largest_tensor: Parameters) -> Bytes:
     """Gradients on a rank, and the buckets of 16-bit gradients that some stacks have in addition; bytes."""
+    if job.stack.flat_states:
+        return zero_buffers.gradients(job, plan, stage_weights, shard_size, largest_tensor)
     width = gradient_width(job, plan, shard_size)
     return Bytes(stage_weights * (width + job.stack.bucket_gradient_bytes * (plan.dp > 1)))
 
@@ -81,6 +89,18 @@ def head_gradient(job: Job, plan: Plan, stage: Stage, head_weights: Parameters, 
     return is_head(plan, stage) * Bytes(head_weights * gradient_width(job, plan, shard_size))
 
 
+@formula(
+    "G_a if flat and ZeRO ≥ 3, 2 · P_tt if flat and offload and ZeRO ≥ 1",
+    "tmplan",
+    "DeepSpeed 0.19.8, runtime/zero/stage3.py, grad_partitions_flat_buffer; stage_1_and_2.py, temp_grad_buffer_for_gpu_offload",
+)
+def lasting_gradients(job: Job, plan: Plan, all_gradients: Bytes, largest_tensor: Parameters) -> Bytes:
+    """Gradients of a rank, and buffers of them, that live all the time, not freed after a step; bytes."""
+    if job.stack.flat_states:
+        return zero_buffers.lasting(job, plan, all_gradients, largest_tensor)
+    return 0.0 * all_gradients
+
+
 @formula("G_p + G_x", "tmplan", "sum of the parts")
 def all_gradients(gradient_memory: Bytes, expert_gradients: Bytes) -> Bytes:
     """Gradients of a rank, with those of routed experts; bytes."""
@@ -93,7 +113,22 @@ def static_bytes(parameter_bytes: Bytes, resident_optimizer: Bytes, workspace_by
     return parameter_bytes + resident_optimizer + workspace_bytes + expert_states
 
 
-@formula("4 · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if foreach", "tmplan", "torch 2.13.0, torch/optim/adam.py, _multi_tensor_adam")
-def step_temporaries(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
-    """Temporaries of an optimizer step over lists of tensors: the denominators of all updates in fp32; bytes."""
+@formula(
+    "4 · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if foreach and not flat, 0 if not flat, 0 if offload,"
+    " max((g · P_i / Z + 2 · n_b + (8 if foreach, 6 otherwise) · min(P_i / Z, n_g) if ZeRO ≥ 3,"
+    " max(g · P_i / Z, 2 · P_tt) + max(8 · min(P_i / Z, P_tt), (8 if foreach, 6 otherwise) · P_i / Z) otherwise) - G_a, 0) otherwise",
+    "tmplan",
+    "torch 2.13.0, torch/optim/adam.py, _multi_tensor_adam; DeepSpeed 0.19.8, runtime/zero",
+)
+def step_temporaries(
+    job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number, largest_tensor: Parameters, all_gradients: Bytes
+) -> Bytes:
+    """Temporaries of an optimizer step beyond the gradients; bytes.
+
+    Over lists of tensors the denominators of all updates in fp32; under DeepSpeed the gradients flattened and in fp32, of a sub-group
+    under ZeRO-3, or those of the largest weight in fp64 for their norm.
+    """
+    if job.stack.flat_states:
+        need = zero_buffers.step_need(job, plan, stage_weights, shard_size, largest_tensor)
+        return maximum(need - all_gradients, 0.0) * (0.0 if job.offload_optimizer else 1.0)
     return Bytes((4.0 if job.foreach else 0.0) * stage_weights) / where(plan.zero >= 1, shard_size, 1)

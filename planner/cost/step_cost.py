@@ -46,6 +46,7 @@ class States(NamedTuple):
     experts: Bytes | None  # None for a dense model
     workspace: Bytes
     gradients: Bytes
+    lasting_gradients: Bytes
     head_gradient: Bytes
     head_gathered: Bytes
     layers_gathered: Bytes
@@ -83,17 +84,20 @@ def static(job: Job, plan: Plan, stage: Stage, layers: Layers) -> Static:
         return adapted(job, plan, stage, layers, weights)
     size, embedding, head = shard.shard_size(plan), shard.embedding_weights(job, plan), shard.head_weights(job, plan)
     moments, of_experts = states.optimizer_bytes(job, plan, stage, weights.stage, size, embedding, head), NONE
+    largest = shard.largest_tensor(plan, stage, embedding, head)
+    gradients = all_gradients(job, plan, states.gradient_memory(job, plan, weights.stage, size, largest), weights.experts)
     parts = States(
         parameters=states.parameter_bytes(job, plan, weights.stage, size),
         optimizer=states.resident_optimizer(job, moments),
         experts=expert_states(job, plan, weights.experts),
         workspace=Bytes(states.workspaces(job)),
-        gradients=all_gradients(job, plan, states.gradient_memory(job, plan, weights.stage, size), weights.experts),
+        gradients=gradients,
+        lasting_gradients=states.lasting_gradients(job, plan, gradients, largest),
         head_gradient=states.head_gradient(job, plan, stage, head, size),
-        head_gathered=gathered.head_gathered(job, plan, stage, head),
-        layers_gathered=gathered.layers_gathered(job, plan, weights.largest_layer),
-        embedding_gathered=gathered.embedding_gathered(job, plan, stage, embedding),
-        step_temporaries=states.step_temporaries(job, plan, weights.stage, size),
+        head_gathered=gathered.head_gathered(job, plan, stage, head, weights.stage),
+        layers_gathered=gathered.layers_gathered(job, plan, weights.largest_layer, weights.stage),
+        embedding_gathered=gathered.embedding_gathered(job, plan, stage, embedding, weights.stage, size, largest),
+        step_temporaries=states.step_temporaries(job, plan, weights.stage, size, largest, gradients),
     )
     if weights.experts is not None:
         of_experts = experts.expert_optimizer(job, plan, weights.experts, shard.expert_shard_size(plan))
@@ -118,18 +122,20 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
     count = layers.all if layers.sparse is None else layers.dense + layers.sparse
     trained, held = adapters.stage_adapters(count, adapter), adapters.frozen_bytes(weights.stage, count, narrow)
     moments = states.optimizer_bytes(job, plan, stage, trained, size, NO_WEIGHTS, NO_WEIGHTS)
+    gradients = states.gradient_memory(job, plan, trained, size, adapter)
     layer, embedding = adapters.layer_frozen(weights.largest_layer, narrow), shard.embedding_weights(job, plan)
     parts = States(
         parameters=adapters.frozen_parameters(job, plan, held, size, states.parameter_bytes(job, plan, trained, size)),
         optimizer=states.resident_optimizer(job, moments),
         experts=expert_states(job, plan, weights.experts),
         workspace=Bytes(states.workspaces(job)),
-        gradients=states.gradient_memory(job, plan, trained, size),
+        gradients=gradients,
+        lasting_gradients=states.lasting_gradients(job, plan, gradients, adapter),
         head_gradient=NONE,
-        head_gathered=gathered.head_gathered(job, plan, stage, shard.head_weights(job, plan)),
+        head_gathered=gathered.head_gathered(job, plan, stage, shard.head_weights(job, plan), weights.stage),
         layers_gathered=adapters.frozen_gathered(job, plan, layer, adapter),
         embedding_gathered=adapters.frozen_embedding(job, plan, stage, embedding),
-        step_temporaries=states.step_temporaries(job, plan, trained, size),
+        step_temporaries=states.step_temporaries(job, plan, trained, size, adapter, gradients),
     )
     frozen_experts = None if weights.experts is None else Bytes(states.WEIGHT_BYTES * weights.experts)
     return Static(parts, moments, NONE, trained, None, Frozen(held, frozen_experts))
@@ -147,6 +153,7 @@ def sharding(job: Job, plan: Plan) -> Sharding:
     return Sharding(
         static_bytes=static_bytes(held.parts),
         all_gradients=held.parts.gradients,
+        lasting_gradients=held.parts.lasting_gradients,
         head_gradient=held.parts.head_gradient,
         head_gathered=held.parts.head_gathered,
         layers_gathered=held.parts.layers_gathered,
@@ -167,7 +174,7 @@ def static_bytes(parts: States) -> Bytes:
 
 def allocated(p: Pipeline, s: Sharding) -> Bytes:
     """Live tensors in the fullest phase, per stage; bytes."""
-    early = s.static_bytes, s.all_gradients, s.head_gradient, p.gradients_live
+    early = s.static_bytes, s.all_gradients, s.lasting_gradients, s.head_gradient, p.gradients_live
     return phases.allocated_bytes(*early, p.loss_live, p.backward_live, p.end_live, s.head_gathered, s.layers_gathered, s.idle_bytes)
 
 

@@ -81,6 +81,12 @@ layer_states         | u_l |        | bytes of optimizer states per parameter of
 embedding_states     | u_e |        | bytes of optimizer states per entry of the embedding
 head_states          | u_h |        | bytes of optimizer states per entry of the head
 resident_share       | x_o |        | share of the optimizer's bytes on the device
+flat_states          | flat |       | 1 where the optimizer sees flat buffers in place of weights (DeepSpeed), else 0
+reduce_bucket        | n_b |        | gradients in a buffer that is reduced at once
+live_parameters      | n_lv |        | weights that stay gathered under ZeRO-3
+sub_group            | n_g |        | weights of a rank that are updated at once under ZeRO-3
+largest_tensor       | P_tt |        | parameters of the embedding or the head on a rank
+lasting_gradients    | G_s | B      | gradients that live all the time
 logits_bytes         | λ   |        | bytes per token and vocabulary entry at the loss
 logits_whole         | gathered |        | 1 where logits are gathered over tensor-parallel ranks, else 0
 activation_overhead  | κ   |        | measured over theoretical activations

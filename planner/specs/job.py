@@ -138,7 +138,11 @@ class Stack:
     gradients_stay: bool = True  # buffers of gradients are allocated for good; otherwise gradients are freed after each step
     fused_logits_bytes: float = 4.0  # bytes per token and vocabulary entry at the loss, as one kernel over whole logits
     loss_chunks: int = 8  # chunks of the tokens, head and loss together
-    flat_states: bool = False  # the optimizer sees flat buffers in place of weights (DeepSpeed)
+    # DeepSpeed: the optimizer sees flat buffers in place of weights; counts of parameters of its buffers (runtime/zero/config.py)
+    flat_states: bool = False
+    reduce_bucket: float = 0.0  # gradients in a buffer that is reduced at once
+    live_parameters: float = 0.0  # weights that stay gathered under ZeRO-3
+    sub_group: float = 1e15  # weights of a rank that are updated at once under ZeRO-3
     rope_kept: float = 0.0  # additional copies of queries and keys stored by unfused rotary embeddings
     # choices that the framework supports
     optimizers: tuple[str, ...] = OPTIMIZERS

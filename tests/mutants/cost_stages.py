@@ -50,7 +50,12 @@ MUTANTS = (
     ),
     Mutant(STEP_COST, "mixed.largest_layer(layer, around, each)", "layer", "symbol"),
     Mutant(STEP_COST, "of_experts = experts.expert_optimizer(job, plan, weights.experts, shard.expert_shard_size(plan))", "pass", "term"),
-    Mutant(STEP_COST, "layers_gathered(job, plan, weights.largest_layer)", "layers_gathered(job, plan, weights.stage)", "symbol"),
+    Mutant(
+        STEP_COST,
+        "layers_gathered(job, plan, weights.largest_layer, weights.stage)",
+        "layers_gathered(job, plan, weights.stage, weights.stage)",
+        "symbol",
+    ),
     Mutant(STEP_COST, "layers.dense + layers.sparse", "layers.all", "symbol"),
     Mutant(
         STEP_COST, "mixed.heaviest_optimizer(held.optimizer, held.expert_optimizer)", "held.optimizer[-1] + held.expert_optimizer", "stage"

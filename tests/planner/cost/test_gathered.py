@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from planner.cost import gathered
-from planner.dimensions import Parameters
+from planner.dimensions import Count, Parameters
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import FIRST_AND_LAST, round_job
 
 ROUND = round_job()
-LAYER, EMBEDDING, HEAD = Parameters(10.0), Parameters(1000.0), Parameters(500.0)
+LAYER, EMBEDDING, HEAD, STAGE = Parameters(10.0), Parameters(1000.0), Parameters(500.0), Parameters(1550.0)
 
 
 def at(value: Any) -> list[float]:
@@ -25,15 +25,15 @@ def test_two_layers_are_gathered_at_a_time() -> None:
     """Zhao et al. 2023, Section 3.4.2: while a layer runs the next is gathered, 2 · 2 · 10 bytes of weights; and the unreduced gradients of
     the first, 4 · 10, or 2 · 10 where they are reduced in 16 bits."""
     plan = Plan(pp=2, dp=4, dp_shard=4, zero=3).column()
-    assert at(gathered.layers_gathered(ROUND, plan, LAYER)) == [40 + 40]
-    assert at(gathered.layers_gathered(round_job(reduce_bytes=2), plan, LAYER)) == [40 + 20]
+    assert at(gathered.layers_gathered(ROUND, plan, LAYER, STAGE)) == [40 + 40]
+    assert at(gathered.layers_gathered(round_job(reduce_bytes=2), plan, LAYER, STAGE)) == [40 + 20]
 
 
 def test_head_and_embedding_are_gathered_on_their_stages() -> None:
     """2 · 500 bytes of the head on the last stage; 2 · 1,000 of the embedding and 4 · 1,000 of its gradient on the first."""
     plan = Plan(pp=2, dp=4, dp_shard=4, zero=3).column()
-    assert at(gathered.head_gathered(ROUND, plan, FIRST_AND_LAST, HEAD)) == [0, 1000]
-    assert at(gathered.embedding_gathered(ROUND, plan, FIRST_AND_LAST, EMBEDDING)) == [6000, 0]
+    assert at(gathered.head_gathered(ROUND, plan, FIRST_AND_LAST, HEAD, STAGE)) == [0, 1000]
+    assert at(gathered.embedding_gathered(ROUND, plan, FIRST_AND_LAST, EMBEDDING, STAGE, Count(4), EMBEDDING)) == [6000, 0]
 
 
 @pytest.mark.parametrize(
@@ -46,11 +46,11 @@ def test_head_and_embedding_are_gathered_on_their_stages() -> None:
 def test_nothing_is_gathered_with_one_rank_or_below_zero_3_or_for_good(plan: Plan, stack: dict[str, object]) -> None:
     """Weights that are stored whole are not gathered."""
     job, column = round_job(stack=stack), plan.column()
-    assert at(gathered.layers_gathered(job, column, LAYER)) == [0]
-    assert set(at(gathered.head_gathered(job, column, FIRST_AND_LAST, HEAD))) == {0}
-    assert set(at(gathered.embedding_gathered(job, column, FIRST_AND_LAST, EMBEDDING))) == {0}
+    assert at(gathered.layers_gathered(job, column, LAYER, STAGE)) == [0]
+    assert set(at(gathered.head_gathered(job, column, FIRST_AND_LAST, HEAD, STAGE))) == {0}
+    assert set(at(gathered.embedding_gathered(job, column, FIRST_AND_LAST, EMBEDDING, STAGE, Count(4), EMBEDDING))) == {0}
 
 
 def test_context_parallel_ranks_share_weights() -> None:
     """Two ranks that share a sequence shard weights: 8 · 10 bytes gathered."""
-    assert at(gathered.layers_gathered(ROUND, Plan(cp=2, zero=3).column(), LAYER)) == [80]
+    assert at(gathered.layers_gathered(ROUND, Plan(cp=2, zero=3).column(), LAYER, STAGE)) == [80]

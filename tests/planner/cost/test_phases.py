@@ -36,9 +36,11 @@ def test_each_phase_is_the_sum_of_what_lives_in_it() -> None:
     assert phases.end_live(b(10), b(30), b(4)) == 44
     assert phases.idle_bytes(b(7), b(8)) == 8
     assert phases.absent_bytes(b(7)) == 0
-    assert phases.early_gradients(Flag(True), b(9)) == 9
-    assert phases.first_gradients(Flag(False), b(9), b(2)) == 2
-    assert phases.first_gradients(Flag(True), b(9), b(2)) == 9
+    assert phases.early_gradients(Flag(True), b(9), b(0)) == 9
+    assert phases.first_gradients(Flag(False), b(9), b(0), b(2)) == 2
+    assert phases.first_gradients(Flag(True), b(9), b(0), b(2)) == 9
+    assert phases.early_gradients(Flag(False), b(9), b(7)) == 7
+    assert phases.first_gradients(Flag(False), b(9), b(7), b(2)) == 7
 
 
 @pytest.mark.parametrize(
@@ -47,14 +49,14 @@ def test_each_phase_is_the_sum_of_what_lives_in_it() -> None:
         # 1,000 of states, 50 of gradients, 5 of them of the head; loss 300, start 200, end 100; gathered 10 (head) and 20 (layers)
         (True, {}, 1000 + 300 + 10 + 50), (False, {}, 1000 + 300 + 10), (False, {"backward_live": 400}, 1000 + 400 + 20 + 5),
         (True, {"backward_live": 400}, 1000 + 400 + 20 + 50), (False, {"end_live": 350}, 1000 + 350 + 20 + 50),
-        (False, {"idle_bytes": 500}, 1000 + 500 + 50),
+        (False, {"idle_bytes": 500}, 1000 + 500 + 50), (False, {"lasting_gradients": 50}, 1000 + 300 + 10 + 50),
     ],
 )  # fmt: skip
 def test_the_fullest_phase_is_the_peak(live: bool, changes: dict[str, float], expected: float) -> None:
     """Each phase is the peak where it needs most; parts of different phases never meet."""
     given = {
-        "static_bytes": 1000, "all_gradients": 50, "head_gradient": 5, "loss_live": 300, "backward_live": 200, "end_live": 100,
-        "head_gathered": 10, "layers_gathered": 20, "idle_bytes": 1,
+        "static_bytes": 1000, "all_gradients": 50, "lasting_gradients": 0, "head_gradient": 5, "loss_live": 300, "backward_live": 200,
+        "end_live": 100, "head_gathered": 10, "layers_gathered": 20, "idle_bytes": 1,
     } | changes  # fmt: skip
     values = {name: b(float(value)) for name, value in given.items()}
     assert phases.allocated_bytes(**values, gradients_live=Flag(live)) == expected

@@ -38,7 +38,7 @@ def test_zeros_table_1_is_met(ranks: int, os: float, os_g: float, os_g_p: float)
     job, weights = round_job(gradient_bytes=2), Parameters(7.5e9)
     for zero, expected in enumerate((120.0, os, os_g, os_g_p)):
         plan, size = Plan(dp=ranks, zero=zero).column(), Count(ranks if zero else 1)
-        parts = [f(job, plan, weights, size) for f in (states.parameter_bytes, states.gradient_memory)]
+        parts = [states.parameter_bytes(job, plan, weights, size), states.gradient_memory(job, plan, weights, size, NONE)]
         parts.append(states.optimizer_bytes(job, plan, Stage(0), weights, size, NONE, NONE))
         assert sum(float(np.asarray(part).max()) for part in parts) == pytest.approx(expected * 1e9)
 
@@ -50,7 +50,7 @@ def test_fsdp_in_a_pipeline_keeps_weights_and_gradients_whole() -> None:
     for pp, weights, gradients in ((1, 20 / 8, 40 / 8), (2, 20, 40)):
         plan = Plan(pp=pp, dp=8, dp_shard=8, zero=3).column()
         assert at(states.parameter_bytes(waits, plan, WEIGHTS, Count(8))) == [weights]
-        assert at(states.gradient_memory(waits, plan, WEIGHTS, Count(8))) == [gradients]
+        assert at(states.gradient_memory(waits, plan, WEIGHTS, Count(8), NONE)) == [gradients]
         assert at(states.parameter_bytes(ROUND, plan, WEIGHTS, Count(8))) == [20 / 8]
     no_copy = round_job(stack={"master_is_parameter": True})
     assert at(states.parameter_bytes(no_copy, Plan(dp=8, dp_shard=8, zero=3).column(), WEIGHTS, Count(8))) == [0]
@@ -59,8 +59,8 @@ def test_fsdp_in_a_pipeline_keeps_weights_and_gradients_whole() -> None:
 def test_buckets_of_16_bit_gradients_are_there_for_several_replicas() -> None:
     """In addition to 4 bytes per gradient 2 more with two replicas, none with one, and they are not sharded: 10 · (4 / 2 + 2)."""
     job = round_job(stack={"bucket_gradient_bytes": 2.0})
-    assert at(states.gradient_memory(job, Plan(dp=2, dp_shard=2, zero=2).column(), WEIGHTS, Count(2))) == [40]
-    assert at(states.gradient_memory(job, Plan().column(), WEIGHTS, Count(1))) == [40]
+    assert at(states.gradient_memory(job, Plan(dp=2, dp_shard=2, zero=2).column(), WEIGHTS, Count(2), NONE)) == [40]
+    assert at(states.gradient_memory(job, Plan().column(), WEIGHTS, Count(1), NONE)) == [40]
 
 
 @pytest.mark.parametrize(
@@ -110,9 +110,9 @@ def test_the_gradient_of_the_head_comes_first() -> None:
 def test_a_step_over_lists_of_tensors_has_temporaries() -> None:
     """The denominators of all 10 updates in fp32, over 5 ranks from ZeRO-1 on; a fused kernel has none."""
     lists = round_job(foreach=True)
-    assert at(states.step_temporaries(lists, Plan(dp=5).column(), WEIGHTS, Count(5))) == [40]
-    assert at(states.step_temporaries(lists, Plan(dp=5, dp_shard=5, zero=1).column(), WEIGHTS, Count(5))) == [8]
-    assert at(states.step_temporaries(ROUND, Plan().column(), WEIGHTS, Count(1))) == [0]
+    assert at(states.step_temporaries(lists, Plan(dp=5).column(), WEIGHTS, Count(5), NONE, Bytes(0.0))) == [40]
+    assert at(states.step_temporaries(lists, Plan(dp=5, dp_shard=5, zero=1).column(), WEIGHTS, Count(5), NONE, Bytes(0.0))) == [8]
+    assert at(states.step_temporaries(ROUND, Plan().column(), WEIGHTS, Count(1), NONE, Bytes(0.0))) == [0]
 
 
 def test_states_are_summed() -> None:

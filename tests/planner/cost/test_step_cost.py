@@ -25,6 +25,7 @@ PIPELINE = plain.Pipeline(
 SHARDING = plain.Sharding(
     static_bytes=np.array([[30.0], [40.0], [5.0]]),
     all_gradients=np.array([[10.0], [10.0], [0.0]]),
+    lasting_gradients=0.0,
     head_gradient=0.0,
     head_gathered=0.0,
     layers_gathered=0.0,
@@ -94,7 +95,7 @@ def held(job: Job, plan: Plan) -> step.Static:
 def parts_of(states: step.Static) -> dict[str, float]:
     """Bytes on the first stage by purpose, those of the head's stage apart."""
     named = states.parts._asdict()
-    omitted = ("head_gradient", "head_gathered", "embedding_gathered", "step_temporaries")
+    omitted = ("head_gradient", "lasting_gradients", "head_gathered", "embedding_gathered", "step_temporaries")
     return {name: one(part) for name, part in named.items() if part is not None and name not in omitted}
 
 
