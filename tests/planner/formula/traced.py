@@ -57,7 +57,10 @@ def cases() -> Iterator[tuple[str, Job, Plan]]:
         yield attention, small(attention=attention), Plan(tp=2, dp=8)
     yield "fp8", small(precision="fp8"), Plan(tp=2, dp=8, sequence_parallel=1)
     yield "fp4", small(precision="fp4", cluster="dgx-b200", gpus=16), Plan(tp=2, dp=8)
-    for optimizer in ("adamw-8bit", "sgd"):
+    for zero, offload in ((1, False), (2, False), (2, True), (3, True)):
+        sharded = Plan(dp=16, dp_shard=16, zero=zero)
+        yield f"deepspeed, ZeRO-{zero}{', offloaded' if offload else ''}", small(stack="deepspeed", offload_optimizer=offload), sharded
+    for optimizer in ("muon", "sgd"):
         yield optimizer, small(optimizer=optimizer), FSDP
     for model in ("gpt2-124m", "gemma-2-9b", "falcon-7b", "qwen2.5-7b", "olmo-2-7b", "bloom-176b"):
         yield model, small(model=model, sequence=1024), Plan(dp=16)
