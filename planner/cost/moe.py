@@ -16,6 +16,7 @@ from planner.cost.states import WEIGHT_BYTES, stays_gathered, weight_share
 from planner.dimensions import Bytes, BytesPerSecond, Count, Flag, Number, Parameters, Seconds, Tokens, maximum, minimum, sum_of, where
 from planner.formula.trace import formula, term
 from planner.specs.job import RECOMPUTES, Job
+from planner.specs.lora import NF4_BYTES
 from planner.specs.plan import Plan
 
 Shape = tuple[Number, Number, Number]
@@ -275,18 +276,23 @@ def stage_ep(sparse_stage_layers: Number, ep_layer: Seconds) -> Seconds:
 
 
 @formula(
-    "P_ix · (2 · (1 if whole, 0 if fp32 and not frozen and ZeRO < 2, 1 if ZeRO < 3, 0 if fp32 and not frozen, 1 / Z_x otherwise)"
+    "P_ix · (w_x · (1 if whole, 0 if fp32 and not frozen and ZeRO < 2, 1 if ZeRO < 3, 0 if fp32 and not frozen, 1 / Z_x otherwise)"
     " + (x_o · (g_m + u_l) / (Z_x if ZeRO ≥ 1, 1 otherwise) if not frozen))",
     "zero20",
     "Figure 1, over the ranks that hold the same experts",
 )
 def expert_states(job: Job, plan: Plan, stage_experts: Parameters, expert_shard_size: Count) -> Bytes:
     """Weights and optimizer states of a rank's routed experts on the device; bytes."""
-    size = expert_shard_size
+    size, width = expert_shard_size, term("expert_width", expert_width(job))
     if job.frozen:
-        return Bytes(stage_experts * WEIGHT_BYTES) * where((plan.zero >= 3) & ~stays_gathered(job, plan), 1.0 / size, 1.0)
+        return Bytes(stage_experts * width) * where((plan.zero >= 3) & ~stays_gathered(job, plan), 1.0 / size, 1.0)
     states = resident_share(job) * optimizer_width(job) / where(plan.zero >= 1, size, 1)
-    return Bytes(stage_experts * (WEIGHT_BYTES * weight_share(job, plan, size) + states))
+    return Bytes(stage_experts * (width * weight_share(job, plan, size) + states))
+
+
+def expert_width(job: Job) -> float:
+    """Bytes of a stored weight of a routed expert: 4 bits under QLoRA, where experts are linear layers."""
+    return NF4_BYTES if job.tuning == "qlora" else WEIGHT_BYTES
 
 
 @formula(

@@ -123,7 +123,8 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
     trained, held = adapters.stage_adapters(count, adapter), adapters.frozen_bytes(weights.stage, count, narrow)
     moments = states.optimizer_bytes(job, plan, stage, trained, size, NO_WEIGHTS, NO_WEIGHTS)
     gradients = states.gradient_memory(job, plan, trained, size, adapter)
-    layer, embedding = adapters.layer_frozen(weights.largest_layer, narrow), shard.embedding_weights(job, plan)
+    widest = narrow if layers.sparse is None or job.tuning != "qlora" else narrow + shard.expert_weights(job, plan)
+    layer, embedding = adapters.layer_frozen(weights.largest_layer, widest), shard.embedding_weights(job, plan)
     parts = States(
         parameters=adapters.frozen_parameters(job, plan, held, size, states.parameter_bytes(job, plan, trained, size)),
         optimizer=states.resident_optimizer(job, moments),
@@ -137,7 +138,7 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
         embedding_gathered=adapters.frozen_embedding(job, plan, stage, embedding),
         step_temporaries=states.step_temporaries(job, plan, trained, size, adapter, gradients),
     )
-    frozen_experts = None if weights.experts is None else Bytes(states.WEIGHT_BYTES * weights.experts)
+    frozen_experts = None if weights.experts is None else Bytes(experts.expert_width(job) * weights.experts)
     return Static(parts, moments, NONE, trained, None, Frozen(held, frozen_experts))
 
 

@@ -209,6 +209,7 @@ frozen_gathered      | F_fp | B     | gathered frozen weights of two layers, gra
 frozen_embedding     | F_fe | B     | gathered frozen weights of the embedding
 embedding_gathered   | F_e | B      | gathered weights of the embedding, and their gradient
 step_temporaries     | T_o | B      | temporaries of the optimizer's step
+expert_width         | w_x | B      | a stored weight of a routed expert
 expert_states        | O_x | B      | weights and optimizer states of routed experts
 expert_optimizer     | O_y | B      | master weights and optimizer states of routed experts
 heaviest_optimizer   | O_m | B      | master weights and optimizer states on a rank of the heaviest stage

@@ -43,7 +43,7 @@ ONCE_A_NODE = ("deepep", "hybridep", "flex")  # dispatchers that send a token to
 # A measured run has had its choices: they are not refused, as those of a plan are that a framework does not support.
 ALL_CHOICES: Mapping[str, Any] = {
     "optimizers": OPTIMIZERS, "loss_kernels": LOSS_KERNELS, "recompute_modules": RECOMPUTED, "steps_in_backward": True,
-    "tunings": TUNINGS,
+    "tunings": TUNINGS, "quantized_experts": True,
 }  # fmt: skip
 # Stack -> the release from which on its defaults are those of the preset, and the fields that differed before. torchtitan computes the
 # loss in chunks, with the head, since 0.3.0.

@@ -50,7 +50,7 @@ DOUBTED = "settings"  # the key in `assumed` of settings that may not be those o
 # Words in a note -> fields of a job that are true, where no column says otherwise.
 NOTED_SWITCHES: Words = (
     (r"--fp8-param-gather=True", "fp8_parameters"), (r"optimizer in (?:the )?backward|optimizer_in_bwd", "optimizer_in_backward"),
-    (r"expandable[_ ]segments", "expandable_segments"), (r"--optimizer-cpu-offload=True", "offload_optimizer"),
+    (r"expandable[_ ]segments", "expandable_segments"), (r"bf16 amp", "autocast"), (r"--optimizer-cpu-offload=True", "offload_optimizer"),
 )  # fmt: skip
 # Tensors of MaxText's remat policies (configs/types.py, RematAndOffload), and a policy that keeps those of attention.
 TENSORS = "decoder_layer_input|context|mlpwo|out_proj|query_proj|key_proj|value_proj"

@@ -111,6 +111,7 @@ class Stack:
     grouped_slower: float = 1.2  # time of a grouped kernel of many small products over the products alone
     grouped_narrow: float = 0.3  # share of the gain of 8 or 4 bits that grouped kernels reach: tokens are cast and padded
     permute_traffic: float = 1.0  # memory traffic of permuting tokens over one read and one write per copy
+    quantized_experts: bool = False  # routed experts are linear layers, which QLoRA stores in 4 bits
     tunings: tuple[str, ...] = ("full",)  # full, lora (adapters on frozen weights), qlora (on frozen weights in 4 bits)
     usual_expert_tensor: str = "one"  # one or tp
     # usual choices, for measured runs that do not state them
@@ -255,7 +256,7 @@ class Job:
             trained = " or ".join(self.stack.tunings)
             raise FieldError("tuning", f"{self.stack.title} is planned with tuning {trained}, not {self.tuning}; set tuning to {trained}")
         if self.frozen:
-            check_adapters(self.model, self.tuning, self.lora_rank, self.lora_targets, self.precision)
+            check_adapters(self.model, self.tuning, self.lora_rank, self.lora_targets, self.precision, self.stack.quantized_experts)
 
     @property
     def frozen(self) -> bool:

@@ -22,13 +22,13 @@ ONE = Count(1)
 MLP = ("gate", "up", "down")
 
 
-def check_adapters(model: Model, tuning: str, rank: int, targets: str, precision: str) -> None:
+def check_adapters(model: Model, tuning: str, rank: int, targets: str, precision: str, quantized_experts: bool) -> None:
     """FieldError for adapters that the model does not support or that cannot be trained in this precision."""
     if model.experts and targets == "all":
         raise FieldError("lora_targets", "adapters on routed experts are not planned; set lora_targets to attention")
     if model.kv_rank and targets == "query-value":
         raise FieldError("lora_targets", "latent attention has no separate value matrix; set lora_targets to attention or all")
-    if tuning == "qlora" and model.experts:
+    if tuning == "qlora" and model.experts and not quantized_experts:
         raise FieldError("tuning", "routed experts in 4 bits are not planned, QLoRA quantizes linear layers alone; set tuning to lora")
     if tuning == "qlora" and precision in ("fp8", "fp4"):
         raise FieldError("precision", f"QLoRA computes in 16 bits, not in {precision}; set precision to bf16, or tuning to lora")

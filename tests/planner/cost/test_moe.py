@@ -261,5 +261,7 @@ def test_frozen_experts_keep_their_weights_alone() -> None:
     job = replace(round_job(SPARSE, master_is_parameter=True), tuning="lora")
     assert one(by_hand.expert_states(job, Plan(dp=8, ep=2, zero=2).column(), 1000.0, 4.0)) == 2000
     assert one(by_hand.expert_states(job, Plan(dp=8, ep=2, zero=3).column(), 1000.0, 4.0)) == 500
+    linear = replace(job, stack=replace(job.stack, quantized_experts=True, tunings=("lora", "qlora")), tuning="qlora")
+    assert one(by_hand.expert_states(linear, Plan(dp=8, ep=2, zero=2).column(), 1000.0, 4.0)) == pytest.approx(515.869, abs=0.001)
     assert one(by_hand.expert_optimizer(job, Plan(dp=8, ep=2).column(), 1000.0, 4.0)) == 0
     assert one(by_hand.expert_gradients(job, Plan(dp=8, ep=2).column(), 1000.0, 4.0)) == 0
