@@ -49,7 +49,7 @@ def head_gathered(job: Job, plan: Plan, stage: Stage, head_weights: Parameters, 
 
 @formula(
     "(2 + g_r) · (P_e if i = 0) + g_r · min(n_b, P_i) if flat and gathers, 2 · n_b + g_r · (P_e if i = 0) if flat and ZeRO = 2,"
-    " max(g · P_i / Z, 2 · P_tt) if flat and ZeRO = 1, (2 + g_r) · P_e if i = 0 and gathers and not flat",
+    " max(g · P_i / Z, 2 · P_tt) if flat and ZeRO = 1 and g = 2, (2 + g_r) · P_e if i = 0 and gathers and not flat",
     "fsdp23",
     "Section 3.4.2; DeepSpeed: runtime/zero",
 )
@@ -66,5 +66,6 @@ def embedding_gathered(
         whole = Bytes((WEIGHT_BYTES + job.reduce_bytes) * edge) + zero_buffers.bucket_copy(job, stage_weights)
         reduced = zero_buffers.bucket(job) + Bytes(job.reduce_bytes * edge)
         part = zero_buffers.part_gradients(job, stage_weights, shard_size, largest_tensor)
-        return select([gathers(job, plan), plan.zero == 2, plan.zero == 1], [whole, reduced, part], 0.0)
+        copied = (plan.zero == 1) & (not zero_buffers.accumulates(job))
+        return select([gathers(job, plan), plan.zero == 2, copied], [whole, reduced, part], 0.0)
     return where(gathers(job, plan), (stage == 0) * Bytes((WEIGHT_BYTES + job.reduce_bytes) * embedding_weights), 0.0)

@@ -47,9 +47,9 @@ def gradient_width(job: Job, plan: Plan, shard_size: Number) -> Number:
 
 
 @formula(
-    "P_i · (g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) + (g_b if D > 1)) if not flat, g · P_i if ZeRO = 0,"
-    " g · P_i + 2 · n_b + (2 · P_tt if offload) if ZeRO = 1, 2 · P_tt if offload and ZeRO = 2, max(g · P_i / Z, 2 · P_tt) if ZeRO = 2,"
-    " (g · P_i / Z if not offload) + 2 · n_b otherwise",
+    "P_i · (g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) + (g_b if D > 1)) if not flat, (g + 2) · P_i if g = 4 and ZeRO ≤ 1,"
+    " g · P_i if ZeRO = 0, g · P_i + 2 · n_b + (2 · P_tt if offload) if ZeRO = 1, 2 · P_tt if offload and ZeRO = 2,"
+    " max(g · P_i / Z, 2 · P_tt) if ZeRO = 2, (g · P_i / Z if not offload) + 2 · n_b otherwise",
     "zero20",
     "Section 5, Figure 1; DeepSpeed: runtime/zero/stage_1_and_2.py",
 )
@@ -90,7 +90,7 @@ def head_gradient(job: Job, plan: Plan, stage: Stage, head_weights: Parameters, 
 
 
 @formula(
-    "G_a if flat and ZeRO ≥ 3, 2 · P_tt if flat and offload and ZeRO ≥ 1",
+    "G_a if flat and ZeRO ≥ 3, 2 / 3 · G_a if flat and g = 4 and ZeRO ≤ 1, 2 · P_tt if flat and offload and ZeRO ≥ 1",
     "tmplan",
     "DeepSpeed 0.19.8, runtime/zero/stage3.py, grad_partitions_flat_buffer; stage_1_and_2.py, temp_grad_buffer_for_gpu_offload",
 )
@@ -114,7 +114,7 @@ def static_bytes(parameter_bytes: Bytes, resident_optimizer: Bytes, workspace_by
 
 
 @formula(
-    "4 · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if foreach and not flat, 0 if not flat, 0 if offload,"
+    "4 · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if foreach and not flat, 0 if not flat or offload, 0 if g = 4 and ZeRO ≤ 1,"
     " max((g · P_i / Z + 2 · n_b + (8 if foreach, 6 otherwise) · min(P_i / Z, n_g) if ZeRO ≥ 3,"
     " max(g · P_i / Z, 2 · P_tt) + max(8 · min(P_i / Z, P_tt), (8 if foreach, 6 otherwise) · P_i / Z) otherwise) - G_a, 0) otherwise",
     "tmplan",
@@ -130,5 +130,6 @@ def step_temporaries(
     """
     if job.stack.flat_states:
         need = zero_buffers.step_need(job, plan, stage_weights, shard_size, largest_tensor)
-        return maximum(need - all_gradients, 0.0) * (0.0 if job.offload_optimizer else 1.0)
+        least = 2 if zero_buffers.accumulates(job) else 0  # BF16_Optimizer updates from the gradients in place
+        return maximum(need - all_gradients, 0.0) * (0.0 if job.offload_optimizer else 1.0) * (plan.zero >= least)
     return Bytes((4.0 if job.foreach else 0.0) * stage_weights) / where(plan.zero >= 1, shard_size, 1)

@@ -2,7 +2,7 @@
 
 Read in DeepSpeed 0.19.8: runtime/zero/stage_1_and_2.py (buckets in setup_buckets, copy_grads_in_partition, get_grad_norm_direct, step),
 stage3.py (grad_partitions_flat_buffer, _prepare_fp32_grad_for_sub_group), partitioned_param_coordinator.py (prefetching until
-max_live_parameters are gathered).
+max_live_parameters are gathered), and runtime/bf16_optimizer.py, which serves up to ZeRO-1 where gradients are accumulated in fp32.
 """
 
 from __future__ import annotations
@@ -29,6 +29,11 @@ def passing(job: Job, largest: Parameters) -> Bytes:
     return Bytes((HALF if job.offload_optimizer else 0.0) * largest)
 
 
+def accumulates(job: Job) -> bool:
+    """Whether fp32 gradients of all weights live in addition to the 16-bit ones of a backward pass, up to ZeRO-1 (BF16_Optimizer)."""
+    return job.gradient_bytes == FULL
+
+
 def part_gradients(job: Job, weights: Parameters, shard_size: Number, largest: Parameters) -> Bytes:
     """Gradients of the part of the weights that a rank updates below ZeRO-3; a weight that the part cuts is whole; bytes."""
     return maximum(Bytes(job.gradient_bytes * weights) / shard_size, Bytes(HALF * largest))
@@ -39,13 +44,20 @@ def gradients(job: Job, plan: Plan, weights: Parameters, shard_size: Number, lar
     on_device = 0.0 if job.offload_optimizer else 1.0
     whole, sent = Bytes(job.gradient_bytes * weights), passing(job, largest)
     part = Bytes(on_device * part_gradients(job, weights, shard_size, largest)) + sent
-    below = select([plan.zero <= 0, plan.zero == 1], [whole, whole + bucket(job) + sent], part)
+    if accumulates(job):
+        early = Bytes((FULL + HALF) * weights)
+        below = where(plan.zero <= 1, early, part)
+    else:
+        below = select([plan.zero <= 0, plan.zero == 1], [whole, whole + bucket(job) + sent], part)
     return where(plan.zero >= 3, Bytes(on_device * whole / shard_size) + bucket(job), below)
 
 
 def lasting(job: Job, plan: Plan, all_gradients: Bytes, largest: Parameters) -> Bytes:
     """Gradients and buffers of them that live all the time; bytes."""
-    return where(plan.zero >= 3, all_gradients, passing(job, largest) * (plan.zero >= 1))
+    sent = passing(job, largest) * (plan.zero >= 1)
+    if accumulates(job):
+        sent = where(plan.zero <= 1, all_gradients * (FULL / (FULL + HALF)), sent)
+    return where(plan.zero >= 3, all_gradients, sent)
 
 
 def step_need(job: Job, plan: Plan, weights: Parameters, shard_size: Number, largest: Parameters) -> Bytes:

@@ -40,6 +40,15 @@ def test_gradients_are_whole_tensors_below_zero_3() -> None:
     assert of_each(states.lasting_gradients, Bytes(7.0), TABLE, job=round_job()) == [0, 0, 0, 0]
 
 
+def test_fp32_gradients_are_accumulated_in_addition_up_to_zero_1() -> None:
+    """4 + 2 bytes each of all weights up to ZeRO-1, of which the 4 live all the time, and no copies in the step; above it 4 of a part."""
+    wide = round_job(stack=FLAT, gradient_bytes=4, reduce_bytes=2)
+    assert of_each(states.gradient_memory, ALL, Count(4), TABLE, job=wide) == [6000, 6000, 1000, 1000 + 200]
+    assert of_each(states.lasting_gradients, Bytes(6.0), TABLE, job=wide) == [4, 4, 0, 6]
+    assert of_each(states.step_temporaries, ALL, Count(4), TABLE, Bytes(0.0), job=wide)[:2] == [0, 0]
+    assert of_each(gathered.embedding_gathered, Stage(0), TABLE, ALL, Count(4), TABLE, job=wide)[1] == 0
+
+
 def test_weights_are_gathered_until_so_many_live() -> None:
     """At the loss 2 · 300, of a head of 400 all; in a layer's backward pass 60 more, and a copy of the bucket, 2 · 100; under ZeRO-2 the
     bucket and its copy."""
