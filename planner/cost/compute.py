@@ -254,7 +254,7 @@ def layer_backward(job: Job, linear_backward: Seconds, attention_backward: Secon
 @formula("κ_c · Σ(s_r · t_pf)", "korthikanti22", "Section 5")
 def selective_repeat(job: Job, plan: Plan, tokens: Tokens, attention_forward: Seconds, elementwise_forward: Seconds) -> Seconds:
     """Forward work that selective recompute repeats in one layer; seconds."""
-    repeat = job.stack.selective.repeat
+    repeat = job.selective.repeat
     parts = {"attention": attention_forward, "elementwise": elementwise_forward, **linear_parts(job, plan, tokens)}
     total = Seconds(0.0)
     for part, seconds in parts.items():

@@ -49,7 +49,8 @@ def head_gathered(job: Job, plan: Plan, stage: Stage, head_weights: Parameters, 
 
 @formula(
     "(2 + g_r) · (P_e if i = 0) + g_r · min(n_b, P_i) if flat and gathers, 2 · n_b + g_r · (P_e if i = 0) if flat and ZeRO = 2,"
-    " max(g · P_i / Z, 2 · P_tt) if flat and ZeRO = 1 and g = 2, (2 + g_r) · P_e if i = 0 and gathers and not flat",
+    " max(g · P_i / Z, 2 · P_tt) if flat and ZeRO = 1 and g = 2, (2 + g_r) · P_e if i = 0 and gathers and not flat,"
+    " 2 · (2 if tied and p = 1, 1 otherwise) · P_e if i = 0 and main and not gathers and not flat",
     "fsdp23",
     "Section 3.4.2; DeepSpeed: runtime/zero",
 )
@@ -59,7 +60,8 @@ def embedding_gathered(
 ) -> Bytes:  # fmt: skip
     """Weights of the embedding and their gradient before its reduce-scatter, at the end of a backward pass; bytes.
 
-    Under DeepSpeed with a bucket, and under ZeRO-1 a copy of the gradients of the part that the rank updates.
+    Under DeepSpeed with a bucket, and under ZeRO-1 a copy of the gradients of the part that the rank updates. With main gradients, the
+    16-bit gradient, and that of a tied head, before they are added to their buffer.
     """
     if job.stack.flat_states:
         edge = (stage == 0) * embedding_weights
@@ -68,4 +70,6 @@ def embedding_gathered(
         part = zero_buffers.part_gradients(job, stage_weights, shard_size, largest_tensor)
         copied = (plan.zero == 1) & (not zero_buffers.accumulates(job))
         return select([gathers(job, plan), plan.zero == 2, copied], [whole, reduced, part], 0.0)
-    return where(gathers(job, plan), (stage == 0) * Bytes((WEIGHT_BYTES + job.reduce_bytes) * embedding_weights), 0.0)
+    both = where(job.model.tied & (plan.pp == 1), 2.0, 1.0)
+    made = Bytes((WEIGHT_BYTES if term("main_gradients", job.stack.main_gradients) else 0.0) * both * embedding_weights)
+    return (stage == 0) * where(gathers(job, plan), Bytes((WEIGHT_BYTES + job.reduce_bytes) * embedding_weights), made)

@@ -10,7 +10,7 @@ from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
 from planner.dimensions import Bytes, Count, Number, Stage, Tokens, maximum, sum_of, where
 from planner.formula.trace import formula, term
-from planner.specs.job import Job
+from planner.specs.job import Job, Stack
 from planner.specs.lora import adapted
 from planner.specs.model import Model
 from planner.specs.plan import Plan
@@ -34,7 +34,7 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
     terms = {
         "norm_in": (2.0 + job.stack.norm_kept) * norms * model.hidden / region,
         "linear_in": width * inputs * model.hidden / region,
-        **query_terms(model, plan, region),
+        **query_terms(job.stack, model, plan, region),
         "scores": scores,
         "attention_out": 2.0 * heads * model.value_dim,
         "dropout_masks": (2.0 if model.dropout else 0.0) * model.hidden / region,
@@ -46,17 +46,27 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
     return {name: Bytes(count) for name, count in terms.items()}
 
 
-def query_terms(model: Model, plan: Plan, region: Count) -> dict[str, Number]:
+def query_terms(stack: Stack, model: Model, plan: Plan, region: Count) -> dict[str, Number]:
     """Bytes per token of queries, keys and values, and of the latents of latent attention before and after their norms; the keys of the
     latter have the positional part copied into each head.
+
+    In Megatron values are a part of the packed product, which therefore lives as long as they do, next to the rotated queries and keys;
+    grouped queries are copied out of it, which a norm then keeps (megatron-core 0.16.1, transformer/attention.py,
+    get_query_key_value_tensors). A ring of context parallelism copies keys and values into one tensor, and frees the product
+    (TransformerEngine, attention/dot_product_attention/context_parallel.py).
     """
     heads = model.heads / plan.tp
     if model.kv_rank:
         latents = 2 * model.q_rank + 2 * model.kv_rank + model.rope_dim
         return {"latent": 2.0 * latents / region, "qkv": 2.0 * heads * (2 * model.key_dim + model.head_dim + model.value_dim)}
-    keys = -(-model.kv_heads // plan.tp) * model.head_dim
-    normed = 2.0 * (heads * model.head_dim + keys) if model.qk_norm != "none" else Number(0.0)
-    return {"qkv": 2.0 * (heads * model.head_dim + 2 * keys) + normed}
+    keys, queries = -(-model.kv_heads // plan.tp) * model.head_dim, heads * model.head_dim
+    if stack.main_gradients:
+        ring = (plan.cp > 1) & (model.qk_norm == "none")
+        rotated = where(ring, 0.0, queries + keys if model.positions == "rope" else 0.0)
+        copied = queries if model.qk_norm != "none" and model.kv_heads < model.heads else Number(0.0)
+        return {"qkv": 2.0 * (queries + 2 * keys + rotated + copied)}
+    normed = 2.0 * (queries + keys) if model.qk_norm != "none" else Number(0.0)
+    return {"qkv": 2.0 * (queries + 2 * keys) + normed}
 
 
 def trained_inputs(job: Job) -> tuple[int, int]:
@@ -76,7 +86,7 @@ def layer_activations(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
 @formula("T · Σ(s_k · a_k)", "korthikanti22", "Section 5, Equation 6; the stack says which")
 def selective_activations(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
     """Activations of one layer and one micro-batch under selective recomputation; bytes."""
-    keep = job.stack.selective.keep
+    keep = job.selective.keep
     terms = activation_terms(job, plan).items()
     return Bytes(tokens * sum_of(term("activation_term", v) * term("kept_share", keep.get(k, 1.0)) for k, v in terms))
 
@@ -106,7 +116,7 @@ def held_bytes(stage_layers: Number, recomputed_layers: Number, kept_activations
     return stage_layers * kept_activations + recomputed_layers * (checkpoint_bytes - kept_activations)
 
 
-@formula("κ · n_i · (A_h + A_m) + (ℓ_i - r_i) · A_g", "korthikanti22", "Section 4.2.3 and Equation 5")
+@formula("κ · n_i · (1 - ω_h) · (A_h + A_m) + (ℓ_i - r_i) · A_g", "korthikanti22", "Section 4.2.3 and Equation 5")
 def activation_bytes(
     job: Job,
     stage_layers: Number,
@@ -116,9 +126,10 @@ def activation_bytes(
     embedding_masks: Bytes,
     gathered_inputs: Bytes,
 ) -> Bytes:
-    """Activations of all micro-batches in flight on one rank of a stage; bytes."""
+    """Activations of all micro-batches in flight on one rank of a stage, less those offloaded to the host; bytes."""
     gathered = (stage_layers - recomputed_layers) * gathered_inputs
-    return job.stack.activation_overhead * in_flight * (held_bytes + embedding_masks) + gathered
+    on_device = 1.0 - term("activations_offloaded", job.offload_activations)
+    return job.stack.activation_overhead * in_flight * on_device * (held_bytes + embedding_masks) + gathered
 
 
 @formula("A_c / 2 if i = 0 and dropout", "korthikanti22", "Section 4.3: the dropout after the embedding")
@@ -133,28 +144,82 @@ def kept_activations(plan: Plan, layer_activations: Bytes, selective_activations
     return where(plan.recompute == 1, selective_activations, layer_activations)
 
 
-@formula("2 · T · ((3 if gated, 2 otherwise) · f / t + 2 · h)", "tmplan", "the peak during a layer's backward pass")
+@formula(
+    "2 · T · (h / (t if SP, 1 otherwise) + (h if SP and t > 1))"
+    " + 2 · max(T + (0 if frozen, h otherwise), (2 if gated, 1 otherwise) · T,"
+    " (2 if gated, 1 otherwise) · (0 if frozen, h otherwise) - T) · f / t if main,"
+    " 2 · T · ((3 if gated, 2 otherwise) · f / t + 2 · h) otherwise",
+    "tmplan",
+    "the peak during a layer's backward pass",
+)
 def layer_gradients(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
-    """Gradients of the MLP and of two hidden states of the layer in its backward pass; bytes."""
-    model = job.model
-    return Bytes(2.0 * tokens * ((3 if model.gated else 2) * model.ffn / plan.tp + 2 * model.hidden))
+    """Gradients of the MLP and of hidden states of the layer in its backward pass; bytes.
+
+    With main gradients, the largest of three moments, less the activations freed by then: the second product (gradients of its input and
+    of its 16-bit weights), the activation (gradients of both sides), the first product (gradients of its output and of its weights).
+    """
+    model, hidden = job.model, float(job.model.hidden)
+    if not term("main_gradients", job.stack.main_gradients):
+        return Bytes(2.0 * tokens * ((3 if model.gated else 2) * model.ffn / plan.tp + 2 * hidden))
+    halves, made = 2 if model.gated else 1, 0.0 if job.frozen else hidden
+    gathered = plan.sequence_parallel * (plan.tp > 1)
+    residual = hidden / where(plan.sequence_parallel > 0, plan.tp, 1) + gathered * hidden
+    widest = maximum(tokens + made, maximum(halves * tokens, halves * made - tokens))
+    return Bytes(2.0 * tokens * residual + 2.0 * widest * model.ffn / plan.tp)
 
 
-@formula("W_g + (A if recompute ≥ 2, A - A_s if recompute = 1)", "korthikanti22", "Section 5")
+@formula("W_g + (A if recompute = 2, A - A_s if recompute = 1)", "korthikanti22", "Section 5")
 def layer_working(plan: Plan, layer_gradients: Bytes, layer_activations: Bytes, selective_activations: Bytes) -> Bytes:
-    """Working set of the layer in its backward pass: gradients, and recomputed activations; bytes."""
-    recomputed = where(plan.recompute >= 2, layer_activations, where(plan.recompute == 1, layer_activations - selective_activations, 0.0))
+    """Working set of the layer in its backward pass: gradients, and recomputed activations; bytes.
+
+    Where only the first layers are recomputed, the activations of a later one are freed by then.
+    """
+    recomputed = where(plan.recompute == 2, layer_activations, where(plan.recompute == 1, layer_activations - selective_activations, 0.0))
     return layer_gradients + recomputed
 
 
+@formula("2 · 2 · T · h / (t if SP, 1 otherwise) if main, 0 otherwise", "tmplan", "megatron-core 0.16.1: final_layernorm, output_layer")
+def head_inputs(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
+    """Input and output of the norm before the head, stored for their backward passes; bytes."""
+    inputs = term("main_gradients", job.stack.main_gradients) * 4.0
+    return Bytes(inputs * tokens * job.model.hidden / where(plan.sequence_parallel > 0, plan.tp, 1))
+
+
 @formula(
-    "(1 + L_m) · λ · T · V_p / (1 if gathered, t otherwise) if head",
+    "A_o + 2 · V_p / t · (T + (0 if frozen, h otherwise)) + 2 · T · h + (2 · T · h / t if SP and t > 1) if head and main, 0 otherwise",
+    "tmplan",
+    "megatron-core 0.16.1, tensor_parallel/layers.py: the gradient of a weight is made in 16 bits, then added",
+)
+def head_working(job: Job, plan: Plan, stage: Stage, tokens: Tokens, head_inputs: Bytes) -> Bytes:
+    """What the backward pass of the head needs: gradients of the logits, of its weights in 16 bits, and of its input; bytes."""
+    hidden, entries = float(job.model.hidden), padded_vocab(job, plan) / plan.tp
+    made = Bytes(2.0 * entries * (tokens + (0.0 if job.frozen else hidden)))
+    scattered = plan.sequence_parallel * (plan.tp > 1) / plan.tp
+    whole = head_inputs + made + Bytes(2.0 * tokens * hidden * (1.0 + scattered))
+    return is_head(plan, stage) * term("main_gradients", job.stack.main_gradients) * whole
+
+
+@formula("2 · V_p · h / t if tied and p = 1 and main, 0 otherwise", "tmplan", "autograd adds both gradients of a shared weight at the end")
+def tied_gradient(job: Job, plan: Plan) -> Bytes:
+    """Gradient of a tied head in 16 bits, which waits for that of the embedding during the whole backward pass; bytes."""
+    waits = job.model.tied and not job.frozen and term("main_gradients", job.stack.main_gradients)
+    return (plan.pp == 1) * Bytes((2.0 if waits else 0.0) * padded_vocab(job, plan) * job.model.hidden / plan.tp)
+
+
+@formula("max(W_l + G_t, W_h)", "tmplan", "head and layers run one after the other")
+def stage_working(layer_working: Bytes, tied_gradient: Bytes, head_working: Bytes) -> Bytes:
+    """Working set of a backward pass on a stage: of its largest layer, or of the head; bytes."""
+    return maximum(layer_working + tied_gradient, head_working)
+
+
+@formula(
+    "(1 + L_m) · λ · T · V_p / (1 if gathered, t otherwise) + A_o if head",
     "korthikanti22",
     "Section 4.3, output layer: logits and the loss in fp32",
 )
-def logits_memory(job: Job, plan: Plan, stage: Stage, tokens: Tokens) -> Bytes:
-    """Logits, their gradient and the fp32 copies of the loss on the last stage, for each token predicted; bytes."""
-    return is_head(plan, stage) * head_logits(job, plan, tokens)
+def logits_memory(job: Job, plan: Plan, stage: Stage, tokens: Tokens, head_inputs: Bytes) -> Bytes:
+    """Logits, their gradient and the fp32 copies of the loss on the last stage, for each token predicted, and the head's inputs; bytes."""
+    return is_head(plan, stage) * (head_logits(job, plan, tokens) + head_inputs)
 
 
 def head_logits(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
@@ -163,7 +228,9 @@ def head_logits(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
     return Bytes((1 + job.model.mtp_layers) * (job.stack.logits_bytes * tokens * entries))
 
 
-@formula("4 · T · h if t > 1", "korthikanti22", "Section 4.2.2: gathered input and its gradient")
+@formula("2 · T · h if main and SP and t > 1, 4 · T · h if not main and t > 1", "korthikanti22", "Section 4.2.2: input and gradient")
 def buffer_bytes(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
-    """Buffers that tensor-parallel collectives gather into; bytes."""
+    """Buffers that tensor-parallel collectives gather into; bytes. With main gradients the gathered gradient is in the working set."""
+    if term("main_gradients", job.stack.main_gradients):
+        return where((plan.tp > 1) & (plan.sequence_parallel > 0), Bytes(2.0 * tokens * job.model.hidden), 0.0)
     return where(plan.tp > 1, Bytes(4.0 * tokens * job.model.hidden), 0.0)

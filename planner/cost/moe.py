@@ -38,22 +38,23 @@ def expert_terms(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tok
     """Bytes that routing and experts keep for the backward pass, by term, on one rank.
 
     The router's input in fp32, its logits, probabilities and map; the inputs of the experts' two products and of the activation between
-    them; the output of the second product, which is then weighted by the router's probabilities.
+    them; the output of the second product where it is weighted by the router's probabilities afterwards.
     """
     model = job.model
     width = term("kept_input", 1.0 if job.stack.narrow_kept and job.precision in ("fp8", "fp4") else 2.0)
     routed = routed_copies / model.experts_per_token
     return {
-        "router": Bytes(routed * (4.0 * model.hidden + 9.0 * model.experts)),  # logits and probabilities in fp32, a map of bytes
+        # logits and probabilities in fp32, a map of bytes
+        "router": Bytes(routed * (term("router_in_stored", job.stack.router_in_stored) * model.hidden + 9.0 * model.experts)),
         "expert_in": Bytes(expert_copies * width * model.hidden),
         "expert_hidden": Bytes(expert_copies * 2.0 * (2 if model.gated else 1) * model.expert_ffn / plan.etp),
         "expert_act": Bytes(expert_copies * width * model.expert_ffn / plan.etp),
-        "expert_out": Bytes(routed_copies * 2.0 * model.hidden),
+        "expert_out": Bytes(term("expert_out_stored", float(job.stack.expert_out_stored)) * routed_copies * 2.0 * model.hidden),
     }
 
 
 @formula(
-    "A_f + K_s / k_e · (4 · h + 9 · E) + K_x · (b_k · h + (2 · (2 if gated, 1 otherwise) + b_k) · f_e / ETP) + K_s · 2 · h",
+    "A_f + K_s / k_e · (κ_r · h + 9 · E) + K_x · (b_k · h + (2 · (2 if gated, 1 otherwise) + b_k) · f_e / ETP) + κ_e · K_s · 2 · h",
     "tmplan",
     "activations around the experts, of the router and of the experts",
 )
@@ -65,19 +66,28 @@ def sparse_activations(job: Job, plan: Plan, around_activations: Bytes, routed_c
 @formula("A_fs + Σ(s_k · a_x)", "tmplan", "the stack says which; Megatron-LM --recompute-modules")
 def sparse_selective(job: Job, plan: Plan, around_selective: Bytes, routed_copies: Tokens, expert_copies: Tokens) -> Bytes:
     """Activations one sparse layer keeps for one micro-batch under selective recomputation; bytes."""
-    keep = job.stack.selective.keep
+    keep = job.selective.keep
     terms = expert_terms(job, plan, routed_copies, expert_copies).items()
     return around_selective + sum_of(term("expert_term", v) * term("kept_share", keep.get(k, 1.0)) for k, v in terms)
 
 
 @formula(
-    "W_gf + 2 · h · (K_s + 2 · K_x) + 2 · K_x · (3 if gated, 2 otherwise) · f_e / ETP",
+    "W_gf + max(4 · h · (K_s + K_x), 2 · K_x · (h + f_e / ETP), 2 · K_x · (2 if gated, 1 otherwise) · f_e / ETP) if main,"
+    " W_gf + 2 · h · (K_s + 2 · K_x) + 2 · K_x · (3 if gated, 2 otherwise) · f_e / ETP otherwise",
     "tmplan",
     "tokens before and after the all-to-all, and sorted by expert",
 )
 def sparse_gradients(job: Job, plan: Plan, around_gradients: Bytes, routed_copies: Tokens, expert_copies: Tokens) -> Bytes:
-    """Gradients of the sparse layer in its backward pass, with buffers of dispatch and combine and gradients of its experts; bytes."""
+    """Gradients of the sparse layer in its backward pass, with buffers of dispatch and combine and gradients of its experts; bytes.
+
+    With main gradients, the largest of three moments (megatron-core 0.16.1, MoEAlltoAllTokenDispatcher): the end of the forward pass
+    (copies before and after both all-to-alls), the backward passes of the experts' second product and of their activation.
+    """
     model = job.model
+    if term("main_gradients", job.stack.main_gradients):
+        hidden, middle = float(model.hidden), model.expert_ffn / plan.etp
+        products = maximum(Bytes(2.0 * expert_copies * (hidden + middle)), Bytes(2.0 * expert_copies * (2 if model.gated else 1) * middle))
+        return around_gradients + maximum(4.0 * hidden * Bytes(routed_copies + expert_copies), products)
     buffers = 2.0 * model.hidden * Bytes(routed_copies + 2 * expert_copies)
     return around_gradients + buffers + Bytes(2.0 * expert_copies * (3 if model.gated else 2) * model.expert_ffn / plan.etp)
 
@@ -182,7 +192,7 @@ def sparse_repeat(
     job: Job, plan: Plan, around_repeat: Seconds, experts_linear: Seconds, routed_copies: Tokens, expert_copies: Tokens
 ) -> Seconds:
     """Forward work that selective recomputation repeats in one sparse layer; seconds."""
-    repeat = job.stack.selective.repeat
+    repeat = job.selective.repeat
     products, activation = term("repeated_experts", repeat.get("experts", 0.0)), term("repeated_activation", repeat.get("expert_act", 0.0))
     moved = moved_bytes(job, plan, routed_copies, expert_copies, False) / element_rate(job)
     act = Bytes(6.0 * expert_copies * job.model.expert_ffn / plan.etp) / element_rate(job)

@@ -32,11 +32,12 @@ def by_phase(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost) -> dic
     early = phases.early_gradients(lives.gradients, held.gradients, held.lasting_gradients)
     first = phases.first_gradients(lives.gradients, held.gradients, held.lasting_gradients, held.head_gradient)
     last, working, logits, buffers = stagecosts.last_activations(c, stored), c.layer_working, c.logits_memory, c.buffer_bytes
+    others = lives.others
     rows = {  # gradients, gathered, activations, working, logits, buffers
         "loss": (early, held.head_gathered, stored, none, logits, buffers),
         "backward": (first, held.layers_gathered, stored, working, none, buffers),
-        "end": (held.gradients, held.layers_gathered, last, working, none, buffers),
-        "embedding": (held.gradients, held.embedding_gathered, none, none, none, none),
+        "end": (held.gradients, held.layers_gathered, others + last, working, none, buffers),
+        "embedding": (held.gradients, held.embedding_gathered, others, none, none, none),
         "step": (held.gradients, none, none, held.step_temporaries, none, none),
     }
     return {name: _parts(held, *row) for name, row in rows.items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from planner.dimensions import Bytes, Flag, Number, maximum
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
+from planner.specs.plan import Plan
 
 # The phases in the order of a step. Of phases that need as much, the first counts.
 PHASES = {
@@ -44,10 +45,16 @@ def last_activations(activation_bytes: Bytes, in_flight: Number, stage_layers: N
     return activation_bytes / (in_flight * maximum(stage_layers, 1))
 
 
-@formula("A_e + W_l + U", "tmplan", "sum of the parts")
-def end_live(last_activations: Bytes, layer_working: Bytes, buffer_bytes: Bytes) -> Bytes:
-    """Activations of one layer, its working set and buffers of one rank at the end of a backward pass; bytes."""
-    return last_activations + layer_working + buffer_bytes
+@formula("A_p · (1 - 1 / (v · n_i))", "korthikanti22", "Section 4.2.3: one is freed at the end of its backward pass")
+def others_live(plan: Plan, activation_bytes: Bytes, in_flight: Number) -> Bytes:
+    """Activations of the other micro-batches in flight at the end of the backward pass of one, on one rank of a stage; bytes."""
+    return activation_bytes * (1.0 - 1.0 / (plan.vpp * in_flight))
+
+
+@formula("A_u + A_e + W_l + U", "tmplan", "sum of the parts")
+def end_live(others_live: Bytes, last_activations: Bytes, layer_working: Bytes, buffer_bytes: Bytes) -> Bytes:
+    """Activations of other micro-batches and of one layer, its working set and buffers of one rank at the end of a backward pass; bytes."""
+    return others_live + last_activations + layer_working + buffer_bytes
 
 
 @formula("max(γ_g · G_a, G_s)", "tmplan", "those of earlier micro-batches, or those that live all the time")
@@ -68,25 +75,21 @@ def absent_bytes(all_gradients: Bytes) -> Bytes:
     return 0.0 * all_gradients
 
 
-@formula("max(F_e, T_o)", "tmplan", "the embedding, then the optimizer")
-def idle_bytes(embedding_gathered: Bytes, step_temporaries: Bytes) -> Bytes:
-    """What lives with all gradients after the last layer: the embedding's gradient, or temporaries of the optimizer's step; bytes."""
-    return maximum(embedding_gathered, step_temporaries)
-
-
 @formula(
-    "M_s + max(N_f + F_h + max(γ_g · G_a, G_s), N_b + F_p + max(γ_g · G_a, G_s, G_h), N_e + F_p + G_a, N_i + G_a)",
+    "M_s + max(N_f + F_h + max(γ_g · G_a, G_s), N_b + F_p + max(γ_g · G_a, G_s, G_h), N_e + F_p + G_a, A_u + F_e + G_a, T_o + G_a)",
     "tmplan",
     "the fullest phase: loss, start of the backward pass, its end, what follows",
 )
 def allocated_bytes(
     static_bytes: Bytes, all_gradients: Bytes, lasting_gradients: Bytes, head_gradient: Bytes, gradients_live: Flag, loss_live: Bytes,
-    backward_live: Bytes, end_live: Bytes, head_gathered: Bytes, layers_gathered: Bytes, idle_bytes: Bytes,
+    backward_live: Bytes, end_live: Bytes, others_live: Bytes, head_gathered: Bytes, layers_gathered: Bytes, embedding_gathered: Bytes,
+    step_temporaries: Bytes,
 ) -> Bytes:  # fmt: skip
     """Live tensors of one rank in its fullest phase; bytes."""
     gradients = all_gradients, lasting_gradients, head_gradient, gradients_live
     first = early_bytes(*gradients, loss_live, backward_live, head_gathered, layers_gathered)
-    return static_bytes + maximum(first, maximum(end_live + layers_gathered, idle_bytes) + all_gradients)
+    last = maximum(end_live + layers_gathered, others_live + embedding_gathered)
+    return static_bytes + maximum(first, maximum(last, step_temporaries) + all_gradients)
 
 
 def early_bytes(

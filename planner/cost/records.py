@@ -88,6 +88,7 @@ class Pipeline(NamedTuple):
     loss_live: Bytes
     backward_live: Bytes
     end_live: Bytes
+    others_live: Bytes
     gradients_live: Flag
     micro_batches: Number
     steady_seconds: Seconds
@@ -106,7 +107,8 @@ class Sharding(NamedTuple):
     head_gradient: Bytes
     head_gathered: Bytes
     layers_gathered: Bytes
-    idle_bytes: Bytes
+    embedding_gathered: Bytes
+    step_temporaries: Bytes
     host_bytes: Bytes
     reduce_once: Seconds
     gather_once: Seconds

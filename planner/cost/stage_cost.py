@@ -81,6 +81,13 @@ def layer_working(job: Job, plan: Plan, layers: Layers, cost: Kinds) -> Bytes:
     return mixed.mixed_working(layers.dense, layers.sparse, working, of_sparse)
 
 
+def working(job: Job, plan: Plan, place: Edges, cost: Kinds) -> Bytes:
+    """Working set of the layer that needs most, or of the head, on each stage; bytes."""
+    tokens = cost.dense.tokens
+    head = memory.head_working(job, plan, place.stage, tokens, memory.head_inputs(job, plan, tokens))
+    return memory.stage_working(layer_working(job, plan, place.layers, cost), memory.tied_gradient(job, plan), head)
+
+
 def work_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) -> WorkParts:
     """One micro-batch on each stage with these layers, by part, without recomputation."""
     c, s = cost
@@ -135,8 +142,8 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
         checkpoint_bytes=c.checkpoint_bytes,
         embedding_masks=memory.embedding_masks(job, stage, c.checkpoint_bytes),
         gathered_inputs=memory.gathered_inputs(job, plan, c.tokens, in_flight),
-        layer_working=layer_working(job, plan, layers, cost),
-        logits_memory=memory.logits_memory(job, plan, stage, c.tokens),
+        layer_working=working(job, plan, place, cost),
+        logits_memory=memory.logits_memory(job, plan, stage, c.tokens, memory.head_inputs(job, plan, c.tokens)),
         buffer_bytes=c.buffer_bytes,
         stage_work=stage_work(work_parts(job, plan, stage, layers, cost)),
         micro_batches=count,
@@ -163,7 +170,7 @@ class Floor(NamedTuple):
 
 def floor_cost(job: Job, plan: Plan) -> Floor:
     """Lower bounds for one micro-batch of each plan; with sequence parallelism."""
-    t, held = shard.tokens(job, plan), min(1.0, job.stack.selective.keep.get("norm_in", 1.0))
+    t, held = shard.tokens(job, plan), min(1.0, job.selective.keep.get("norm_in", 1.0))
     gradients = memory.layer_gradients(job.around_experts if job.model.experts else job, plan, t)
     if job.model.experts and not job.model.dense_layers:
         sent = experts.routed_copies(job, plan, t)
@@ -253,16 +260,19 @@ class Live(NamedTuple):
     loss: Bytes
     backward: Bytes
     end: Bytes
+    others: Bytes
     gradients: Flag
 
 
 def live(job: Job, plan: Plan, c: StageCost) -> Live:
     """Live bytes other than states, on each stage, in each phase that has any."""
     held = activations(job, plan, c)
+    others = phases.others_live(plan, held, c.in_flight)
     return Live(
         loss=phases.loss_live(held, c.logits_memory, c.buffer_bytes),
         backward=phases.backward_live(held, c.layer_working, c.buffer_bytes),
-        end=phases.end_live(last_activations(c, held), c.layer_working, c.buffer_bytes),
+        end=phases.end_live(others, last_activations(c, held), c.layer_working, c.buffer_bytes),
+        others=others,
         gradients=phases.gradients_live(job, c.micro_batches, c.in_flight),
     )
 
@@ -288,6 +298,7 @@ def pipeline(job: Job, plan: Plan, c: StageCost) -> Pipeline:
         loss_live=lives.loss,
         backward_live=lives.backward,
         end_live=lives.end,
+        others_live=lives.others,
         gradients_live=lives.gradients,
         micro_batches=c.micro_batches,
         steady_seconds=schedule.steady_seconds(c.micro_batches, slowest),

@@ -114,22 +114,24 @@ def static_bytes(parameter_bytes: Bytes, resident_optimizer: Bytes, workspace_by
 
 
 @formula(
-    "4 · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if foreach and not flat, 0 if not flat or offload, 0 if g = 4 and ZeRO ≤ 1,"
+    "((4 if foreach) + g_c) · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if not flat, 0 if offload, 0 if g = 4 and ZeRO ≤ 1,"
     " max((g · P_i / Z + 2 · n_b + (8 if foreach, 6 otherwise) · min(P_i / Z, n_g) if ZeRO ≥ 3,"
     " max(g · P_i / Z, 2 · P_tt) + max(8 · min(P_i / Z, P_tt), (8 if foreach, 6 otherwise) · P_i / Z) otherwise) - G_a, 0) otherwise",
     "tmplan",
-    "torch 2.13.0, torch/optim/adam.py, _multi_tensor_adam; DeepSpeed 0.19.8, runtime/zero",
+    "torch 2.13.0, torch/optim/adam.py, _multi_tensor_adam; megatron-core 0.16.1, _copy_model_grads_to_main_grads; DeepSpeed 0.19.8",
 )
 def step_temporaries(
     job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number, largest_tensor: Parameters, all_gradients: Bytes
 ) -> Bytes:
     """Temporaries of an optimizer step beyond the gradients; bytes.
 
-    Over lists of tensors the denominators of all updates in fp32; under DeepSpeed the gradients flattened and in fp32, of a sub-group
-    under ZeRO-3, or those of the largest weight in fp64 for their norm.
+    Over lists of tensors the denominators of all updates in fp32; with Megatron's 16-bit gradients and fp32 states fp32 copies of them;
+    under DeepSpeed the gradients flattened and in fp32, of a sub-group under ZeRO-3, or those of the largest weight in fp64 for their norm.
     """
     if job.stack.flat_states:
         need = zero_buffers.step_need(job, plan, stage_weights, shard_size, largest_tensor)
         least = 2 if zero_buffers.accumulates(job) else 0  # BF16_Optimizer updates from the gradients in place
         return maximum(need - all_gradients, 0.0) * (0.0 if job.offload_optimizer else 1.0) * (plan.zero >= least)
-    return Bytes((4.0 if job.foreach else 0.0) * stage_weights) / where(plan.zero >= 1, shard_size, 1)
+    copied = job.stack.main_gradients and (job.gradient_bytes, job.master_bytes, job.state_bytes) == (2, 4, 4)
+    width = (4.0 if job.foreach else 0.0) + term("gradients_copied", 4.0 if copied else 0.0)
+    return Bytes(width * stage_weights) / where(plan.zero >= 1, shard_size, 1)

@@ -158,7 +158,8 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         head_gradient=held.parts.head_gradient,
         head_gathered=held.parts.head_gathered,
         layers_gathered=held.parts.layers_gathered,
-        idle_bytes=phases.idle_bytes(held.parts.embedding_gathered, held.parts.step_temporaries),
+        embedding_gathered=held.parts.embedding_gathered,
+        step_temporaries=held.parts.step_temporaries,
         host_bytes=traffic.host_bytes(job, mixed.heaviest_optimizer(held.optimizer, held.expert_optimizer)),
         reduce_once=traffic.reduce_once(job, plan, weights, of_experts),
         gather_once=traffic.gather_once(job, plan, weights, of_experts),
@@ -176,7 +177,8 @@ def static_bytes(parts: States) -> Bytes:
 def allocated(p: Pipeline, s: Sharding) -> Bytes:
     """Live tensors in the fullest phase, per stage; bytes."""
     early = s.static_bytes, s.all_gradients, s.lasting_gradients, s.head_gradient, p.gradients_live
-    return phases.allocated_bytes(*early, p.loss_live, p.backward_live, p.end_live, s.head_gathered, s.layers_gathered, s.idle_bytes)
+    late = s.head_gathered, s.layers_gathered, s.embedding_gathered, s.step_temporaries
+    return phases.allocated_bytes(*early, p.loss_live, p.backward_live, p.end_live, p.others_live, *late)
 
 
 def device(job: Job, p: Pipeline, s: Sharding) -> Bytes:

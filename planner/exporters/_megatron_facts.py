@@ -127,7 +127,7 @@ def notes(request: Request, d: Degrees, kernels: bool = True) -> list[str]:
     job, model = request.job, request.job.model
     traffic = cp_traffic(model, d)
     kind = "SwiGLU" if model.gated else "GELU"
-    selective = dict(job.stack.selective.keep) != {"scores": 0.0}
+    selective = dict(job.selective.keep) != {"scores": 0.0}
     not_overlapped = job.overlap_experts and bool(model.experts) and not overlaps_experts(request, d)
     cases = (
         (True, f"the plan does not specify the MLP activation: {kind} is written, change it if the model has another"),

@@ -51,6 +51,7 @@ recompute            | recompute |        | recomputation: 0 none, 1 selective, 
 schedule             | schedule |        | pipeline schedule: 0 1F1B, 1 ZB-H1, 2 ZB-H2, 3 ZB-V, 4 DualPipeV
 holds_head           | head |        | 1 on the pipeline rank that holds the head, else 0
 gathers              | gathers |   | 1 where weights are gathered when they are used, else 0
+main_gradients       | main |      | 1 where 16-bit gradients of weights are added to buffers (Megatron), else 0
 gradients_stay       | stay |      | 1 where buffers of gradients are allocated for good, else 0
 foreach              | foreach |   | 1 where the optimizer steps over lists of tensors with temporaries, else 0
 stays_gathered       | whole |     | 1 where gathered weights and gradients stay whole between micro-batches (FSDP2 in a pipeline)
@@ -99,6 +100,10 @@ bucket_gradient_bytes | g_b |       | bytes of the 16-bit gradient stored in buc
 master_bytes         | g_m |        | bytes of the master copy of a weight
 norm_kept            | κ_n | B      | additional bytes per hidden unit stored by an unfused norm
 gate_kept            | κ_g |        | additional copies of the MLP intermediate stored by an unfused SwiGLU
+router_in_stored       | κ_r | B      | bytes per hidden unit of a copy of the router's input
+expert_out_stored      | κ_e |        | 1 where outputs of experts are stored, else 0
+gradients_copied     | g_c | B      | width of the fp32 copies of 16-bit gradients made for the optimizer's step
+activations_offloaded | ω_h |       | share of the activations in host memory
 gathered_kept        | κ_t |        | copies of a layer's input that stay gathered
 gathered_in_pipeline | warm_up |        | 1 if inputs stay gathered during pipeline warm-up, 0 if only without a pipeline
 flops_bf16           | R   | FLOP/s | peak rate of the GPU
@@ -239,6 +244,10 @@ layer_gradients      | W_g | B      | gradients in the backward pass of a layer
 sparse_gradients     | W_gx | B     | gradients and buffers in the backward pass of a sparse layer
 around_gradients     | W_gf | B     | gradients in the backward pass of a sparse layer without its experts
 mixed_working        | W_lm | B      | largest working set of a layer
+head_inputs          | A_o | B      | input and output of the norm before the head
+head_working         | W_h | B      | gradients in the backward pass of the head
+tied_gradient        | G_t | B      | gradient of a tied head that waits for that of the embedding
+stage_working        | W_w | B      | working set of a backward pass on a stage
 logits_memory        | G   | B      | logits and loss
 buffer_bytes         | U   | B      | communication buffers
 static_bytes         | M_s | B      | model states without gradients
@@ -246,11 +255,11 @@ gradients_live       | γ_g |        | 1 where gradients of earlier micro-batche
 loss_live            | N_f | B      | activations, logits and buffers at the loss
 backward_live        | N_b | B      | activations, working set and buffers at the start of the backward pass
 last_activations     | A_e | B      | activations of the last layer of a backward pass
+others_live          | A_u | B      | activations of other micro-batches at the end of a backward pass
 end_live             | N_e | B      | activations, working set and buffers at the end of the backward pass
 early_gradients      | G_e | B      | gradients at the loss
 first_gradients      | G_f | B      | gradients at the start of the backward pass
 absent_bytes         | N_n | B      | a part that does not live in a phase
-idle_bytes           | N_i | B      | the embedding's gathered weights and gradient, or temporaries of the optimizer's step
 allocated_bytes      | M   | B      | live tensors at the peak
 device_bytes         | M_d | B      | memory in use on the device
 gemm_seconds         | t_g | s      | one matrix product

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,10 +14,11 @@ from planner.plaintext import quoted
 from planner.runs.options_of_row import KEPT_TENSORS, modules
 from planner.runs.row import Row, cell, flag
 from planner.specs.hardware import Gpu
-from planner.specs.job import Selective, Stack
+from planner.specs.job import Stack
 from planner.specs.lora import TUNINGS
 from planner.specs.options import LOSS_KERNELS, OPTIMIZERS
 from planner.specs.options import MODULES as RECOMPUTED
+from planner.specs.recompute import MODULES, OFFLOADED, Selective, selective
 
 # Substring of a framework's name -> its stack; the first match counts. Megatron-LM on GPUs older than Hopper is that of the 2021 and
 # 2022 papers. Trainers on top of the models of transformers, or written like them, are one stack; with DeepSpeed they are DeepSpeed.
@@ -61,24 +62,6 @@ HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     (r"no grad/param overlap", {"dp_overlap": 0.0, "gather_overlap": 0.0}),
     (r"TE graphs|cuda_graph", GRAPHS),
 )
-# Megatron-Core's recompute modules -> share of each activation that stays in memory, and share of each part of the forward pass that is
-# repeated (comments on recompute_modules in megatron/core/transformer/transformer_config.py). `layernorm` repeats only the norms, about a
-# third of the element-wise time; `mla_up_proj` the up-projections, about half of the time of queries, keys and values. Both shares are
-# estimates. `mlp` and `shared_experts` are the same here: the MLP of a sparse layer is its shared experts.
-MODULES: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]] = {
-    "core_attn": ({"scores": 0.0}, {"attention": 1.0}),
-    "moe_act": ({"expert_act": 0.0}, {"expert_act": 1.0}),
-    "layernorm": ({"linear_in": 0.0}, {"elementwise": 0.3}),
-    "mla_up_proj": ({"qkv": 0.0}, {"qkv": 0.5}),
-    "mlp": ({"mlp_hidden": 0.0, "act_out": 0.0}, {"mlp": 1.0}),
-    "moe": ({"router": 0.0, "expert_in": 0.0, "expert_hidden": 0.0, "expert_act": 0.0}, {"experts": 1.0}),
-    "shared_experts": ({"mlp_hidden": 0.0, "act_out": 0.0}, {"mlp": 1.0}),
-}
-# Modules -> activations that are offloaded to the host until the backward pass (--offload-modules).
-OFFLOADED = {
-    "expert_fc1": ("expert_in",), "moe_act": ("expert_hidden", "expert_act"), "attn_norm": ("norm_in",), "mlp_norm": ("norm_in",),
-    "qkv_linear": ("linear_in",), "core_attn": ("qkv", "scores"), "attn_proj": ("attention_out",),
-}  # fmt: skip
 OFFLOAD_MODULES = re.compile(r"--offload-modules=\[([\w ]+)\]")
 # Software that supports Blackwell dates from 2025; since then torchtitan compiles its loss, which stores the logits only in 16 bits.
 SINCE_BLACKWELL: Mapping[str, Mapping[str, Any]] = {"torchtitan": {"logits_bytes": 2.0}}
@@ -156,14 +139,3 @@ def _changed(name: str, change: Change) -> Stack:
     chosen = selective(change.modules) if change.modules else stack.selective
     absent = dict.fromkeys((term for module in change.offloaded for term in OFFLOADED[module]), 0.0)
     return replace(stack, selective=Selective({**chosen.keep, **absent}, chosen.repeat)) if change.modules or absent else stack
-
-
-def selective(modules: Iterable[str]) -> Selective:
-    """The activations retained and the work repeated when these modules of Megatron-Core are recomputed. KeyError for other modules."""
-    keep: dict[str, float] = {}
-    repeat: dict[str, float] = {}
-    for module in modules:
-        retained, repeated = MODULES[module]
-        keep |= retained
-        repeat |= repeated
-    return Selective(keep, repeat)

@@ -6,7 +6,7 @@ Each class validates its fields on construction and raises FieldError with the n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 
 from planner.errors import FieldError
@@ -14,9 +14,11 @@ from planner.specs.constants import CONSTANTS, Constants
 from planner.specs.hardware import GIB, Cluster
 from planner.specs.lora import TARGETS, TUNINGS, check_adapters
 from planner.specs.model import Model
-from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, check_options
+from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, check_options, modules
 from planner.specs.options import OPTIMIZERS as OPTIMIZERS  # re-exported with the other choices
 from planner.specs.options import STATE_BYTES as STATE_BYTES
+from planner.specs.recompute import Selective as Selective
+from planner.specs.recompute import selective
 from planner.specs.validate import checked, choice, whole
 
 PRECISIONS = ("bf16", "fp16", "fp8", "fp4")
@@ -32,14 +34,6 @@ RANGE: Mapping[str, tuple[int, int]] = {
     "recompute": (0, len(RECOMPUTES) - 1), "schedule": (0, len(SCHEDULES) - 1),
 }  # fmt: skip
 MOST_HEADROOM = 95 * 0.01  # 95 %, with the rounding of a field in percent
-
-
-@dataclass(frozen=True)
-class Selective:
-    """Selective recompute: the share of each activation that is stored, the share of each part of the forward pass that is repeated."""
-
-    keep: Mapping[str, float] = field(default_factory=dict)  # activation term -> share stored; default 1
-    repeat: Mapping[str, float] = field(default_factory=dict)  # qkv, attention, projection, mlp, elementwise -> share; default 0
 
 
 @dataclass(frozen=True)
@@ -144,6 +138,9 @@ class Stack:
     reduce_bucket: float = 0.0  # gradients in a buffer that is reduced at once
     live_parameters: float = 0.0  # weights that stay gathered under ZeRO-3
     sub_group: float = 1e15  # weights of a rank that are updated at once under ZeRO-3
+    main_gradients: bool = False  # gradients of weights are made in 16 bits and added to buffers (Megatron's main_grad)
+    expert_out_stored: bool = True  # outputs of experts are stored: they are weighted by the router's probabilities afterwards
+    router_in_stored: float = 4.0  # bytes per hidden unit of a copy of the router's input
     rope_kept: float = 0.0  # additional copies of queries and keys stored by unfused rotary embeddings
     # choices that the framework supports
     optimizers: tuple[str, ...] = OPTIMIZERS
@@ -267,6 +264,11 @@ class Job:
     def around_experts(self) -> Job:
         """The job of a model whose MLP is the shared experts: a sparse layer without its routed experts."""
         return replace(self, model=replace(self.model, ffn=self.model.shared_ffn))
+
+    @cached_property
+    def selective(self) -> Selective:
+        """What selective recomputation keeps and repeats: by the modules of the job, or the stack's."""
+        return selective(modules(self.recompute_modules)) if self.recompute_modules else self.stack.selective
 
     @property
     def expert_load(self) -> float:

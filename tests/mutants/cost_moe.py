@@ -11,7 +11,7 @@ ADAPTERS = "planner/cost/adapters.py"
 MUTANTS = (
     Mutant(MOE, "tokens / plan.tp * job.model.experts_per_token", "tokens / plan.cp * job.model.experts_per_token", "degree"),
     Mutant(MOE, "job.expert_load * routed_copies * plan.etp", "job.expert_load * routed_copies", "term"),
-    Mutant(MOE, "4.0 * model.hidden + 9.0 * model.experts", "4.0 * model.hidden + 8.0 * model.experts", "constant"),
+    Mutant(MOE, " * model.hidden + 9.0 * model.experts", " * model.hidden + 8.0 * model.experts", "constant"),
     Mutant(MOE, "expert_copies * width * model.hidden", "routed_copies * width * model.hidden", "symbol"),
     Mutant(
         MOE,

@@ -29,7 +29,7 @@ MUTANTS = (
     Mutant(STAGE_COST, "most = c if s is None else s", "most = c", "symbol"),
     Mutant(STAGE_COST, "plan, stage, count, experts.ahead(job, plan))", "plan, stage, count)", "term"),
     Mutant(STAGE_COST, "held * 2.0 * t * job.model.hidden / plan.tp", "held * 2.0 * t * job.model.hidden", "division"),
-    Mutant(STAGE_COST, 'min(1.0, job.stack.selective.keep.get("norm_in", 1.0))', "1.0", "term"),
+    Mutant(STAGE_COST, 'min(1.0, job.selective.keep.get("norm_in", 1.0))', "1.0", "term"),
     Mutant(STAGE_COST, "least.logits, least.gradients", "least.logits, least.logits", "symbol"),
     Mutant(STAGE_COST, "(1.0 + job.stack.allocator_slack)\n", "1.0\n", "term"),
     Mutant(STAGE_COST, "job.memory_limit - job.stack.context_bytes", "job.memory_limit", "term"),

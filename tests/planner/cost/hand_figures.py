@@ -36,7 +36,7 @@ STACK = replace(
     host_layer_s=1.0, host_tp_s=0.5, far_hops=0.0, host_micro_batch_s=0.25, step_fixed_s=3.0, elementwise=1.0, norm_traffic=1.0,
     softmax_traffic=1.0, tp_exposed=0.5, cp_exposed=0.1, dp_overlap=0.5, gather_overlap=0.25, bucket_parameters=0.0, bucket_growth=0.0,
     pp_exposed=0.5, straggler=0.01, ep_overlap=0.7, ep_overlap_cost=0.02, host_experts_s=0.5, host_counts_s=0.25, grouped_slower=1.0,
-    grouped_narrow=0.5, permute_traffic=0.5, narrow_kept=False,
+    grouped_narrow=0.5, permute_traffic=0.5, narrow_kept=False, main_gradients=False, expert_out_stored=True, router_in_stored=4.0,
 )  # fmt: skip
 
 DENSE = Model("round", layers=10, hidden=1000, heads=10, kv_heads=5, head_dim=100, ffn=2000, vocab=5000, max_positions=4096)

@@ -101,11 +101,11 @@ def test_llama_3_splits_its_126_layers_over_16_stages() -> None:
 
 
 def test_the_logits_of_a_wide_vocabulary_stand_on_the_last_stage() -> None:
-    """Logits take lambda bytes per token and padded vocabulary entry, over tp, on the last stage alone."""
+    """Logits take lambda bytes per token and padded vocabulary entry, over tp, on the last stage alone, next to both sides of its norm."""
     job = small()
     rows = stages(job, Plan(tp=2, pp=4, dp=2))
     assert [row.parts.logits > 0 for row in rows] == [False, False, False, True]
-    assert rows[-1].parts.logits == pytest.approx(6 * 4096 * 128256 / 2)
+    assert rows[-1].parts.logits == pytest.approx(6 * 4096 * 128256 / 2 + 4 * 4096 * job.model.hidden)
 
 
 def test_nanotron_splits_layers_by_their_work_and_counts_the_head() -> None:
@@ -152,8 +152,8 @@ def test_inputs_that_stay_gathered_wait_for_the_communication_stream() -> None:
 def test_gathered_logits_are_not_divided_over_tensor_parallel_ranks() -> None:
     """Where a stack gathers logits before its loss, every tensor parallel rank holds all of them."""
     job = small()
-    whole = replace(job, stack=replace(job.stack, logits_whole=True))
-    shared, gathered = (evaluate(j, Plan(tp=4, dp=4)).memory_parts.logits[0] for j in (job, whole))
+    whole, plan = replace(job, stack=replace(job.stack, logits_whole=True)), Plan(tp=4, dp=4).column()
+    shared, gathered = (memory.head_logits(j, plan, Tokens(4096.0))[0] for j in (job, whole))
     assert gathered == pytest.approx(4 * shared)
 
 
@@ -276,9 +276,10 @@ def test_the_embedding_keeps_dropout_masks_on_the_first_stage() -> None:
     assert at(memory.embedding_masks(ROUND, FIRST_AND_LAST, Bytes(100.0))) == [0]
 
 
-@pytest.mark.parametrize(("recompute", "stored", "working"), [(0, 100, 5), (1, 60, 5 + 40), (2, 100, 5 + 100), (3, 100, 5 + 100)])
+@pytest.mark.parametrize(("recompute", "stored", "working"), [(0, 100, 5), (1, 60, 5 + 40), (2, 100, 5 + 100), (3, 100, 5)])
 def test_recomputed_activations_are_needed_again(recompute: int, stored: float, working: float) -> None:
-    """100 bytes of a layer, 60 under selective recompute; the layer at hand needs its gradients, 5, and what it recomputes."""
+    """100 bytes of a layer, 60 under selective recompute; the layer at hand needs its gradients, 5, and what it recomputes; where the first
+    layers alone are recomputed, a later one is freed by then."""
     plan, sizes = Plan(recompute=recompute).column(), (Bytes(100.0), Bytes(60.0))
     assert at(memory.kept_activations(plan, *sizes)) == [stored]
     assert at(memory.layer_working(plan, Bytes(5.0), *sizes)) == [working]
@@ -294,9 +295,10 @@ def test_the_layer_at_hand_has_gradients_of_its_middle_and_two_hidden_states() -
 def test_logits_take_six_bytes_an_entry_at_the_head() -> None:
     """6 · 30 · 1,000 / 2 on the last stage; twice that with a token predicted ahead, or where they are gathered; the vocabulary padded."""
     plan, tokens = Plan(tp=2, pp=2).column(), Tokens(30.0)
-    assert at(memory.logits_memory(ROUND, plan, FIRST_AND_LAST, tokens)) == [0, 90_000]
+    assert at(memory.logits_memory(ROUND, plan, FIRST_AND_LAST, tokens, Bytes(0.0))) == [0, 90_000]
+    assert at(memory.logits_memory(ROUND, plan, FIRST_AND_LAST, tokens, Bytes(7.0))) == [0, 90_007]
     ahead = round_job(model=EXPERTS | {"mtp_layers": 1})
-    assert at(memory.logits_memory(ahead, plan, FIRST_AND_LAST, tokens)) == [0, 180_000]
+    assert at(memory.logits_memory(ahead, plan, FIRST_AND_LAST, tokens, Bytes(0.0))) == [0, 180_000]
     assert at(memory.head_logits(round_job(stack={"logits_whole": True}), plan, tokens)) == [180_000]
     assert at(memory.head_logits(round_job(stack={"vocab_multiple": 128}), plan, tokens)) == [6 * 30 * 1_024 / 2]
 
@@ -305,3 +307,71 @@ def test_collectives_gather_into_buffers_under_tensor_parallelism() -> None:
     """Korthikanti et al. 2022, Section 4.2.2: the gathered input and its gradient, 2 · 2 · 30 · 100."""
     assert at(memory.buffer_bytes(ROUND, Plan(tp=2).column(), Tokens(30.0))) == [12_000]
     assert at(memory.buffer_bytes(ROUND, Plan(cp=2).column(), Tokens(30.0))) == [0]
+
+
+MAIN = {"main_gradients": True}
+
+
+def test_with_main_gradients_only_the_input_stays_gathered() -> None:
+    """2 · 30 · 100 under sequence parallelism, nothing without."""
+    job = round_job(stack=MAIN)
+    assert at(memory.buffer_bytes(job, Plan(tp=2, sequence_parallel=1).column(), Tokens(30.0))) == [6_000]
+    assert at(memory.buffer_bytes(job, Plan(tp=2).column(), Tokens(30.0))) == [0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "tokens", "plan", "expected"),
+    [
+        # hidden states of 2 · T · 100; the middle of 300: gradient of its input and of the second product's weights
+        ({}, 30.0, Plan(), 2 * 30 * 100 + 2 * (2 * 100 - 30) * 300),  # gradients of both halves of the first product's weights
+        ({}, 90.0, Plan(), 2 * 90 * 100 + 2 * (90 + 100) * 300),  # of the second product
+        ({}, 300.0, Plan(), 2 * 300 * 100 + 2 * 2 * 300 * 300),  # of both sides of the activation
+        ({}, 90.0, Plan(tp=2, sequence_parallel=1), 2 * 90 * (50 + 100) + 2 * (90 + 100) * 150),
+        ({"model": {"gated": False}}, 30.0, Plan(), 2 * 30 * 100 + 2 * (30 + 100) * 300),
+        ({"tuning": "lora"}, 30.0, Plan(), 2 * 30 * 100 + 2 * 2 * 30 * 300),  # frozen weights have no gradient
+    ],
+)
+def test_gradients_of_weights_are_made_in_16_bits(changes: dict[str, Any], tokens: float, plan: Plan, expected: float) -> None:
+    """The largest of three moments of a backward pass, each less what is freed by then."""
+    job = round_job(stack=MAIN, **changes)
+    assert at(memory.layer_gradients(job, plan.column(), Tokens(tokens))) == [expected]
+
+
+def test_the_head_needs_its_inputs_and_gradients_of_logits_and_weights() -> None:
+    """Of 30 tokens: both sides of the final norm, 2 · 2 · 30 · 100; gradients of 1,000 logits and of 1,000 x 100 weights, 2 · 1,000 · (30 +
+    100); of the input, 2 · 30 · 100. Half of the vocabulary on each of two ranks, which share the norm's; the layer's 5 are less."""
+    job, plan, tokens = round_job(stack=MAIN), Plan(pp=2).column(), Tokens(30.0)
+    inputs = memory.head_inputs(job, plan, tokens)
+    assert at(inputs) == [12_000]
+    assert at(memory.head_inputs(ROUND, plan, tokens)) == [0]
+    head = memory.head_working(job, plan, FIRST_AND_LAST, tokens, inputs)
+    assert at(head) == [0, 12_000 + 260_000 + 6_000]
+    shared = Plan(tp=2, pp=2, sequence_parallel=1).column()
+    assert at(memory.head_working(job, shared, FIRST_AND_LAST, tokens, Bytes(0.0))) == [0, 130_000 + 6_000 + 3_000]
+    assert set(at(memory.head_working(ROUND, plan, FIRST_AND_LAST, tokens, inputs))) == {0}
+    assert at(memory.stage_working(Bytes(5.0), Bytes(0.0), head)) == [5, 278_000]
+    assert memory.stage_working(Bytes(5.0), Bytes(2.0), Bytes(6.0)) == 7
+
+
+def test_the_gradient_of_a_tied_head_waits_for_that_of_the_embedding() -> None:
+    """2 · 1,000 · 100 / 2 on one stage; on two each has its copy."""
+    job = round_job(model={"tied": True}, stack=MAIN)
+    assert at(memory.tied_gradient(job, Plan(tp=2).column())) == [100_000]
+    assert at(memory.tied_gradient(job, Plan(tp=2, pp=2).column())) == [0]
+    assert at(memory.tied_gradient(round_job(model={"tied": True}), Plan(tp=2).column())) == [0]
+
+
+def test_values_hold_the_packed_product_and_a_ring_frees_it() -> None:
+    """Queries of 80 and keys of 40 elements: 2 · (80 + 2 · 40) packed and 2 · (80 + 40) rotated; copied queries, 2 · 80, before a norm."""
+    job = round_job(stack=MAIN)
+    assert term_of(job, Plan())["qkv"] == 2 * (80 + 2 * 40 + 80 + 40)
+    assert term_of(job, Plan(cp=2))["qkv"] == 2 * (80 + 2 * 40)
+    assert term_of(round_job(stack=MAIN, model={"qk_norm": "head"}), Plan())["qkv"] == 2 * (80 + 2 * 40 + 80 + 40 + 80)
+    assert term_of(round_job(stack=MAIN, model={"positions": "learned"}), Plan())["qkv"] == 2 * (80 + 2 * 40)
+
+
+def test_offloaded_activations_are_not_on_the_device() -> None:
+    """A quarter of 3 · (320 + 8) is in host memory."""
+    job = round_job(offload_activations=0.25)
+    held = memory.activation_bytes(job, Number(5.0), Number(2.0), Number(3.0), Bytes(320.0), Bytes(8.0), Bytes(0.0))
+    assert held == 0.75 * 3 * (320 + 8)

@@ -181,7 +181,7 @@ def test_a_stage_takes_what_its_layers_take() -> None:
     dense, sparse = both_layers(job, plan)
     numbers, count = evaluate(job, plan), job.global_batch / 16
     parts = numbers.time_parts.named()
-    assert numbers.memory_parts.logits[0] == pytest.approx(2 * job.stack.logits_bytes * TOKENS * job.model.vocab)
+    assert numbers.memory_parts.logits[0] == pytest.approx(TOKENS * (2 * job.stack.logits_bytes * job.model.vocab + 4 * job.model.hidden))
 
     def of(name: str) -> float:
         return count * float(3 * getattr(dense, name)[0] + 2 * getattr(sparse, name)[0])
@@ -193,13 +193,13 @@ def test_a_stage_takes_what_its_layers_take() -> None:
 
 
 def test_a_sparse_layer_keeps_what_routing_and_experts_need_again() -> None:
-    """In addition to attention: a token's router input, logits and scores in fp32, a byte for each of 128 experts; of each copy its
-    input, both halves of the gated middle, their product, and the output: 2 h + 4 f + 2 f + 2 h. Busy experts keep more."""
+    """In addition to attention: a token's logits and scores in fp32, a byte for each of 128 experts; of each copy its input, both halves
+    of the gated middle and their product: 2 h + 4 f + 2 f. Busy experts keep more."""
     job, plan = even(mixture()), Plan(dp=16, ep=8)
     around = layercosts.layer_cost(job.around_experts, plan.column()).layer_activations[0]
     tokens, h, f = 4096, 2048, 768
     stored = float(both_layers(job, plan)[1].layer_activations[0] - around)
-    assert stored == pytest.approx(tokens * (4 * h + 9 * 128) + tokens * 8 * (2 * h + 4 * f + 2 * f + 2 * h))
+    assert stored == pytest.approx(tokens * 9 * 128 + tokens * 8 * (2 * h + 4 * f + 2 * f))
     busy = float(both_layers(replace(job, imbalance=2.0), plan)[1].layer_activations[0] - around)
     assert busy - stored == pytest.approx(tokens * 8 * (2 * h + 6 * f))
 

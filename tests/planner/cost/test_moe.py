@@ -52,6 +52,26 @@ def test_selective_recomputation_keeps_the_shares_of_the_stack() -> None:
     assert one(by_hand.sparse_selective(job, FOLDED, 1e6, SENT, COPIES)) == pytest.approx(1e6 + stored)
 
 
+def test_probabilities_between_the_products_keep_no_output() -> None:
+    """As above without the experts' output of 500 copies and the router's input in fp32."""
+    job = round_job(SPARSE, expert_out_stored=False, router_in_stored=0.0)
+    assert one(by_hand.sparse_activations(job, FOLDED, 0.0, SENT, COPIES)) == pytest.approx(TERMS[0][2] + 250 * 9 * 8)
+
+
+@pytest.mark.parametrize(
+    ("ffn", "gated", "expected"),
+    [
+        (500, True, 4 * 1000 * (500 + 1500)),  # copies before and after both all-to-alls: middle of 250
+        (6000, True, 2 * 1500 * 2 * 3000),  # both sides of the activation, middle of 3,000
+        (6000, False, 2 * 1500 * (1000 + 3000)),  # of the second product
+    ],
+)
+def test_a_sparse_layer_with_main_gradients(ffn: int, gated: bool, expected: float) -> None:
+    """The largest of dispatch and combine, the experts' second product, and their activation."""
+    job = round_job(replace(SPARSE, expert_ffn=ffn, gated=gated), main_gradients=True)
+    assert one(by_hand.sparse_gradients(job, FOLDED, 1e6, SENT, COPIES)) == pytest.approx(1e6 + expected)
+
+
 @pytest.mark.parametrize(("gated", "matrices"), [(True, 3), (False, 2)])
 def test_gradients_of_a_sparse_layer_by_hand(gated: bool, matrices: int) -> None:
     """2 x 1,000 bytes of each copy sent and twice of each processed, and 2 x 250 for each of an expert's matrices."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -113,6 +114,15 @@ def test_a_step_over_lists_of_tensors_has_temporaries() -> None:
     assert at(states.step_temporaries(lists, Plan(dp=5).column(), WEIGHTS, Count(5), NONE, Bytes(0.0))) == [40]
     assert at(states.step_temporaries(lists, Plan(dp=5, dp_shard=5, zero=1).column(), WEIGHTS, Count(5), NONE, Bytes(0.0))) == [8]
     assert at(states.step_temporaries(ROUND, Plan().column(), WEIGHTS, Count(1), NONE, Bytes(0.0))) == [0]
+
+
+def test_gradients_in_16_bits_are_copied_for_a_step_on_fp32_states() -> None:
+    """Megatron: 4 · 10, over 5 ranks; with narrower states or a master copy as a remainder nothing is copied."""
+    plan = Plan(dp=5, dp_shard=5, zero=1).column()
+    narrow = round_job(stack={"main_gradients": True}, gradient_bytes=2, master_bytes=4)
+    assert at(states.step_temporaries(narrow, plan, WEIGHTS, Count(5), NONE, Bytes(0.0))) == [8]
+    for other in (replace(narrow, gradient_bytes=4), replace(narrow, master_bytes=2), replace(narrow, state_bytes=2)):
+        assert at(states.step_temporaries(other, plan, WEIGHTS, Count(5), NONE, Bytes(0.0))) == [0]
 
 
 def test_states_are_summed() -> None:

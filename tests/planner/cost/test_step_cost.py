@@ -19,8 +19,8 @@ by_hand, plain = given_plain_numbers(step), given_plain_numbers(records)
 JOB = round_job()
 PIPELINE = plain.Pipeline(
     loss_live=0.0,
-    backward_live=np.array([[10.0], [20.0], [30.0]]), end_live=0.0, gradients_live=True, micro_batches=12.0, steady_seconds=100.0,
-    bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0,
+    backward_live=np.array([[10.0], [20.0], [30.0]]), end_live=0.0, others_live=0.0, gradients_live=True, micro_batches=12.0,
+    steady_seconds=100.0, bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0,
 )  # fmt: skip
 SHARDING = plain.Sharding(
     static_bytes=np.array([[30.0], [40.0], [5.0]]),
@@ -29,7 +29,8 @@ SHARDING = plain.Sharding(
     head_gradient=0.0,
     head_gathered=0.0,
     layers_gathered=0.0,
-    idle_bytes=0.0,
+    embedding_gathered=0.0,
+    step_temporaries=0.0,
     host_bytes=7.0,
     reduce_once=6.0,
     gather_once=4.0,
