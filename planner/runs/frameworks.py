@@ -20,15 +20,17 @@ from planner.specs.options import LOSS_KERNELS, OPTIMIZERS
 from planner.specs.options import MODULES as RECOMPUTED
 from planner.specs.recompute import MODULES, OFFLOADED, Selective, selective
 
-# Substring of a framework's name -> its stack; the first match counts. Megatron-LM on GPUs older than Hopper is that of the 2021 and
-# 2022 papers. Trainers on top of the models of transformers, or written like them, are one stack; with DeepSpeed they are DeepSpeed.
+# Substring of a framework's name -> its stack; the first match counts. Megatron-LM before 2023-06, without a date on GPUs older than
+# Hopper, is that of the 2021 and 2022 papers. Trainers on top of the models of transformers, or written like them, are one stack; with
+# DeepSpeed they are DeepSpeed.
 FRAMEWORKS: tuple[tuple[str, str], ...] = (
     ("megatron-deepspeed", "megatron-deepspeed"), ("deepspeed 3d", "megatron-deepspeed"), ("megatron-swift", "megatron-core"),
     ("vocabularyparallelism", "megatron-core"), ("aleph", "aleph-alpha"), ("aa-scaling", "aleph-alpha"), ("nanotron", "nanotron"),
     ("picotron", "nanotron"), ("torchtitan", "torchtitan"), ("fms-fsdp", "pytorch-fsdp"), ("foundry", "pytorch-fsdp"),
     ("composer", "pytorch-fsdp"), ("deepspeed", "deepspeed"), ("hugging", "transformers"), ("sfttrainer", "transformers"),
     ("trl", "transformers"), ("accelerate", "transformers"), ("transformers", "transformers"), ("litgpt", "transformers"),
-    ("lightning", "transformers"), ("torchtune", "transformers"), ("axolotl", "transformers"), ("llama-factory", "transformers"),
+    ("lightning", "transformers"), ("torchtune", "transformers"), ("axolotl", "transformers"),
+    ("llama-recipes", "transformers"), ("automodel", "transformers"), ("llama-factory", "transformers"),
     ("llamafactory", "transformers"), ("unsloth", "transformers"), ("fsdp_qlora", "transformers"), ("swift", "transformers"),
     ("xtuner", "deepspeed"), ("ddp", "transformers"), ("fsdp2", "torchtitan"), ("fsdp", "pytorch-fsdp"), ("maxtext", "maxtext"),
     ("paxml", "maxtext"), ("jax", "maxtext"), ("levanter", "maxtext"), ("internevo", "internevo"), ("internlm", "internevo"),
@@ -39,6 +41,7 @@ FRAMEWORKS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 USUAL_STACK = "megatron-core"
 OLD = ("volta", "ampere")
+CORE = "2023-06"  # Megatron-LM's layers are those of Megatron-Core: core/transformer, release 0.3.0
 GRAPHS: Mapping[str, Any] = {"host_experts_s": 0.0}  # CUDA graphs launch the router and the preparation of the dispatch
 ONCE_A_NODE = ("deepep", "hybridep", "flex")  # dispatchers that send a token to a node once
 # A measured run has had its choices: they are not refused, as those of a plan are that a framework does not support.
@@ -89,25 +92,29 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     if stack == "megatron-core" and (flag(row, "tp_overlap") or "tp-comm-overlap" in note):
         stack = "nemo-tuned"
     if stack == "megatron-lm":
-        stack = "megatron-lm-2021" if gpu.arch in OLD else "megatron-core"
+        early = _released(row) < CORE if cell(row, "released") else gpu.arch in OLD
+        stack = "megatron-lm-2021" if early else "megatron-core"
     text = f"{cell(row, 'recompute_modules')}; {note}"
     hints = tuple(i for i, (words, _) in enumerate(HINTS) if re.search(words, text))
     graphs = cell(row, "cuda_graphs").lower() not in ("", "none", "no", "0")
     offload = OFFLOAD_MODULES.search(note)
     offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
     dispatcher = cell(row, "moe_dispatcher").lower()
-    change = Change(hints, gpu.arch.startswith("blackwell"), modules(row, MODULES), offloaded, graphs, dispatcher, _release(row, stack))
+    change = Change(hints, gpu.arch.startswith("blackwell"), modules(row, MODULES), offloaded, graphs, dispatcher, _older(row, stack))
     return _changed(stack, change), match is not None
 
 
-def _release(row: Row, stack: str) -> bool:
-    """Whether a run is older than the release from which on its stack's defaults are those of the preset; a blank date is older."""
-    if stack not in BEFORE:
-        return False
+def _released(row: Row) -> str:
+    """Year and month of a run's software; empty for a blank. FieldError for another text."""
     released = cell(row, "released")
     if released and not re.fullmatch(r"(19|20)\d\d-(0[1-9]|1[0-2])(-\d\d)?", released):
         raise FieldError("released", f"column 'released' must be a year and month such as 2026-05, not {quoted(released)}")
-    return released < BEFORE[stack][0]
+    return released
+
+
+def _older(row: Row, stack: str) -> bool:
+    """Whether a run is older than the release from which on its stack's defaults are those of the preset; a blank date is older."""
+    return stack in BEFORE and _released(row) < BEFORE[stack][0]
 
 
 class Change(NamedTuple):

@@ -47,6 +47,14 @@ def test_defaults_that_changed_are_those_of_the_date(monkeypatch: pytest.MonkeyP
     frameworks._changed.cache_clear()
 
 
+@pytest.mark.parametrize(("released", "stack"), [("2022-05", "megatron-lm-2021"), ("2024-02", "megatron-core"), ("", "megatron-lm-2021")])
+def test_megatron_lm_is_that_of_its_date(released: str, stack: str) -> None:
+    """On A100, Megatron-LM is that of the papers before Megatron-Core's layers, and without a date; a date that is none is refused."""
+    assert job(framework="Megatron-LM", gpu="a100-80gb-sxm", released=released).stack.name == stack
+    with pytest.raises(TmplanError, match="released"):
+        job(framework="Megatron-LM", gpu="a100-80gb-sxm", released="May")
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
