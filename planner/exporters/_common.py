@@ -33,6 +33,6 @@ def unsupported_jobs(job: Job, framework: str) -> list[str]:
         (job.frozen, f"{framework} is exported for full training, without adapters on frozen weights; set tuning to full"),
         (job.model.dropout, f"tmplan cannot enable dropout in {framework}; use a model without dropout"),
         (job.model.mtp_layers > 0, f"multi-token prediction cannot be exported to {framework}; set mtp_layers to 0"),
-        (job.optimizer == "adamw-8bit", f"{framework} has no 8-bit AdamW; use adamw"),
+        (job.optimizer.startswith("adamw-8bit"), f"{framework} has no 8-bit AdamW; use adamw"),
     )
     return [sentence for holds, sentence in pairs if holds]

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 import yaml
 
 from planner import plaintext
 from planner.exporters._degrees import Degrees, degrees
+from planner.exporters._options import chosen, option_notes
 from planner.exporters.registry import Request
+from planner.specs.job import STATE_BYTES, Job
 
+# Values of options that the Trainer and axolotl have.
+HAD: Mapping[str, tuple[object, ...]] = {
+    "kernels": ("fused", "compiled"), "loss_kernel": ("fused", "fused-linear"), "foreach": (False, True), "autocast": (True,),
+}  # fmt: skip
 MODEL = "your script loads the model: its architecture, dropout and attention must match the planned model"
 PLACEHOLDERS = "learning rate, gradient clipping and momentum in the file are placeholders: tmplan does not plan them; set your own"
 WHOLE_SEQUENCE = (
@@ -18,12 +24,22 @@ WHOLE_SEQUENCE = (
     "which takes more memory than predicted"
 )
 OVERLAP = "the file does not overlap the experts' all-to-all with another micro-batch: the step is slower than predicted"
-OPTIMIZERS = {"adamw": "adamw_torch_fused", "adamw-8bit": "adamw_torch_8bit"}  # bitsandbytes fails under FSDP2
+# Names of transformers' training_args.py, which axolotl takes too. bitsandbytes (paged, Lion) fails under FSDP2.
+OPTIMIZERS = {
+    "adamw": "adamw_torch_fused", "adamw-8bit": "adamw_torch_8bit", "adamw-8bit-paged": "paged_adamw_8bit", "adafactor": "adafactor",
+    "lion": "lion_32bit", "sgd-plain": "sgd",
+}  # fmt: skip
+FOREACH = "adamw_torch"  # AdamW over lists of tensors
+BITSANDBYTES = ("adamw-8bit-paged", "lion")
+LIGER = ("rope", "rms_norm", "swiglu", "cross_entropy", "fused_linear_cross_entropy")  # kernels of Liger; off unless written
 MULTI_TOKEN = "the model's code determines whether multi-token prediction layers are trained; most implementations omit them"
 
 
-def common_refusals(request: Request, title: str) -> Iterator[str]:
-    """Refusals common to all these targets: changes to the training, and stages or kernels that no key of theirs selects."""
+def common_refusals(request: Request, title: str, states: Collection[int] = ()) -> Iterator[str]:
+    """Refusals common to all these targets: changes to the training, and stages or kernels that no key of theirs selects.
+
+    states: bytes of an optimizer state that the target has in addition to the optimizer's.
+    """
     job, d = request.job, degrees(request)
     if job.cluster.gpu.vendor == "google":
         yield f"{title} would need another backend for TPUs: choose a GPU"
@@ -37,8 +53,8 @@ def common_refusals(request: Request, title: str) -> Iterator[str]:
         yield f"{title} has no key for 4-bit training: set precision to bf16"
     if job.model.experts and job.capacity:
         yield f"{title} does not drop tokens: set capacity to 0"
-    width = 1 if job.optimizer == "adamw-8bit" else 4
-    if job.state_bytes != width:
+    width = STATE_BYTES[job.optimizer]
+    if job.state_bytes not in (width, *states):
         yield f"{title} stores each state of {job.optimizer} in {width} bytes: set state_bytes to {width}, not {job.state_bytes}"
 
 
@@ -52,9 +68,16 @@ def sharded_by_fsdp(request: Request, title: str) -> Iterator[str]:
     if d.cp > 1 and job.sequence % (2 * d.cp):
         yield f"2 x cp must divide the sequence of {job.sequence:,}, {2 * d.cp} does not: change cp or the sequence"
     if job.optimizer == "sgd":
-        yield f"{title} has SGD only without momentum, and tmplan assumes momentum: choose adamw"
-    if job.offload_optimizer and d.zero == 0:
-        yield f"{title} offloads only with FSDP2: choose ZeRO-2 or 3, or turn offload_optimizer off"
+        yield f"{title} has SGD only without momentum: choose sgd-plain or adamw"
+    elif job.optimizer not in OPTIMIZERS:
+        yield f"{title} has no optimizer {job.optimizer}: choose adamw"
+    if job.optimizer in BITSANDBYTES and d.zero:
+        yield f"{title} has {job.optimizer} of bitsandbytes, which fails under FSDP2: choose adamw or adamw-8bit, or ZeRO-0"
+    if job.optimizer_in_backward:
+        yield f"{title} does not run the optimizer in the backward pass: set optimizer_in_backward to no"
+    if (job.offload_optimizer or job.offload_parameters) and d.zero == 0:
+        key = "offload_optimizer" if job.offload_optimizer else "offload_parameters"
+        yield f"{title} offloads only with FSDP2: choose ZeRO-2 or 3, or turn {key} off"
     if job.cluster.gpus % d.gpus_per_node:
         yield f"{job.cluster.gpus:,} GPUs do not fill whole nodes of {d.gpus_per_node}: use a multiple, or set gpus_per_node"
 
@@ -88,8 +111,29 @@ def fsdp_notes(request: Request, d: Degrees) -> Iterator[str]:
         yield "FSDP2 stores gradients in fp32 with fp32 weights: 2 bytes per gradient more than predicted"
     if d.recompute in ("selective", "first"):
         yield f"recomputation is all or none here: the file recomputes every layer, the plan has {d.recompute}; slower, less memory"
-    if request.job.offload_optimizer:
-        yield "FSDP2 offloads weights and gradients with the optimizer: slower than predicted, less memory"
+    if request.job.offload_optimizer != request.job.offload_parameters:
+        yield "FSDP2 offloads weights, gradients and the optimizer together: slower than predicted, less memory"
+
+
+def optimizer_name(job: Job) -> str:
+    """The optimizer's name in the Trainer and in axolotl."""
+    return FOREACH if job.optimizer == "adamw" and job.foreach else OPTIMIZERS[job.optimizer]
+
+
+def liger_kernels(job: Job) -> dict[str, bool]:
+    """Liger's kernels, each on or off; empty where the job chooses none."""
+    fused = chosen(job).get("kernels") == "fused"
+    if not fused and job.loss_kernel not in ("fused", "fused-linear"):
+        return {}
+    on = {"cross_entropy": job.loss_kernel == "fused", "fused_linear_cross_entropy": job.loss_kernel == "fused-linear"}
+    return {name: on.get(name, fused) for name in LIGER}
+
+
+def script_notes(request: Request, written: Collection[str] = ()) -> Iterator[str]:
+    """Notes on options that only the user's script or environment can set; written: those in the files of this target alone."""
+    job = request.job
+    had = {key for key, values in HAD.items() if getattr(job, key) in values}
+    yield from option_notes(request, {*written, *had, "offload_parameters"}, script=True)
 
 
 def fsdp_settings(request: Request, offload: str) -> dict[str, Any]:
@@ -97,7 +141,7 @@ def fsdp_settings(request: Request, offload: str) -> dict[str, Any]:
     d = degrees(request)
     return {
         "reshard_after_forward": d.zero == 3,
-        offload: request.job.offload_optimizer,
+        offload: request.job.offload_optimizer or request.job.offload_parameters,
         "activation_checkpointing": d.recompute != "none",
         "auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
         "cpu_ram_efficient_loading": d.tp == 1,

@@ -8,6 +8,7 @@ from planner.exporters._keys import Key
 
 CONFIG = "accelerate/commands/config/config_args.py"
 LAUNCH = "accelerate/commands/launch.py"
+LIGER = "liger_kernel/transformers/monkey_patch.py"
 TRAINER = "transformers/training_args.py"
 
 KEYS: Mapping[str, Key] = {
@@ -38,7 +39,16 @@ TRAINER_KEYS: Mapping[str, Key] = {
     "gradient_accumulation_steps": Key(int, TRAINER),
     "bf16": Key(bool, TRAINER),
     "fp16": Key(bool, TRAINER),
-    "optim": Key(str, TRAINER, ("adamw_torch_fused", "adamw_torch_8bit")),
+    "optim": Key(
+        str, TRAINER, ("adamw_torch_fused", "adamw_torch", "adamw_torch_8bit", "paged_adamw_8bit", "adafactor", "lion_32bit", "sgd")
+    ),
+    "use_liger_kernel": Key(bool, TRAINER, (True,)),
+    "liger_kernel_config.rope": Key(bool, LIGER),
+    "liger_kernel_config.rms_norm": Key(bool, LIGER),
+    "liger_kernel_config.swiglu": Key(bool, LIGER),
+    "liger_kernel_config.cross_entropy": Key(bool, LIGER),
+    "liger_kernel_config.fused_linear_cross_entropy": Key(bool, LIGER),
+    "torch_compile": Key(bool, TRAINER, (True,)),
     "gradient_checkpointing": Key(bool, TRAINER, (True,)),
     "fsdp": Key(bool, TRAINER, (True,)),
     "fsdp_config.version": Key(int, TRAINER, (2,)),

@@ -11,6 +11,7 @@ MODEL = "axolotl/utils/schemas/model.py"
 TRAINING = "axolotl/utils/schemas/training.py"
 FSDP = "axolotl/utils/schemas/fsdp.py"
 PEFT = "axolotl/utils/schemas/peft.py"
+LIGER = "axolotl/integrations/liger/args.py"
 EXPERT = "axolotl/integrations/expert_parallel/args.py"
 ATTENTIONS = ("flash_attention_2", "flash_attention_3", "eager")
 
@@ -25,7 +26,16 @@ KEYS: Mapping[str, Key] = {
     "micro_batch_size": Key(int, TRAINING),
     "gradient_accumulation_steps": Key(int, TRAINING),
     "learning_rate": Key(float, TRAINING),
-    "optimizer": Key(str, TRAINING, ("adamw_torch_fused", "adamw_torch_8bit")),
+    "optimizer": Key(
+        str, TRAINING, ("adamw_torch_fused", "adamw_torch", "adamw_torch_8bit", "paged_adamw_8bit", "adafactor", "lion_32bit", "sgd")
+    ),
+    "liger_rope": Key(bool, LIGER),
+    "liger_rms_norm": Key(bool, LIGER),
+    "liger_glu_activation": Key(bool, LIGER),
+    "liger_cross_entropy": Key(bool, LIGER),
+    "liger_fused_linear_cross_entropy": Key(bool, LIGER),
+    "chunked_cross_entropy": Key(bool, CONFIG, (True,)),
+    "activation_offloading": Key(str, CONFIG, ("hidden_states",)),
     "bf16": Key(bool, CONFIG),
     "fp16": Key(bool, CONFIG),
     "fp8": Key(bool, CONFIG, (True,)),

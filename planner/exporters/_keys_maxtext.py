@@ -14,7 +14,8 @@ KEYS: Mapping[str, Key] = (
     | keys(int, "head_dim", "vocab_size", "num_experts", "num_experts_per_tok", "base_moe_mlp_dim")
     | keys(float, "per_device_batch_size", "capacity_factor")
     | keys(bool, "logits_via_embedding", "normalize_embedding_logits", "attention_bias", "use_qk_norm", "norm_topk_prob", "sparse_matmul")
-    | keys(bool, "megablox", "optimizer_memory_host_offload")
+    | keys(bool, "megablox", "optimizer_memory_host_offload", "parameter_memory_host_offload")
+    | keys(int, "num_vocab_tiling")
     | keys(str, "run_name")
     | keys(list, "mlp_activations")
     | {
@@ -22,13 +23,12 @@ KEYS: Mapping[str, Key] = (
         "hardware": Key(str, choices=("tpu", "gpu", "gpu_multiprocess", "cpu")),
         "decoder_block": Key(str, choices=("llama2", "qwen2", "qwen3", "mixtral", "qwen3_moe")),
         "attention": Key(str, choices=("autoselected", "dot_product", "flash", "cudnn_flash_te")),
-        "remat_policy": Key(
-            str, choices=("minimal_with_context", "minimal", "save_dot_with_context_except_mlp", "save_qkv_proj", "save_out_proj", "full")
-        ),
+        "remat_policy": Key(str, choices=("minimal_with_context", "minimal", "save_dot_with_context_except_mlp", "custom", "full")),
         "dtype": Key(str, choices=("bfloat16", "float32")),
         "weight_dtype": Key(str, choices=("bfloat16", "float32")),
         "grad_dtype": Key(str, choices=("bfloat16", "float32")),
         "mu_dtype": Key(str, choices=("bfloat16", "float32")),
+        "decoder_layer_input": Key(str, choices=("offload",)),
         "quantization": Key(str, choices=("", "fp8")),
         "opt_type": Key(str, choices=("adamw", "sgd")),
     }

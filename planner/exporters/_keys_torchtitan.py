@@ -15,7 +15,9 @@ KEYS: Mapping[str, Key] = (
         "parallelism.pipeline_parallel_microbatch_size", "parallelism.context_parallel_degree", "parallelism.expert_parallel_degree",
         "parallelism.expert_tensor_parallel_degree", "training.local_batch_size", "training.global_batch_size", "training.seq_len",
     )
-    | keys(bool, "parallelism.pipeline_parallel_expert_parallel_overlap", "training.enable_cpu_offload")
+    | keys(bool, "parallelism.pipeline_parallel_expert_parallel_overlap", "training.enable_cpu_offload", "optimizer.early_step_in_backward")
+    | keys(bool, "compile.enable")
+    | keys(list, "compile.components")
     | keys(str, "job.description")
     | keys(list, "model.converters", "parallelism.module_fqns_per_model_part")
     | {
@@ -27,7 +29,8 @@ KEYS: Mapping[str, Key] = (
         "training.mixed_precision_param": Key(str, choices=("bfloat16", "float32")),
         "training.mixed_precision_reduce": Key(str, choices=("float32",)),
         "activation_checkpoint.mode": Key(str, choices=("none", "selective", "full")),
-        "activation_checkpoint.selective_ac_option": Key(str, choices=("op",)),
+        "activation_checkpoint.selective_ac_option": Key(str),  # op, or a number k: every k-th layer, whole
+        "optimizer.implementation": Key(str, choices=("for-loop", "foreach", "fused")),
         "optimizer.name": Key(str, choices=("Adam", "AdamW")),
         "quantize.linear.float8.recipe_name": Key(str, choices=("tensorwise", "rowwise", "rowwise_with_gw_hp")),
     }

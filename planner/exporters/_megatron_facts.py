@@ -7,11 +7,19 @@ from collections.abc import Iterable
 
 from planner.cost.pipeline_split import virtual_layers
 from planner.exporters._degrees import Degrees
+from planner.exporters._options import chosen, offloaded_layers, option_notes
 from planner.exporters.registry import Request
 from planner.specs.job import Job
 from planner.specs.model import Model
 
 FLASH = {"flash-1": "flash", "flash-2": "flash", "flash-3": "fused", "fused-softmax": "unfused", "unfused": "unfused"}
+OPTIMIZERS = {"adamw": "adam", "sgd": "sgd", "sgd-plain": "sgd", "lion": "lion", "muon": "muon", "muon-sharded": "dist_muon"}
+FUSIONS = ("bias-swiglu-fusion", "bias-gelu-fusion", "bias-dropout-fusion", "rope-fusion")  # of element-wise operations
+# Options of a job that Megatron has; kernels other than eager and fused are not among them.
+WRITTEN = frozenset((
+    "state_bytes", "master_bytes", "offload_optimizer", "offload_activations", "recompute_modules", "fp8_parameters", "expandable_segments",
+))  # fmt: skip
+CHOICES = {"kernels": ("eager", "fused"), "loss_kernel": ("plain", "fused")}  # those that Megatron has
 MEGATRON_STACKS = ("megatron-core", "megatron-lm-2021", "nemo", "nemo-tuned")  # presets whose prediction is for Megatron-Core
 
 
@@ -73,20 +81,48 @@ def cp_traffic(model: Model, d: Degrees) -> str:
 
 
 def precision_aware(request: Request) -> bool:
-    """Whether the precision-aware optimizer is needed, for low-precision or offloaded states."""
-    return request.job.state_bytes < 4 or request.job.offload_optimizer
+    """Whether the precision-aware optimizer is needed: low-precision or offloaded states, halves of master copies where it can run."""
+    job, plan = request.job, request.plan
+    halves = job.master_bytes == 2 and job.optimizer == "adamw" and job.precision != "fp16"
+    return job.state_bytes < 4 or job.offload_optimizer or (halves and bool(plan.zero or plan.dp * plan.cp == 1))
 
 
 def sharded(request: Request, d: Degrees) -> bool:
-    """Whether the distributed optimizer is needed: ZeRO-1, or a single rank (where it shards nothing) for its other features."""
-    return d.zero == 1 or (d.dp * d.cp == 1 and precision_aware(request))
+    """Whether the distributed optimizer is needed: ZeRO-1 but for Muon, or a single rank (which shards nothing) for its other features."""
+    layers = request.job.optimizer == "muon-sharded"  # distributes whole layers itself
+    alone = d.dp * d.cp == 1 and (precision_aware(request) or request.job.fp8_parameters)
+    return (d.zero == 1 and not layers) or alone
+
+
+def modules(job: Job) -> tuple[str, ...]:
+    """The recomputed modules: Megatron's usual one, or those selected."""
+    return tuple(job.recompute_modules.split(",")) if job.recompute_modules else ("core_attn",)
+
+
+def width(job: Job) -> str:
+    """The dtype of a gradient in communication."""
+    return "fp32" if job.reduce_bytes == 4 else "fp16" if job.precision == "fp16" else "bf16"
+
+
+def written(request: Request, d: Degrees) -> frozenset[str]:
+    """The fields of the job that the options set and the importer reads."""
+    job = request.job
+    halves = precision_aware(request) and not job.offload_optimizer and job.precision != "fp16"
+    exact = job.offload_activations == offloaded_layers(request, d) / (job.model.layers / d.pp)
+    cases = {
+        "kernels": job.kernels == "eager", "loss_kernel": job.loss_kernel == "fused", "master_bytes": halves and job.master_bytes == 2,
+        "recompute_modules": d.recompute == "selective" and job.recompute_modules != "core_attn", "offload_activations": exact,
+        "overlap_experts": overlaps_experts(request, d),
+    }  # fmt: skip
+    return WRITTEN - cases.keys() | {key for key, holds in cases.items() if holds}
 
 
 def overlaps(request: Request, d: Degrees) -> tuple[bool, bool]:
     """Whether the prediction overlaps gradient reduction, and parameter gathering, with compute."""
     stack = request.job.stack
     gradients = d.dp * d.cp > 1 and stack.dp_overlap > 0
-    return gradients, gradients and d.zero > 0 and stack.gather_overlap > 0
+    gathers = d.zero > 0 and request.job.optimizer != "muon-sharded"
+    return gradients, gradients and gathers and stack.gather_overlap > 0
 
 
 def overlaps_experts(request: Request, d: Degrees) -> bool:
@@ -128,6 +164,8 @@ def notes(request: Request, d: Degrees, kernels: bool = True) -> list[str]:
     traffic = cp_traffic(model, d)
     kind = "SwiGLU" if model.gated else "GELU"
     selective = dict(job.selective.keep) != {"scores": 0.0}
+    aware, chose = precision_aware(request) and not job.offload_optimizer, chosen(job)
+    known = WRITTEN | {"reduce_bytes"} | {key for key, values in CHOICES.items() if getattr(job, key) in values}
     not_overlapped = job.overlap_experts and bool(model.experts) and not overlaps_experts(request, d)
     cases = (
         (True, f"the plan does not specify the MLP activation: {kind} is written, change it if the model has another"),
@@ -154,12 +192,25 @@ def notes(request: Request, d: Degrees, kernels: bool = True) -> list[str]:
         (model.experts and job.precision == "fp16", "experts run sequentially: grouped GEMMs have no fp16"),
         (job.offload_optimizer and job.state_bytes < 4, "offloaded states are fp32 for any state_bytes"),
         (d.recompute == "selective" and selective, f"selective recompute repeats core attention; {job.stack.title} repeats other parts"),
+        (
+            aware and job.master_bytes == 4 and job.precision != "fp16",
+            "the precision-aware optimizer stores 2 bytes of a master copy, those that bf16 rounds off: less memory than predicted",
+        ),
+        (
+            job.master_bytes == 2 and not precision_aware(request),
+            "master copies are stored whole: 2 bytes need Adam, bf16 and the distributed optimizer; more memory than predicted",
+        ),
+        (
+            {"reduce_bytes", "gradient_bytes"} & chose.keys() and d.zero < 2 and job.reduce_bytes != job.gradient_bytes,
+            f"gradients are reduced in the {job.gradient_bytes} bytes that they are stored in",
+        ),
+        (job.optimizer.startswith("muon"), "Muon needs the package emerging_optimizers; embeddings, head and norms are trained by Adam"),
         (job.imbalance != 1 and model.experts, "the experts' imbalance is an assumption of the prediction, not a setting"),
         (job.headroom, "headroom is an assumption of the plan, not a setting"),
         (job.stack.name not in MEGATRON_STACKS, f"the prediction is for {job.stack.title}: time and memory of Megatron differ"),
         (job.cluster.gpu.vendor != "nvidia", "the options are those of Megatron-LM for NVIDIA GPUs; ports to other GPUs may lack some"),
     )
-    return [sentence for applies, sentence in cases if applies]
+    return [*(sentence for applies, sentence in cases if applies), *option_notes(request, known)]
 
 
 def comment(lines: Iterable[str]) -> str:

@@ -25,7 +25,8 @@ _FLAGS = """
 --grad-reduce-in-bf16 --use-precision-aware-optimizer --optimizer-cpu-offload --swiglu --disable-bias-linear --add-qkv-bias --qk-layernorm
 --untie-embeddings-and-output-weights --group-query-attention --multi-latent-attention --no-rope-fusion --no-masked-softmax-fusion
 --moe-grouped-gemm --moe-shared-expert-gate --moe-router-pre-softmax --moe-pad-expert-input-to-capacity
---moe-router-padding-for-quantization --mock-data --log-throughput
+--moe-router-padding-for-quantization --mock-data --log-throughput --fp8-param-gather --cross-entropy-loss-fusion
+--no-bias-swiglu-fusion --no-bias-gelu-fusion --no-bias-dropout-fusion
 """
 _INTS = """
 --tensor-model-parallel-size --pipeline-model-parallel-size --context-parallel-size --expert-model-parallel-size
@@ -34,9 +35,9 @@ _INTS = """
 --num-attention-heads --num-query-groups --kv-channels --vocab-size --make-vocab-size-divisible-by --rotary-base
 --num-experts --moe-router-topk --moe-ffn-hidden-size --moe-shared-expert-intermediate-size --moe-router-num-groups
 --moe-router-group-topk --q-lora-rank --kv-lora-rank --qk-head-dim --qk-pos-emb-head-dim --v-head-dim --mtp-num-layers
---recompute-num-layers --train-iters --eval-iters --eval-interval --log-interval --save-interval
+--recompute-num-layers --cpu-offloading-num-layers --train-iters --eval-iters --eval-interval --log-interval --save-interval
 """
-_FLOATS = "--hidden-dropout --attention-dropout --moe-expert-capacity-factor --optimizer-offload-fraction --lr --min-lr"
+_FLOATS = "--hidden-dropout --attention-dropout --moe-expert-capacity-factor --optimizer-offload-fraction --sgd-momentum --lr --min-lr"
 _STRINGS = "--pipeline-model-parallel-layout --tokenizer-model --split --save --load"
 _PATTERNS = "--moe-layer-freq --window-attn-skip-freq --window-size"
 

@@ -8,12 +8,14 @@ from typing import Any
 from planner.exporters._degrees import degrees
 from planner.exporters._huggingface import (
     MODEL,
-    OPTIMIZERS,
     adapter_notes,
     common_refusals,
     fsdp_notes,
     fsdp_settings,
+    liger_kernels,
+    optimizer_name,
     performance_notes,
+    script_notes,
     sharded_by_fsdp,
     yaml_file,
 )
@@ -58,7 +60,7 @@ def launcher(request: Request) -> dict[str, Any]:
     values["fsdp_config"] = {
         "fsdp_version": 2,
         "fsdp_reshard_after_forward": d.zero == 3,
-        "fsdp_offload_params": job.offload_optimizer,
+        "fsdp_offload_params": job.offload_optimizer or job.offload_parameters,
         "fsdp_activation_checkpointing": d.recompute != "none",
         "fsdp_auto_wrap_policy": "TRANSFORMER_BASED_WRAP",
         "fsdp_cpu_ram_efficient_loading": d.tp == 1,
@@ -84,8 +86,12 @@ def trainer(request: Request) -> dict[str, Any]:
         "gradient_accumulation_steps": d.micro_batches,
         "bf16": job.precision == "bf16",
         "fp16": job.precision == "fp16",
-        "optim": OPTIMIZERS[job.optimizer],
+        "optim": optimizer_name(job),
     }
+    if kernels := liger_kernels(job):
+        values |= {"use_liger_kernel": True, "liger_kernel_config": kernels}
+    if job.kernels == "compiled":
+        values["torch_compile"] = True
     if not d.zero:
         return values | ({"gradient_checkpointing": True} if recomputes else {})  # under FSDP the Trainer requires FSDP's setting
     values["fsdp"] = True
@@ -101,7 +107,7 @@ def notes(request: Request) -> list[str]:
         sentences.append("on each machine pass its --machine_rank, and on all --main_process_ip and --main_process_port of the first")
     if d.cp > 1:
         sentences.append(RING)
-    return [*sentences, *adapter_notes(request), *fsdp_notes(request, d), *performance_notes(request, d)]
+    return [*sentences, *adapter_notes(request), *fsdp_notes(request, d), *performance_notes(request, d), *script_notes(request)]
 
 
 def write(request: Request) -> Exported:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from planner.exporters._degrees import degrees
+from planner.exporters._degrees import Degrees, degrees
 from planner.exporters._huggingface import (
-    OPTIMIZERS,
+    HAD,
     common_refusals,
     fsdp_notes,
     fsdp_settings,
+    liger_kernels,
+    optimizer_name,
     performance_notes,
     sharded_by_fsdp,
     yaml_file,
 )
+from planner.exporters._options import lacking, option_notes
 from planner.exporters.registry import Exported, Request, Target, register
 from planner.specs.job import Job
 
@@ -21,6 +24,8 @@ MAIN = "axolotl.yaml"
 TITLE = "axolotl"
 BASE_MODEL = "PUT-YOUR-MODEL-HERE"
 DATASET = "PUT-YOUR-DATASET-HERE"
+WRITTEN = frozenset(("offload_parameters", "offload_checkpoints", "expandable_segments"))
+LIGER = "axolotl.integrations.liger.LigerPlugin"
 PLUGIN = "axolotl.integrations.expert_parallel.ExpertParallelPlugin"
 ATTENTIONS = {"flash-1": "flash_attention_2", "flash-2": "flash_attention_2", "flash-3": "flash_attention_3"}
 MODEL = (
@@ -43,6 +48,7 @@ def refusals(request: Request) -> list[str]:
     reasons = [*common_refusals(request, TITLE), *sharded_by_fsdp(request, TITLE)]
     if d.cp > 1 and not job.attention.startswith("flash"):
         reasons.append("axolotl's context parallelism needs flash attention: set attention to flash-2, or cp to 1")
+    reasons += lacking(request, TITLE, {*WRITTEN, "optimizer_in_backward"})
     if d.ep == 1:
         return reasons
     if d.zero == 0:
@@ -72,7 +78,7 @@ def config(request: Request) -> dict[str, Any]:
         "micro_batch_size": d.micro_batch,
         "gradient_accumulation_steps": d.micro_batches,
         "learning_rate": 1e-4,
-        "optimizer": OPTIMIZERS[job.optimizer],
+        "optimizer": optimizer_name(job),
         "bf16": job.precision in ("bf16", "fp8"),
         "fp16": job.precision == "fp16",
         "gradient_checkpointing": recomputes and not d.zero,  # under FSDP the Trainer requires FSDP's setting
@@ -82,13 +88,33 @@ def config(request: Request) -> dict[str, Any]:
         "dp_replicate_size": d.dp_replicate,
     }
     if job.precision == "fp8":
-        values |= {"fp8": True, "torch_compile": True}
-    values |= adapter(job)
+        values["fp8"] = True
+    if job.precision == "fp8" or job.kernels == "compiled":
+        values["torch_compile"] = True
+    values |= adapter(job) | memory(job, d)
     if d.ep > 1:
-        values |= {"plugins": [PLUGIN], "expert_parallel_size": d.ep, "expert_parallel_fallback_on_unsupported": False}
+        values |= {
+            "plugins": [*values.get("plugins", []), PLUGIN],
+            "expert_parallel_size": d.ep,
+            "expert_parallel_fallback_on_unsupported": False,
+        }
     if d.zero:
         values["fsdp_version"] = 2
         values["fsdp_config"] = fsdp_settings(request, "offload_params")
+    return values
+
+
+def memory(job: Job, d: Degrees) -> dict[str, Any]:
+    """Liger's kernels, the loss in chunks, and offloading of checkpointed activations."""
+    values: dict[str, Any] = {}
+    if kernels := liger_kernels(job):
+        names = {"swiglu": "glu_activation"}
+        kernels["rms_norm"] = kernels["rms_norm"] and d.tp == 1  # axolotl refuses it with tensor parallelism
+        values = {"plugins": [LIGER]} | {f"liger_{names.get(name, name)}": on for name, on in kernels.items()}
+    if job.loss_kernel == "chunked":
+        values["chunked_cross_entropy"] = True
+    if job.offload_checkpoints and d.recompute != "none":
+        values["activation_offloading"] = "hidden_states"
     return values
 
 
@@ -106,6 +132,12 @@ def adapter(job: Job) -> dict[str, Any]:
     return values | ({"load_in_4bit": True} if job.tuning == "qlora" else {})
 
 
+def written(job: Job) -> set[str]:
+    """Options that the file sets; axolotl itself enables expandable segments."""
+    had = {**HAD, "loss_kernel": ("chunked", *HAD["loss_kernel"])}
+    return {key for key, values in had.items() if getattr(job, key) in values} | WRITTEN
+
+
 def notes(request: Request) -> list[str]:
     """Notes on what the file does not express."""
     job, d = request.job, degrees(request)
@@ -120,7 +152,7 @@ def notes(request: Request) -> list[str]:
         sentences.append(f"axolotl runs {config(request)['attn_implementation']}, the plan has {job.attention}: the speed differs")
     if job.frozen:
         sentences.append(LORA)
-    return [*sentences, *fsdp_notes(request, d), *performance_notes(request, d)]
+    return [*sentences, *fsdp_notes(request, d), *performance_notes(request, d), *option_notes(request, written(job))]
 
 
 def write(request: Request) -> Exported:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from planner.exporters._degrees import degrees
+from planner.exporters._degrees import Degrees, degrees
 from planner.exporters._huggingface import MODEL, PLACEHOLDERS, adapter_notes, common_refusals, performance_notes
+from planner.exporters._options import chosen, option_notes
 from planner.exporters.registry import Exported, Request, Target, register
+from planner.specs.job import Job
 
 MAIN = "ds_config.json"
 TITLE = "DeepSpeed"
+OPTIMIZERS = {"adamw": "AdamW", "lion": "Lion", "sgd": "SGD", "sgd-plain": "SGD", "muon": "Muon", "muon-sharded": "Muon"}
+NVME = "/local_nvme"
+WRITTEN = frozenset(("reduce_bytes", "autocast", "offload_parameters", "offload_nvme", "offload_checkpoints"))
 GROUPS = (
     "zero_hpz_partition_size stores a second copy of the 16-bit weights in each group and shards gradients and states over all ranks: "
     "less memory than predicted for replicated groups, more communication between them"
@@ -24,19 +29,23 @@ PRESETS = (
 def refusals(request: Request) -> list[str]:
     """Why DeepSpeed cannot run this plan from a file."""
     job, d = request.job, degrees(request)
-    reasons = list(common_refusals(request, TITLE))
+    reasons = list(common_refusals(request, TITLE, states=(2, 4) if halved(job, d) else ()))
     if d.cp > 1:
         reasons.append("DeepSpeed splits sequences by heads (Ulysses), which is not context parallelism: set cp to 1")
     if job.precision == "fp8":
         reasons.append("DeepSpeed has no key for 8-bit training: set precision to bf16")
-    if job.optimizer == "adamw-8bit":
-        reasons.append("DeepSpeed cannot create 8-bit AdamW from a file, only in code: choose adamw")
+    if job.optimizer not in OPTIMIZERS:
+        reasons.append(f"DeepSpeed cannot create {job.optimizer} from a file, only in code: choose adamw")
+    if job.optimizer.startswith("muon") and job.precision == "fp16":
+        reasons.append("DeepSpeed's Muon trains in bf16: set precision to bf16")
     if d.zero == 0 and job.precision != "fp8" and job.gradient_bytes == 4:
         reasons.append("DeepSpeed without ZeRO stores gradients only in 16 bits: set gradient_bytes to 2, or choose ZeRO-1")
     if job.offload_optimizer and d.zero == 0:
         reasons.append("DeepSpeed offloads the optimizer only under ZeRO: choose ZeRO-1, 2 or 3, or turn offload_optimizer off")
-    if job.offload_optimizer and job.optimizer == "sgd":
-        reasons.append("DeepSpeed has no SGD on the host: choose adamw, or turn offload_optimizer off")
+    if job.offload_optimizer and job.optimizer not in ("adamw", "lion"):
+        reasons.append(f"DeepSpeed has no {job.optimizer} on the host: choose adamw, or turn offload_optimizer off")
+    if job.autocast and d.zero == 0:
+        reasons.append("DeepSpeed's autocast is exported under ZeRO: choose ZeRO-1, 2 or 3, or set autocast to no")
     return reasons + groups(request) + experts(request)
 
 
@@ -70,32 +79,59 @@ def experts(request: Request) -> list[str]:
 def config(request: Request) -> dict[str, Any]:
     """The file as nested values."""
     job, d = request.job, degrees(request)
-    zero: dict[str, Any] = {"stage": d.zero}
-    if d.zero:
-        zero["overlap_comm"] = True
-    if d.zero == 3 and d.dp_replicate > 1:
-        zero["zero_hpz_partition_size"] = d.dp_shard
-    if job.offload_optimizer:
-        zero["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
-    momentum = {"momentum": 0.9} if job.optimizer == "sgd" else {}
+    momentum = {"momentum": 0.9} if job.optimizer in ("sgd", "muon", "muon-sharded") else {}
     values: dict[str, Any] = {
         "train_batch_size": job.global_batch,
         "train_micro_batch_size_per_gpu": d.micro_batch,
         "gradient_accumulation_steps": d.micro_batches,
         "gradient_clipping": 1.0,
-        "optimizer": {"type": "SGD" if momentum else "AdamW", "params": {"lr": 1e-4, **momentum}},
-        job.precision: {"enabled": True},
+        "optimizer": {"type": OPTIMIZERS[job.optimizer], "params": {"lr": 1e-4, **momentum}},
+        **precision(job, d),
         "data_types": {"grad_accum_dtype": "fp32" if job.gradient_bytes == 4 else job.precision},
-        "zero_optimization": zero,
+        "zero_optimization": zero(request, d),
     }
-    if momentum and d.zero:
+    if job.optimizer.startswith("sgd") and d.zero:
         values["zero_allow_untested_optimizer"] = True
+    if "reduce_bytes" in chosen(job):
+        values["communication_data_type"] = "fp32" if job.reduce_bytes == 4 else job.precision
     if d.recompute != "none":
-        values["activation_checkpointing"] = {"partition_activations": False, "cpu_checkpointing": False}
+        values["activation_checkpointing"] = {"partition_activations": False, "cpu_checkpointing": job.offload_checkpoints}
     if d.tp > 1:
         values["tensor_parallel"] = {"autotp_size": d.tp}
     if d.ep > 1:
         values["expert_parallel"] = {"enabled": True, "autoep_size": d.ep, "expert_tensor_parallel_size": 1}
+    return values
+
+
+def halved(job: Job, d: Degrees) -> bool:
+    """Whether master copies in bf16 are as planned: a copy of 2 bytes with ZeRO-1 and 2, with ZeRO-3 the weights themselves."""
+    return job.precision == "bf16" and (d.zero, job.master_bytes) in ((1, 2), (2, 2), (3, 0))
+
+
+def precision(job: Job, d: Degrees) -> dict[str, Any]:
+    """Compute data type: torch's autocast over fp32 weights, or 16-bit weights with master copies."""
+    if job.autocast:
+        return {"torch_autocast": {"enabled": True, "dtype": {"bf16": "bfloat16", "fp16": "float16"}[job.precision]}}
+    values: dict[str, Any] = {"enabled": True}
+    if halved(job, d):
+        values |= {"bf16_master_weights_and_grads": True, "bf16_optimizer_states": job.state_bytes == 2}
+    return {job.precision: values}
+
+
+def zero(request: Request, d: Degrees) -> dict[str, Any]:
+    """Sharding and offloading; one rank that offloads weights needs stage 3, where they are divided over nothing."""
+    job = request.job
+    values: dict[str, Any] = {"stage": 3 if job.offload_parameters else d.zero}
+    if d.zero:
+        values["overlap_comm"] = True
+    if d.zero == 3 and d.dp_replicate > 1:
+        values["zero_hpz_partition_size"] = d.dp_shard
+    if job.offload_nvme:
+        values["offload_optimizer"] = {"device": "nvme", "nvme_path": NVME, "pin_memory": True}
+    elif job.offload_optimizer:
+        values["offload_optimizer"] = {"device": "cpu", "pin_memory": True}
+    if job.offload_parameters:
+        values["offload_param"] = {"device": "cpu", "pin_memory": True}
     return values
 
 
@@ -114,7 +150,17 @@ def notes(request: Request) -> list[str]:
         sentences.append(GROUPS)
     if d.ep > 1:
         sentences.append(PRESETS)
-    return [*sentences, *adapter_notes(request), *performance_notes(request, d)]
+    if job.offload_nvme:
+        sentences.append(f"nvme_path is a placeholder, {NVME}: set the folder of your NVMe drive")
+    if job.optimizer.startswith("muon"):
+        sentences.append("Muon needs every parameter tagged with use_muon: your script must tag the matrices")
+    return [*sentences, *adapter_notes(request), *performance_notes(request, d), *option_notes(request, written(job, d), script=True)]
+
+
+def written(job: Job, d: Degrees) -> set[str]:
+    """Options that the file sets."""
+    master = {"master_bytes"} if job.master_bytes == 4 or halved(job, d) else set()
+    return master | ({"foreach"} if not job.foreach else set()) | WRITTEN
 
 
 def write(request: Request) -> Exported:

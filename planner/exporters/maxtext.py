@@ -10,10 +10,12 @@ import yaml
 from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
 from planner.exporters._degrees import FILLED, Degrees, degrees, fills
 from planner.exporters._keys_maxtext import AXES
+from planner.exporters._options import lacking, option_notes
 from planner.exporters.registry import Exported, Request, Target, register
 from planner.specs.model import Model
 
 VERSION = "e591f30cb"
+WRITTEN = frozenset(("recompute_modules", "offload_parameters", "offload_checkpoints"))
 
 
 def block(model: Model) -> str:
@@ -51,9 +53,26 @@ def refusals(request: Request) -> list[str]:
         (d.dp // d.dp_replicate % d.ep == 0, "the expert axis is part of the sharding ranks: ep must divide dp_shard"),
         (d.etp in (1, d.tp), "MaxText has one tensor axis for experts too: etp must be 1 or tp"),
         (d.recompute != "first", "MaxText recomputes all layers alike; set recompute to none, selective or full"),
+        (job.optimizer in ("adamw", "sgd", "sgd-plain"), f"tmplan exports MaxText's AdamW and SGD, not {job.optimizer}; use adamw"),
+        (job.optimizer != "sgd", "MaxText has SGD only without momentum; use sgd-plain or adamw"),
+        (not job.recompute_modules or job.recompute_modules == "mlp", "MaxText selects the MLP alone; set recompute_modules to mlp"),
         (job.state_bytes == 4 or job.optimizer == "adamw", "only AdamW's states have a configurable width; set state_bytes to 4"),
     )  # fmt: skip
-    return unsupported_jobs(job, "MaxText") + [sentence for allowed, sentence in pairs if not allowed]
+    return (
+        unsupported_jobs(job, "MaxText")
+        + [*lacking(request, "MaxText", WRITTEN)]
+        + [sentence for allowed, sentence in pairs if not allowed]
+    )
+
+
+def policy(request: Request, d: Degrees) -> str:
+    """What is stored for the backward pass; custom stores nothing but what other keys name."""
+    job = request.job
+    if d.recompute == "full" and job.offload_checkpoints:
+        return "custom"
+    if d.recompute == "selective" and job.recompute_modules == "mlp":
+        return "save_dot_with_context_except_mlp"
+    return {"none": "minimal_with_context", "selective": "minimal", "full": "full"}[d.recompute]
 
 
 def _sizes(d: Degrees) -> dict[str, int]:
@@ -89,11 +108,16 @@ def write(request: Request) -> Exported:
         "run_name": "tmplan", "hardware": "tpu" if tpu else "gpu", "model_name": "default", **_model(model), **_mesh(d)[0],
         "per_device_batch_size": job.global_batch / d.world if d.pp > 1 else d.micro_batch * d.dp / d.world,
         "gradient_accumulation_steps": 1 if d.pp > 1 else d.micro_batches, "max_target_length": job.sequence,
-        "remat_policy": {"none": "minimal_with_context", "selective": "minimal", "full": "full"}[d.recompute],
+        "remat_policy": policy(request, d),
         "attention": flash if job.attention.startswith("flash") else "dot_product", "dtype": "bfloat16", "weight_dtype": "float32",
         "grad_dtype": "float32" if job.gradient_bytes == 4 else "bfloat16", "quantization": "fp8" if job.precision == "fp8" else "",
-        "opt_type": job.optimizer, "optimizer_memory_host_offload": job.offload_optimizer,
+        "opt_type": job.optimizer.removesuffix("-plain"), "optimizer_memory_host_offload": job.offload_optimizer,
+        "parameter_memory_host_offload": job.offload_parameters,
     }  # fmt: skip
+    if d.recompute == "full" and job.offload_checkpoints:
+        table["decoder_layer_input"] = "offload"
+    if job.loss_kernel == "chunked":
+        table["num_vocab_tiling"] = job.stack.loss_chunks
     if job.optimizer == "adamw":
         table["mu_dtype"] = "float32" if job.state_bytes == 4 else "bfloat16"
     if d.pp > 1:
@@ -138,7 +162,8 @@ def _notes(request: Request, d: Degrees) -> list[str]:
         (job.capacity > 0 and bool(job.model.experts), "a capacity needs MaxText's dense expert GEMMs, without megablox"),
         (job.sequence > job.model.max_positions, f"the sequence exceeds the {job.model.max_positions:,} positions of the model"),
     ]  # fmt: skip
-    return [sentence for holds, sentence in notes if holds]
+    known = WRITTEN | ({"loss_kernel"} if job.loss_kernel in ("plain", "chunked") else set())
+    return [*(sentence for holds, sentence in notes if holds), *option_notes(request, known | {"kernels"})]  # XLA compiles
 
 
 register(Target("maxtext", "MaxText", "train.yml", VERSION, refusals, write))

@@ -12,6 +12,7 @@ import yaml
 from planner.exporters import _megatron_facts as facts
 from planner.exporters import megatron_lm
 from planner.exporters._degrees import Degrees, degrees
+from planner.exporters._options import offloaded_layers
 from planner.exporters.registry import Exported, Request, Target, register
 from planner.specs.job import Job
 
@@ -50,7 +51,8 @@ def precision(job: Job) -> str | dict[str, Any]:
         "_target_": "megatron.bridge.training.mixed_precision.MixedPrecisionConfig", "bf16": not fp16, "fp16": fp16,
         "params_dtype": width, "pipeline_dtype": dict(width), "autocast_dtype": None, "autocast_enabled": False,
         "grad_reduce_in_fp32": job.gradient_bytes == 4, "fp8": facts.fp8(job)[0] if narrow else None,
-        "fp8_recipe": facts.fp8(job)[1] if narrow else "tensorwise", "fp8_param_gather": False, "first_last_layers_bf16": False,
+        "fp8_recipe": facts.fp8(job)[1] if narrow else "tensorwise", "fp8_param_gather": job.fp8_parameters,
+        "first_last_layers_bf16": False,
         "fp4": "e2m1" if job.precision == "fp4" else None, "fp4_recipe": "nvfp4",
     }  # fmt: skip
 
@@ -82,9 +84,13 @@ def model_keys(request: Request, d: Degrees) -> dict[str, Any]:
         "recompute_granularity": {"none": None, "selective": "selective"}.get(d.recompute, "full"),
         "recompute_method": {"full": "uniform", "first": "block"}.get(d.recompute),
         "recompute_num_layers": (1 if d.recompute == "full" else d.recompute_layers) if whole else None,
-        "recompute_modules": ["core_attn"] if d.recompute == "selective" else None,
+        "recompute_modules": [*facts.modules(job)] if d.recompute == "selective" else None,
+        "cross_entropy_loss_fusion": job.loss_kernel == "fused", "cpu_offloading": bool(job.offload_activations),
+        "cpu_offloading_num_layers": offloaded_layers(request, d),
         "overlap_moe_expert_parallel_comm": facts.overlaps_experts(request, d),
     }  # fmt: skip
+    if job.kernels == "eager":
+        keys |= {"bias_activation_fusion": False, "bias_dropout_fusion": False, "apply_rope_fusion": False}
     if d.zero >= 2:
         keys |= {"gradient_accumulation_fusion": False}
     if latent:
@@ -121,7 +127,8 @@ def overrides(request: Request, d: Degrees) -> dict[str, Any]:
         "dataset": {"seq_length": job.sequence},
         "mixed_precision": precision(job),
         "optimizer": {
-            "optimizer": "adam" if job.optimizer == "adamw" else "sgd", "use_distributed_optimizer": shard,
+            "optimizer": facts.OPTIMIZERS[job.optimizer], "sgd_momentum": 0.0 if job.optimizer == "sgd-plain" else 0.9,
+            "use_distributed_optimizer": shard,
             "use_precision_aware_optimizer": aware, "main_grads_dtype": DTYPES[2 if narrow else 4],
             "exp_avg_dtype": DTYPES[job.state_bytes if aware else 4], "exp_avg_sq_dtype": DTYPES[job.state_bytes if aware else 4],
             "optimizer_cpu_offload": job.offload_optimizer, "optimizer_offload_fraction": 1.0 if job.offload_optimizer else 0.0,

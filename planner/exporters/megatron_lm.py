@@ -9,6 +9,7 @@ from planner.exporters import _megatron_facts as facts
 from planner.exporters._annotation import READ_BACK, assumptions
 from planner.exporters._degrees import Degrees, degrees, fills
 from planner.exporters._megatron_keys import VERSION
+from planner.exporters._options import ALLOCATOR, lacking, offloaded_layers
 from planner.exporters.registry import Exported, Request, Target, register
 
 MAIN = "train.sh"
@@ -108,15 +109,18 @@ def training_options(request: Request, d: Degrees) -> list[Option]:
     return [
         option("--micro-batch-size", d.micro_batch), option("--global-batch-size", job.global_batch), option("--seq-length", job.sequence),
         *when(d.recompute != "none", "--recompute-granularity", "full" if whole else "selective"),
-        *when(d.recompute == "selective", "--recompute-modules", "core_attn"),
+        *when(d.recompute == "selective", "--recompute-modules", *facts.modules(job)),
         *when(whole, "--recompute-method", "uniform" if d.recompute == "full" else "block"),
         *when(whole, "--recompute-num-layers", 1 if d.recompute == "full" else d.recompute_layers),
         option("--fp16" if fp16 else "--bf16"),
         *[o for o in (("--fp8-format", facts.fp8(job)[0]), ("--fp8-recipe", facts.fp8(job)[1])) if job.precision == "fp8"],
         *[o for o in (("--fp4-format", "e2m1"), ("--fp4-recipe", "nvfp4")) if job.precision == "fp4"],
         *when(wide, "--accumulate-allreduce-grads-in-fp32"), *when(not wide and not fp16, "--grad-reduce-in-bf16"),
-        *when(fsdp, "--megatron-fsdp-main-grads-dtype", gradients), *when(fsdp, "--megatron-fsdp-grad-comm-dtype", gradients),
-        option("--optimizer", "adam" if job.optimizer == "adamw" else "sgd"), *when(aware, "--use-precision-aware-optimizer"),
+        *when(fsdp, "--megatron-fsdp-main-grads-dtype", gradients),
+        *when(fsdp, "--megatron-fsdp-grad-comm-dtype", gradients if job.reduce_bytes == job.gradient_bytes else facts.width(job)),
+        *when(job.fp8_parameters, "--fp8-param-gather"),
+        option("--optimizer", facts.OPTIMIZERS[job.optimizer]), *when(job.optimizer == "sgd-plain", "--sgd-momentum", 0.0),
+        *when(aware, "--use-precision-aware-optimizer"),
         *when(aware and not wide and not fp16, "--main-grads-dtype", "bf16"),
         *when(aware, "--exp-avg-dtype", WIDTHS[job.state_bytes]), *when(aware, "--exp-avg-sq-dtype", WIDTHS[job.state_bytes]),
         *when(job.offload_optimizer, "--optimizer-cpu-offload"), *when(job.offload_optimizer, "--optimizer-offload-fraction", 1.0),
@@ -124,6 +128,17 @@ def training_options(request: Request, d: Degrees) -> list[Option]:
         *when(backend == "flash" and job.attention == "flash-2", "--flash-attention-version", 2),
         *when(job.attention == "unfused", "--no-masked-softmax-fusion"), option("--ckpt-format", "fsdp_dtensor" if fsdp else "torch_dist"),
     ]  # fmt: skip
+
+
+def memory_options(request: Request, d: Degrees) -> list[Option]:
+    """Fusion of kernels and of the loss, offloading of activations."""
+    job = request.job
+    fusions = facts.FUSIONS[: -1 if job.model.kv_rank else None] if job.kernels == "eager" else ()
+    return [
+        *when(job.loss_kernel == "fused", "--cross-entropy-loss-fusion"),
+        *(option(f"--no-{name}") for name in fusions),
+        *when(job.offload_activations, "--cpu-offloading-num-layers", offloaded_layers(request, d)),
+    ]
 
 
 def array(name: str, options: list[Option]) -> str:
@@ -135,13 +150,14 @@ def script(request: Request, d: Degrees, notes: tuple[str, ...]) -> str:
     """The complete script."""
     groups = {
         "MODEL": model_options(request), "EXPERTS": expert_options(request, d),
-        "PARALLEL": parallel_options(request, d), "TRAINING": training_options(request, d),
+        "PARALLEL": parallel_options(request, d),
+        "TRAINING": [*training_options(request, d), *memory_options(request, d)],
     }  # fmt: skip
     groups = {name: options for name, options in groups.items() if options}
     head = [
         f"{request.job.model.name} on {d.world:,} GPUs, for Megatron-LM {VERSION}",
         *request.about,
-        *([READ_BACK + fields] if (fields := assumptions(request.job, "megatron-core", facts.overlaps_experts(request, d))) else []),
+        *([READ_BACK + fields] if (fields := assumptions(request.job, "megatron-core", facts.written(request, d))) else []),
         *(f"Note: {note}" for note in notes),
     ]
     rope = request.job.model.positions == "rope"
@@ -150,6 +166,7 @@ def script(request: Request, d: Degrees, notes: tuple[str, ...]) -> str:
         "#!/usr/bin/env bash", facts.comment(head), "set -euo pipefail", "", *FILL_IN, *([ROTARY] if rope else []), "",
         "# ---- the plan: change it in tmplan ----",
         f"export CUDA_DEVICE_MAX_CONNECTIONS={connections}" if connections else "unset CUDA_DEVICE_MAX_CONNECTIONS",
+        *([f"export {ALLOCATOR}"] if request.job.expandable_segments else []),
         *(array(name, options) for name, options in groups.items()), "", *DATA, *(['DATA+=(--rotary-base "$ROTARY_BASE")'] if rope else []),
         "", f"exec torchrun --nnodes {d.nodes} --nproc-per-node {d.gpus_per_node} \\", *RUN,
         *(f'    "${{{name}[@]}}" \\' for name in groups), *END,
@@ -223,9 +240,17 @@ def refusals(request: Request) -> list[str]:
         (d.zero == 1 and d.dp_replicate > 1, "replicated groups are exported only with ZeRO-2 or 3: set dp_replicate to 1"),
         (d.zero and d.dp_shard * d.dp_replicate != d.dp, "dp_shard x dp_replicate must be dp"),
         (d.zero and (ranks // (d.ep * d.etp)) % d.dp_replicate, "dp_replicate must divide the replicas of an expert"),
-        (job.optimizer == "adamw-8bit", "Megatron has no optimizer adamw-8bit: use adamw with state_bytes 1"),
-        (job.optimizer == "sgd" and d.zero == 1, "Megatron's distributed optimizer supports only Adam: use adamw, or zero 0"),
-        (job.optimizer == "sgd" and facts.precision_aware(request), "low-precision or offloaded states need Adam: use adamw"),
+        (job.optimizer.startswith("adamw-8bit"), f"Megatron has no optimizer {job.optimizer}: use adamw with state_bytes 1"),
+        (job.optimizer == "adafactor", "Megatron has no optimizer adafactor: use adamw"),
+        (job.optimizer not in ("adamw", "muon-sharded") and d.zero == 1,
+         "Megatron's distributed optimizer supports only Adam: use adamw, or zero 0"),
+        (job.optimizer not in ("adamw", "sgd", "sgd-plain") and d.zero >= 2, "Megatron-FSDP supports only Adam and SGD: use adamw"),
+        (job.optimizer.startswith("muon") and job.precision == "fp16", "Megatron's Muon has no fp16: use bf16"),
+        (job.optimizer != "adamw" and facts.precision_aware(request), "low-precision or offloaded states need Adam: use adamw"),
+        (job.precision == "fp16" and d.recompute == "selective" and "moe_act" in facts.modules(job),
+         "recomputation of moe_act needs grouped GEMMs, which have no fp16: use bf16"),
+        (job.offload_activations and (d.pp > 1 or d.recompute != "none"),
+         "Megatron offloads activations of whole layers only without a pipeline and without recomputation: set offload_activations to 0"),
         (facts.precision_aware(request) and not d.zero and not facts.sharded(request, d),
          "low-precision or offloaded optimizer states need the distributed optimizer: set zero to 1"),
         (job.offload_optimizer and d.zero >= 2, "the optimizer is offloaded under ZeRO-1, not under Megatron-FSDP: set zero to 1"),
@@ -234,7 +259,8 @@ def refusals(request: Request) -> list[str]:
         (job.frozen, "Megatron is exported for full training, without adapters on frozen weights (LoRA): set tuning to full"),
         (int(plan.zero) and d.dp * d.cp == 1, "sharding needs more than one data or context parallel rank: set zero to 0"),
     )  # fmt: skip
-    return [*facts.architecture_refusals(model), *(sentence for wrong, sentence in cases if wrong)]
+    missing = lacking(request, "Megatron", facts.WRITTEN)
+    return [*facts.architecture_refusals(model), *(sentence for wrong, sentence in cases if wrong), *missing]
 
 
 def write(request: Request) -> Exported:

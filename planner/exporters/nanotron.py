@@ -10,6 +10,7 @@ from planner.cost.pipeline_split import stage_layers
 from planner.dimensions import Stage
 from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
 from planner.exporters._degrees import FILLED, Degrees, degrees, fills
+from planner.exporters._options import lacking, option_notes
 from planner.exporters.registry import Exported, Request, Target, register
 
 VERSION = "2411b022"
@@ -26,6 +27,7 @@ def refusals(request: Request) -> list[str]:
         (job.sequence <= model.max_positions, f"the sequence exceeds the {model.max_positions:,} positions of the model; shorten it"),
         (job.precision == "bf16", f"nanotron trains in bf16, not {job.precision}; use bf16"),
         (job.gradient_bytes == 4, "nanotron has fp32 weights only with fp32 gradients; set gradient_bytes to 4"),
+        (job.optimizer not in ("adafactor", "lion", "muon", "muon-sharded"), f"nanotron has no optimizer {job.optimizer}; use adamw"),
         (not job.offload_optimizer, "nanotron does not offload the optimizer; turn offload_optimizer off"),
         (fills(d), FILLED),
         (job.global_batch == d.dp * d.micro_batch * d.micro_batches, "dp x micro_batch must divide the global batch"),
@@ -44,7 +46,9 @@ def refusals(request: Request) -> list[str]:
         (not d.sequence_parallel or job.sequence % d.tp == 0, "tp must divide the sequence under sequence parallelism"),
         (d.recompute != "first", "nanotron recomputes every layer or none; set recompute to none or full"),
     )  # fmt: skip
-    return unsupported_jobs(job, "nanotron") + [sentence for allowed, sentence in pairs if not allowed]
+    return (
+        unsupported_jobs(job, "nanotron") + [*lacking(request, "nanotron", ())] + [sentence for allowed, sentence in pairs if not allowed]
+    )
 
 
 def write(request: Request) -> Exported:
@@ -107,7 +111,7 @@ def _notes(request: Request, d: Degrees) -> list[str]:
         (job.state_bytes != 4, "nanotron stores optimizer states in 32 bits: more memory than planned"),
         (job.attention in ("flash-1", "flash-3"), "nanotron runs FlashAttention-2"),
     ]
-    return [sentence for holds, sentence in notes if holds]
+    return [*(sentence for holds, sentence in notes if holds), *option_notes(request, ())]
 
 
 register(Target("nanotron", "nanotron", "train.yaml", VERSION, refusals, write))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import yaml
 
 from planner import plaintext
 from planner.exporters._degrees import degrees
+from planner.exporters._options import ALLOCATOR
 from planner.exporters.registry import Exported, Request, Target, register
 from planner.exporters.slurm import NO_COMMAND, comments, refusals, slug
 
@@ -44,12 +46,14 @@ def write(request: Request) -> Exported:
     """The task. Its names have only letters, digits, dots and dashes, whatever the names of the presets."""
     d = degrees(request)
     name = request.job.cluster.gpu.name
-    task = {
+    task: dict[str, Any] = {
         "name": re.sub(r"^[^a-z]+", "", slug(request.job.model.name)) or "train",
         "num_nodes": d.nodes,
         "resources": {"accelerators": f"{accelerator(name)}:{d.gpus_per_node}"},
         "run": Block(RUN),
     }
+    if request.job.expandable_segments:
+        task = {key: value for key, value in task.items() if key != "run"} | {"envs": dict([ALLOCATOR.split("=", 1)]), "run": task["run"]}
     guess = f"SkyPilot's name for {plaintext.line(name)} is a guess, {accelerator(name)}: `sky show-gpus` lists the known ones"
     notes = (NO_COMMAND, *(() if name in NAMES else (guess,)))
     head = comments((*request.about, *(f"Note: {note}" for note in notes)))

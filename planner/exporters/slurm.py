@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from planner import plaintext
 from planner.exporters import registry
 from planner.exporters._degrees import Degrees, degrees
+from planner.exporters._options import ALLOCATOR
 from planner.exporters.registry import Exported, Request, Target, register
 
 MAIN = "train.sbatch"
@@ -38,7 +39,8 @@ def write(request: Request) -> Exported:
     script_files, notes = trainer(request)
     if not script_files:
         notes = (NO_COMMAND, *notes)
-        return Exported({MAIN: script(request, d, notes, PLACEHOLDER + torchrun(d))}, notes)
+        variable = f"export {ALLOCATOR}\n" if request.job.expandable_segments else ""
+        return Exported({MAIN: script(request, d, notes, variable + PLACEHOLDER + torchrun(d))}, notes)
     return Exported({MAIN: script(request, d, (), running(script_files)), **script_files}, notes)  # its notes are in its file
 
 

@@ -13,9 +13,11 @@ from planner.exporters import _annotation
 from planner.exporters._common import EXPERTS, SIZES, comment, shape, unsupported_jobs
 from planner.exporters._degrees import FILLED, Degrees, degrees, fills
 from planner.exporters._keys_torchtitan import FLAVORS, Flavor
+from planner.exporters._options import lacking, option_notes
 from planner.exporters._torchtitan_03 import VERSION_03, module
 from planner.exporters.registry import Exported, Request, Target, register
 from planner.plaintext import escaped
+from planner.specs.job import Job
 from planner.specs.model import Model
 
 VERSION = "0.2.2"
@@ -23,6 +25,7 @@ CUSTOM_FLAVOR = "tmplan"  # the flavor to register where torchtitan has none of 
 SCHEDULES = {"1f1b": "1F1B", "zb-v": "ZBVZeroBubble", "dualpipev": "DualPipeV"}
 NO_PIPELINE = ("qwen3", "gpt_oss")  # registered without a pipelining function in 0.2.2
 NO_CONTEXT = ("deepseek_v3", "gpt_oss")  # 0.2.2: FlexAttention, without context parallelism
+WRITTEN = frozenset(("foreach", "recompute_every", "optimizer_in_backward", "offload_parameters"))
 CUSTOM = SIZES | EXPERTS | {"tied", "qk_norm"}  # fields that a custom flavor may set
 
 
@@ -68,8 +71,11 @@ def refusals(request: Request) -> list[str]:
         reasons.append(f"the registered model has sequences of at most {kind.longest:,} tokens; shorten the sequence")
     if job.precision in ("fp16", "fp4"):
         reasons.append(f"torchtitan {VERSION} has no {job.precision}; use bf16 or fp8")
-    if job.optimizer == "sgd":
-        reasons.append("torchtitan has only Adam and AdamW; use adamw")
+    if job.optimizer not in ("adamw", "adamw-8bit"):
+        reasons.append(f"torchtitan {VERSION} has only Adam and AdamW, not {job.optimizer}; use adamw")
+    if job.optimizer_in_backward and (d.ep > 1 or d.pp > 1):
+        reasons.append("torchtitan runs the optimizer in the backward pass without ep and pp; set optimizer_in_backward to no")
+    reasons += lacking(request, "torchtitan", WRITTEN)
     if job.capacity and model.experts:
         reasons.append("torchtitan does not drop tokens; set capacity to 0")
     return reasons + _degree_refusals(request, d)
@@ -145,21 +151,25 @@ def write(request: Request) -> Exported:
     """train.toml for 0.2.x, and train.py for 0.3 where it can run the plan."""
     job, d, kind = request.job, degrees(request), flavor(request.job.model)
     assert kind is not None  # refused by refusals
-    notes, missing = _notes(request, d, kind), _missing_in_03(d, kind)
+    notes, missing = _notes(request, d, kind), _missing_in_03(request, d, kind)
     table: dict[str, Any] = {
         "job": {"description": description(request, d, kind)},
         "model": {"name": kind.model, "flavor": kind.flavor, "converters": ["quantize.linear.float8"] if job.precision == "fp8" else []},
-        "optimizer": {"name": "AdamW"},
+        "optimizer": {
+            "name": "AdamW", "implementation": "foreach" if job.foreach else "fused", "early_step_in_backward": job.optimizer_in_backward
+        },
         "training": {
             "local_batch_size": d.micro_batch * (d.micro_batches if d.pp > 1 else 1), "global_batch_size": job.global_batch,
-            "seq_len": job.sequence, "dtype": "float32", "mixed_precision_param": "bfloat16", "mixed_precision_reduce": "float32",
-            "enable_cpu_offload": job.offload_optimizer,
+            "seq_len": job.sequence, "dtype": dtype(job), "mixed_precision_param": "bfloat16", "mixed_precision_reduce": "float32",
+            "enable_cpu_offload": job.offload_optimizer or job.offload_parameters,
         },
         "parallelism": parallelism(request, d) | {
             "expert_tensor_parallel_degree": d.etp, "pipeline_parallel_expert_parallel_overlap": overlapped(request, d)
         },
-        "activation_checkpoint": {"mode": d.recompute, "selective_ac_option": "op"},
+        "activation_checkpoint": checkpointing(request, d),
     }  # fmt: skip
+    if job.kernels == "compiled":
+        table["compile"] = {"enable": True, "components": ["model", "loss"]}
     if job.precision == "fp8":
         table["quantize"] = {"linear": {"float8": {"recipe_name": "rowwise"}}}
     if missing:
@@ -178,7 +188,7 @@ def description(request: Request, d: Degrees, kind: Flavor) -> str:
     """The model's name, and for the importer what has no key: sizes of a custom flavor, assumptions of the job."""
     job = request.job
     sizes = _annotation.sizes(job) if kind.flavor == CUSTOM_FLAVOR else ""
-    annotation = ", ".join(filter(None, (sizes, _annotation.assumptions(job, "torchtitan", overlapped(request, d)))))
+    annotation = ", ".join(filter(None, (sizes, _annotation.assumptions(job, "torchtitan", written(request, d)))))
     return "; ".join((f"tmplan: {job.model.name}", *filter(None, (annotation,))))
 
 
@@ -187,10 +197,38 @@ def overlapped(request: Request, d: Degrees) -> bool:
     return request.job.overlap_experts and d.schedule == "dualpipev" and d.ep > 1 and d.recompute == "none"
 
 
-def _missing_in_03(d: Degrees, kind: Flavor) -> str:
+def written(request: Request, d: Degrees) -> frozenset[str]:
+    """The fields of the job that train.toml sets and the importer reads."""
+    job = request.job
+    cases = {
+        "overlap_experts": overlapped(request, d), "kernels": job.kernels == "compiled", "foreach": job.foreach,
+        "recompute_every": d.recompute == "full" and job.recompute_every > 1, "master_bytes": job.master_bytes == 0,
+        "optimizer_in_backward": True, "offload_optimizer": True,
+    }  # fmt: skip
+    return frozenset(key for key, holds in cases.items() if holds)
+
+
+def dtype(job: Job) -> str:
+    """The dtype of the weights: fp32, or bf16 without master copies."""
+    return "bfloat16" if job.master_bytes == 0 else "float32"
+
+
+def checkpointing(request: Request, d: Degrees) -> dict[str, str]:
+    """The activation checkpointing of 0.2.2, where a number instead of `op` selects every k-th layer, whole."""
+    every = request.job.recompute_every
+    if d.recompute == "full" and every > 1:
+        return {"mode": "selective", "selective_ac_option": str(every)}
+    return {"mode": d.recompute, "selective_ac_option": "op"}
+
+
+def _missing_in_03(request: Request, d: Degrees, kind: Flavor) -> str:
     """Why 0.3 cannot run what 0.2.2 can; empty where it can."""
     if not kind.flavor_03:
         return f"it has no {kind.model} of this shape"
+    if request.job.optimizer_in_backward:
+        return "it has no optimizer in the backward pass"
+    if d.recompute == "full" and request.job.recompute_every > 1:
+        return "it recomputes every layer or none"
     return "it has no expert_tensor_parallel_degree" if d.etp > 1 else ""
 
 
@@ -208,11 +246,20 @@ def _notes(request: Request, d: Degrees, kind: Flavor) -> list[str]:
         (job.gradient_bytes != 4, "torchtitan stores and reduces gradients in 32 bits: more memory than planned"),
         (job.state_bytes != 4, "torchtitan stores optimizer states in 32 bits: more memory than planned"),
         (not job.attention.startswith("flash"), "torchtitan selects its attention kernels: faster and less memory than planned"),
-        (job.offload_optimizer, "parameters and gradients are offloaded with the optimizer states: slower than planned"),
+        (job.offload_optimizer != job.offload_parameters,
+         "optimizer states, parameters and gradients are offloaded together: slower than planned, less memory"),
+        (job.loss_kernel == "chunked", f"{VERSION} computes the loss from whole logits: more memory than planned; {VERSION_03} in chunks"),
         (job.overlap_experts and not overlapped(request, d), "the experts' all-to-all is not overlapped: that needs dualpipev"),
         (job.precision == "fp8" and bool(job.model.experts), "routed experts stay in bf16: slower than planned"),
     ]  # fmt: skip
-    return [sentence for holds, sentence in notes if holds]
+    return [*(sentence for holds, sentence in notes if holds), *option_notes(request, WRITTEN | _had(job))]
+
+
+def _had(job: Job) -> set[str]:
+    """Options whose value both versions, or one of them, have."""
+    values = {"kernels": ("fused", "compiled"), "loss_kernel": ("plain", "chunked"), "master_bytes": (0, 4), "autocast": (False,),
+              "reduce_bytes": (4,)}  # fmt: skip
+    return {key for key, known in values.items() if getattr(job, key) in known}
 
 
 register(Target("torchtitan", "torchtitan", "train.toml", VERSION, refusals, write))

@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from planner import presets
-from planner.document.fields import Value, parse
+from planner.document.fields import FIELDS, Value, parse
 from planner.errors import TmplanError
 from planner.exporters._annotation import READ_BACK
 from planner.importers.sizes import APART
@@ -15,7 +15,7 @@ from planner.plaintext import named
 from planner.specs.model import Model
 
 LINE = re.compile(r"^# " + re.escape(READ_BACK) + r"(.{1,1000})$", re.MULTILINE)
-ASSUMED = ("stack", "attention", "gradient_bytes", "imbalance", "headroom", "overlap_experts")
+ASSUMED = ("stack", *(f.key for f in FIELDS if f.group == "options"), "imbalance", "headroom", "overlap_experts")
 KINDS = {f.name: f.type for f in fields(Model) if f.name not in APART}
 
 

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from planner.document.fields import Value
 from planner.errors import FileError
-from planner.exporters._huggingface import OPTIMIZERS
+from planner.exporters._huggingface import FOREACH, OPTIMIZERS
 from planner.files.decode import json_object
 from planner.importers import yaml_text
 from planner.importers.config_values import choice, count, flag, table, unknown_keys
@@ -20,7 +21,7 @@ from planner.plaintext import quoted
 DEEPSPEED = frozenset({
     "train_batch_size", "train_micro_batch_size_per_gpu", "gradient_accumulation_steps", "zero_optimization", "bf16", "fp16", "data_types",
     "tensor_parallel", "expert_parallel", "activation_checkpointing", "optimizer", "scheduler", "gradient_clipping", "steps_per_print",
-    "wall_clock_breakdown", "zero_allow_untested_optimizer", "communication_data_type", "prescale_gradients",
+    "torch_autocast", "wall_clock_breakdown", "zero_allow_untested_optimizer", "communication_data_type", "prescale_gradients",
 })  # fmt: skip
 ACCELERATE = frozenset({
     "compute_environment", "debug", "distributed_type", "downcast_bf16", "enable_cpu_affinity", "fsdp_config",
@@ -28,6 +29,7 @@ ACCELERATE = frozenset({
     "num_machines", "num_processes",
     "parallelism_config", "rdzv_backend", "same_network", "tpu_env", "tpu_use_cluster", "tpu_use_sudo", "use_cpu",
 })  # fmt: skip
+NAMES = {name: key for key, name in OPTIMIZERS.items()} | {"adamw_bnb_8bit": "adamw-8bit", "adamw_8bit": "adamw-8bit"}
 GRADIENTS = {"bf16": "2", "fp16": "2", "fp32": "4"}  # bytes of an accumulated gradient
 # Values of fsdp_reshard_after_forward, FSDP1's strategies among them -> ZeRO stage.
 RESHARD = {
@@ -59,17 +61,55 @@ def read_deepspeed(text: str, where: str) -> Imported:
         shard = count(zero, "zero_hpz_partition_size", where)
         if stage == 3 and 1 < shard < plan["dp"] and plan["dp"] % shard == 0:
             plan |= {"dp_shard": shard, "dp_replicate": plan["dp"] // shard}
-    if choice(table(zero, "offload_optimizer", where), "device", where) == "cpu":
-        job["offload_optimizer"] = True
-    dtype = choice(table(config, "data_types", where), "grad_accum_dtype", where)
-    if dtype in GRADIENTS:
-        job["gradient_bytes"] = GRADIENTS[dtype]
-    if choice(table(config, "optimizer", where), "type", where).lower() == "sgd":
-        job["optimizer"] = "sgd"
+    job |= _offloaded(zero, stage, where) | _widths(config, stage, where) | _optimizer(config, stage, where)
+    if flag(table(config, "activation_checkpointing", where), "cpu_checkpointing", where):
+        job["offload_checkpoints"] = True
     plan["sequence_parallel"] = 0
     plan["recompute"] = "full" if config.get("activation_checkpointing") is not None else "none"  # the model's code selects the layers
     unspecified = ("sequence_parallel",) if plan["tp"] > 1 else ()
     return Imported("DeepSpeed", "deepspeed", {}, job, plan, gpus, 0, unknown_keys(config, DEEPSPEED), unspecified)
+
+
+def _offloaded(zero: Mapping[str, Any], stage: int, where: str) -> dict[str, Value]:
+    """What DeepSpeed moves to host memory or NVMe; weights only with ZeRO-3."""
+    job: dict[str, Value] = {}
+    device = choice(table(zero, "offload_optimizer", where), "device", where)
+    if device in ("cpu", "nvme"):
+        job["offload_optimizer"] = True
+    if device == "nvme":
+        job["offload_nvme"] = True
+    if stage == 3 and choice(table(zero, "offload_param", where), "device", where) in ("cpu", "nvme"):
+        job["offload_parameters"] = True
+    return job
+
+
+def _widths(config: Mapping[str, Any], stage: int, where: str) -> dict[str, Value]:
+    """Widths of gradients, their reduction, master copies and states; precision of autocast."""
+    job: dict[str, Value] = {}
+    dtype = choice(table(config, "data_types", where), "grad_accum_dtype", where)
+    if dtype in GRADIENTS:
+        job["gradient_bytes"] = GRADIENTS[dtype]
+    reduced = choice(config, "communication_data_type", where)
+    if reduced in GRADIENTS:
+        job["reduce_bytes"] = GRADIENTS[reduced]
+    if flag(autocast := table(config, "torch_autocast", where), "enabled", where):
+        job |= {"autocast": True, "precision": "fp16" if choice(autocast, "dtype", where) == "float16" else "bf16"}
+    low = table(config, "bf16", where)
+    if stage and flag(low, "bf16_master_weights_and_grads", where):
+        job["master_bytes"] = "0" if stage == 3 else "2"  # with ZeRO-3 the weights themselves
+    if flag(low, "bf16_optimizer_states", where):
+        job["state_bytes"] = "2"
+    return job
+
+
+def _optimizer(config: Mapping[str, Any], stage: int, where: str) -> dict[str, Value]:
+    """The optimizer, where it is not AdamW; Muon with its states sharded under ZeRO."""
+    optimizer = table(config, "optimizer", where)
+    kind = choice(optimizer, "type", where).lower()
+    if kind == "sgd":
+        momentum = table(optimizer, "params", where).get("momentum")
+        return {"optimizer": "sgd" if momentum else "sgd-plain"}
+    return {"optimizer": {"lion": "lion", "muon": "muon-sharded" if stage else "muon"}[kind]} if kind in ("lion", "muon") else {}
 
 
 def read_accelerate(text: str, where: str) -> Imported:
@@ -96,7 +136,7 @@ def read_accelerate(text: str, where: str) -> Imported:
     plan["sequence_parallel"] = int(plan["tp"] > 1)
     job: dict[str, Any] = {"precision": {"fp16": "fp16", "fp8": "fp8"}.get(_text(config, "mixed_precision", where), "bf16")}
     if flag(fsdp, "fsdp_offload_params", where):
-        job["offload_optimizer"] = True
+        job |= {"offload_optimizer": True} | ({"offload_parameters": True} if plan["zero"] == 3 else {})
     stack = "pytorch-fsdp" if sizes["tp"] == sizes["cp"] == 1 else "torchtitan"  # DTensor, with tensor parallelism
     unspecified = ("sequence_parallel",) if plan["tp"] > 1 else ()
     return Imported("accelerate", stack, {}, job, plan, gpus, gpus // machines, unknown_keys(config, ACCELERATE), unspecified)
@@ -125,6 +165,26 @@ def with_trainer(imported: Imported, text: str, where: str) -> Imported:
     if flag(arguments, "gradient_checkpointing", where):
         plan["recompute"] = "full"
     job = dict(imported.job) | {"global_batch": micro * steps * plan["dp"]}
-    if choice(arguments, "optim", where) == OPTIMIZERS["adamw-8bit"]:
-        job["optimizer"] = "adamw-8bit"
+    job |= _trainer(arguments, where)
     return replace(imported, plan=plan, job=job)
+
+
+def _trainer(arguments: Mapping[str, Any], where: str) -> dict[str, Value]:
+    """Optimizer, kernels and loss of the Trainer's arguments."""
+    job: dict[str, Value] = {}
+    optimizer = choice(arguments, "optim", where)
+    if optimizer in NAMES and NAMES[optimizer] != "adamw":
+        job["optimizer"] = NAMES[optimizer]
+    if optimizer == FOREACH:
+        job["foreach"] = True
+    if flag(arguments, "torch_compile", where):
+        job["kernels"] = "compiled"
+    if flag(arguments, "use_liger_kernel", where):
+        liger = {"rms_norm": True, "fused_linear_cross_entropy": True} | table(arguments, "liger_kernel_config", where)  # its defaults
+        if flag(liger, "rms_norm", where):
+            job["kernels"] = "fused"
+        if flag(liger, "fused_linear_cross_entropy", where):
+            job["loss_kernel"] = "fused-linear"
+        elif flag(liger, "cross_entropy", where):
+            job["loss_kernel"] = "fused"
+    return job

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.errors import FileError
-from planner.exporters._megatron_facts import FLASH
+from planner.exporters._megatron_facts import FLASH, FUSIONS, OPTIMIZERS
 from planner.importers.annotation import LINE, assumptions_of
 from planner.importers.imported import Imported
 from planner.importers.megatron_model import sizes
 from planner.importers.megatron_options import DEGREES, Options, arguments, understood
 from planner.importers.shell_words import words
 from planner.plaintext import named, quoted
+from planner.specs.options import MODULES, NEEDED
 
 REPEATED = re.compile(r"\(([^()]*)\)(?:\*([0-9]{1,4}))?")  # a repeated part of a pipeline layout
 STATES = {"bf16": "2", "fp8": "1"}  # bytes of an optimizer state value
@@ -40,8 +41,9 @@ def read(text: str, where: str) -> Imported:
         plan["etp"] = options.integer("expert-tensor-parallel-size") or plan.get("tp", 1)
     nodes, node = options.integer("nnodes"), options.integer("nproc-per-node") or options.integer("nproc_per_node")
     annotated, unread_annotation = _annotation(text, options)
-    job = annotated | _job(options)
+    job = _options(options, text, model, plan) | annotated | _job(options)
     stack = str(job.pop("stack", "megatron-core"))
+    unread += [named(f"--recompute-modules {name}") for name in options.given.get("recompute-modules", []) if name not in MODULES]
     unread += unread_sizes + unread_annotation
     return Imported("Megatron-LM", stack, model, job, plan, (nodes or 1) * node if node else 0, node or 0, unread)
 
@@ -70,8 +72,8 @@ def _job(options: Options) -> dict[str, Any]:
         job["gradient_bytes"] = "2"
     if (state := STATES.get(options.first("exp-avg-dtype"))) is not None:
         job["state_bytes"] = state
-    if options.equals("optimizer", "sgd"):
-        job["optimizer"] = "sgd"
+    if (optimizer := _optimizer(options)) != "adamw":
+        job["optimizer"] = optimizer
     if options.equals("attention-backend", "unfused"):
         job["attention"] = "unfused" if "no-masked-softmax-fusion" in options else "fused-softmax"
     elif options.equals("attention-backend", "flash") and options.given.get("flash-attention-version") in (["2"], ["3"]):
@@ -83,6 +85,39 @@ def _job(options: Options) -> dict[str, Any]:
     if re.fullmatch(r"\d{1,2}(\.\d+)?", factor := options.first("moe-expert-capacity-factor")):
         job["capacity"] = float(factor)
     return job
+
+
+def _optimizer(options: Options) -> str:
+    """The optimizer: Adam where none is given or it is not known."""
+    if options.equals("optimizer", "sgd"):
+        return "sgd-plain" if options.first("sgd-momentum") in ("0", "0.0") else "sgd"
+    return {name: key for key, name in OPTIMIZERS.items()}.get(options.first("optimizer"), "adamw")
+
+
+def _options(options: Options, text: str, model: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that decide memory, as far as the command line has them; the annotation of an export takes precedence."""
+    job: dict[str, Any] = {}
+    if "cross-entropy-loss-fusion" in options:
+        job["loss_kernel"] = "fused"
+    if f"no-{FUSIONS[0]}" in options:
+        job["kernels"] = "eager"
+    if "use-precision-aware-optimizer" in options and not {"fp16", "optimizer-cpu-offload"} & set(options.given):
+        job["master_bytes"] = "2"  # store_param_remainders, Megatron-Core's default
+    if "fp8-param-gather" in options and "fp8-format" in options:
+        job["fp8_parameters"] = True
+    if "expandable_segments:True" in text:
+        job["expandable_segments"] = True
+    if options.first("recompute-granularity") == "selective" and (selected := _modules(options, model)) not in ([], ["core_attn"]):
+        job["recompute_modules"] = ",".join(selected)
+    if (layers := options.integer("cpu-offloading-num-layers", 0)) and model.get("layers"):
+        job["offload_activations"] = min(100.0, 100.0 * layers * int(plan.get("pp", 1)) / int(model["layers"]))
+    return job
+
+
+def _modules(options: Options, model: Mapping[str, Any]) -> list[str]:
+    """The recomputed modules that tmplan knows and the model has."""
+    names = options.given.get("recompute-modules", [])
+    return [name for name in names if name in MODULES and (name not in NEEDED or model.get(NEEDED[name]))]
 
 
 def _virtual_stages(options: Options, model: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, int]:
@@ -98,7 +133,7 @@ def _virtual_stages(options: Options, model: Mapping[str, Any], plan: Mapping[st
 
 def _sharding(options: Options) -> dict[str, int]:
     """The ZeRO stage and its replicas."""
-    zero = 1 if "use-distributed-optimizer" in options else 0
+    zero = 1 if "use-distributed-optimizer" in options or options.equals("optimizer", "dist_muon") else 0
     if "use-megatron-fsdp" in options:
         strategy = options.first("data-parallel-sharding-strategy") or "no_shard"
         if strategy not in STRATEGIES:

@@ -31,14 +31,14 @@ DEGREES = {
 KNOWN = tuple(
     NAME.findall("""
     account-for accumulate adam- add-qkv apply- attention-backend attention-dropout bf16 bias- calculate ckpt clip-grad
-    cp-comm-type cross-entropy cuda-graph data- data-parallel-sharding-strategy ddp- decoder- deterministic disable-bias
+    cp-comm-type cpu-offloading cross-entropy cuda-graph data- data-parallel-sharding-strategy ddp- decoder- deterministic disable-bias
     distributed eval- exit- exp-avg expert-tensor-parallel-size flash-attention-version fp16 fp4 fp8 global-batch-size grad-reduce
     gradient-accumulation-fusion group-query hidden-dropout hysteresis init-method initial-loss load log- loss-scale lr main-
     make-vocab manual-gc masked max-position-embeddings megatron-fsdp merge-file min-lr mock-data moe-aux moe-enable moe-flex
     moe-expert-capacity-factor moe-grouped moe-layer-freq moe-pad moe-permute moe-router moe-shared-expert-gate moe-token
-    multi-latent no-gradient no-load no-masked no-rope no-save norm-epsilon normalization num-distributed-optimizer-instances
+    multi-latent no-bias no-gradient no-load no-masked no-rope no-save norm-epsilon normalization num-distributed-optimizer-instances
     num-layers-per-virtual-pipeline-stage num-query-groups num-workers optimizer outer-dp overlap pipeline-model-parallel-layout
-    position-embedding-type q-lora qk- recompute rope-type rotary save seed seq-length sequence-parallel softmax split
+    position-embedding-type q-lora qk- recompute rope-type rotary save seed seq-length sequence-parallel sgd-momentum softmax split
     squared-relu swiglu tensorboard tokenizer tp-comm train- transformer-impl untie use-cpu use-distributed use-flash-attn
     use-mcore use-megatron-fsdp use-precision use-rotary use-torch-fsdp2 v-head vocab-file wandb weight-decay window window-attn
     """)

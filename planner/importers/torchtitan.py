@@ -5,7 +5,7 @@ Keys: torchtitan/config/job_config.py (0.2.2). Models are names in a registry, w
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -77,13 +77,19 @@ def read(tables: Mapping[str, Any], where: str) -> Imported:
     plan["sequence_parallel"] = int(plan.get("tp", 1) > 1)
     mode = choice(table(tables, "activation_checkpoint", where), "mode", where, "selective", (*RECOMPUTES, "memory_budget"))
     plan["recompute"] = mode if mode in RECOMPUTES else "selective"
+    every = choice(table(tables, "activation_checkpoint", where), "selective_ac_option", where, "2")  # 0.2.2's default
+    if mode == "selective" and every.isdecimal() and int(every) > 0:
+        plan["recompute"] = "full"
     job: dict[str, Any] = {"sequence": count(training, "seq_len", where, 2048)}
     if (batch := _count_or_rest(training, "global_batch_size", where)) > 0:
         job["global_batch"] = batch
     elif shard > 0:
         job["global_batch"] = local * plan["dp"]
-    if flag(training, "enable_cpu_offload", where):
-        job["offload_optimizer"] = True
+    if plan["recompute"] == "full" and mode == "selective" and int(every) > 1:
+        job["recompute_every"] = int(every)
+    job |= _options(tables, training, where)
+    if job.get("offload_optimizer") and plan["zero"] == 3 and not annotated:
+        job["offload_parameters"] = True
     if flag(parallel, "pipeline_parallel_expert_parallel_overlap", where) and plan.get("schedule") == "dualpipev":
         job["overlap_experts"] = True
     if any("float8" in name for name in _texts(table(tables, "model", where), "converters", where)):
@@ -98,6 +104,23 @@ def read(tables: Mapping[str, Any], where: str) -> Imported:
     return Imported("torchtitan", stack, sizes, annotated | job, plan, gpus, 0, unread, base=base)
 
 
+def _options(tables: Mapping[str, Any], training: Mapping[str, Any], where: str) -> dict[str, Value]:
+    """The options that decide memory: offloading, compilation, the optimizer's implementation, weights without a master copy."""
+    job: dict[str, Value] = {}
+    if flag(training, "enable_cpu_offload", where):
+        job |= {"offload_optimizer": True}
+    compiled, optimizer = table(tables, "compile", where), table(tables, "optimizer", where)
+    if flag(compiled, "enable", where) and "model" in _texts(compiled, "components", where, ["model", "loss"]):
+        job["kernels"] = "compiled"
+    if choice(optimizer, "implementation", where, "fused") == "foreach":
+        job["foreach"] = True
+    if flag(optimizer, "early_step_in_backward", where):
+        job["optimizer_in_backward"] = True
+    if choice(training, "dtype", where, "float32") == "bfloat16":
+        job["master_bytes"] = "0"
+    return job
+
+
 def _count_or_rest(values: Mapping[str, Any], key: str, where: str) -> int:
     """A count, or -1 for the value that follows from the others."""
     value = values.get(key, -1)
@@ -106,9 +129,9 @@ def _count_or_rest(values: Mapping[str, Any], key: str, where: str) -> int:
     return value
 
 
-def _texts(values: Mapping[str, Any], key: str, where: str) -> list[str]:
-    """A list of texts, empty where it is absent."""
-    texts = values.get(key, [])
+def _texts(values: Mapping[str, Any], key: str, where: str, default: Sequence[str] = ()) -> list[str]:
+    """A list of texts, the default where it is absent."""
+    texts = values.get(key, list(default))
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise FileError(f"key '{key}' must be a list of texts, not {quoted(texts)}", where=where)
     return texts
