@@ -23,7 +23,7 @@ PHRASES: Mapping[str, str] = {
     "foreach": "set the foreach step of the optimizer to {}",
     "optimizer_in_backward": "run the optimizer in the backward pass",
     "recompute_modules": "select {} for recomputation",
-    "recompute_every": "recompute only every {}th layer",
+    "recompute_every": "select one layer in {} for recomputation",
     "offload_nvme": "offload optimizer states to NVMe",
     "offload_parameters": "offload weights",
     "offload_activations": "offload activations of {} % of the layers",

@@ -35,15 +35,16 @@ def refusals(request: Request) -> list[str]:
     if job.precision == "fp8":
         reasons.append("DeepSpeed has no key for 8-bit training: set precision to bf16")
     if job.optimizer not in OPTIMIZERS:
-        reasons.append(f"DeepSpeed cannot create {job.optimizer} from a file, only in code: choose adamw")
+        named = job.optimizer.replace("adamw-8bit", "8-bit AdamW")
+        reasons.append(f"DeepSpeed cannot create {named} from a file, only in code: choose adamw")
     if job.optimizer.startswith("muon") and job.precision == "fp16":
         reasons.append("DeepSpeed's Muon trains in bf16: set precision to bf16")
     if d.zero == 0 and job.precision != "fp8" and job.gradient_bytes == 4:
         reasons.append("DeepSpeed without ZeRO stores gradients only in 16 bits: set gradient_bytes to 2, or choose ZeRO-1")
     if job.offload_optimizer and d.zero == 0:
         reasons.append("DeepSpeed offloads the optimizer only under ZeRO: choose ZeRO-1, 2 or 3, or turn offload_optimizer off")
-    if job.offload_optimizer and job.optimizer not in ("adamw", "lion"):
-        reasons.append(f"DeepSpeed has no {job.optimizer} on the host: choose adamw, or turn offload_optimizer off")
+    if job.offload_optimizer and job.optimizer in OPTIMIZERS and job.optimizer not in ("adamw", "lion"):
+        reasons.append(f"DeepSpeed has no {OPTIMIZERS[job.optimizer]} on the host: choose adamw, or turn offload_optimizer off")
     if job.autocast and d.zero == 0:
         reasons.append("DeepSpeed's autocast is exported under ZeRO: choose ZeRO-1, 2 or 3, or set autocast to no")
     return reasons + groups(request) + experts(request)

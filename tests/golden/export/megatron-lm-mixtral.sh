@@ -4,6 +4,7 @@
 # Note: the plan does not specify base and scaling of rotary positions: set them
 # Note: the plan does not specify router scores and load balancing: set them (Megatron-LM: softmax, no balancing loss)
 # Note: flash-3 is written as the fused attention backend (cuDNN)
+# Note: the precision-aware optimizer stores 2 bytes of a master copy, those that bf16 rounds off: less memory than predicted
 set -euo pipefail
 
 # ---- settings: here or in the environment; arguments of the script are passed to Megatron-LM last and take precedence ----

@@ -65,6 +65,9 @@ RARE: tuple[Callable[[], Request], ...] = (  # options that no search selects
     lambda: small(SPARSE, ALONE | {"ep": 8}, overlap_experts=True),
     lambda: small("llama-3.1-8b", gpu="b200", cluster="", precision="fp4"),
     lambda: small(SPARSE, ALONE | {"zero": 2, "ep": 2}, gradient_bytes="2", offload_optimizer=False),
+    lambda: small("gpt3-175b", {"zero": 0}, kernels="eager", loss_kernel="fused", optimizer="sgd-plain"),
+    lambda: small(precision="fp8", fp8_parameters=True),
+    lambda: small(plan={"tp": 2, "pp": 1, "dp": 8, "dp_shard": 8}, offload_activations=25.0),
     lambda: GOLDEN["mixtral"](),
     lambda: GOLDEN["gpt3"](),
 )
@@ -239,7 +242,7 @@ REFUSED: dict[str, tuple[Callable[[], Request], str]] = {
     "cp window": (lambda: small("gpt-oss-20b", {"tp": 2, "pp": 1, "cp": 8, "dp": 1, "zero": 1, "dp_shard": 1}), "attention sinks under cp"),
     "vpp": (lambda: small(plan={"vpp": 2, "dp": 4, "micro_batch": 16}), "groups of pp = 2, not 1"),
     "fsdp": (lambda: small(plan={"zero": 3}), "Megatron-FSDP"),
-    "8 bit": (lambda: small(optimizer="adamw-8bit"), "adamw with state_bytes 1"),
+    "8 bit": (lambda: small(optimizer="adamw-8bit", stack="deepspeed"), "adamw with state_bytes 1"),
     "sgd": (lambda: small(optimizer="sgd"), "supports only Adam"),
     "narrow": (lambda: small(plan={"zero": 0}, state_bytes="2"), "set zero to 1"),
     "offload": (lambda: small(plan={"zero": 2, "pp": 1, "dp": 8, "dp_shard": 8}, offload_optimizer=True), "not under Megatron-FSDP"),
@@ -298,7 +301,9 @@ def test_every_field_was_decided() -> None:
     job = {
         "model", "cluster", "stack", "sequence", "global_batch", "precision", "optimizer", "gradient_bytes", "state_bytes", "attention",
         "offload_optimizer", "headroom", "imbalance", "capacity", "overlap_experts", "tuning",
-        "lora_rank", "lora_targets",
+        "lora_rank", "lora_targets", "kernels", "loss_kernel", "reduce_bytes", "master_bytes", "autocast", "foreach", "fp8_parameters",
+        "optimizer_in_backward", "expandable_segments", "recompute_modules", "recompute_every", "offload_parameters",
+        "offload_activations", "offload_checkpoints", "offload_nvme",
     }  # fmt: skip
     assert {f.name for f in fields(Model)} == model | of_prediction
     assert {f.name for f in fields(Job)} == job | {"constants"}

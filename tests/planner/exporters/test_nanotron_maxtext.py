@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from planner import presets
 from planner.document.space import Space
 from planner.exporters import _keys_maxtext, _keys_nanotron
 from planner.exporters._keys import Key, paths
@@ -152,7 +153,7 @@ REFUSED: list[tuple[str, Callable[[], Request], str]] = [
     ("nanotron", lambda: job_with(request_on("nanotron", NANO), precision="fp8"), "not fp8"),
     ("nanotron", lambda: job_with(request_on("nanotron", NANO), gradient_bytes=2), "gradient_bytes to 4"),
     ("nanotron", lambda: job_with(request_on("nanotron", NANO), offload_optimizer=True), "offload"),
-    ("nanotron", lambda: job_with(request_on("nanotron", NANO), optimizer="adamw-8bit"), "8-bit"),
+    ("nanotron", lambda: job_with(request_on("nanotron", NANO), optimizer="adamw-8bit", stack=presets.stack("deepspeed")), "8-bit"),
     ("nanotron", lambda: job_with(request_on("nanotron", NANO), global_batch=60), "global batch"),
     ("nanotron", lambda: job_with(request_on("nanotron", NANO), sequence=200_000), "positions"),
     ("nanotron", lambda: model_with(request_on("nanotron", NANO), dropout=True), "dropout"),

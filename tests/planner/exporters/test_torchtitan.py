@@ -34,7 +34,11 @@ DECIDED = {  # the treatment of each field of a job
     "precision": "written or refused", "optimizer": "written or refused", "gradient_bytes": "noted", "state_bytes": "noted",
     "attention": "noted", "offload_optimizer": "written", "headroom": "read by tmplan alone", "imbalance": "read by tmplan alone",
     "capacity": "refused", "overlap_experts": "written", "tuning": "refused", "lora_rank": "refused",
-    "lora_targets": "refused", "constants": "read by tmplan alone",
+    "lora_targets": "refused", "constants": "read by tmplan alone", "kernels": "written or noted", "loss_kernel": "written or noted",
+    "reduce_bytes": "noted", "master_bytes": "written or noted", "autocast": "noted", "foreach": "written",
+    "optimizer_in_backward": "written or refused", "expandable_segments": "noted", "fp8_parameters": "refused",
+    "recompute_modules": "noted", "recompute_every": "written", "offload_parameters": "written", "offload_activations": "refused",
+    "offload_checkpoints": "refused", "offload_nvme": "refused",
 }  # fmt: skip
 
 
