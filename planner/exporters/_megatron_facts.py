@@ -163,7 +163,7 @@ def notes(request: Request, d: Degrees, kernels: bool = True) -> list[str]:
     job, model = request.job, request.job.model
     traffic = cp_traffic(model, d)
     kind = "SwiGLU" if model.gated else "GELU"
-    selective = dict(job.selective.keep) != {"scores": 0.0}
+    selective = not job.recompute_modules and dict(job.selective.keep) != {"scores": 0.0}
     aware, chose = precision_aware(request) and not job.offload_optimizer, chosen(job)
     known = WRITTEN | {"reduce_bytes"} | {key for key, values in CHOICES.items() if getattr(job, key) in values}
     not_overlapped = job.overlap_experts and bool(model.experts) and not overlaps_experts(request, d)

@@ -158,7 +158,7 @@ NOTED: list[tuple[str, Changes, dict[str, int], str]] = [
     ("deepspeed", {"loss_kernel": "chunked"}, {}, "select the chunked loss kernel: your script must"),
     ("accelerate", {"offload_checkpoints": True}, {"recompute": FULL}, "offload the inputs of recomputed layers: your script must"),
     ("nanotron", {"foreach": True}, {}, "set the foreach step"),
-    ("maxtext", {"reduce_bytes": "2"}, {}, "set the reduction of gradients to 2 bytes"),
+    ("maxtext", {"foreach": True}, {}, "set the foreach step of the optimizer to yes"),
 ]  # fmt: skip
 
 
