@@ -1,10 +1,9 @@
 // A CUDA device that does nothing: tensors on "cuda" and their backward passes run under fake tensors where there is no GPU.
-// WITH_HOOKS also registers the hooks of the device, which a build of torch without CUDA lacks.
-#include <c10/core/impl/DeviceGuardImplInterface.h>
-#ifdef WITH_HOOKS
+// Loaded before torch. A build for CUDA registers hooks of a lower priority, which are ignored, and a guard, over which
+// `install_guard` registers this one again.
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/CPUAllocator.h>
-#endif
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 
 namespace {
 using namespace c10;
@@ -33,11 +32,6 @@ struct Guard final : impl::DeviceGuardImplInterface {
   double elapsedTime(void*, void*, const DeviceIndex) const override { return 1.0; }
 };
 
-impl::DeviceGuardImplRegistrar guard(CUDA, new Guard());
-}  // namespace
-
-#ifdef WITH_HOOKS
-namespace {
 struct CUDAHooks final : at::CUDAHooksInterface {
   explicit CUDAHooks(at::CUDAHooksArgs) {}
   void init() const override {}
@@ -53,9 +47,15 @@ struct CUDAHooks final : at::CUDAHooksInterface {
   bool isPinnedPtr(const void*) const override { return false; }
   Allocator* getPinnedMemoryAllocator() const override { return GetCPUAllocator(); }
 };
+
 }  // namespace
+
 namespace at {
 using ::CUDAHooks;
-REGISTER_CUDA_HOOKS(CUDAHooks)
+C10_REGISTER_CLASS_WITH_PRIORITY(CUDAHooksRegistry, CUDAHooks, ::c10::REGISTRY_PREFERRED, CUDAHooks)
 }  // namespace at
-#endif
+
+extern "C" void install_guard() {
+  static Guard guard;
+  impl::device_guard_impl_registry[static_cast<size_t>(CUDA)].store(&guard);
+}

@@ -1,6 +1,6 @@
 """The CUDA device that does nothing (guard.cpp): compiled once for a version of torch, and loaded into the child process.
 
-A build of torch for the CPU has no device guard for "cuda"; one for CUDA has a guard that needs a driver, which is replaced.
+A build of torch for the CPU has no device guard for "cuda"; one for CUDA has a guard and hooks that need a driver, which are replaced.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ COMPILERS = ("g++", "c++", "clang++")
 
 
 def load(cache: Path) -> None:
-    """Load the guard, compiled into `cache` at first. Before torch is imported in a build for the CPU: its hooks are looked up once.
+    """Load the guard, compiled into `cache` at first, and import torch. Before anything imports torch: its hooks are looked up once.
 
     LabError where torch is not installed, there is no compiler, or the guard does not compile against this torch.
     """
     spec = find_spec("torch")
     if spec is None or spec.origin is None:
         raise LabError("torch is not installed in this Python; pip install 'tmplan[verify]', or name another with --python")
-    torch = Path(spec.origin).parent
-    cuda = (torch / "lib" / "libtorch_cuda.so").exists()
-    library = compiled(torch, cache, cuda=cuda)
-    if cuda:
-        import torch as _  # noqa: F401  registers the guard that ours replaces
+    folder = Path(spec.origin).parent
+    library = compiled(folder, cache)
     for name in BEFORE:
-        for path in sorted((torch / "lib").glob(name)):
+        for path in sorted((folder / "lib").glob(name)):
             ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
-    ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    guard = ctypes.CDLL(str(library), mode=ctypes.RTLD_GLOBAL)
+    import torch  # noqa: F401  a build for CUDA registers its guard, which is then replaced
+
+    guard.install_guard()
 
 
-def compiled(torch: Path, cache: Path, *, cuda: bool) -> Path:
+def compiled(torch: Path, cache: Path) -> Path:
     """The library in the cache folder, compiled where it is not yet there; torch: the folder of the package."""
     version = metadata.version("torch")
     source = hashlib.sha256(reader.content(SOURCE, LARGEST, "is not the source of the guard")).hexdigest()[:8]
-    library = cache / f"guard-{source}-torch-{version}{'-cuda' if cuda else ''}.so"
+    library = cache / f"guard-{source}-torch-{version}.so"
     if library.exists():
         return library
     compiler = next(filter(None, map(shutil.which, COMPILERS)), None)
@@ -56,9 +56,9 @@ def compiled(torch: Path, cache: Path, *, cuda: bool) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     temporary = library.with_suffix(f".{os.getpid()}.tmp")
     include = torch / "include"
-    command = [compiler, "-std=c++20", "-O0", "-fPIC", "-shared", *([] if cuda else ["-DWITH_HOOKS"]), "-isystem", str(include),
-               "-isystem", str(include / "torch" / "csrc" / "api" / "include"), str(SOURCE), "-o", str(temporary),
-               f"-L{torch / 'lib'}", "-lc10", "-ltorch_cpu"]  # fmt: skip
+    command = [compiler, "-std=c++20", "-O0", "-fPIC", "-shared", "-isystem", str(include), "-isystem",
+               str(include / "torch" / "csrc" / "api" / "include"), str(SOURCE), "-o", str(temporary), f"-L{torch / 'lib'}", "-lc10",
+               "-ltorch_cpu"]  # fmt: skip
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     if result.returncode:
         temporary.unlink(missing_ok=True)

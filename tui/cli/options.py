@@ -102,8 +102,9 @@ Depths = Annotated[
     str | None, typer.Option("--depths", metavar="N,M", help="run stages of N and M layers, and extrapolate", show_default=False)
 ]
 Interpreter = Annotated[
-    str | None, typer.Option("--python", metavar="PATH", help="the Python that has the framework; default: tmplan's", show_default=False)
-]
+    str | None, typer.Option("--python", metavar="PATH", help="the Python that has the framework; default: TMPLAN_PYTHON, else tmplan's",
+                             show_default=False)
+]  # fmt: skip
 VerifyFormat = Annotated[str, typer.Option("--format", metavar="text|json|csv", help="output format")]
 Largest = Annotated[bool, typer.Option("--largest", help="list the presets that fit, largest first")]
 

@@ -14,7 +14,7 @@ from tui.cli.chosen_plan import Lacking, choose, report_misfit
 from tui.cli.output import as_csv, as_json, printed
 from tui.cli.plan import job_values
 from tui.pages.verify import draw
-from tui.settings.cache_folder import folder
+from tui.settings.lab import cache_folder, interpreter
 
 
 def verified(document: Document, *, pinned: bool, stage: str, depths: str | None, python: str | None, format: str, width: int) -> Answer:
@@ -27,7 +27,7 @@ def verified(document: Document, *, pinned: bool, stage: str, depths: str | None
     if isinstance(plan, Lacking):
         return plan.answer(format, {"job": job_values(document.inputs), "plan": None, "stages": []})
     report_misfit(plan)
-    runner = Runner(folder(), python, progress=lambda text: narrate(f"  {text}"))
+    runner = Runner(cache_folder(), python or interpreter(), progress=lambda text: narrate(f"  {text}"))
     numbers = stages_of(stage, plan.job, plan.plan)
     comparisons = [compared(plan.job, plan.plan, number, runner, chosen, narrate) for number in numbers]
     if format == "csv":

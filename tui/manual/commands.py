@@ -21,6 +21,7 @@ ENVIRONMENT = (
     ("TMPLAN_THEME", "the theme; overrides the config file. `tmplan themes` lists the themes"),
     ("TMPLAN_CONFIG", "the config folder, in place of the platform's"),
     ("TMPLAN_CACHE", "the folder of what `tmplan verify` compiles once, in place of the platform's cache folder"),
+    ("TMPLAN_PYTHON", "the Python that has the framework which `tmplan verify` runs, in place of the one that runs tmplan"),
     ("TMPLAN_STATE", "the folder of sessions, in place of the platform's state folder; a folder that holds only sessions is made private"),
     ("TMPLAN_TRACEBACK", "if set: an internal error of tmplan ends with Python's traceback, for a report"),
     ("TERM", "type of the terminal; if unset or `dumb` the program refuses to open and refers to `tmplan plan`"),

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from planner.lab.comparison import Row, StageComparison
+from planner.lab.comparison import Row, StageComparison, compared, fullest
 from planner.lab.frameworks import FRAMEWORKS
+from planner.lab.runner import Runner
 from planner.report.wording import in_words
 from planner.specs.hardware import GIB
-from tui.draw.writing import heading, sentence, table
+from tui.draw.writing import cut, heading, sentence, table
+from tui.settings.lab import cache_folder, interpreter
+from tui.state.threads import begin
 
 if TYPE_CHECKING:
     from tui.draw.lines import Line
+    from tui.pages.subject import Subject
 
 TENSORS = 8  # of the largest that are listed
+POLL = 0.3  # seconds between looks at whether the page is still the one to show
+
+
+def work(subject: Subject) -> list[StageComparison]:
+    """The fullest stage of the plan under the cursor; the run is stopped once the page is about another plan, or closed."""
+    runner = Runner(cache_folder(), interpreter())
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(POLL):
+            if subject.cancelled():
+                runner.stop()
+
+    begin(watch)
+    try:
+        return [compared(subject.job, subject.plan, fullest(subject.job, subject.plan), runner)]
+    finally:
+        over.set()
 
 
 def draw(comparisons: Sequence[StageComparison], width: int) -> list[Line]:
@@ -52,7 +75,8 @@ def stage_lines(comparison: StageComparison, width: int) -> Iterator[Line]:
     held = [(gib(each.bytes), f"{each.count} x", each.kind, each.source) for each in record.largest[:TENSORS]]
     deepest = sum(map(len, comparison.runs[-1][0].rank_layers))
     title = "largest at the peak" + (f", of {deepest} layers" if comparison.truncated else "")
-    yield from table([("GiB", "", "kind", title), *held], {2, 3})
+    for line in table([("GiB", "", "kind", title), *held], {2, 3}):
+        yield [(cut(text, width - 1), role) for text, role in line]
 
 
 def cells(row: Row, live: float) -> tuple[str, str, str, str]:

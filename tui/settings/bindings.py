@@ -103,6 +103,8 @@ SECTIONS: tuple[tuple[str, tuple[Binding, ...]], ...] = (
     ("Pages about the plan", (
         Binding("questions.explain", ("x",), "source", "choose a number and show its derivation tree", name="explain-number"),
         Binding("pages.turn", ("d",), "memory", "memory by purpose and stage against the device's limit", argument="memory", name="memory"),
+        Binding("pages.turn", ("M",), "verify", "run the fullest stage with its framework, without a GPU: memory allocated and reserved",
+                argument="verify"),
         Binding("pages.turn", ("p",), "step", "step time by part, and hidden communication", argument="step", name="step-time"),
         Binding("pages.turn", ("t",), "timeline", "drawing of the pipeline schedule", argument="timeline"),
         Binding("pages.turn", ("r",), "ranks", "ranks on nodes: groups, and which of them span nodes", argument="ranks"),

@@ -12,6 +12,7 @@ TITLES = {
     "nomenclature": "symbols",
     "fit": "serving",
     "step": "step by part",
+    "verify": "memory in the framework",
 }  # titles that are not the name
 Drawing = Callable[[Any, int], Sequence[Line]]
 LEAST = 56  # cells of the narrowest drawing; a smaller pane cuts it

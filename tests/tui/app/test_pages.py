@@ -22,8 +22,9 @@ from tui.settings.bindings import BINDINGS
 from tui.state import edits
 
 __all__ = ["made_up"]
-HELPERS = {"subject", "writing", "spending", "verify"}  # what pages share, and the text of a command
+HELPERS = {"subject", "writing", "spending"}  # what pages share
 OPENED = {"compare": "c", "whynot": "n", "explain": "x", "versus": "V"}  # pages that other actions open
+SHORT = ("verify",)  # pages of one sentence in the tests: no framework is installed
 TURNED = {str(b.argument): b.keys[0] for b in BINDINGS if b.action == "pages.turn"}
 
 
@@ -42,15 +43,17 @@ def test_every_page_has_a_key_and_every_key_a_page() -> None:
 
 @pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 60)], ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.slow
-def test_every_page_opens_scrolls_and_closes(size: tuple[int, int]) -> None:
+def test_every_page_opens_scrolls_and_closes(size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     """With the real planner: each page shows lines, G and g go to its ends, its key or esc closes it, and the plans are as before."""
+
+    monkeypatch.setenv("TMPLAN_PYTHON", "/nowhere/python")
 
     async def play(it: Driver) -> None:
         before = it.plans
         for name, key in TURNED.items():
             await it.press("4", key)
             assert it.detail.page == name.split()[0] and it.pane == "detail"
-            assert sum(bool(line.strip()) for line in it.detail.lines()) > 3, name
+            assert name in SHORT or sum(bool(line.strip()) for line in it.detail.lines()) > 3, name
             assert "please report" not in it.text()
             await it.press("G", "pageup", "g")
             assert it.detail.top == 0

@@ -1,4 +1,4 @@
-"""The folder of what can be made again: what `tmplan verify` compiles once."""
+"""What `tmplan verify` and its page need of this machine: the folder of what they compile once, and the Python that has the framework."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from planner.errors import FileError
 
 
-def folder() -> Path:
+def cache_folder() -> Path:
     """TMPLAN_CACHE, else the platform's cache folder; FileError if there is no home folder for it. It need not exist."""
     if given := os.environ.get("TMPLAN_CACHE"):
         return Path(os.path.expanduser(given)).absolute()
@@ -18,3 +18,8 @@ def folder() -> Path:
     if not path.is_absolute():
         raise FileError("no home folder is known for the cache; TMPLAN_CACHE names one")
     return path
+
+
+def interpreter() -> str | None:
+    """TMPLAN_PYTHON; None for the Python that runs tmplan."""
+    return os.environ.get("TMPLAN_PYTHON") or None
