@@ -12,7 +12,7 @@ from planner.exporters.registry import Request
 from planner.specs.job import Job
 
 OPTIONS = tuple(f for f in FIELDS if f.group == "options")
-# What a file without an option does not do; {} is the value. Options of every target, such as the width of a gradient, are its own affair.
+# What a file without an option does not do; {} is the value. Options such as the width of a gradient are handled by each target.
 PHRASES: Mapping[str, str] = {
     "kernels": "select {} element-wise kernels",
     "loss_kernel": "select the {} loss kernel",

@@ -26,7 +26,7 @@ TRAINING: Mapping[str, Key] = {
 } | keys(bool, "disable_cuda_graphs")  # fmt: skip
 RECOMPUTE = {"none": "", "selective": "SelectiveAC", "full": "FullAC"}
 
-TEXT = """
+TEXT = """{first}
 from torchtitan.components.loss import {losses}
 from torchtitan.components.optimizer import default_adamw
 {imported}from torchtitan.hf_datasets.text_datasets import HuggingFaceTextDataLoader
@@ -65,11 +65,11 @@ def module(request: Request, d: Degrees, kind: Flavor, split: dict[str, Any], no
     imported = "from torchtitan.components.quantization import Float8LinearConverter\n" if narrow else ""
     compiled = "CompileConfig, " if job.kernels == "compiled" else ""
     imported += f"from torchtitan.config import {compiled}ParallelismConfig, TrainingConfig\n"
-    imported = ("from dataclasses import replace\n" if "replace(" in _optimizer(job) else "") + imported
     imported += f"from torchtitan.distributed.activation_checkpoint import {recompute}\n" if recompute else ""
     converters = ", converters=[Float8LinearConverter.Config(model_compile_enabled=False)]"
     head = comment([f"torchtitan {VERSION_03} (0.3): --module train --config tmplan; 0.2.x takes train.toml", *request.about, *notes])
     return head + TEXT.format(
+        first="\nfrom dataclasses import replace\n" if "replace(" in _optimizer(job) else "",
         imported=imported, model=kind.module or kind.model, flavor=_quoted(kind.flavor_03), converters=converters if narrow else "",
         losses="CrossEntropyLoss" if _plain(job) else "ChunkedLossWrapper, CrossEntropyLoss", loss=_loss(job),
         compiled='\n        compile=CompileConfig(enable=True, components=["model", "loss"]),' if compiled else "",

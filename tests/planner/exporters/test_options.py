@@ -1,4 +1,4 @@
-"""The options that decide memory: written in each framework's own keys and read back, noted, or refused."""
+"""The options that decide memory: written in the keys of each framework and read back, noted, or refused."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_what_is_not_in_the_file_is_noted(target: str, changes: Changes, plan: d
 
 
 def test_no_option_is_chosen_by_default() -> None:
-    """A job of any stack has none of the options unless one is set, and every option has a phrase or is every target's own affair."""
+    """A job of any stack has none of the options unless one is set, and every option has a phrase or is handled by each target."""
     for target in STACKS:
         assert chosen(request(target, {}).job) == {}
     apart = {"attention", "gradient_bytes", "state_bytes", "offload_optimizer"}
