@@ -163,7 +163,8 @@ class Estimate:
         memory, limit = _range(self.memory / GIB, "{:.1f}"), self.memory_limit / GIB
         step, one = _range(self.step, "{:.4g}"), len(self.plan) == 1
         plans = repr(self.plan.one(0)) if one else f"{len(self.plan)} plans"
-        fit = ("fits" if self.fits.all() else "does not fit") if one else f"{int(self.fits.sum())} fit"
+        risk = self.fits & (self.memory * self.memory_band.high > self.memory_limit)
+        fit = ("at risk" if risk.any() else "fits" if self.fits.all() else "does not fit") if one else f"{int(self.fits.sum())} fit"
         return f"Estimate({plans}: {memory} of {limit:.1f} GiB, {step} s per step, {fit})"
 
     def row(self, at: int) -> Estimate:

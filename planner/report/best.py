@@ -73,7 +73,8 @@ class EvaluatedPlan:
     @property
     def fit(self) -> str:
         """Its fit as text: fits, at risk, does not fit."""
-        return "at risk" if self.at_risk else "fits" if self.fits else "does not fit"
+        column = BY_KEY["fit"]
+        return column.write(column.values(self.estimate)[0])
 
     @property
     def risk(self) -> str:

@@ -17,6 +17,19 @@ SHORT_RECOMPUTE = ("none", "sel", "full", "first")
 SCHEDULE_NAMES = {"1f1b": "1F1B", "zb-h1": "ZB-H1", "zb-h2": "ZB-H2", "zb-v": "ZB-V", "dualpipev": "DualPipeV"}
 
 
+FITS = ("fits", "at risk", "does not fit")  # how a plan fits, by its code
+
+
+def fit_code(fits: Any, at_risk: Any) -> Any:
+    """How a plan fits as a code, the best first: an index into FITS."""
+    return 2 - 2 * fits + at_risk
+
+
+def write_fit(code: Any) -> str:
+    """How a plan fits in words: fits; at risk, as the 80 % band of its memory crosses the limit; does not fit."""
+    return FITS[int(code)]
+
+
 def sharding_code(plan: Plan) -> Any:
     """ZeRO stage and replicas as one code, which sorts and compares in a column."""
     return plan.zero + 4 * (plan.dp_replicate - 1)

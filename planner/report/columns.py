@@ -20,7 +20,16 @@ from planner.document.training_run import PUE
 from planner.errors import FieldError, UnknownName
 from planner.formula.declare import formula, term
 from planner.formula.quantities import Quantity
-from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
+from planner.report.choice_text import (
+    fit_code,
+    recompute_code,
+    schedule_code,
+    sharding_code,
+    write_fit,
+    write_recompute,
+    write_schedule,
+    write_sharding,
+)
 from planner.report.number_text import write_count, write_figure, write_fill, write_gib, write_over, write_percent, write_yes
 from planner.specs.hardware import GIB
 from planner.specs.job import RECOMPUTES, SCHEDULES, Job
@@ -242,6 +251,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("fits", "Fits", "", 4, "whether the plan fits the device memory", ("fits",), write=write_yes, plain=bool, ascending=False),
     Column("at_risk", "Risk", "", 4, "whether the plan fits but the 80 % band of its memory does not",
            ("fits", "memory", "memory_limit", "memory_band.high"), _crosses, write_yes, bool),
+    Column("fit", "Fit", "", 12, "how the plan fits, in words: fits; at risk: it fits, but the 80 % band of its memory crosses the limit; "
+           "does not fit", ("fits", "at_risk"), fit_code, write_fit, write_fit),
     Column("step_seconds", "Step s", "s", 7, "step time", ("step",), headline=2),
     Column("step_low_seconds", "Low s", "s", 7, "10th percentile of the step time over similar measured runs",
            ("step", "step_band.low"), step_low),

@@ -97,7 +97,7 @@ def contract(document: Document, report: page.BudgetReport, spent: Sequence[Affo
 def numbers(best: BudgetedPlan) -> dict[str, Any]:
     """The budget of a plan as plain values; null where an input is missing."""
     return {key: value for key, value in asdict(best.budget).items() if key != "goodput"} | {
-        "gpus": best.gpus, "fits": best.evaluated.fits, "at_risk": best.evaluated.at_risk,
+        "gpus": best.gpus, "fits": best.evaluated.fits, "at_risk": best.evaluated.at_risk, "fit": best.evaluated.fit,
     }  # fmt: skip
 
 

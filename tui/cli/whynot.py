@@ -33,6 +33,7 @@ def record(reply: WhyNot) -> dict[str, Any]:
         "valid": reply.valid,
         "fits": bool(reply.plan and reply.plan.fits),
         "at_risk": bool(reply.plan and reply.plan.at_risk),
+        "fit": reply.plan.fit if reply.plan else None,
         "broken": [{"rule": rule.sentence, "values": rule.values, "source": rule.source} for rule in reply.broken],
         "refused": dict(reply.refusing),
         "outside": list(reply.outside),

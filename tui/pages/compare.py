@@ -111,7 +111,7 @@ def part_rows(first: Entry, others: Sequence[Entry], kind: str, unit: str, scale
         return
     yield [(row(heads[kind], wholes, [], write), "strong" if kind != "hidden" else "title")]
     if kind == "memory":
-        fits = [each.fit if each.fits else "exceeds" for each in (first, *others)]
+        fits = [each.fit for each in (first, *others)]
         cells = "".join(f"{fit:>{VALUE}}{'':>{APART}}" for fit in fits[1:]).rstrip()
         yield [(f"   {'':<{LABEL - 3}}{fits[0]:>{VALUE}}{cells}", _role(fits))]
     most = [largest(first, other, kind) for other in others]
@@ -122,7 +122,7 @@ def part_rows(first: Entry, others: Sequence[Entry], kind: str, unit: str, scale
 
 def _role(fits: Sequence[str]) -> str:
     """The role of the line that states which plans fit: that of the worst plan."""
-    return "bad" if "exceeds" in fits else "text" if "at risk" in fits else "good"
+    return "bad" if "does not fit" in fits else "text" if "at risk" in fits else "good"
 
 
 def row(label: str, values: Sequence[float], marked: Sequence[bool], write: Callable[[float], str]) -> str:

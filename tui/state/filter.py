@@ -1,8 +1,8 @@
 """Filter expressions over the columns of the table: `mem<72 tp=8 recompute=full fits`.
 
 Terms are separated by spaces and all must hold. A term compares a column with a number (`<` `<=` `>` `>=` `=` `!=`), with one of
-several (`tp=4,8`), a range (`pp=2..8`) or a name (`sharding=fsdp`); a yes-or-no column is a term by itself (`fits`, `!risk`). A
-column is named by its key, its heading, or a prefix of its key.
+several (`tp=4,8`), a range (`pp=2..8`) or a name (`sharding=fsdp`, `fit=risk`); a yes-or-no column is a term by itself (`fits`, `!risk`).
+A column is named by its key, its heading, or a prefix of its key; a name by the beginning of any of its words.
 """
 
 from __future__ import annotations
@@ -42,11 +42,15 @@ class Term:
                 hit = hit | (abs(column - code) <= self._slack(code))
         return hit != (self.op == "!=")
 
+    def holds(self, name: str) -> bool:
+        """Whether a name of the column satisfies the condition."""
+        return any(_names(name, str(value)) for value in self.values) != (self.op == "!=")
+
     def _codes(self, column: Any, value: float | str) -> list[Any]:
         if not isinstance(value, str):
             return [value]
         write, plain = self.column.write, self.column.plain
-        return [code for code in sorted(set(column.tolist())) if write(code).lower().startswith(value) or str(plain(code)).lower() == value]
+        return [code for code in sorted(set(column.tolist())) if _names(write(code).lower(), value) or str(plain(code)).lower() == value]
 
     def _slack(self, code: Any) -> float:
         """Tolerance of equality: half a unit of the last digit that the table shows."""
@@ -63,7 +67,7 @@ def _term(word: str) -> Term:
     match = TERM.fullmatch(word)
     if not match:
         bare = word.lstrip("!")
-        column = column_of(bare) if re.fullmatch(r"[a-z][a-z0-9_/]*", bare) else None
+        column = column_of("fits" if bare == "fit" else bare) if re.fullmatch(r"[a-z][a-z0-9_/]*", bare) else None
         if column is None or not column.yes_or_no:
             raise FieldError("filter", f"{quoted(word)} is not a filter; write, for example, mem<72 tp=8 recompute=full fits")
         return Term(column, "=", (0.0 if word.startswith("!") else 1.0,))
@@ -88,6 +92,11 @@ def column_of(key: str) -> Column:
             if hit(column):
                 return column
     raise UnknownName("column", key, [c.key for c in COLUMNS], where="filter")
+
+
+def _names(text: str, value: str) -> bool:
+    """Whether a value begins a text, or a word of it: risk is at risk."""
+    return any(word.startswith(value) for word in (text, *text.split()))
 
 
 def _number(column: Column, text: str) -> float:

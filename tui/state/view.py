@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from planner.report.choice_text import FITS
 from planner.report.columns import BY_KEY
 from tui.state.filter import Term, parse_filter
 
@@ -51,8 +52,10 @@ def ranked(result: Result, view: View, cancelled: Callable[[], bool] = lambda: F
 
 
 def _searches_unfit(terms: tuple[Term, ...], unfit: bool) -> bool:
-    """Whether to search the plans that do not fit: a filter that names `fits` decides, else the view."""
+    """Whether to search the plans that do not fit: a filter that names `fits` or `fit` decides, else the view."""
     for term in terms:
         if term.column.key == "fits":
             return (term.values[0] == 0.0) == (term.op == "=")
+        if term.column.key == "fit":
+            return not term.holds(FITS[0]) and not term.holds(FITS[1])
     return unfit

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
-from planner.report.columns import at_risk
+from planner.report.columns import BY_KEY
 from planner.report.number_text import write_figure, write_gib
 from planner.specs.hardware import GIB
 from planner.specs.job import Job
@@ -123,9 +123,9 @@ class Detail(PagePane):
         limit, step = one(estimate.memory_limit), one(estimate.step)
         memory = [(name, value, value / limit, "memory", write_gib(value / GIB)) for name, value in _parts(estimate.memory_parts)]
         total = one(estimate.memory)
+        state = BY_KEY["fit"].texts(estimate)[0].strip()
         over = f", {write_gib((total - limit) / GIB)} too much" if total > limit else ""
-        risk = ", at risk" if at_risk(estimate)[0] else ""
-        head = f"memory {write_gib(total / GIB)} of {write_gib(limit / GIB)} GiB{over or risk}"
+        head = f"memory {write_gib(total / GIB)} of {write_gib(limit / GIB)} GiB, {state}{over}"
         digits = 1 if step >= 100 else 2 if step >= 1 else 3
         time = [(name, value, value / step, "figure", f"{value:.{digits}f}") for name, value in _parts(estimate.time_parts)]
         time += [(f"({name} hidden)", value, value / step, "dim", f"{value:.{digits}f}") for name, value in _parts(estimate.hidden)]

@@ -246,3 +246,14 @@ def test_without_a_board_power_there_are_no_tokens_per_joule() -> None:
         ordered(result, result.order, BY_KEY["tokens_per_joule"])
     with pytest.raises(FieldError, match="tokens_per_joule is not known for this job"):
         named(explained(job, e.plan.one(0)), "tokens_per_joule")
+
+
+def test_a_fit_is_one_of_three_words() -> None:
+    """A plan fits, is at risk where the band of its memory crosses the limit, or does not fit; sorted, those that fit come first."""
+    base = replace(estimate(), memory_band=Band(0.9, 1.1, 10, "these", 1.0), derived={})
+    memory = np.asarray(base.memory)
+    limits = memory * np.array([0.5, 1.2, 1.05])
+    numbers = replace(base, memory_limit=limits, fits=memory <= limits)  # type: ignore[arg-type]
+    assert [record["fit"] for record in records(numbers)] == ["does not fit", "fits", "at risk"]
+    assert [(record["fits"], record["at_risk"]) for record in records(numbers)] == [(False, False), (True, False), (True, True)]
+    assert np.argsort(BY_KEY["fit"].values(numbers)).tolist() == [1, 2, 0] and BY_KEY["fit"].ascending

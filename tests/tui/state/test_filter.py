@@ -44,6 +44,10 @@ def result() -> object:
         ("mfu>20%", lambda e: BY_KEY["mfu"].values(e) > 0.2),
         ("mfu>20", lambda e: BY_KEY["mfu"].values(e) > 0.2),
         ("fits", lambda e: e.fits),
+        ("fit", lambda e: e.fits),
+        ("fit=risk", lambda e: e.memory * e.memory_band.high > e.memory_limit),
+        ("fit=fits", lambda e: e.memory * e.memory_band.high <= e.memory_limit),
+        ("fit=fits,risk", lambda e: e.fits),
         ("step<2 and tp<=2", lambda e: (e.step < 2) & (e.plan.tp <= 2)),
         ("", lambda e: e.fits | True),
     ],
@@ -57,7 +61,8 @@ def test_a_filter_keeps_just_the_rows_that_hold(result, text, holds) -> None:  #
 
 def test_a_filter_on_fits_looks_through_the_others_too(result) -> None:  # type: ignore[no-untyped-def]
     """!fits shows the plans that do not fit, whatever the table showed before."""
-    assert ranked(result, View(filter="!fits")).tolist() == result.rejected_order.tolist()
+    for text in ("!fits", "fit=no", "fit=does", "fit!=fits,risk"):
+        assert ranked(result, View(filter=text)).tolist() == result.rejected_order.tolist(), text
     assert ranked(result, View(filter="fits", unfit=True)).tolist() == result.order.tolist()
 
 
