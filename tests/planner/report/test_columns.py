@@ -253,7 +253,7 @@ def test_a_fit_is_one_of_three_words() -> None:
     base = replace(estimate(), memory_band=Band(0.9, 1.1, 10, "these", 1.0), derived={})
     memory = np.asarray(base.memory)
     limits = memory * np.array([0.5, 1.2, 1.05])
-    numbers = replace(base, memory_limit=limits, fits=memory <= limits)  # type: ignore[arg-type]
+    numbers = replace(base, memory_limit=limits, fits=memory <= limits)
     assert [record["fit"] for record in records(numbers)] == ["does not fit", "fits", "at risk"]
     assert [(record["fits"], record["at_risk"]) for record in records(numbers)] == [(False, False), (True, False), (True, True)]
     assert np.argsort(BY_KEY["fit"].values(numbers)).tolist() == [1, 2, 0] and BY_KEY["fit"].ascending
