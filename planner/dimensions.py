@@ -28,7 +28,7 @@ BytesPerSecond, FlopPerSecond = NewType("BytesPerSecond", object), NewType("Flop
 TokensPerSecond = NewType("TokensPerSecond", object)
 Choice = NewType("Choice", int)
 sum_of = sum
-NUMPY = ("maximum", "minimum", "where", "select", "clip", "ceil", "log2", "broadcast_to")
+NUMPY = ("maximum", "minimum", "where", "select", "clip", "ceil", "floor", "log2", "broadcast_to")
 
 
 def __getattr__(name: str) -> Any:

@@ -57,10 +57,11 @@ def frozen_bytes(frozen_weights: Parameters, stage_layers: Number, quantized_wei
     return Bytes(WEIGHT_BYTES * frozen_weights - stage_layers * (WEIGHT_BYTES - width) * quantized_weights)
 
 
-@formula("W_fr / (Z if ZeRO ≥ 3 and not whole, 1 otherwise) + W_p", "zero20", "Section 5, Figure 1")
+@formula("(W_fr / (Z if ZeRO ≥ 3 and not whole, 1 otherwise) if not moved) + W_p", "zero20", "Section 5, Figure 1")
 def frozen_parameters(job: Job, plan: Plan, frozen_bytes: Bytes, shard_size: Count, parameter_bytes: Bytes) -> Bytes:
     """Weights a rank keeps: frozen ones, and its adapters' (parameter_bytes); bytes."""
-    return frozen_bytes / where((plan.zero >= 3) & ~stays_gathered(job, plan), shard_size, 1) + parameter_bytes
+    resident = 0.0 if term("offload_parameters", job.offload_parameters) else 1.0
+    return resident * frozen_bytes / where((plan.zero >= 3) & ~stays_gathered(job, plan), shard_size, 1) + parameter_bytes
 
 
 @formula("(2 · W_fl + g_r · P_ad if gathers) + W_dq", "fsdp23", "Section 3.4.2: two units are gathered at a time; qlora23 Section 3")

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from planner import degrees
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, send_seconds
 from planner.cost.compute import elementwise_rate
-from planner.cost.optimizers import optimizer_width
+from planner.cost.optimizers import moves_states, optimizer_width
 from planner.cost.pipeline_split import in_v, is_head
 from planner.cost.shard import expert_shard_size, padded_vocab
 from planner.cost.states import WEIGHT_BYTES, stays_gathered
@@ -235,6 +235,13 @@ def dp_seconds(
     return reduce_once + gather_once - hidden_once + every - minimum(job.stack.dp_overlap * every, left)
 
 
+@formula("Σ P_us", "zero20", "Section 5, Figure 1")
+def owned_weights(plan: Plan, heaviest_weights: Parameters, heaviest_experts: Parameters | None = None) -> Parameters:
+    """Parameters that a rank updates; count."""
+    parts = _parts(plan, heaviest_weights, heaviest_experts)
+    return sum_of(term("owned_share", weights / where(plan.zero >= 1, group.shard, 1)) for group, weights in parts)
+
+
 @formula(
     "(g + 2) · P_u / B_p + P_u · min(W_n, W) / (4 · 10^9) if offload, (g + 2 · (g_m + u_l) + 2) · P_u / (η_h · B_h) otherwise",
     "offload21",
@@ -242,17 +249,10 @@ def dp_seconds(
 )
 def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_experts: Parameters | None = None) -> Seconds:
     """Optimizer step on one rank; seconds."""
-    shares = [weights / where(plan.zero >= 1, group.shard, 1) for group, weights in _parts(plan, heaviest_weights, heaviest_experts)]
-    updated = term("owned_weights", sum_of(shares))
-    if job.offload_optimizer:
-        sent = Bytes((job.gradient_bytes + WEIGHT_BYTES) * updated) / BytesPerSecond(job.cluster.gpu.pcie_bytes_s)
+    updated = owned_weights(plan, heaviest_weights, heaviest_experts)
+    if term("offload_optimizer", moves_states(job)):
+        gradient = term("gradient_bytes", 4 if job.stack.flat_states else job.gradient_bytes)  # DeepSpeed widens them on the device
+        sent = Bytes((gradient + WEIGHT_BYTES) * updated) / BytesPerSecond(job.cluster.gpu.pcie_bytes_s)
         return sent + Seconds(updated * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S)
     # master copy and states are read and written
     return Bytes((job.gradient_bytes + 2.0 * optimizer_width(job) + WEIGHT_BYTES) * updated) / elementwise_rate(job)
-
-
-@formula("O_m · min(W_n, W) if offload", "offload21", "Section 4")
-def host_bytes(job: Job, heaviest_optimizer: Bytes) -> Bytes:
-    """Host memory of the offloaded optimizer states of one node; bytes."""
-    ranks = min(job.cluster.gpus_per_node, job.cluster.gpus)
-    return heaviest_optimizer * (ranks if job.offload_optimizer else 0)

@@ -17,7 +17,8 @@ from planner.specs.plan import Plan
 
 def gathers(job: Job, plan: Plan) -> Flag:
     """Whether weights are gathered when they are used."""
-    return term("gathers", (plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~stays_gathered(job, plan))
+    sharded = (plan.zero >= 3) & (plan.dp_shard * plan.cp > 1) & ~stays_gathered(job, plan)
+    return term("gathers", sharded | job.offload_parameters)
 
 
 @formula(

@@ -60,12 +60,18 @@ def optimizer_width(job: Job) -> float:
     return job.master_bytes + layer_states(job)
 
 
+def moves_states(job: Job) -> bool:
+    """Whether optimizer states are on the host: offloaded, or with fp32 parameters that are, which are the master copies (FSDP)."""
+    with_parameters = job.offload_parameters and job.stack.master_is_parameter and job.master_bytes > 0
+    return job.offload_optimizer or with_parameters
+
+
 def resident_share(job: Job) -> float:
     """Share of the optimizer's bytes on the device: none offloaded; of paged states the maxima and the master copy.
 
     Paged states live in unified memory and are on the device while they are touched, a weight at a time (bitsandbytes, get_paged).
     """
-    if job.offload_optimizer:
+    if moves_states(job):
         return term("resident_share", 0.0)
     if job.optimizer != "adamw-8bit-paged":
         return term("resident_share", 1.0)

@@ -30,15 +30,26 @@ def fp32_parameters(job: Job) -> bool:
 
 def weight_share(job: Job, plan: Plan, shard_size: Number) -> Number:
     """Share of the 16-bit weights that is stored all the time: all below ZeRO-3, none where the parameter is in fp32 and not gathered."""
+    if term("offload_parameters", job.offload_parameters):
+        return Number(0.0 * shard_size)
     narrow = not fp32_parameters(job)
     whole = ((plan.zero < 3) & (plan.zero >= (0 if narrow else 2))) | stays_gathered(job, plan)
     return where(whole, 1.0, 1.0 / shard_size if narrow else 0.0)
 
 
-@formula("2 · P_i if whole, 0 if fp32 and ZeRO < 2, 2 · P_i if ZeRO < 3, 0 if fp32, 2 · P_i / Z otherwise", "zero20", "Section 5, Figure 1")
+@formula(
+    "0 if moved, 2 · P_i if whole, 0 if fp32 and ZeRO < 2, 2 · P_i if ZeRO < 3, 0 if fp32, 2 · P_i / Z otherwise",
+    "zero20",
+    "Section 5, Figure 1",
+)
 def parameter_bytes(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
     """16-bit weights on a rank; bytes."""
     return Bytes(WEIGHT_BYTES * stage_weights) * weight_share(job, plan, shard_size)
+
+
+def moved_gradients(job: Job) -> bool:
+    """Whether gradients are on the host with the fp32 parameters that they update (FSDP's CPUOffload)."""
+    return bool(term("offload_parameters", job.offload_parameters)) and fp32_parameters(job)
 
 
 def gradient_width(job: Job, plan: Plan, shard_size: Number) -> Number:
@@ -47,9 +58,9 @@ def gradient_width(job: Job, plan: Plan, shard_size: Number) -> Number:
 
 
 @formula(
-    "P_i · (g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) + (g_b if D > 1)) if not flat, (g + 2) · P_i if g = 4 and ZeRO ≤ 1,"
-    " g · P_i if ZeRO = 0, g · P_i + 2 · n_b + (2 · P_tt if offload) if ZeRO = 1, 2 · P_tt if offload and ZeRO = 2,"
-    " max(g · P_i / Z, 2 · P_tt) if ZeRO = 2, (g · P_i / Z if not offload) + 2 · n_b otherwise",
+    "P_i · ((g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) if not moved or not fp32) + (g_b if D > 1)) if not flat,"
+    " (g + 2) · P_i if g = 4 and ZeRO ≤ 1, g · P_i if ZeRO = 0, g · P_i + 2 · n_b + (2 · P_tt if offload) if ZeRO = 1,"
+    " 2 · P_tt if offload and ZeRO = 2, max(g · P_i / Z, 2 · P_tt) if ZeRO = 2, (g · P_i / Z if not offload) + 2 · n_b otherwise",
     "zero20",
     "Section 5, Figure 1; DeepSpeed: runtime/zero/stage_1_and_2.py",
 )
@@ -57,7 +68,7 @@ def gradient_memory(job: Job, plan: Plan, stage_weights: Parameters, shard_size:
     """Gradients on a rank, and the buckets of 16-bit gradients that some stacks have in addition; bytes."""
     if job.stack.flat_states:
         return zero_buffers.gradients(job, plan, stage_weights, shard_size, largest_tensor)
-    width = gradient_width(job, plan, shard_size)
+    width = gradient_width(job, plan, shard_size) * (0.0 if moved_gradients(job) else 1.0)
     return Bytes(stage_weights * (width + job.stack.bucket_gradient_bytes * (plan.dp > 1)))
 
 

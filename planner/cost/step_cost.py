@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from planner.cost import adapters, gathered, phases, schedule, shard, states
+from planner.cost import adapters, gathered, offload, phases, schedule, shard, states
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
@@ -151,6 +151,11 @@ def sharding(job: Job, plan: Plan) -> Sharding:
     if held.frozen is not None:
         sparse = None if held.frozen.experts is None else split.largest(held.frozen.experts)
         each = adapters.adapted_each(each, adapters.frozen_each(job, plan, adapters.heaviest_frozen(held.frozen.weights), sparse))
+    updated, frozen = traffic.owned_weights(plan, weights, of_experts), NONE
+    if held.frozen is not None:
+        frozen = adapters.heaviest_frozen(held.frozen.weights)
+    moved = offload.moved_weights(plan, updated, frozen, shard.shard_size(plan))
+    each = offload.moved_each(each, offload.offload_each(job, plan, moved, updated))
     return Sharding(
         static_bytes=static_bytes(held.parts),
         all_gradients=held.parts.gradients,
@@ -160,12 +165,20 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         layers_gathered=held.parts.layers_gathered,
         embedding_gathered=held.parts.embedding_gathered,
         step_temporaries=held.parts.step_temporaries,
-        host_bytes=traffic.host_bytes(job, mixed.heaviest_optimizer(held.optimizer, held.expert_optimizer)),
+        host_bytes=host(job, plan, held, updated, moved),
         reduce_once=traffic.reduce_once(job, plan, weights, of_experts),
         gather_once=traffic.gather_once(job, plan, weights, of_experts),
         reduce_each=each,
         optimizer_seconds=traffic.optimizer_seconds(job, plan, weights, of_experts),
     )
+
+
+def host(job: Job, plan: Plan, held: Static, owned_weights: Parameters, moved_weights: Bytes) -> Bytes:
+    """Host memory of a node; bytes."""
+    moments = offload.host_states(job, mixed.heaviest_optimizer(held.optimizer, held.expert_optimizer), owned_weights)
+    edges_of = shard.largest_tensor(plan, edges(job, plan).stage, shard.embedding_weights(job, plan), shard.head_weights(job, plan))
+    gradients = offload.host_gradients(job, plan, owned_weights, split.largest(edges_of))
+    return offload.host_bytes(job, moments, gradients, offload.host_weights(job, moved_weights))
 
 
 def static_bytes(parts: States) -> Bytes:

@@ -58,6 +58,8 @@ stays_gathered       | whole |     | 1 where gathered weights and gradients stay
 synced_once          | once |        | 1 where sharded gradients and weights are communicated once per step, else 0
 master_is_parameter  | fp32 |        | 1 where the sharded fp32 parameter is the master copy (FSDP2), else 0
 offload_optimizer    | offload |        | 1 with optimizer states on the host, else 0
+offload_parameters   | moved |      | 1 with weights in host memory until they are used, else 0
+offload_nvme         | nvme |       | 1 with offloaded optimizer states on NVMe, else 0
 frozen               | frozen |        | 1 where adapters are trained on frozen weights, else 0
 gated                | gated |        | 1 with a gated MLP (three matrices), else 0 (two)
 bias                 | bias |        | 1 with biases on every linear layer, else 0
@@ -199,6 +201,7 @@ final_norm           | P_fn |        | parameters of the norm after the last lay
 head_weights         | P_h |        | parameters of the head on a rank
 stage_weights        | P_i |        | parameters of a stage on a rank
 heaviest_weights     | P_m |        | parameters on a rank of the heaviest stage
+owned_share          | P_us |       | parameters that a rank updates, of those held by the same ranks
 owned_weights        | P_u |        | parameters that a rank updates
 shard_size           | Z   |        | ranks that share sharded states
 parameter_bytes      | W_p | B      | weights
@@ -365,6 +368,8 @@ replica_reduce       | t_rr | s      | all-reduce of sharded gradients between r
 weight_gather        | t_gw | s      | all-gather of weights in a sharded group
 gather_once          | t_3 | s      | weight all-gather per step
 hidden_once          | t_h1 | s     | hidden part of the communication per step
+offload_each         | t_pc | s     | over PCIe per micro-batch: offloaded weights up, gradients down
+moved_each           | t_2m | s     | communication per micro-batch, between ranks and with the host
 reduce_each          | t_2 | s      | gradient and weight communication per micro-batch
 dp_seconds           | t_v | s      | exposed data-parallel communication
 optimizer_seconds    | t_z | s      | optimizer step
@@ -406,6 +411,10 @@ memory_band_low      | b_0 |        | measured over estimated memory that at mos
 memory_band_high     | b_1 |        | measured over estimated memory that at most 10 of 100 runs go beyond
 step_band_low        | q_0 |        | measured over estimated step that at most 10 of 100 runs stay below
 step_band_high       | q_1 |        | measured over estimated step that at most 10 of 100 runs go beyond
+host_states          | H_o | B      | optimizer states of a rank in host memory
+host_gradients       | H_g | B      | gradients of a rank in host memory
+host_weights         | H_w | B      | weights of a rank in host memory
+moved_weights        | W_mv | B     | weights of a rank that offloading moves to the host
 host_bytes           | M_h | B      | host memory per node
 lora_rank            | r   |        | rank of the adapters
 adapted_inputs       | x_a |        | inputs of a matrix with an adapter, on a rank

@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 COLLECTIVES = "planner/cost/collectives.py"
 COMMUNICATION = "planner/cost/communication.py"
+OFFLOAD = "planner/cost/offload.py"
 
 MUTANTS = (
     Mutant(COLLECTIVES, "cluster.link_domain // stride", "cluster.gpus_per_node * stride", "division"),
@@ -88,8 +89,11 @@ MUTANTS = (
     Mutant(COMMUNICATION, "maximum(steady_seconds - hidden_once, 0.0)", "steady_seconds", "term"),
     Mutant(COMMUNICATION, "minimum(job.stack.dp_overlap * every, left)", "minimum(every, left)", "term"),
     Mutant(COMMUNICATION, "weights / where(plan.zero >= 1, group.shard, 1)", "weights / where(plan.zero >= 2, group.shard, 1)", "bound"),
-    Mutant(COMMUNICATION, "(job.gradient_bytes + WEIGHT_BYTES) * updated) / Bytes", "(job.gradient_bytes) * updated) / Bytes", "term"),
+    Mutant(COMMUNICATION, "(gradient + WEIGHT_BYTES) * updated) / Bytes", "gradient * updated) / Bytes", "term"),
     Mutant(COMMUNICATION, "2.0 * optimizer_width(job) + WEIGHT_BYTES", "optimizer_width(job) + WEIGHT_BYTES", "constant"),
     Mutant(COMMUNICATION, "HOST_ADAM_PARAMETERS_S = 4e9", "HOST_ADAM_PARAMETERS_S = 8e9", "constant"),
-    Mutant(COMMUNICATION, "(ranks if job.offload_optimizer else 0)", "(1 if job.offload_optimizer else 0)", "term"),
+    Mutant(OFFLOAD, "float(min(job.cluster.gpus_per_node, job.cluster.gpus)) * (host", "(host", "term"),
+    Mutant(OFFLOAD, "SWAP_BUFFERS = 4.0", "SWAP_BUFFERS = 1.0", "constant"),
+    Mutant(OFFLOAD, "where(plan.zero >= 3, fully, below)", "where(plan.zero >= 2, fully, below)", "bound"),
+    Mutant(OFFLOAD, "frozen / where(plan.zero >= 3", "frozen / where(plan.zero >= 2", "bound"),
 )

@@ -64,7 +64,7 @@ MUTANTS = (
         "condition",
     ),
     Mutant(MOE, "job.stack.bucket_gradient_bytes * replicated", "job.stack.bucket_gradient_bytes", "condition"),
-    Mutant(MOE, "(WEIGHT_BYTES * weight_share(job, plan, size) + states)", "(WEIGHT_BYTES + states)", "term"),
+    Mutant(MOE, "(width * weight_share(job, plan, size) + states)", "(width + states)", "term"),
     Mutant(MOE, "stage_experts / where(plan.zero >= 1", "stage_experts / where(plan.zero >= 2", "condition"),
     Mutant(MOE_STAGES, "maximum(layer_weights, around_weights + expert_weights)", "maximum(layer_weights, around_weights)", "term"),
     Mutant(MOE_STAGES, "return dense_held + sparse_held", "return dense_held", "term"),

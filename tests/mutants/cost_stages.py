@@ -60,7 +60,7 @@ MUTANTS = (
     Mutant(
         STEP_COST, "mixed.heaviest_optimizer(held.optimizer, held.expert_optimizer)", "held.optimizer[-1] + held.expert_optimizer", "stage"
     ),
-    Mutant(STEP_COST, "Bytes(states.WEIGHT_BYTES * weights.experts)", "Bytes(weights.experts)", "term"),
+    Mutant(STEP_COST, "Bytes(experts.expert_width(job) * weights.experts)", "Bytes(weights.experts)", "term"),
     Mutant(STEP_COST, "(totals.memory <= job.memory_limit) & ", "", "condition"),
     Mutant(STEP_COST, "totals.host <= job.cluster.host_memory_bytes", "totals.host < 0", "bound"),
     Mutant(STEP_COST, "Totals(device_bytes(job, fullest)", "Totals(fullest", "term"),

@@ -138,7 +138,7 @@ def test_states_of_a_mixture_by_hand(zero: int) -> None:
     assert (one(states.optimizer), one(states.expert_optimizer)) == (12 * weights / 8, 12 * 8 * EXPERTS / 4)
     job = replace(round_job(SPARSE), offload_optimizer=True)
     host = step.sharding(job, MIXTURE.with_(zero=zero).column()).host_bytes
-    assert one(host) == pytest.approx(8 * (12 * weights / 8 + 12 * 8 * EXPERTS / 4))
+    assert one(host) == pytest.approx(8 * ((12 + 4) * weights / 8 + (12 + 4) * 8 * EXPERTS / 4))
 
 
 ADAPTER = 4 * (1000 + 500 + 1000 + 300)  # rank 4 on queries and values of one of two ranks
@@ -199,12 +199,12 @@ def test_the_traffic_of_a_mixture_by_hand() -> None:
 
 
 def test_offloaded_states_of_the_heaviest_stage_lie_on_the_host() -> None:
-    """Eight ranks of a node, 12 bytes a weight over eight: of two stages the first holds six layers and the embedding, the last five and
-    the head."""
+    """Eight ranks of a node, 12 bytes a weight and 4 of its gradient over eight: of two stages the first holds six layers and the
+    embedding, the last five and the head."""
     job = replace(round_job(replace(JOB.model, layers=11), uneven_stages="any"), offload_optimizer=True)
     costs = step.sharding(job, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=1).column())
     heaviest = 6 * LAYER + EDGE
-    assert one(costs.host_bytes) == 8 * 12 * heaviest / 8
+    assert one(costs.host_bytes) == 8 * (12 + 4) * heaviest / 8
     assert one(costs.reduce_once) == pytest.approx(4 * heaviest * RING + LATENCY)
 
 

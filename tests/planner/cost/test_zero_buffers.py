@@ -41,7 +41,7 @@ def test_gradients_are_whole_tensors_below_zero_3() -> None:
 
 
 def test_fp32_gradients_are_accumulated_in_addition_up_to_zero_1() -> None:
-    """4 + 2 bytes each of all weights up to ZeRO-1, of which the 4 live all the time, and no copies in the step; above it 4 of a part."""
+    """4 + 2 bytes each of all weights up to ZeRO-1, the 4 all the time, and no copies in the step; above it 4 of a part."""
     wide = round_job(stack=FLAT, gradient_bytes=4, reduce_bytes=2)
     assert of_each(states.gradient_memory, ALL, Count(4), TABLE, job=wide) == [6000, 6000, 1000, 1000 + 200]
     assert of_each(states.lasting_gradients, Bytes(6.0), TABLE, job=wide) == [4, 4, 0, 6]

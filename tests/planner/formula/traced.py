@@ -60,6 +60,9 @@ def cases() -> Iterator[tuple[str, Job, Plan]]:
     for zero, offload in ((1, False), (2, False), (2, True), (3, True)):
         sharded = Plan(dp=16, dp_shard=16, zero=zero)
         yield f"deepspeed, ZeRO-{zero}{', offloaded' if offload else ''}", small(stack="deepspeed", offload_optimizer=offload), sharded
+    for stack in ("deepspeed", "pytorch-fsdp"):
+        yield f"{stack}, weights on the host", small(stack=stack, offload_optimizer=True, offload_parameters=True), FSDP.with_(zero=3)
+    yield "states on NVMe", small(stack="deepspeed", offload_optimizer=True, offload_nvme=True), Plan(dp=16, dp_shard=16, zero=3)
     for optimizer in ("muon", "sgd"):
         yield optimizer, small(optimizer=optimizer), FSDP
     for model in ("gpt2-124m", "gemma-2-9b", "falcon-7b", "qwen2.5-7b", "olmo-2-7b", "bloom-176b"):
