@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
-from planner.dimensions import Bytes, Count, Number, Stage, Tokens, maximum, sum_of, where
+from planner.dimensions import Bytes, Count, Number, Stage, Tokens, maximum, minimum, sum_of, where
 from planner.formula.trace import formula, term
 from planner.specs.job import Job, Stack
 from planner.specs.lora import adapted
@@ -110,13 +110,32 @@ def gathered_inputs(job: Job, plan: Plan, tokens: Tokens, in_flight: Number) -> 
     return count * (plan.sequence_parallel * (plan.tp > 1)) * Bytes(2.0 * job.stack.gathered_kept * tokens * job.model.hidden)
 
 
-@formula("(ℓ_i - r_i) · A_k + r_i · A_c", "korthikanti22", "Section 4.2.3 and Equation 5")
-def held_bytes(stage_layers: Number, recomputed_layers: Number, kept_activations: Bytes, checkpoint_bytes: Bytes) -> Bytes:
-    """Activations of one micro-batch in all layers of one kind on a rank; bytes."""
-    return stage_layers * kept_activations + recomputed_layers * (checkpoint_bytes - kept_activations)
+@formula("(ℓ_i - r_i) · A_k + (1 - ω_c) · r_i · A_c", "korthikanti22", "Section 4.2.3 and Equation 5")
+def held_bytes(
+    job: Job, stage_layers: Number, recomputed_layers: Number, kept_activations: Bytes, checkpoint_bytes: Bytes
+) -> Bytes:  # fmt: skip
+    """Activations of one micro-batch in all layers of one kind on a rank, less checkpoints offloaded to the host; bytes."""
+    checkpoints = (1.0 - checkpoints_offloaded(job)) * checkpoint_bytes
+    return stage_layers * kept_activations + recomputed_layers * (checkpoints - kept_activations)
 
 
-@formula("κ · n_i · (1 - ω_h) · (A_h + A_m) + (ℓ_i - r_i) · A_g", "korthikanti22", "Section 4.2.3 and Equation 5")
+def checkpoints_offloaded(job: Job) -> float:
+    """Share of the inputs of recomputed layers in host memory."""
+    return term("checkpoints_offloaded", float(job.offload_checkpoints))
+
+
+@formula(
+    "4 / v if v > 1, 4 / max(ℓ_i, 1) if p > 1, 2 / max(ℓ_i, 1) otherwise",
+    "tmplan",
+    "a forward and, in a pipeline, a backward pass: each has one unit in use and one in transfer",
+)
+def waiting_copies(plan: Plan, stage_layers: Number) -> Number:
+    """Offloaded activations that wait for their transfer or use: virtual stages or layers, in micro-batches of all layers of a rank."""
+    layers = maximum(stage_layers, 1)
+    return where(plan.vpp > 1, 4.0 / plan.vpp, where(plan.pp > 1, 4.0, 2.0) / layers)
+
+
+@formula("κ · (n_i · (1 - ω_h) + min(n_i · ω_h, n_q)) · (A_h + A_m) + (ℓ_i - r_i) · A_g", "korthikanti22", "Section 4.2.3 and Equation 5")
 def activation_bytes(
     job: Job,
     stage_layers: Number,
@@ -125,11 +144,13 @@ def activation_bytes(
     held_bytes: Bytes,
     embedding_masks: Bytes,
     gathered_inputs: Bytes,
+    waiting_copies: Number,
 ) -> Bytes:
-    """Activations of all micro-batches in flight on one rank of a stage, less those offloaded to the host; bytes."""
+    """Activations of all micro-batches in flight on one rank of a stage, less those in host memory; bytes."""
     gathered = (stage_layers - recomputed_layers) * gathered_inputs
-    on_device = 1.0 - term("activations_offloaded", job.offload_activations)
-    return job.stack.activation_overhead * in_flight * on_device * (held_bytes + embedding_masks) + gathered
+    offloaded = in_flight * term("activations_offloaded", job.offload_activations)
+    on_device = in_flight - offloaded + minimum(offloaded, waiting_copies)
+    return job.stack.activation_overhead * on_device * (held_bytes + embedding_masks) + gathered
 
 
 @formula("A_c / 2 if i = 0 and dropout", "korthikanti22", "Section 4.3: the dropout after the embedding")

@@ -170,7 +170,8 @@ class Floor(NamedTuple):
 
 def floor_cost(job: Job, plan: Plan) -> Floor:
     """Lower bounds for one micro-batch of each plan; with sequence parallelism."""
-    t, held = shard.tokens(job, plan), min(1.0, job.selective.keep.get("norm_in", 1.0))
+    on_device = (1.0 - memory.checkpoints_offloaded(job)) * (1.0 - job.offload_activations)
+    t, held = shard.tokens(job, plan), on_device * min(1.0, job.selective.keep.get("norm_in", 1.0))
     gradients = memory.layer_gradients(job.around_experts if job.model.experts else job, plan, t)
     if job.model.experts and not job.model.dense_layers:
         sent = experts.routed_copies(job, plan, t)
@@ -210,12 +211,13 @@ def recomputed(job: Job, plan: Plan, c: StageCost) -> Recomputed:
 def activations(job: Job, plan: Plan, c: StageCost) -> Bytes:
     """Activations in flight on each stage; bytes."""
     again = recomputed(job, plan, c)
-    held = memory.held_bytes(c.dense.layers, again.dense, c.dense.kept_activations, c.checkpoint_bytes)
+    held = memory.held_bytes(job, c.dense.layers, again.dense, c.dense.kept_activations, c.checkpoint_bytes)
     layers = c.layers
     if c.sparse is not None and again.sparse is not None:
-        of_sparse = memory.held_bytes(c.sparse.layers, again.sparse, c.sparse.kept_activations, c.checkpoint_bytes)
+        of_sparse = memory.held_bytes(job, c.sparse.layers, again.sparse, c.sparse.kept_activations, c.checkpoint_bytes)
         held, layers = mixed.held_by_both(held, of_sparse), c.dense.layers + c.sparse.layers
-    return memory.activation_bytes(job, layers, again.all, c.in_flight, held, c.embedding_masks, c.gathered_inputs)
+    waiting = memory.waiting_copies(plan, layers)
+    return memory.activation_bytes(job, layers, again.all, c.in_flight, held, c.embedding_masks, c.gathered_inputs, waiting)
 
 
 def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Number) -> Count:
@@ -231,7 +233,7 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Nu
     gradients = s.all_gradients, s.lasting_gradients, s.head_gradient, lives.gradients
     early = phases.early_bytes(*gradients, lives.loss, lives.backward, *gathered_by)
     excess = s.static_bytes + early - allowed
-    weight = job.stack.activation_overhead * c.in_flight
+    weight = job.stack.activation_overhead * c.in_flight * (1.0 - job.offload_activations)
     gathered = c.gathered_inputs
     each = weight * (c.dense.kept_activations - c.checkpoint_bytes) + gathered
     if c.sparse is None:

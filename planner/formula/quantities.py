@@ -106,6 +106,8 @@ router_in_stored       | κ_r | B      | bytes per hidden unit of a copy of the 
 expert_out_stored      | κ_e |        | 1 where outputs of experts are stored, else 0
 gradients_copied     | g_c | B      | width of the fp32 copies of 16-bit gradients made for the optimizer's step
 activations_offloaded | ω_h |       | share of the activations in host memory
+checkpoints_offloaded | ω_c |       | share of the inputs of recomputed layers in host memory
+waiting_copies       | n_q |        | offloaded activations on the device, in micro-batches of all layers of a rank
 gathered_kept        | κ_t |        | copies of a layer's input that stay gathered
 gathered_in_pipeline | warm_up |        | 1 if inputs stay gathered during pipeline warm-up, 0 if only without a pipeline
 flops_bf16           | R   | FLOP/s | peak rate of the GPU

@@ -39,7 +39,7 @@ MUTANTS = (
     Mutant(MEMORY, "2.0 * tokens * job.model.hidden / where", "tokens * job.model.hidden / where", "constant"),
     Mutant(MEMORY, "maximum(in_flight - 2.0, 0.0)", "maximum(in_flight - 1.0, 0.0)", "index"),
     Mutant(MEMORY, "(plan.sequence_parallel * (plan.tp > 1))", "(plan.tp > 1)", "condition"),
-    Mutant(MEMORY, "(checkpoint_bytes - kept_activations)", "checkpoint_bytes", "term"),
+    Mutant(MEMORY, "(checkpoints - kept_activations)", "checkpoints", "term"),
     Mutant(MEMORY, "(stage_layers - recomputed_layers) * gathered_inputs", "stage_layers * gathered_inputs", "term"),
     Mutant(MEMORY, "on_device * (held_bytes + embedding_masks)", "on_device * held_bytes + embedding_masks", "term"),
     Mutant(MEMORY, "checkpoint_bytes * 0.5 if", "checkpoint_bytes if", "constant"),

@@ -263,10 +263,11 @@ def test_gathered_inputs_of_all_but_two_micro_batches_wait(plan: Plan, in_pipeli
 def test_activations_in_flight_are_those_of_every_layer_and_micro_batch() -> None:
     """Korthikanti et al. 2022, Section 4.2.3. Five layers, two of them recomputed: 3 · 100 + 2 · 10 a micro-batch; three in flight, half as
     much again than theory, with masks of 8; and 7 for each of three layers not recomputed."""
-    held = memory.held_bytes(Number(5.0), Number(2.0), Bytes(100.0), Bytes(10.0))
+    held = memory.held_bytes(ROUND, Number(5.0), Number(2.0), Bytes(100.0), Bytes(10.0))
     assert held == 3 * 100 + 2 * 10
     job = round_job(stack={"activation_overhead": 1.5})
-    assert memory.activation_bytes(job, Number(5.0), Number(2.0), Number(3.0), held, Bytes(8.0), Bytes(7.0)) == 1.5 * 3 * (320 + 8) + 3 * 7
+    whole = memory.activation_bytes(job, Number(5.0), Number(2.0), Number(3.0), held, Bytes(8.0), Bytes(7.0), Number(1.0))
+    assert whole == 1.5 * 3 * (320 + 8) + 3 * 7
 
 
 def test_the_embedding_keeps_dropout_masks_on_the_first_stage() -> None:
@@ -371,7 +372,21 @@ def test_values_hold_the_packed_product_and_a_ring_frees_it() -> None:
 
 
 def test_offloaded_activations_are_not_on_the_device() -> None:
-    """A quarter of 3 · (320 + 8) is in host memory."""
+    """A quarter of 3 · (320 + 8) is in host memory, but for the 0.25, or all 0.75, micro-batches that wait."""
     job = round_job(offload_activations=0.25)
-    held = memory.activation_bytes(job, Number(5.0), Number(2.0), Number(3.0), Bytes(320.0), Bytes(8.0), Bytes(0.0))
-    assert held == 0.75 * 3 * (320 + 8)
+    for waiting, on_device in ((0.0, 2.25), (0.25, 2.5), (1.0, 3.0)):
+        held = memory.activation_bytes(
+            job, Number(5.0), Number(2.0), Number(3.0), Bytes(320.0), Bytes(8.0), Bytes(0.0), Number(waiting)
+        )  # fmt: skip
+        assert held == on_device * (320 + 8)
+
+
+def test_offloaded_checkpoints_are_not_on_the_device() -> None:
+    """Of five layers the two that are recomputed keep nothing: 3 · 100."""
+    assert memory.held_bytes(round_job(offload_checkpoints=True), Number(5.0), Number(2.0), Bytes(100.0), Bytes(10.0)) == 300
+
+
+def test_copies_wait_where_they_are_used_and_transferred() -> None:
+    """Of ten layers two without a pipeline, four in one, four virtual stages of an interleaved one: in micro-batches of the rank."""
+    plans = [Plan(), Plan(pp=2), Plan(pp=2, vpp=5)]
+    assert [float(memory.waiting_copies(plan, Number(10.0))) for plan in plans] == [0.2, 0.4, 0.8]
