@@ -23,7 +23,7 @@ def gathers(job: Job, plan: Plan) -> Flag:
 
 @formula(
     "2 · min(P_i, n_lv + P_l) + g_r · min(n_b, P_i) if flat and gathers, 2 · n_b + g_r · min(n_b, P_i) if flat and ZeRO = 2,"
-    " (2 · 2 + g_r) · P_l if gathers and not flat",
+    " (n_u · 2 + g_r) · P_l if gathers and not flat",
     "fsdp23",
     "Section 3.4.2: two units are gathered at a time; DeepSpeed: runtime/zero/partitioned_param_coordinator.py",
 )
@@ -36,7 +36,8 @@ def layers_gathered(job: Job, plan: Plan, layer_weights: Parameters, stage_weigh
         weights = Bytes(WEIGHT_BYTES * minimum(stage_weights, job.stack.live_parameters + layer_weights))
         copied = zero_buffers.bucket_copy(job, stage_weights)
         return where(gathers(job, plan), weights + copied, where(plan.zero == 2, zero_buffers.bucket(job) + copied, 0.0))
-    return where(gathers(job, plan), Bytes((2 * WEIGHT_BYTES + job.reduce_bytes) * layer_weights), 0.0)
+    units = term("gathered_units", job.stack.gathered_units)
+    return where(gathers(job, plan), Bytes((units * WEIGHT_BYTES + job.reduce_bytes) * layer_weights), 0.0)
 
 
 @formula("2 · max((P_h if head), min(P_i, n_lv)) if flat and gathers, 2 · P_h if head and gathers", "fsdp23", "Section 3.4.2")

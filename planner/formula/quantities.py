@@ -50,6 +50,7 @@ sequence_parallel    | SP  |        | 1 with sequence parallelism, else 0
 recompute            | recompute |        | recomputation: 0 none, 1 selective, 2 full, 3 the first layers of each virtual stage
 schedule             | schedule |        | pipeline schedule: 0 1F1B, 1 ZB-H1, 2 ZB-H2, 3 ZB-V, 4 DualPipeV
 holds_head           | head |        | 1 on the pipeline rank that holds the head, else 0
+gathered_units       | n_u |        | layers whose weights are gathered at a time
 gathers              | gathers |   | 1 where weights are gathered when they are used, else 0
 main_gradients       | main |      | 1 where 16-bit gradients of weights are added to buffers (Megatron), else 0
 gradients_stay       | stay |      | 1 where buffers of gradients are allocated for good, else 0

@@ -61,7 +61,7 @@ def configured(row: Row) -> Configured:
     precision = options_of_row.precision_of(row, assumed)
     job = Job(
         model, cluster, stack, whole(row, "seq"), whole(row, "global_batch"), precision=precision, attention=attention,
-        **options_of_row.options(row, stack, model, precision, assumed), **options_of_row.adapters(row, model, assumed),
+        **options_of_row.options(row, stack, model, precision, gpu.memory_bytes, assumed), **options_of_row.adapters(row, model, assumed),
         **(moe_of_row.routing(row) if model.experts else {}),
     )  # fmt: skip
     plan = _plan(row, job, assumed)

@@ -72,8 +72,10 @@ def doubted(row: Row, assumed: dict[str, str]) -> None:
         assume(assumed, DOUBTED, trust)
 
 
-def options(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[str, str]) -> dict[str, Any]:
-    """The fields of a Job that decide its memory, apart from those of adapters. FieldError for invalid cells."""
+def options(
+    row: Row, stack: Stack, model: Model, precision: str, memory_bytes: float, assumed: dict[str, str]
+) -> dict[str, Any]:  # fmt: skip
+    """The fields of a Job that decide its memory, without those of adapters; memory_bytes: of the GPU. FieldError for invalid cells."""
     note = cell(row, "note")
     fields: dict[str, Any] = {key: True for words, key in NOTED_SWITCHES if re.search(words, note)}
     if precision != "fp8":
@@ -83,7 +85,12 @@ def options(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[
     fields.setdefault("foreach", stack.foreach)
     loss = _choice(row, "loss_kernel", LOSS_KERNELS, LOSS, NOTED_LOSS) or stack.loss_kernel
     kernels = _choice(row, "kernels", KERNELS, ELEMENTWISE, NOTED_ELEMENTWISE) or stack.kernels
-    return fields | {"loss_kernel": loss, "kernels": kernels} | widths(row, stack, model, precision, assumed) | offloads(row, model)
+    return (
+        fields
+        | {"loss_kernel": loss, "kernels": kernels}
+        | widths(row, stack, model, precision, assumed)
+        | offloads(row, model, memory_bytes)
+    )
 
 
 def widths(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[str, str]) -> dict[str, Any]:
@@ -109,13 +116,17 @@ def widths(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[s
     }  # fmt: skip
 
 
-def offloads(row: Row, model: Model) -> dict[str, Any]:
+def offloads(row: Row, model: Model, memory_bytes: float) -> dict[str, Any]:
     """What a row keeps in host memory, as fields of a Job; activations as the share of a rank's layers."""
     text, note = cell(row, "offload").lower(), cell(row, "note")
     fields: dict[str, Any] = {}
     for pattern, names in OFFLOADS:
         if re.search(pattern, text):
             fields |= dict.fromkeys(names, True)
+    if conditional := re.search(r"for (\d{1,4})B on (\d{1,4}) GB, activations", cell(row, "offload")):  # of fsdp_qlora's table
+        billions, gigabytes = int(conditional[1]), int(conditional[2])
+        if f"{billions}b" in cell(row, "model").lower() and memory_bytes < 1.1e9 * gigabytes:
+            fields["offload_checkpoints"] = True
     if layers := re.search(r"activations of (\d{1,4}) layers", text):
         on_rank = max(1.0, model.layers / max(1, whole(row, "pp", 1)))
         fields["offload_activations"] = min(1.0, int(layers[1]) / on_rank)

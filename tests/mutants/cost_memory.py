@@ -59,7 +59,7 @@ MUTANTS = (
     Mutant(STATES, "workspace_bytes + expert_states", "workspace_bytes", "term"),
     Mutant(STATES, "4.0 if job.foreach else 0.0", "8.0 if job.foreach else 0.0", "constant"),
     Mutant(GATHERED, "(plan.dp_shard * plan.cp > 1)", "(plan.dp_shard * plan.tp > 1)", "degree"),
-    Mutant(GATHERED, "2 * WEIGHT_BYTES + job.reduce_bytes", "WEIGHT_BYTES + job.reduce_bytes", "constant"),
+    Mutant(GATHERED, "units * WEIGHT_BYTES + job.reduce_bytes", "WEIGHT_BYTES + job.reduce_bytes", "constant"),
     Mutant(GATHERED, "is_head(plan, stage) * Bytes(WEIGHT", "Bytes(WEIGHT", "stage"),
     Mutant(GATHERED, "(stage == 0) * where(", "(stage == 1) * where(", "stage"),
     Mutant(PHASES, "(micro_batches > in_flight)", "(micro_batches >= in_flight)", "bound"),
