@@ -6,7 +6,7 @@ A step's memory has its maximum at the loss, at the start of the backward pass (
 
 from __future__ import annotations
 
-from planner.dimensions import Bytes, Flag, Number, maximum
+from planner.dimensions import Bytes, Flag, Number, Stage, maximum
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
@@ -21,10 +21,18 @@ PHASES = {
 }
 
 
-@formula("1 if stay, 1 if m > n_i, 0 otherwise", "tmplan", "torch 2.13.0, Optimizer.zero_grad(set_to_none=True): freed after a step")
-def gradients_live(job: Job, micro_batches: Number, in_flight: Number) -> Flag:
-    """Whether gradients of earlier micro-batches are live while activations have their maximum: 1 or 0."""
-    return Flag(term("gradients_stay", job.stack.gradients_stay) | (micro_batches > in_flight))
+@formula(
+    "1 if stay, 1 if m > n_i, 1 if i > 0 and m > 1, 0 otherwise",
+    "tmplan",
+    "torch 2.13.0, Optimizer.zero_grad(set_to_none=True): freed after a step",
+)
+def gradients_live(job: Job, stage: Stage, micro_batches: Number, in_flight: Number) -> Flag:
+    """Whether gradients of earlier micro-batches are live while activations have their maximum: 1 or 0.
+
+    Behind the first stage of a pipeline they are taken as live from two micro-batches on, as they are where a pipeline is full.
+    """
+    later = (micro_batches > in_flight) | ((stage > 0) & (micro_batches > 1))
+    return Flag(term("gradients_stay", job.stack.gradients_stay) | later)
 
 
 @formula("A_p + G + U", "tmplan", "sum of the parts")

@@ -67,6 +67,7 @@ class StageCost(NamedTuple):
 
     layers: Number
     in_flight: Number
+    gradients_live: Flag
     checkpoint_bytes: Bytes
     embedding_masks: Bytes
     gathered_inputs: Bytes

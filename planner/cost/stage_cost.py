@@ -22,6 +22,7 @@ from planner.dimensions import Bytes, Count, Flag, Number, Seconds, Stage, ceil,
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
+NONE = Bytes(0.0)
 EDGE_AXES = ("pp", "vpp", "schedule")
 
 
@@ -139,6 +140,7 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
     return StageCost(
         layers=layers.all,
         in_flight=in_flight,
+        gradients_live=phases.gradients_live(job, stage, count, in_flight),
         checkpoint_bytes=c.checkpoint_bytes,
         embedding_masks=memory.embedding_masks(job, stage, c.checkpoint_bytes),
         gathered_inputs=memory.gathered_inputs(job, plan, c.tokens, in_flight),
@@ -228,10 +230,13 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Nu
     checkpoint, then, where no dense layers are left, by those of a sparse one.
     """
     allowed = (job.memory_limit - job.stack.context_bytes) / (1.0 + job.stack.allocator_slack)
-    lives = live(job, plan.with_(recompute_layers=0 * plan.pp), c)
-    gathered_by = s.head_gathered, s.layers_gathered
-    gradients = s.all_gradients, s.lasting_gradients, s.head_gradient, lives.gradients
-    early = phases.early_bytes(*gradients, lives.loss, lives.backward, *gathered_by)
+    none = plan.with_(recompute_layers=0 * plan.pp)
+    if np.ndim(s.layers_gathered):
+        lives = live(job, none, c)
+        gradients = s.all_gradients, s.lasting_gradients, s.head_gradient, lives.gradients
+        early = phases.early_bytes(*gradients, lives.loss, lives.backward, s.head_gathered, s.layers_gathered)
+    else:
+        early = folded(job, none, c).loss
     excess = s.static_bytes + early - allowed
     weight = job.stack.activation_overhead * c.in_flight * (1.0 - job.offload_activations)
     gathered = c.gathered_inputs
@@ -275,7 +280,7 @@ def live(job: Job, plan: Plan, c: StageCost) -> Live:
         backward=phases.backward_live(held, c.layer_working, c.buffer_bytes),
         end=phases.end_live(others, last_activations(c, held), c.layer_working, c.buffer_bytes),
         others=others,
-        gradients=phases.gradients_live(job, c.micro_batches, c.in_flight),
+        gradients=c.gradients_live,
     )
 
 
@@ -289,13 +294,21 @@ def repeats(job: Job, plan: Plan, c: StageCost) -> Seconds:
     return repeated
 
 
-def pipeline(job: Job, plan: Plan, c: StageCost) -> Pipeline:
-    """Costs of each plan before sharding, from the costs of its edge stages."""
+def folded(job: Job, plan: Plan, c: StageCost) -> Live:
+    """The same in one column, of the fullest phase, where all gradients always live: the end of a backward pass never needs more than its
+    start.
+    """
+    held = activations(job, plan, c) + (maximum(c.logits_memory, c.layer_working) + c.buffer_bytes)
+    return Live(held, NONE, NONE, NONE, Flag(True))
+
+
+def pipeline(job: Job, plan: Plan, c: StageCost, *, folds: bool = False) -> Pipeline:
+    """Costs of each plan before sharding, from the costs of its edge stages. folds: memory in one column, of the fullest phase."""
     again = repeats(job, plan, c)
     each = schedule.stage_seconds(c.stage_work, again)
     slowest = schedule.slowest_stage(each)
     left = schedule.bubble_left(plan, c.weight_share, c.forward_share, schedule.working_share(again, each))
-    lives = live(job, plan, c)
+    lives = folded(job, plan, c) if folds else live(job, plan, c)
     return Pipeline(
         loss_live=lives.loss,
         backward_live=lives.backward,

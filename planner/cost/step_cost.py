@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from planner.cost import adapters, gathered, offload, phases, schedule, shard, states
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
@@ -16,7 +18,7 @@ from planner.cost import pipeline_split as split
 from planner.cost.records import Pipeline, Sharding, Tail, Totals
 from planner.cost.reserved import device_bytes
 from planner.cost.stage_cost import Layers, edges
-from planner.dimensions import Bytes, Flag, Parameters, Seconds, Stage
+from planner.dimensions import Array, Bytes, Flag, Parameters, Seconds, Stage
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
@@ -187,8 +189,24 @@ def static_bytes(parts: States) -> Bytes:
     return states.static_bytes(parts.parameters, parts.optimizer, parts.workspace, of_experts)
 
 
+def foldable(job: Job, s: Sharding) -> Array:
+    """Which shardings have phases that differ by the pipeline alone: gradients live all the time, nothing is gathered in one phase."""
+    one_phase = s.head_gathered + s.layers_gathered + s.embedding_gathered + s.step_temporaries + 0.0 * s.static_bytes
+    return np.asarray(job.stack.gradients_stay & (one_phase.sum(axis=0) == 0))
+
+
+def folded(s: Sharding) -> Sharding:
+    """Shardings that are foldable with one column of memory: states and gradients."""
+    held = s.static_bytes + s.all_gradients
+    gathered_by = ("head_gathered", "layers_gathered", "embedding_gathered", "step_temporaries")
+    none = dict.fromkeys(("lasting_gradients", "head_gradient", *gathered_by), NONE)
+    return s._replace(static_bytes=held, all_gradients=NONE, **none)  # type: ignore[arg-type]  # bytes all
+
+
 def allocated(p: Pipeline, s: Sharding) -> Bytes:
     """Live tensors in the fullest phase, per stage; bytes."""
+    if s.layers_gathered is NONE:
+        return s.static_bytes + p.loss_live  # folded: the fullest of all phases
     early = s.static_bytes, s.all_gradients, s.lasting_gradients, s.head_gradient, p.gradients_live
     late = s.head_gathered, s.layers_gathered, s.embedding_gathered, s.step_temporaries
     return phases.allocated_bytes(*early, p.loss_live, p.backward_live, p.end_live, p.others_live, *late)

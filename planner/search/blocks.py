@@ -6,6 +6,7 @@ Terms that depend on few axes are computed once for all blocks: the cost of a la
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -14,8 +15,8 @@ import numpy as np
 from planner.cost import layer_cost as layercosts
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
-from planner.cost.records import Sharding, StageCost, Totals
-from planner.dimensions import Bytes, Number, Seconds
+from planner.cost.records import StageCost, Totals
+from planner.dimensions import Bytes, Number, Rows, Seconds
 from planner.search.axes import FIRST, runs
 from planner.search.lattice import Lattice
 from planner.specs.job import Job
@@ -41,6 +42,9 @@ class Blocks:
 
     def __init__(self, job: Job, lattice: Lattice, solve: bool) -> None:
         self.job, self.lattice, self.solve = job, lattice, solve
+        if lattice.sharding is not None:
+            self.sharding, self.folded = lattice.sharding, est.folded(lattice.sharding)
+            self.foldable = est.foldable(job, lattice.sharding)
         self.unlisted = 0  # plans with other numbers of recomputed layers, represented by the solved ones
         self.ranges = _ranges(lattice.count)
         if self.ranges:
@@ -50,38 +54,41 @@ class Blocks:
     def pairs(self, lo: int, hi: int) -> Pairs:
         """The plans of a range of pipeline rows."""
         lat = self.lattice
-        assert lat.sharding is not None
         counts = lat.count[lo:hi]
         rows = np.repeat(np.arange(hi - lo), counts)
         shards = runs(lat.first[lo:hi], counts)
         plan = lat.pipeline.take(slice(lo, hi))
         place = layercosts.taken(self.edges, self.edge_row[lo:hi])
         cost = stagecosts.stage_cost(self.job, plan, place, layercosts.taken(self.layers, self.layer_row[lo:hi]))
-        totals, layers = self._evaluated(plan, cost, rows, shards, lat.sharding, place.chunk)
+        totals, layers = self._evaluated(plan, cost, rows, shards, place.chunk)
         return Pairs(rows + lo, shards, totals, layers)
 
-    def _evaluated(
-        self, plan: Plan, cost: StageCost, rows: Column, shards: Column, sharding: Sharding, chunk: Number
-    ) -> tuple[Totals, Column]:
+    def _evaluated(self, plan: Plan, cost: StageCost, rows: Column, shards: Column, chunk: Number) -> tuple[Totals, Column]:
         """Memory and time of pairs, and their recomputed layers. chunk: layers of the fullest virtual stage of each plan."""
-        job, layers = self.job, plan.recompute_layers[rows]
-        first = plan.recompute[rows] == FIRST
-        if not self.solve or not first.any():
-            return est.combined(
-                job, layercosts.taken(stagecosts.pipeline(job, plan, cost), rows), layercosts.taken(sharding, shards)
-            ), layers
+        layers = plan.recompute_layers[rows]
         totals = Totals(Bytes(np.empty(len(rows))), Seconds(np.empty(len(rows))), Bytes(np.empty(len(rows))))
-        solving, fixed = np.flatnonzero(first), np.flatnonzero(~first)
-        stage_costs, states = layercosts.taken(cost, rows[solving]), layercosts.taken(sharding, shards[solving])
-        few = plan.take(rows[solving])
-        layers[solving] = stagecosts.fewest_recomputed(job, few, stage_costs, states, chunk[rows[solving]])
-        self.unlisted += int(np.maximum(chunk[rows[solving]] - 2, 0).sum())
-        solved = stagecosts.pipeline(job, few.with_(recompute_layers=layers[solving]), stage_costs)
-        others = layercosts.taken(stagecosts.pipeline(job, plan, cost), rows[fixed]), layercosts.taken(sharding, shards[fixed])
-        for places, evaluated in ((solving, est.combined(job, solved, states)), (fixed, est.combined(job, *others))):
-            for column, values in zip(totals, evaluated, strict=True):
+        solved = (plan.recompute[rows] == FIRST) & self.solve
+        for places, solves, folds in _groups(solved, self.foldable[shards]):
+            states = layercosts.taken(self.folded if folds else self.sharding, shards[places])
+            if solves:
+                few, stage_costs = plan.take(rows[places]), layercosts.taken(cost, rows[places])
+                layers[places] = stagecosts.fewest_recomputed(self.job, few, stage_costs, states, chunk[rows[places]])
+                self.unlisted += int(np.maximum(chunk[rows[places]] - 2, 0).sum())
+                costs = stagecosts.pipeline(self.job, few.with_(recompute_layers=layers[places]), stage_costs, folds=folds)
+            else:
+                costs = layercosts.taken(stagecosts.pipeline(self.job, plan, cost, folds=folds), rows[places])
+            for column, values in zip(totals, est.combined(self.job, costs, states), strict=True):
                 column[places] = values
         return totals, layers
+
+
+def _groups(solved: Column, folded: Column) -> Iterator[tuple[Rows, bool, bool]]:
+    """The rows of a block that are evaluated alike, whether their recomputed layers are solved for, and whether their phases are folded."""
+    for solves in (False, True):
+        for folds in (False, True):
+            chosen = (solved == solves) & (folded == folds)
+            if chosen.any():
+                yield (slice(None) if chosen.all() else np.flatnonzero(chosen)), solves, folds
 
 
 def _ranges(count: Column) -> list[tuple[int, int]]:

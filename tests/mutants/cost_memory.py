@@ -62,7 +62,7 @@ MUTANTS = (
     Mutant(GATHERED, "units * WEIGHT_BYTES + job.reduce_bytes", "WEIGHT_BYTES + job.reduce_bytes", "constant"),
     Mutant(GATHERED, "is_head(plan, stage) * Bytes(WEIGHT", "Bytes(WEIGHT", "stage"),
     Mutant(GATHERED, "(stage == 0) * where(", "(stage == 1) * where(", "stage"),
-    Mutant(PHASES, "(micro_batches > in_flight)", "(micro_batches >= in_flight)", "bound"),
+    Mutant(PHASES, "(micro_batches > in_flight) |", "(micro_batches >= in_flight) |", "bound"),
     Mutant(PHASES, "activation_bytes + logits_memory", "activation_bytes", "term"),
     Mutant(PHASES, "activation_bytes + layer_working", "activation_bytes", "term"),
     Mutant(PHASES, "in_flight * maximum(stage_layers, 1)", "maximum(stage_layers, 1)", "division"),
