@@ -59,6 +59,7 @@ HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     # Kwai's fork of Megatron-LM repeats norms and the activation function
     (r"MLP activation function \+ norm", {"selective": Selective({"linear_in": 0.0, "act_out": 0.0}, {"elementwise": 1.0})}),
     (KEPT_TENSORS, {"selective": KEPT}),
+    (r"fast rms-norm, fast rope", {"gate_kept": 1.0}),  # Kwai's fork: SwiGLU as in Megatron-LM before bias_swiglu_fusion, in two kernels
     (r"fused RMSNorm|RMS kernel", {"norm_traffic": 1.0, "norm_kept": 3.0}),
     (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were fixed
     (r"cross-entropy-loss-fusion", {"logits_bytes": 10.0}),  # jitted, it saves fp32 copies: 10.0 in Megatron-LM's functional tests
