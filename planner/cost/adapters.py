@@ -50,11 +50,14 @@ def layer_frozen(frozen_weights: Parameters, quantized_weights: Parameters) -> B
     return Bytes(WEIGHT_BYTES * frozen_weights - (WEIGHT_BYTES - width) * quantized_weights)
 
 
-@formula("2 · P_f - ℓ_i · (2 - b_4) · P_q", "qlora23", "Section 3; LoRA stores all in 16 bits")
-def frozen_bytes(frozen_weights: Parameters, stage_layers: Number, quantized_weights: Parameters) -> Bytes:
-    """Bytes of the frozen weights of a stage on one rank, before they are sharded."""
-    width = term("quantized_width", lora.NF4_BYTES)
-    return Bytes(WEIGHT_BYTES * frozen_weights - stage_layers * (WEIGHT_BYTES - width) * quantized_weights)
+@formula("b_r · P_f - ℓ_i · (b_r - b_4) · P_q", "qlora23", "Section 3; LoRA stores all in 16 bits, under autocast in fp32")
+def frozen_bytes(job: Job, frozen_weights: Parameters, stage_layers: Number, quantized_weights: Parameters) -> Bytes:
+    """Bytes of the frozen weights of a stage on one rank, before they are sharded.
+
+    Under autocast those that are not quantized are in fp32 (PEFT, utils/other.py, prepare_model_for_kbit_training).
+    """
+    narrow, width = term("quantized_width", lora.NF4_BYTES), term("residual_width", 4.0 if job.autocast else WEIGHT_BYTES)
+    return Bytes(width * frozen_weights - stage_layers * (width - narrow) * quantized_weights)
 
 
 @formula("(W_fr / (Z if ZeRO ≥ 3 and not whole, 1 otherwise) if not moved) + W_p", "zero20", "Section 5, Figure 1")

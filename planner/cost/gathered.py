@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from planner.cost import zero_buffers
 from planner.cost.pipeline_split import is_head
+from planner.cost.shard import padded_vocab
 from planner.cost.states import WEIGHT_BYTES, stays_gathered
 from planner.dimensions import Bytes, Flag, Number, Parameters, Stage, maximum, minimum, select, where
 from planner.formula.trace import formula, term
@@ -75,3 +76,52 @@ def embedding_gathered(
     both = where(job.model.tied & (plan.pp == 1), 2.0, 1.0)
     made = Bytes((WEIGHT_BYTES if term("main_gradients", job.stack.main_gradients) else 0.0) * both * embedding_weights)
     return (stage == 0) * where(gathers(job, plan), Bytes((WEIGHT_BYTES + job.reduce_bytes) * embedding_weights), made)
+
+
+@formula("F_h + (2 · (P_l + P_e) if gathers)", "fsdp23", "Section 3.4.2; torch 2.13.0, fully_shard: the last layer is gathered ahead")
+def root_at_loss(job: Job, plan: Plan, head_gathered: Bytes, layer_weights: Parameters, embedding_weights: Parameters) -> Bytes:
+    """Weights of the root unit, head and embedding, while the loss is computed, and of the last layer, gathered ahead; bytes."""
+    return head_gathered + where(gathers(job, plan), Bytes(WEIGHT_BYTES * (layer_weights + embedding_weights)), 0.0)
+
+
+@formula("F_p + (2 · (P_e + P_h + P_x) if gathers) + (2 · V_p · h / t if ZeRO ≥ 2 and D_s · c > 1)", "fsdp23", "Section 3.4.2")
+def root_at_layer(
+    job: Job, plan: Plan, layers_gathered: Bytes, embedding_weights: Parameters, head_weights: Parameters, expert_weights: Parameters
+) -> Bytes:  # fmt: skip
+    """Weights of two layers and of the root unit, and gradients that are not reduced yet; bytes.
+
+    Those of a layer, of the experts in the next, and of the head.
+    """
+    root = where(gathers(job, plan), Bytes(WEIGHT_BYTES * (embedding_weights + head_weights + expert_weights)), 0.0)
+    head = Parameters(padded_vocab(job, plan) / plan.tp * float(job.model.hidden))
+    return layers_gathered + root + where(sharded(plan), Bytes(WEIGHT_BYTES * head), 0.0)
+
+
+def sharded(plan: Plan) -> Flag:
+    """Whether gradients are reduced to shards."""
+    return (plan.zero >= 2) & (plan.dp_shard * plan.cp >= 2)
+
+
+@formula(
+    "max((2 + g_r) · (P_e + P_h) - (W_p if ZeRO = 2), 0) if ZeRO ≥ 2 and D_s · c > 1, F_e + (2 · g · V_p · h / t if tied) otherwise",
+    "fsdp23",
+    "Section 3.4.2; gradients of a shared weight are added at the end (torch 2.13.0, autograd)",
+)
+def root_at_end(
+    job: Job, plan: Plan, embedding_gathered: Bytes, embedding_weights: Parameters, head_weights: Parameters, parameter_bytes: Bytes
+) -> Bytes:  # fmt: skip
+    """Gradients of the root unit before their reduce-scatter, or those of a tied embedding before they are added; bytes.
+
+    In 16 bits and in the width of the reduction; less weights gathered for good, which are freed by then.
+    """
+    shared = term("tied", job.model.tied) * padded_vocab(job, plan) / plan.tp * float(job.model.hidden)
+    added = Bytes(2.0 * job.gradient_bytes * Parameters(shared))
+    root = Bytes((WEIGHT_BYTES + job.reduce_bytes) * (embedding_weights + head_weights))
+    freed = where(plan.zero == 2, parameter_bytes, 0.0)
+    return where(sharded(plan), maximum(root - freed, 0.0), embedding_gathered + added)
+
+
+@formula("g_r · P_l if gathers", "fsdp23", "Section 3.4.2")
+def unreduced_bytes(job: Job, plan: Plan, layer_weights: Parameters) -> Bytes:
+    """Gradient of one layer before its reduce-scatter, which does not live in the backward pass of the last layer; bytes."""
+    return where(gathers(job, plan), Bytes(job.reduce_bytes * layer_weights), 0.0)

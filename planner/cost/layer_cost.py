@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from planner import degrees
-from planner.cost import adapters, compute, memory, shard
+from planner.cost import adapters, compute, memory, shard, torch_layers
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
 from planner.cost.records import Kinds, LayerCost
@@ -43,6 +43,12 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     host = compute.host_layer(job, plan)
     waited = compute.repeat_host(job, host, busy_forward)
     activations, selective = memory.layer_activations(job, plan, t), memory.selective_activations(job, plan, t)
+    if job.stack.transformers_layers:
+        gradients, casts = torch_layers.eager_gradients(job, plan, t, activations), torch_layers.cast_weights(job, plan)
+        if job.autocast:
+            activations, selective = (torch_layers.cast_activations(stored, casts) for stored in (activations, selective))
+    else:
+        gradients = memory.layer_gradients(job, plan, t)
     none = Seconds(np.zeros(len(plan)))
     return LayerCost(
         tokens=t,
@@ -50,7 +56,7 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
         selective_activations=selective,
         checkpoint_bytes=memory.checkpoint_bytes(job, plan, t),
         buffer_bytes=memory.buffer_bytes(job, plan, t),
-        layer_gradients=memory.layer_gradients(job, plan, t),
+        layer_gradients=gradients,
         layer_forward=forward,
         layer_backward=backward,
         weight_seconds=compute.weight_seconds(job, plan, t),
@@ -95,10 +101,13 @@ def sparse_cost(job: Job, plan: Plan) -> LayerCost:
     host = experts.host_sparse(job, c.host_layer)
     waited = compute.repeat_host(job, host, busy_forward)
     repeated = traffic.repeat_layer(job, forward, waited, c.tp_forward, c.cp_repeat)
+    # transformers 5.24, integrations/moe.py: gradients of grouped products take the place of the activations that they free
+    apart = not job.stack.transformers_layers
+    gradients = experts.sparse_gradients(job, plan, c.layer_gradients, sent, copies) if apart else c.layer_gradients
     return c._replace(
         layer_activations=experts.sparse_activations(job, plan, c.layer_activations, sent, copies),
         selective_activations=experts.sparse_selective(job, plan, c.selective_activations, sent, copies),
-        layer_gradients=experts.sparse_gradients(job, plan, c.layer_gradients, sent, copies),
+        layer_gradients=gradients,
         layer_forward=forward,
         layer_backward=backward,
         weight_seconds=experts.sparse_weight_seconds(job, plan, c.weight_seconds, copies),

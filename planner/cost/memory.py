@@ -6,6 +6,7 @@ plan fits if the last, on its fullest stage, is within the memory that the drive
 
 from __future__ import annotations
 
+from planner.cost import torch_layers
 from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
 from planner.dimensions import Bytes, Count, Number, Stage, Tokens, maximum, minimum, sum_of, where
@@ -41,6 +42,8 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
         "mlp_hidden": 2.0 * (2 if model.gated else 1) * model.ffn / plan.tp,
         "act_out": width * (second + (job.stack.gate_kept if model.gated else 0.0)) * model.ffn / plan.tp,
     }
+    if job.stack.transformers_layers:
+        terms |= torch_layers.stored_terms(job, plan, region)
     if job.frozen:
         terms["adapters"] = Number(2.0 * job.lora_rank * len(adapted(model, job.lora_targets)))
     return {name: Bytes(count) for name, count in terms.items()}
@@ -91,10 +94,11 @@ def selective_activations(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
     return Bytes(tokens * sum_of(term("activation_term", v) * term("kept_share", keep.get(k, 1.0)) for k, v in terms))
 
 
-@formula("2 · T · h / (t if SP, 1 otherwise)", "korthikanti22", "Section 5, Table 2, full recomputation: 2 s b h per layer")
+@formula("b_r · T · h / (t if SP, 1 otherwise)", "korthikanti22", "Section 5, Table 2, full recomputation: 2 s b h per layer")
 def checkpoint_bytes(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
     """Input of a fully recomputed layer, its only stored activation; bytes."""
-    return Bytes(2.0 * tokens * job.model.hidden / where(plan.sequence_parallel > 0, plan.tp, 1))
+    width = term("residual_width", torch_layers.residual_width(job))
+    return Bytes(width * tokens * job.model.hidden / where(plan.sequence_parallel > 0, plan.tp, 1))
 
 
 @formula("(max(n_i - 2, 0) if warm_up, 1 if p = 1) · 2 · κ_t · T · h if SP and t > 1", "tmplan", "observed in nanotron's runs")
@@ -246,7 +250,14 @@ def logits_memory(job: Job, plan: Plan, stage: Stage, tokens: Tokens, head_input
 def head_logits(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
     """Logits on the rank that holds the head; bytes."""
     entries = padded_vocab(job, plan) / (1 if job.stack.logits_whole else plan.tp)
-    return Bytes((1 + job.model.mtp_layers) * (job.stack.logits_bytes * tokens * entries))
+    return Bytes((1 + job.model.mtp_layers) * (term("logits_bytes", logits_width(job)) * tokens * entries))
+
+
+def logits_width(job: Job) -> float:
+    """Bytes per token and vocabulary entry at the loss, by its kernel: one for head and loss has a chunk of tokens as wide as its input."""
+    stack = job.stack
+    widths = {"plain": stack.logits_bytes, "fused": stack.fused_logits_bytes, "chunked": stack.logits_bytes / stack.loss_chunks}
+    return widths.get(job.loss_kernel, 4.0 * job.model.hidden / job.model.vocab)
 
 
 @formula("2 · T · h if main and SP and t > 1, 4 · T · h if not main and t > 1", "korthikanti22", "Section 4.2.2: input and gradient")

@@ -31,12 +31,14 @@ def by_phase(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost) -> dic
     none = phases.absent_bytes(held.gradients)
     early = phases.early_gradients(lives.gradients, held.gradients, held.lasting_gradients)
     first = phases.first_gradients(lives.gradients, held.gradients, held.lasting_gradients, held.head_gradient)
-    last, working, logits, buffers = stagecosts.last_activations(c, stored), c.layer_working, c.logits_memory, c.buffer_bytes
-    others = lives.others
+    last, working, buffers = stagecosts.last_activations(c, stored), c.layer_working, c.buffer_bytes
+    others, logits = lives.others, stagecosts.loss_memory(job, plan, c)
+    started = phases.started_gathered(held.layers_gathered, held.unreduced, last)
+    made = phases.last_gradients(lives.gradients, held.gradients, held.late_gradients)
     rows = {  # gradients, gathered, activations, working, logits, buffers
         "loss": (early, held.head_gathered, stored, none, logits, buffers),
-        "backward": (first, held.layers_gathered, stored, working, none, buffers),
-        "end": (held.gradients, held.layers_gathered, others + last, working, none, buffers),
+        "backward": (first, started, stored, working, none, buffers),
+        "end": (made, held.layers_gathered, others + last, working, none, buffers),
         "embedding": (held.gradients, held.embedding_gathered, others, none, none, none),
         "step": (held.gradients, none, none, held.step_temporaries, none, none),
     }

@@ -6,7 +6,7 @@ A step's memory has its maximum at the loss, at the start of the backward pass (
 
 from __future__ import annotations
 
-from planner.dimensions import Bytes, Flag, Number, Stage, maximum
+from planner.dimensions import Bytes, Flag, Number, Stage, maximum, minimum
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
@@ -77,6 +77,18 @@ def first_gradients(gradients_live: Flag, all_gradients: Bytes, lasting_gradient
     return maximum(maximum(gradients_live * all_gradients, lasting_gradients), head_gradient)
 
 
+@formula("G_a - (1 - γ_g) · G_l", "tmplan", "those of earlier micro-batches, or all but the first layer's last")
+def last_gradients(gradients_live: Flag, all_gradients: Bytes, late_gradients: Bytes) -> Bytes:
+    """Gradients of one rank at the end of a backward pass; bytes."""
+    return all_gradients - Bytes((1.0 - gradients_live) * late_gradients)
+
+
+@formula("F_p - min(F_u, A_e)", "tmplan", "the gradient of a layer is reduced when the activations of that layer are freed")
+def started_gathered(layers_gathered: Bytes, unreduced_bytes: Bytes, last_activations: Bytes) -> Bytes:
+    """What is gathered in the fuller of the first and the second backward pass of a layer; bytes."""
+    return layers_gathered - minimum(unreduced_bytes, last_activations)
+
+
 @formula("0", "tmplan", "does not live in this phase")
 def absent_bytes(all_gradients: Bytes) -> Bytes:
     """A part that does not live in a phase; bytes."""
@@ -84,26 +96,28 @@ def absent_bytes(all_gradients: Bytes) -> Bytes:
 
 
 @formula(
-    "M_s + max(N_f + F_h + max(γ_g · G_a, G_s), N_b + F_p + max(γ_g · G_a, G_s, G_h), N_e + F_p + G_a, A_u + F_e + G_a, T_o + G_a)",
+    "M_s + max(N_f + F_h + max(γ_g · G_a, G_s), N_b + F_s + max(γ_g · G_a, G_s, G_h), N_e + F_p + G_a - (1 - γ_g) · G_l, A_u + F_e + G_a,"
+    " T_o + G_a)",
     "tmplan",
     "the fullest phase: loss, start of the backward pass, its end, what follows",
 )
 def allocated_bytes(
     static_bytes: Bytes, all_gradients: Bytes, lasting_gradients: Bytes, head_gradient: Bytes, gradients_live: Flag, loss_live: Bytes,
-    backward_live: Bytes, end_live: Bytes, others_live: Bytes, head_gathered: Bytes, layers_gathered: Bytes, embedding_gathered: Bytes,
-    step_temporaries: Bytes,
+    backward_live: Bytes, end_live: Bytes, others_live: Bytes, head_gathered: Bytes, started_gathered: Bytes, layers_gathered: Bytes,
+    embedding_gathered: Bytes, step_temporaries: Bytes, late_gradients: Bytes,
 ) -> Bytes:  # fmt: skip
     """Live tensors of one rank in its fullest phase; bytes."""
     gradients = all_gradients, lasting_gradients, head_gradient, gradients_live
-    first = early_bytes(*gradients, loss_live, backward_live, head_gathered, layers_gathered)
-    last = maximum(end_live + layers_gathered, others_live + embedding_gathered)
+    first = early_bytes(*gradients, loss_live, backward_live, head_gathered, started_gathered)
+    end = end_live + layers_gathered - Bytes((1.0 - gradients_live) * late_gradients)
+    last = maximum(end, others_live + embedding_gathered)
     return static_bytes + maximum(first, maximum(last, step_temporaries) + all_gradients)
 
 
 def early_bytes(
     all_gradients: Bytes, lasting_gradients: Bytes, head_gradient: Bytes, gradients_live: Flag, loss_live: Bytes, backward_live: Bytes,
-    head_gathered: Bytes, layers_gathered: Bytes,
+    head_gathered: Bytes, started_gathered: Bytes,
 ) -> Bytes:  # fmt: skip
     """What lives in addition to states in the fuller of the phases with all activations: loss and start of the backward pass; bytes."""
     early = maximum(gradients_live * all_gradients, lasting_gradients)
-    return maximum(loss_live + head_gathered + early, backward_live + layers_gathered + maximum(early, head_gradient))
+    return maximum(loss_live + head_gathered + early, backward_live + started_gathered + maximum(early, head_gradient))

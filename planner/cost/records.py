@@ -73,6 +73,7 @@ class StageCost(NamedTuple):
     gathered_inputs: Bytes
     layer_working: Bytes
     logits_memory: Bytes
+    forward_logits: Bytes
     buffer_bytes: Bytes
     stage_work: Seconds
     micro_batches: Number
@@ -90,6 +91,7 @@ class Pipeline(NamedTuple):
     backward_live: Bytes
     end_live: Bytes
     others_live: Bytes
+    last_activations: Bytes
     gradients_live: Flag
     micro_batches: Number
     steady_seconds: Seconds
@@ -106,8 +108,10 @@ class Sharding(NamedTuple):
     all_gradients: Bytes
     lasting_gradients: Bytes
     head_gradient: Bytes
+    late_gradients: Bytes
     head_gathered: Bytes
     layers_gathered: Bytes
+    unreduced: Bytes
     embedding_gathered: Bytes
     step_temporaries: Bytes
     host_bytes: Bytes

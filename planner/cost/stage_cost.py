@@ -11,14 +11,14 @@ import numpy as np
 
 from planner import degrees
 from planner.cost import communication as traffic
-from planner.cost import compute, memory, phases, schedule, shard
+from planner.cost import compute, memory, phases, schedule, shard, torch_layers
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
 from planner.cost.layer_cost import gathered, layer_costs
 from planner.cost.parts import WorkParts
 from planner.cost.records import Block, Kinds, LayerCost, Pipeline, Sharding, StageCost
-from planner.dimensions import Bytes, Count, Flag, Number, Seconds, Stage, ceil, clip, maximum, where
+from planner.dimensions import Bytes, Count, Flag, Number, Seconds, Stage, Tokens, ceil, clip, maximum, where
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
@@ -145,7 +145,8 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
         embedding_masks=memory.embedding_masks(job, stage, c.checkpoint_bytes),
         gathered_inputs=memory.gathered_inputs(job, plan, c.tokens, in_flight),
         layer_working=working(job, plan, place, cost),
-        logits_memory=memory.logits_memory(job, plan, stage, c.tokens, memory.head_inputs(job, plan, c.tokens)),
+        logits_memory=head_memory(job, plan, stage, c.tokens),
+        forward_logits=torch_layers.forward_logits(job, plan, stage, c.tokens),
         buffer_bytes=c.buffer_bytes,
         stage_work=stage_work(work_parts(job, plan, stage, layers, cost)),
         micro_batches=count,
@@ -155,6 +156,14 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
         dense=block(plan, layers.dense, c),
         sparse=None if s is None or layers.sparse is None else block(plan, layers.sparse, s),
     )
+
+
+def head_memory(job: Job, plan: Plan, stage: Stage, tokens: Tokens) -> Bytes:
+    """Logits and loss on each stage, with transformers' layers what the head needs in addition; bytes."""
+    logits = memory.logits_memory(job, plan, stage, tokens, memory.head_inputs(job, plan, tokens))
+    if not job.stack.transformers_layers:
+        return logits
+    return torch_layers.head_live(job, plan, stage, tokens, logits, torch_layers.head_backward(job, plan, tokens))
 
 
 def edge_cost(job: Job, plan: Plan) -> StageCost:
@@ -234,7 +243,8 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Nu
     if np.ndim(s.layers_gathered):
         lives = live(job, none, c)
         gradients = s.all_gradients, s.lasting_gradients, s.head_gradient, lives.gradients
-        early = phases.early_bytes(*gradients, lives.loss, lives.backward, s.head_gathered, s.layers_gathered)
+        started = phases.started_gathered(s.layers_gathered, s.unreduced, lives.last)
+        early = phases.early_bytes(*gradients, lives.loss, lives.backward, s.head_gathered, started)
     else:
         early = folded(job, none, c).loss
     excess = s.static_bytes + early - allowed
@@ -261,6 +271,14 @@ def last_activations(c: StageCost, held: Bytes) -> Bytes:
     return phases.last_activations(held, c.in_flight, c.dense.layers if c.sparse is None else c.dense.layers + c.sparse.layers)
 
 
+def loss_memory(job: Job, plan: Plan, c: StageCost) -> Bytes:
+    """Logits and loss on each stage; under autocast what lives at the end of the forward pass, where it is more; bytes."""
+    if not (job.autocast and job.stack.transformers_layers):
+        return c.logits_memory
+    casts, again = torch_layers.cast_weights(job, plan), recomputed(job, plan, c).all
+    return torch_layers.forward_live(job, c.logits_memory, c.forward_logits, again, casts)
+
+
 class Live(NamedTuple):
     """Activations, working set, logits and buffers on each stage, by phase, and whether gradients live with all activations; bytes."""
 
@@ -268,18 +286,20 @@ class Live(NamedTuple):
     backward: Bytes
     end: Bytes
     others: Bytes
+    last: Bytes
     gradients: Flag
 
 
 def live(job: Job, plan: Plan, c: StageCost) -> Live:
     """Live bytes other than states, on each stage, in each phase that has any."""
     held = activations(job, plan, c)
-    others = phases.others_live(plan, held, c.in_flight)
+    others, last = phases.others_live(plan, held, c.in_flight), last_activations(c, held)
     return Live(
-        loss=phases.loss_live(held, c.logits_memory, c.buffer_bytes),
+        loss=phases.loss_live(held, loss_memory(job, plan, c), c.buffer_bytes),
         backward=phases.backward_live(held, c.layer_working, c.buffer_bytes),
-        end=phases.end_live(others, last_activations(c, held), c.layer_working, c.buffer_bytes),
+        end=phases.end_live(others, last, c.layer_working, c.buffer_bytes),
         others=others,
+        last=last,
         gradients=c.gradients_live,
     )
 
@@ -299,7 +319,7 @@ def folded(job: Job, plan: Plan, c: StageCost) -> Live:
     start.
     """
     held = activations(job, plan, c) + (maximum(c.logits_memory, c.layer_working) + c.buffer_bytes)
-    return Live(held, NONE, NONE, NONE, Flag(True))
+    return Live(held, NONE, NONE, NONE, NONE, Flag(True))
 
 
 def pipeline(job: Job, plan: Plan, c: StageCost, *, folds: bool = False) -> Pipeline:
@@ -314,6 +334,7 @@ def pipeline(job: Job, plan: Plan, c: StageCost, *, folds: bool = False) -> Pipe
         backward_live=lives.backward,
         end_live=lives.end,
         others_live=lives.others,
+        last_activations=lives.last,
         gradients_live=lives.gradients,
         micro_batches=c.micro_batches,
         steady_seconds=schedule.steady_seconds(c.micro_batches, slowest),

@@ -112,6 +112,25 @@ def lasting_gradients(job: Job, plan: Plan, all_gradients: Bytes, largest_tensor
     return 0.0 * all_gradients
 
 
+@formula(
+    "(P_l + (P_l + P_h if root and ZeRO ≥ 3) + (P_e if i = 0 and not tied)) · g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) if not stay",
+    "tmplan",
+    "gradients in the order of the backward pass; those of two layers and of the root unit are reduced later",
+)
+def late_gradients(
+    job: Job, plan: Plan, stage: Stage, layer_weights: Parameters, embedding_weights: Parameters, head_weights: Parameters,
+    shard_size: Number,
+) -> Bytes:  # fmt: skip
+    """Gradients of the last micro-batch that do not exist yet when the first layer runs backward; bytes.
+
+    Where weights are gathered, when the second runs, while those of the first are gathered.
+    """
+    embedding = (stage == 0) * (0.0 if term("tied", job.model.tied) else 1.0) * embedding_weights
+    ahead = where(plan.zero >= 3, 1.0 if term("root_gathered", job.stack.root_gathered) else 0.0, 0.0)
+    made_later = layer_weights + ahead * (layer_weights + head_weights) + embedding
+    return (0.0 if term("gradients_stay", job.stack.gradients_stay) else 1.0) * Bytes(made_later * gradient_width(job, plan, shard_size))
+
+
 @formula("G_p + G_x", "tmplan", "sum of the parts")
 def all_gradients(gradient_memory: Bytes, expert_gradients: Bytes) -> Bytes:
     """Gradients of a rank, with those of routed experts; bytes."""
@@ -125,7 +144,7 @@ def static_bytes(parameter_bytes: Bytes, resident_optimizer: Bytes, workspace_by
 
 
 @formula(
-    "((4 if foreach) + g_c) · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if not flat, 0 if offload, 0 if g = 4 and ZeRO ≤ 1,"
+    "((u if foreach) + g_c) · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if not flat, 0 if offload, 0 if g = 4 and ZeRO ≤ 1,"
     " max((g · P_i / Z + 2 · n_b + (8 if foreach, 6 otherwise) · min(P_i / Z, n_g) if ZeRO ≥ 3,"
     " max(g · P_i / Z, 2 · P_tt) + max(8 · min(P_i / Z, P_tt), (8 if foreach, 6 otherwise) · P_i / Z) otherwise) - G_a, 0) otherwise",
     "tmplan",
@@ -136,7 +155,7 @@ def step_temporaries(
 ) -> Bytes:
     """Temporaries of an optimizer step beyond the gradients; bytes.
 
-    Over lists of tensors the denominators of all updates in fp32; with Megatron's 16-bit gradients and fp32 states fp32 copies of them;
+    Over lists of tensors the denominators of all updates; with Megatron's 16-bit gradients and fp32 states fp32 copies of them;
     under DeepSpeed the gradients flattened and in fp32, of a sub-group under ZeRO-3, or those of the largest weight in fp64 for their norm.
     """
     if job.stack.flat_states:
@@ -144,5 +163,5 @@ def step_temporaries(
         least = 2 if zero_buffers.accumulates(job) else 0  # BF16_Optimizer updates from the gradients in place
         return maximum(need - all_gradients, 0.0) * (0.0 if job.offload_optimizer else 1.0) * (plan.zero >= least)
     copied = job.stack.main_gradients and (job.gradient_bytes, job.master_bytes, job.state_bytes) == (2, 4, 4)
-    width = (4.0 if job.foreach else 0.0) + term("gradients_copied", 4.0 if copied else 0.0)
+    width = (float(job.state_bytes) if job.foreach else 0.0) + term("gradients_copied", 4.0 if copied else 0.0)
     return Bytes(width * stage_weights) / where(plan.zero >= 1, shard_size, 1)

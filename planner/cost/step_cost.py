@@ -18,7 +18,7 @@ from planner.cost import pipeline_split as split
 from planner.cost.records import Pipeline, Sharding, Tail, Totals
 from planner.cost.reserved import device_bytes
 from planner.cost.stage_cost import Layers, edges
-from planner.dimensions import Array, Bytes, Flag, Parameters, Seconds, Stage
+from planner.dimensions import Array, Bytes, Flag, Parameters, Seconds, Stage, where
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
@@ -50,8 +50,10 @@ class States(NamedTuple):
     gradients: Bytes
     lasting_gradients: Bytes
     head_gradient: Bytes
+    late_gradients: Bytes
     head_gathered: Bytes
     layers_gathered: Bytes
+    unreduced: Bytes
     embedding_gathered: Bytes
     step_temporaries: Bytes
 
@@ -88,22 +90,46 @@ def static(job: Job, plan: Plan, stage: Stage, layers: Layers) -> Static:
     moments, of_experts = states.optimizer_bytes(job, plan, stage, weights.stage, size, embedding, head), NONE
     largest = shard.largest_tensor(plan, stage, embedding, head)
     gradients = all_gradients(job, plan, states.gradient_memory(job, plan, weights.stage, size, largest), weights.experts)
+    stored = states.parameter_bytes(job, plan, weights.stage, size)
     parts = States(
-        parameters=states.parameter_bytes(job, plan, weights.stage, size),
+        parameters=stored,
         optimizer=states.resident_optimizer(job, moments),
         experts=expert_states(job, plan, weights.experts),
         workspace=Bytes(states.workspaces(job)),
         gradients=gradients,
         lasting_gradients=states.lasting_gradients(job, plan, gradients, largest),
         head_gradient=states.head_gradient(job, plan, stage, head, size),
-        head_gathered=gathered.head_gathered(job, plan, stage, head, weights.stage),
-        layers_gathered=gathered.layers_gathered(job, plan, weights.largest_layer, weights.stage),
-        embedding_gathered=gathered.embedding_gathered(job, plan, stage, embedding, weights.stage, size, largest),
+        late_gradients=states.late_gradients(job, plan, stage, first_layer(plan, weights), embedding, head, size),
+        unreduced=gathered.unreduced_bytes(job, plan, weights.largest_layer),
+        **gathered_parts(job, plan, stage, weights, stored),
         step_temporaries=states.step_temporaries(job, plan, weights.stage, size, largest, gradients),
     )
     if weights.experts is not None:
         of_experts = experts.expert_optimizer(job, plan, weights.experts, shard.expert_shard_size(plan))
     return Static(parts, moments, of_experts, weights.stage, weights.experts)
+
+
+def gathered_parts(job: Job, plan: Plan, stage: Stage, weights: Weights, stored: Bytes) -> dict[str, Bytes]:
+    """What is gathered on each stage at the loss, in a layer and at the embedding, by field of States. stored: 16-bit weights."""
+    layer, whole, size = weights.largest_layer, weights.stage, shard.shard_size(plan)
+    embedding, head = shard.embedding_weights(job, plan), shard.head_weights(job, plan)
+    largest = shard.largest_tensor(plan, stage, embedding, head)
+    at_head = gathered.head_gathered(job, plan, stage, head, whole)
+    at_layer = gathered.layers_gathered(job, plan, layer, whole)
+    at_embedding = gathered.embedding_gathered(job, plan, stage, embedding, whole, size, largest)
+    if job.stack.root_gathered:
+        of_experts = shard.expert_weights(job, plan) if job.model.experts else NO_WEIGHTS
+        at_head = gathered.root_at_loss(job, plan, at_head, layer, embedding)
+        at_layer = gathered.root_at_layer(job, plan, at_layer, embedding, head, of_experts)
+        at_embedding = gathered.root_at_end(job, plan, at_embedding, embedding, head, stored)
+    return {"head_gathered": at_head, "layers_gathered": at_layer, "embedding_gathered": at_embedding}
+
+
+def first_layer(plan: Plan, weights: Weights) -> Parameters:
+    """Parameters of the first layer whose gradients may not exist yet; none of one with routed experts, whose gradients come first, unless
+    they are reduced to shards later.
+    """
+    return weights.largest_layer if weights.experts is None else where(plan.zero >= 3, weights.largest_layer, 0.0)
 
 
 def all_gradients(job: Job, plan: Plan, gradients: Bytes, of_experts: Parameters | None) -> Bytes:
@@ -122,7 +148,7 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
     """Model states of a rank on each stage where adapters are trained on frozen weights."""
     size, narrow, adapter = shard.shard_size(plan), adapters.quantized_weights(job, plan), adapters.adapter_weights(job, plan)
     count = layers.all if layers.sparse is None else layers.dense + layers.sparse
-    trained, held = adapters.stage_adapters(count, adapter), adapters.frozen_bytes(weights.stage, count, narrow)
+    trained, held = adapters.stage_adapters(count, adapter), adapters.frozen_bytes(job, weights.stage, count, narrow)
     moments = states.optimizer_bytes(job, plan, stage, trained, size, NO_WEIGHTS, NO_WEIGHTS)
     gradients = states.gradient_memory(job, plan, trained, size, adapter)
     widest = narrow if layers.sparse is None or job.tuning != "qlora" else narrow + shard.expert_weights(job, plan)
@@ -135,6 +161,8 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
         gradients=gradients,
         lasting_gradients=states.lasting_gradients(job, plan, gradients, adapter),
         head_gradient=NONE,
+        late_gradients=NONE,
+        unreduced=NONE,
         head_gathered=gathered.head_gathered(job, plan, stage, shard.head_weights(job, plan), weights.stage),
         layers_gathered=adapters.frozen_gathered(job, plan, layer, adapter),
         embedding_gathered=adapters.frozen_embedding(job, plan, stage, embedding),
@@ -163,8 +191,10 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         all_gradients=held.parts.gradients,
         lasting_gradients=held.parts.lasting_gradients,
         head_gradient=held.parts.head_gradient,
+        late_gradients=held.parts.late_gradients,
         head_gathered=held.parts.head_gathered,
         layers_gathered=held.parts.layers_gathered,
+        unreduced=held.parts.unreduced,
         embedding_gathered=held.parts.embedding_gathered,
         step_temporaries=held.parts.step_temporaries,
         host_bytes=host(job, plan, held, updated, moved),
@@ -198,7 +228,7 @@ def foldable(job: Job, s: Sharding) -> Array:
 def folded(s: Sharding) -> Sharding:
     """Shardings that are foldable with one column of memory: states and gradients."""
     held = s.static_bytes + s.all_gradients
-    gathered_by = ("head_gathered", "layers_gathered", "embedding_gathered", "step_temporaries")
+    gathered_by = ("head_gathered", "layers_gathered", "unreduced", "embedding_gathered", "step_temporaries", "late_gradients")
     none = dict.fromkeys(("lasting_gradients", "head_gradient", *gathered_by), NONE)
     return s._replace(static_bytes=held, all_gradients=NONE, **none)  # type: ignore[arg-type]  # bytes all
 
@@ -208,7 +238,8 @@ def allocated(p: Pipeline, s: Sharding) -> Bytes:
     if s.layers_gathered is NONE:
         return s.static_bytes + p.loss_live  # folded: the fullest of all phases
     early = s.static_bytes, s.all_gradients, s.lasting_gradients, s.head_gradient, p.gradients_live
-    late = s.head_gathered, s.layers_gathered, s.embedding_gathered, s.step_temporaries
+    started = phases.started_gathered(s.layers_gathered, s.unreduced, p.last_activations)
+    late = s.head_gathered, started, s.layers_gathered, s.embedding_gathered, s.step_temporaries, s.late_gradients
     return phases.allocated_bytes(*early, p.loss_live, p.backward_live, p.end_live, p.others_live, *late)
 
 

@@ -53,6 +53,7 @@ holds_head           | head |        | 1 on the pipeline rank that holds the hea
 gathered_units       | n_u |        | layers whose weights are gathered at a time
 gathers              | gathers |   | 1 where weights are gathered when they are used, else 0
 main_gradients       | main |      | 1 where 16-bit gradients of weights are added to buffers (Megatron), else 0
+root_gathered        | root |      | 1 where embedding and head are gathered as one unit for the whole step, else 0
 gradients_stay       | stay |      | 1 where buffers of gradients are allocated for good, else 0
 foreach              | foreach |   | 1 where the optimizer steps over lists of tensors with temporaries, else 0
 stays_gathered       | whole |     | 1 where gathered weights and gradients stay whole between micro-batches (FSDP2 in a pipeline)
@@ -92,6 +93,12 @@ sub_group            | n_g |        | weights of a rank that are updated at once
 largest_tensor       | P_tt |        | parameters of the embedding or the head on a rank
 lasting_gradients    | G_s | B      | gradients that live all the time
 logits_bytes         | λ   |        | bytes per token and vocabulary entry at the loss
+forward_logits_width | λ_f |        | bytes per token and vocabulary entry at the end of a forward pass
+autocast             | autocast |   | 1 where matrix products cast their operands to 16 bits, else 0
+residual_width       | b_r | B      | bytes per element of the residual stream
+head_norm_width      | κ_o | B      | bytes per token and hidden unit of the inputs of the last norm and of the head
+whole_loss           | whole_loss |  | 1 where one kernel has head and loss, else 0
+fused_head           | κ_f | B      | bytes per weight of the head that a kernel of head and loss needs
 logits_whole         | gathered |        | 1 where logits are gathered over tensor-parallel ranks, else 0
 activation_overhead  | κ   |        | measured over theoretical activations
 allocator_slack      | σ_a |        | reserved over allocated memory, minus 1
@@ -212,12 +219,18 @@ gradient_memory      | G_p | B      | gradients
 optimizer_bytes      | O_s | B      | master weights and optimizer states
 resident_optimizer   | O_p | B      | optimizer states on the device
 head_gradient        | G_h | B      | gradient of the head
+late_gradients       | G_l | B      | gradients made after those of the first layer's MLP
 all_gradients        | G_a | B      | gradients, with those of routed experts
 expert_gradients     | G_x | B      | gradients of routed experts
 layers_gathered      | F_p | B      | gathered weights of two layers, and the gradient of one
 head_gathered        | F_h | B      | gathered weights of the head
 frozen_gathered      | F_fp | B     | gathered frozen weights of two layers, gradients of adapters, the dequantized matrix
 frozen_embedding     | F_fe | B     | gathered frozen weights of the embedding
+unreduced_bytes      | F_u | B      | gradient of a layer before its reduce-scatter
+started_gathered     | F_s | B      | what is gathered when the backward pass starts
+root_at_loss         | F_rh | B     | gathered weights of the root unit at the loss, and of the last layer
+root_at_layer        | F_rp | B     | gathered weights of the root unit and of two layers, gradients of the head and of a layer
+root_at_end          | F_re | B     | gradients of the root unit before they are reduced or added
 embedding_gathered   | F_e | B      | gathered weights of the embedding, and their gradient
 step_temporaries     | T_o | B      | temporaries of the optimizer's step
 expert_width         | w_x | B      | a stored weight of a routed expert
@@ -247,6 +260,7 @@ layer_working        | W_l | B      | working set of a layer
 dense_working        | W_ld | B     | working set of a dense layer
 sparse_working       | W_lx | B     | working set of a sparse layer
 layer_gradients      | W_g | B      | gradients in the backward pass of a layer
+eager_gradients      | W_ge | B     | gradients in the backward pass of a layer of transformers
 sparse_gradients     | W_gx | B     | gradients and buffers in the backward pass of a sparse layer
 around_gradients     | W_gf | B     | gradients in the backward pass of a sparse layer without its experts
 mixed_working        | W_lm | B      | largest working set of a layer
@@ -255,6 +269,12 @@ head_working         | W_h | B      | gradients in the backward pass of the head
 tied_gradient        | G_t | B      | gradient of a tied head that waits for that of the embedding
 stage_working        | W_w | B      | working set of a backward pass on a stage
 logits_memory        | G   | B      | logits and loss
+head_live            | G_o | B      | logits and loss, or the head's gradients, with the head's inputs
+head_backward        | M_hb | B     | gradients of the logits and of the head's weights
+forward_logits       | G_fw | B     | logits and loss at the end of a forward pass under autocast, with the head's inputs
+forward_live         | G_fl | B     | what lives in addition to activations before the loss or at it, under autocast
+cast_weights         | C_w | B      | casts of a layer's weights to 16 bits under autocast
+cast_activations     | A_w | B      | activations of a layer and casts of its weights
 buffer_bytes         | U   | B      | communication buffers
 static_bytes         | M_s | B      | model states without gradients
 gradients_live       | γ_g |        | 1 where gradients of earlier micro-batches live with all activations, else 0
@@ -264,6 +284,7 @@ last_activations     | A_e | B      | activations of the last layer of a backwar
 others_live          | A_u | B      | activations of other micro-batches at the end of a backward pass
 end_live             | N_e | B      | activations, working set and buffers at the end of the backward pass
 early_gradients      | G_e | B      | gradients at the loss
+last_gradients       | G_z | B      | gradients at the end of the backward pass
 first_gradients      | G_f | B      | gradients at the start of the backward pass
 absent_bytes         | N_n | B      | a part that does not live in a phase
 allocated_bytes      | M   | B      | live tensors at the peak

@@ -102,7 +102,7 @@ MUTANTS = (
         'if job.tuning == "qlora":\n        return Parameters',
         "condition",
     ),
-    Mutant(ADAPTERS, " - stage_layers * (WEIGHT_BYTES - width)", " - (WEIGHT_BYTES - width)", "term"),
+    Mutant(ADAPTERS, " - stage_layers * (width - narrow)", " - (width - narrow)", "term"),
     Mutant(ADAPTERS, "shard_size, 1) + parameter_bytes", "shard_size, 1)", "term"),
     Mutant(ADAPTERS, "2 * layer_frozen + Bytes", "layer_frozen + Bytes", "constant"),
     Mutant(ADAPTERS, "job.reduce_bytes * adapter_weights", "adapter_weights", "term"),

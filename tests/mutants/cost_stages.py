@@ -52,8 +52,8 @@ MUTANTS = (
     Mutant(STEP_COST, "of_experts = experts.expert_optimizer(job, plan, weights.experts, shard.expert_shard_size(plan))", "pass", "term"),
     Mutant(
         STEP_COST,
-        "layers_gathered(job, plan, weights.largest_layer, weights.stage)",
-        "layers_gathered(job, plan, weights.stage, weights.stage)",
+        "gathered.layers_gathered(job, plan, layer, whole)",
+        "gathered.layers_gathered(job, plan, whole, whole)",
         "symbol",
     ),
     Mutant(STEP_COST, "layers.dense + layers.sparse", "layers.all", "symbol"),

@@ -276,7 +276,8 @@ def test_weights_in_4_bits_by_hand() -> None:
     """QLoRA keeps nine million of a layer's weights in 0.516 bytes, LoRA all in 2; a layer of 10 million has 20 MB less 13.4 MB."""
     assert (one(by_hand.quantized_weights(QLORA, Plan())), one(by_hand.quantized_weights(LORA, Plan()))) == (MATRICES, 0) == (9e6, 0)
     assert by_hand.layer_frozen(10e6, 9e6) == pytest.approx(20e6 - (2 - NARROW) * 9e6)
-    assert by_hand.frozen_bytes(40e6, 3, 9e6) == pytest.approx(80e6 - 3 * (2 - NARROW) * 9e6)
+    assert by_hand.frozen_bytes(LORA, 40e6, 3, 9e6) == pytest.approx(80e6 - 3 * (2 - NARROW) * 9e6)
+    assert by_hand.frozen_bytes(replace(LORA, autocast=True), 40e6, 3, 9e6) == pytest.approx(160e6 - 3 * (4 - NARROW) * 9e6)
 
 
 @pytest.mark.parametrize(("zero", "pp", "once", "share"), [(0, 1, False, 1), (2, 1, False, 1), (3, 1, False, 4), (3, 2, True, 1)])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from planner.cost import gathered
-from planner.dimensions import Count, Parameters, Stage
+from planner.dimensions import Bytes, Count, Parameters, Stage
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import FIRST_AND_LAST, round_job
 
@@ -63,3 +63,28 @@ def test_the_embeddings_gradient_is_made_in_16_bits() -> None:
 def test_context_parallel_ranks_share_weights() -> None:
     """Two ranks that share a sequence shard weights: 8 · 10 bytes gathered."""
     assert at(gathered.layers_gathered(ROUND, Plan(cp=2, zero=3).column(), LAYER, STAGE)) == [80]
+
+
+TIED = round_job(model={"tied": True})
+
+
+def test_the_root_unit_is_gathered_for_the_whole_step() -> None:
+    """At the loss the embedding and the last layer in addition to the head; in a layer both, the next one's experts, and the gradient of a
+    head of 1,000 x 100; at the end gradients of both in 16 bits and in the width of the reduction, less weights gathered under ZeRO-2."""
+    plan, few = Plan(dp=2, dp_shard=2, zero=3).column(), Plan(dp=2, dp_shard=2, zero=2).column()
+    assert at(gathered.root_at_loss(ROUND, plan, Bytes(5.0), LAYER, EMBEDDING)) == [5 + 2 * (10 + 1000)]
+    assert at(gathered.root_at_loss(ROUND, few, Bytes(5.0), LAYER, EMBEDDING)) == [5]
+    assert at(gathered.root_at_layer(ROUND, plan, Bytes(5.0), EMBEDDING, HEAD, Parameters(7.0))) == [5 + 2 * (1000 + 500 + 7) + 2e5]
+    assert at(gathered.root_at_layer(ROUND, few, Bytes(5.0), EMBEDDING, HEAD, Parameters(7.0))) == [5 + 2e5]
+    assert at(gathered.root_at_end(ROUND, plan, Bytes(5.0), EMBEDDING, HEAD, Bytes(300.0))) == [6 * 1500]
+    assert at(gathered.root_at_end(ROUND, few, Bytes(5.0), EMBEDDING, HEAD, Bytes(300.0))) == [6 * 1500 - 300]
+    assert at(gathered.root_at_end(ROUND, few, Bytes(5.0), EMBEDDING, HEAD, Bytes(1e6))) == [0]
+    alone = Plan().column()
+    assert at(gathered.root_at_end(ROUND, alone, Bytes(5.0), EMBEDDING, HEAD, Bytes(300.0))) == [5]
+    assert at(gathered.root_at_end(TIED, alone, Bytes(5.0), EMBEDDING, HEAD, Bytes(300.0))) == [5 + 2 * 4 * 1000 * 100]
+
+
+def test_a_layers_gradient_before_it_is_reduced() -> None:
+    """4 bytes of 10 weights where they are gathered."""
+    assert at(gathered.unreduced_bytes(ROUND, Plan(dp=2, dp_shard=2, zero=3).column(), LAYER)) == [40]
+    assert at(gathered.unreduced_bytes(ROUND, Plan().column(), LAYER)) == [0]

@@ -36,6 +36,10 @@ def test_each_phase_is_the_sum_of_what_lives_in_it() -> None:
     assert phases.last_activations(b(100), Number(2.0), Number(0.0)) == 50
     assert phases.end_live(b(60), b(10), b(30), b(4)) == 104
     assert phases.absent_bytes(b(7)) == 0
+    assert phases.started_gathered(b(20), b(8), b(3)) == 17
+    assert phases.started_gathered(b(20), b(8), b(30)) == 12
+    assert phases.last_gradients(Flag(False), b(9), b(2)) == 7
+    assert phases.last_gradients(Flag(True), b(9), b(2)) == 9
     assert phases.early_gradients(Flag(True), b(9), b(0)) == 9
     assert phases.first_gradients(Flag(False), b(9), b(0), b(2)) == 2
     assert phases.first_gradients(Flag(True), b(9), b(0), b(2)) == 9
@@ -55,7 +59,8 @@ def test_other_micro_batches_stay_at_the_end_of_a_backward_pass() -> None:
     [
         # 1,000 of states, 50 of gradients, 5 of them of the head; loss 300, start 200, end 100; gathered 10 (head) and 20 (layers)
         (True, {}, 1000 + 300 + 10 + 50), (False, {}, 1000 + 300 + 10), (False, {"backward_live": 400}, 1000 + 400 + 20 + 5),
-        (True, {"backward_live": 400}, 1000 + 400 + 20 + 50), (False, {"end_live": 350}, 1000 + 350 + 20 + 50),
+        (True, {"backward_live": 400}, 1000 + 400 + 20 + 50), (False, {"end_live": 350}, 1000 + 350 + 20 + 50 - 4),
+        (True, {"end_live": 350}, 1000 + 350 + 20 + 50),
         (False, {"embedding_gathered": 500}, 1000 + 40 + 500 + 50), (False, {"step_temporaries": 500}, 1000 + 500 + 50),
         (False, {"lasting_gradients": 50}, 1000 + 300 + 10 + 50),
     ],
@@ -64,7 +69,8 @@ def test_the_fullest_phase_is_the_peak(live: bool, changes: dict[str, float], ex
     """Each phase is the peak where it needs most; parts of different phases never meet."""
     given = {
         "static_bytes": 1000, "all_gradients": 50, "lasting_gradients": 0, "head_gradient": 5, "loss_live": 300, "backward_live": 200,
-        "end_live": 100, "others_live": 40, "head_gathered": 10, "layers_gathered": 20, "embedding_gathered": 1, "step_temporaries": 1,
+        "end_live": 100, "others_live": 40, "head_gathered": 10, "started_gathered": 20, "layers_gathered": 20,
+        "embedding_gathered": 1, "step_temporaries": 1, "late_gradients": 4,
     } | changes  # fmt: skip
     values = {name: b(float(value)) for name, value in given.items()}
     assert phases.allocated_bytes(**values, gradients_live=Flag(live)) == expected

@@ -226,7 +226,14 @@ def test_activations_in_flight_by_hand() -> None:
     held = 2 * 3 * (10 + 4 + 60 + 6) + 4 * 7
     assert listed(by_hand.activations(round_job(SPARSE, activation_overhead=2.0), plan, c)) == [held]
     live = by_hand.live(round_job(SPARSE, activation_overhead=2.0), plan, c)
-    assert [listed(value) for value in live] == [[held + 12], [held + 10], [held * 2 / 3 + held / 3 / 5 + 10], [held * 2 / 3], [0]]
+    assert [listed(value) for value in live] == [
+        [held + 12],
+        [held + 10],
+        [held * 2 / 3 + held / 3 / 5 + 10],
+        [held * 2 / 3],
+        [held / 3 / 5],
+        [0],
+    ]
     alone = c._replace(sparse=None, layers=2)
     assert listed(by_hand.activations(round_job(activation_overhead=2.0), plan, alone)) == [2 * 3 * (10 + 4 + 6) + 7]
 

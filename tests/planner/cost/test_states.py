@@ -130,3 +130,15 @@ def test_states_are_summed() -> None:
     digits = [Bytes(float(10**i)) for i in range(4)]
     assert states.static_bytes(*digits) == 1_111
     assert states.all_gradients(*digits[:2]) == 11
+
+
+def test_gradients_that_come_after_the_first_layers_mlp() -> None:
+    """Those of a layer of 10 and of an embedding of 30 in 4 bytes, of the latter not if it is tied; under ZeRO-3 with a root unit those
+    of the second layer and of a head of 20 too, over two ranks; none where buffers stay."""
+    sizes, one, two = (Parameters(10.0), Parameters(30.0), Parameters(20.0)), Plan().column(), Plan(dp=2, dp_shard=2, zero=3).column()
+    freed = {"gradients_stay": False}
+    assert at(states.late_gradients(round_job(stack=freed), one, FIRST_AND_LAST, *sizes, Count(1))) == [160, 40]
+    assert at(states.late_gradients(round_job(stack=freed, model={"tied": True}), one, Stage(0), *sizes, Count(1))) == [40]
+    root = round_job(stack=freed | {"root_gathered": True})
+    assert at(states.late_gradients(root, two, Stage(0), *sizes, Count(2))) == [4 * (10 + 10 + 20 + 30) / 2]
+    assert at(states.late_gradients(round_job(), one, Stage(0), *sizes, Count(1))) == [0]

@@ -19,16 +19,18 @@ by_hand, plain = given_plain_numbers(step), given_plain_numbers(records)
 JOB = round_job()
 PIPELINE = plain.Pipeline(
     loss_live=0.0,
-    backward_live=np.array([[10.0], [20.0], [30.0]]), end_live=0.0, others_live=0.0, gradients_live=True, micro_batches=12.0,
-    steady_seconds=100.0, bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0,
+    backward_live=np.array([[10.0], [20.0], [30.0]]), end_live=0.0, others_live=0.0, last_activations=0.0, gradients_live=True,
+    micro_batches=12.0, steady_seconds=100.0, bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0,
 )  # fmt: skip
 SHARDING = plain.Sharding(
     static_bytes=np.array([[30.0], [40.0], [5.0]]),
     all_gradients=np.array([[10.0], [10.0], [0.0]]),
     lasting_gradients=0.0,
     head_gradient=0.0,
+    late_gradients=0.0,
     head_gathered=0.0,
     layers_gathered=0.0,
+    unreduced=0.0,
     embedding_gathered=0.0,
     step_temporaries=0.0,
     host_bytes=7.0,
@@ -96,7 +98,9 @@ def held(job: Job, plan: Plan) -> step.Static:
 def parts_of(states: step.Static) -> dict[str, float]:
     """Bytes on the first stage by purpose, those of the head's stage apart."""
     named = states.parts._asdict()
-    omitted = ("head_gradient", "lasting_gradients", "head_gathered", "embedding_gathered", "step_temporaries")
+    omitted = (
+        "head_gradient", "lasting_gradients", "late_gradients", "head_gathered", "unreduced", "embedding_gathered", "step_temporaries",
+    )  # fmt: skip
     return {name: one(part) for name, part in named.items() if part is not None and name not in omitted}
 
 

@@ -63,6 +63,14 @@ def cases() -> Iterator[tuple[str, Job, Plan]]:
     for stack in ("deepspeed", "pytorch-fsdp"):
         yield f"{stack}, weights on the host", small(stack=stack, offload_optimizer=True, offload_parameters=True), FSDP.with_(zero=3)
     yield "states on NVMe", small(stack="deepspeed", offload_optimizer=True, offload_nvme=True), Plan(dp=16, dp_shard=16, zero=3)
+    for loss in ("plain", "fused", "chunked", "fused-linear"):
+        eager = small(stack="transformers", loss_kernel=loss, autocast=loss != "chunked")
+        yield f"transformers, {loss} loss", eager, Plan(dp=16, recompute=2 if loss in ("plain", "fused") else 0)
+        yield f"transformers, adapters, {loss} loss", replace(eager, tuning="lora"), Plan(dp=16)
+    for zero in (2, 3):
+        yield f"transformers, ZeRO-{zero}", small(stack="transformers", foreach=True), Plan(dp=16, dp_shard=16, zero=zero)
+    yield "transformers, tied", small(stack="transformers", model="llama-3.2-1b", kernels="fused"), Plan(dp=16)
+    yield "transformers, experts", mixture(stack="transformers"), Plan(dp=16, dp_shard=16, zero=3)
     for optimizer in ("muon", "sgd"):
         yield optimizer, small(optimizer=optimizer), FSDP
     for model in ("gpt2-124m", "gemma-2-9b", "falcon-7b", "qwen2.5-7b", "olmo-2-7b", "bloom-176b"):

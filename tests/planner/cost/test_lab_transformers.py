@@ -1,0 +1,22 @@
+"""Live memory of transformers' models against their own code, run on fake tensors."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+import pytest
+
+from tests.planner.cost.lab_rows import Row, errors, live_gib, rows
+
+ROWS = rows("transformers")
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{i}" for i in range(len(ROWS))])
+def test_live_memory_of_a_row_is_within_six_percent(row: Row) -> None:
+    """The peak of live tensors is what the framework's own code allocates, to 6 % at worst."""
+    assert live_gib(row) == pytest.approx(float(row["live_gib"]), rel=0.06)
+
+
+def test_live_memory_is_within_two_percent_on_average() -> None:
+    """The mean absolute error over the table is at most 2 %."""
+    assert mean(abs(error) for error in errors(ROWS)) <= 0.02
