@@ -319,11 +319,17 @@ def find(key: str, columns: Sequence[Column] = COLUMNS) -> Column:
 
 
 def records(estimate: Estimate) -> list[dict[str, Any]]:
-    """The numbers of each plan as plain values: every column that is known by its key, and the parts of memory and time as mappings."""
+    """The numbers of each plan as plain values: every column that is known by its key, the phase of a step with the most memory, and the
+    parts of memory (in that phase) and time as mappings.
+    """
+    from planner.cost.phases import PHASES  # which needs numpy
+
+    phases = list(PHASES)
     head = [(column.key, column.plain, column.values(estimate)) for column in known_columns(estimate)]
     groups = [(parts.key, [(name, c.values(estimate)) for name, c in parts.columns(estimate).items()]) for parts in PARTS]
     return [
         {key: plain(values[i]) for key, plain, values in head}
+        | {"memory_phase": phases[int(estimate.phase[i])]}
         | {key: {name: float(values[i]) for name, values in columns} for key, columns in groups}
         for i in range(len(estimate.plan))
     ]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from planner import degrees
 from planner.cost import parts
+from planner.cost.phases import PHASES
+from planner.cost.records import Estimate
 from planner.document.space import AXES
 from planner.report.choice_text import recompute_code, schedule_code, sharding_code, write_recompute, write_schedule, write_sharding
 from planner.specs.plan import NAMED, Plan
@@ -96,3 +98,9 @@ def _value(axis: str, value: int) -> str:
     if axis == "sequence_parallel":
         return "yes" if value else "no"
     return NAMED[axis][value] if axis in NAMED else str(value)
+
+
+def peak_in_words(estimate: Estimate) -> str:
+    """When and where memory is largest: "at the loss", with the stage of a pipeline; of the first row."""
+    phase, stages = list(PHASES.values())[int(estimate.phase[0])], int(estimate.plan.one(0).pp)
+    return f"at {phase}" + (f", on stage {int(estimate.stage[0])} of 0 to {stages - 1}" if stages > 1 else "")

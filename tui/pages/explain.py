@@ -6,12 +6,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from planner.cost.evaluate import evaluate
 from planner.errors import TmplanError
 from planner.formula.bibliography import SOURCES
 from planner.formula.citations import works_cited
 from planner.report.columns import HEADLINES
 from planner.report.explain import explained, named
-from planner.report.wording import in_words
+from planner.report.wording import in_words, peak_in_words
 from tui.draw.step_tree import tree
 from tui.draw.writing import heading, sentence
 
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Derivations:
-    """The trees requested, the keys of all trees, and a message if a name is unknown."""
+    """When memory is largest, the trees requested, the keys of all trees, and a message if a name is unknown."""
 
     job: Job
     plan: Plan
+    peak: str
     trees: Mapping[str, Step]
     known: Sequence[str]
     refused: str = ""
@@ -37,17 +39,19 @@ class Derivations:
 def work(subject: Subject) -> Derivations:
     """The trees of the plan under the cursor named in `subject.argument`, separated by commas; if empty, the headline numbers."""
     every = explained(subject.job, subject.plan)
+    peak = peak_in_words(evaluate(subject.job, subject.plan))
     names = [name for name in subject.argument.split(",") if name.strip()]
     try:
         keys = [named(every, name) for name in names] or [column.key for column in HEADLINES if column.key in every]
     except TmplanError as error:
-        return Derivations(subject.job, subject.plan, {}, tuple(every), f"{error}.")
-    return Derivations(subject.job, subject.plan, {key: every[key] for key in dict.fromkeys(keys)}, tuple(every))
+        return Derivations(subject.job, subject.plan, peak, {}, tuple(every), f"{error}.")
+    return Derivations(subject.job, subject.plan, peak, {key: every[key] for key in dict.fromkeys(keys)}, tuple(every))
 
 
 def draw(derivations: Derivations, width: int) -> list[Line]:
     """The trees, each shared step shown once; the works they cite; the other numbers available."""
     lines: list[Line] = [heading("derivation of the numbers"), *sentence(in_words(derivations.plan), width, "dim")]
+    lines += sentence(f"memory is largest {derivations.peak}", width, "dim")
     if derivations.refused:
         lines += [[], *sentence(derivations.refused, width, "bad")]
     seen: set[int] = set()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from planner.cost.evaluate import StageMemory, evaluate, stages
 from planner.cost.parts import MEMORY
+from planner.cost.phases import PHASES
 from planner.report.best import EvaluatedPlan
 from planner.report.number_text import write_gib, write_percent
 from planner.report.wording import in_words
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from tui.pages.subject import Subject
 
 HEAD = 30  # cells before the bar
+PHASE_HEAD = 44  # cells before the bar of a phase
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,14 @@ def draw(memory: Memory, width: int) -> list[Line]:
     lines.append(limit_line(memory, round(memory.limit * unit), width))
     over = sum(stage.device > memory.limit for stage in memory.stages)
     lines += verdict(memory, fullest, over, width)
+    name = f"stage {memory.stages.index(fullest)}, the fullest" if len(memory.stages) > 1 else "by purpose"
     lines += [
         [],
-        heading(f"stage {memory.stages.index(fullest)}, the fullest" if len(memory.stages) > 1 else "by purpose"),
+        heading(f"{name}, at {PHASES[fullest.phase]}"),
         *purposes(memory, fullest, width),
+        [],
+        heading(f"{name}, live tensors by phase of a step"),
+        *by_phase(memory, fullest, width),
     ]
     return lines
 
@@ -107,3 +113,13 @@ def purposes(memory: Memory, stage: StageMemory, width: int) -> Iterator[Line]:
             text = f" {part.letter} {name:<12}{write_gib(value / GIB):>7} GiB {write_percent(value / memory.limit):>6}  {part.meaning}"
             yield [(cut(text, width - 1), "text")]
     yield [(f"   {'device':<12}{write_gib(stage.device / GIB):>7} GiB {write_percent(stage.device / memory.limit):>6}", "strong")]
+
+
+def by_phase(memory: Memory, stage: StageMemory, width: int) -> Iterator[Line]:
+    """A line for each phase that needs memory: its name, GiB, a bar by purpose to the same scale, and a mark at the peak."""
+    totals = {name: float(parts.total) for name, parts in stage.phases.items()}
+    unit = max(1, width - PHASE_HEAD - 8) / max(totals.values())
+    for name, parts in stage.phases.items():
+        drawn = stacked([(MEMORY[part].letter, float(value)) for part, value in parts.named().items()], unit)
+        head, mark = f" {PHASES[name]:<30}{write_gib(totals[name] / GIB):>7} GiB  ", "  peak" if name == stage.phase else ""
+        yield [(head, "strong" if mark else "text"), (drawn, "memory"), (mark, "strong")]

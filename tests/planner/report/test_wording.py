@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from planner.cost.evaluate import evaluate
-from planner.report.wording import CHOICES, MEMORY, STEP, changed, in_words, instead
+from planner.cost.phases import PHASES
+from planner.report.columns import records
+from planner.report.wording import CHOICES, MEMORY, STEP, changed, in_words, instead, peak_in_words
 from planner.specs.plan import FIELDS, Plan
-from tests.planner.jobs import example, mixture
+from tests.planner.jobs import example, mixture, small
 
 
 def test_a_plan_is_named_by_what_it_does() -> None:
@@ -34,3 +36,12 @@ def test_every_part_and_every_field_has_words() -> None:
         estimate = evaluate(job, plan)
         assert set(estimate.time_parts.named()) <= set(STEP) and set(estimate.memory_parts.named()) <= set(MEMORY)
     assert {field for fields in CHOICES.values() for field in fields} == set(FIELDS) - {"dp_shard"}
+
+
+def test_the_peak_of_memory_has_a_phase_and_a_stage() -> None:
+    """At the loss on the last of four stages; without a pipeline no stage is named."""
+    piped = evaluate(example(), Plan(tp=8, pp=16, dp=128))
+    assert peak_in_words(piped) == f"at {list(PHASES.values())[int(piped.phase[0])]}, on stage {int(piped.stage[0])} of 0 to 15"
+    alone = evaluate(small(gpus=8), Plan(dp=8))
+    assert peak_in_words(alone) in {f"at {words}" for words in PHASES.values()}
+    assert records(alone)[0]["memory_phase"] == list(PHASES)[int(alone.phase[0])]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from planner.cost import parts
+from planner.cost.phases import PHASES
 from planner.specs.plan import Plan
 from tests.tui.pages.subjects import PIPED, WIDTHS, subject, text
 from tui.draw.writing import stacked
@@ -43,6 +44,18 @@ def test_too_much_memory_is_reported_by_a_sign_a_word_and_a_bar_beyond_the_strok
     letters = [(name, part.letter) for name, part in parts.MEMORY.items()]
     _, (drawn, _) = memory.bar(0, 0, result.stages[0], letters, result.limit, 40 / device)
     assert len(drawn) == 40 and drawn.index("┃") == round(40 * result.limit / device)
+
+
+def test_the_phases_of_the_fullest_stage_are_listed_with_the_peak_marked() -> None:
+    """Every phase of a step has a line with its live tensors; the largest is the peak, and the parts above are of it."""
+    result = memory.work(subject(PIPED))
+    fullest = max(result.stages, key=lambda stage: stage.device)
+    lines = ["".join(text for text, _ in line) for line in memory.by_phase(result, fullest, 100)]
+    assert len(lines) == len(PHASES)
+    totals = [float(line.split("GiB")[0].split()[-1]) for line in lines]
+    assert [line.endswith("peak") for line in lines] == [total == max(totals) for total in totals]
+    drawn = text(memory.draw(result, 100), 100)
+    assert f"the fullest, at {PHASES[fullest.phase]}" in drawn
 
 
 def test_every_part_there_is_has_a_letter_of_its_custom() -> None:
