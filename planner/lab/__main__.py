@@ -57,7 +57,7 @@ def run(task: Task, cache: Path, progress: Callable[[str], None]) -> Record:
 
     progress(f"importing {framework.title}")
     module = importlib.import_module(framework.module)
-    tracker = Tracker(sum(map(len, task.rank_layers)), progress)
+    tracker = Tracker(progress)
     module.run(task, tracker)
     return replace(tracker.record(), versions={name: version for name in framework.distributions if (version := installed(name))})
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -53,13 +54,16 @@ def _without_modes(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def convert_by_replacing() -> None:
-    """Module.to and the like: a fake parameter cannot be swapped for one of another type in place, and is replaced."""
+    """Module.to and the like: a fake parameter cannot be swapped for one of another type or device in place, and is replaced."""
 
     def apply(module: Any, function: Callable[[Any], Any], recurse: bool = True) -> Any:
         for child in module.children() if recurse else ():
             child._apply(function)
         for key, parameter in list(module._parameters.items()):
-            if parameter is not None and (new := function(parameter.data)).dtype != parameter.dtype:
+            if parameter is None:
+                continue
+            new = function(parameter.data)
+            if new.dtype != parameter.dtype or new.device != parameter.device:
                 module._parameters[key] = torch.nn.Parameter(new, parameter.requires_grad)
         for key, buffer in module._buffers.items():
             if buffer is not None:
@@ -67,3 +71,20 @@ def convert_by_replacing() -> None:
         return module
 
     torch.nn.Module._apply = apply  # type: ignore[method-assign]
+
+
+def label_gathered(making: Callable[[str], AbstractContextManager[None]]) -> None:
+    """Let unsharded weights of FSDP2 be made as `gathered`: the outputs of all-gathers, and what they are copied to."""
+    from torch.distributed.fsdp._fully_shard import _fsdp_param, _fsdp_param_group
+
+    for owner, name in ((_fsdp_param.FSDPParam, "init_all_gather_outputs"), (_fsdp_param_group, "foreach_all_gather")):
+        setattr(owner, name, _made(getattr(owner, name), making))
+
+
+def _made(function: Callable[..., Any], making: Callable[[str], AbstractContextManager[None]]) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        with making("gathered"):
+            return function(*args, **kwargs)
+
+    return run

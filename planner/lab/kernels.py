@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.distributed.tensor import DTensor
 
-_composed_rms_norm = torch.nn.functional.rms_norm
+FUSED = ("silu_backward", "_fused_rms_norm", "_fused_rms_norm_backward")  # single kernels of CUDA; elsewhere composed of many
+_library: list[torch.library.Library] = []  # kept alive: a library that is freed takes its kernels along
 
 
 def attention(
@@ -21,6 +21,8 @@ def attention(
     fp32 number per query and head. Grouped key-value heads are read in place; a mask is taken as causal.
     """
     causal = is_causal or attn_mask is not None
+    if value.shape[-1] != query.shape[-1]:  # latent attention: cuDNN's kernel takes values of another width
+        return torch.ops.aten._scaled_dot_product_cudnn_attention(query, key, value, None, True, dropout_p, causal, scale=scale)[0]
     return torch.ops.aten._scaled_dot_product_flash_attention(query, key, value, dropout_p, causal, scale=scale)[0]
 
 
@@ -40,14 +42,11 @@ class FusedRMSNorm(torch.autograd.Function):
         return torch.empty_like(x), None if weight is None else torch.empty_like(weight)
 
 
-def rms_norm(x: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Any:
-    """torch.nn.functional.rms_norm; fused where CUDA's is: on plain tensors, the gain being of the input's type."""
-    if isinstance(x, DTensor) or isinstance(weight, DTensor) or (weight is not None and weight.dtype != x.dtype):
-        return _composed_rms_norm(x, normalized_shape, weight, eps)
-    return FusedRMSNorm.apply(x, weight)
-
-
 def replace() -> None:
-    """Use the stand-ins in place of torch's functions of the same names."""
+    """Use the stand-in for attention in place of torch's function, and name the kernels that a build for CUDA has."""
     torch.nn.functional.scaled_dot_product_attention = attention  # type: ignore[assignment]
-    torch.nn.functional.rms_norm = rms_norm
+    if torch.version.cuda is None and not _library:
+        library = torch.library.Library("aten", "IMPL")
+        for name in FUSED:
+            library.impl(name, lambda *_, **__: None, "CUDA")
+        _library.append(library)

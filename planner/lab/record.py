@@ -12,8 +12,8 @@ from planner.errors import TmplanError
 # made outside of a step; activations: made in a forward pass; recomputed: in a forward pass within a backward pass; working: in a backward
 # pass; step: in the optimizer's step
 KINDS = ("params", "grads", "optimizer", "gathered", "buffers", "activations", "recomputed", "working", "step")
-# Those of planner.cost.phases. loss: forward passes and the loss; backward: a backward pass; end: from when little more than a layer's
-# activations are left; embedding: from the gradient of the embedding on; step: the optimizer's.
+# Those of planner.cost.phases. loss: forward passes, the loss and its gradient; backward: from the gradient of the last layer's output on;
+# end: from that of the first layer's on; embedding: from the gradient of the embedding on; step: the optimizer's.
 PHASES = ("loss", "backward", "end", "embedding", "step")
 
 

@@ -6,6 +6,7 @@ import contextlib
 import re
 import weakref
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -25,8 +26,6 @@ DEVICE = "cuda"
 LARGEST = 12  # holdings of a record
 NUMBER = re.compile(r"\b\d+\b")  # of a layer, in the name of a module
 EMBEDDING = torch.ops.aten.embedding_dense_backward.default
-END = 1.5  # layers whose activations are left at the end of a backward pass
-FEW = 4  # layers of a rank; with fewer, logits may outweigh the layers, and the end is a part of the backward pass
 
 
 class Storage:
@@ -43,27 +42,24 @@ class Storage:
 class Tracker(TorchDispatchMode):
     """The mode under which a framework runs, inside a mode of fake tensors. `record` is what was seen."""
 
-    def __init__(self, layers: int = 2, progress: Callable[[str], None] = lambda _: None) -> None:
-        """layers: those of the rank."""
+    def __init__(self, progress: Callable[[str], None] = lambda _: None) -> None:
         super().__init__()
         self.progress = progress
-        self._end = END / layers if layers >= FEW else 0.0
-        self._at_embedding = False
+        self._pass = "loss"  # the phase of the backward pass, as hooks of the layers mark it
         self.notes: list[str] = []
         self.paused = 0  # positive while shapes are computed with tensors that no rank has
         self.selected = 0  # elements that a mask selects: they depend on data
-        self._kind = "buffers"  # of storages made outside of a step, or named by `making`
-        self._training = False
+        self._named = ""  # the kind that `making` names
+        self._part = ""  # of a step: training or updating; empty outside of steps
         self._live: dict[int, Storage] = {}
         self._total = self._states = 0
         self._by_kind: dict[str, int] = {}
-        self._activations = 0  # bytes of activations at the start of the backward pass
         self._peaks: dict[str, Peak] = {}
         self._largest: tuple[Holding, ...] = ()
         self._highest = 0  # live bytes of the peak that `_largest` is of, or is to be taken of
         self._stale = False
         self._source = ""  # the operation that runs, and its module
-        self._steps = 0
+        self.steps = 0
         self._modules: list[str] = []
         self._allocators = (Allocator(), Allocator(expandable=True))
         self._resize = torch.UntypedStorage.resize_
@@ -79,33 +75,33 @@ class Tracker(TorchDispatchMode):
     @contextlib.contextmanager
     def making(self, kind: str) -> Iterator[None]:
         """Storages made within are of this kind."""
-        before, training = self._kind, self._training
-        self._kind, self._training = kind, False
+        before, self._named = self._named, kind
         try:
             yield
         finally:
-            self._kind, self._training = before, training
+            self._named = before
 
-    @contextlib.contextmanager
-    def training(self) -> Iterator[None]:
+    def training(self) -> AbstractContextManager[None]:
         """Forward and backward passes run within."""
-        before, self._training = self._training, True
+        return self._within("training")
+
+    def updating(self) -> AbstractContextManager[None]:
+        """The optimizer's step runs within. What it makes in the first step and keeps is labelled by `states`."""
+        return self._within("updating")
+
+    @contextlib.contextmanager
+    def _within(self, part: str) -> Iterator[None]:
+        before, self._part = self._part, part
         try:
             yield
         finally:
-            self._training = before
-
-    @contextlib.contextmanager
-    def updating(self) -> Iterator[None]:
-        """The optimizer's step runs within. What it makes in the first step and keeps is labelled by `states`."""
-        with self.making("step"):
-            yield
+            self._part = before
 
     def end_step(self) -> None:
         """The end of a step. Peaks are those of later steps: the first makes the optimizer's states, and follows the model's making."""
         self._states = self._total
-        self._steps += 1
-        if self._steps == 1:
+        self.steps += 1
+        if self.steps == 1:
             self._peaks, self._highest = {}, 0
 
     def parameters(self, module: torch.nn.Module) -> None:
@@ -144,6 +140,28 @@ class Tracker(TorchDispatchMode):
             module.register_forward_pre_hook(enter)
             module.register_forward_hook(self._leave, always_call=True)
 
+    def layers(self, first: torch.nn.Module | None, *last: torch.nn.Module) -> None:
+        """Mark the phases of backward passes by the gradients of outputs: of a last layer (one per virtual stage), the loss is over; of
+        the first layer of the rank, the end begins.
+        """
+        for module in last:
+            module.register_forward_hook(self._marking("backward"))
+        if first is not None:
+            first.register_forward_hook(self._marking("end"))
+
+    def _marking(self, phase: str) -> Callable[..., None]:
+        """A forward hook that marks a phase once the gradient of the output is there; not of outputs that are recomputed."""
+
+        def mark(_: Any) -> None:
+            self._pass = phase
+
+        def hook(_: Any, __: Any, output: Any) -> None:
+            tensor = output[0] if isinstance(output, tuple) else output
+            if tensor.requires_grad and torch._C._current_graph_task_id() == -1:
+                tensor.register_hook(mark)
+
+        return hook
+
     def _pause(self, change: int) -> None:
         self.paused += change
 
@@ -164,21 +182,19 @@ class Tracker(TorchDispatchMode):
 
     def _kind_now(self) -> str:
         """The kind of a storage that is made now: autograd's state distinguishes a backward pass, and a forward pass in it."""
-        if not self._training:
-            return self._kind
+        if self._named or self._part != "training":
+            return self._named or ("step" if self._part else "buffers")
         if torch._C._current_graph_task_id() == -1:
             return "activations"
         return "recomputed" if torch.is_grad_enabled() else "working"
 
     def _phase(self) -> str | None:
         """The phase that a peak would be in now; None while the model is being built."""
-        if not self._training:
-            return "step" if self._kind == "step" else None
+        if self._part != "training":
+            return "step" if self._part else None
         if torch._C._current_graph_task_id() == -1:
-            return "loss"
-        if self._at_embedding:
-            return "embedding"
-        return "end" if self._by_kind.get("activations", 0) < self._end * self._activations else "backward"
+            self._pass = "loss"
+        return self._pass
 
     def _accumulated(self, parameter: torch.Tensor) -> None:
         if parameter.grad is not None:
@@ -250,8 +266,6 @@ class Tracker(TorchDispatchMode):
         """Add to the live bytes; take the peak of the phase."""
         self._total += change
         self._by_kind[info.kind] = self._by_kind.get(info.kind, 0) + change
-        if self._training and torch._C._current_graph_task_id() == -1:
-            self._activations, self._at_embedding = self._by_kind.get("activations", 0), False
         phase = self._phase()
         if change <= 0 or phase is None:
             return
@@ -282,7 +296,8 @@ class Tracker(TorchDispatchMode):
             result = args[0].new_empty(self.selected)
         else:
             result = func(*args, **(kwargs or {}))
-        self._at_embedding |= func is EMBEDDING
+        if func is EMBEDDING:
+            self._pass = "embedding"
         if not self.paused:
             self._source = f"{func} in {self._modules[-1]}" if self._modules and self._modules[-1] else str(func)
             for leaf in tree_leaves(result):

@@ -69,3 +69,18 @@ def test_megatron(runner: Runner, tmp_path: Path) -> None:
     stored = (deep.phases["loss"].kinds["activations"] - shallow.phases["loss"].kinds["activations"]) / 2
     assert stored == pytest.approx(per_token * TOKENS, rel=1e-3)
     assert deep.reserved >= deep.live and deep.expandable >= deep.live
+
+
+@pytest.mark.skipif(not find_spec("transformers"), reason="transformers is not installed; the extra `verify` has it")
+def test_transformers(runner: Runner, tmp_path: Path) -> None:
+    """Of 4 shards of fp32 weights under FSDP, 4 bytes of each weight and 8 of states; a layer and the root are gathered in 2 bytes."""
+    job = resolve(Inputs({"model": a_model(tmp_path), "gpus": 4, "stack": "pytorch-fsdp", "global_batch": 4, "sequence": TOKENS}))
+    shallow, deep = two_depths(runner, task_of(job, Plan(dp=4, dp_shard=4, zero=3, recompute=2), 0))
+    for layers, record in ((2, shallow), (4, deep)):
+        kinds = record.peak.kinds
+        assert kinds["params"] == pytest.approx(weights(layers), rel=0.01)
+        assert kinds["optimizer"] == pytest.approx(2 * weights(layers), rel=0.01)
+        assert record.states == pytest.approx(3 * weights(layers), rel=0.02)
+    # a checkpoint of a layer is its input, in 2 bytes
+    stored = (deep.phases["loss"].kinds["activations"] - shallow.phases["loss"].kinds["activations"]) / 2
+    assert stored == pytest.approx(2 * HIDDEN * TOKENS, rel=0.02)

@@ -12,6 +12,8 @@ does, and labels what it builds:
     with fake, tracker:
         model = ...                                # storages made outside of a step count as `buffers`
         tracker.parameters(model)                  # weights; gradients are labelled as they are accumulated
+        tracker.modules(model)                     # names in the list of the largest tensors
+        tracker.layers(first, *last)               # modules whose gradients mark the phases of a backward pass
         optimizer = ...
         for step in range(task.steps):
             with tracker.training():               # autograd's state distinguishes forward and backward passes

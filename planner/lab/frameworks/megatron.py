@@ -51,6 +51,8 @@ def run(task: Task, tracker: Tracker) -> None:
         torch.set_default_device("cuda")
         tracker.progress("building the model")
         chunks = [chunk(task, tracker, config, number) for number in range(len(task.rank_layers))]
+        layers = [list(each.decoder.layers) for each in chunks]
+        tracker.layers(next((each for of_chunk in layers for each in of_chunk), None), *(each[-1] for each in layers if each))
         wrapped = in_buffers(task, tracker, config, chunks)
         optimizer = optimizer_of(task, tracker, wrapped)
         for step in range(task.steps):
