@@ -52,7 +52,8 @@ def head_gathered(job: Job, plan: Plan, stage: Stage, head_weights: Parameters, 
 
 @formula(
     "(2 + g_r) · (P_e if i = 0) + g_r · min(n_b, P_i) if flat and gathers, 2 · n_b + g_r · (P_e if i = 0) if flat and ZeRO = 2,"
-    " max(g · P_i / Z, 2 · P_tt) if flat and ZeRO = 1 and g = 2, (2 + g_r) · P_e if i = 0 and gathers and not flat,"
+    " max(g · P_i / Z, 2 · P_tt) if flat and ZeRO = 1 and g = 2, g · min(n_b + P_tt, P_i) if flat and ZeRO ≤ 1 and D > 1,"
+    " (2 + g_r) · P_e if i = 0 and gathers and not flat,"
     " 2 · (2 if tied and p = 1, 1 otherwise) · P_e if i = 0 and main and not gathers and not flat",
     "fsdp23",
     "Section 3.4.2; DeepSpeed: runtime/zero",
@@ -71,8 +72,9 @@ def embedding_gathered(
         whole = Bytes((WEIGHT_BYTES + job.reduce_bytes) * edge) + zero_buffers.bucket_copy(job, stage_weights)
         reduced = zero_buffers.bucket(job) + Bytes(job.reduce_bytes * edge)
         part = zero_buffers.part_gradients(job, stage_weights, shard_size, largest_tensor)
-        copied = (plan.zero == 1) & (not zero_buffers.accumulates(job))
-        return select([gathers(job, plan), plan.zero == 2, copied], [whole, reduced, part], 0.0)
+        copied = zero_buffers.all_reduce_copy(job, stage_weights, largest_tensor)
+        below = where((plan.zero == 1) & (not zero_buffers.accumulates(job)), part, where((plan.zero <= 1) & (plan.dp > 1), copied, 0.0))
+        return select([gathers(job, plan), plan.zero == 2], [whole, reduced], below)
     both = where(job.model.tied & (plan.pp == 1), 2.0, 1.0)
     made = Bytes((WEIGHT_BYTES if term("main_gradients", job.stack.main_gradients) else 0.0) * both * embedding_weights)
     return (stage == 0) * where(gathers(job, plan), Bytes((WEIGHT_BYTES + job.reduce_bytes) * embedding_weights), made)

@@ -24,6 +24,11 @@ def bucket_copy(job: Job, weights: Parameters) -> Bytes:
     return Bytes(job.reduce_bytes * minimum(job.stack.reduce_bucket, weights))
 
 
+def all_reduce_copy(job: Job, weights: Parameters, largest: Parameters) -> Bytes:
+    """The flattened copy of gradients in an all-reduce of whole ones, as many as pass the bucket's size; bytes (engine.py)."""
+    return Bytes(job.gradient_bytes * minimum(job.stack.reduce_bucket + largest, weights))
+
+
 def passing(job: Job, largest: Parameters) -> Bytes:
     """Room on the device for the gradient of one weight on its way to the host, below ZeRO-3; bytes."""
     return Bytes((HALF if job.offload_optimizer else 0.0) * largest)

@@ -41,12 +41,13 @@ def test_gradients_are_whole_tensors_below_zero_3() -> None:
 
 
 def test_fp32_gradients_are_accumulated_in_addition_up_to_zero_1() -> None:
-    """4 + 2 bytes each of all weights up to ZeRO-1, the 4 all the time, and no copies in the step; above it 4 of a part."""
+    """4 + 2 bytes each of all weights up to ZeRO-1, the 4 all the time, and no copies in the step, but one of
+    100 + 400 gradients in their all-reduce; above it 4 of a part."""
     wide = round_job(stack=FLAT, gradient_bytes=4, reduce_bytes=2)
     assert of_each(states.gradient_memory, ALL, Count(4), TABLE, job=wide) == [6000, 6000, 1000, 1000 + 200]
     assert of_each(states.lasting_gradients, Bytes(6.0), TABLE, job=wide) == [4, 4, 0, 6]
     assert of_each(states.step_temporaries, ALL, Count(4), TABLE, Bytes(0.0), job=wide)[:2] == [0, 0]
-    assert of_each(gathered.embedding_gathered, Stage(0), TABLE, ALL, Count(4), TABLE, job=wide)[1] == 0
+    assert of_each(gathered.embedding_gathered, Stage(0), TABLE, ALL, Count(4), TABLE, job=wide)[:2] == [4 * 500, 4 * 500]
 
 
 def test_weights_are_gathered_until_so_many_live() -> None:
@@ -58,8 +59,9 @@ def test_weights_are_gathered_until_so_many_live() -> None:
 
 
 def test_the_embedding_ends_the_backward_pass() -> None:
-    """ZeRO-1 copies a part's gradients, a table's 2 · 400; ZeRO-2 has the bucket, ZeRO-3 the weights and a bucket's copy."""
-    assert of_each(gathered.embedding_gathered, Stage(0), TABLE, ALL, Count(4), TABLE) == [0, 800, 200 + 800, 1600 + 200]
+    """An all-reduce copies 2 · 500, ZeRO-1 a part's gradients, a table's 2 · 400; ZeRO-2 has the bucket, ZeRO-3 the weights and a
+    bucket's copy."""
+    assert of_each(gathered.embedding_gathered, Stage(0), TABLE, ALL, Count(4), TABLE) == [1000, 800, 200 + 800, 1600 + 200]
 
 
 def test_a_step_flattens_and_widens_the_gradients() -> None:
