@@ -124,8 +124,8 @@ class Detail(PagePane):
         memory = [(name, value, value / limit, "memory", write_gib(value / GIB)) for name, value in _parts(estimate.memory_parts)]
         total = one(estimate.memory)
         state = BY_KEY["fit"].texts(estimate)[0].strip()
-        over = f", {write_gib((total - limit) / GIB)} too much" if total > limit else ""
-        head = f"memory {write_gib(total / GIB)} of {write_gib(limit / GIB)} GiB, {state}{over}"
+        over = f"{write_gib((total - limit) / GIB)} too much" if total > limit else ""
+        head = f"memory {write_gib(total / GIB)} of {write_gib(limit / GIB)} GiB, {over or state}"
         digits = 1 if step >= 100 else 2 if step >= 1 else 3
         time = [(name, value, value / step, "figure", f"{value:.{digits}f}") for name, value in _parts(estimate.time_parts)]
         time += [(f"({name} hidden)", value, value / step, "dim", f"{value:.{digits}f}") for name, value in _parts(estimate.hidden)]

@@ -65,15 +65,24 @@ class Tabs(LinePane):
             self.redraw()
 
     def draw(self, width: int, height: int) -> Iterable[Line]:
-        names = {name: named(key_of(name, ""), name) for name in PANES}
-        if sum(map(len, names.values())) > width:  # custom keys that are too long: the names alone
-            names = {name: named("", name) for name in PANES}
+        names = self._labels(width)
         runs = [(text, "tab-on" if name == self.pane else "dim") for name, text in names.items()]
         room, shown = width - sum(len(text) for text, _ in runs) - 2, ""
         for note in filter(None, self.notes):
             longer = f"{note} · {shown}" if shown else note
             shown = longer if len(longer) <= room else shown
         return [[*runs, (shown.rjust(room + 1), "dim")] if shown else runs]
+
+    def _labels(self, width: int) -> dict[str, str]:
+        """The panes with their keys: apart or, so that the first note fits, close together; the names alone where keys are too long."""
+        wide = {name: named(key_of(name, ""), name) for name in PANES}
+        close = {name: label[1:] for name, label in wide.items()}
+        first = next(filter(None, self.notes), "")
+        for room in (width - len(first) - 2, width):
+            for labels in (wide, close):
+                if sum(map(len, labels.values())) <= room:
+                    return labels
+        return {name: named("", name) for name in PANES}
 
 
 class Foot(LinePane):

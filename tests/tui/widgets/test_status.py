@@ -41,7 +41,7 @@ def test_the_tab_of_the_pane_in_use_is_marked() -> None:
     assert [text.strip() for text, role in line if role == "tab-on"] == ["5 detail"]
 
 
-@pytest.mark.parametrize(("width", "notes"), [(90, "size · calibrated"), (80, "calibrated"), (55, "")])
+@pytest.mark.parametrize(("width", "notes"), [(90, "size · calibrated"), (80, "calibrated"), (72, "calibrated"), (55, "")])
 def test_tabs_show_the_notes_that_fit_the_first_before_the_second(width: int, notes: str) -> None:
     """At the right of the tabs the most important note, and the other before it where both fit."""
     tabs = Tabs()
