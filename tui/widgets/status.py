@@ -77,6 +77,7 @@ class Tabs(LinePane):
         """The panes with their keys: apart or, so that the first note fits, close together; the names alone where keys are too long."""
         wide = {name: named(key_of(name, ""), name) for name in PANES}
         close = {name: label[1:] for name, label in wide.items()}
+        close[PANES[-1]] = close[PANES[-1]].rstrip()
         first = next(filter(None, self.notes), "")
         for room in (width - len(first) - 2, width):
             for labels in (wide, close):

@@ -347,7 +347,7 @@ def test_the_narrowest_screen_keeps_its_tabs(bench: Bench) -> None:
     assert bench.run("calibrate", bench.file(), "--name", "ours") == 0
 
     async def play(it: Driver) -> None:
-        assert it.text().splitlines()[1] == " 1 cluster  2 model  3 batch  4 plans  5 detail  6 run"
+        assert it.text().splitlines()[1] == "1 cluster 2 model 3 batch 4 plans 5 detail 6 run 7 options"
 
     drive(play, Document(SMALL.inputs.with_all({"cluster": "ours", "gpus": 16})), size=(60, 16))
 

@@ -47,7 +47,7 @@ def test_tabs_show_the_notes_that_fit_the_first_before_the_second(width: int, no
     tabs = Tabs()
     tabs.notes = ("calibrated", "size")
     (line,) = tabs.draw(width, 1)
-    tail = plain(line).rpartition("options ")[2].strip()
+    tail = plain(line).rpartition("options")[2].strip()
     assert tail == notes and len(plain(line)) <= width
 
 
