@@ -251,7 +251,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("fits", "Fits", "", 4, "whether the plan fits the device memory", ("fits",), write=write_yes, plain=bool, ascending=False),
     Column("at_risk", "Risk", "", 4, "whether the plan fits but the 80 % band of its memory does not",
            ("fits", "memory", "memory_limit", "memory_band.high"), _crosses, write_yes, bool),
-    Column("fit", "Fit", "", 12, "how the plan fits, in words: fits; at risk: it fits, but the 80 % band of its memory crosses the limit; "
+    Column("fit", "Fit", "", 12, "how the plan fits, as text: fits; at risk: it fits, but the 80 % band of its memory crosses the limit; "
            "does not fit", ("fits", "at_risk"), fit_code, write_fit, write_fit),
     Column("step_seconds", "Step s", "s", 7, "step time", ("step",), headline=2),
     Column("step_low_seconds", "Low s", "s", 7, "10th percentile of the step time over similar measured runs",
