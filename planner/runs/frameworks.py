@@ -88,8 +88,6 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     name = framework.lower()
     match = name if name in _stacks() else next((stack for word, stack in FRAMEWORKS if word in name), None)
     stack = match or USUAL_STACK
-    if stack == "transformers" and stack not in _stacks():
-        stack = "pytorch-fsdp"
     if stack == "megatron-core" and (flag(row, "tp_overlap") or "tp-comm-overlap" in note):
         stack = "nemo-tuned"
     if stack == "megatron-lm":
