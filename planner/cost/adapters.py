@@ -39,7 +39,8 @@ def quantized_weights(job: Job, plan: Plan) -> Parameters:
     """Weights of one layer on one rank that are stored in 4 bits: those of all matrices under QLoRA; count."""
     if job.tuning != "qlora":
         return Parameters(0.0 * plan.tp)
-    matrices = lora.linear_matrices(job.model, plan.tp).values()
+    model = job.around_experts.model if job.model.experts else job.model
+    matrices = lora.linear_matrices(model, plan.tp).values()
     return sum_of(term("linear_matrix", matrix.size) for matrix in matrices) + Parameters(0.0 * plan.tp)
 
 

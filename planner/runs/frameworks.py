@@ -27,7 +27,8 @@ FRAMEWORKS: tuple[tuple[str, str], ...] = (
     ("megatron-deepspeed", "megatron-deepspeed"), ("deepspeed 3d", "megatron-deepspeed"), ("megatron-swift", "megatron-core"),
     ("vocabularyparallelism", "megatron-core"), ("aleph", "aleph-alpha"), ("aa-scaling", "aleph-alpha"), ("nanotron", "nanotron"),
     ("picotron", "nanotron"), ("torchtitan", "torchtitan"), ("fms-fsdp", "pytorch-fsdp"), ("foundry", "pytorch-fsdp"),
-    ("composer", "pytorch-fsdp"), ("deepspeed", "deepspeed"), ("hugging", "transformers"), ("sfttrainer", "transformers"),
+    ("composer", "pytorch-fsdp"), ("deepspeed", "deepspeed"), ("atorch", "transformers"),
+    ("hugging", "transformers"), ("sfttrainer", "transformers"),
     ("trl", "transformers"), ("accelerate", "transformers"), ("transformers", "transformers"), ("litgpt", "transformers"),
     ("lightning", "transformers"), ("torchtune", "transformers"), ("axolotl", "transformers"),
     ("llama-recipes", "transformers"), ("automodel", "transformers"), ("llama-factory", "transformers"),
@@ -59,6 +60,8 @@ HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     # Kwai's fork of Megatron-LM repeats norms and the activation function
     (r"MLP activation function \+ norm", {"selective": Selective({"linear_in": 0.0, "act_out": 0.0}, {"elementwise": 1.0})}),
     (KEPT_TENSORS, {"selective": KEPT}),
+    # The model makes fp32 logits and shifts them into a copy, over which the kernel writes its gradient (transformers before 4.45)
+    (r"cross-entropy[^;]*foak", {"fused_logits_bytes": 8.0}),
     (r"fast rms-norm, fast rope", {"gate_kept": 1.0}),  # Kwai's fork: SwiGLU as in Megatron-LM before bias_swiglu_fusion, in two kernels
     (r"fused RMSNorm|RMS kernel", {"norm_traffic": 1.0, "norm_kept": 3.0}),
     (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were fixed

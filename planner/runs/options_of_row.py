@@ -39,6 +39,9 @@ OFFLOADS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"parameters|weights|zero-?3 offload", ("offload_parameters", "offload_optimizer")),
     (r"checkpoints|decoder_layer_input[^;]*offloaded", ("offload_checkpoints",)), (r"nvme", ("offload_nvme", "offload_optimizer")),
 )  # fmt: skip
+# Trainers that load the weights in the type of their checkpoint, 16 bits, and train them whole in it: peaks of IBM's runs of the
+# SFTTrainer, on one GPU and under FSDP, have 6 bytes per parameter before the gradients.
+LOADED_NARROW = r"sfttrainer|\btrl\b"
 # NVIDIA's recipes of models with latent attention store Adam's moments in bf16 (recipes/moonlight/moonlight_16b.py,
 # recipes/deepseek/deepseek_v3.py: exp_avg_dtype, exp_avg_sq_dtype).
 NARROW_MOMENTS = ("nemo", "nemo-tuned")
@@ -107,6 +110,9 @@ def widths(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[s
     # Megatron accumulates in fp32 only with bf16 (arguments.py, accumulate_allreduce_grads_in_fp32).
     usual = 2 if precision == "fp16" and not stack.master_is_parameter else stack.gradient_bytes
     gradients = whole(row, "gradient_bytes", usual)
+    if master < 0 and not moments and not cell(row, "gradient_bytes") and re.search(LOADED_NARROW, cell(row, "framework").lower()):
+        assume(assumed, "master_bytes", "0, weights loaded in 16 bits")
+        master, moments, gradients = 0, 2, 2
     if master < 0:
         master = 4 if narrow else int(stack.master_bytes)
     reduced = whole(row, "reduce_bytes", min(stack.gradient_reduce_bytes, gradients))

@@ -191,6 +191,14 @@ def tuned(targets: str, rank: int, model: str = "llama-3.1-8b") -> Job:
     return replace(example(model=model), tuning="lora", lora_targets=targets, lora_rank=rank)
 
 
+def test_linear_experts_leave_attention_alone_to_be_quantized() -> None:
+    """A sparse layer has no dense MLP: the matrices of its attention, and of shared experts, are stored in 4 bits."""
+    job = mixture(stack="deepspeed")
+    linear = replace(job, stack=replace(job.stack, quantized_experts=True), tuning="qlora")
+    attention = sum(float(m.size) for m in lora.linear_matrices(replace(job.model, ffn=job.model.shared_ffn)).values())
+    assert float(adapters.quantized_weights(linear, Plan())) == attention
+
+
 REFUSED = [
     (lambda: replace(small(stack="nanotron"), tuning="lora"), "nanotron is planned with tuning full, not lora"),
     (lambda: replace(small(), tuning="qlora"), "Megatron-Core is planned with tuning full or lora, not qlora"),

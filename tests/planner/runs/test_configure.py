@@ -53,7 +53,7 @@ def row(**changes: str) -> dict[str, str]:
         ("Megatron-Core r0.8.0", "h100-sxm", "kernels: tp-comm-overlap", "nemo-tuned"),
         ("Hugging Face Trainer (transformers) + DeepSpeed", "h100-sxm", "", "deepspeed"),
         ("ATorch (DeepSpeed 3D, Megatron-like)", "h100-sxm", "", "megatron-deepspeed"),
-        ("ATorch (PyTorch FSDP)", "h100-sxm", "", "pytorch-fsdp"),
+        ("ATorch (PyTorch FSDP)", "h100-sxm", "", "transformers"),
         ("Megatron-SWIFT", "a100-80gb-sxm", "", "megatron-core"),
         ("ms-swift (transformers Trainer + DeepSpeed)", "h100-sxm", "", "deepspeed"),
         ("EasyContext (accelerate + DeepSpeed ZeRO-3)", "h100-sxm", "", "deepspeed"),

@@ -107,6 +107,14 @@ def test_adapters_are_those_of_the_columns(changes: dict[str, str], expected: tu
     assert job(**changes).tuning == "full"
 
 
+def test_trainers_that_load_narrow_weights_have_no_master_copy() -> None:
+    """The SFTTrainer trains whole in 16 bits where no column says otherwise, which is listed as assumed."""
+    run = configured(row(framework="Hugging Face SFTTrainer + accelerate (PyTorch FSDP1)"))
+    assert (run.job.master_bytes, run.job.state_bytes, run.job.gradient_bytes) == (0, 2, 2) and "master_bytes" in run.assumed
+    assert job(framework="Hugging Face SFTTrainer", master_bytes="4").master_bytes == 4
+    assert job(framework="Hugging Face Trainer").master_bytes == 4
+
+
 def test_switches_are_flags() -> None:
     """Columns of flags set the fields of the same name, also to no against the note; other values are refused."""
     on = {"autocast": "1", "foreach": "1", "optimizer_in_backward": "yes", "expandable_segments": "true", "fp8_parameters": "0"}
