@@ -2,7 +2,8 @@
 
 Sizes are rounded to 512 bytes. Requests of at most 1 MiB are placed in segments of 2 MiB, those under 10 MiB in segments of 20 MiB, larger
 ones in a segment of their size, rounded to 2 MiB. The best-fitting free block is taken, and split where at least 512 bytes (small pool)
-or more than 1 MiB (large pool) are left; freed neighbours merge. Each stream has separate pools. Segments are never returned.
+or more than 1 MiB (large pool) are left; freed neighbours merge. Each stream has separate pools. Free
+segments are returned by `empty` alone.
 
 With expandable segments (expandable_segments:True) a pool is one segment that grows at its end by pages, 2 MiB for small requests and
 20 MiB for large ones, so that a free block at the end is used for a request of any size.
@@ -74,6 +75,15 @@ class Allocator:
             self._merge(before, block)
             block = before
         self._put(block)
+
+    def empty(self) -> None:
+        """torch.cuda.empty_cache: return the segments that are free as a whole to the device."""
+        for pool, free in self._free.items():
+            for _, _, block in [entry for entry in free if entry[2].before is None and entry[2].after is None]:
+                self._take(block)
+                self.reserved -= block.size
+                if self._last.get(pool) is block:
+                    del self._last[pool]
 
     def _reserve(self, pool: Pool, size: int) -> Block:
         """A new block, reserved from the device."""

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 FUSED = ("silu_backward", "_fused_rms_norm", "_fused_rms_norm_backward")  # single kernels of CUDA; elsewhere composed of many
-_library: list[torch.library.Library] = []  # kept alive: a library that is freed takes its kernels along
+_library: list[torch.library.Library] = []  # a library that is freed takes its kernels along
 
 
 def attention(

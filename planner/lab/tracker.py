@@ -103,6 +103,8 @@ class Tracker(TorchDispatchMode):
         self.steps += 1
         if self.steps == 1:
             self._peaks, self._highest = {}, 0
+            for allocator in self._allocators:
+                allocator.peak = allocator.reserved
 
     def parameters(self, module: torch.nn.Module) -> None:
         """Label the weights of a module, and from now on their gradients."""
@@ -161,6 +163,10 @@ class Tracker(TorchDispatchMode):
                 tensor.register_hook(mark)
 
         return hook
+
+    def _empty_caches(self) -> None:
+        for allocator in self._allocators:
+            allocator.empty()
 
     def _pause(self, change: int) -> None:
         self.paused += change
@@ -315,6 +321,7 @@ class Tracker(TorchDispatchMode):
                 tracker._resized(storage, info)
             return result
 
+        torch.cuda.empty_cache = self._empty_caches
         torch.UntypedStorage.resize_ = resize  # type: ignore[method-assign, assignment]
         return super().__enter__()
 

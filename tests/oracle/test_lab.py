@@ -84,3 +84,14 @@ def test_transformers(runner: Runner, tmp_path: Path) -> None:
     # a checkpoint of a layer is its input, in 2 bytes
     stored = (deep.phases["loss"].kinds["activations"] - shallow.phases["loss"].kinds["activations"]) / 2
     assert stored == pytest.approx(2 * HIDDEN * TOKENS, rel=0.02)
+
+
+@pytest.mark.skipif(not find_spec("deepspeed"), reason="deepspeed is not installed; the extra `verify` has it")
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_deepspeed(stage: int, runner: Runner, tmp_path: Path) -> None:
+    """Of 4 partitions, 12 bytes of states of each weight, and 2 of weights: of all weights below ZeRO-3, of its own in ZeRO-3."""
+    job = resolve(Inputs({"model": a_model(tmp_path), "gpus": 4, "stack": "deepspeed", "global_batch": 8, "sequence": TOKENS}))
+    record = runner.run(replace(task_of(job, Plan(dp=4, dp_shard=4, zero=stage, recompute=2), 0), layers=(DENSE * 2,)))
+    kinds = record.phases["loss"].kinds
+    assert kinds["params"] == pytest.approx(2 * weights(2) / (4 if stage == 3 else 1), rel=0.01)
+    assert kinds["optimizer"] == pytest.approx(12 * weights(2) / 4, rel=0.01)

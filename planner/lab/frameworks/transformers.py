@@ -89,7 +89,7 @@ def optimizers_of(task: Task, trained: list[Any]) -> list[Any]:
 
 
 def one_optimizer(task: Task, parameters: list[Any]) -> Any:
-    """An optimizer of torch: AdamW in one kernel or by operations over lists of tensors, SGD as it is by default."""
+    """An optimizer of torch: AdamW in one kernel or by operations over lists of tensors, SGD with its defaults."""
     if task.job["optimizer"] == "adamw":
         return torch.optim.AdamW(parameters, lr=1e-4, **{"foreach" if task.job["foreach"] else "fused": True})
     return torch.optim.SGD(parameters, lr=1e-4, momentum=0.0 if task.job["optimizer"] == "sgd-plain" else 0.9)

@@ -107,3 +107,18 @@ def test_expandable_segments_of_small_requests_have_pages_of_2_mib() -> None:
         expandable.allocate(768 * 1024)
         normal.allocate(768 * 1024)
     assert (expandable.reserved, normal.reserved) == (4 * MIB, 6 * MIB)
+
+
+def test_empty_cache_returns_free_segments() -> None:
+    """Of three segments, that which holds a block stays; the peak is what was reserved before."""
+    for expandable in (False, True):
+        allocator = Allocator(expandable=expandable)
+        small, large = allocator.allocate(1000), allocator.allocate(40 * MIB)
+        allocator.release(large)
+        allocator.empty()
+        assert (allocator.reserved, allocator.peak) == (2 * MIB, 42 * MIB)
+        allocator.release(small)
+        allocator.empty()
+        assert allocator.reserved == 0
+        allocator.allocate(30 * MIB)
+        assert allocator.reserved == (40 if expandable else 30) * MIB
