@@ -74,12 +74,6 @@ def hidden_ep(micro_batches: Number, sparse_stage_layers: Number, ep_forward: Se
     return maximum(0.0, micro_batches * sparse_stage_layers * (ep_forward + ep_backward) - ep_part)
 
 
-@formula("σ_a · M", "tmplan", "what a caching allocator holds in addition; the stack's file")
-def slack_bytes(job: Job, allocated_bytes: Bytes) -> Bytes:
-    """What the allocator holds beyond live tensors; bytes."""
-    return job.stack.allocator_slack * allocated_bytes
-
-
 @formula("X", "tmplan", "the stack's file")
 def context_memory(job: Job) -> Bytes:
     """Context and communicators; bytes."""

@@ -55,7 +55,7 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
         memory_limit=job.memory_limit,
         fits=est.fitting(job, totals),
         step=totals.step,
-        memory_parts=allocated.on_device(parts.slack_bytes(job, allocated.total), context),
+        memory_parts=allocated.on_device(at(est.slack(job, p, s, est.allocated(p, s)), fullest), context),
         time_parts=time_parts,
         hidden=hidden,
         stage=at(stage, fullest),
@@ -92,11 +92,12 @@ def stages(job: Job, plan: Plan) -> list[StageMemory]:
     place = stagecosts.Edges(stage, stagecosts.stage_kinds(job, columns, stage), chunk_layers(job, columns))
     c = stagecosts.stage_cost(job, columns, place, cost)
     each = peaks.by_phase(job, columns, place, c)
+    beyond = peaks.slack(job, columns, place, c, peaks.fullest(each, stage.shape).parts.total)
     rows = []
     for i in range(plan.pp):
         live = {name: part.each(functools.partial(at_stage, i)) for name, part in each.items()}
         phase = max(PHASES, key=lambda name: float(live[name].total))
-        slack, context = job.stack.allocator_slack * live[phase].total, Bytes(job.stack.context_bytes)
+        slack, context = at_stage(i, beyond), Bytes(job.stack.context_bytes)
         rows.append(StageMemory(int(c.layers[i, 0]), float(c.in_flight[i, 0]), phase, live[phase].on_device(slack, context), live))
     return rows
 

@@ -53,8 +53,7 @@ def head_gathered(job: Job, plan: Plan, stage: Stage, head_weights: Parameters, 
 @formula(
     "(2 + g_r) · (P_e if i = 0) + g_r · min(n_b, P_i) if flat and gathers, 2 · n_b + g_r · (P_e if i = 0) if flat and ZeRO = 2,"
     " max(g · P_i / Z, 2 · P_tt) if flat and ZeRO = 1 and g = 2, g · min(n_b + P_tt, P_i) if flat and ZeRO ≤ 1 and D > 1,"
-    " (2 + g_r) · P_e if i = 0 and gathers and not flat,"
-    " 2 · (2 if tied and p = 1, 1 otherwise) · P_e if i = 0 and main and not gathers and not flat",
+    " (2 + g_r) · P_e if i = 0 and gathers and not flat",
     "fsdp23",
     "Section 3.4.2; DeepSpeed: runtime/zero",
 )
@@ -64,8 +63,7 @@ def embedding_gathered(
 ) -> Bytes:  # fmt: skip
     """Weights of the embedding and their gradient before its reduce-scatter, at the end of a backward pass; bytes.
 
-    Under DeepSpeed with a bucket, and under ZeRO-1 a copy of the gradients of the part that the rank updates. With main gradients, the
-    16-bit gradient, and that of a tied head, before they are added to their buffer.
+    Under DeepSpeed with a bucket, and under ZeRO-1 a copy of the gradients of the part that the rank updates.
     """
     if job.stack.flat_states:
         edge = (stage == 0) * embedding_weights
@@ -75,9 +73,7 @@ def embedding_gathered(
         copied = zero_buffers.all_reduce_copy(job, stage_weights, largest_tensor)
         below = where((plan.zero == 1) & (not zero_buffers.accumulates(job)), part, where((plan.zero <= 1) & (plan.dp > 1), copied, 0.0))
         return select([gathers(job, plan), plan.zero == 2], [whole, reduced], below)
-    both = where(job.model.tied & (plan.pp == 1), 2.0, 1.0)
-    made = Bytes((WEIGHT_BYTES if term("main_gradients", job.stack.main_gradients) else 0.0) * both * embedding_weights)
-    return (stage == 0) * where(gathers(job, plan), Bytes((WEIGHT_BYTES + job.reduce_bytes) * embedding_weights), made)
+    return where(gathers(job, plan), (stage == 0) * Bytes((WEIGHT_BYTES + job.reduce_bytes) * embedding_weights), 0.0)
 
 
 @formula("F_h + (2 · (P_l + P_e) if gathers)", "fsdp23", "Section 3.4.2; torch 2.13.0, fully_shard: the last layer is gathered ahead")

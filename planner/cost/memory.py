@@ -9,7 +9,7 @@ from __future__ import annotations
 from planner.cost import torch_layers
 from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
-from planner.dimensions import Bytes, Count, Number, Stage, Tokens, maximum, minimum, sum_of, where
+from planner.dimensions import Bytes, Count, Number, Parameters, Stage, Tokens, maximum, minimum, sum_of, where
 from planner.formula.trace import formula, term
 from planner.specs.job import Job, Stack
 from planner.specs.lora import adapted
@@ -229,6 +229,14 @@ def tied_gradient(job: Job, plan: Plan) -> Bytes:
     """Gradient of a tied head in 16 bits, which waits for that of the embedding during the whole backward pass; bytes."""
     waits = job.model.tied and not job.frozen and term("main_gradients", job.stack.main_gradients)
     return (plan.pp == 1) * Bytes((2.0 if waits else 0.0) * padded_vocab(job, plan) * job.model.hidden / plan.tp)
+
+
+@formula("2 · (2 if tied and p = 1, 1 otherwise) · P_e if i = 0 and main and not frozen, 0 otherwise", "tmplan", "as the head's")
+def embedding_gradient(job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters) -> Bytes:
+    """Gradient of the embedding in 16 bits, and that of a tied head, before they are added to their buffer; bytes."""
+    both = where(job.model.tied & (plan.pp == 1), 2.0, 1.0)
+    made = 2.0 if term("main_gradients", job.stack.main_gradients) and not job.frozen else 0.0
+    return (stage == 0) * Bytes(made * both * embedding_weights)
 
 
 @formula("max(W_l + G_t, W_h)", "tmplan", "head and layers run one after the other")

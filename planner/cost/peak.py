@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from planner.cost import phases
+from planner.cost import phases, reserved
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.parts import AllocatedParts
@@ -39,10 +39,18 @@ def by_phase(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost) -> dic
         "loss": (early, held.head_gathered, stored, none, logits, buffers),
         "backward": (first, started, stored, working, none, buffers),
         "end": (made, held.layers_gathered, others + last, working, none, buffers),
-        "embedding": (held.gradients, held.embedding_gathered, others, none, none, none),
+        "embedding": (held.gradients, held.embedding_gathered, others, c.embedding_gradient, none, none),
         "step": (held.gradients, none, none, held.step_temporaries, none, none),
     }
     return {name: _parts(held, *row) for name, row in rows.items()}
+
+
+def slack(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost, live: Bytes) -> Bytes:
+    """What the allocator holds beyond live tensors on each stage; bytes."""
+    held = est.static(job, plan, place.stage, place.layers)
+    moments = reserved.moments_bytes(job, held.parts.optimizer, held.expert_optimizer)
+    requests = stagecosts.activations(job, plan, c), c.edge_request, c.largest_request
+    return reserved.slack_bytes(job, live, *requests, est.first_weights(job, plan, held), moments)
 
 
 def _parts(

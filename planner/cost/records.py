@@ -75,6 +75,9 @@ class StageCost(NamedTuple):
     logits_memory: Bytes
     forward_logits: Bytes
     buffer_bytes: Bytes
+    embedding_gradient: Bytes
+    edge_request: Bytes
+    largest_request: Bytes
     stage_work: Seconds
     micro_batches: Number
     pp_seconds: Seconds
@@ -90,8 +93,11 @@ class Pipeline(NamedTuple):
     loss_live: Bytes
     backward_live: Bytes
     end_live: Bytes
-    others_live: Bytes
+    embedding_live: Bytes
     last_activations: Bytes
+    activation_bytes: Bytes
+    edge_request: Bytes
+    largest_request: Bytes
     gradients_live: Flag
     micro_batches: Number
     steady_seconds: Seconds
@@ -114,6 +120,8 @@ class Sharding(NamedTuple):
     unreduced: Bytes
     embedding_gathered: Bytes
     step_temporaries: Bytes
+    first_weights: Bytes
+    moments_bytes: Bytes
     host_bytes: Bytes
     reduce_once: Seconds
     gather_once: Seconds

@@ -1,18 +1,121 @@
-"""Memory of the caching allocator and of the device, from live tensors; bytes."""
+"""Memory of the caching allocator and of the device, from live tensors; bytes.
+
+The allocator (PyTorch, c10/cuda/CUDACachingAllocator.cpp) holds segments of the size of the requests that found no free block, and never
+joins two of them. Under Megatron three things follow, in the order of a run:
+
+- each weight is first a tensor of its own; the buffer of all weights then replaces them and frees their segments, which activations use;
+- the loss and the gradient of the largest weight need segments of their own in the first step;
+- the optimizer's moments are made after the first backward pass, in what is free by then, so that the largest requests of the second step
+  find no whole segment any more.
+
+So reserved memory is that of a step that takes its largest tensor anew. With expandable segments freed pages are joined.
+"""
 
 from __future__ import annotations
 
-from planner.dimensions import Bytes
-from planner.formula.trace import formula
+from planner.cost.optimizers import optimizer_width, resident_share
+from planner.cost.pipeline_split import is_head
+from planner.cost.shard import padded_vocab
+from planner.dimensions import Bytes, Parameters, Stage, Tokens, maximum
+from planner.formula.trace import formula, term
 from planner.specs.job import Job
+from planner.specs.plan import Plan
+
+WEIGHT_BYTES = 2.0
+LOSS_BYTES = 4.0  # of an entry of the largest tensor of the loss, in fp32
 
 
-@formula("(1 + σ_a) · M + X", "tmplan", "allocator slack and context: measured, in the stack's file")
-def device_bytes(job: Job, allocated_bytes: Bytes) -> Bytes:
-    """Memory in use as the device reports it: live tensors, the slack of the caching allocator, and the context; bytes."""
-    return (1.0 + job.stack.allocator_slack) * allocated_bytes + job.stack.context_bytes
+def replaces_weights(job: Job) -> bool:
+    """Whether the allocator's segments are those of Megatron, whose weights are trained."""
+    return job.stack.main_gradients and not job.frozen
 
 
-def reserved_bytes(job: Job, allocated_bytes: Bytes) -> Bytes:
-    """Memory held by the caching allocator: live tensors and slack; bytes."""
-    return (1.0 + job.stack.allocator_slack) * allocated_bytes
+@formula("2 · P_ra if main and ZeRO = 1 and not frozen, 0 otherwise", "megatron", "core/distributed/param_and_grad_buffer.py: param_data")
+def first_weights(job: Job, plan: Plan, rank_weights: Parameters) -> Bytes:
+    """Segments of the weights' first tensors, which the distributed optimizer's buffer replaces; bytes."""
+    return Bytes((WEIGHT_BYTES if replaces_weights(job) else 0.0) * rank_weights) * (plan.zero == 1)
+
+
+@formula("P_i + P_ix", "tmplan", "sum of the parts")
+def rank_weights(stage_weights: Parameters, stage_experts: Parameters) -> Parameters:
+    """Parameters of a rank on each stage, those of routed experts with them; count."""
+    return stage_weights + stage_experts
+
+
+@formula("(O_p + x_o · O_y) · (1 - g_m / max(g_m + u_l, 1))", "megatron", "core/optimizer: moments are made in the first step")
+def moments_bytes(job: Job, resident_optimizer: Bytes, expert_optimizer: Bytes) -> Bytes:
+    """Optimizer states of a rank on the device without master copies, those of routed experts with them; bytes."""
+    master = job.master_bytes / max(optimizer_width(job), 1.0)
+    return (resident_optimizer + resident_share(job) * expert_optimizer) * (1.0 - master)
+
+
+@formula("2 · max((P_e if i = 0), (P_h if head)) if main and not frozen, 0 otherwise", "tmplan", "megatron-core 0.16.1: 16-bit gradients")
+def edge_request(job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters, head_weights: Parameters) -> Bytes:
+    """Largest gradient that a step makes anew, that of the embedding or of the head; bytes."""
+    edge = maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
+    return Bytes((WEIGHT_BYTES if replaces_weights(job) else 0.0) * edge)
+
+
+@formula(
+    "4 · T · V_p / t if head and main, 0 otherwise", "tmplan", "megatron-core 0.16.1, tensor_parallel/cross_entropy.py: logits in fp32"
+)
+def loss_request(job: Job, plan: Plan, stage: Stage, tokens: Tokens) -> Bytes:
+    """Largest tensor of the loss; bytes."""
+    width = LOSS_BYTES if job.stack.main_gradients else 0.0
+    return is_head(plan, stage) * Bytes(width * tokens * padded_vocab(job, plan) / plan.tp)
+
+
+@formula("max(R_l, R_e)", "tmplan", "the allocator's rules")
+def largest_request(loss_request: Bytes, edge_request: Bytes) -> Bytes:
+    """Largest tensor that a step makes anew; bytes."""
+    return maximum(loss_request, edge_request)
+
+
+@formula(
+    "0 if expandable, max(R_e, max(H_fw - A_p, 0) + R_mx - M_oo) if main, σ_a · M otherwise",
+    "tmplan",
+    "the allocator's rules; other stacks: measured, in the stack's file",
+)
+def slack_bytes(
+    job: Job, allocated_bytes: Bytes, activation_bytes: Bytes, edge_request: Bytes, largest_request: Bytes, first_weights: Bytes,
+    moments_bytes: Bytes,
+) -> Bytes:  # fmt: skip
+    """What the allocator holds beyond live tensors; bytes."""
+    if term("expandable_segments", job.expandable_segments):
+        return 0.0 * allocated_bytes
+    if not term("main_gradients", job.stack.main_gradients):
+        return job.stack.allocator_slack * allocated_bytes
+    unused = maximum(first_weights - activation_bytes, 0.0)
+    return maximum(edge_request, unused + (largest_request - moments_bytes))
+
+
+@formula("M + M_σ", "tmplan", "sum of the parts")
+def reserved_bytes(allocated_bytes: Bytes, slack_bytes: Bytes) -> Bytes:
+    """Memory held by the caching allocator; bytes."""
+    return allocated_bytes + slack_bytes
+
+
+@formula("M_c + X", "tmplan", "sum of the parts")
+def device_bytes(job: Job, reserved_bytes: Bytes) -> Bytes:
+    """Memory in use as the device reports it: what the caching allocator holds, and the context; bytes."""
+    return reserved_bytes + job.stack.context_bytes
+
+
+def takes_anew(job: Job) -> bool:
+    """Whether slack is that of Megatron: a step's largest tensor taken anew."""
+    return job.stack.main_gradients and not job.expandable_segments
+
+
+def slack_share(job: Job) -> float:
+    """Slack as a share of live tensors, where it is that."""
+    return 0.0 if job.expandable_segments or job.stack.main_gradients else job.stack.allocator_slack
+
+
+def least_device(job: Job, live_bytes: Bytes) -> Bytes:
+    """A lower bound of the memory of the device, from one of live tensors; bytes."""
+    return (1.0 + slack_share(job)) * live_bytes + job.stack.context_bytes
+
+
+def room_for_live(job: Job) -> float:
+    """Live bytes with which a plan fits where slack is a share of them, and else with nothing taken anew; bytes."""
+    return (job.memory_limit - job.stack.context_bytes) / (1.0 + slack_share(job))

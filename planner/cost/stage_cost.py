@@ -11,7 +11,7 @@ import numpy as np
 
 from planner import degrees
 from planner.cost import communication as traffic
-from planner.cost import compute, memory, phases, schedule, shard, torch_layers
+from planner.cost import compute, memory, phases, reserved, schedule, shard, torch_layers
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
@@ -137,6 +137,7 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
     c, s = cost
     most = c if s is None else s
     in_flight = split.in_flight(plan, stage, count) if s is None else split.in_flight(plan, stage, count, experts.ahead(job, plan))
+    edge = reserved.edge_request(job, plan, stage, shard.embedding_weights(job, plan), shard.head_weights(job, plan))
     return StageCost(
         layers=layers.all,
         in_flight=in_flight,
@@ -148,6 +149,9 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
         logits_memory=head_memory(job, plan, stage, c.tokens),
         forward_logits=torch_layers.forward_logits(job, plan, stage, c.tokens),
         buffer_bytes=c.buffer_bytes,
+        embedding_gradient=memory.embedding_gradient(job, plan, stage, shard.embedding_weights(job, plan)),
+        edge_request=edge,
+        largest_request=reserved.largest_request(reserved.loss_request(job, plan, stage, c.tokens), edge),
         stage_work=stage_work(work_parts(job, plan, stage, layers, cost)),
         micro_batches=count,
         pp_seconds=traffic.pp_seconds(job, plan, c.tokens, count),
@@ -238,16 +242,7 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Nu
     chunk: layers of the fullest virtual stage. Memory falls with every layer recomputed, by the activations of a dense layer less its
     checkpoint, then, where no dense layers are left, by those of a sparse one.
     """
-    allowed = (job.memory_limit - job.stack.context_bytes) / (1.0 + job.stack.allocator_slack)
-    none = plan.with_(recompute_layers=0 * plan.pp)
-    if np.ndim(s.layers_gathered):
-        lives = live(job, none, c)
-        gradients = s.all_gradients, s.lasting_gradients, s.head_gradient, lives.gradients
-        started = phases.started_gathered(s.layers_gathered, s.unreduced, lives.last)
-        early = phases.early_bytes(*gradients, lives.loss, lives.backward, s.head_gathered, started)
-    else:
-        early = folded(job, none, c).loss
-    excess = s.static_bytes + early - allowed
+    excess = excess_activations(job, plan, c, s)
     weight = job.stack.activation_overhead * c.in_flight * (1.0 - job.offload_activations)
     gathered = c.gathered_inputs
     each = weight * (c.dense.kept_activations - c.checkpoint_bytes) + gathered
@@ -264,6 +259,24 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Nu
         layers = where(excess <= dense * with_dense, plan.vpp * excess / with_dense, beyond)
     fewest = split.largest(ceil(layers / plan.vpp - 1e-9))
     return Count(clip(fewest, 1, maximum(chunk - 1, 1)).astype(np.int64))
+
+
+def excess_activations(job: Job, plan: Plan, c: StageCost, s: Sharding) -> Bytes:
+    """Activations beyond those with which a plan fits, on each stage, where no layer is recomputed; bytes; infinite where no number of
+    them fits. The gradient of the embedding lives with those of the other micro-batches.
+    """
+    lives, room = live(job, plan.with_(recompute_layers=0 * plan.pp), c), reserved.room_for_live(job) - s.static_bytes
+    gradients = s.all_gradients, s.lasting_gradients, s.head_gradient, lives.gradients
+    started = phases.started_gathered(s.layers_gathered, s.unreduced, lives.last)
+    early = phases.early_bytes(*gradients, lives.loss, lives.backward, s.head_gathered, started)
+    if not reserved.takes_anew(job):
+        return early - room
+    beyond = c.largest_request - s.moments_bytes
+    anew = maximum(c.edge_request, beyond)
+    share = maximum(lives.others, 1.0) / maximum(lives.activations, 1.0)  # of the activations in flight
+    embedding = (lives.embedding + s.embedding_gathered + s.all_gradients + anew - room) / share
+    unused = early - lives.activations + beyond + s.first_weights
+    return where(unused > room, np.inf, maximum(early + anew - room, embedding))
 
 
 def last_activations(c: StageCost, held: Bytes) -> Bytes:
@@ -287,6 +300,8 @@ class Live(NamedTuple):
     end: Bytes
     others: Bytes
     last: Bytes
+    embedding: Bytes
+    activations: Bytes
     gradients: Flag
 
 
@@ -300,6 +315,8 @@ def live(job: Job, plan: Plan, c: StageCost) -> Live:
         end=phases.end_live(others, last, c.layer_working, c.buffer_bytes),
         others=others,
         last=last,
+        embedding=phases.embedding_live(others, c.embedding_gradient),
+        activations=held,
         gradients=c.gradients_live,
     )
 
@@ -316,10 +333,13 @@ def repeats(job: Job, plan: Plan, c: StageCost) -> Seconds:
 
 def folded(job: Job, plan: Plan, c: StageCost) -> Live:
     """The same in one column, of the fullest phase, where all gradients always live: the end of a backward pass never needs more than its
-    start.
+    start, but for the gradient of the embedding in 16 bits.
     """
-    held = activations(job, plan, c) + (maximum(c.logits_memory, c.layer_working) + c.buffer_bytes)
-    return Live(held, NONE, NONE, NONE, NONE, Flag(True))
+    held = activations(job, plan, c)
+    most = held + (maximum(c.logits_memory, c.layer_working) + c.buffer_bytes)
+    if job.stack.main_gradients:
+        most = maximum(most, phases.embedding_live(phases.others_live(plan, held, c.in_flight), c.embedding_gradient))
+    return Live(most, NONE, NONE, NONE, NONE, NONE, held, Flag(True))
 
 
 def pipeline(job: Job, plan: Plan, c: StageCost, *, folds: bool = False) -> Pipeline:
@@ -333,8 +353,11 @@ def pipeline(job: Job, plan: Plan, c: StageCost, *, folds: bool = False) -> Pipe
         loss_live=lives.loss,
         backward_live=lives.backward,
         end_live=lives.end,
-        others_live=lives.others,
+        embedding_live=lives.embedding,
         last_activations=lives.last,
+        activation_bytes=lives.activations,
+        edge_request=c.edge_request,
+        largest_request=c.largest_request,
         gradients_live=lives.gradients,
         micro_batches=c.micro_batches,
         steady_seconds=schedule.steady_seconds(c.micro_batches, slowest),

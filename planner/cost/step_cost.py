@@ -10,13 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from planner.cost import adapters, gathered, offload, phases, schedule, shard, states
+from planner.cost import adapters, gathered, offload, phases, reserved, schedule, shard, states
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
 from planner.cost.records import Pipeline, Sharding, Tail, Totals
-from planner.cost.reserved import device_bytes
 from planner.cost.stage_cost import Layers, edges
 from planner.dimensions import Array, Bytes, Flag, Parameters, Seconds, Stage, where
 from planner.specs.job import Job
@@ -197,6 +196,8 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         unreduced=held.parts.unreduced,
         embedding_gathered=held.parts.embedding_gathered,
         step_temporaries=held.parts.step_temporaries,
+        first_weights=first_weights(job, plan, held),
+        moments_bytes=reserved.moments_bytes(job, held.parts.optimizer, held.expert_optimizer),
         host_bytes=host(job, plan, held, updated, moved),
         reduce_once=traffic.reduce_once(job, plan, weights, of_experts),
         gather_once=traffic.gather_once(job, plan, weights, of_experts),
@@ -240,12 +241,25 @@ def allocated(p: Pipeline, s: Sharding) -> Bytes:
     early = s.static_bytes, s.all_gradients, s.lasting_gradients, s.head_gradient, p.gradients_live
     started = phases.started_gathered(s.layers_gathered, s.unreduced, p.last_activations)
     late = s.head_gathered, started, s.layers_gathered, s.embedding_gathered, s.step_temporaries, s.late_gradients
-    return phases.allocated_bytes(*early, p.loss_live, p.backward_live, p.end_live, p.others_live, *late)
+    return phases.allocated_bytes(*early, p.loss_live, p.backward_live, p.end_live, p.embedding_live, *late)
+
+
+def first_weights(job: Job, plan: Plan, held: Static) -> Bytes:
+    """Segments of the weights' first tensors on each stage; bytes."""
+    weights = held.weights if held.experts is None else reserved.rank_weights(held.weights, held.experts)
+    return reserved.first_weights(job, plan, weights)
+
+
+def slack(job: Job, p: Pipeline, s: Sharding, live: Bytes) -> Bytes:
+    """What the allocator holds beyond live tensors, per stage; bytes."""
+    requests = p.activation_bytes, p.edge_request, p.largest_request
+    return reserved.slack_bytes(job, live, *requests, s.first_weights, s.moments_bytes)
 
 
 def device(job: Job, p: Pipeline, s: Sharding) -> Bytes:
     """Memory of the device, per stage; bytes."""
-    return device_bytes(job, allocated(p, s))
+    live = allocated(p, s)
+    return reserved.device_bytes(job, reserved.reserved_bytes(live, slack(job, p, s, live)))
 
 
 def dp_seconds(job: Job, p: Pipeline, s: Sharding) -> Seconds:
@@ -268,9 +282,8 @@ def step_of(job: Job, p: Pipeline, tail: Tail) -> tuple[Seconds, Seconds]:
 
 def combined(job: Job, p: Pipeline, s: Sharding) -> Totals:
     """Memory and time of plans whose Pipeline and Sharding rows correspond."""
-    fullest = split.largest(allocated(p, s))
     step, _ = step_of(job, p, time_tail(job, p, s))
-    return Totals(device_bytes(job, fullest), step, s.host_bytes)
+    return Totals(split.largest(device(job, p, s)), step, s.host_bytes)
 
 
 def fitting(job: Job, totals: Totals) -> Flag:

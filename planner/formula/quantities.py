@@ -282,13 +282,23 @@ loss_live            | N_f | B      | activations, logits and buffers at the los
 backward_live        | N_b | B      | activations, working set and buffers at the start of the backward pass
 last_activations     | A_e | B      | activations of the last layer of a backward pass
 others_live          | A_u | B      | activations of other micro-batches at the end of a backward pass
+embedding_live       | N_u | B      | activations of other micro-batches and the embedding's 16-bit gradient
+embedding_gradient   | G_ee | B     | gradient of the embedding in 16 bits
 end_live             | N_e | B      | activations, working set and buffers at the end of the backward pass
 early_gradients      | G_e | B      | gradients at the loss
 last_gradients       | G_z | B      | gradients at the end of the backward pass
 first_gradients      | G_f | B      | gradients at the start of the backward pass
 absent_bytes         | N_n | B      | a part that does not live in a phase
 allocated_bytes      | M   | B      | live tensors at the peak
+reserved_bytes       | M_c | B      | memory held by the caching allocator
 device_bytes         | M_d | B      | memory in use on the device
+rank_weights         | P_ra |        | parameters on a rank, those of routed experts with them
+first_weights        | H_fw | B      | segments of the weights' first tensors
+moments_bytes        | M_oo | B      | optimizer states without master copies
+edge_request         | R_e | B      | largest gradient that a step makes anew
+largest_request      | R_mx | B      | largest tensor that a step makes anew
+loss_request         | R_l | B      | largest tensor of the loss
+expandable_segments  | expandable |  | 1 with expandable segments, else 0
 gemm_seconds         | t_g | s      | one matrix product
 linear_forward       | t_m | s      | a layer's matrix products, forward
 linear_backward      | t_n | s      | a layer's matrix products, backward

@@ -22,7 +22,7 @@ from planner.cost.parts import Parts
 from planner.cost.phases import PHASES
 from planner.cost.pipeline_split import edge_stages
 from planner.cost.records import Estimate
-from planner.cost.reserved import device_bytes
+from planner.cost.reserved import device_bytes, reserved_bytes
 from planner.errors import FieldError, TmplanError, UnknownName
 from planner.formula.trace import Step, Trace, formula, tracing
 from planner.report.columns import BY_KEY, HEADLINES, PARTS, UNITS, Column, columns_for
@@ -89,12 +89,13 @@ def _memory(job: Job, columns: Plan, phase: str) -> dict[str, Any]:
     c = stagecosts.stage_cost(job, columns, place, cost)
     p, s = stagecosts.pipeline(job, columns, c), est.sharding(job, columns)
     allocated = est.allocated(p, s)
+    slack = est.slack(job, p, s, allocated)
     live = replace(peaks.by_phase(job, columns, place, c)[phase], workspace=parts.workspace_memory(job))
     return {
-        "memory": device_bytes(job, allocated),
+        "memory": device_bytes(job, reserved_bytes(allocated, slack)),
         "memory_limit": limit_bytes(job),
         "host": s.host_bytes,
-        "memory_parts": live.on_device(parts.slack_bytes(job, allocated), parts.context_memory(job)),
+        "memory_parts": live.on_device(slack, parts.context_memory(job)),
     }
 
 

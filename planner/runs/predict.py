@@ -100,7 +100,8 @@ def stage_memory(job: Job, plan: Plan) -> StageMemory:
     place = stage_cost.Edges(stage, stage_cost.stage_kinds(job, plan, stage), chunk_layers(job, plan))
     c = stage_cost.stage_cost(job, plan, place, cost)
     allocated = peak.fullest(peak.by_phase(job, plan, place, c), stage.shape).parts.total
-    return StageMemory(allocated, reserved.reserved_bytes(job, allocated), reserved.device_bytes(job, allocated))
+    held = reserved.reserved_bytes(allocated, peak.slack(job, plan, place, c, allocated))
+    return StageMemory(allocated, held, reserved.device_bytes(job, held))
 
 
 def with_recompute(batch: Batch, plan: Plan) -> Plan:

@@ -16,7 +16,7 @@ from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.pipeline_split import largest
 from planner.cost.records import Sharding
-from planner.cost.reserved import device_bytes
+from planner.cost.reserved import least_device
 from planner.degrees import MODEL_PARALLEL, product
 from planner.document.space import Space
 from planner.search.axes import SHARDING_AXES, batch_axes, rank_axes, runs, stage_axes
@@ -97,7 +97,7 @@ class Sides:
         side = _shardings(tree)
         self.cost = est.sharding(tree.job, side.plan) if len(side.parent) else None
         if self.cost and not hopeless:
-            fits = device_bytes(tree.job, largest(self.cost.static_bytes + self.cost.all_gradients)) <= tree.job.memory_limit
+            fits = least_device(tree.job, largest(self.cost.static_bytes + self.cost.all_gradients)) <= tree.job.memory_limit
             side.keep(fits, "states")
             self.cost = layercosts.taken(self.cost, np.flatnonzero(fits))
         count = np.bincount(side.parent, minlength=max(len(tree.parent), 1))
@@ -123,7 +123,7 @@ class Sides:
             return
         least = np.minimum.reduceat(self.cost.static_bytes, self.first, axis=1)
         needed = largest(np.take(least, tree.parent, axis=1) + stagecosts.least_live(tree.job, tree.plan))
-        tree.keep(device_bytes(tree.job, needed) <= tree.job.memory_limit, "activations")
+        tree.keep(least_device(tree.job, needed) <= tree.job.memory_limit, "activations")
 
 
 def _shardings(tree: Growth) -> Growth:

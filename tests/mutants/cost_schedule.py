@@ -61,7 +61,6 @@ MUTANTS = (
     Mutant(BREAKDOWN, "3 * cp_forward - cp_layer) + sparse", "2 * cp_forward - cp_layer) + sparse", "constant"),
     Mutant(BREAKDOWN, "micro_batches * reduce_each - dp_seconds", "reduce_each - dp_seconds", "term"),
     Mutant(BREAKDOWN, "ep_forward + ep_backward) - ep_part", "ep_forward) - ep_part", "term"),
-    Mutant(BREAKDOWN, "job.stack.allocator_slack * allocated_bytes", "allocated_bytes", "term"),
     Mutant(BREAKDOWN, "around = sparse * of_sparse.tp_forward", "around = sparse * c.tp_forward", "symbol"),
     Mutant(RECORDS, "column[np.array([at])]", "column[np.array([0])]", "index"),
     Mutant(RECORDS, "len(column) > 1", "len(column) > 3", "index"),

@@ -31,8 +31,6 @@ MUTANTS = (
     Mutant(STAGE_COST, "held * 2.0 * t * job.model.hidden / plan.tp", "held * 2.0 * t * job.model.hidden", "division"),
     Mutant(STAGE_COST, 'min(1.0, job.selective.keep.get("norm_in", 1.0))', "1.0", "term"),
     Mutant(STAGE_COST, "least.logits, least.gradients", "least.logits, least.logits", "symbol"),
-    Mutant(STAGE_COST, "(1.0 + job.stack.allocator_slack)\n", "1.0\n", "term"),
-    Mutant(STAGE_COST, "job.memory_limit - job.stack.context_bytes", "job.memory_limit", "term"),
     Mutant(STAGE_COST, "(plan.vpp - 1) * of_sparse", "plan.vpp * of_sparse", "index"),
     Mutant(STAGE_COST, "ceil(layers / plan.vpp - 1e-9)", "np.floor(layers / plan.vpp - 1e-9)", "rounding"),
     Mutant(STAGE_COST, "maximum(chunk - 1, 1)", "maximum(chunk, 1)", "index"),
@@ -63,5 +61,5 @@ MUTANTS = (
     Mutant(STEP_COST, "Bytes(experts.expert_width(job) * weights.experts)", "Bytes(weights.experts)", "term"),
     Mutant(STEP_COST, "(totals.memory <= job.memory_limit) & ", "", "condition"),
     Mutant(STEP_COST, "totals.host <= job.cluster.host_memory_bytes", "totals.host < 0", "bound"),
-    Mutant(STEP_COST, "Totals(device_bytes(job, fullest)", "Totals(fullest", "term"),
+    Mutant(STEP_COST, "split.largest(device(job, p, s))", "split.largest(allocated(p, s))", "term"),
 )

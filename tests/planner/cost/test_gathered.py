@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from planner.cost import gathered
-from planner.dimensions import Bytes, Count, Parameters, Stage
+from planner.dimensions import Bytes, Count, Parameters
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import FIRST_AND_LAST, round_job
 
@@ -49,15 +49,6 @@ def test_nothing_is_gathered_with_one_rank_or_below_zero_3_or_for_good(plan: Pla
     assert at(gathered.layers_gathered(job, column, LAYER, STAGE)) == [0]
     assert set(at(gathered.head_gathered(job, column, FIRST_AND_LAST, HEAD, STAGE))) == {0}
     assert set(at(gathered.embedding_gathered(job, column, FIRST_AND_LAST, EMBEDDING, STAGE, Count(4), EMBEDDING))) == {0}
-
-
-def test_the_embeddings_gradient_is_made_in_16_bits() -> None:
-    """2 · 1,000 on the first stage; twice that with a tied head on the same rank."""
-    main = {"main_gradients": True}
-    rest = EMBEDDING, STAGE, Count(1), EMBEDDING
-    assert at(gathered.embedding_gathered(round_job(stack=main), Plan(pp=2).column(), FIRST_AND_LAST, *rest)) == [2000, 0]
-    tied = round_job(stack=main, model={"tied": True})
-    assert at(gathered.embedding_gathered(tied, Plan().column(), Stage(0), *rest)) == [4000]
 
 
 def test_context_parallel_ranks_share_weights() -> None:

@@ -362,6 +362,15 @@ def test_the_gradient_of_a_tied_head_waits_for_that_of_the_embedding() -> None:
     assert at(memory.tied_gradient(round_job(model={"tied": True}), Plan(tp=2).column())) == [0]
 
 
+def test_the_embeddings_gradient_is_made_in_16_bits() -> None:
+    """2 · 1,000 on the first stage; twice that with a tied head on the same rank."""
+    job, weights = round_job(stack=MAIN), Parameters(1000.0)
+    assert at(memory.embedding_gradient(job, Plan(pp=2).column(), FIRST_AND_LAST, weights)) == [2000, 0]
+    assert at(memory.embedding_gradient(round_job(stack=MAIN, model={"tied": True}), Plan().column(), Stage(0), weights)) == [4000]
+    for other in (ROUND, round_job(stack=MAIN, tuning="lora")):
+        assert set(at(memory.embedding_gradient(other, Plan(pp=2).column(), FIRST_AND_LAST, weights))) == {0}
+
+
 def test_values_hold_the_packed_product_and_a_ring_frees_it() -> None:
     """Queries of 80 and keys of 40 elements: 2 · (80 + 2 · 40) packed and 2 · (80 + 40) rotated; copied queries, 2 · 80, before a norm."""
     job = round_job(stack=MAIN)

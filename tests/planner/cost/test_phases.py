@@ -35,6 +35,7 @@ def test_each_phase_is_the_sum_of_what_lives_in_it() -> None:
     assert phases.last_activations(b(100), Number(2.0), Number(5.0)) == 10
     assert phases.last_activations(b(100), Number(2.0), Number(0.0)) == 50
     assert phases.end_live(b(60), b(10), b(30), b(4)) == 104
+    assert phases.embedding_live(b(60), b(7)) == 67
     assert phases.absent_bytes(b(7)) == 0
     assert phases.started_gathered(b(20), b(8), b(3)) == 17
     assert phases.started_gathered(b(20), b(8), b(30)) == 12
@@ -69,7 +70,7 @@ def test_the_fullest_phase_is_the_peak(live: bool, changes: dict[str, float], ex
     """Each phase is the peak where it needs most; parts of different phases never meet."""
     given = {
         "static_bytes": 1000, "all_gradients": 50, "lasting_gradients": 0, "head_gradient": 5, "loss_live": 300, "backward_live": 200,
-        "end_live": 100, "others_live": 40, "head_gathered": 10, "started_gathered": 20, "layers_gathered": 20,
+        "end_live": 100, "embedding_live": 40, "head_gathered": 10, "started_gathered": 20, "layers_gathered": 20,
         "embedding_gathered": 1, "step_temporaries": 1, "late_gradients": 4,
     } | changes  # fmt: skip
     values = {name: b(float(value)) for name, value in given.items()}

@@ -2,12 +2,77 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from planner.cost import reserved
-from planner.dimensions import Bytes
-from tests.planner.cost.hand_worked import round_job
+from planner.dimensions import Bytes, Parameters, Tokens
+from planner.specs.plan import Plan
+from tests.planner.cost.hand_worked import FIRST_AND_LAST, round_job
+
+MAIN = {"main_gradients": True}
+EDGES = Parameters(1000.0), Parameters(500.0)  # of the embedding, the head
+
+
+def at(value: object) -> list[float]:
+    """The values of a column, or of stages, as plain numbers."""
+    return [float(x) for x in np.asarray(value, float).reshape(-1)]
 
 
 def test_the_device_shows_slack_and_context() -> None:
     """A quarter more than is live, and 7 bytes of context."""
-    assert reserved.device_bytes(round_job(), Bytes(100.0)) == 125 + 7
-    assert reserved.reserved_bytes(round_job(), Bytes(100.0)) == 125
+    job, none = round_job(), (Bytes(0.0),) * 5
+    slack = reserved.slack_bytes(job, Bytes(100.0), *none)
+    assert slack == 25
+    assert reserved.reserved_bytes(Bytes(100.0), slack) == 125
+    assert reserved.device_bytes(job, Bytes(125.0)) == 132
+    assert reserved.least_device(job, Bytes(100.0)) == 132
+    assert reserved.slack_bytes(round_job(expandable_segments=True), Bytes(100.0), *none) == 0
+
+
+@pytest.mark.parametrize(
+    ("activations", "edge", "largest", "weights", "moments", "expected"),
+    [
+        (50, 8, 20, 30, 40, 8),  # the largest gradient anew: moments fill what the loss leaves
+        (50, 8, 20, 30, 5, 20 - 5),  # the largest tensor of the loss anew, less the moments in what is free
+        (10, 8, 20, 30, 5, 30 - 10 + 20 - 5),  # segments of the first weights that activations do not use
+        (10, 8, 8, 30, 5, 30 - 10 + 8 - 5),
+    ],
+)
+def test_under_megatron_the_largest_request_is_taken_anew(
+    activations: float, edge: float, largest: float, weights: float, moments: float, expected: float
+) -> None:
+    """What stays unused of the first weights' segments, and the largest request of the second step, less the moments made before it."""
+    values = (Bytes(float(value)) for value in (activations, edge, largest, weights, moments))
+    assert reserved.slack_bytes(round_job(stack=MAIN), Bytes(100.0), *values) == expected
+
+
+def test_what_megatron_requests() -> None:
+    """The distributed optimizer's buffer replaces 2 · 70 bytes of weights; 8 of 12 bytes of states are moments; gradients of 2 · 1,000 of
+    the embedding and 2 · 500 of the head; 4 · 30 · 1,000 of fp32 logits at the head."""
+    job, plan = round_job(stack=MAIN), Plan(pp=2, dp=4, dp_shard=4, zero=1).column()
+    assert reserved.largest_request(Bytes(20.0), Bytes(8.0)) == 20
+    assert reserved.rank_weights(Parameters(50.0), Parameters(20.0)) == 70
+    assert at(reserved.first_weights(job, plan, Parameters(70.0))) == [140]
+    assert at(reserved.first_weights(job, plan.with_(zero=np.array([0])), Parameters(70.0))) == [0]
+    assert reserved.moments_bytes(job, Bytes(120.0), Bytes(60.0)) == pytest.approx(120)
+    assert at(reserved.edge_request(job, plan, FIRST_AND_LAST, *EDGES)) == [2000, 1000]
+    assert at(reserved.loss_request(job, plan, FIRST_AND_LAST, Tokens(30.0))) == [0, 120_000]
+
+
+def test_other_stacks_and_frozen_weights_request_nothing_of_it() -> None:
+    """Their allocator's slack is a share of what is live; frozen weights stay where they are."""
+    plan = Plan(dp=4, dp_shard=4, zero=1).column()
+    assert set(at(reserved.loss_request(round_job(), plan, FIRST_AND_LAST, Tokens(30.0)))) == {0}
+    for job in (round_job(), round_job(stack=MAIN, tuning="lora")):
+        assert at(reserved.first_weights(job, plan, Parameters(70.0))) == [0]
+        assert set(at(reserved.edge_request(job, plan, FIRST_AND_LAST, *EDGES))) == {0}
+
+
+def test_a_plan_has_room_for_live_tensors() -> None:
+    """The limit less 7 of context: four fifths of it with a quarter of slack; under Megatron what is taken anew is counted apart."""
+    limit = round_job().memory_limit - 7
+    assert reserved.room_for_live(round_job()) == pytest.approx(limit / 1.25)
+    assert reserved.room_for_live(round_job(stack=MAIN)) == pytest.approx(limit)
+    assert reserved.takes_anew(round_job(stack=MAIN))
+    assert not reserved.takes_anew(round_job(stack=MAIN, expandable_segments=True)) and not reserved.takes_anew(round_job())

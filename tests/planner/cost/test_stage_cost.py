@@ -232,6 +232,8 @@ def test_activations_in_flight_by_hand() -> None:
         [held * 2 / 3 + held / 3 / 5 + 10],
         [held * 2 / 3],
         [held / 3 / 5],
+        [held * 2 / 3],
+        [held],
         [0],
     ]
     alone = c._replace(sparse=None, layers=2)

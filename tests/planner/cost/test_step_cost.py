@@ -18,9 +18,9 @@ from tests.planner.cost.hand_figures import CLUSTER, SPARSE, given_plain_numbers
 by_hand, plain = given_plain_numbers(step), given_plain_numbers(records)
 JOB = round_job()
 PIPELINE = plain.Pipeline(
-    loss_live=0.0,
-    backward_live=np.array([[10.0], [20.0], [30.0]]), end_live=0.0, others_live=0.0, last_activations=0.0, gradients_live=True,
-    micro_batches=12.0, steady_seconds=100.0, bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0,
+    loss_live=0.0, backward_live=np.array([[10.0], [20.0], [30.0]]), end_live=0.0, embedding_live=0.0, last_activations=0.0,
+    activation_bytes=0.0, edge_request=0.0, largest_request=0.0, gradients_live=True, micro_batches=12.0, steady_seconds=100.0,
+    bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0,
 )  # fmt: skip
 SHARDING = plain.Sharding(
     static_bytes=np.array([[30.0], [40.0], [5.0]]),
@@ -33,6 +33,8 @@ SHARDING = plain.Sharding(
     unreduced=0.0,
     embedding_gathered=0.0,
     step_temporaries=0.0,
+    first_weights=0.0,
+    moments_bytes=0.0,
     host_bytes=7.0,
     reduce_once=6.0,
     gather_once=4.0,
