@@ -11,11 +11,11 @@ from typing import TypeVar
 import numpy as np
 
 from planner import degrees
-from planner.cost import adapters, compute, memory, shard, torch_layers
+from planner.cost import adapters, compute, fsdp_units, memory, shard, torch_layers
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
 from planner.cost.records import Kinds, LayerCost
-from planner.dimensions import Array, Seconds, Tokens
+from planner.dimensions import Array, Bytes, Seconds, Tokens
 from planner.specs.job import Job
 from planner.specs.plan import Plan, distinct
 
@@ -42,21 +42,21 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     busy_forward, busy_backward = forward + exposed, backward + exposed + cp_layer / 3
     host = compute.host_layer(job, plan)
     waited = compute.repeat_host(job, host, busy_forward)
-    activations, selective = memory.layer_activations(job, plan, t), memory.selective_activations(job, plan, t)
-    if job.stack.transformers_layers:
-        gradients, casts = torch_layers.eager_gradients(job, plan, t, activations), torch_layers.cast_weights(job, plan)
-        if job.autocast:
-            activations, selective = (torch_layers.cast_activations(stored, casts) for stored in (activations, selective))
-    else:
-        gradients = memory.layer_gradients(job, plan, t)
+    units = job.stack.fsdp_units
+    activations = memory.layer_activations(job, plan, t)
+    selective = fsdp_units.unit_selective(job, plan, t) if units else memory.selective_activations(job, plan, t)
+    needs = gradients(job, plan, t, activations)
+    if job.stack.transformers_layers and job.autocast:
+        casts = torch_layers.cast_weights(job, plan)
+        activations, selective = (torch_layers.cast_activations(stored, casts) for stored in (activations, selective))
     none = Seconds(np.zeros(len(plan)))
     return LayerCost(
         tokens=t,
         layer_activations=activations,
         selective_activations=selective,
         checkpoint_bytes=memory.checkpoint_bytes(job, plan, t),
-        buffer_bytes=memory.buffer_bytes(job, plan, t),
-        layer_gradients=gradients,
+        buffer_bytes=Bytes(0.0 * t) if units else memory.buffer_bytes(job, plan, t),
+        layer_gradients=needs,
         layer_forward=forward,
         layer_backward=backward,
         weight_seconds=compute.weight_seconds(job, plan, t),
@@ -75,6 +75,24 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
         head_seconds=compute.head_seconds(job, plan, t),
         embedding_seconds=compute.embedding_seconds(job, t),
     )
+
+
+def gradients(job: Job, plan: Plan, tokens: Tokens, activations: Bytes) -> Bytes:
+    """What the backward pass of a layer with a dense MLP needs beyond its activations; bytes."""
+    if job.stack.fsdp_units:
+        return fsdp_units.unit_gradients(job, plan, tokens, shard.layer_weights(job, plan), activations)
+    if job.stack.transformers_layers:
+        return torch_layers.eager_gradients(job, plan, tokens, activations)
+    return memory.layer_gradients(job, plan, tokens)
+
+
+def sparse_gradients(job: Job, plan: Plan, around: Bytes, sent: Tokens, copies: Tokens) -> Bytes:
+    """What the backward pass of a layer with routed experts needs beyond its activations; bytes. around: of the layer around them."""
+    if job.stack.fsdp_units:
+        return fsdp_units.unit_expert_gradients(job, plan, around, sent, shard.expert_weights(job, plan))
+    # transformers 5.24, integrations/moe.py: gradients of grouped products take the place of the activations that they free
+    apart = not job.stack.transformers_layers
+    return experts.sparse_gradients(job, plan, around, sent, copies) if apart else around
 
 
 def linear(job: Job, plan: Plan, tokens: Tokens) -> tuple[Seconds, Seconds]:
@@ -101,13 +119,10 @@ def sparse_cost(job: Job, plan: Plan) -> LayerCost:
     host = experts.host_sparse(job, c.host_layer)
     waited = compute.repeat_host(job, host, busy_forward)
     repeated = traffic.repeat_layer(job, forward, waited, c.tp_forward, c.cp_repeat)
-    # transformers 5.24, integrations/moe.py: gradients of grouped products take the place of the activations that they free
-    apart = not job.stack.transformers_layers
-    gradients = experts.sparse_gradients(job, plan, c.layer_gradients, sent, copies) if apart else c.layer_gradients
     return c._replace(
         layer_activations=experts.sparse_activations(job, plan, c.layer_activations, sent, copies),
         selective_activations=experts.sparse_selective(job, plan, c.selective_activations, sent, copies),
-        layer_gradients=gradients,
+        layer_gradients=sparse_gradients(job, plan, c.layer_gradients, sent, copies),
         layer_forward=forward,
         layer_backward=backward,
         weight_seconds=experts.sparse_weight_seconds(job, plan, c.weight_seconds, copies),

@@ -6,7 +6,7 @@ plan fits if the last, on its fullest stage, is within the memory that the drive
 
 from __future__ import annotations
 
-from planner.cost import torch_layers
+from planner.cost import fsdp_units, torch_layers
 from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
 from planner.dimensions import Bytes, Count, Number, Parameters, Stage, Tokens, maximum, minimum, sum_of, where
@@ -44,6 +44,8 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
     }
     if job.stack.transformers_layers:
         terms |= torch_layers.stored_terms(job, plan, region)
+    if job.stack.fsdp_units:
+        terms |= fsdp_units.kept_terms(job, plan)
     if job.frozen:
         terms["adapters"] = Number(2.0 * job.lora_rank * len(adapted(model, job.lora_targets)))
     return {name: Bytes(count) for name, count in terms.items()}

@@ -42,19 +42,23 @@ def expert_terms(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tok
     """
     model = job.model
     width = term("kept_input", 1.0 if job.stack.narrow_kept and job.precision in ("fp8", "fp4") else 2.0)
+    units = job.stack.fsdp_units  # operations of experts are not fused: the activated gate is kept, and outputs in fp32
+    gate = term("gate_width", 2.0 if units and model.gated else 0.0)
     routed = routed_copies / model.experts_per_token
     return {
         # logits and probabilities in fp32, a map of bytes
         "router": Bytes(routed * (term("router_in_stored", job.stack.router_in_stored) * model.hidden + 9.0 * model.experts)),
         "expert_in": Bytes(expert_copies * width * model.hidden),
         "expert_hidden": Bytes(expert_copies * 2.0 * (2 if model.gated else 1) * model.expert_ffn / plan.etp),
-        "expert_act": Bytes(expert_copies * width * model.expert_ffn / plan.etp),
-        "expert_out": Bytes(term("expert_out_stored", float(job.stack.expert_out_stored)) * routed_copies * 2.0 * model.hidden),
+        "expert_act": Bytes(expert_copies * (width + gate) * model.expert_ffn / plan.etp),
+        "expert_out": Bytes(
+            term("expert_out_stored", 2.0 if units else float(job.stack.expert_out_stored)) * routed_copies * 2.0 * model.hidden
+        ),
     }
 
 
 @formula(
-    "A_f + K_s / k_e · (κ_r · h + 9 · E) + K_x · (b_k · h + (2 · (2 if gated, 1 otherwise) + b_k) · f_e / ETP) + κ_e · K_s · 2 · h",
+    "A_f + K_s / k_e · (κ_r · h + 9 · E) + K_x · (b_k · h + (2 · (2 if gated, 1 otherwise) + b_k + b_g) · f_e / ETP) + κ_e · K_s · 2 · h",
     "tmplan",
     "activations around the experts, of the router and of the experts",
 )

@@ -38,7 +38,7 @@ def by_phase(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost) -> dic
     rows = {  # gradients, gathered, activations, working, logits, buffers
         "loss": (early, held.head_gathered, stored, none, logits, buffers),
         "backward": (first, started, stored, working, none, buffers),
-        "end": (made, held.layers_gathered, others + last, working, none, buffers),
+        "end": (made, held.end_gathered, phases.late_activations(others, last), working, none, buffers),
         "embedding": (held.gradients, held.embedding_gathered, others, c.embedding_gradient, none, none),
         "step": (held.gradients, none, none, held.step_temporaries, none, none),
     }

@@ -65,6 +65,12 @@ def embedding_live(others_live: Bytes, embedding_gradient: Bytes) -> Bytes:
     return others_live + embedding_gradient
 
 
+@formula("A_u + A_e", "tmplan", "sum of the parts")
+def late_activations(others_live: Bytes, last_activations: Bytes) -> Bytes:
+    """Activations of other micro-batches and of one layer, of one rank at the end of a backward pass; bytes."""
+    return others_live + last_activations
+
+
 @formula("A_u + A_e + W_l + U", "tmplan", "sum of the parts")
 def end_live(others_live: Bytes, last_activations: Bytes, layer_working: Bytes, buffer_bytes: Bytes) -> Bytes:
     """Activations of other micro-batches and of one layer, its working set and buffers of one rank at the end of a backward pass; bytes."""
@@ -102,20 +108,20 @@ def absent_bytes(all_gradients: Bytes) -> Bytes:
 
 
 @formula(
-    "M_s + max(N_f + F_h + max(γ_g · G_a, G_s), N_b + F_s + max(γ_g · G_a, G_s, G_h), N_e + F_p + G_a - (1 - γ_g) · G_l, N_u + F_e + G_a,"
+    "M_s + max(N_f + F_h + max(γ_g · G_a, G_s), N_b + F_s + max(γ_g · G_a, G_s, G_h), N_e + F_l + G_a - (1 - γ_g) · G_l, N_u + F_e + G_a,"
     " T_o + G_a)",
     "tmplan",
     "the fullest phase: loss, start of the backward pass, its end, what follows",
 )
 def allocated_bytes(
     static_bytes: Bytes, all_gradients: Bytes, lasting_gradients: Bytes, head_gradient: Bytes, gradients_live: Flag, loss_live: Bytes,
-    backward_live: Bytes, end_live: Bytes, embedding_live: Bytes, head_gathered: Bytes, started_gathered: Bytes, layers_gathered: Bytes,
+    backward_live: Bytes, end_live: Bytes, embedding_live: Bytes, head_gathered: Bytes, started_gathered: Bytes, end_gathered: Bytes,
     embedding_gathered: Bytes, step_temporaries: Bytes, late_gradients: Bytes,
 ) -> Bytes:  # fmt: skip
     """Live tensors of one rank in its fullest phase; bytes."""
     gradients = all_gradients, lasting_gradients, head_gradient, gradients_live
     first = early_bytes(*gradients, loss_live, backward_live, head_gathered, started_gathered)
-    end = end_live + layers_gathered - Bytes((1.0 - gradients_live) * late_gradients)
+    end = end_live + end_gathered - Bytes((1.0 - gradients_live) * late_gradients)
     last = maximum(end, embedding_live + embedding_gathered)
     return static_bytes + maximum(first, maximum(last, step_temporaries) + all_gradients)
 

@@ -118,6 +118,7 @@ class Sharding(NamedTuple):
     head_gathered: Bytes
     layers_gathered: Bytes
     unreduced: Bytes
+    end_gathered: Bytes
     embedding_gathered: Bytes
     step_temporaries: Bytes
     first_weights: Bytes

@@ -63,6 +63,11 @@ def padded_vocab(job: Job, plan: Plan) -> Count:
     return term("padded_vocab", -(-job.model.vocab // multiple) * multiple)
 
 
+def sparse_weights(job: Job, plan: Plan) -> Parameters:
+    """Parameters of one sparse layer on one rank; count."""
+    return around_weights(job, plan) + expert_weights(job, plan)
+
+
 @formula("V_p · h / t + P_0", "shoeybi19", "Section 3")
 def embedding_weights(job: Job, plan: Plan) -> Parameters:
     """Parameters of the embedding on one tensor-parallel rank; count."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from planner import degrees
 from planner.cost import communication as traffic
-from planner.cost import compute, memory, phases, reserved, schedule, shard, torch_layers
+from planner.cost import compute, fsdp_units, memory, phases, reserved, schedule, shard, torch_layers
+from planner.cost import layer_cost as layercosts
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
@@ -76,9 +77,13 @@ def layer_working(job: Job, plan: Plan, layers: Layers, cost: Kinds) -> Bytes:
     """Working set of the layer that needs most, on each stage; bytes."""
     c, s = cost
     working = memory.layer_working(plan, c.layer_gradients, c.layer_activations, c.selective_activations)
+    if job.stack.fsdp_units:
+        working = fsdp_units.unit_working(working, fsdp_units.unit_reduced(job, plan, shard.layer_weights(job, plan)))
     if s is None or layers.sparse is None:
         return working
     of_sparse = memory.layer_working(plan, s.layer_gradients, s.layer_activations, s.selective_activations)
+    if job.stack.fsdp_units:
+        of_sparse = fsdp_units.unit_working(of_sparse, fsdp_units.unit_reduced(job, plan, shard.sparse_weights(job, plan)))
     return mixed.mixed_working(layers.dense, layers.sparse, working, of_sparse)
 
 
@@ -148,7 +153,7 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
         layer_working=working(job, plan, place, cost),
         logits_memory=head_memory(job, plan, stage, c.tokens),
         forward_logits=torch_layers.forward_logits(job, plan, stage, c.tokens),
-        buffer_bytes=c.buffer_bytes,
+        buffer_bytes=buffers(job, plan, stage, layers.all, c, count, in_flight),
         embedding_gradient=memory.embedding_gradient(job, plan, stage, shard.embedding_weights(job, plan)),
         edge_request=edge,
         largest_request=reserved.largest_request(reserved.loss_request(job, plan, stage, c.tokens), edge),
@@ -163,11 +168,20 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
 
 
 def head_memory(job: Job, plan: Plan, stage: Stage, tokens: Tokens) -> Bytes:
-    """Logits and loss on each stage, with transformers' layers what the head needs in addition; bytes."""
+    """Logits, loss and the head's inputs on each stage, with transformers' layers what the head needs in addition; bytes."""
+    if job.stack.fsdp_units:
+        return (fsdp_units.chunked_logits if job.loss_kernel == "chunked" else fsdp_units.unit_logits)(job, plan, stage, tokens)
     logits = memory.logits_memory(job, plan, stage, tokens, memory.head_inputs(job, plan, tokens))
     if not job.stack.transformers_layers:
         return logits
     return torch_layers.head_live(job, plan, stage, tokens, logits, torch_layers.head_backward(job, plan, tokens))
+
+
+def buffers(job: Job, plan: Plan, stage: Stage, layers: Number, c: LayerCost, micro_batches: Number, in_flight: Number) -> Bytes:
+    """Communication buffers on each stage; bytes."""
+    if not job.stack.fsdp_units:
+        return c.buffer_bytes
+    return fsdp_units.standing_buffers(job, plan, stage, layers, c.tokens, micro_batches, in_flight)
 
 
 def edge_cost(job: Job, plan: Plan) -> StageCost:
@@ -187,11 +201,20 @@ def floor_cost(job: Job, plan: Plan) -> Floor:
     """Lower bounds for one micro-batch of each plan; with sequence parallelism."""
     on_device = (1.0 - memory.checkpoints_offloaded(job)) * (1.0 - job.offload_activations)
     t, held = shard.tokens(job, plan), on_device * min(1.0, job.selective.keep.get("norm_in", 1.0))
+    if job.stack.fsdp_units:
+        return unit_floor(job, on_device, plan.with_(sequence_parallel=1 + 0 * plan.tp))
     gradients = memory.layer_gradients(job.around_experts if job.model.experts else job, plan, t)
     if job.model.experts and not job.model.dense_layers:
         sent = experts.routed_copies(job, plan, t)
         gradients = experts.sparse_gradients(job, plan, gradients, sent, experts.expert_copies(job, plan, sent))
     return Floor(Bytes(held * 2.0 * t * job.model.hidden / plan.tp), gradients, memory.head_logits(job, plan, t))
+
+
+def unit_floor(job: Job, on_device: float, plan: Plan) -> Floor:
+    """The same where each unit of FSDP2 is a layer, which a stack with tensor parallelism runs with sequence parallelism."""
+    c, s = layercosts.kinds(job, plan)
+    gradients = c.layer_gradients if s is None or job.model.dense_layers else s.layer_gradients
+    return Floor(on_device * c.checkpoint_bytes, gradients, head_memory(job, plan, Stage(0), c.tokens))
 
 
 floor_costs = gathered((*degrees.LAYER, "micro_batch"), floor_cost)

@@ -15,6 +15,7 @@ from planner.cost import communication as traffic
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
+from planner.cost import unit_states as units
 from planner.cost.records import Pipeline, Sharding, Tail, Totals
 from planner.cost.stage_cost import Layers, edges
 from planner.dimensions import Array, Bytes, Flag, Parameters, Seconds, Stage, where
@@ -53,6 +54,7 @@ class States(NamedTuple):
     head_gathered: Bytes
     layers_gathered: Bytes
     unreduced: Bytes
+    end_gathered: Bytes
     embedding_gathered: Bytes
     step_temporaries: Bytes
 
@@ -98,9 +100,7 @@ def static(job: Job, plan: Plan, stage: Stage, layers: Layers) -> Static:
         gradients=gradients,
         lasting_gradients=states.lasting_gradients(job, plan, gradients, largest),
         head_gradient=states.head_gradient(job, plan, stage, head, size),
-        late_gradients=states.late_gradients(job, plan, stage, first_layer(plan, weights), embedding, head, size),
-        unreduced=gathered.unreduced_bytes(job, plan, weights.largest_layer),
-        **gathered_parts(job, plan, stage, weights, stored),
+        **(unit_parts(job, plan, stage, weights) if job.stack.fsdp_units else gathered_parts(job, plan, stage, weights, stored)),
         step_temporaries=states.step_temporaries(job, plan, weights.stage, size, largest, gradients),
     )
     if weights.experts is not None:
@@ -121,7 +121,11 @@ def gathered_parts(job: Job, plan: Plan, stage: Stage, weights: Weights, stored:
         at_head = gathered.root_at_loss(job, plan, at_head, layer, embedding)
         at_layer = gathered.root_at_layer(job, plan, at_layer, embedding, head, of_experts)
         at_embedding = gathered.root_at_end(job, plan, at_embedding, embedding, head, stored)
-    return {"head_gathered": at_head, "layers_gathered": at_layer, "embedding_gathered": at_embedding}
+    return {
+        "late_gradients": states.late_gradients(job, plan, stage, first_layer(plan, weights), embedding, head, size),
+        "head_gathered": at_head, "layers_gathered": at_layer, "unreduced": gathered.unreduced_bytes(job, plan, layer),
+        "end_gathered": at_layer, "embedding_gathered": at_embedding,
+    }  # fmt: skip
 
 
 def first_layer(plan: Plan, weights: Weights) -> Parameters:
@@ -129,6 +133,29 @@ def first_layer(plan: Plan, weights: Weights) -> Parameters:
     they are reduced to shards later.
     """
     return weights.largest_layer if weights.experts is None else where(plan.zero >= 3, weights.largest_layer, 0.0)
+
+
+def unit_parts(job: Job, plan: Plan, stage: Stage, weights: Weights) -> dict[str, Bytes]:
+    """The same with a layer, the embedding and the head as units of FSDP2."""
+    size, embedding, head = shard.shard_size(plan), shard.embedding_weights(job, plan), shard.head_weights(job, plan)
+    dense, few = shard.layer_weights(job, plan), job.model.dense_layers
+    layer, expert, total = dense, NO_WEIGHTS, weights.stage
+    if weights.experts is not None:
+        expert, total = shard.expert_weights(job, plan), weights.stage + weights.experts
+        layer = shard.sparse_weights(job, plan)
+    ahead = dense if weights.experts is None or few else layer  # before the first sparse layer lies a dense one, if there are any
+    table = embedding if job.model.tied else head
+    before = NO_WEIGHTS if weights.experts is None else Parameters(few * dense)
+    one = units.unit_gradient(job, plan, layer, expert, size, shard.expert_shard_size(plan))
+    edge = NO_WEIGHTS if weights.experts is not None and few else embedding
+    return {
+        "late_gradients": units.unit_late(job, plan, stage, one, embedding, before, size),
+        "head_gathered": units.unit_head(job, plan, stage, table, size, total - table - weights.largest_layer),
+        "layers_gathered": units.unit_layers(job, plan, stage, layer, ahead, head),
+        "unreduced": units.unit_unreduced(job, plan, stage, layer, head),
+        "end_gathered": units.unit_end(job, plan, stage, layer, ahead, edge, one),
+        "embedding_gathered": units.unit_embedding(job, plan, stage, embedding, size),
+    }
 
 
 def all_gradients(job: Job, plan: Plan, gradients: Bytes, of_experts: Parameters | None) -> Bytes:
@@ -152,6 +179,7 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
     gradients = states.gradient_memory(job, plan, trained, size, adapter)
     widest = narrow if layers.sparse is None or job.tuning != "qlora" else narrow + shard.expert_weights(job, plan)
     layer, embedding = adapters.layer_frozen(weights.largest_layer, widest), shard.embedding_weights(job, plan)
+    layers_held = adapters.frozen_gathered(job, plan, layer, adapter)
     parts = States(
         parameters=adapters.frozen_parameters(job, plan, held, size, states.parameter_bytes(job, plan, trained, size)),
         optimizer=states.resident_optimizer(job, moments),
@@ -163,7 +191,8 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
         late_gradients=NONE,
         unreduced=NONE,
         head_gathered=gathered.head_gathered(job, plan, stage, shard.head_weights(job, plan), weights.stage),
-        layers_gathered=adapters.frozen_gathered(job, plan, layer, adapter),
+        layers_gathered=layers_held,
+        end_gathered=layers_held,
         embedding_gathered=adapters.frozen_embedding(job, plan, stage, embedding),
         step_temporaries=states.step_temporaries(job, plan, trained, size, adapter, gradients),
     )
@@ -194,6 +223,7 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         head_gathered=held.parts.head_gathered,
         layers_gathered=held.parts.layers_gathered,
         unreduced=held.parts.unreduced,
+        end_gathered=held.parts.end_gathered,
         embedding_gathered=held.parts.embedding_gathered,
         step_temporaries=held.parts.step_temporaries,
         first_weights=first_weights(job, plan, held),
@@ -240,7 +270,7 @@ def allocated(p: Pipeline, s: Sharding) -> Bytes:
         return s.static_bytes + p.loss_live  # folded: the fullest of all phases
     early = s.static_bytes, s.all_gradients, s.lasting_gradients, s.head_gradient, p.gradients_live
     started = phases.started_gathered(s.layers_gathered, s.unreduced, p.last_activations)
-    late = s.head_gathered, started, s.layers_gathered, s.embedding_gathered, s.step_temporaries, s.late_gradients
+    late = s.head_gathered, started, s.end_gathered, s.embedding_gathered, s.step_temporaries, s.late_gradients
     return phases.allocated_bytes(*early, p.loss_live, p.backward_live, p.end_live, p.embedding_live, *late)
 
 

@@ -219,9 +219,23 @@ gradient_memory      | G_p | B      | gradients
 optimizer_bytes      | O_s | B      | master weights and optimizer states
 resident_optimizer   | O_p | B      | optimizer states on the device
 head_gradient        | G_h | B      | gradient of the head
-late_gradients       | G_l | B      | gradients made after those of the first layer's MLP
+late_gradients       | G_l | B      | gradients not made yet at the end of a backward pass
 all_gradients        | G_a | B      | gradients, with those of routed experts
 expert_gradients     | G_x | B      | gradients of routed experts
+unit_layers          | F_ul | B     | gathered weights of two units, and the head's gradient
+unit_unreduced       | F_uu | B     | gradient of a layer in its reduce-scatter, beyond the head's
+unit_end             | F_uf | B     | gathered weights at the end of a backward pass, by units
+unit_head            | F_uh | B     | gathered weights of the head, and its gradient summed over chunks
+unit_embedding       | F_ue | B     | gradient of the embedding before it is reduced
+unit_gradient        | G_lu | B     | gradient of a layer
+unit_late            | G_ul | B     | gradients not made yet at the end of a backward pass, by units
+unit_reduced         | F_ur | B     | gradient of a layer in its reduce-scatter
+ahead_weights        | P_o2 |       | parameters of the layer gathered ahead
+dense_first          | P_df |       | parameters of the leading dense layers on a rank
+other_weights        | P_ot |       | parameters of a rank's layers but one
+head_alone           | alone |      | 1 where the head's gradient is reduced in the backward pass, apart from the embedding's
+chunked_loss         | chunked |    | 1 where head and loss run over chunks of the tokens, else 0
+end_gathered         | F_l | B      | gathered weights at the end of a backward pass
 layers_gathered      | F_p | B      | gathered weights of two layers, and the gradient of one
 head_gathered        | F_h | B      | gathered weights of the head
 frozen_gathered      | F_fp | B     | gathered frozen weights of two layers, gradients of adapters, the dequantized matrix
@@ -256,6 +270,21 @@ checkpoint_bytes     | A_c | B      | input of a recomputed layer
 gathered_inputs      | A_g | B      | gathered inputs of a layer that wait for the communication stream
 embedding_masks      | A_m | B      | dropout masks of the embedding
 activation_bytes     | A_p | B      | activations in flight
+last_gradients       | G_z | B      | gradients at the end of the backward pass
+unit_working         | W_uw | B     | working set of a layer, with the gradient of the layer before
+unit_selective       | A_us | B     | a layer's activations with every second product saved
+saved_outputs        | w_s |        | widths of the products saved
+reduced_outputs      | w_r |        | results of reduce-scatters that are saved
+unit_gradients       | W_us | B     | needs of a layer's backward pass beyond its activations
+first_product        | w_1 |        | width of a layer's first product
+unit_expert_gradients | W_ux | B    | needs of a sparse layer's backward pass beyond its activations
+unit_logits          | G_us | B     | logits, loss and the head's inputs
+chunked_logits       | G_uc | B     | logits and loss of a chunk, and the head's inputs
+loss_width           | λ_w |        | bytes per token and vocabulary entry of a rank at the loss
+loss_chunks          | n_ch |       | chunks of the tokens at the loss
+standing_buffers     | U_s | B      | rotations, and buffers of a pipeline
+rotated_width        | e_p |        | width of a head that is rotated
+gate_width           | b_g | B      | bytes of an expert's activated gate, where it is kept
 layer_working        | W_l | B      | working set of a layer
 dense_working        | W_ld | B     | working set of a dense layer
 sparse_working       | W_lx | B     | working set of a sparse layer
@@ -284,9 +313,9 @@ last_activations     | A_e | B      | activations of the last layer of a backwar
 others_live          | A_u | B      | activations of other micro-batches at the end of a backward pass
 embedding_live       | N_u | B      | activations of other micro-batches and the embedding's 16-bit gradient
 embedding_gradient   | G_ee | B     | gradient of the embedding in 16 bits
+late_activations     | A_ue | B     | activations at the end of the backward pass
 end_live             | N_e | B      | activations, working set and buffers at the end of the backward pass
 early_gradients      | G_e | B      | gradients at the loss
-last_gradients       | G_z | B      | gradients at the end of the backward pass
 first_gradients      | G_f | B      | gradients at the start of the backward pass
 absent_bytes         | N_n | B      | a part that does not live in a phase
 allocated_bytes      | M   | B      | live tensors at the peak

@@ -146,6 +146,8 @@ class Stack:
     main_gradients: bool = False  # gradients of weights are made in 16 bits and added to buffers (Megatron's main_grad)
     expert_out_stored: bool = True  # outputs of experts are stored: they are weighted by the router's probabilities afterwards
     router_in_stored: float = 4.0  # bytes per hidden unit of a copy of the router's input
+    fsdp_units: bool = False  # layers, embedding and head are units of FSDP2, their operations not fused (torchtitan)
+    split_logits_bytes: float = 0.0  # bytes per token and vocabulary entry of a rank at a loss over a divided vocabulary
     rope_kept: float = 0.0  # additional copies of queries and keys stored by unfused rotary embeddings
     # choices that the framework supports
     optimizers: tuple[str, ...] = OPTIMIZERS

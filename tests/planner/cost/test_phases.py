@@ -46,6 +46,8 @@ def test_each_phase_is_the_sum_of_what_lives_in_it() -> None:
     assert phases.first_gradients(Flag(True), b(9), b(0), b(2)) == 9
     assert phases.early_gradients(Flag(False), b(9), b(7)) == 7
     assert phases.first_gradients(Flag(False), b(9), b(7), b(2)) == 7
+    assert [phases.last_gradients(Flag(live), b(9), b(4)) for live in (False, True)] == [5, 9]
+    assert phases.late_activations(b(9), b(4)) == 13
 
 
 def test_other_micro_batches_stay_at_the_end_of_a_backward_pass() -> None:
@@ -64,13 +66,16 @@ def test_other_micro_batches_stay_at_the_end_of_a_backward_pass() -> None:
         (True, {"end_live": 350}, 1000 + 350 + 20 + 50),
         (False, {"embedding_gathered": 500}, 1000 + 40 + 500 + 50), (False, {"step_temporaries": 500}, 1000 + 500 + 50),
         (False, {"lasting_gradients": 50}, 1000 + 300 + 10 + 50),
+        # 30 of the gradients are not made when the last layer runs; with gradients of earlier micro-batches all are there
+        (False, {"end_live": 350, "late_gradients": 30}, 1000 + 350 + 20 + 20),
+        (True, {"end_live": 350, "late_gradients": 30}, 1000 + 350 + 20 + 50), (True, {"end_live": 350, "end_gathered": 25}, 1425),
     ],
 )  # fmt: skip
 def test_the_fullest_phase_is_the_peak(live: bool, changes: dict[str, float], expected: float) -> None:
     """Each phase is the peak where it needs most; parts of different phases never meet."""
     given = {
         "static_bytes": 1000, "all_gradients": 50, "lasting_gradients": 0, "head_gradient": 5, "loss_live": 300, "backward_live": 200,
-        "end_live": 100, "embedding_live": 40, "head_gathered": 10, "started_gathered": 20, "layers_gathered": 20,
+        "end_live": 100, "embedding_live": 40, "head_gathered": 10, "started_gathered": 20, "end_gathered": 20,
         "embedding_gathered": 1, "step_temporaries": 1, "late_gradients": 4,
     } | changes  # fmt: skip
     values = {name: b(float(value)) for name, value in given.items()}

@@ -31,6 +31,7 @@ SHARDING = plain.Sharding(
     head_gathered=0.0,
     layers_gathered=0.0,
     unreduced=0.0,
+    end_gathered=0.0,
     embedding_gathered=0.0,
     step_temporaries=0.0,
     first_weights=0.0,
@@ -101,7 +102,8 @@ def parts_of(states: step.Static) -> dict[str, float]:
     """Bytes on the first stage by purpose, those of the head's stage apart."""
     named = states.parts._asdict()
     omitted = (
-        "head_gradient", "lasting_gradients", "late_gradients", "head_gathered", "unreduced", "embedding_gathered", "step_temporaries",
+        "head_gradient", "lasting_gradients", "late_gradients", "head_gathered", "unreduced", "end_gathered", "embedding_gathered",
+        "step_temporaries",
     )  # fmt: skip
     return {name: one(part) for name, part in named.items() if part is not None and name not in omitted}
 

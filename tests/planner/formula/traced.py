@@ -50,6 +50,10 @@ def cases() -> Iterator[tuple[str, Job, Plan]]:
     for stack in ("nanotron", "maxtext", "megatron-deepspeed"):
         yield f"{stack} pipeline", small(stack=stack), PIPED
     yield "fsdp in a pipeline", small(stack="torchtitan"), PIPED.with_(zero=3, vpp=2)
+    for loss in ("plain", "chunked"):
+        yield f"loss {loss}", small(stack="torchtitan", loss_kernel=loss), PIPED.with_(zero=3)
+    one_each = small(model="llama-3.1-70b", stack="torchtitan", gpus=4, global_batch=4, sequence=512)
+    yield "the end of a backward pass", one_each, Plan(dp=4, dp_shard=4, zero=3, recompute=2)
     yield "offload", small(offload_optimizer=True, stack="torchtitan"), HSDP
     yield "full recompute", korthikanti("gpt-1t", 512, 512), Plan(tp=8, pp=64, recompute=2)
     yield "selective with dropout", korthikanti("gpt3-175b", 64, 64), Plan(tp=8, pp=8, vpp=3, sequence_parallel=1, recompute=1)
