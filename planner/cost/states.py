@@ -58,18 +58,23 @@ def gradient_width(job: Job, plan: Plan, shard_size: Number) -> Number:
 
 
 @formula(
-    "P_i · ((g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) if not moved or not fp32) + (g_b if D > 1)) if not flat,"
+    "(P_tt if at_once, P_i otherwise) · ((g / (Z if ZeRO ≥ 2 and not whole, 1 otherwise) if not moved or not fp32) + (g_b if D > 1))"
+    " if not flat,"
     " (g + 2) · P_i if g = 4 and ZeRO ≤ 1, g · P_i if ZeRO = 0, g · P_i + 2 · n_b + (2 · P_tt if offload) if ZeRO = 1,"
     " 2 · P_tt if offload and ZeRO = 2, max(g · P_i / Z, 2 · P_tt) if ZeRO = 2, (g · P_i / Z if not offload) + 2 · n_b otherwise",
     "zero20",
     "Section 5, Figure 1; DeepSpeed: runtime/zero/stage_1_and_2.py",
 )
 def gradient_memory(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number, largest_tensor: Parameters) -> Bytes:
-    """Gradients on a rank, and the buckets of 16-bit gradients that some stacks have in addition; bytes."""
+    """Gradients on a rank, and the buckets of 16-bit gradients that some stacks have in addition; bytes.
+
+    Where the optimizer runs in the backward pass, that of the largest tensor.
+    """
     if job.stack.flat_states:
         return zero_buffers.gradients(job, plan, stage_weights, shard_size, largest_tensor)
     width = gradient_width(job, plan, shard_size) * (0.0 if moved_gradients(job) else 1.0)
-    return Bytes(stage_weights * (width + job.stack.bucket_gradient_bytes * (plan.dp > 1)))
+    live = largest_tensor if term("optimizer_in_backward", job.optimizer_in_backward) else stage_weights
+    return Bytes(live * (width + job.stack.bucket_gradient_bytes * (plan.dp > 1)))
 
 
 @formula(

@@ -86,6 +86,7 @@ layer_states         | u_l |        | bytes of optimizer states per parameter of
 embedding_states     | u_e |        | bytes of optimizer states per entry of the embedding
 head_states          | u_h |        | bytes of optimizer states per entry of the head
 resident_share       | x_o |        | share of the optimizer's bytes on the device
+optimizer_in_backward | at_once |    | 1 where each gradient is applied and freed in the backward pass, else 0
 flat_states          | flat |       | 1 where the optimizer sees flat buffers in place of weights (DeepSpeed), else 0
 reduce_bucket        | n_b |        | gradients in a buffer that is reduced at once
 live_parameters      | n_lv |        | weights that stay gathered under ZeRO-3

@@ -60,6 +60,7 @@ HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     # Kwai's fork of Megatron-LM repeats norms and the activation function
     (r"MLP activation function \+ norm", {"selective": Selective({"linear_in": 0.0, "act_out": 0.0}, {"elementwise": 1.0})}),
     (KEPT_TENSORS, {"selective": KEPT}),
+    (r"^torchtune", {"loss_kernel": "chunked"}),  # LinearCrossEntropyLoss in its recipes
     # The model makes fp32 logits and shifts them into a copy, over which the kernel writes its gradient (transformers before 4.45)
     (r"cross-entropy[^;]*foak", {"fused_logits_bytes": 8.0}),
     (r"fast rms-norm, fast rope", {"gate_kept": 1.0}),  # Kwai's fork: SwiGLU as in Megatron-LM before bias_swiglu_fusion, in two kernels
@@ -96,7 +97,7 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     if stack == "megatron-lm":
         early = _released(row) < CORE if cell(row, "released") else gpu.arch in OLD
         stack = "megatron-lm-2021" if early else "megatron-core"
-    text = f"{cell(row, 'recompute_modules')}; {note}"
+    text = f"{framework}; {cell(row, 'recompute_modules')}; {note}"
     hints = tuple(i for i, (words, _) in enumerate(HINTS) if re.search(words, text))
     graphs = cell(row, "cuda_graphs").lower() not in ("", "none", "no", "0")
     offload = OFFLOAD_MODULES.search(note)

@@ -39,6 +39,8 @@ OFFLOADS: tuple[tuple[str, tuple[str, ...]], ...] = (
     (r"parameters|weights|zero-?3 offload", ("offload_parameters", "offload_optimizer")),
     (r"checkpoints|decoder_layer_input[^;]*offloaded", ("offload_checkpoints",)), (r"nvme", ("offload_nvme", "offload_optimizer")),
 )  # fmt: skip
+# torchtune's recipes with 8-bit states (llama3_1/8B_full_single_device.yaml: PagedAdamW8bit, optimizer_in_bwd).
+TORCHTUNE_8BIT = "optimizer in the backward pass"
 # Trainers that load the weights in the type of their checkpoint, 16 bits, and train them whole in it: peaks of IBM's runs of the
 # SFTTrainer, on one GPU and under FSDP, have 6 bytes per parameter before the gradients.
 LOADED_NARROW = r"sfttrainer|\btrl\b"
@@ -80,6 +82,8 @@ def options(
 ) -> dict[str, Any]:  # fmt: skip
     """The fields of a Job that decide its memory, without those of adapters; memory_bytes: of the GPU. FieldError for invalid cells."""
     note = cell(row, "note")
+    if cell(row, "framework").lower().startswith("torchtune") and cell(row, "moment_bytes") == "1":
+        note = f"{note}; {TORCHTUNE_8BIT}"
     fields: dict[str, Any] = {key: True for words, key in NOTED_SWITCHES if re.search(words, note)}
     if precision != "fp8":
         fields.pop("fp8_parameters", None)
@@ -101,7 +105,8 @@ def widths(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[s
     optimizer = _choice(row, "optimizer", OPTIMIZERS, NOTED_OPTIMIZER, NOTED_OPTIMIZER)
     moments = whole(row, "moment_bytes", 0, 0)
     master = whole(row, "master_bytes", -1, 0)
-    optimizer = optimizer or ("adamw-8bit" if moments == 1 else "adamw")
+    paged = cell(row, "framework").lower().startswith("torchtune")
+    optimizer = optimizer or (f"adamw-8bit{'-paged' * paged}" if moments == 1 else "adamw")
     narrow = not moments and bool(model.kv_rank) and stack.name in NARROW_MOMENTS
     if narrow or (not moments and "moments in bf16" in cell(row, "note")):
         moments = 2

@@ -62,6 +62,8 @@ def test_buckets_of_16_bit_gradients_are_there_for_several_replicas() -> None:
     job = round_job(stack={"bucket_gradient_bytes": 2.0})
     assert at(states.gradient_memory(job, Plan(dp=2, dp_shard=2, zero=2).column(), WEIGHTS, Count(2), NONE)) == [40]
     assert at(states.gradient_memory(job, Plan().column(), WEIGHTS, Count(1), NONE)) == [40]
+    early = replace(job, stack=replace(job.stack, steps_in_backward=True), optimizer_in_backward=True)  # of a table of 3 parameters
+    assert at(states.gradient_memory(early, Plan().column(), WEIGHTS, Count(1), Parameters(3.0))) == [3 * job.gradient_bytes]
 
 
 @pytest.mark.parametrize(
