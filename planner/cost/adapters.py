@@ -36,7 +36,10 @@ def stage_adapters(stage_layers: Number, adapter_weights: Parameters) -> Paramet
 
 @formula("Σ P_lm", "qlora23", "Section 3: linear layers alone are quantized")
 def quantized_weights(job: Job, plan: Plan) -> Parameters:
-    """Weights of one layer on one rank that are stored in 4 bits: those of all matrices under QLoRA; count."""
+    """Weights of one layer on one rank that are stored in 4 bits: those of all matrices under QLoRA; count.
+
+    In a mixture those around the routed experts, which are counted apart.
+    """
     if job.tuning != "qlora":
         return Parameters(0.0 * plan.tp)
     model = job.around_experts.model if job.model.experts else job.model

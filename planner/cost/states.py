@@ -149,7 +149,7 @@ def static_bytes(parameter_bytes: Bytes, resident_optimizer: Bytes, workspace_by
 
 
 @formula(
-    "((u if foreach) + g_c) · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if not flat, 0 if offload, 0 if g = 4 and ZeRO ≤ 1,"
+    "((u if foreach and adamw) + g_c) · P_i / (Z if ZeRO ≥ 1, 1 otherwise) if not flat, 0 if offload, 0 if g = 4 and ZeRO ≤ 1,"
     " max((g · P_i / Z + 2 · n_b + (8 if foreach, 6 otherwise) · min(P_i / Z, n_g) if ZeRO ≥ 3,"
     " max(g · P_i / Z, 2 · P_tt) + max(8 · min(P_i / Z, P_tt), (8 if foreach, 6 otherwise) · P_i / Z) otherwise) - G_a, 0) otherwise",
     "tmplan",
@@ -168,5 +168,5 @@ def step_temporaries(
         least = 2 if zero_buffers.accumulates(job) else 0  # BF16_Optimizer updates from the gradients in place
         return maximum(need - all_gradients, 0.0) * (0.0 if job.offload_optimizer else 1.0) * (plan.zero >= least)
     copied = job.stack.main_gradients and (job.gradient_bytes, job.master_bytes, job.state_bytes) == (2, 4, 4)
-    width = (float(job.state_bytes) if job.foreach else 0.0) + term("gradients_copied", 4.0 if copied else 0.0)
+    width = (float(job.state_bytes) if job.foreach and job.optimizer == "adamw" else 0.0) + term("gradients_copied", 4.0 if copied else 0.0)
     return Bytes(width * stage_weights) / where(plan.zero >= 1, shard_size, 1)

@@ -190,7 +190,7 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
         head_gradient=NONE,
         late_gradients=NONE,
         unreduced=NONE,
-        head_gathered=gathered.head_gathered(job, plan, stage, shard.head_weights(job, plan), weights.stage),
+        head_gathered=frozen_head(job, plan, stage, weights.stage, layer),
         layers_gathered=layers_held,
         end_gathered=layers_held,
         embedding_gathered=adapters.frozen_embedding(job, plan, stage, embedding),
@@ -198,6 +198,14 @@ def adapted(job: Job, plan: Plan, stage: Stage, layers: Layers, weights: Weights
     )
     frozen_experts = None if weights.experts is None else Bytes(experts.expert_width(job) * weights.experts)
     return Static(parts, moments, NONE, trained, None, Frozen(held, frozen_experts))
+
+
+def frozen_head(job: Job, plan: Plan, stage: Stage, whole: Parameters, layer: Bytes) -> Bytes:
+    """Frozen weights gathered at the loss on each stage: of the head, and of the embedding in one unit with it. layer: bytes of one."""
+    at_head = gathered.head_gathered(job, plan, stage, shard.head_weights(job, plan), whole)
+    if not job.stack.root_gathered:
+        return at_head
+    return gathered.root_at_loss(job, plan, at_head, Parameters(layer / states.WEIGHT_BYTES), shard.embedding_weights(job, plan))
 
 
 def sharding(job: Job, plan: Plan) -> Sharding:

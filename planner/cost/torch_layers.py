@@ -54,12 +54,14 @@ def products_after_norms(model: Model) -> int:
 
 def linear_inputs(job: Job, plan: Plan, region: Count) -> Number:
     """Bytes per token of the inputs of matrix products after norms: one for all, a cast for each under autocast; for the matrices with
-    adapters where the others are frozen. Adapters are in fp32 and cast their input.
+    adapters where the others are frozen. Adapters are in fp32 and cast their input; those of 4-bit weights may be saved too.
     """
     model = job.model
     if job.frozen:
         width = 2.0 if job.autocast else 4.0
-        return width * sum_of(matrix.inputs for matrix in lora.adapted(model, job.lora_targets, plan.tp))
+        saved = 2.0 * (model.norms_per_layer * model.hidden + model.ffn / plan.tp)
+        quantized = saved if job.tuning == "qlora" and job.stack.quantized_inputs else 0.0
+        return quantized + width * sum_of(matrix.inputs for matrix in lora.adapted(model, job.lora_targets, plan.tp))
     if job.autocast:
         return 2.0 * products_after_norms(model) * model.hidden / region
     return 2.0 * (1 if model.parallel_block else min(2, model.norms_per_layer)) * model.hidden / region
@@ -183,4 +185,4 @@ def forward_live(job: Job, head_live: Bytes, forward_logits: Bytes, recomputed_l
 
 def forward_logits_width(job: Job) -> float:
     """Bytes per token and vocabulary entry at the end of a forward pass: logits, their fp32 copy and its log-softmax; chunks of it."""
-    return {"plain": 10.0, "fused": 2.0, "chunked": 10.0 / job.stack.loss_chunks, "fused-linear": 0.0}[job.loss_kernel]
+    return {"plain": 10.0, "fused": 6.0, "chunked": 10.0 / job.stack.loss_chunks, "fused-linear": 0.0}[job.loss_kernel]

@@ -52,7 +52,17 @@ ALL_CHOICES: Mapping[str, Any] = {
 }  # fmt: skip
 # Stack -> the release from which on its defaults are those of the preset, and the fields that differed before. torchtitan computes the
 # loss in chunks, with the head, since 0.3.0.
-BEFORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {"torchtitan": ("2026-07", {"loss_kernel": "plain"})}
+BEFORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "torchtitan": ("2026-07", {"loss_kernel": "plain"}),
+    # The fused step is the default since then (training_args.py, default_optim). Models shifted a copy of fp32 logits for their loss, and
+    # bitsandbytes saved the inputs of products with weights in 4 bits (autograd/_functions.py, MatMul4Bit).
+    "transformers": ("2025-09", {"foreach": True, "fused_logits_bytes": 8.0, "quantized_inputs": True}),
+}
+# Substring of a framework's name -> fields of its stack that are that trainer's. torchtune's recipes compute the loss in chunks, compile
+# and fuse the step; fsdp_qlora's loop holds the output, fp32 logits, during the backward pass.
+TRAINERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("torchtune", {"loss_kernel": "chunked", "kernels": "compiled", "foreach": False}), ("fsdp_qlora", {"logits_bytes": 16.0}),
+)  # fmt: skip
 # MaxText's policy that keeps the layer's input, queries, keys, values and the result of attention.
 KEPT = Selective({"norm_in": 0.5, "linear_in": 0.0, "mlp_hidden": 0.0, "act_out": 0.0}, {"projection": 1.0, "mlp": 1.0, "elementwise": 1.0})
 # Pattern in a note -> fields of the stack that change for that run.
@@ -103,7 +113,9 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     offload = OFFLOAD_MODULES.search(note)
     offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
     dispatcher = cell(row, "moe_dispatcher").lower()
-    change = Change(hints, gpu.arch.startswith("blackwell"), modules(row, MODULES), offloaded, graphs, dispatcher, _older(row, stack))
+    trainer = next((i for i, (word, _) in enumerate(TRAINERS) if word in name and stack == "transformers"), -1)
+    blackwell, older = gpu.arch.startswith("blackwell"), _older(row, stack)
+    change = Change(hints, blackwell, modules(row, MODULES), offloaded, graphs, dispatcher, older, trainer)
     return _changed(stack, change), match is not None
 
 
@@ -130,6 +142,7 @@ class Change(NamedTuple):
     graphs: bool = False
     dispatcher: str = ""
     older: bool = False
+    trainer: int = -1  # of TRAINERS
 
 
 @lru_cache(maxsize=256)
@@ -138,6 +151,8 @@ def _changed(name: str, change: Change) -> Stack:
     stack = replace(named(name), **ALL_CHOICES)
     if change.older:
         stack = replace(stack, **BEFORE[name][1])
+    if change.trainer >= 0:
+        stack = replace(stack, **TRAINERS[change.trainer][1])
     if change.blackwell and name in SINCE_BLACKWELL:
         stack = replace(stack, **SINCE_BLACKWELL[name])
     for i in change.hints:

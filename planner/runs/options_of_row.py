@@ -53,6 +53,8 @@ OF_KEYS = r"\bk\b|\bo\b|key|projection|c_attn|qkv|output|k_proj|o_proj|attention
 FOUR_BITS = ("nf4", "gptq-int4", "fp4", "int4")
 DOUBTED = "settings"  # the key in `assumed` of settings that may not be those of the run
 # Words in a note -> fields of a job that are true, where no column says otherwise.
+# TRL prepares a model in 4 bits on one GPU with prepare_model_for_kbit_training: what is not quantized in fp32, under autocast.
+KBIT = "baseline-peft-bnb"
 NOTED_SWITCHES: Words = (
     (r"--fp8-param-gather=True", "fp8_parameters"), (r"optimizer in (?:the )?backward|optimizer_in_bwd", "optimizer_in_backward"),
     (r"expandable[_ ]segments", "expandable_segments"), (r"bf16 amp", "autocast"), (r"--optimizer-cpu-offload=True", "offload_optimizer"),
@@ -87,6 +89,8 @@ def options(
     fields: dict[str, Any] = {key: True for words, key in NOTED_SWITCHES if re.search(words, note)}
     if precision != "fp8":
         fields.pop("fp8_parameters", None)
+    if KBIT in note and whole(row, "gpus", 1) == 1:
+        fields["autocast"] = True
     fields |= {key: chosen for key in SWITCHES if (chosen := flag(row, key)) is not None}
     fields.setdefault("autocast", stack.autocast)
     fields.setdefault("foreach", stack.foreach)
@@ -120,6 +124,8 @@ def widths(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[s
         master, moments, gradients = 0, 2, 2
     if master < 0:
         master = 4 if narrow else int(stack.master_bytes)
+    if not moments and master == 0 and stack.transformers_layers:  # states have the type of the weights
+        moments = min(2, STATE_BYTES[optimizer])
     reduced = whole(row, "reduce_bytes", min(stack.gradient_reduce_bytes, gradients))
     return {
         "optimizer": optimizer, "state_bytes": moments or STATE_BYTES[optimizer], "master_bytes": master, "gradient_bytes": gradients,

@@ -126,9 +126,8 @@ class Stack:
     workspace_bytes: float = 0.09 * GIB  # workspaces of libraries, in the allocator
     expert_workspace_bytes: float = 0.0  # additional workspaces of grouped products, on Hopper and later
     transformers_layers: bool = False  # layers, loss and adapters as transformers and PEFT have them
-    root_gathered: bool = (
-        False  # FSDP's root unit, embedding and head, stays gathered from the forward pass to the end of the backward pass
-    )
+    quantized_inputs: bool = False  # products with weights in 4 bits save their inputs
+    root_gathered: bool = False  # FSDP's root unit, embedding and head, stays gathered until the end of the backward pass
     # usual choices that decide memory; a job may choose others
     loss_kernel: str = "plain"
     kernels: str = "fused"

@@ -61,6 +61,14 @@ def test_frozen_layers_keep_inputs_of_adapters_alone() -> None:
     assert all_matrices["linear_in"] == 4 * (5 * 100 + 80 + 300)
 
 
+def test_old_products_in_4_bits_save_their_inputs() -> None:
+    """Those of both norms of 100 and of the MLP's second product of 300, in 16 bits."""
+    qlora: dict[str, Any] = {"tuning": "qlora", "lora_targets": "query-value"}
+    stack = {"tunings": ("full", "lora", "qlora")}
+    new, old = (stored(layers(stack=stack | {"quantized_inputs": saved}, **qlora))["linear_in"] for saved in (False, True))
+    assert (new, old - new) == (800, 2 * (200 + 300))
+
+
 @pytest.mark.parametrize(("changes", "width"), [({}, 6), ({"kernels": "fused"}, 2), ({"tuning": "lora"}, 4)])
 def test_norms_of_queries_and_keys_keep_copies(changes: Mapping[str, Any], width: int) -> None:
     """As norms do: fp32 and 16 bits of 80 queries and 40 keys, fp32 where they are frozen, the input alone where they are fused."""

@@ -181,3 +181,35 @@ def test_settings_that_may_not_be_those_of_the_run_are_listed(trust: str) -> Non
     """Doubted settings are assumed; exact and release yaml are not."""
     assert configured(row(settings_trust=trust)).assumed["settings"] == trust
     assert "settings" not in configured(row(settings_trust="release yaml")).assumed
+
+
+TRAINED = {"gpu": "a100-80gb-sxm", "gpus": "2", "dp": "2", "tp": "1", "pp": "1"}
+
+
+@pytest.mark.parametrize(
+    ("framework", "fields"),
+    [
+        ("torchtune (PyTorch)", {"loss_kernel": "chunked", "kernels": "compiled", "foreach": False}),
+        ("Hugging Face SFTTrainer (PyTorch FSDP1)", {"master_bytes": 0, "gradient_bytes": 2, "state_bytes": 2, "foreach": True}),
+        ("Hugging Face Trainer", {"master_bytes": 4, "gradient_bytes": 4, "state_bytes": 4, "foreach": True, "kernels": "eager"}),
+    ],
+)  # fmt: skip
+def test_trainers_have_choices_of_their_own(framework: str, fields: dict[str, object]) -> None:
+    """torchtune computes the loss in chunks; SFTTrainer trains weights in bf16 whole, whose states have their type; before 2025-09 the step
+    works on lists of tensors."""
+    run = job(framework=framework, **TRAINED)
+    assert {key: getattr(run, key) for key in fields} == fields and run.stack.name == "transformers"
+
+
+def test_steps_are_fused_since_they_are_by_default() -> None:
+    """transformers' default optimizer is fused from 2025-09 on, and models no longer shift a copy of fp32 logits."""
+    new = job(framework="Hugging Face Trainer", released="2025-10", **TRAINED)
+    old = job(framework="Hugging Face Trainer", released="2024-10", **TRAINED)
+    assert not new.foreach and old.foreach and (new.stack.fused_logits_bytes, old.stack.fused_logits_bytes) == (6, 8)
+
+
+@pytest.mark.parametrize(("gpus", "autocast"), [("1", True), ("2", False)])
+def test_models_in_4_bits_are_prepared_on_one_gpu(gpus: str, autocast: bool) -> None:
+    """What is not quantized is in fp32 under autocast on one GPU, not where weights are sharded."""
+    changes = TRAINED | {"gpus": gpus, "dp": gpus, "finetune": "qlora", "note": "framework_config baseline-peft-bnb"}
+    assert job(framework="Hugging Face SFTTrainer", **changes).autocast == autocast
