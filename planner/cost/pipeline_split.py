@@ -16,7 +16,6 @@ from planner.specs.job import SCHEDULES, Job
 from planner.specs.plan import Plan
 
 ZB_H1, ZB_H2, V, DUALPIPE_V = (SCHEDULES.index(name) for name in ("zb-h1", "zb-h2", "zb-v", "dualpipev"))
-EVERY = 1 << 40  # more layers than any stage has
 NONE = Count(0)
 Q = TypeVar("Q", bound=Quantity)
 
@@ -201,24 +200,30 @@ def chunk_layers(job: Job, plan: Plan) -> Count:
     return each + (extra > 0)
 
 
-@formula("ℓ_i if recompute = 2, min(v · N, ℓ_i) otherwise", "megatron", "--recompute-granularity full, --recompute-num-layers")
-def recomputed_layers(plan: Plan, stage_layers: Number) -> Number:
-    """Fully recomputed layers of a pipeline rank: all with `full`, the first N of each virtual stage with `first`."""
-    most = where(plan.recompute == 2, EVERY, plan.vpp * plan.recompute_layers)  # recompute_layers is 0 except with `first`
-    return minimum(most, stage_layers)
+@formula(
+    "⌈ℓ_i / k_r⌉ if recompute = 2, min(v · N, ℓ_i) otherwise",
+    "megatron",
+    "--recompute-granularity full, --recompute-num-layers; torchtitan 0.2.2, distributed/activation_checkpoint.py: every k-th layer",
+)
+def recomputed_layers(job: Job, plan: Plan, stage_layers: Number) -> Number:
+    """Fully recomputed layers of a pipeline rank: all, or every k-th, with `full`, the first N of each virtual stage with `first`."""
+    full = ceil(stage_layers / float(term("recompute_every", job.recompute_every)))
+    return where(plan.recompute == 2, full, minimum(plan.vpp * plan.recompute_layers, stage_layers))  # 0 except with `first`
 
 
 @formula(
-    "r_i · ℓ_x / max(ℓ_d + ℓ_x, 1) if L_e > 1, ℓ_x if recompute = 2, r_i - min(N, ℓ_d, r_i) otherwise",
+    "r_i · ℓ_x / max(ℓ_d + ℓ_x, 1) if L_e > 1 or k_r > 1 and recompute = 2, ℓ_x if recompute = 2, r_i - min(N, ℓ_d, r_i) otherwise",
     "megatron",
     "--recompute-granularity full, --recompute-num-layers",
 )
 def recomputed_sparse(job: Job, plan: Plan, recomputed_layers: Number, dense_stage_layers: Number, sparse_stage_layers: Number) -> Number:
     """Fully recomputed layers with routed experts of a pipeline rank."""
+    even = recomputed_layers * sparse_stage_layers / maximum(dense_stage_layers + sparse_stage_layers, 1)
     if job.model.moe_every > 1:  # dense and sparse layers alternate
-        return recomputed_layers * sparse_stage_layers / maximum(dense_stage_layers + sparse_stage_layers, 1)
+        return even
     dense = minimum(plan.recompute_layers, dense_stage_layers)  # at the start of the first virtual stage
-    return where(plan.recompute == 2, sparse_stage_layers, recomputed_layers - minimum(dense, recomputed_layers))
+    full = even if term("recompute_every", job.recompute_every) > 1 else sparse_stage_layers
+    return where(plan.recompute == 2, full, recomputed_layers - minimum(dense, recomputed_layers))
 
 
 @formula("r_i - r_x", "megatron", "--recompute-granularity full, --recompute-num-layers")

@@ -239,9 +239,9 @@ class Recomputed(NamedTuple):
 def recomputed(job: Job, plan: Plan, c: StageCost) -> Recomputed:
     """Number of layers of each kind that each stage recomputes whole."""
     if c.sparse is None:
-        repeated = split.recomputed_layers(plan, c.layers)
+        repeated = split.recomputed_layers(job, plan, c.layers)
         return Recomputed(repeated, repeated, None)
-    repeated = split.recomputed_layers(plan, c.dense.layers + c.sparse.layers)
+    repeated = split.recomputed_layers(job, plan, c.dense.layers + c.sparse.layers)
     sparse = split.recomputed_sparse(job, plan, repeated, c.dense.layers, c.sparse.layers)
     return Recomputed(repeated, split.recomputed_dense(repeated, sparse), sparse)
 

@@ -51,6 +51,7 @@ recompute            | recompute |        | recomputation: 0 none, 1 selective, 
 schedule             | schedule |        | pipeline schedule: 0 1F1B, 1 ZB-H1, 2 ZB-H2, 3 ZB-V, 4 DualPipeV
 holds_head           | head |        | 1 on the pipeline rank that holds the head, else 0
 gathered_units       | n_u |        | layers whose weights are gathered at a time
+recompute_every      | k_r |        | full recomputation of every k-th layer alone
 gathers              | gathers |   | 1 where weights are gathered when they are used, else 0
 main_gradients       | main |      | 1 where 16-bit gradients of weights are added to buffers (Megatron), else 0
 root_gathered        | root |      | 1 where embedding and head are gathered as one unit for the whole step, else 0

@@ -199,7 +199,16 @@ def test_the_fullest_virtual_stage_has_an_odd_layer() -> None:
 def test_recomputed_layers_are_all_or_the_first_of_each_virtual_stage(recompute: int, first: int, expected: int) -> None:
     """Of 9 layers in three virtual stages: none, all, or 3 · 2; never more than there are."""
     plan = Plan(pp=2, vpp=3, recompute=recompute, recompute_layers=first).column()
-    assert np.max(split.recomputed_layers(plan, Number(9.0))) == expected
+    assert np.max(split.recomputed_layers(round_job(), plan, Number(9.0))) == expected
+
+
+def test_every_k_th_layer_is_recomputed_alone() -> None:
+    """Of 9 layers every fourth: 3; of three dense and five sparse ones every second is 4, of which 2.5 are sparse."""
+    plan = Plan(recompute=2).column()
+    assert float(np.max(split.recomputed_layers(round_job(recompute_every=4), plan, Number(9.0)))) == 3
+    job = round_job(model=EXPERTS, recompute_every=2)
+    again = split.recomputed_layers(job, plan, Number(8.0))
+    assert float(np.max(split.recomputed_sparse(job, plan, again, Number(3.0), Number(5.0)))) == 2.5
 
 
 @pytest.mark.parametrize(
@@ -219,7 +228,7 @@ def test_dense_layers_are_recomputed_first(
 ) -> None:
     """Of a rank's dense layers, which come first, and sparse ones: what is recomputed, sparse and dense."""
     plan = Plan(pp=2, vpp=vpp, recompute=recompute, recompute_layers=first).column()
-    again = split.recomputed_layers(plan, Number(dense + sparse))
+    again = split.recomputed_layers(round_job(), plan, Number(dense + sparse))
     job = round_job(model=EXPERTS | model)
     of_sparse = split.recomputed_sparse(job, plan, again, Number(dense), Number(sparse))
     of_dense = split.recomputed_dense(again, of_sparse)
