@@ -26,7 +26,7 @@ def fit_code(fits: Any, at_risk: Any) -> Any:
 
 
 def write_fit(code: Any) -> str:
-    """How a plan fits in words: fits; at risk, as the 80 % band of its memory crosses the limit; does not fit."""
+    """How a plan fits, as text: fits; at risk, as the 80 % band of its memory crosses the limit; does not fit."""
     return FITS[int(code)]
 
 

@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from planner import presets
+from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, OPTIMIZERS
 
 Values = dict[str, Any]
 GPUS = (1, 2, 3, 4, 6, 7, 8, 8, 16, 24, 32, 48, 64, 64, 96, 128, 256, 512, 1000, 1024)
@@ -20,10 +21,14 @@ EXTREMES: dict[str, tuple[Any, ...]] = {
     "memory_gib": (0.25, 1.0, 24.0, 80.0, 1e5), "hbm_gb_s": (0.1, 100.0, 3350.0, 1e7), "tflops_bf16": (1e-3, 1.0, 989.0, 1e8),
     "tflops_fp8": (0.0, 1979.0), "link_gb_s": (1e-3, 25.0, 450.0, 1e6), "nic_gbit_s": (1e-3, 100.0, 400.0, 8e6),
     "pcie_gb_s": (1e-3, 32.0, 1e6), "host_memory_gib": (1.0, 2048.0), "headroom": (0.0, 10.0, 95.0), "link_domain": (1, 2, 8, 72, 65536),
-    "precision": ("bf16", "fp16", "fp8", "fp4"), "optimizer": ("adamw", "adamw-8bit", "sgd"), "tuning": ("full", "lora", "qlora"),
+    "precision": ("bf16", "fp16", "fp8", "fp4"), "optimizer": OPTIMIZERS, "tuning": ("full", "lora", "qlora"),
     "lora_rank": (1, 16, 64), "lora_targets": ("query-value", "attention", "all"), "gradient_bytes": ("2", "4"),
     "state_bytes": ("1", "2", "4"), "attention": ("flash-2", "flash-3", "flash-1", "fused-softmax", "unfused"),
     "offload_optimizer": (True, False), "imbalance": (1.0, 1.3, 100.0), "capacity": (0.0, 1.25, 100.0), "overlap_experts": (True, False),
+    "loss_kernel": LOSS_KERNELS, "kernels": KERNELS, "master_bytes": ("0", "2", "4"), "reduce_bytes": ("2", "4"), "autocast": (True, False),
+    "foreach": (True, False), "fp8_parameters": (True, False), "optimizer_in_backward": (True, False), "expandable_segments": (True, False),
+    "recompute_modules": (*MODULES, "core_attn,mlp"), "recompute_every": (1, 2, 10_000), "offload_parameters": (True, False),
+    "offload_activations": (0.0, 1.0, 50.0, 100.0), "offload_checkpoints": (True, False), "offload_nvme": (True, False),
 }  # fmt: skip
 AXES = ("tp", "pp", "vpp", "cp", "dp", "ep", "etp", "zero", "micro_batch", "recompute", "sequence_parallel", "schedule")
 NAMED = {

@@ -6,6 +6,7 @@ import pytest
 
 from planner.document.fields import FIELDS
 from planner.document.planfile import Document
+from planner.document.space import AXES
 from planner.errors import TmplanError
 from tests.tui.driving import SMALL, Driver, drive
 from tests.tui.fake import fake_search
@@ -117,9 +118,10 @@ def test_every_field_is_reached_by_tab(model: str, stack: str) -> None:
             if pane == "cluster":
                 await it.pilot.press("tab", "tab")
                 assert it.pane == "run"
-        of_adapters = {f.key for f in FIELDS if f.depends_on == "tuning"}  # every weight is trained
-        every = [entry.key for form in FORMS for entry in ENTRIES[form] if entry.key not in of_adapters]
-        of_experts = {f.key for f in FIELDS if f.depends_on} | {"ep", "etp", "schedule"}
+        without = ("tuning", "precision", "offload_optimizer")  # every weight is trained, in bf16, and nothing is offloaded
+        of_others = {f.key for f in FIELDS if f.depends_on in without}
+        every = [entry.key for form in FORMS for entry in ENTRIES[form] if entry.key not in of_others]
+        of_experts = {f.key for f in FIELDS if f.depends_on and f.depends_on not in AXES} | {"ep", "etp", "schedule"}
         assert seen == (every if model.startswith("deepseek") else [key for key in every if key not in of_experts])
 
     drive(play, Document(SMALL.inputs.with_all({"model": model, "stack": stack})))
