@@ -266,7 +266,8 @@ def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Nu
     checkpoint, then, where no dense layers are left, by those of a sparse one.
     """
     excess = excess_activations(job, plan, c, s)
-    weight = job.stack.activation_overhead * c.in_flight * (1.0 - job.offload_activations)
+    on_device = max(1.0 - job.offload_activations, 1e-9)  # where all are offloaded recomputing frees nothing: as many as there may be
+    weight = job.stack.activation_overhead * c.in_flight * on_device
     gathered = c.gathered_inputs
     each = weight * (c.dense.kept_activations - c.checkpoint_bytes) + gathered
     if c.sparse is None:

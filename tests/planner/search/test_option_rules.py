@@ -7,7 +7,9 @@ import pytest
 
 from planner.dimensions import Flag
 from planner.document.inputs import Value
+from planner.document.space import Space
 from planner.search.rules import RULES
+from planner.search.search import search
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 from tests.planner.jobs import allowed, small
@@ -51,3 +53,9 @@ def test_no_rule_of_an_option_refuses_a_plan_without_it() -> None:
     plan, refused = allowed(job)
     assert not set(KEYS) & set(refused)
     assert all(np.all(rule.allowed(job, plan)) for rule in RULES if rule.key in KEYS)
+
+
+def test_all_activations_may_be_offloaded() -> None:
+    """With the activations of every layer in host memory recomputing layers frees nothing, and no figure is infinite."""
+    result = search(small(offload_activations=100.0), Space())
+    assert len(result) and np.all(np.isfinite(result.memory_bytes)) and np.all(np.isfinite(result.step_seconds))
