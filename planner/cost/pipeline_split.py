@@ -212,7 +212,8 @@ def recomputed_layers(job: Job, plan: Plan, stage_layers: Number) -> Number:
 
 
 @formula(
-    "r_i · ℓ_x / max(ℓ_d + ℓ_x, 1) if L_e > 1 or k_r > 1 and recompute = 2, ℓ_x if recompute = 2, r_i - min(N, ℓ_d, r_i) otherwise",
+    "r_i · ℓ_x / max(ℓ_d + ℓ_x, 1) if L_e > 1, r_i · ℓ_x / max(ℓ_d + ℓ_x, 1) if recompute = 2 and k_r > 1, ℓ_x if recompute = 2,"
+    " r_i - min(N, ℓ_d, r_i) otherwise",
     "megatron",
     "--recompute-granularity full, --recompute-num-layers",
 )
