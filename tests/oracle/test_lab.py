@@ -89,9 +89,32 @@ def test_transformers(runner: Runner, tmp_path: Path) -> None:
 @pytest.mark.skipif(not find_spec("deepspeed"), reason="deepspeed is not installed; the extra `verify` has it")
 @pytest.mark.parametrize("stage", [1, 2, 3])
 def test_deepspeed(stage: int, runner: Runner, tmp_path: Path) -> None:
-    """Of 4 partitions, 12 bytes of states of each weight, and 2 of weights: of all weights below ZeRO-3, of its own in ZeRO-3."""
+    """Of 4 partitions, 12 bytes of states of each weight, and 2 of weights: of all weights below ZeRO-3, of its partition in ZeRO-3."""
     job = resolve(Inputs({"model": a_model(tmp_path), "gpus": 4, "stack": "deepspeed", "global_batch": 8, "sequence": TOKENS}))
     record = runner.run(replace(task_of(job, Plan(dp=4, dp_shard=4, zero=stage, recompute=2), 0), layers=(DENSE * 2,)))
     kinds = record.phases["loss"].kinds
     assert kinds["params"] == pytest.approx(2 * weights(2) / (4 if stage == 3 else 1), rel=0.01)
     assert kinds["optimizer"] == pytest.approx(12 * weights(2) / 4, rel=0.01)
+
+
+@pytest.mark.skipif(not find_spec("torchtitan"), reason="torchtitan is not installed; the extra `verify` has it")
+def test_torchtitan(runner: Runner, tmp_path: Path) -> None:
+    """Of 4 shards of fp32 weights, 4 bytes of each weight and 8 of states; a recomputed layer stores its input, in 2 bytes."""
+    job = resolve(Inputs({"model": a_model(tmp_path), "gpus": 4, "stack": "torchtitan", "global_batch": 4, "sequence": TOKENS}))
+    shallow, deep = two_depths(runner, task_of(job, Plan(dp=4, dp_shard=4, zero=3, recompute=2), 0))
+    for layers, record in ((2, shallow), (4, deep)):
+        assert record.peak.kinds["params"] == pytest.approx(weights(layers), rel=0.01)
+        assert record.states == pytest.approx(3 * weights(layers), rel=0.05)
+    stored = (deep.phases["loss"].kinds["activations"] - shallow.phases["loss"].kinds["activations"]) / 2
+    assert stored == pytest.approx(2 * HIDDEN * TOKENS, rel=0.02)
+
+
+@pytest.mark.skipif(not find_spec("torchtitan"), reason="torchtitan is not installed; the extra `verify` has it")
+def test_torchtitan_pipeline(runner: Runner, tmp_path: Path) -> None:
+    """The first of two stages holds the embedding, the last the head: the same weights but for the last norm."""
+    job = resolve(Inputs({"model": a_model(tmp_path), "gpus": 2, "stack": "torchtitan", "global_batch": 4, "sequence": TOKENS}))
+    first, last = (runner.run(replace(task_of(job, Plan(pp=2), stage), layers=(DENSE, DENSE))) for stage in (0, 1))
+    half = (weights(2) - HIDDEN) / 2
+    assert first.peak.kinds["params"] == pytest.approx(4 * half, rel=0.01)
+    assert last.peak.kinds["params"] == pytest.approx(4 * half, rel=0.01)
+    assert last.live > first.live

@@ -33,7 +33,7 @@ from planner.lab.tracker import Tracker  # noqa: E402
 torch.cuda.is_available = lambda: False  # of frameworks that would call a device
 
 READ = (  # fields of a job
-    *("gradient_bytes", "loss_kernel", "optimizer", "foreach", "offload_optimizer", "offload_parameters", "imbalance", "kernels"),
+    *("gradient_bytes", "loss_kernel", "optimizer", "foreach", "offload_optimizer", "offload_parameters", "kernels"),
     *("master_bytes", "state_bytes"),
 )
 FLAT = ("single_partition_of_fp32_groups", "fp32_partitioned_groups_flat")  # master copies of ZeRO-1 and 2, and of ZeRO-3

@@ -15,7 +15,7 @@ from planner.lab.tracker import Tracker
 
 READ = (  # fields of a job
     *("master_bytes", "gradient_bytes", "state_bytes", "reduce_bytes", "autocast", "loss_kernel", "optimizer", "foreach"),
-    *("optimizer_in_backward", "imbalance", "kernels"),
+    *("optimizer_in_backward", "kernels"),
 )
 OPTIMIZERS = ("adamw", "sgd", "sgd-plain")
 
@@ -89,7 +89,7 @@ def optimizers_of(task: Task, trained: list[Any]) -> list[Any]:
 
 
 def one_optimizer(task: Task, parameters: list[Any]) -> Any:
-    """An optimizer of torch: AdamW in one kernel or by operations over lists of tensors, SGD with its defaults."""
+    """An optimizer of torch: AdamW in one kernel or by operations over lists of tensors, SGD by default."""
     if task.job["optimizer"] == "adamw":
         return torch.optim.AdamW(parameters, lr=1e-4, **{"foreach" if task.job["foreach"] else "fused": True})
     return torch.optim.SGD(parameters, lr=1e-4, momentum=0.0 if task.job["optimizer"] == "sgd-plain" else 0.9)
@@ -116,7 +116,7 @@ def train_step(task: Task, tracker: Tracker, model: Any, tokens: Any, trained: l
 
 
 def update_in_backward(tracker: Tracker, trained: list[Any], optimizers: list[Any]) -> None:
-    """Apply and free each gradient as soon as it is accumulated."""
+    """Apply and free each gradient as soon once it is accumulated."""
 
     def hook(optimizer: Any) -> Any:
         def apply(parameter: Any) -> None:
