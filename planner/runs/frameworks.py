@@ -70,13 +70,10 @@ HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     # Kwai's fork of Megatron-LM repeats norms and the activation function
     (r"MLP activation function \+ norm", {"selective": Selective({"linear_in": 0.0, "act_out": 0.0}, {"elementwise": 1.0})}),
     (KEPT_TENSORS, {"selective": KEPT}),
-    (r"^torchtune", {"loss_kernel": "chunked"}),  # LinearCrossEntropyLoss in its recipes
-    # The model makes fp32 logits and shifts them into a copy, over which the kernel writes its gradient (transformers before 4.45)
-    (r"cross-entropy[^;]*foak", {"fused_logits_bytes": 8.0}),
     (r"fast rms-norm, fast rope", {"gate_kept": 1.0}),  # Kwai's fork: SwiGLU as in Megatron-LM before bias_swiglu_fusion, in two kernels
     (r"fused RMSNorm|RMS kernel", {"norm_traffic": 1.0, "norm_kept": 3.0}),
     (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were fixed
-    (r"cross-entropy-loss-fusion", {"logits_bytes": 10.0}),  # jitted, it saves fp32 copies: 10.0 in Megatron-LM's functional tests
+    (r"cross-entropy-loss-fusion", {"fused_logits_bytes": 10.0}),  # jitted, it saves fp32 copies: 10.0 in Megatron-LM's functional tests
     (r"no grad/param overlap", {"dp_overlap": 0.0, "gather_overlap": 0.0}),
     (r"TE graphs|cuda_graph", GRAPHS),
 )
@@ -107,7 +104,7 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     if stack == "megatron-lm":
         early = _released(row) < CORE if cell(row, "released") else gpu.arch in OLD
         stack = "megatron-lm-2021" if early else "megatron-core"
-    text = f"{framework}; {cell(row, 'recompute_modules')}; {note}"
+    text = f"{cell(row, 'recompute_modules')}; {note}"
     hints = tuple(i for i, (words, _) in enumerate(HINTS) if re.search(words, text))
     graphs = cell(row, "cuda_graphs").lower() not in ("", "none", "no", "0")
     offload = OFFLOAD_MODULES.search(note)
