@@ -66,7 +66,7 @@ def configured(row: Row) -> Configured:
     )  # fmt: skip
     plan = _plan(row, job, assumed)
     return Configured(
-        job, plan, assumed, bool(cell(row, "recompute") or options_of_row.implied_recompute(row)), bool(cell(row, "micro_batch"))
+        job, plan, assumed, bool(options_of_row.implied_recompute(row) or cell(row, "recompute")), bool(cell(row, "micro_batch"))
     )
 
 
@@ -139,7 +139,7 @@ def _plan(row: Row, job: Job, assumed: dict[str, str]) -> Plan:
     vpp = _virtual_stages(row, job, pp, schedule, assumed)
     if pp * vpp > MOST_STAGES * job.model.layers:
         raise FieldError("pp", f"pp {pp:,} x vpp {vpp:,} is {pp * vpp:,} stages for {job.model.layers:,} layers")
-    recompute = cell(row, "recompute") or options_of_row.implied_recompute(row)
+    recompute = options_of_row.implied_recompute(row) or cell(row, "recompute")
     if recompute and recompute not in RECOMPUTES:
         raise FieldError("recompute", f"recompute {quoted(recompute)} is not modelled; known: none, selective, full")
     ep, etp = _expert_degrees(row, job, tp, gpus // pp, assumed)

@@ -91,6 +91,8 @@ def options(
         fields.pop("fp8_parameters", None)
     if KBIT in note and whole(row, "gpus", 1) == 1:
         fields["autocast"] = True
+    if every := recomputed_every(row):
+        fields["recompute_every"] = every
     fields |= {key: chosen for key in SWITCHES if (chosen := flag(row, key)) is not None}
     fields.setdefault("autocast", stack.autocast)
     fields.setdefault("foreach", stack.foreach)
@@ -152,8 +154,20 @@ def offloads(row: Row, model: Model, memory_bytes: float) -> dict[str, Any]:
     return fields
 
 
+def recomputed_every(row: Row) -> int:
+    """k if every k-th layer is recomputed whole, by the words of a note; 0 without them."""
+    found = re.search(r"AC of every (second|third|fourth|(\d{1,3})(?:nd|rd|th)) layer", cell(row, "note"))
+    return {"second": 2, "third": 3, "fourth": 4}.get(found[1]) or int(found[2]) if found else 0
+
+
 def implied_recompute(row: Row) -> str:
-    """The recomputation that the columns imply where `recompute` is blank: MaxText's policies name the tensors that are not repeated."""
+    """The recomputation by the words of a row, which count before its column for every k-th layer; else where `recompute` is blank:
+    MaxText's policies name the tensors that are not repeated.
+    """
+    if recomputed_every(row) > 1:
+        return "full"
+    if cell(row, "recompute"):
+        return ""
     if modules(row, MODULES) or re.search(KEPT_TENSORS, cell(row, "recompute_modules")):
         return "selective"
     return "full" if re.search(rf"\b(?:{TENSORS})\b[^;]*offloaded", cell(row, "offload")) else ""

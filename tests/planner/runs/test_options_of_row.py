@@ -169,6 +169,13 @@ def test_policies_and_modules_imply_a_blank_recomputation(changes: dict[str, str
     assert kept.get("mlp_hidden", 1.0) == (0.0 if "recompute_modules" in changes else 1.0) and kept.get("qkv", 1.0) == 1.0
 
 
+@pytest.mark.parametrize(("note", "every"), [("AC of every second layer", 2), ("AC of every 4th layer; x", 4), ("full AC", 1)])
+def test_every_kth_layer_is_recomputed_whole(note: str, every: int) -> None:
+    """Torchtitan's selective mode by layers is full recomputation of every k-th, whatever the column calls it."""
+    run = configured(row(note=note, recompute="selective"))
+    assert run.job.recompute_every == every and RECOMPUTES[run.plan.recompute] == ("full" if every > 1 else "selective")
+
+
 @pytest.mark.parametrize(("framework", "zero"), [("DeepSpeed ZeRO-2", 2), ("PyTorch FSDP", 3), ("HF Trainer, DDP", 0)])
 def test_a_blank_zero_is_in_the_name_of_the_framework(framework: str, zero: int) -> None:
     """ZeRO-2, FSDP and DDP in a name are the stage of a blank; Megatron-FSDP shards parameters."""
