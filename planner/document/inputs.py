@@ -292,7 +292,7 @@ def shown(inputs: Inputs) -> dict[str, tuple[Value, bool]]:
         elif spec is not None and getattr(spec, f.attribute) is not None:
             value = _unit(f, getattr(spec, f.attribute))
         elif f.key in of_stack:
-            value = str(of_stack[f.key])
+            value = of_stack[f.key] if f.kind == "bool" else str(of_stack[f.key])
         elif f.default is not None:
             value = default(inputs, f.key)
         result[f.key] = (value, f.key in inputs.values)

@@ -230,6 +230,7 @@ def answers(batch: Batch) -> list[dict[str, Any]]:
     if not batch.recompute_given.all():  # a run without a stated recomputation may have used the heaviest
         heaviest = plan.with_(recompute=np.where(batch.recompute_given, plan.recompute, FULL))
         fits = fits | stage_memory(job, heaviest).fits(job)
+    crosses = stages.device.max(axis=0) * numbers.memory_band.high > job.memory_limit
     predictions = []
     for i in range(len(plan)):
         pp = int(plan.pp[i])
@@ -238,6 +239,7 @@ def answers(batch: Batch) -> list[dict[str, Any]]:
             "step_low": float(numbers.step[i] * numbers.step_band.low),
             "step_high": float(numbers.step[i] * numbers.step_band.high),
             "fits": bool(fits[i]),
+            "fit": ("at risk" if crosses[i] else "fits") if fits[i] else "does not fit",
             **{f"stage_{kind}_gib": _gib(getattr(stages, kind)[:pp, i]) for kind in ("allocated", "reserved", "device")},
             "time_parts_seconds": {k: float(v[i]) for k, v in numbers.time_parts.named().items()},
             "chosen": {"recompute": RECOMPUTES[int(plan.recompute[i])], "micro_batch": str(int(plan.micro_batch[i]))},

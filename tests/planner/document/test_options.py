@@ -9,7 +9,7 @@ import tomli_w
 
 from planner import presets
 from planner.document.fields import FIELDS
-from planner.document.inputs import EXAMPLE, Inputs, Value, resolve
+from planner.document.inputs import EXAMPLE, Inputs, Value, resolve, shown
 from planner.document.planfile import Document, dumps, loads
 from planner.errors import FieldError
 from planner.specs.options import OPTIMIZERS
@@ -88,3 +88,10 @@ def test_a_plan_file_of_an_earlier_version_has_the_usual_options() -> None:
     assert {f.key: getattr(job, f.attribute) for f in FIELDS if f.spec == "job"} == {
         f.key: getattr(now, f.attribute) for f in FIELDS if f.spec == "job"
     }
+
+
+def test_options_of_an_impossible_job_are_shown_as_those_of_the_stack() -> None:
+    """While a job cannot be resolved its optional fields have the values of the stack, each of its kind."""
+    values = shown(EXAMPLE.with_all({"stack": "torchtitan", "optimizer": "lion"}))
+    assert values["autocast"] == (False, False) and values["loss_kernel"] == (presets.stack("torchtitan").loss_kernel, False)
+    assert values["gradient_bytes"][0] == "4" and values["optimizer"] == ("lion", True)

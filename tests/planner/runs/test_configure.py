@@ -109,6 +109,14 @@ def test_blank_recomputation_is_the_lightest_that_fits() -> None:
     assert wide["fits"]
 
 
+def test_a_prediction_fits_is_at_risk_or_does_not_fit() -> None:
+    """With longer sequences a run that fits is at risk before it does not fit."""
+    rows = [row(seq=str(1024 * n), recompute="none", id=str(n)) for n in range(1, 60)]
+    fits = [prediction["fit"] for prediction in predict(rows)]
+    order = ["fits", "at risk", "does not fit"]
+    assert [name for name, _ in itertools.groupby(fits)] == order
+
+
 def test_a_blank_micro_batch_is_the_fastest_that_fits() -> None:
     """The step time of a row without a micro-batch is that of the best given one."""
     given = predict([row(micro_batch=str(size), id=str(size), recompute="full") for size in (1, 2)])
