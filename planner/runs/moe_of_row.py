@@ -17,6 +17,7 @@ from planner.specs.model import Model
 
 # Fields of a Model with a column, by which presets are matched; ffn only if the preset has a dense layer.
 SIZES = ("layers", "hidden", "heads", "ffn", "vocab", "experts", "experts_per_token", "expert_ffn")
+COMPLETE = 7  # sizes that are compared for a model cut to fewer layers
 # Fields taken from that preset: those without a column, then those of columns that may be blank.
 TAKEN = (
     "kv_rank", "q_rank", "rope_dim", "v_dim", "dense_layers", "moe_every", "router_groups", "groups_per_token", "sliding_window",
@@ -30,6 +31,7 @@ TAKEN = (
 # with "w/ MTP", 250 with "w/o MTP".
 TRAIN_MTP = ("nemo", "nemo-tuned")
 WITHOUT_MTP = re.compile(r"w/o MTP|without MTP|(?<![a-z])no[-_ ]MTP", re.IGNORECASE)
+LEADING_DENSE = re.compile(r"(\d{1,3}) leading dense layer")
 WITH_MTP = re.compile(r"w/ MTP|with MTP", re.IGNORECASE)
 # Names of a preset's properties in `assumed`.
 TRAITS: Mapping[str, str] = {
@@ -67,22 +69,26 @@ REPEATED = re.compile(r"\[([01](?:,[01])*)\](?:\*(\d{1,4}))?")
 
 @lru_cache(maxsize=4)
 def _mixtures(_folder: Path) -> Mapping[tuple[int, ...], tuple[Model, ...]]:
-    """Presets of mixtures of experts by layers, hidden width and experts; read once per folder of user presets."""
+    """Presets of mixtures of experts by hidden width and experts; read once per folder of user presets."""
     by_sizes: dict[tuple[int, ...], tuple[Model, ...]] = {}
     for model in presets.every("models", presets.model)[0].values():  # the command reports invalid presets
         if model.experts:
-            key = (model.layers, model.hidden, model.experts)
+            key = (model.hidden, model.experts)
             by_sizes[key] = (*by_sizes.get(key, ()), model)
     return by_sizes
 
 
 def like(sizes: Mapping[str, int]) -> Model | None:
-    """The first preset with these sizes, which may be incomplete; None if no preset has them."""
-    candidates = _mixtures(presets.user_folder()).get((sizes["layers"], sizes["hidden"], sizes["experts"]), ())
-    for model in candidates:
-        compared = [name for name in SIZES if name in sizes and (name != "ffn" or model.sparse_layers < model.layers)]
-        if all(getattr(model, name) == sizes[name] for name in compared):
-            return model
+    """The first preset with these sizes, which may be incomplete; else one that has them all but for more layers, of which a run's model is
+    then a part; None if no preset has them.
+    """
+    candidates = _mixtures(presets.user_folder()).get((sizes["hidden"], sizes["experts"]), ())
+    for cut in (False, True):
+        for model in candidates:
+            compared = [name for name in SIZES if name in sizes and (name != "ffn" or model.sparse_layers < model.layers)]
+            differing = [name for name in compared if getattr(model, name) != sizes[name]]
+            if not differing or (cut and differing == ["layers"] and sizes["layers"] < model.layers and len(compared) >= COMPLETE):
+                return model
     return None
 
 
@@ -90,7 +96,8 @@ def taken(preset: Model, stack: str, text: str) -> dict[str, Any]:
     """The fields that a run's model takes from its preset; multi-token prediction depends on the stack and the text of the run."""
     trains = bool(WITH_MTP.search(text)) or stack in TRAIN_MTP
     mtp = preset.mtp_layers if trains and not WITHOUT_MTP.search(text) else 0
-    return {name: getattr(preset, name) for name in TAKEN} | {"mtp_layers": mtp}
+    leading = {"dense_layers": int(first[1])} if (first := LEADING_DENSE.search(text)) else {}
+    return {name: getattr(preset, name) for name in TAKEN} | {"mtp_layers": mtp} | leading
 
 
 def named(preset: Model, changed: Collection[str], model: Model) -> str:

@@ -186,9 +186,18 @@ def test_a_preset_with_the_same_sizes_adds_properties_without_a_column() -> None
     assert (model.kv_rank, model.q_rank, model.rope_dim, model.v_dim, model.dense_layers, model.router_groups) == (512, 1536, 64, 128, 3, 8)
     assert run.assumed["model"].endswith("as deepseek-v3-671b")
     assert "latent attention, 3 dense layers" in run.assumed["model"]
-    other = configured(SPARSE | {"layers": "60"})
+    other = configured(SPARSE | {"hidden": "7000"})
     assert (other.job.model.kv_rank, other.job.model.dense_layers) == (0, 0)
     assert "model" not in other.assumed
+
+
+def test_a_model_cut_to_fewer_layers_is_a_part_of_its_preset() -> None:
+    """All sizes but the layers are those of DeepSeek-V3: latent attention is too, and dense layers unless the note counts them. More layers
+    than the preset's are another model."""
+    cut = configured(SPARSE | {"layers": "14"}).job.model
+    assert (cut.layers, cut.kv_rank, cut.dense_layers) == (14, 512, 3)
+    assert configured(SPARSE | {"layers": "32", "note": "1 leading dense layer"}).job.model.dense_layers == 1
+    assert configured(SPARSE | {"layers": "70"}).job.model.kv_rank == 0
 
 
 def test_blank_sizes_come_from_the_preset_that_has_the_others() -> None:
