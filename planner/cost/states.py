@@ -167,6 +167,7 @@ def step_temporaries(
         need = zero_buffers.step_need(job, plan, stage_weights, shard_size, largest_tensor)
         least = 2 if zero_buffers.accumulates(job) else 0  # BF16_Optimizer updates from the gradients in place
         return maximum(need - all_gradients, 0.0) * (0.0 if job.offload_optimizer else 1.0) * (plan.zero >= least)
+    adamw = term("adamw", job.optimizer == "adamw")  # optimizers of bitsandbytes and others have no such step
     copied = job.stack.main_gradients and (job.gradient_bytes, job.master_bytes, job.state_bytes) == (2, 4, 4)
-    width = (float(job.state_bytes) if job.foreach and job.optimizer == "adamw" else 0.0) + term("gradients_copied", 4.0 if copied else 0.0)
+    width = (float(job.state_bytes) if job.foreach and adamw else 0.0) + term("gradients_copied", 4.0 if copied else 0.0)
     return Bytes(width * stage_weights) / where(plan.zero >= 1, shard_size, 1)

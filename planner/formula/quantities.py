@@ -56,6 +56,7 @@ gathers              | gathers |   | 1 where weights are gathered when they are 
 main_gradients       | main |      | 1 where 16-bit gradients of weights are added to buffers (Megatron), else 0
 root_gathered        | root |      | 1 where embedding and head are gathered as one unit for the whole step, else 0
 gradients_stay       | stay |      | 1 where buffers of gradients are allocated for good, else 0
+adamw                | adamw |  | 1 where the optimizer is AdamW of PyTorch, else 0
 foreach              | foreach |   | 1 where the optimizer steps over lists of tensors with temporaries, else 0
 stays_gathered       | whole |     | 1 where gathered weights and gradients stay whole between micro-batches (FSDP2 in a pipeline)
 synced_once          | once |        | 1 where sharded gradients and weights are communicated once per step, else 0

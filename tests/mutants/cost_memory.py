@@ -57,7 +57,7 @@ MUTANTS = (
     Mutant(STATES, "is_head(plan, stage) * Bytes(head_weights", "Bytes(head_weights", "stage"),
     Mutant(STATES, "gradient_memory + expert_gradients", "gradient_memory", "term"),
     Mutant(STATES, "workspace_bytes + expert_states", "workspace_bytes", "term"),
-    Mutant(STATES, "float(job.state_bytes) if job.foreach", "4.0 if job.foreach", "term"),
+    Mutant(STATES, "float(job.state_bytes) if job.foreach and adamw", "float(job.state_bytes) if job.foreach", "condition"),
     Mutant(GATHERED, "(plan.dp_shard * plan.cp > 1)", "(plan.dp_shard * plan.tp > 1)", "degree"),
     Mutant(GATHERED, "units * WEIGHT_BYTES + job.reduce_bytes", "WEIGHT_BYTES + job.reduce_bytes", "constant"),
     Mutant(GATHERED, "is_head(plan, stage) * Bytes(WEIGHT", "Bytes(WEIGHT", "stage"),

@@ -111,11 +111,14 @@ def test_the_gradient_of_the_head_comes_first() -> None:
 
 
 def test_a_step_over_lists_of_tensors_has_temporaries() -> None:
-    """The denominators of all 10 updates in fp32, over 5 ranks from ZeRO-1 on; a fused kernel has none."""
+    """The denominators of all 10 updates of AdamW in the type of the states, over 5 ranks from ZeRO-1 on; a fused kernel has none."""
     lists = round_job(foreach=True)
     assert at(states.step_temporaries(lists, Plan(dp=5).column(), WEIGHTS, Count(5), NONE, Bytes(0.0))) == [40]
     assert at(states.step_temporaries(lists, Plan(dp=5, dp_shard=5, zero=1).column(), WEIGHTS, Count(5), NONE, Bytes(0.0))) == [8]
-    assert at(states.step_temporaries(ROUND, Plan().column(), WEIGHTS, Count(1), NONE, Bytes(0.0))) == [0]
+    narrow, alone = round_job(foreach=True, state_bytes=2), Plan().column()
+    assert at(states.step_temporaries(narrow, alone, WEIGHTS, Count(1), NONE, Bytes(0.0))) == [20]
+    for job in (ROUND, round_job(foreach=True, optimizer="sgd")):
+        assert at(states.step_temporaries(job, alone, WEIGHTS, Count(1), NONE, Bytes(0.0))) == [0]
 
 
 def test_gradients_in_16_bits_are_copied_for_a_step_on_fp32_states() -> None:
