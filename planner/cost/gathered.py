@@ -23,20 +23,18 @@ def gathers(job: Job, plan: Plan) -> Flag:
 
 
 @formula(
-    "2 · min(P_i, n_lv + P_l) + g_r · min(n_b, P_i) if flat and gathers, 2 · n_b + g_r · min(n_b, P_i) if flat and ZeRO = 2,"
-    " (n_u · 2 + g_r) · P_l if gathers and not flat",
+    "2 · min(P_i, n_lv + P_l) if flat and gathers, 2 · n_b if flat and ZeRO = 2, (n_u · 2 + g_r) · P_l if gathers and not flat",
     "fsdp23",
     "Section 3.4.2: two units are gathered at a time; DeepSpeed: runtime/zero/partitioned_param_coordinator.py",
 )
 def layers_gathered(job: Job, plan: Plan, layer_weights: Parameters, stage_weights: Parameters) -> Bytes:
     """Weights gathered in the backward pass of a layer, and gradients before their reduce-scatter; bytes.
 
-    Two layers and the gradient of one; under DeepSpeed as many as may be live, a layer on top, and a bucket on its way.
+    Two layers and the gradient of one; under DeepSpeed as many as may be live and a layer on top, or the bucket of ZeRO-2.
     """
     if job.stack.flat_states:
         weights = Bytes(WEIGHT_BYTES * minimum(stage_weights, job.stack.live_parameters + layer_weights))
-        copied = zero_buffers.bucket_copy(job, stage_weights)
-        return where(gathers(job, plan), weights + copied, where(plan.zero == 2, zero_buffers.bucket(job) + copied, 0.0))
+        return where(gathers(job, plan), weights, where(plan.zero == 2, zero_buffers.bucket(job), 0.0))
     units = term("gathered_units", job.stack.gathered_units)
     return where(gathers(job, plan), Bytes((units * WEIGHT_BYTES + job.reduce_bytes) * layer_weights), 0.0)
 

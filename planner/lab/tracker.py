@@ -106,6 +106,13 @@ class Tracker(TorchDispatchMode):
             for allocator in self._allocators:
                 allocator.peak = allocator.reserved
 
+    def empty_cache(self) -> None:
+        """Start the allocators anew with what is live, as torch.cuda.empty_cache leaves them."""
+        self._allocators = (Allocator(), Allocator(expandable=True))
+        for info in self._live.values():
+            if info.size:
+                info.blocks = [allocator.allocate(info.size, 0) for allocator in self._allocators]
+
     def parameters(self, module: torch.nn.Module) -> None:
         """Label the weights of a module, and from now on their gradients."""
         for parameter in module.parameters():
