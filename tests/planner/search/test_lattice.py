@@ -123,6 +123,11 @@ REFUSED: dict[str, tuple[Job, Plan]] = {
     "hsdp_zero": (small(), Plan(dp=4, zero=1, dp_shard=2, dp_replicate=2)),
     "hsdp_shard": (small(), Plan(dp=5, zero=2, dp_shard=2, dp_replicate=3)),
     "expert_shard": (MOE, Plan(dp=16, ep=16, zero=2, dp_shard=4, dp_replicate=4)),
+    "in_backward": (small(stack="pytorch-fsdp", optimizer_in_backward=True), Plan(dp=16, dp_shard=16, zero=3)),
+    "in_backward_pipeline": (small(stack="torchtitan", optimizer_in_backward=True), Plan(pp=2, dp=8)),
+    "offload_parameters": (small(stack="pytorch-fsdp", offload_parameters=True), Plan(dp=16, dp_shard=16, zero=2)),
+    "fp8_parameters": (small(precision="fp8", fp8_parameters=True), Plan(dp=16)),
+    "muon": (small(optimizer="muon"), Plan(dp=16, dp_shard=16, zero=1)),
     "expert_zero": (replace(MOE, stack=replace(MOE.stack, expert_zero_most=2)), Plan(dp=16, dp_shard=16, zero=3)),
 }
 
