@@ -9,6 +9,8 @@ from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
+# Precision -> bytes of the casts of a weight by rows and by columns; 4-bit ones have a scale for each 16 values.
+CASTS = {"fp8": 2.0, "fp4": 2 * (0.5 + 1 / 16)}
 WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training stores its weights in bf16 and casts them
 
 
@@ -45,6 +47,38 @@ def weight_share(job: Job, plan: Plan, shard_size: Number) -> Number:
 def parameter_bytes(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
     """16-bit weights on a rank; bytes."""
     return Bytes(WEIGHT_BYTES * stage_weights) * weight_share(job, plan, shard_size)
+
+
+def cast_width(job: Job) -> float:
+    """Bytes per weight of a layer's matrix products of its casts to narrow types, which are made once per step and stored.
+
+    TransformerEngine stores one by rows and one by columns (pytorch/module/base.py, get_weight_workspace; Megatron's is_first_microbatch);
+    of 8-bit parameters they are the weights themselves, in the two bytes of the 16-bit ones.
+    """
+    of_fp8 = job.fp8_parameters or (job.precision == "fp8" and job.stack.usual_fp8_parameters)
+    if not job.stack.narrow_kept or of_fp8 or job.frozen:
+        return 0.0
+    return CASTS.get(job.precision, 0.0)
+
+
+@formula(
+    "b_w · (P_i - (P_e if i = 0) - (P_h if head) + P_ix) if ZeRO < 3, 0 otherwise",
+    "tmplan",
+    "TransformerEngine, pytorch/module/base.py: embedding and head stay in 16 bits",
+)
+def cast_bytes(
+    job: Job, plan: Plan, stage: Stage, stage_weights: Parameters, stage_experts: Parameters, embedding_weights: Parameters,
+    head_weights: Parameters,
+) -> Bytes:  # fmt: skip
+    """Casts of a rank's weights to narrow types, stored between micro-batches; bytes."""
+    edges = (stage == 0) * embedding_weights + is_head(plan, stage) * head_weights
+    return Bytes(term("cast_width", cast_width(job)) * (stage_weights - edges + stage_experts)) * (plan.zero < 3)
+
+
+@formula("W_p + W_c", "tmplan", "sum of the parts")
+def stored_weights(parameter_bytes: Bytes, cast_bytes: Bytes) -> Bytes:
+    """Weights of a rank with their casts to narrow types; bytes."""
+    return parameter_bytes + cast_bytes
 
 
 def moved_gradients(job: Job) -> bool:

@@ -93,7 +93,7 @@ def static(job: Job, plan: Plan, stage: Stage, layers: Layers) -> Static:
     gradients = all_gradients(job, plan, states.gradient_memory(job, plan, weights.stage, size, largest), weights.experts)
     stored = states.parameter_bytes(job, plan, weights.stage, size)
     parts = States(
-        parameters=stored,
+        parameters=with_casts(job, plan, stage, weights, stored),
         optimizer=states.resident_optimizer(job, moments),
         experts=expert_states(job, plan, weights.experts),
         workspace=Bytes(states.workspaces(job)),
@@ -106,6 +106,15 @@ def static(job: Job, plan: Plan, stage: Stage, layers: Layers) -> Static:
     if weights.experts is not None:
         of_experts = experts.expert_optimizer(job, plan, weights.experts, shard.expert_shard_size(plan))
     return Static(parts, moments, of_experts, weights.stage, weights.experts)
+
+
+def with_casts(job: Job, plan: Plan, stage: Stage, weights: Weights, stored: Bytes) -> Bytes:
+    """Weights of a rank on each stage, with their casts to narrow types where these are stored. stored: 16-bit weights."""
+    if not states.cast_width(job):
+        return stored
+    of_experts = NO_WEIGHTS if weights.experts is None else weights.experts
+    edges = shard.embedding_weights(job, plan), shard.head_weights(job, plan)
+    return states.stored_weights(stored, states.cast_bytes(job, plan, stage, weights.stage, of_experts, *edges))
 
 
 def gathered_parts(job: Job, plan: Plan, stage: Stage, weights: Weights, stored: Bytes) -> dict[str, Bytes]:

@@ -220,6 +220,9 @@ shard_size           | Z   |        | ranks that share sharded states
 parameter_bytes      | W_p | B      | weights
 gradient_memory      | G_p | B      | gradients
 optimizer_bytes      | O_s | B      | master weights and optimizer states
+cast_width           | b_w | B      | bytes of the casts of a weight to narrow types
+cast_bytes           | W_c | B      | casts of weights to narrow types
+stored_weights       | W_pc | B     | weights with their casts
 resident_optimizer   | O_p | B      | optimizer states on the device
 head_gradient        | G_h | B      | gradient of the head
 late_gradients       | G_l | B      | gradients not made yet at the end of a backward pass

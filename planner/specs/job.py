@@ -143,6 +143,7 @@ class Stack:
     live_parameters: float = 0.0  # weights that stay gathered under ZeRO-3
     sub_group: float = 1e15  # weights of a rank that are updated at once under ZeRO-3
     main_gradients: bool = False  # gradients of weights are made in 16 bits and added to buffers (Megatron's main_grad)
+    usual_fp8_parameters: bool = False  # its recipes store weights in 8 bits where they train in fp8
     expert_out_stored: bool = True  # outputs of experts are stored: they are weighted by the router's probabilities afterwards
     router_in_stored: float = 4.0  # bytes per hidden unit of a copy of the router's input
     fsdp_units: bool = False  # layers, embedding and head are units of FSDP2, their operations not fused (torchtitan)

@@ -130,6 +130,21 @@ def test_gradients_in_16_bits_are_copied_for_a_step_on_fp32_states() -> None:
         assert at(states.step_temporaries(other, plan, WEIGHTS, Count(5), NONE, Bytes(0.0))) == [0]
 
 
+def test_casts_of_weights_are_stored_by_rows_and_by_columns() -> None:
+    """TransformerEngine: 2 bytes of 10 weights without 3 of the embedding and 2 of the head, and of 20 of routed experts; 1.125 in 4 bits;
+    8-bit parameters are their casts; other stacks and sharded weights store none."""
+    plan, stack = Plan(pp=2, dp=5, dp_shard=5, zero=1).column(), {"narrow_kept": True}
+    weights = WEIGHTS, Parameters(20.0), Parameters(3.0), Parameters(2.0)
+    narrow = round_job(stack=stack, gpu={"flops_fp4": 4e9}, precision="fp8")
+    assert at(states.cast_bytes(narrow, plan, FIRST_AND_LAST, *weights)) == [54, 56]
+    assert at(states.cast_bytes(replace(narrow, precision="fp4"), plan, FIRST_AND_LAST, *weights)) == [1.125 * 27, 1.125 * 28]
+    assert at(states.cast_bytes(narrow, plan.with_(zero=np.array([3])), FIRST_AND_LAST, *weights)) == [0, 0]
+    usual = round_job(stack=stack | {"usual_fp8_parameters": True}, precision="fp8")
+    for other in (replace(narrow, fp8_parameters=True), usual, round_job(precision="fp8"), round_job(stack=stack)):
+        assert states.cast_width(other) == 0
+    assert states.stored_weights(Bytes(20.0), Bytes(54.0)) == 74
+
+
 def test_states_are_summed() -> None:
     """Each part another digit."""
     digits = [Bytes(float(10**i)) for i in range(4)]
