@@ -116,7 +116,7 @@ def train_step(task: Task, tracker: Tracker, model: Any, tokens: Any, trained: l
 
 
 def update_in_backward(tracker: Tracker, trained: list[Any], optimizers: list[Any]) -> None:
-    """Apply and free each gradient as soon once it is accumulated."""
+    """Apply and free each gradient once it is accumulated."""
 
     def hook(optimizer: Any) -> Any:
         def apply(parameter: Any) -> None:
