@@ -24,8 +24,16 @@ STATES = (
     ("optimizer states", ("optimizer",), ("optimizer",)),
 )
 ALL_STATES = (("model states", ("params", "grads", "optimizer"), ("parameters", "gradients", "optimizer", "experts")),)
+# The sharded weight is the master copy, which predictions count as an optimizer state, and a gathered one as a weight.
+SHARDED = (
+    (
+        "states and gathered weights",
+        ("params", "grads", "optimizer", "gathered"),
+        ("parameters", "gradients", "optimizer", "experts", "gathered"),
+    ),
+)
+GATHERED = (("gathered weights", ("gathered",), ("gathered",)),)
 OTHERS = (
-    ("gathered weights", ("gathered",), ("gathered",)),
     ("activations", ("activations", "buffers"), ("activations", "logits", "buffers")),
     ("working set", ("recomputed", "working", "step"), ("working",)),
     ("workspaces", (), ("workspace",)),
@@ -58,9 +66,10 @@ class StageComparison:
 
     @property
     def rows(self) -> list[Row]:
-        """Live bytes by purpose. Experts' states are a part apart in predictions, so that those of a mixture are one row."""
+        """Live bytes by purpose, in groups that mean the same in both. Predictions count the states of routed experts separately."""
         kinds, parts = self.record.peak.kinds, self.prediction.parts.named()
-        groups = (*(ALL_STATES if self.job.model.experts else STATES), *OTHERS)
+        states = (*(ALL_STATES if self.job.model.experts else STATES), *GATHERED)
+        groups = (*(SHARDED if self.job.stack.master_is_parameter else states), *OTHERS)
         rows = [
             Row(name, sum(kinds.get(kind, 0) for kind in ours), sum(float(parts.get(part, 0.0)) for part in theirs))
             for name, ours, theirs in groups
