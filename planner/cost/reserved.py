@@ -13,10 +13,11 @@ So reserved memory is that of a step that takes its largest tensor anew. With ex
 
 from __future__ import annotations
 
+from planner.cost.gathered import gathers
 from planner.cost.optimizers import optimizer_width, resident_share
 from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
-from planner.dimensions import Bytes, Parameters, Stage, Tokens, maximum
+from planner.dimensions import Bytes, Parameters, Stage, Tokens, maximum, minimum, where
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
@@ -49,11 +50,22 @@ def moments_bytes(job: Job, resident_optimizer: Bytes, expert_optimizer: Bytes) 
     return (resident_optimizer + resident_share(job) * expert_optimizer) * (1.0 - master)
 
 
-@formula("2 · max((P_e if i = 0), (P_h if head)) if main and not frozen, 0 otherwise", "tmplan", "megatron-core 0.16.1: 16-bit gradients")
+@formula(
+    "2 · max((P_e if i = 0), (P_h if head)) if main and not frozen, s_e · max((P_e if i = 0), (P_h if head)) if not main and gathers,"
+    " 0 otherwise",
+    "tmplan",
+    "megatron-core 0.16.1: 16-bit gradients; others: the allocator's rules, in the stack's file",
+)
 def edge_request(job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters, head_weights: Parameters) -> Bytes:
-    """Largest gradient that a step makes anew, that of the embedding or of the head; bytes."""
+    """Largest gradient that a step makes anew, that of the embedding or of the head; bytes.
+
+    Where weights are gathered, the segments of both tables, of their weights and of their gradients before and after they are cast for the
+    reduction: no other tensor fills them, and two streams share none.
+    """
     edge = maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
-    return Bytes((WEIGHT_BYTES if replaces_weights(job) else 0.0) * edge)
+    if term("main_gradients", job.stack.main_gradients):
+        return Bytes((WEIGHT_BYTES if replaces_weights(job) else 0.0) * edge)
+    return where(gathers(job, plan), Bytes(job.stack.edge_slack * edge), 0.0)
 
 
 @formula(
@@ -72,7 +84,8 @@ def largest_request(loss_request: Bytes, edge_request: Bytes) -> Bytes:
 
 
 @formula(
-    "0 if expandable, max(R_e, max(H_fw - A_p, 0) + R_mx - M_oo) if main, σ_a · M otherwise",
+    "0 if expandable, max(R_e, max(H_fw - A_p, 0) + R_mx - M_oo) if main, max(min(R_e, M_o - X - M), σ_a · M) if R_e > 0,"
+    " σ_a · M otherwise",
     "tmplan",
     "the allocator's rules; other stacks: measured, in the stack's file",
 )
@@ -80,11 +93,12 @@ def slack_bytes(
     job: Job, allocated_bytes: Bytes, activation_bytes: Bytes, edge_request: Bytes, largest_request: Bytes, first_weights: Bytes,
     moments_bytes: Bytes,
 ) -> Bytes:  # fmt: skip
-    """What the allocator holds beyond live tensors; bytes."""
+    """What the allocator holds beyond live tensors; bytes. Segments that are free as a whole it returns before it runs out of memory."""
     if term("expandable_segments", job.expandable_segments):
         return 0.0 * allocated_bytes
     if not term("main_gradients", job.stack.main_gradients):
-        return job.stack.allocator_slack * allocated_bytes
+        room = minimum(edge_request, Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes)
+        return maximum(where(edge_request > 0.0, room, 0.0), job.stack.allocator_slack * allocated_bytes)
     unused = maximum(first_weights - activation_bytes, 0.0)
     return maximum(edge_request, unused + (largest_request - moments_bytes))
 
@@ -108,7 +122,7 @@ def takes_anew(job: Job) -> bool:
 
 def slack_share(job: Job) -> float:
     """Slack as a share of live tensors, where it is that."""
-    return 0.0 if job.expandable_segments or job.stack.main_gradients else job.stack.allocator_slack
+    return 0.0 if job.expandable_segments or job.stack.main_gradients or job.stack.edge_slack else job.stack.allocator_slack
 
 
 def least_device(job: Job, live_bytes: Bytes) -> Bytes:

@@ -330,6 +330,7 @@ device_bytes         | M_d | B      | memory in use on the device
 rank_weights         | P_ra |        | parameters on a rank, those of routed experts with them
 first_weights        | H_fw | B      | segments of the weights' first tensors
 moments_bytes        | M_oo | B      | optimizer states without master copies
+edge_slack           | s_e | B      | reserved beyond live tensors where weights are gathered, per parameter of the embedding or head
 edge_request         | R_e | B      | largest gradient that a step makes anew
 largest_request      | R_mx | B      | largest tensor that a step makes anew
 loss_request         | R_l | B      | largest tensor of the loss

@@ -137,6 +137,8 @@ class Stack:
     fused_logits_bytes: float = 4.0  # bytes per token and vocabulary entry at the loss, as one kernel over whole logits
     loss_chunks: int = 8  # chunks of the tokens, head and loss together
     # DeepSpeed: the optimizer sees flat buffers in place of weights; counts of parameters of its buffers (runtime/zero/config.py)
+    # bytes per parameter of the embedding or head that the allocator holds beyond live tensors where weights are gathered; 0: its slack
+    edge_slack: float = 0.0
     gathered_units: float = 2.0  # layers whose weights are gathered at a time: the one that runs, and the next
     flat_states: bool = False
     reduce_bucket: float = 0.0  # gradients in a buffer that is reduced at once
