@@ -15,7 +15,7 @@ from planner.specs.job import STATE_BYTES, Job
 
 # Values of options that the Trainer and axolotl have.
 HAD: Mapping[str, tuple[object, ...]] = {
-    "kernels": ("fused", "compiled"), "loss_kernel": ("fused", "fused-linear"), "foreach": (False, True), "autocast": (True,),
+    "kernels": ("fused", "compiled"), "loss_kernel": ("plain", "fused", "fused-linear"), "foreach": (False, True), "autocast": (True,),
 }  # fmt: skip
 MODEL = "your script loads the model: its architecture, dropout and attention must match the planned model"
 PLACEHOLDERS = "learning rate, gradient clipping and momentum in the file are placeholders: tmplan does not plan them; set your own"

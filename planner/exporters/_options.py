@@ -64,8 +64,9 @@ def lacking(request: Request, title: str, written: Collection[str]) -> Iterator[
 
 
 def option_notes(request: Request, written: Collection[str], script: bool = False) -> Iterator[str]:
-    """Notes on options that are not in the files; script: whether the user's script can set them."""
-    for key, value in relevant(request).items():
+    """Notes on options that are not in the files; script: whether the user's script can set them, and must compute the stack's loss."""
+    usual = {"loss_kernel": request.job.loss_kernel} if script and request.job.loss_kernel != "plain" else {}
+    for key, value in (usual | relevant(request)).items():
         if key == "expandable_segments" and key not in written:
             yield f"start with {ALLOCATOR} in the environment, as planned"
         elif key in PHRASES and key not in written and (script or key not in NEEDED):

@@ -7,6 +7,7 @@
 # set rope_theta, its scaling and norm_eps to the published values of the model
 # in 0.3.0, register a flavor of the same sizes under the name in train.py
 # data set, tokenizer, learning rate and number of steps are torchtitan's defaults: set your own
+# 0.2.2 computes the loss from whole logits: more memory than planned; 0.3.0 in chunks
 
 from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss
 from torchtitan.components.optimizer import default_adamw

@@ -1,6 +1,7 @@
 # torchtitan 0.3.0 (0.3): --module train --config tmplan; 0.2.x takes train.toml
 # a plan of the tests
 # data set, tokenizer, learning rate and number of steps are torchtitan's defaults: set your own
+# 0.2.2 computes the loss from whole logits: more memory than planned; 0.3.0 in chunks
 
 from torchtitan.components.loss import ChunkedLossWrapper, CrossEntropyLoss
 from torchtitan.components.optimizer import default_adamw
