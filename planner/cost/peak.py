@@ -50,7 +50,8 @@ def slack(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost, live: Byt
     held = est.static(job, plan, place.stage, place.layers)
     moments = reserved.moments_bytes(job, held.parts.optimizer, held.expert_optimizer)
     requests = stagecosts.activations(job, plan, c), c.edge_request, c.largest_request
-    return reserved.slack_bytes(job, live, *requests, est.first_weights(job, plan, held), moments)
+    segments = est.segments(job, plan, place.stage, held)
+    return reserved.slack_bytes(job, live, *requests, est.first_weights(job, plan, held), moments, *segments)
 
 
 def _parts(

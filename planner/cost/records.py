@@ -123,6 +123,8 @@ class Sharding(NamedTuple):
     step_temporaries: Bytes
     first_weights: Bytes
     moments_bytes: Bytes
+    stream_pools: Bytes
+    step_block: Bytes
     host_bytes: Bytes
     reduce_once: Seconds
     gather_once: Seconds

@@ -17,12 +17,13 @@ from planner.cost.gathered import gathers
 from planner.cost.optimizers import optimizer_width, resident_share
 from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
-from planner.dimensions import Bytes, Parameters, Stage, Tokens, maximum, minimum, where
+from planner.dimensions import Bytes, Number, Parameters, Stage, Tokens, maximum, minimum, where
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 
 WEIGHT_BYTES = 2.0
+NARROW_BYTES = 2.0  # of logits in 16 bits
 LOSS_BYTES = 4.0  # of an entry of the largest tensor of the loss, in fp32
 
 
@@ -69,12 +70,45 @@ def edge_request(job: Job, plan: Plan, stage: Stage, embedding_weights: Paramete
 
 
 @formula(
-    "4 · T · V_p / t if head and main, 0 otherwise", "tmplan", "megatron-core 0.16.1, tensor_parallel/cross_entropy.py: logits in fp32"
+    "4 · T · V_p / t if head and main, 2 · T · V_p / t if head and flat and plain, 0 otherwise",
+    "tmplan",
+    "megatron-core 0.16.1, tensor_parallel/cross_entropy.py: logits in fp32; transformers: in 16 bits, freed before those in fp32 are made",
 )
 def loss_request(job: Job, plan: Plan, stage: Stage, tokens: Tokens) -> Bytes:
     """Largest tensor of the loss; bytes."""
-    width = LOSS_BYTES if job.stack.main_gradients else 0.0
+    narrow = term("plain_loss", job.loss_kernel == "plain") and job.stack.flat_states
+    width = LOSS_BYTES if job.stack.main_gradients else NARROW_BYTES if narrow else 0.0
     return is_head(plan, stage) * Bytes(width * tokens * padded_vocab(job, plan) / plan.tp)
+
+
+@formula(
+    "(2 · (P_tt + P_l) if gathers) + 2 · min(n_b, P_i) if flat and ZeRO ≥ 3",
+    "tmplan",
+    "DeepSpeed 0.19.8: weights are gathered, and gradients reduced, on streams that have pools for themselves",
+)
+def stream_pools(job: Job, plan: Plan, largest_tensor: Parameters, layer_weights: Parameters, stage_weights: Parameters) -> Bytes:
+    """Memory of the pools of other streams that the peak does not use: a table and a layer, and a copy of the bucket; bytes."""
+    if not job.stack.flat_states:
+        return Bytes(0.0 * stage_weights)
+    gathered = where(gathers(job, plan), Bytes(WEIGHT_BYTES * (largest_tensor + layer_weights)), 0.0)
+    return where(plan.zero >= 3, gathered + Bytes(WEIGHT_BYTES * minimum(job.stack.reduce_bucket, stage_weights)), 0.0)
+
+
+@formula(
+    "0 if not flat or offload or ZeRO = 0, 4 · min(P_i / Z, n_g) if ZeRO ≥ 3, 0 if g = 4 and ZeRO = 1,"
+    " max(8 · min(P_i / Z, P_tt), 4 · P_i / Z) otherwise",
+    "tmplan",
+    "DeepSpeed 0.19.8, runtime/zero: gradients in fp32, or those of the largest weight in fp64 for their norm",
+)
+def step_block(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number, largest_tensor: Parameters) -> Bytes:
+    """Largest tensor of the optimizer's step, which no smaller block freed before can hold; bytes."""
+    if not job.stack.flat_states or job.offload_optimizer:
+        return Bytes(0.0 * stage_weights)
+    part = stage_weights / shard_size
+    fully = Bytes(LOSS_BYTES * minimum(part, job.stack.sub_group))
+    below = maximum(Bytes(2 * LOSS_BYTES * minimum(part, largest_tensor)), Bytes(LOSS_BYTES * part))
+    least = 2 if job.gradient_bytes == LOSS_BYTES else 1  # BF16_Optimizer updates from the gradients in place
+    return where(plan.zero >= 3, fully, where(plan.zero >= least, below, 0.0))
 
 
 @formula("max(R_l, R_e)", "tmplan", "the allocator's rules")
@@ -84,18 +118,24 @@ def largest_request(loss_request: Bytes, edge_request: Bytes) -> Bytes:
 
 
 @formula(
-    "0 if expandable, max(R_e, max(H_fw - A_p, 0) + R_mx - M_oo) if main, max(min(R_e, M_o - X - M), σ_a · M) if R_e > 0,"
+    "0 if expandable, max(R_e, max(H_fw - A_p, 0) + R_mx - M_oo) if main,"
+    " σ_a · M + max(min(R_mx + Q_s + (B_st if B_st > 2 · R_mx), M_o - X - M), 0) if flat, max(min(R_e, M_o - X - M), σ_a · M) if R_e > 0,"
     " σ_a · M otherwise",
     "tmplan",
     "the allocator's rules; other stacks: measured, in the stack's file",
 )
 def slack_bytes(
     job: Job, allocated_bytes: Bytes, activation_bytes: Bytes, edge_request: Bytes, largest_request: Bytes, first_weights: Bytes,
-    moments_bytes: Bytes,
+    moments_bytes: Bytes, stream_pools: Bytes, step_block: Bytes,
 ) -> Bytes:  # fmt: skip
     """What the allocator holds beyond live tensors; bytes. Segments that are free as a whole it returns before it runs out of memory."""
     if term("expandable_segments", job.expandable_segments):
         return 0.0 * allocated_bytes
+    if job.stack.flat_states:
+        anew = step_block * (step_block > 2.0 * largest_request)  # larger than the blocks of the loss in fp32
+        room = Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes
+        segments = maximum(minimum(largest_request + stream_pools + anew, room), 0.0)
+        return job.stack.allocator_slack * allocated_bytes + segments
     if not term("main_gradients", job.stack.main_gradients):
         room = minimum(edge_request, Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes)
         return maximum(where(edge_request > 0.0, room, 0.0), job.stack.allocator_slack * allocated_bytes)

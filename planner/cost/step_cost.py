@@ -231,6 +231,7 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         frozen = adapters.heaviest_frozen(held.frozen.weights)
     moved = offload.moved_weights(plan, updated, frozen, shard.shard_size(plan))
     each = offload.moved_each(each, offload.offload_each(job, plan, moved, updated))
+    pools, block = segments(job, plan, place.stage, held)
     return Sharding(
         static_bytes=static_bytes(held.parts),
         all_gradients=held.parts.gradients,
@@ -245,6 +246,8 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         step_temporaries=held.parts.step_temporaries,
         first_weights=first_weights(job, plan, held),
         moments_bytes=reserved.moments_bytes(job, held.parts.optimizer, held.expert_optimizer),
+        stream_pools=pools,
+        step_block=block,
         host_bytes=host(job, plan, held, updated, moved),
         reduce_once=traffic.reduce_once(job, plan, weights, of_experts),
         gather_once=traffic.gather_once(job, plan, weights, of_experts),
@@ -297,10 +300,17 @@ def first_weights(job: Job, plan: Plan, held: Static) -> Bytes:
     return reserved.first_weights(job, plan, weights)
 
 
+def segments(job: Job, plan: Plan, stage: Stage, held: Static) -> tuple[Bytes, Bytes]:
+    """The pools of other streams, and the largest tensor of the optimizer's step, on each stage; bytes."""
+    largest = shard.largest_tensor(plan, stage, shard.embedding_weights(job, plan), shard.head_weights(job, plan))
+    pools = reserved.stream_pools(job, plan, largest, shard.layer_weights(job, plan), held.weights)
+    return pools, reserved.step_block(job, plan, held.weights, shard.shard_size(plan), largest)
+
+
 def slack(job: Job, p: Pipeline, s: Sharding, live: Bytes) -> Bytes:
     """What the allocator holds beyond live tensors, per stage; bytes."""
     requests = p.activation_bytes, p.edge_request, p.largest_request
-    return reserved.slack_bytes(job, live, *requests, s.first_weights, s.moments_bytes)
+    return reserved.slack_bytes(job, live, *requests, s.first_weights, s.moments_bytes, s.stream_pools, s.step_block)
 
 
 def device(job: Job, p: Pipeline, s: Sharding) -> Bytes:

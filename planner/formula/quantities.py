@@ -329,6 +329,9 @@ reserved_bytes       | M_c | B      | memory held by the caching allocator
 device_bytes         | M_d | B      | memory in use on the device
 rank_weights         | P_ra |        | parameters on a rank, those of routed experts with them
 first_weights        | H_fw | B      | segments of the weights' first tensors
+stream_pools         | Q_s | B      | memory of the pools of other streams that the peak does not use
+step_block           | B_st | B     | largest tensor of the optimizer's step
+plain_loss           | plain |      | 1 with the loss as separate operations on whole logits, else 0
 moments_bytes        | M_oo | B      | optimizer states without master copies
 edge_slack           | s_e | B      | reserved beyond live tensors where weights are gathered, per parameter of the embedding or head
 edge_request         | R_e | B      | largest gradient that a step makes anew

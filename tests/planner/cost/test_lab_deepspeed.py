@@ -43,6 +43,16 @@ def test_live_memory_is_within_two_percent_on_average() -> None:
     assert mean(abs(live_gib(row) / float(row["live_gib"]) - 1) for row in ROWS) <= 0.02
 
 
+def test_reserved_memory_is_within_six_percent_on_average() -> None:
+    """The mean absolute error of what the caching allocator holds is at most 6 %."""
+
+    def reserved_gib(row: Row) -> float:
+        parts = estimate(row).memory_parts
+        return float(np.sum(parts.total - parts.context)) / GIB
+
+    assert mean(abs(reserved_gib(row) / float(row["reserved_gib"]) - 1) for row in ROWS) <= 0.06
+
+
 OFFLOADED = [row for row in ROWS if row["host_gib"]]
 
 

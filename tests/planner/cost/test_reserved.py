@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from planner.cost import reserved
-from planner.dimensions import Bytes, Parameters, Tokens
+from planner.dimensions import Bytes, Count, Parameters, Tokens
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import FIRST_AND_LAST, round_job
 
@@ -21,7 +21,7 @@ def at(value: object) -> list[float]:
 
 def test_the_device_shows_slack_and_context() -> None:
     """A quarter more than is live, and 7 bytes of context."""
-    job, none = round_job(), (Bytes(0.0),) * 5
+    job, none = round_job(), [Bytes(0.0)] * 7
     slack = reserved.slack_bytes(job, Bytes(100.0), *none)
     assert slack == 25
     assert reserved.reserved_bytes(Bytes(100.0), slack) == 125
@@ -43,7 +43,7 @@ def test_under_megatron_the_largest_request_is_taken_anew(
     activations: float, edge: float, largest: float, weights: float, moments: float, expected: float
 ) -> None:
     """What stays unused of the first weights' segments, and the largest request of the second step, less the moments made before it."""
-    values = (Bytes(float(value)) for value in (activations, edge, largest, weights, moments))
+    values = (Bytes(float(value)) for value in (activations, edge, largest, weights, moments, 0, 0))
     assert reserved.slack_bytes(round_job(stack=MAIN), Bytes(100.0), *values) == expected
 
 
@@ -95,3 +95,29 @@ def test_free_segments_are_returned_before_memory_runs_out() -> None:
     assert reserved.slack_bytes(job, Bytes(100.0), *rest) == 10_000
     assert reserved.slack_bytes(job, Bytes(room - 2000.0), *rest) == pytest.approx(max(2000, 0.25 * (room - 2000)))
     assert reserved.slack_bytes(job, Bytes(2 * room), *rest) == pytest.approx(0.25 * 2 * room)
+
+
+FLAT = {"flat_states": True, "reduce_bucket": 100.0, "sub_group": 150.0}
+
+
+def test_under_deepspeed_streams_and_large_tensors_have_segments_for_themselves() -> None:
+    """A quarter of what is live, 20 of the narrow logits, 7 of other streams, and a tensor of the step that is larger than twice the
+    20."""
+    zero, job = Bytes(0.0), round_job(stack=FLAT)
+    for block, expected in ((40.0, 25 + 20 + 7), (41.0, 25 + 20 + 7 + 41)):
+        assert reserved.slack_bytes(job, Bytes(100.0), zero, zero, Bytes(20.0), zero, zero, Bytes(7.0), Bytes(block)) == expected
+
+
+def test_what_deepspeed_requests() -> None:
+    """2 · 30 · 1,000 of logits in 16 bits; under ZeRO-3 pools of 2 · (400 + 60) and 2 · 100; in the step 4 · 150 of a sub-group, below 8 ·
+    250 for the norm of a table, nothing where gradients are in fp32 or the optimizer is offloaded."""
+    job, table, layer, weights = round_job(stack=FLAT, gradient_bytes=2), Parameters(400.0), Parameters(60.0), Parameters(1000.0)
+    plan = Plan(pp=2, dp=4, dp_shard=4, zero=1).column()
+    assert at(reserved.loss_request(job, plan, FIRST_AND_LAST, Tokens(30.0))) == [0, 60_000]
+    assert at(reserved.loss_request(round_job(stack=FLAT, loss_kernel="fused"), plan, FIRST_AND_LAST, Tokens(30.0))) == [0, 0]
+    each = [Plan(dp=4, dp_shard=4, zero=zero).column() for zero in range(4)]
+    assert [at(reserved.stream_pools(job, stage, table, layer, weights))[0] for stage in each] == [0, 0, 0, 920 + 200]
+    assert [at(reserved.step_block(job, stage, weights, Count(4), table))[0] for stage in each] == [0, 2000, 2000, 600]
+    wide, moved = round_job(stack=FLAT), round_job(stack=FLAT, offload_optimizer=True)
+    assert at(reserved.step_block(wide, each[1], weights, Count(4), table)) == [0]
+    assert at(reserved.step_block(moved, each[3], weights, Count(4), table)) == [0]
