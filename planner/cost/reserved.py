@@ -119,7 +119,8 @@ def largest_request(loss_request: Bytes, edge_request: Bytes) -> Bytes:
 
 @formula(
     "0 if expandable, max(R_e, max(H_fw - A_p, 0) + R_mx - M_oo) if main,"
-    " σ_a · M + max(min(R_mx + Q_s + (B_st if B_st > 2 · R_mx), M_o - X - M), 0) if flat, max(min(R_e, M_o - X - M), σ_a · M) if R_e > 0,"
+    " max(min(σ_a · M + R_mx + Q_s + (B_st if B_st > 2 · R_mx), M_o - X - M), σ_a · M) if flat,"
+    " max(min(R_e, M_o - X - M), σ_a · M) if R_e > 0,"
     " σ_a · M otherwise",
     "tmplan",
     "the allocator's rules; other stacks: measured, in the stack's file",
@@ -134,8 +135,8 @@ def slack_bytes(
     if job.stack.flat_states:
         anew = step_block * (step_block > 2.0 * largest_request)  # larger than the blocks of the loss in fp32
         room = Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes
-        segments = maximum(minimum(largest_request + stream_pools + anew, room), 0.0)
-        return job.stack.allocator_slack * allocated_bytes + segments
+        share = job.stack.allocator_slack * allocated_bytes
+        return maximum(minimum(share + largest_request + stream_pools + anew, room), share)
     if not term("main_gradients", job.stack.main_gradients):
         room = minimum(edge_request, Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes)
         return maximum(where(edge_request > 0.0, room, 0.0), job.stack.allocator_slack * allocated_bytes)

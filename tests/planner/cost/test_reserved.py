@@ -90,7 +90,7 @@ def test_segments_of_tables_stay_where_weights_are_gathered() -> None:
 def test_free_segments_are_returned_before_memory_runs_out() -> None:
     """Of 10,000 bytes of such segments those remain that fit next to live tensors, and never less than the stack's share of these."""
     job = round_job(stack={"edge_slack": 10.0})
-    rest = (Bytes(0.0), Bytes(10_000.0), Bytes(0.0), Bytes(0.0), Bytes(0.0))
+    rest = (Bytes(0.0), Bytes(10_000.0), *[Bytes(0.0)] * 5)
     room = job.memory_limit - job.stack.context_bytes
     assert reserved.slack_bytes(job, Bytes(100.0), *rest) == 10_000
     assert reserved.slack_bytes(job, Bytes(room - 2000.0), *rest) == pytest.approx(max(2000, 0.25 * (room - 2000)))
