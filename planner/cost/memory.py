@@ -154,8 +154,8 @@ def activation_bytes(
 ) -> Bytes:
     """Activations of all micro-batches in flight on one rank of a stage, less those in host memory; bytes."""
     gathered = (stage_layers - recomputed_layers) * gathered_inputs
-    offloaded = in_flight * term("activations_offloaded", job.offload_activations)
-    on_device = in_flight - offloaded + minimum(offloaded, waiting_copies)
+    share = term("activations_offloaded", job.offload_activations)
+    on_device = in_flight - in_flight * share + minimum(in_flight * share, waiting_copies) if share else in_flight
     return job.stack.activation_overhead * on_device * (held_bytes + embedding_masks) + gathered
 
 

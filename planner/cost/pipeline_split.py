@@ -207,8 +207,11 @@ def chunk_layers(job: Job, plan: Plan) -> Count:
 )
 def recomputed_layers(job: Job, plan: Plan, stage_layers: Number) -> Number:
     """Fully recomputed layers of a pipeline rank: all, or every k-th, with `full`, the first N of each virtual stage with `first`."""
-    full = ceil(stage_layers / float(term("recompute_every", job.recompute_every)))
-    return where(plan.recompute == 2, full, minimum(plan.vpp * plan.recompute_layers, stage_layers))  # 0 except with `first`
+    every = term("recompute_every", job.recompute_every)
+    full = stage_layers if every == 1 else ceil(stage_layers / float(every))
+    if not np.any(plan.recompute == 2):
+        return minimum(plan.vpp * plan.recompute_layers, stage_layers)  # 0 except with `first`
+    return where(plan.recompute == 2, full, minimum(plan.vpp * plan.recompute_layers, stage_layers))
 
 
 @formula(
@@ -219,11 +222,13 @@ def recomputed_layers(job: Job, plan: Plan, stage_layers: Number) -> Number:
 )
 def recomputed_sparse(job: Job, plan: Plan, recomputed_layers: Number, dense_stage_layers: Number, sparse_stage_layers: Number) -> Number:
     """Fully recomputed layers with routed experts of a pipeline rank."""
-    even = recomputed_layers * sparse_stage_layers / maximum(dense_stage_layers + sparse_stage_layers, 1)
+    every = term("recompute_every", job.recompute_every)
+    even = job.model.moe_every > 1 or every > 1
+    share = recomputed_layers * sparse_stage_layers / maximum(dense_stage_layers + sparse_stage_layers, 1) if even else NONE
     if job.model.moe_every > 1:  # dense and sparse layers alternate
-        return even
+        return Number(share)
     dense = minimum(plan.recompute_layers, dense_stage_layers)  # at the start of the first virtual stage
-    full = even if term("recompute_every", job.recompute_every) > 1 else sparse_stage_layers
+    full = share if every > 1 else sparse_stage_layers
     return where(plan.recompute == 2, full, recomputed_layers - minimum(dense, recomputed_layers))
 
 

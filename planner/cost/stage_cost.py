@@ -246,15 +246,15 @@ def recomputed(job: Job, plan: Plan, c: StageCost) -> Recomputed:
     return Recomputed(repeated, split.recomputed_dense(repeated, sparse), sparse)
 
 
-def activations(job: Job, plan: Plan, c: StageCost) -> Bytes:
-    """Activations in flight on each stage; bytes."""
-    again = recomputed(job, plan, c)
+def activations(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Bytes:
+    """Activations in flight on each stage; bytes. again: the layers that are recomputed, where they are known."""
+    again = again or recomputed(job, plan, c)
     held = memory.held_bytes(job, c.dense.layers, again.dense, c.dense.kept_activations, c.checkpoint_bytes)
     layers = c.layers
     if c.sparse is not None and again.sparse is not None:
         of_sparse = memory.held_bytes(job, c.sparse.layers, again.sparse, c.sparse.kept_activations, c.checkpoint_bytes)
         held, layers = mixed.held_by_both(held, of_sparse), c.dense.layers + c.sparse.layers
-    waiting = memory.waiting_copies(plan, layers)
+    waiting = memory.waiting_copies(plan, layers) if job.offload_activations else Number(0.0)
     return memory.activation_bytes(job, layers, again.all, c.in_flight, held, c.embedding_masks, c.gathered_inputs, waiting)
 
 
@@ -329,9 +329,9 @@ class Live(NamedTuple):
     gradients: Flag
 
 
-def live(job: Job, plan: Plan, c: StageCost) -> Live:
-    """Live bytes other than states, on each stage, in each phase that has any."""
-    held = activations(job, plan, c)
+def live(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Live:
+    """Live bytes other than states, on each stage, in each phase that has any. again: as for `activations`."""
+    held = activations(job, plan, c, again)
     others, last = phases.others_live(plan, held, c.in_flight), last_activations(c, held)
     return Live(
         loss=phases.loss_live(held, loss_memory(job, plan, c), c.buffer_bytes),
@@ -345,9 +345,9 @@ def live(job: Job, plan: Plan, c: StageCost) -> Live:
     )
 
 
-def repeats(job: Job, plan: Plan, c: StageCost) -> Seconds:
-    """Recomputation of one micro-batch on each stage; seconds."""
-    again = recomputed(job, plan, c)
+def repeats(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Seconds:
+    """Recomputation of one micro-batch on each stage; seconds. again: as for `activations`."""
+    again = again or recomputed(job, plan, c)
     repeated = schedule.stage_repeat(c.dense.layers, again.dense, c.dense.repeat_layer, c.dense.selective_seconds)
     if c.sparse is not None and again.sparse is not None:
         of_sparse = schedule.stage_repeat(c.sparse.layers, again.sparse, c.sparse.repeat_layer, c.sparse.selective_seconds)
@@ -355,11 +355,17 @@ def repeats(job: Job, plan: Plan, c: StageCost) -> Seconds:
     return repeated
 
 
-def folded(job: Job, plan: Plan, c: StageCost) -> Live:
+def slim(c: StageCost) -> StageCost:
+    """Costs of stages for `folded`, with the fuller of logits and working set in one column."""
+    rest = maximum(c.logits_memory, c.layer_working) + c.buffer_bytes
+    return c._replace(layer_working=rest, logits_memory=NONE, buffer_bytes=NONE, forward_logits=NONE, gradients_live=Flag(True))
+
+
+def folded(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Live:
     """The same in one column, of the fullest phase, where all gradients always live: the end of a backward pass never needs more than its
     start, but for the gradient of the embedding in 16 bits.
     """
-    held = activations(job, plan, c)
+    held = activations(job, plan, c, again)
     most = held + (maximum(c.logits_memory, c.layer_working) + c.buffer_bytes)
     if job.stack.main_gradients:
         most = maximum(most, phases.embedding_live(phases.others_live(plan, held, c.in_flight), c.embedding_gradient))
@@ -368,11 +374,12 @@ def folded(job: Job, plan: Plan, c: StageCost) -> Live:
 
 def pipeline(job: Job, plan: Plan, c: StageCost, *, folds: bool = False) -> Pipeline:
     """Costs of each plan before sharding, from the costs of its edge stages. folds: memory in one column, of the fullest phase."""
-    again = repeats(job, plan, c)
+    layers = recomputed(job, plan, c)
+    again = repeats(job, plan, c, layers)
     each = schedule.stage_seconds(c.stage_work, again)
     slowest = schedule.slowest_stage(each)
     left = schedule.bubble_left(plan, c.weight_share, c.forward_share, schedule.working_share(again, each))
-    lives = folded(job, plan, c) if folds else live(job, plan, c)
+    lives = folded(job, plan, c, layers) if folds else live(job, plan, c, layers)
     return Pipeline(
         loss_live=lives.loss,
         backward_live=lives.backward,

@@ -6,7 +6,10 @@ Terms that depend on few axes are computed once for all blocks: the cost of a la
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -15,7 +18,7 @@ import numpy as np
 from planner.cost import layer_cost as layercosts
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
-from planner.cost.records import StageCost, Totals
+from planner.cost.records import Pipeline, StageCost, Totals
 from planner.dimensions import Bytes, Number, Rows, Seconds
 from planner.search.axes import FIRST, runs
 from planner.search.lattice import Lattice
@@ -23,15 +26,20 @@ from planner.specs.job import Job
 from planner.specs.plan import Column, Plan
 
 BLOCK = 1 << 16  # plans per block
+WORKERS = min(4, os.cpu_count() or 1)  # blocks evaluated at once
+MOST = 0.5  # share of a block's pipelines from which all are evaluated
 
 
 class Pairs(NamedTuple):
-    """A block of plans: pipeline rows, sharding rows, memory and time, recomputed layers per virtual stage."""
+    """A block of plans: pipeline rows, sharding rows, memory and time, recomputed layers per virtual stage; and the number of plans with
+    other numbers of recomputed layers, which the solved ones represent.
+    """
 
     pipeline_row: Column
     sharding_row: Column
     totals: Totals
     recompute_layers: Column
+    unlisted: int
 
 
 class Blocks:
@@ -45,7 +53,6 @@ class Blocks:
         if lattice.sharding is not None:
             self.sharding, self.folded = lattice.sharding, est.folded(lattice.sharding)
             self.foldable = est.foldable(job, lattice.sharding)
-        self.unlisted = 0  # plans with other numbers of recomputed layers, represented by the solved ones
         self.ranges = _ranges(lattice.count)
         if self.ranges:
             self.layers, self.layer_row = layercosts.once(job, lattice.pipeline, layercosts.LAYER_AXES, layercosts.kinds)
@@ -60,26 +67,51 @@ class Blocks:
         plan = lat.pipeline.take(slice(lo, hi))
         place = layercosts.taken(self.edges, self.edge_row[lo:hi])
         cost = stagecosts.stage_cost(self.job, plan, place, layercosts.taken(self.layers, self.layer_row[lo:hi]))
-        totals, layers = self._evaluated(plan, cost, rows, shards, place.chunk)
-        return Pairs(rows + lo, shards, totals, layers)
+        totals, layers, unlisted = self._evaluated(plan, cost, rows, shards, place.chunk)
+        return Pairs(rows + lo, shards, totals, layers, unlisted)
 
-    def _evaluated(self, plan: Plan, cost: StageCost, rows: Column, shards: Column, chunk: Number) -> tuple[Totals, Column]:
-        """Memory and time of pairs, and their recomputed layers. chunk: layers of the fullest virtual stage of each plan."""
-        layers = plan.recompute_layers[rows]
+    def every(self) -> Iterator[Pairs]:
+        """The blocks in order, a few evaluated at once in threads, as numpy computes without Python's lock."""
+        if len(self.ranges) < 2:
+            yield from (self.pairs(lo, hi) for lo, hi in self.ranges)
+            return
+        with ThreadPoolExecutor(WORKERS) as pool:
+            pending: deque[Future[Pairs]] = deque()
+            for lo, hi in self.ranges:
+                pending.append(pool.submit(self.pairs, lo, hi))
+                if len(pending) > WORKERS:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+
+    def _evaluated(self, plan: Plan, cost: StageCost, rows: Column, shards: Column, chunk: Number) -> tuple[Totals, Column, int]:
+        """Memory and time of pairs, their recomputed layers, and the plans they represent. chunk: layers of the fullest virtual stage."""
+        layers, unlisted = plan.recompute_layers[rows], 0
         totals = Totals(Bytes(np.empty(len(rows))), Seconds(np.empty(len(rows))), Bytes(np.empty(len(rows))))
         solved = (plan.recompute[rows] == FIRST) & self.solve
         for places, solves, folds in _groups(solved, self.foldable[shards]):
             states = layercosts.taken(self.folded if folds else self.sharding, shards[places])
+            of_stages = stagecosts.slim(cost) if folds else cost
             if solves:
-                few, stage_costs = plan.take(rows[places]), layercosts.taken(cost, rows[places])
+                few, stage_costs = plan.take(rows[places]), layercosts.taken(of_stages, rows[places])
                 layers[places] = stagecosts.fewest_recomputed(self.job, few, stage_costs, states, chunk[rows[places]])
-                self.unlisted += int(np.maximum(chunk[rows[places]] - 2, 0).sum())
+                unlisted += int(np.maximum(chunk[rows[places]] - 2, 0).sum())
                 costs = stagecosts.pipeline(self.job, few.with_(recompute_layers=layers[places]), stage_costs, folds=folds)
             else:
-                costs = layercosts.taken(stagecosts.pipeline(self.job, plan, cost, folds=folds), rows[places])
+                costs = self._pipelines(plan, of_stages, rows[places], folds)
             for column, values in zip(totals, est.combined(self.job, costs, states), strict=True):
                 column[places] = values
-        return totals, layers
+        return totals, layers, unlisted
+
+    def _pipelines(self, plan: Plan, cost: StageCost, rows: Column, folds: bool) -> Pipeline:
+        """The costs of the pipelines of some pairs, each evaluated once."""
+        used = np.zeros(len(plan), bool)
+        used[rows] = True
+        if used.mean() < MOST:
+            number = np.cumsum(used) - 1
+            few = np.flatnonzero(used)
+            plan, cost, rows = plan.take(few), layercosts.taken(cost, few), number[rows]
+        return layercosts.taken(stagecosts.pipeline(self.job, plan, cost, folds=folds), rows)
 
 
 def _groups(solved: Column, folded: Column) -> Iterator[tuple[Rows, bool, bool]]:

@@ -167,16 +167,15 @@ def _evaluated(
         if cancelled and cancelled():
             raise Cancelled
         blocks = Blocks(job, lattice, "recompute_layers" not in space.bounds)
-        for lo, hi in blocks.ranges:
+        for pairs in blocks.every():
             if cancelled and cancelled():
                 raise Cancelled
-            pairs = blocks.pairs(lo, hi)
             fits = np.asarray(est.fitting(job, pairs.totals))
             store.add(lattice, pairs, fits)
             evaluated, fit = evaluated + len(fits), fit + int(np.count_nonzero(fits))
+            unlisted += pairs.unlisted
             if progress:
                 progress(evaluated)
-        unlisted += blocks.unlisted
     rows = store.rows()
     fitting = np.flatnonzero(rows.fits).astype(np.int32)
     order = fitting[ascending(rows.step[fitting])]
