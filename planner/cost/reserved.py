@@ -3,12 +3,12 @@
 The allocator (PyTorch, c10/cuda/CUDACachingAllocator.cpp) holds segments of the size of the requests that found no free block, and never
 joins two of them. Under Megatron three things follow, in the order of a run:
 
-- each weight is first a tensor of its own; the buffer of all weights then replaces them and frees their segments, which activations use;
-- the loss and the gradient of the largest weight need segments of their own in the first step;
+- each weight is first a separate tensor; the buffer of all weights then replaces them and frees their segments, which activations use;
+- the loss and the gradient of the largest weight need new segments in the first step;
 - the optimizer's moments are made after the first backward pass, in what is free by then, so that the largest requests of the second step
   find no whole segment any more.
 
-So reserved memory is that of a step that takes its largest tensor anew. With expandable segments freed pages are joined.
+So reserved memory is that of a step that needs a new segment for its largest tensor. With expandable segments freed pages are joined.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def moments_bytes(job: Job, resident_optimizer: Bytes, expert_optimizer: Bytes) 
     "megatron-core 0.16.1: 16-bit gradients; others: the allocator's rules, in the stack's file",
 )
 def edge_request(job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters, head_weights: Parameters) -> Bytes:
-    """Largest gradient that a step makes anew, that of the embedding or of the head; bytes.
+    """Largest gradient that a step allocates, that of the embedding or of the head; bytes.
 
     Where weights are gathered, the segments of both tables, of their weights and of their gradients before and after they are cast for the
     reduction: no other tensor fills them, and two streams share none.
@@ -113,7 +113,7 @@ def step_block(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Numb
 
 @formula("max(R_l, R_e)", "tmplan", "the allocator's rules")
 def largest_request(loss_request: Bytes, edge_request: Bytes) -> Bytes:
-    """Largest tensor that a step makes anew; bytes."""
+    """Largest tensor that a step allocates; bytes."""
     return maximum(loss_request, edge_request)
 
 
@@ -156,8 +156,8 @@ def device_bytes(job: Job, reserved_bytes: Bytes) -> Bytes:
     return reserved_bytes + job.stack.context_bytes
 
 
-def takes_anew(job: Job) -> bool:
-    """Whether slack is that of Megatron: a step's largest tensor taken anew."""
+def takes_new(job: Job) -> bool:
+    """Whether slack is that of Megatron: a new segment for a step's largest tensor."""
     return job.stack.main_gradients and not job.expandable_segments
 
 
@@ -172,5 +172,5 @@ def least_device(job: Job, live_bytes: Bytes) -> Bytes:
 
 
 def room_for_live(job: Job) -> float:
-    """Live bytes with which a plan fits where slack is a share of them, and else with nothing taken anew; bytes."""
+    """Live bytes with which a plan fits where slack is a share of them, and else without new segments; bytes."""
     return (job.memory_limit - job.stack.context_bytes) / (1.0 + slack_share(job))

@@ -293,14 +293,14 @@ def excess_activations(job: Job, plan: Plan, c: StageCost, s: Sharding) -> Bytes
     gradients = s.all_gradients, s.lasting_gradients, s.head_gradient, lives.gradients
     started = phases.started_gathered(s.layers_gathered, s.unreduced, lives.last)
     early = phases.early_bytes(*gradients, lives.loss, lives.backward, s.head_gathered, started)
-    if not reserved.takes_anew(job):
+    if not reserved.takes_new(job):
         return early - room
     beyond = c.largest_request - s.moments_bytes
-    anew = maximum(c.edge_request, beyond)
+    new = maximum(c.edge_request, beyond)
     share = maximum(lives.others, 1.0) / maximum(lives.activations, 1.0)  # of the activations in flight
-    embedding = (lives.embedding + s.embedding_gathered + s.all_gradients + anew - room) / share
+    embedding = (lives.embedding + s.embedding_gathered + s.all_gradients + new - room) / share
     unused = early - lives.activations + beyond + s.first_weights
-    return where(unused > room, np.inf, maximum(early + anew - room, embedding))
+    return where(unused > room, np.inf, maximum(early + new - room, embedding))
 
 
 def last_activations(c: StageCost, held: Bytes) -> Bytes:

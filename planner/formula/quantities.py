@@ -334,8 +334,8 @@ step_block           | B_st | B     | largest tensor of the optimizer's step
 plain_loss           | plain |      | 1 with the loss as separate operations on whole logits, else 0
 moments_bytes        | M_oo | B      | optimizer states without master copies
 edge_slack           | s_e | B      | reserved beyond live tensors where weights are gathered, per parameter of the embedding or head
-edge_request         | R_e | B      | largest gradient that a step makes anew
-largest_request      | R_mx | B      | largest tensor that a step makes anew
+edge_request         | R_e | B      | largest gradient that a step allocates
+largest_request      | R_mx | B      | largest tensor that a step allocates
 loss_request         | R_l | B      | largest tensor of the loss
 expandable_segments  | expandable |  | 1 with expandable segments, else 0
 gemm_seconds         | t_g | s      | one matrix product

@@ -33,13 +33,13 @@ def test_the_device_shows_slack_and_context() -> None:
 @pytest.mark.parametrize(
     ("activations", "edge", "largest", "weights", "moments", "expected"),
     [
-        (50, 8, 20, 30, 40, 8),  # the largest gradient anew: moments fill what the loss leaves
-        (50, 8, 20, 30, 5, 20 - 5),  # the largest tensor of the loss anew, less the moments in what is free
+        (50, 8, 20, 30, 40, 8),  # the largest gradient again: moments fill what the loss leaves
+        (50, 8, 20, 30, 5, 20 - 5),  # the largest tensor of the loss again, less the moments in what is free
         (10, 8, 20, 30, 5, 30 - 10 + 20 - 5),  # segments of the first weights that activations do not use
         (10, 8, 8, 30, 5, 30 - 10 + 8 - 5),
     ],
 )
-def test_under_megatron_the_largest_request_is_taken_anew(
+def test_under_megatron_the_largest_request_needs_a_new_segment(
     activations: float, edge: float, largest: float, weights: float, moments: float, expected: float
 ) -> None:
     """What stays unused of the first weights' segments, and the largest request of the second step, less the moments made before it."""
@@ -70,12 +70,12 @@ def test_other_stacks_and_frozen_weights_request_nothing_of_it() -> None:
 
 
 def test_a_plan_has_room_for_live_tensors() -> None:
-    """The limit less 7 of context: four fifths of it with a quarter of slack; under Megatron what is taken anew is counted apart."""
+    """The limit less 7 of context: four fifths of it with a quarter of slack; under Megatron new segments are counted apart."""
     limit = round_job().memory_limit - 7
     assert reserved.room_for_live(round_job()) == pytest.approx(limit / 1.25)
     assert reserved.room_for_live(round_job(stack=MAIN)) == pytest.approx(limit)
-    assert reserved.takes_anew(round_job(stack=MAIN))
-    assert not reserved.takes_anew(round_job(stack=MAIN, expandable_segments=True)) and not reserved.takes_anew(round_job())
+    assert reserved.takes_new(round_job(stack=MAIN))
+    assert not reserved.takes_new(round_job(stack=MAIN, expandable_segments=True)) and not reserved.takes_new(round_job())
 
 
 def test_segments_of_tables_stay_where_weights_are_gathered() -> None:
