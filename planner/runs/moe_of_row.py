@@ -79,7 +79,9 @@ def _mixtures(_folder: Path) -> Mapping[tuple[int, ...], tuple[Model, ...]]:
 
 
 def like(sizes: Mapping[str, int]) -> Model | None:
-    """The first preset with these sizes, which may be incomplete; else one that has them all but for more layers, a run's model is then a part of it; None if no preset has them."""
+    """The first preset with these sizes, which may be incomplete; else one with more layers and the other sizes, cut to fewer; None if no
+    preset has them.
+    """
     candidates = _mixtures(presets.user_folder()).get((sizes["hidden"], sizes["experts"]), ())
     for cut in (False, True):
         for model in candidates:
