@@ -13,7 +13,7 @@ So reserved memory is that of a step that needs a new segment for its largest te
 
 from __future__ import annotations
 
-from planner.cost.gathered import gathers
+from planner.cost.gathered import gathers, sharded
 from planner.cost.optimizers import optimizer_width, resident_share
 from planner.cost.pipeline_split import is_head
 from planner.cost.shard import padded_vocab
@@ -53,7 +53,7 @@ def moments_bytes(job: Job, resident_optimizer: Bytes, expert_optimizer: Bytes) 
 
 @formula(
     "2 · max((P_e if i = 0), (P_h if head)) if main and not frozen, s_e · max((P_e if i = 0), (P_h if head)) if not main and gathers,"
-    " 0 otherwise",
+    " s_e · max((P_e if i = 0), (P_h if head)) if root and ZeRO = 2 and D_s · c > 1, 0 otherwise",
     "tmplan",
     "megatron-core 0.16.1: 16-bit gradients; others: the allocator's rules, in the stack's file",
 )
@@ -66,7 +66,8 @@ def edge_request(job: Job, plan: Plan, stage: Stage, embedding_weights: Paramete
     edge = maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
     if term("main_gradients", job.stack.main_gradients):
         return Bytes((WEIGHT_BYTES if replaces_weights(job) else 0.0) * edge)
-    return where(gathers(job, plan), Bytes(job.stack.edge_slack * edge), 0.0)
+    rooted = term("root_gathered", job.stack.root_gathered) & sharded(plan)  # under ZeRO-2 too, whose weights are gathered once
+    return where(gathers(job, plan) | rooted, Bytes(job.stack.edge_slack * edge), 0.0)
 
 
 @formula(

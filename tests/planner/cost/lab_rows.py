@@ -52,3 +52,9 @@ def live_gib(row: Row) -> float:
 def errors(table: list[Row]) -> list[float]:
     """Relative errors of live memory."""
     return [live_gib(row) / float(row["live_gib"]) - 1 for row in table]
+
+
+def reserved_gib(row: Row) -> float:
+    """Memory held by the caching allocator as tmplan computes it; GiB."""
+    parts = evaluate(job_of(row), plan_of(row)).memory_parts
+    return float(np.sum(parts.total - parts.context)) / GIB

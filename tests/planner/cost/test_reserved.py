@@ -84,6 +84,8 @@ def test_segments_of_tables_stay_where_weights_are_gathered() -> None:
     sharded = Plan(dp=4, dp_shard=4, zero=3).column()
     assert at(reserved.edge_request(job, sharded, FIRST_AND_LAST[:1], *EDGES)) == [10_000]
     assert at(reserved.edge_request(job, sharded.with_(zero=np.array([2])), FIRST_AND_LAST[:1], *EDGES)) == [0]
+    root = round_job(stack={"edge_slack": 10.0, "hsdp_least": 2, "root_gathered": True})
+    assert at(reserved.edge_request(root, sharded.with_(zero=np.array([2])), FIRST_AND_LAST[:1], *EDGES)) == [10_000]
     assert reserved.slack_share(job) == 0
 
 
