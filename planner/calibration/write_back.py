@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 
 from planner import presets
 from planner.calibration.fit import Parameter
-from planner.cost.error_band import FILE
+from planner.cost.error_band import FILE, Kind
+from planner.cost.memory_band import MemoryBand
 from planner.errors import FileError
 from planner.files import reader, writer
 from planner.presets.toml_keys import LARGEST
@@ -58,13 +60,15 @@ def write(fitted: Mapping[Parameter, float]) -> int:
     return changed
 
 
-def write_bands(entries: Mapping[tuple[str, tuple[str, str, str]], Mapping[str, Any]]) -> None:
-    """Write the error bands of estimates, one entry per kind of run."""
-    lines = [
-        "# Written by `tmplan refit --write`: the middle 80 % of ln(measured / predicted), by kind of run, the most similar first.",
-        "",
-    ]
-    for (of, (stack, arch, size)), entry in sorted(entries.items()):
-        lines += ["[[band]]", f'of = "{of}"', f'stack = "{stack}"', f'arch = "{arch}"', f'size = "{size}"', f"runs = {entry['runs']}"]
-        lines += [*(f"{key} = {entry[key]:.4f}" for key in ("low", "high", "apart")), ""]
+def write_bands(steps: Mapping[Kind, Mapping[str, Any]], memory: Mapping[str, MemoryBand]) -> None:
+    """Write the error bands of step times, one entry per kind of run, and of memory, one per family."""
+    header = "# Written by `tmplan refit --write`: the middle 80 % of ln(measured / predicted), by kind of run, the most similar first."
+    lines = [header, ""]
+    for name, entry in sorted(memory.items()):
+        lines += ["[[band]]", 'of = "memory"', f'stack = "{name}"', f"runs = {entry.runs}", f"sources = {entry.sources}"]
+        lines += [f"low = {entry.low:.4f}", f"high = {entry.high:.4f}", f"sequences = {list(entry.sequences)}"]
+        lines += [f"{key} = {json.dumps(getattr(entry, key))}" for key in ("precisions", "tunings")] + [""]
+    for (stack, arch, size), step in sorted(steps.items()):
+        lines += ["[[band]]", 'of = "step"', f'stack = "{stack}"', f'arch = "{arch}"', f'size = "{size}"', f"runs = {step['runs']}"]
+        lines += [*(f"{key} = {step[key]:.4f}" for key in ("low", "high", "apart")), ""]
     writer.write(FILE, "\n".join(lines))

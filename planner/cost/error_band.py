@@ -1,4 +1,4 @@
-"""Error of estimates against measured runs: the band that contains 80 % of similar runs, and the ratio below which plans are alike.
+"""Error of step times against measured runs: the band that contains 80 % of similar runs, and the ratio below which plans are alike.
 
 The bands are in `presets/bands.toml`, written by `tmplan refit`: for each kind of run the logarithms of measured over
 predicted between which the middle 80 % lie. The most similar kind with enough runs counts: the same stack, GPU architecture and
@@ -79,9 +79,9 @@ def kinds(stack: str, arch: str, size: str) -> Iterator[Kind]:
 
 
 @lru_cache(maxsize=1)
-def shipped() -> Mapping[tuple[str, Kind], Band]:
-    """The bands by quantity (step, memory) and kind."""
-    return bands({(e["of"], (e["stack"], e["arch"], e["size"])): e for e in read_toml(FILE)["band"]})
+def shipped() -> Mapping[Kind, Band]:
+    """The bands by kind."""
+    return bands({(e["stack"], e["arch"], e["size"]): e for e in read_toml(FILE)["band"] if e["of"] == "step"})
 
 
 def like(kind: Kind) -> str:
@@ -89,16 +89,16 @@ def like(kind: Kind) -> str:
     return ", ".join(filter(None, kind)) or "all runs"
 
 
-def band(job: Job, of: str = "step", table: Mapping[tuple[str, Kind], Band] | None = None) -> Band:
-    """The band of a job's estimates, of `step` or `memory`. On a calibrated cluster the middle is 1: its runs are in the estimate.
+def band(job: Job, table: Mapping[Kind, Band] | None = None) -> Band:
+    """The band of a job's step times. On a calibrated cluster the middle is 1: its runs are in the estimate.
 
     No run with adapters was measured: a job that trains them has the band of full training, and `like` states it.
     """
     table = shipped() if table is None else table
-    nearest = next(table[of, kind] for kind in kinds(family(job), job.cluster.gpu.arch, size(job)) if (of, kind) in table)
+    nearest = next(table[kind] for kind in kinds(family(job), job.cluster.gpu.arch, size(job)) if kind in table)
     if job.frozen:
         nearest = replace(nearest, like=f"{nearest.like}, none with adapters")
-    if not job.cluster.calibrated_runs or of != "step":
+    if not job.cluster.calibrated_runs:
         return nearest
     middle = (nearest.tenth * nearest.ninetieth) ** 0.5
     return replace(nearest, tenth=nearest.tenth / middle, ninetieth=nearest.ninetieth / middle)
@@ -108,7 +108,6 @@ def band(job: Job, of: str = "step", table: Mapping[tuple[str, Kind], Band] | No
 class Residual:
     """One measured run: its kinds, the logarithm of measured over predicted, and the sweep it belongs to."""
 
-    of: str
     stack: str
     arch: str
     size: str
@@ -117,15 +116,15 @@ class Residual:
     model: str
 
 
-def table(residuals: Sequence[Residual], widen: float = 1.0) -> dict[tuple[str, Kind], dict[str, float]]:
+def table(residuals: Sequence[Residual], widen: float = 1.0) -> dict[Kind, dict[str, float]]:
     """The entries of the file: for every kind with enough runs its quantiles, widened, and the ratio that distinguishes two plans."""
-    by_kind: dict[tuple[str, Kind], list[Residual]] = {}
+    by_kind: dict[Kind, list[Residual]] = {}
     for r in residuals:
         for kind in dict.fromkeys(kinds(r.stack, r.arch, r.size)):
-            by_kind.setdefault((r.of, kind), []).append(r)
+            by_kind.setdefault(kind, []).append(r)
     out = {}
     for key, members in by_kind.items():
-        if len(members) >= ENOUGH or key[1] == ("", "", ""):
+        if len(members) >= ENOUGH or key == ("", "", ""):
             low, middle, high = _quantiles(members, ((1 - SHARE) / 2, 0.5, (1 + SHARE) / 2))
             out[key] = {
                 "low": middle + widen * (low - middle), "high": middle + widen * (high - middle),
@@ -156,9 +155,9 @@ def _apart(members: Sequence[Residual]) -> float:
     return float(np.median(np.abs(spread - np.median(spread))) * 2**0.5)
 
 
-def bands(entries: Mapping[tuple[str, Kind], Mapping[str, float]]) -> dict[tuple[str, Kind], Band]:
+def bands(entries: Mapping[Kind, Mapping[str, float]]) -> dict[Kind, Band]:
     """Entries as bands."""
-    return {key: Band(exp(e["low"]), exp(e["high"]), int(e["runs"]), like(key[1]), exp(e["apart"])) for key, e in entries.items()}
+    return {key: Band(exp(e["low"]), exp(e["high"]), int(e["runs"]), like(key), exp(e["apart"])) for key, e in entries.items()}
 
 
 def covered(residuals: Sequence[Residual], widen: float = 1.0) -> tuple[float, int]:
@@ -170,6 +169,6 @@ def covered(residuals: Sequence[Residual], widen: float = 1.0) -> tuple[float, i
         known = bands(table([r for r in residuals if half[r.stack, r.model] != side], widen))
         for r in residuals:
             if half[r.stack, r.model] == side:
-                nearest = next(known[r.of, kind] for kind in kinds(r.stack, r.arch, r.size) if (r.of, kind) in known)
+                nearest = next(known[kind] for kind in kinds(r.stack, r.arch, r.size) if kind in known)
                 inside.append(nearest.low <= exp(r.error) <= nearest.high)
     return float(np.mean(inside)), len(inside)

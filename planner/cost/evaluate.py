@@ -14,6 +14,7 @@ from planner.cost import peak as peaks
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.error_band import band
+from planner.cost.memory_band import memory_band
 from planner.cost.parts import AllocatedParts, MemoryParts
 from planner.cost.phases import PHASES
 from planner.cost.pipeline_split import chunk_layers
@@ -63,7 +64,7 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
         slowest=at(stage, slowest),
         host=totals.host,
         step_band=band(job),
-        memory_band=band(job, "memory"),
+        memory_band=memory_band(job),
     )
 
 

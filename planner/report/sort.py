@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from planner.cost.error_band import Band, band
+from planner.cost.memory_band import memory_band
 from planner.report.columns import Column
 from planner.search.search import Result
 
@@ -61,7 +62,7 @@ class RowFigures:
     @cached_property
     def memory_band(self) -> Band:
         """The error band of memory."""
-        return band(self.job, "memory")
+        return memory_band(self.job)
 
 
 def ordered(result: Result, rows: Any, column: Column, *, reverse: bool = False) -> Any:

@@ -41,6 +41,7 @@ OFFLOADS: tuple[tuple[str, tuple[str, ...]], ...] = (
 )  # fmt: skip
 # torchtune's recipes with 8-bit states (llama3_1/8B_full_single_device.yaml: PagedAdamW8bit, optimizer_in_bwd).
 TORCHTUNE_8BIT = "optimizer in the backward pass"
+TRAINED_TABLES = r"embedding and head trained"  # with adapters (PEFT's modules_to_save)
 # Trainers that load the weights in the type of their checkpoint, 16 bits, and train them whole in it: peaks of IBM's runs of the
 # SFTTrainer, on one GPU and under FSDP, have 6 bytes per parameter before the gradients.
 LOADED_NARROW = r"sfttrainer|\btrl\b"
@@ -77,6 +78,8 @@ def doubted(row: Row, assumed: dict[str, str]) -> None:
     trust = cell(row, "settings_trust").lower()
     if trust == "text" or "guess" in trust or "differs" in trust:
         assume(assumed, DOUBTED, trust)
+    if re.search(TRAINED_TABLES, cell(row, "note")):
+        assume(assumed, DOUBTED, "the embedding and the head are trained with the adapters, which is not modelled")
 
 
 def options(

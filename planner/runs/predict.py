@@ -238,6 +238,8 @@ def answers(batch: Batch) -> list[dict[str, Any]]:
             "step_seconds": float(numbers.step[i]),
             "step_low": float(numbers.step[i] * numbers.step_band.low),
             "step_high": float(numbers.step[i] * numbers.step_band.high),
+            "memory_low": float(numbers.memory_band.low),
+            "memory_high": float(numbers.memory_band.high),
             "fits": bool(fits[i]),
             "fit": ("at risk" if crosses[i] else "fits") if fits[i] else "does not fit",
             **{f"stage_{kind}_gib": _gib(getattr(stages, kind)[:pp, i]) for kind in ("allocated", "reserved", "device")},

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from planner.cost.error_band import band
+from planner.cost.error_band import band, family
+from planner.cost.memory_band import memory_band
 from planner.document import planfile
 from planner.document.fields import JOB_GROUPS
 from planner.document.inputs import BY_KEY as BY_FIELD
@@ -54,6 +55,8 @@ def ranking(document: Document, *, top: int, format: str, save: str | None, ever
         narrate(distinguishable(result))
     marked = f", marked {RISK} before GiB" if format in ("table", "markdown") else ""
     for sentence in risks(listing, marked):
+        narrate(sentence)
+    for sentence in unlike(job):
         narrate(sentence)
     advice = [] if result.counts.fit else advised(result)
     for sentence in advice:
@@ -142,6 +145,15 @@ def risks(listing: Listing, marked: str) -> list[str]:
         return []
     limit = f"the 80 % band of memory crosses the limit of {listing.job.memory_limit / GIB:.1f} GiB"
     return [f"{count:,} of the {printed:,} printed {'is' if count == 1 else 'are'} at risk{marked}: {limit}"]
+
+
+def unlike(job: Job) -> list[str]:
+    """A sentence on the band of memory of a job that no measured run is like; nothing for others."""
+    known = memory_band(job)
+    if known.like == family(job):
+        return []
+    ends = f"{100 * (known.low - 1):+.0f} to {100 * (known.high - 1):+.0f} %"
+    return [f"no measured peak is of a job like this: the 80 % band of its memory, {ends}, is of {known.runs:,} runs ({known.like})"]
 
 
 def saved(path: str, document: Document, result: search.Result, rows: Column, *, force: bool) -> None:

@@ -11,6 +11,7 @@ from planner.calibration.fit import Parameter, Runs
 from planner.calibration.fitted_parameters import PARAMETERS
 from planner.calibration.residuals import residuals
 from planner.cost import error_band as band
+from planner.cost import memory_band
 from planner.errors import FieldError
 from planner.files.reader import expand_home, names_in
 from planner.plaintext import flat
@@ -111,8 +112,13 @@ def unseen(rows: Sequence[Mapping[str, str]], data: Runs, rounds: int) -> Iterat
 
 
 def written(rows: Sequence[Mapping[str, str]]) -> str:
-    """Write the bands of the residuals of these runs; returns a line on the share of runs of other models they cover."""
-    fitted = residuals(rows)
-    share, count = band.covered([r for r in fitted if r.of == "step"], band.WIDEN)
-    write_back.write_bands(band.table(fitted, band.WIDEN))
-    return f"bands of {len(fitted):,} residuals written; they cover {100 * share:.1f} % of {count:,} runs of models not used for them"
+    """Write the bands of the residuals of these runs; returns lines on the share of runs they cover that were not used for them."""
+    steps, peaks = residuals(rows)
+    share, count = band.covered(steps, band.WIDEN)
+    widen = memory_band.widening(peaks)
+    left_out = memory_band.coverage(peaks, widen)
+    write_back.write_bands(band.table(steps, band.WIDEN), memory_band.bands(peaks, widen))
+    lines = [f"bands of {len(steps):,} steps written; they cover {100 * share:.1f} % of {count:,} runs of models not used for them"]
+    lines += [f"bands of {len(peaks):,} peaks of memory written, widened {widen:.2f} times; by source left out:"]
+    lines += [f"{flat(source):42s} {number:6,} runs, {100 * inside:5.1f} % inside" for source, (inside, number) in left_out.items()]
+    return "\n".join(lines)

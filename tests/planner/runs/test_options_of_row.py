@@ -188,6 +188,7 @@ def test_settings_that_may_not_be_those_of_the_run_are_listed(trust: str) -> Non
     """Doubted settings are assumed; exact and release yaml are not."""
     assert configured(row(settings_trust=trust)).assumed["settings"] == trust
     assert "settings" not in configured(row(settings_trust="release yaml")).assumed
+    assert "not modelled" in configured(row(note="LoRA r=64; embedding and head trained too")).assumed["settings"]
 
 
 TRAINED = {"gpu": "a100-80gb-sxm", "gpus": "2", "dp": "2", "tp": "1", "pp": "1"}
