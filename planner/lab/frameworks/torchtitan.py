@@ -32,7 +32,8 @@ from planner.lab.record import LabError
 from planner.lab.task import Task
 from planner.lab.tracker import Tracker
 
-READ = ("loss_kernel", "optimizer", "foreach", "master_bytes", "gradient_bytes", "state_bytes", "reduce_bytes", "kernels")
+CHUNKS = 8  # of ChunkedLossWrapper
+READ = ("loss_kernel", "imbalance", "optimizer", "foreach", "master_bytes", "gradient_bytes", "state_bytes", "reduce_bytes", "kernels")
 SCHEDULES = {("1f1b", False): "1F1B", ("1f1b", True): "Interleaved1F1B", ("zb-v", True): "ZBVZeroBubble", ("dualpipev", True): "DualPipeV"}
 
 
@@ -67,6 +68,10 @@ def check(task: Task, tracker: Tracker) -> None:
         raise LabError(f"verify runs pipelines of torchtitan with 1f1b, zb-v and dualpipev, not {task.plan['schedule']}")
     if task.job["tuning"] != "full":
         raise LabError("verify runs torchtitan with tuning full alone")
+    if task.plan["schedule"] != "1f1b" and task.plan["recompute"] != "none":
+        raise LabError(f"torch does not recompute under {task.plan['schedule']}, which splits backward passes; set recompute to none")
+    if task.job["loss_kernel"] != "plain" and task.job["sequence"] // task.plan["cp"] % CHUNKS:
+        raise LabError(f"torchtitan's loss in chunks needs a sequence that divides by {CHUNKS} on each rank; set loss_kernel to plain")
     if task.job["kernels"] == "compiled":
         tracker.note("torch.compile needs a GPU: eager kernels stand in for fused ones")
     if task.job["loss_kernel"] not in ("plain", "chunked"):
@@ -143,7 +148,8 @@ def without_other_ranks(task: Task, config: Any, dims: Any) -> None:
 
     def counts(self: Any, local: Any, of_all: Any, ranks: int) -> Any:
         tokens = task.plan["micro_batch"] * task.job["sequence"] // task.plan["cp"] // task.plan["tp"] * self.top_k
-        return of_all.reshape(-1), [tokens // ranks] * ranks, [tokens // ranks] * ranks
+        received = int(tokens * task.job["imbalance"]) // ranks
+        return of_all.reshape(-1), [tokens // ranks] * ranks, [received] * ranks
 
     dispatcher.AllToAllTokenDispatcher._sync_token_count_exchange = counts
 
