@@ -119,7 +119,8 @@ def largest_request(loss_request: Bytes, edge_request: Bytes) -> Bytes:
 
 
 @formula(
-    "0 if expandable, max(R_e, max(H_fw - A_p, 0) + R_mx - M_oo) if main,"
+    "max(min(Q_s, M_o - X - M), 0) if expandable and units, 0 if expandable,"
+    " max(min(Q_s + B_st, M_o - X - M), σ_a · M) if units, max(R_e, max(H_fw - A_p, 0) + R_mx - M_oo) if main,"
     " max(min(σ_a · M + R_mx + Q_s + (B_st if B_st > 2 · R_mx), M_o - X - M), σ_a · M) if flat,"
     " max(min(R_e, M_o - X - M), σ_a · M) if R_e > 0,"
     " σ_a · M otherwise",
@@ -131,7 +132,12 @@ def slack_bytes(
     moments_bytes: Bytes, stream_pools: Bytes, step_block: Bytes,
 ) -> Bytes:  # fmt: skip
     """What the allocator holds beyond live tensors; bytes. Segments that are free as a whole it returns before it runs out of memory."""
-    if term("expandable_segments", job.expandable_segments):
+    units, expandable = term("fsdp_units", job.stack.fsdp_units), term("expandable_segments", job.expandable_segments)
+    if units:
+        left = Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes
+        most = stream_pools if expandable else stream_pools + step_block
+        return maximum(minimum(most, left), (0.0 if expandable else job.stack.allocator_slack) * allocated_bytes)
+    if expandable:
         return 0.0 * allocated_bytes
     if job.stack.flat_states:
         anew = step_block * (step_block > 2.0 * largest_request)  # larger than the blocks of the loss in fp32

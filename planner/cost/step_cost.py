@@ -302,7 +302,14 @@ def first_weights(job: Job, plan: Plan, held: Static) -> Bytes:
 
 def segments(job: Job, plan: Plan, stage: Stage, held: Static) -> tuple[Bytes, Bytes]:
     """The pools of other streams, and the largest tensor of the optimizer's step, on each stage; bytes."""
-    largest = shard.largest_tensor(plan, stage, shard.embedding_weights(job, plan), shard.head_weights(job, plan))
+    embedding, head = shard.embedding_weights(job, plan), shard.head_weights(job, plan)
+    if job.stack.fsdp_units:
+        layer = shard.layer_weights(job, plan)
+        if held.experts is not None:
+            layer = mixed.largest_layer(layer, shard.around_weights(job, plan), shard.expert_weights(job, plan))
+        pools = units.unit_pools(job, plan, stage, layer, embedding, head, held.parts.gradients, shard.shard_size(plan))
+        return pools, units.unit_block(job, plan, stage, layer, embedding, head)
+    largest = shard.largest_tensor(plan, stage, embedding, head)
     pools = reserved.stream_pools(job, plan, largest, shard.layer_weights(job, plan), held.weights)
     return pools, reserved.step_block(job, plan, held.weights, shard.shard_size(plan), largest)
 

@@ -102,3 +102,23 @@ def unit_embedding(job: Job, plan: Plan, stage: Stage, embedding_weights: Parame
     """Gradient of the embedding in 16 bits and in its reduce-scatter; bytes."""
     alone = where(shard_size > 1, WEIGHT_BYTES + job.reduce_bytes, 2.0 * job.reduce_bytes)
     return (stage == 0) * Bytes(where(stays_gathered(job, plan), float(job.reduce_bytes), alone) * embedding_weights)
+
+
+@formula("2 · ((P_e if i = 0) + (P_h if head) + P_l) + G_a / (Z if whole, 1 otherwise)", "tmplan", "each stream has a pool for itself")
+def unit_pools(
+    job: Job, plan: Plan, stage: Stage, layer_weights: Parameters, embedding_weights: Parameters, head_weights: Parameters,
+    all_gradients: Bytes, shard_size: Number,
+) -> Bytes:  # fmt: skip
+    """Pools of the streams that gather weights and reduce gradients: a segment for each size of unit, and the reduced gradients; bytes."""
+    edges = (stage == 0) * embedding_weights + is_head(plan, stage) * head_weights
+    reduced = all_gradients / where(stays_gathered(job, plan), shard_size, 1.0)
+    return Bytes(WEIGHT_BYTES * (edges + layer_weights)) + reduced
+
+
+@formula("0 if frozen, g_r · max(P_l, (P_e if i = 0), (P_h if head)) otherwise", "tmplan", "the allocator's rules")
+def unit_block(
+    job: Job, plan: Plan, stage: Stage, layer_weights: Parameters, embedding_weights: Parameters, head_weights: Parameters
+) -> Bytes:  # fmt: skip
+    """Largest gradient before its reduce-scatter, for which no freed segment is whole; bytes."""
+    edge = maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
+    return Bytes((0.0 if job.frozen else job.reduce_bytes) * maximum(edge, layer_weights))

@@ -234,6 +234,9 @@ unit_end             | F_uf | B     | gathered weights at the end of a backward 
 unit_head            | F_uh | B     | gathered weights of the head, and its gradient summed over chunks
 unit_embedding       | F_ue | B     | gradient of the embedding before it is reduced
 unit_gradient        | G_lu | B     | gradient of a layer
+fsdp_units           | units |       | 1 where layers, embedding and head are units of FSDP2, else 0
+unit_pools           | Q_u | B      | pools of the streams that gather and reduce units
+unit_block           | B_u | B      | largest gradient of a unit before its reduce-scatter
 unit_late            | G_ul | B     | gradients not made yet at the end of a backward pass, by units
 unit_reduced         | F_ur | B     | gradient of a layer in its reduce-scatter
 ahead_weights        | P_o2 |       | parameters of the layer gathered ahead

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from planner.cost import reserved
 from planner.cost import unit_states as units
 from planner.dimensions import Bytes, Number, Parameters
 from planner.specs.job import Job
@@ -87,3 +88,26 @@ def test_the_gradient_of_the_embedding_is_copied_for_its_reduce_scatter() -> Non
     assert at(units.unit_embedding(titan(), SHARDED, FIRST_AND_LAST, EMBEDDING, FOUR)) == [2400, 0]
     assert at(units.unit_embedding(titan(), SHARDED, FIRST_AND_LAST, EMBEDDING, one)) == [3200, 0]
     assert at(units.unit_embedding(titan(once=True), SHARDED, FIRST_AND_LAST, EMBEDDING, FOUR)) == [1600, 0]
+
+
+def test_streams_and_the_largest_gradient_have_segments_for_themselves() -> None:
+    """2 bytes of a layer of 1,000 and of 400 or 3,000 more, and 900 of gradients, of a pipeline that reduces once a quarter; 4 bytes of
+    the largest of them."""
+    weights = LAYER, EMBEDDING, HEAD
+    for once, reduced in ((False, 900), (True, 225)):
+        pools = units.unit_pools(titan(once=once), SHARDED, FIRST_AND_LAST, *weights, Bytes(900.0), FOUR)
+        assert at(pools) == [2800 + reduced, 8000 + reduced]
+    assert at(units.unit_block(titan(), SHARDED, FIRST_AND_LAST, *weights)) == [4000, 12_000]
+    assert at(units.unit_block(titan(tuning="lora"), SHARDED, FIRST_AND_LAST, *weights)) == [0, 0]
+
+
+def test_what_the_allocator_holds_beyond_live_tensors() -> None:
+    """7 of other streams, with a block of 100 without expandable segments; as much as the device has left; a quarter of 100 at least."""
+    zero = Bytes(0.0)
+    rest = zero, zero, zero, zero, zero, Bytes(7.0), Bytes(100.0)
+    job, joined = titan(), titan(expandable_segments=True)
+    assert reserved.slack_bytes(job, Bytes(100.0), *rest) == 107
+    assert reserved.slack_bytes(joined, Bytes(100.0), *rest) == 7
+    room = job.memory_limit - job.stack.context_bytes
+    assert reserved.slack_bytes(joined, Bytes(room - 3.0), *rest) == pytest.approx(3)
+    assert reserved.slack_bytes(job, Bytes(room - 3.0), *rest) == pytest.approx(0.25 * (room - 3))
