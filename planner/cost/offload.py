@@ -8,6 +8,7 @@ with the states) and PyTorch (aten/src/ATen/core/CachingHostAllocator.h rounds p
 from __future__ import annotations
 
 from planner.cost.optimizers import moves_states, resident_share
+from planner.cost.pipeline_split import largest
 from planner.cost.states import WEIGHT_BYTES
 from planner.dimensions import Bytes, BytesPerSecond, Number, Parameters, Seconds, ceil, floor, log2, maximum, minimum, where
 from planner.formula.trace import formula, term
@@ -96,3 +97,40 @@ def offload_each(job: Job, plan: Plan, moved_weights: Bytes, owned_weights: Para
 def moved_each(reduce_each: Seconds, offload_each: Seconds) -> Seconds:
     """Gradient and weight communication of every micro-batch, between ranks and with the host; seconds."""
     return reduce_each + offload_each
+
+
+def moves_activations(job: Job) -> bool:
+    """Whether activations or inputs of recomputed layers pass through host memory."""
+    return job.offload_activations > 0 or job.offload_checkpoints
+
+
+@formula("ω_h · (A_h + A_m) + ω_c · r_i · A_c", "tmplan", "sum of the parts")
+def moved_activations(job: Job, held_bytes: Bytes, embedding_masks: Bytes, recomputed_layers: Number, checkpoint_bytes: Bytes) -> Bytes:
+    """Activations of one micro-batch of a rank that are in host memory until their backward pass; bytes."""
+    checkpoints = term("checkpoints_offloaded", float(job.offload_checkpoints)) * recomputed_layers * checkpoint_bytes
+    return term("activations_offloaded", job.offload_activations) * (held_bytes + embedding_masks) + checkpoints
+
+
+@formula("min(W_n, W) · max_i(n_i · A_mv)", "tmplan", "those of all micro-batches in flight, on the stage with most")
+def host_activations(job: Job, in_flight: Number, moved_activations: Bytes) -> Bytes:
+    """Host memory of the activations that the ranks of one node offload; bytes."""
+    ranks = float(min(job.cluster.gpus_per_node, job.cluster.gpus))
+    return ranks * largest(in_flight * moved_activations)
+
+
+@formula("M_h + M_ha", "tmplan", "sum of the parts")
+def node_memory(host_bytes: Bytes, host_activations: Bytes) -> Bytes:
+    """Host memory of all that a node offloads; bytes."""
+    return host_bytes + host_activations
+
+
+@formula("max(2 · A_mv / B_p - E_i, 0)", "tmplan", "down in the forward pass and up in the backward pass, while layers are computed")
+def transfer_wait(job: Job, moved_activations: Bytes, stage_work: Seconds) -> Seconds:
+    """Transfers of activations in one micro-batch that the work of a stage does not hide; seconds."""
+    return maximum(2.0 * moved_activations / pcie(job) - stage_work, 0.0)
+
+
+@formula("Q_i + t_aw", "tmplan", "sum of the parts")
+def repeat_or_wait(stage_repeat: Seconds, transfer_wait: Seconds) -> Seconds:
+    """Recomputation of one micro-batch on a stage, and the wait for offloaded activations; seconds."""
+    return stage_repeat + transfer_wait

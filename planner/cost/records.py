@@ -105,6 +105,7 @@ class Pipeline(NamedTuple):
     pp_seconds: Seconds
     slowest_stage: Seconds
     last_round: Number
+    host_activations: Bytes
 
 
 class Sharding(NamedTuple):

@@ -139,14 +139,14 @@ def slack_bytes(
         return maximum(minimum(most, left), (0.0 if expandable else job.stack.allocator_slack) * allocated_bytes)
     if expandable:
         return 0.0 * allocated_bytes
+    share = job.stack.allocator_slack * allocated_bytes
     if job.stack.flat_states:
         anew = step_block * (step_block > 2.0 * largest_request)  # larger than the blocks of the loss in fp32
         room = Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes
-        share = job.stack.allocator_slack * allocated_bytes
         return maximum(minimum(share + largest_request + stream_pools + anew, room), share)
     if not term("main_gradients", job.stack.main_gradients):
         room = minimum(edge_request, Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes)
-        return maximum(where(edge_request > 0.0, room, 0.0), job.stack.allocator_slack * allocated_bytes)
+        return maximum(where(edge_request > 0.0, room, 0.0), share)
     unused = maximum(first_weights - activation_bytes, 0.0)
     return maximum(edge_request, unused + (largest_request - moments_bytes))
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from planner import degrees
 from planner.cost import communication as traffic
-from planner.cost import compute, fsdp_units, memory, phases, reserved, schedule, shard, torch_layers
+from planner.cost import compute, fsdp_units, memory, offload, phases, reserved, schedule, shard, torch_layers
 from planner.cost import layer_cost as layercosts
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
@@ -246,16 +246,26 @@ def recomputed(job: Job, plan: Plan, c: StageCost) -> Recomputed:
     return Recomputed(repeated, split.recomputed_dense(repeated, sparse), sparse)
 
 
+def held(job: Job, c: StageCost, again: Recomputed) -> tuple[Bytes, Number]:
+    """Activations of one micro-batch that all layers of a stage keep, and how many layers there are; bytes and count."""
+    dense = memory.held_bytes(job, c.dense.layers, again.dense, c.dense.kept_activations, c.checkpoint_bytes)
+    if c.sparse is None or again.sparse is None:
+        return dense, c.layers
+    of_sparse = memory.held_bytes(job, c.sparse.layers, again.sparse, c.sparse.kept_activations, c.checkpoint_bytes)
+    return mixed.held_by_both(dense, of_sparse), c.dense.layers + c.sparse.layers
+
+
+def moved_activations(job: Job, c: StageCost, again: Recomputed) -> Bytes:
+    """Activations of one micro-batch that are in host memory until their backward pass, on each stage; bytes."""
+    return offload.moved_activations(job, held(job, c, again)[0], c.embedding_masks, again.all, c.checkpoint_bytes)
+
+
 def activations(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Bytes:
     """Activations in flight on each stage; bytes. again: the layers that are recomputed, where they are known."""
     again = again or recomputed(job, plan, c)
-    held = memory.held_bytes(job, c.dense.layers, again.dense, c.dense.kept_activations, c.checkpoint_bytes)
-    layers = c.layers
-    if c.sparse is not None and again.sparse is not None:
-        of_sparse = memory.held_bytes(job, c.sparse.layers, again.sparse, c.sparse.kept_activations, c.checkpoint_bytes)
-        held, layers = mixed.held_by_both(held, of_sparse), c.dense.layers + c.sparse.layers
+    kept, layers = held(job, c, again)
     waiting = memory.waiting_copies(plan, layers) if job.offload_activations else Number(0.0)
-    return memory.activation_bytes(job, layers, again.all, c.in_flight, held, c.embedding_masks, c.gathered_inputs, waiting)
+    return memory.activation_bytes(job, layers, again.all, c.in_flight, kept, c.embedding_masks, c.gathered_inputs, waiting)
 
 
 def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Number) -> Count:
@@ -352,7 +362,9 @@ def repeats(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None)
     if c.sparse is not None and again.sparse is not None:
         of_sparse = schedule.stage_repeat(c.sparse.layers, again.sparse, c.sparse.repeat_layer, c.sparse.selective_seconds)
         repeated = mixed.repeated_by_both(repeated, of_sparse)
-    return repeated
+    if not offload.moves_activations(job):
+        return repeated
+    return offload.repeat_or_wait(repeated, offload.transfer_wait(job, moved_activations(job, c, again), c.stage_work))
 
 
 def slim(c: StageCost) -> StageCost:
@@ -396,4 +408,12 @@ def pipeline(job: Job, plan: Plan, c: StageCost, *, folds: bool = False) -> Pipe
         pp_seconds=c.pp_seconds,
         slowest_stage=slowest,
         last_round=traffic.last_round(plan, c.micro_batches),
+        host_activations=host_activations(job, plan, c, layers),
     )
+
+
+def host_activations(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Bytes:
+    """Host memory of a node for activations, 0 where none are offloaded; bytes."""
+    if not offload.moves_activations(job):
+        return Bytes(0.0)
+    return offload.host_activations(job, c.in_flight, moved_activations(job, c, again or recomputed(job, plan, c)))

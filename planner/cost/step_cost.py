@@ -347,7 +347,12 @@ def step_of(job: Job, p: Pipeline, tail: Tail) -> tuple[Seconds, Seconds]:
 def combined(job: Job, p: Pipeline, s: Sharding) -> Totals:
     """Memory and time of plans whose Pipeline and Sharding rows correspond."""
     step, _ = step_of(job, p, time_tail(job, p, s))
-    return Totals(split.largest(device(job, p, s)), step, s.host_bytes)
+    return Totals(split.largest(device(job, p, s)), step, host_memory(job, p, s))
+
+
+def host_memory(job: Job, p: Pipeline, s: Sharding) -> Bytes:
+    """Host memory of a node; bytes."""
+    return offload.node_memory(s.host_bytes, p.host_activations) if offload.moves_activations(job) else s.host_bytes
 
 
 def fitting(job: Job, totals: Totals) -> Flag:

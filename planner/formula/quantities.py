@@ -491,6 +491,11 @@ host_states          | H_o | B      | optimizer states of a rank in host memory
 host_gradients       | H_g | B      | gradients of a rank in host memory
 host_weights         | H_w | B      | weights of a rank in host memory
 moved_weights        | W_mv | B     | weights of a rank that offloading moves to the host
+moved_activations    | A_mv | B     | activations of a micro-batch in host memory until their backward pass
+host_activations     | M_ha | B     | host memory per node of offloaded activations
+node_memory          | M_hn | B     | host memory per node, activations with it
+transfer_wait        | t_aw | s     | transfers of offloaded activations that a stage does not hide
+repeat_or_wait       | Q_w | s      | recomputation and the wait for offloaded activations
 host_bytes           | M_h | B      | host memory per node
 lora_rank            | r   |        | rank of the adapters
 adapted_inputs       | x_a |        | inputs of a matrix with an adapter, on a rank

@@ -94,7 +94,7 @@ def _memory(job: Job, columns: Plan, phase: str) -> dict[str, Any]:
     return {
         "memory": device_bytes(job, reserved_bytes(allocated, slack)),
         "memory_limit": limit_bytes(job),
-        "host": s.host_bytes,
+        "host": est.host_memory(job, p, s),
         "memory_parts": live.on_device(slack, parts.context_memory(job)),
     }
 

@@ -11,6 +11,7 @@ import numpy as np
 from planner.cost import step_cost as est
 from planner.cost.error_band import band
 from planner.cost.evaluate import evaluate, stages
+from planner.cost.offload import moves_activations
 from planner.cost.records import Estimate
 from planner.document.space import Space
 from planner.search import row_store as rowstore
@@ -110,6 +111,8 @@ class Result:
 
     def host_bytes(self, rows: Column) -> Column:
         """Host memory per node of some rows; bytes."""
+        if moves_activations(self.job):  # those of the pipeline are not stored
+            return np.asarray(self.estimate(rows).host)
         return np.asarray(self.rows.host[self.rows.sharding_row[rows]])
 
     def plan(self, row: int) -> Plan:

@@ -10,7 +10,7 @@ import pytest
 from planner.cost import offload, states
 from planner.cost.evaluate import evaluate
 from planner.cost.optimizers import optimizer_width
-from planner.dimensions import Bytes, Count, Parameters, Seconds
+from planner.dimensions import Bytes, Count, Number, Parameters, Seconds
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import round_job
 from tests.planner.jobs import small
@@ -92,3 +92,34 @@ def test_deepspeed_takes_18_bytes_of_host_memory_a_parameter() -> None:
     job = small(stack="deepspeed", offload_optimizer=True, gpus=8, gpus_per_node=8)
     host = float(evaluate(job, Plan(dp=8, dp_shard=8, zero=3)).host[0])
     assert 17.99 < host / job.model.published_parameters < 24
+
+
+def test_activations_wait_on_the_host_for_their_backward_pass() -> None:
+    """Half of 1,000 and 200 bytes, of three checkpoints of 50 all; two micro-batches of eight ranks, of four with four GPUs."""
+    half, stage = round_job(offload_activations=0.5), (Bytes(1000.0), Bytes(200.0), Number(3.0), Bytes(50.0))
+    assert offload.moved_activations(half, *stage) == 600
+    assert offload.moved_activations(round_job(offload_checkpoints=True), *stage) == 150
+    assert offload.moved_activations(round_job(), *stage) == 0
+    assert [offload.moves_activations(job) for job in (half, round_job(offload_checkpoints=True), round_job())] == [True, True, False]
+    on_stages = np.array([[600.0], [500.0]])
+    assert offload.host_activations(half, Number(2.0), Bytes(on_stages)) == 8 * 1200
+    assert offload.host_activations(round_job(cluster={"gpus": 4}), Number(2.0), Bytes(on_stages)) == 4 * 1200
+    assert offload.node_memory(Bytes(10.0), Bytes(5.0)) == 15
+
+
+def test_a_stage_waits_for_transfers_that_it_does_not_hide() -> None:
+    """2 · 3e6 bytes at 1e6 B/s behind 4 s of work leave 2 s, behind 7 s none; in addition to recomputation."""
+    assert offload.transfer_wait(round_job(), Bytes(3e6), Seconds(4.0)) == 2
+    assert offload.transfer_wait(round_job(), Bytes(3e6), Seconds(7.0)) == 0
+    assert offload.repeat_or_wait(Seconds(3.0), Seconds(2.0)) == 5
+
+
+def test_offloaded_activations_are_in_the_plan() -> None:
+    """Half of the activations of a model fill host memory, and over a slow link lengthen the step."""
+    plan = Plan(dp=16, micro_batch=1)
+    resident, moved = (evaluate(small(offload_activations=100 * share), plan) for share in (0, 0.5))
+    assert resident.host[0] == 0 < moved.host[0]
+    assert moved.memory_parts.activations[0] < resident.memory_parts.activations[0]
+    assert moved.step[0] >= resident.step[0]
+    slow = small(offload_activations=50, pcie_gb_s=0.1)
+    assert evaluate(slow, plan).step[0] > 2 * resident.step[0]

@@ -20,7 +20,7 @@ JOB = round_job()
 PIPELINE = plain.Pipeline(
     loss_live=0.0, backward_live=np.array([[10.0], [20.0], [30.0]]), end_live=0.0, embedding_live=0.0, last_activations=0.0,
     activation_bytes=0.0, edge_request=0.0, largest_request=0.0, gradients_live=True, micro_batches=12.0, steady_seconds=100.0,
-    bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0,
+    bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0, host_activations=0.0,
 )  # fmt: skip
 SHARDING = plain.Sharding(
     static_bytes=np.array([[30.0], [40.0], [5.0]]),

@@ -66,6 +66,7 @@ def cases() -> Iterator[tuple[str, Job, Plan]]:
         yield f"deepspeed, ZeRO-{zero}{', offloaded' if offload else ''}", small(stack="deepspeed", offload_optimizer=offload), sharded
     for stack in ("deepspeed", "pytorch-fsdp"):
         yield f"{stack}, weights on the host", small(stack=stack, offload_optimizer=True, offload_parameters=True), FSDP.with_(zero=3)
+    yield "activations on the host", small(offload_activations=50, offload_checkpoints=True), Plan(tp=2, pp=2, dp=4, recompute=2)
     yield "states on NVMe", small(stack="deepspeed", offload_optimizer=True, offload_nvme=True), Plan(dp=16, dp_shard=16, zero=3)
     for loss in ("plain", "fused", "chunked", "fused-linear"):
         eager = small(stack="transformers", loss_kernel=loss, autocast=loss != "chunked")
