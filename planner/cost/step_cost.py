@@ -147,16 +147,16 @@ def first_layer(plan: Plan, weights: Weights) -> Parameters:
 def unit_parts(job: Job, plan: Plan, stage: Stage, weights: Weights) -> dict[str, Bytes]:
     """The same with a layer, the embedding and the head as units of FSDP2."""
     size, embedding, head = shard.shard_size(plan), shard.embedding_weights(job, plan), shard.head_weights(job, plan)
-    dense, few = shard.layer_weights(job, plan), job.model.dense_layers
+    dense, few, mixture = shard.layer_weights(job, plan), job.model.dense_layers, job.model.sparse_layers > 0
     layer, expert, total = dense, NO_WEIGHTS, weights.stage
-    if weights.experts is not None:
+    if mixture and weights.experts is not None:
         expert, total = shard.expert_weights(job, plan), weights.stage + weights.experts
         layer = shard.sparse_weights(job, plan)
-    ahead = dense if weights.experts is None or few else layer  # before the first sparse layer lies a dense one, if there are any
+    ahead = dense if not mixture or few else layer  # before the first sparse layer lies a dense one, if there are any
     table = embedding if job.model.tied else head
-    before = NO_WEIGHTS if weights.experts is None else Parameters(few * dense)
+    before = Parameters(few * dense) if mixture else NO_WEIGHTS
     one = units.unit_gradient(job, plan, layer, expert, size, shard.expert_shard_size(plan))
-    edge = NO_WEIGHTS if weights.experts is not None and few else embedding
+    edge = NO_WEIGHTS if mixture and few else embedding
     return {
         "late_gradients": units.unit_late(job, plan, stage, one, embedding, before, size),
         "head_gathered": units.unit_head(job, plan, stage, table, size, total - table - weights.largest_layer),

@@ -78,8 +78,8 @@ def unit_late(
 
 
 @formula(
-    "((2 · P_h if gathers) + ((2 · g_r / Z if whole, g_r + g_r / Z otherwise) · P_h if chunked)"
-    " - (2 · P_ot if ZeRO ≥ 3 and whole)) if head",
+    "max((2 · P_h if gathers) + ((2 · g_r / Z if whole, g_r + g_r / Z otherwise) · P_h if chunked)"
+    " - (2 · P_ot if ZeRO ≥ 3 and whole), 0) if head",
     "tmplan",
     "torchtitan 0.3.0, ChunkedLossWrapper: gradients of chunks are summed whole, in fp32",
 )
@@ -94,7 +94,7 @@ def unit_head(
     summed = where(stays_gathered(job, plan), 2.0 * job.reduce_bytes / shard_size, job.reduce_bytes + job.reduce_bytes / shard_size)
     width = where(gathers(job, plan), WEIGHT_BYTES, 0.0) + chunked * summed
     freed = where((plan.zero >= 3) & stays_gathered(job, plan), Bytes(WEIGHT_BYTES * other_weights), 0.0)
-    return is_head(plan, stage) * (Bytes(width * head_weights) - freed)
+    return is_head(plan, stage) * maximum(Bytes(width * head_weights) - freed, 0.0)
 
 
 @formula("(g_r if whole, 2 + g_r if Z > 1, 2 · g_r otherwise) · P_e if i = 0", "tmplan", "foreach_reduce: copied, and on one rank divided")

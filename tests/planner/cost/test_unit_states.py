@@ -73,7 +73,7 @@ def test_gradients_that_are_not_made_at_the_end() -> None:
         ("plain", False, SHARDED, 6000), ("plain", False, KEPT, 0), ("chunked", False, SHARDED, 6000 + 12_000 + 3000),
         ("chunked", False, KEPT, 15_000), ("chunked", True, KEPT, 6000), ("plain", True, KEPT, 0),
         # less 2 bytes of 1,000 weights that ZeRO-3 does not keep in a pipeline
-        ("chunked", True, SHARDED, 6000 - 2000),
+        ("chunked", True, SHARDED, 6000 - 2000), ("plain", True, SHARDED, 0),
     ],
 )  # fmt: skip
 def test_weights_and_gradients_of_the_head_at_the_loss(loss: str, once: bool, plan: Plan, expected: float) -> None:
