@@ -263,9 +263,9 @@ def moved_activations(job: Job, c: StageCost, again: Recomputed) -> Bytes:
 def activations(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Bytes:
     """Activations in flight on each stage; bytes. again: the layers that are recomputed, where they are known."""
     again = again or recomputed(job, plan, c)
-    kept, layers = held(job, c, again)
+    stored, layers = held(job, c, again)
     waiting = memory.waiting_copies(plan, layers) if job.offload_activations else Number(0.0)
-    return memory.activation_bytes(job, layers, again.all, c.in_flight, kept, c.embedding_masks, c.gathered_inputs, waiting)
+    return memory.activation_bytes(job, layers, again.all, c.in_flight, stored, c.embedding_masks, c.gathered_inputs, waiting)
 
 
 def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Number) -> Count:

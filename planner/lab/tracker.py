@@ -107,7 +107,7 @@ class Tracker(TorchDispatchMode):
                 allocator.peak = allocator.reserved
 
     def empty_cache(self) -> None:
-        """Start the allocators anew with what is live, as torch.cuda.empty_cache leaves them."""
+        """Replace the allocators by new ones with what is live alone, as torch.cuda.empty_cache leaves them."""
         self._allocators = (Allocator(), Allocator(expandable=True))
         for info in self._live.values():
             if info.size:
