@@ -20,10 +20,10 @@ def region_of(plan: Plan) -> Count:
     return where(plan.sequence_parallel > 0, plan.tp, 1)
 
 
-def kept_terms(job: Job, plan: Plan) -> dict[str, Number]:
+def stored_terms(job: Job, plan: Plan) -> dict[str, Number]:
     """Bytes per token that differ from a layer of fused operations.
 
-    Inputs of column-parallel products are kept after they were gathered; routed experts keep copies of theirs. A ring of context
+    Inputs of column-parallel products are stored as they were gathered; routed experts store copies of theirs. A ring of context
     parallelism keeps its result in two layouts.
     """
     model = job.model
@@ -52,7 +52,7 @@ def products(model: Model, plan: Plan) -> list[Number]:
     "torchtitan 0.3.0, SelectiveAC: every second product, attention, results of reduce-scatters",
 )
 def unit_selective(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
-    """Activations of one layer and one micro-batch of which every second product is saved; bytes."""
+    """Activations of one layer and one micro-batch, with every second product saved; bytes."""
     model, region = job.model, region_of(plan)
     saved = term("saved_outputs", sum_of(products(model, plan)[::2]))
     reduced = where(region > 1, term("reduced_outputs", 2.0 if model.ffn else 1.0) * model.hidden / plan.tp, 0.0)
@@ -152,7 +152,7 @@ def standing_buffers(
     return rotations + (plan.pp > 1) * each * received
 
 
-@formula("g_r · P_l if not whole and not frozen", "tmplan", "torch 2.13.0, FSDPParamGroup.post_backward: kept until the next unit's")
+@formula("g_r · P_l if not whole and not frozen", "tmplan", "torch 2.13.0, FSDPParamGroup.post_backward: it lives until the next unit's")
 def unit_reduced(job: Job, plan: Plan, layer_weights: Parameters) -> Bytes:
     """Gradient of the layer before in its reduce-scatter; bytes."""
     return where(stays_gathered(job, plan), 0.0, Bytes((0.0 if job.frozen else job.reduce_bytes) * layer_weights))

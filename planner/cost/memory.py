@@ -45,7 +45,7 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
     if job.stack.transformers_layers:
         terms |= torch_layers.stored_terms(job, plan, region)
     if job.stack.fsdp_units:
-        terms |= fsdp_units.kept_terms(job, plan)
+        terms |= fsdp_units.stored_terms(job, plan)
     if job.frozen:
         terms["adapters"] = Number(2.0 * job.lora_rank * len(adapted(model, job.lora_targets)))
     return {name: Bytes(count) for name, count in terms.items()}

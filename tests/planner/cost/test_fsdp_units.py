@@ -30,13 +30,13 @@ def at(value: Any) -> list[float]:
     return [float(x) for x in np.asarray(value, float).reshape(-1)]
 
 
-def test_inputs_are_kept_gathered_and_a_ring_keeps_two_results() -> None:
+def test_inputs_are_stored_gathered_and_a_ring_stores_two_results() -> None:
     """Attention's and the MLP's input, 2 · 2 · 100 bytes a token on every rank; a result of 80, 2 · 40 over two ranks, in a ring twice."""
-    assert at(fsdp_units.kept_terms(titan(), PAIR)["linear_in"]) == [400]
-    assert at(fsdp_units.kept_terms(titan(), PAIR)["attention_out"]) == [80]
-    assert at(fsdp_units.kept_terms(titan(), PAIR.with_(cp=np.array([2])))["attention_out"]) == [160]
+    assert at(fsdp_units.stored_terms(titan(), PAIR)["linear_in"]) == [400]
+    assert at(fsdp_units.stored_terms(titan(), PAIR)["attention_out"]) == [80]
+    assert at(fsdp_units.stored_terms(titan(), PAIR.with_(cp=np.array([2])))["attention_out"]) == [160]
     around = titan(model=EXPERTS | {"shared_ffn": 0, "ffn": 0}).around_experts
-    assert at(fsdp_units.kept_terms(around, ALONE)["linear_in"]) == [200]
+    assert at(fsdp_units.stored_terms(around, ALONE)["linear_in"]) == [200]
     assert at(memory.activation_terms(titan(), PAIR)["linear_in"]) == [400]
 
 
