@@ -42,7 +42,7 @@ def expert_terms(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tok
     """
     model = job.model
     width = term("kept_input", 1.0 if job.stack.narrow_kept and job.precision in ("fp8", "fp4") else 2.0)
-    units = job.stack.fsdp_units  # operations of experts are not fused: the activated gate is kept, and outputs in fp32
+    units = job.stack.fsdp_units  # operations of experts are not fused: the activated gate is stored, and outputs in fp32
     gate = term("gate_width", 2.0 if units and model.gated else 0.0)
     routed = routed_copies / model.experts_per_token
     return {

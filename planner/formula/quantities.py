@@ -293,7 +293,7 @@ loss_width           | λ_w |        | bytes per token and vocabulary entry of a
 loss_chunks          | n_ch |       | chunks of the tokens at the loss
 standing_buffers     | U_s | B      | rotations, and buffers of a pipeline
 rotated_width        | e_p |        | width of a head that is rotated
-gate_width           | b_g | B      | bytes of an expert's activated gate, where it is kept
+gate_width           | b_g | B      | bytes of an expert's activated gate, where it is stored
 layer_working        | W_l | B      | working set of a layer
 dense_working        | W_ld | B     | working set of a dense layer
 sparse_working       | W_lx | B     | working set of a sparse layer
