@@ -310,7 +310,12 @@ def excess_activations(job: Job, plan: Plan, c: StageCost, s: Sharding) -> Bytes
     share = maximum(lives.others, 1.0) / maximum(lives.activations, 1.0)  # of the activations in flight
     embedding = (lives.embedding + s.embedding_gathered + s.all_gradients + new - room) / share
     unused = early - lives.activations + beyond + s.first_weights
-    return where(unused > room, np.inf, maximum(early + new - room, embedding))
+    most = maximum(early + new - room, embedding)
+    if np.ndim(s.unreduced):  # an unreduced gradient takes the place of the last activations, which fall too
+        backward = phases.early_bytes(*gradients, 0.0 * lives.loss, lives.backward, s.head_gathered, started)
+        falls = where(s.unreduced > lives.last, 1.0 - lives.last / maximum(lives.activations, 1.0), 1.0)
+        most = maximum(most, (backward + new - room) / falls)
+    return where(unused > room, np.inf, most)
 
 
 def last_activations(c: StageCost, held: Bytes) -> Bytes:

@@ -111,8 +111,10 @@ def test_an_edge_stage_is_always_the_slowest(job: Job, data: st.DataObject) -> N
 @SETTINGS
 @given(any_job(), st.data())
 def test_more_sharding_never_adds_memory(job: Job, data: st.DataObject) -> None:
-    """A higher ZeRO stage never increases the states of any stage, nor, up to ZeRO-2, which gathers no weights, live tensors; neither does a
-    larger sharding group. The allocator may hold more beyond them: segments of weights that a buffer has replaced."""
+    """A higher ZeRO stage never increases the states of any stage, nor, up to ZeRO-2, which gathers no weights, live tensors.
+
+    Neither does a larger sharding group. The allocator may hold more beyond them: segments of weights that a buffer has replaced.
+    """
 
     def live(plan: Plan) -> float:
         numbers = evaluate(job, plan)
