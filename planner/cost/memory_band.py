@@ -1,8 +1,9 @@
 """Error of estimates of memory against measured peaks: the band that contains 80 % of runs, and where its runs were measured.
 
 The bands are in `presets/bands.toml`, written by `tmplan refit`: for each stack, mixtures of experts apart, the logarithms of measured
-over predicted between which the middle 80 % lie, every source of runs with the same weight, widened so that the bands of all other
-sources contain 80 % of the runs of a source (`coverage`). A job outside the sequences, precisions and tunings of its stack's runs has the
+over predicted between which the middle 80 % lie, every source of runs with the same weight, with one margin at both ends of all bands, so
+that the bands of all other sources contain 80 % of the runs of a source (`coverage`; Romano et al. 2019, "Conformalized Quantile
+Regression", adds such a margin). A job outside the sequences, precisions and tunings of its stack's runs has the
 wider of its stack's band and that of all runs, and so has a job of a stack without enough runs; the band says so.
 """
 
@@ -22,8 +23,8 @@ from planner.specs.job import Job
 
 ALL = ""  # the family of all runs
 FAR = 2  # times the longest sequence of the runs, or the shortest over it: beyond, a band is extrapolated
-LEAST = 5  # runs of a source below which it weighs less
-STEPS = tuple(0.5 + 0.05 * i for i in range(71))  # widenings that are tried
+LEAST = 10  # runs of a source below which it weighs less, as in scores
+STEPS = tuple(0.002 * i for i in range(151))  # widenings that are tried, added to a logarithm at either end
 
 
 @dataclass(frozen=True)
@@ -93,8 +94,8 @@ def memory_band(job: Job, table: Table | None = None) -> Band:
     return Band(exp(low), exp(high), own.runs, like, 1.0)
 
 
-def bands(peaks: Sequence[Peak], widen: float = 1.0) -> dict[str, MemoryBand]:
-    """The band of every family with enough runs, of mixtures of experts, and of all runs, widened around the median."""
+def bands(peaks: Sequence[Peak], widen: float = 0.0) -> dict[str, MemoryBand]:
+    """The band of every family with enough runs, of mixtures of experts, and of all runs, widened at both ends."""
     by_family: dict[str, list[Peak]] = {}
     for peak in peaks:
         for name in families(peak.family):
@@ -103,10 +104,10 @@ def bands(peaks: Sequence[Peak], widen: float = 1.0) -> dict[str, MemoryBand]:
 
 
 def _band(members: Sequence[Peak], widen: float) -> MemoryBand:
-    low, middle, high = _quantiles(members, ((1 - SHARE) / 2, 0.5, (1 + SHARE) / 2))
+    low, high = _quantiles(members, ((1 - SHARE) / 2, (1 + SHARE) / 2))
     sequences = [peak.sequence for peak in members]
     return MemoryBand(
-        low=middle + widen * (low - middle), high=middle + widen * (high - middle), runs=len(members),
+        low=low - widen, high=high + widen, runs=len(members),
         sources=len({peak.source for peak in members}), sequences=(min(sequences), max(sequences)),
         precisions=tuple(sorted({peak.precision for peak in members})), tunings=tuple(sorted({peak.tuning for peak in members})),
     )  # fmt: skip
@@ -148,9 +149,13 @@ def _inside(peak: Peak, known: Table) -> bool:
 
 
 def widening(peaks: Sequence[Peak]) -> float:
-    """The smallest widening with which the mean coverage of sources left out reaches SHARE, without sources of fewer than LEAST runs."""
-    for widen in STEPS:
-        shares = [share for share, count in coverage(peaks, widen).values() if count >= LEAST]
-        if shares and np.mean(shares) >= SHARE:
-            return widen
-    return STEPS[-1]
+    """The margin with which the mean coverage of sources left out is nearest to SHARE; sources of fewer than LEAST runs count as one."""
+
+    def distance(widen: float) -> float:
+        inside = coverage(peaks, widen)
+        few = [(share, count) for share, count in inside.values() if count < LEAST]
+        shares = [share for share, count in inside.values() if count >= LEAST]
+        shares += [sum(share * count for share, count in few) / sum(count for _, count in few)] if few else []
+        return abs(float(np.mean(shares)) - SHARE)
+
+    return min(STEPS, key=distance)

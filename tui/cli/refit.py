@@ -119,6 +119,6 @@ def written(rows: Sequence[Mapping[str, str]]) -> str:
     left_out = memory_band.coverage(peaks, widen)
     write_back.write_bands(band.table(steps, band.WIDEN), memory_band.bands(peaks, widen))
     lines = [f"bands of {len(steps):,} steps written; they cover {100 * share:.1f} % of {count:,} runs of models not used for them"]
-    lines += [f"bands of {len(peaks):,} peaks of memory written, widened {widen:.2f} times; by source left out:"]
+    lines += [f"bands of {len(peaks):,} peaks of memory written, widened by {100 * widen:.1f} % at both ends; by source left out:"]
     lines += [f"{flat(source):42s} {number:6,} runs, {100 * inside:5.1f} % inside" for source, (inside, number) in left_out.items()]
     return "\n".join(lines)
