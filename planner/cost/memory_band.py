@@ -84,14 +84,14 @@ def memory_band(job: Job, table: Table | None = None) -> Band:
     """The band of a job's estimates of memory; `like` says where its runs differ from the job."""
     table = shipped() if table is None else table
     name = next(name for name in families(family(job)) if name in table)
-    own, every = table[name], table[ALL]
+    narrow, every = table[name], table[ALL]
     like = name or "all runs"
     if name != family(job):
         like += f", too few of them on {job.stack.name}"
-    if differs := own.outside(job):
+    if differs := narrow.outside(job):
         like += f", none with {' and '.join(differs)}"
-    low, high = (min(own.low, every.low), max(own.high, every.high)) if differs else (own.low, own.high)
-    return Band(exp(low), exp(high), own.runs, like, 1.0)
+    low, high = (min(narrow.low, every.low), max(narrow.high, every.high)) if differs else (narrow.low, narrow.high)
+    return Band(exp(low), exp(high), narrow.runs, like, 1.0)
 
 
 def bands(peaks: Sequence[Peak], widen: float = 0.0) -> dict[str, MemoryBand]:
@@ -129,15 +129,15 @@ def coverage(peaks: Sequence[Peak], widen: float) -> dict[str, tuple[float, int]
     """
     out = {}
     for source in sorted({peak.source for peak in peaks}):
-        own = [peak for peak in peaks if peak.source == source]
+        apart = [peak for peak in peaks if peak.source == source]
         others = [peak for peak in peaks if peak.source != source]
         elsewhere = {peak.family for peak in others}
-        models = sorted({peak.model for peak in own})
+        models = sorted({peak.model for peak in apart})
         half = {model: i % 2 for i, model in enumerate(models)}
         inside = []
         for side in (0, 1):
-            known = bands([*others, *(p for p in own if half[p.model] != side and p.family not in elsewhere)], widen)
-            inside += [_inside(peak, known) for peak in own if half[peak.model] == side]
+            known = bands([*others, *(p for p in apart if half[p.model] != side and p.family not in elsewhere)], widen)
+            inside += [_inside(peak, known) for peak in apart if half[peak.model] == side]
         out[source] = float(np.mean(inside)), len(inside)
     return out
 

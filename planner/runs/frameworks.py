@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from planner import presets
 from planner.errors import FieldError
 from planner.plaintext import quoted
-from planner.runs.options_of_row import KEPT_TENSORS, modules
+from planner.runs.options_of_row import STORED_TENSORS, modules
 from planner.runs.row import Row, cell, flag
 from planner.specs.hardware import Gpu
 from planner.specs.job import Stack
@@ -64,12 +64,14 @@ TRAINERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("torchtune", {"loss_kernel": "chunked", "kernels": "compiled", "foreach": False}), ("fsdp_qlora", {"logits_bytes": 16.0}),
 )  # fmt: skip
 # MaxText's policy that keeps the layer's input, queries, keys, values and the result of attention.
-KEPT = Selective({"norm_in": 0.5, "linear_in": 0.0, "mlp_hidden": 0.0, "act_out": 0.0}, {"projection": 1.0, "mlp": 1.0, "elementwise": 1.0})
+STORED = Selective(
+    {"norm_in": 0.5, "linear_in": 0.0, "mlp_hidden": 0.0, "act_out": 0.0}, {"projection": 1.0, "mlp": 1.0, "elementwise": 1.0}
+)
 # Pattern in a note -> fields of the stack that change for that run.
 HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     # Kwai's fork of Megatron-LM repeats norms and the activation function
     (r"MLP activation function \+ norm", {"selective": Selective({"linear_in": 0.0, "act_out": 0.0}, {"elementwise": 1.0})}),
-    (KEPT_TENSORS, {"selective": KEPT}),
+    (STORED_TENSORS, {"selective": STORED}),
     (r"fast rms-norm, fast rope", {"gate_kept": 1.0}),  # Kwai's fork: SwiGLU as in Megatron-LM before bias_swiglu_fusion, in two kernels
     (r"fused RMSNorm|RMS kernel", {"norm_traffic": 1.0, "norm_kept": 3.0}),
     (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were fixed

@@ -62,7 +62,7 @@ NOTED_SWITCHES: Words = (
 )  # fmt: skip
 # Tensors of MaxText's remat policies (configs/types.py, RematAndOffload), and a policy that keeps those of attention.
 TENSORS = "decoder_layer_input|context|mlpwo|out_proj|query_proj|key_proj|value_proj"
-KEPT_TENSORS = r"\bq, k, v\b[^;]*kept"
+STORED_TENSORS = r"\bq, k, v\b[^;]*(?:stored|kep\w)"
 SWITCHES = ("autocast", "foreach", "optimizer_in_backward", "expandable_segments", "fp8_parameters")
 
 
@@ -159,8 +159,8 @@ def offloads(row: Row, model: Model, memory_bytes: float) -> dict[str, Any]:
 
 def recomputed_every(row: Row) -> int:
     """k if every k-th layer is recomputed whole, by the words of a note; 0 without them."""
-    found = re.search(r"AC of every (second|third|fourth|(\d{1,3})(?:nd|rd|th)) layer", cell(row, "note"))
-    return {"second": 2, "third": 3, "fourth": 4}.get(found[1]) or int(found[2]) if found else 0
+    match = re.search(r"AC of every (second|third|fourth|(\d{1,3})(?:nd|rd|th)) layer", cell(row, "note"))
+    return {"second": 2, "third": 3, "fourth": 4}.get(match[1]) or int(match[2]) if match else 0
 
 
 def implied_recompute(row: Row) -> str:
@@ -171,7 +171,7 @@ def implied_recompute(row: Row) -> str:
         return "full"
     if cell(row, "recompute"):
         return ""
-    if modules(row, MODULES) or re.search(KEPT_TENSORS, cell(row, "recompute_modules")):
+    if modules(row, MODULES) or re.search(STORED_TENSORS, cell(row, "recompute_modules")):
         return "selective"
     return "full" if re.search(rf"\b(?:{TENSORS})\b[^;]*offloaded", cell(row, "offload")) else ""
 
@@ -216,13 +216,13 @@ def _targets(row: Row, model: Model, assumed: dict[str, str]) -> str:
 
 
 def _choice(row: Row, key: str, choices: tuple[str, ...], words: Words, noted: Words) -> str:
-    """The choice of a column, by name or in words, else by words in the note; empty without one. FieldError for another text."""
+    """The choice of a column, by name or as text, else by words in the note; empty without one. FieldError for another text."""
     text = cell(row, key).lower()
     if text in choices:
         return text
     if text:
-        if found := _first(text, words):
-            return found
+        if known := _first(text, words):
+            return known
         raise FieldError(key, f"column '{key}' must be one of {', '.join(choices)}, not {quoted(text)}")
     return _first(cell(row, "note"), noted)
 

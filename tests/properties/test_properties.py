@@ -13,6 +13,7 @@ from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost
 from planner.cost.evaluate import evaluate, stages
 from planner.cost.states import fp32_parameters
+from planner.dimensions import Bytes
 from planner.document.space import Bounds, Space
 from planner.report.columns import BY_KEY
 from planner.search.axes import divisors
@@ -126,9 +127,9 @@ def test_more_sharding_never_adds_memory(job: Job, data: st.DataObject) -> None:
     def states(plan: Plan) -> list[float]:
         place = stagecosts.edges(job, plan.column())
         parts = step_cost.static(job, plan.column(), place.stage, place.layers).parts
-        held = parts.parameters + parts.optimizer + (parts.experts if parts.experts is not None else 0.0)
-        total = held + (0.0 if job.stack.flat_states else parts.gradients)
-        return [float(x) for x in np.ravel(total + 0.0 * place.stage)]
+        held = parts.parameters + parts.optimizer + (parts.experts if parts.experts is not None else Bytes(0.0))
+        total = held + (Bytes(0.0) if job.stack.flat_states else parts.gradients)
+        return [float(x) for x in np.ravel(np.broadcast_to(total, place.stage.shape))]
 
     plan = one(searched(job), data)
     stages_of = range(2, 4) if fp32_parameters(job) else range(4)  # 16-bit weights in addition to fp32 ones from ZeRO-2 on

@@ -31,7 +31,7 @@ def at(value: Any) -> list[float]:
 
 
 def test_inputs_are_stored_gathered_and_a_ring_stores_two_results() -> None:
-    """Attention's and the MLP's input, 2 · 2 · 100 bytes a token on every rank; a result of 80, 2 · 40 over two ranks, in a ring twice."""
+    """Attention's and the MLP's input, 2 · 2 · 100 bytes per token and rank; a result of 80, 2 · 40 over two ranks, in a ring twice."""
     assert at(fsdp_units.stored_terms(titan(), PAIR)["linear_in"]) == [400]
     assert at(fsdp_units.stored_terms(titan(), PAIR)["attention_out"]) == [80]
     assert at(fsdp_units.stored_terms(titan(), PAIR.with_(cp=np.array([2])))["attention_out"]) == [160]

@@ -13,7 +13,7 @@ ROWS = rows("transformers")
 
 @pytest.mark.parametrize("row", ROWS, ids=[f"{i}" for i in range(len(ROWS))])
 def test_live_memory_of_a_row_is_within_six_percent(row: Row) -> None:
-    """The peak of live tensors is what the framework's own code allocates, to 6 % at worst."""
+    """The peak of live tensors is what the code of the framework allocates, to 6 % at worst."""
     assert live_gib(row) == pytest.approx(float(row["live_gib"]), rel=0.06)
 
 

@@ -22,14 +22,14 @@ def spread(shift: float, count: int = 40, width: float = 0.1) -> list[float]:
     return [float(error) for error in shift + width * np.linspace(-1, 1, count)]
 
 
-OWN = MemoryBand(-0.05, 0.1, 100, 3, (2048, 8192), ("bf16",), ("full",))
+NARROW = MemoryBand(-0.05, 0.1, 100, 3, (2048, 8192), ("bf16",), ("full",))
 EVERY = MemoryBand(-0.3, 0.4, 900, 9, (256, 65_536), ("bf16", "fp16"), ("full", "lora"))
 
 
 def test_a_job_like_its_runs_has_the_band_of_its_stack() -> None:
     """Sequence, precision and tuning within those of the runs: the stack's band, without a remark."""
     job = replace(small(), sequence=4096)
-    known = memory_band(job, {job.stack.name: OWN, ALL: EVERY})
+    known = memory_band(job, {job.stack.name: NARROW, ALL: EVERY})
     assert (known.low, known.high, known.runs, known.like) == (exp(-0.05), exp(0.1), 100, job.stack.name)
 
 
@@ -40,10 +40,10 @@ def test_a_job_like_its_runs_has_the_band_of_its_stack() -> None:
         (32_768, "fp16", "32,768 tokens and fp16"),
     ],
 )  # fmt: skip
-def test_a_job_unlike_its_runs_has_the_wider_band_and_says_so(sequence: int, precision: str, differs: str) -> None:
+def test_a_job_unlike_its_runs_has_the_wider_band_with_a_reason(sequence: int, precision: str, differs: str) -> None:
     """Beyond twice the longest or half the shortest sequence, or in a precision of none of the runs, the band is that of all runs too."""
     job = replace(small(), sequence=sequence, precision=precision)
-    known = memory_band(job, {job.stack.name: OWN, ALL: EVERY})
+    known = memory_band(job, {job.stack.name: NARROW, ALL: EVERY})
     assert known.like == job.stack.name + (f", none with {differs}" if differs else "")
     assert (known.low, known.high) == ((exp(-0.3), exp(0.4)) if differs else (exp(-0.05), exp(0.1)))
 
@@ -51,10 +51,10 @@ def test_a_job_unlike_its_runs_has_the_wider_band_and_says_so(sequence: int, pre
 def test_a_tuning_of_no_run_is_named() -> None:
     """Adapters on a stack whose runs trained all weights."""
     job = replace(small(stack="pytorch-fsdp", tuning="lora"), sequence=4096)
-    assert memory_band(job, {job.stack.name: OWN, ALL: EVERY}).like == "pytorch-fsdp, none with lora"
+    assert memory_band(job, {job.stack.name: NARROW, ALL: EVERY}).like == "pytorch-fsdp, none with lora"
 
 
-def test_a_stack_without_runs_has_the_band_of_all_and_says_so() -> None:
+def test_a_stack_without_runs_has_the_band_of_all_with_a_reason() -> None:
     """A new stack has the band of all runs; a mixture of experts that of other mixtures, where there is one."""
     job = replace(small(), sequence=4096)
     new = replace(job, stack=replace(job.stack, name="new"))

@@ -203,7 +203,7 @@ def test_recomputed_layers_are_all_or_the_first_of_each_virtual_stage(recompute:
 
 
 def test_every_k_th_layer_is_recomputed_alone() -> None:
-    """Of 9 layers every fourth: 3; of three dense and five sparse ones every second is 4, of which 2.5 are sparse."""
+    """Of 9 layers every fourth: 3; of three dense and five sparse ones every second is 4, 2.5 sparse ones among them."""
     plan = Plan(recompute=2).column()
     assert float(np.max(split.recomputed_layers(round_job(recompute_every=4), plan, Number(9.0)))) == 3
     job = round_job(model=EXPERTS, recompute_every=2)

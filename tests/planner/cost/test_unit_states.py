@@ -15,7 +15,7 @@ from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import FIRST_AND_LAST, round_job
 
 LAYER, AHEAD, EMBEDDING, HEAD = Parameters(1000.0), Parameters(600.0), Parameters(400.0), Parameters(3000.0)
-SHARDED, KEPT = Plan(pp=2, dp=4, dp_shard=4, zero=3).column(), Plan(pp=2, dp=4, dp_shard=4, zero=2).column()
+SHARDED, WHOLE = Plan(pp=2, dp=4, dp_shard=4, zero=3).column(), Plan(pp=2, dp=4, dp_shard=4, zero=2).column()
 FOUR = Number(4.0)
 
 
@@ -34,7 +34,7 @@ def test_two_layers_are_gathered_and_the_head_is_reduced_before_them() -> None:
     """2 · 1,600 bytes where weights are gathered; 4 · 2,000 of a head larger by 2,000 than a layer, if its loss is not in chunks."""
     chunked = titan(loss_kernel="chunked")
     assert at(units.unit_layers(titan(), SHARDED, FIRST_AND_LAST, LAYER, AHEAD, HEAD)) == [3200, 3200 + 8000]
-    assert at(units.unit_layers(titan(), KEPT, FIRST_AND_LAST, LAYER, AHEAD, HEAD)) == [0, 8000]
+    assert at(units.unit_layers(titan(), WHOLE, FIRST_AND_LAST, LAYER, AHEAD, HEAD)) == [0, 8000]
     assert at(units.unit_layers(chunked, SHARDED, FIRST_AND_LAST, LAYER, AHEAD, HEAD)) == [3200, 3200]
     assert at(units.unit_layers(titan(once=True), SHARDED, FIRST_AND_LAST, LAYER, AHEAD, HEAD)) == [0, 0]
 
@@ -54,7 +54,7 @@ def test_the_end_is_the_first_layer_or_the_second() -> None:
     gradient = Bytes(500.0)
     assert at(units.unit_end(titan(), SHARDED, FIRST_AND_LAST, LAYER, AHEAD, EMBEDDING, gradient)) == [2800, 2700]
     assert at(units.unit_end(titan(), SHARDED, FIRST_AND_LAST, LAYER, AHEAD, EMBEDDING, Bytes(100.0))) == [3100, 3100]
-    assert at(units.unit_end(titan(), KEPT, FIRST_AND_LAST, LAYER, AHEAD, EMBEDDING, gradient)) == [0, 0]
+    assert at(units.unit_end(titan(), WHOLE, FIRST_AND_LAST, LAYER, AHEAD, EMBEDDING, gradient)) == [0, 0]
 
 
 def test_gradients_that_are_not_made_at_the_end() -> None:
@@ -70,8 +70,8 @@ def test_gradients_that_are_not_made_at_the_end() -> None:
     ("loss", "once", "plan", "expected"),
     [
         # of 3,000: 2 bytes gathered; in chunks 4 summed and 4 over 4 ranks; in a pipeline that reduces once twice 4 over 4 ranks
-        ("plain", False, SHARDED, 6000), ("plain", False, KEPT, 0), ("chunked", False, SHARDED, 6000 + 12_000 + 3000),
-        ("chunked", False, KEPT, 15_000), ("chunked", True, KEPT, 6000), ("plain", True, KEPT, 0),
+        ("plain", False, SHARDED, 6000), ("plain", False, WHOLE, 0), ("chunked", False, SHARDED, 6000 + 12_000 + 3000),
+        ("chunked", False, WHOLE, 15_000), ("chunked", True, WHOLE, 6000), ("plain", True, WHOLE, 0),
         # less 2 bytes of 1,000 weights that ZeRO-3 does not keep in a pipeline
         ("chunked", True, SHARDED, 6000 - 2000), ("plain", True, SHARDED, 0),
     ],

@@ -157,7 +157,7 @@ def test_graphs_and_modules_change_the_stack() -> None:
     ("changes", "recompute"),
     [
         ({"offload": "decoder_layer_input, out offloaded"}, "full"), ({"offload": "context, mlpwo offloaded"}, "full"),
-        ({"recompute_modules": "q, k, v, context and decoder_layer_input kept, MLP recomputed"}, "selective"),
+        ({"recompute_modules": "q, k, v, context and decoder_layer_input stored, MLP recomputed"}, "selective"),
         ({"recompute_modules": "mlp"}, "selective"), ({"recompute_modules": "mlp", "recompute": "none"}, "none"),
     ],
 )  # fmt: skip
@@ -165,8 +165,8 @@ def test_policies_and_modules_imply_a_blank_recomputation(changes: dict[str, str
     """Modules mean selective recomputation; tensors that MaxText offloads, full; a column counts before both."""
     run = configured(row(framework="MaxText", **{"recompute": "", **changes}))
     assert RECOMPUTES[run.plan.recompute] == recompute and run.recompute_given
-    kept = run.job.stack.selective.keep
-    assert kept.get("mlp_hidden", 1.0) == (0.0 if "recompute_modules" in changes else 1.0) and kept.get("qkv", 1.0) == 1.0
+    stored = run.job.stack.selective.keep
+    assert stored.get("mlp_hidden", 1.0) == (0.0 if "recompute_modules" in changes else 1.0) and stored.get("qkv", 1.0) == 1.0
 
 
 @pytest.mark.parametrize(("note", "every"), [("AC of every second layer", 2), ("AC of every 4th layer; x", 4), ("full AC", 1)])
@@ -202,7 +202,7 @@ TRAINED = {"gpu": "a100-80gb-sxm", "gpus": "2", "dp": "2", "tp": "1", "pp": "1"}
         ("Hugging Face Trainer", {"master_bytes": 4, "gradient_bytes": 4, "state_bytes": 4, "foreach": True, "kernels": "eager"}),
     ],
 )  # fmt: skip
-def test_trainers_have_choices_of_their_own(framework: str, fields: dict[str, object]) -> None:
+def test_trainers_have_different_choices(framework: str, fields: dict[str, object]) -> None:
     """torchtune computes the loss in chunks; SFTTrainer trains weights in bf16 whole, whose states have their type; before 2025-09 the step
     works on lists of tensors."""
     run = job(framework=framework, **TRAINED)
