@@ -6,10 +6,7 @@ Terms that depend on few axes are computed once for all blocks: the cost of a la
 
 from __future__ import annotations
 
-import os
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -26,7 +23,6 @@ from planner.specs.job import Job
 from planner.specs.plan import Column, Plan
 
 BLOCK = 1 << 16  # plans per block
-WORKERS = min(4, os.cpu_count() or 1)  # blocks evaluated at once
 MOST = 0.5  # share of a block's pipelines from which all are evaluated
 
 
@@ -71,18 +67,8 @@ class Blocks:
         return Pairs(rows + lo, shards, totals, layers, unlisted)
 
     def every(self) -> Iterator[Pairs]:
-        """The blocks in order, a few evaluated at once in threads, as numpy computes without Python's lock."""
-        if len(self.ranges) < 2:
-            yield from (self.pairs(lo, hi) for lo, hi in self.ranges)
-            return
-        with ThreadPoolExecutor(WORKERS) as pool:
-            pending: deque[Future[Pairs]] = deque()
-            for lo, hi in self.ranges:
-                pending.append(pool.submit(self.pairs, lo, hi))
-                if len(pending) > WORKERS:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
+        """The blocks in order, each evaluated when it is reached."""
+        return (self.pairs(lo, hi) for lo, hi in self.ranges)
 
     def _evaluated(self, plan: Plan, cost: StageCost, rows: Column, shards: Column, chunk: Number) -> tuple[Totals, Column, int]:
         """Memory and time of pairs, their recomputed layers, and the plans they represent. chunk: layers of the fullest virtual stage."""
