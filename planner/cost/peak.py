@@ -31,7 +31,7 @@ def by_phase(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost) -> dic
     none = phases.absent_bytes(held.gradients)
     early = phases.early_gradients(lives.gradients, held.gradients, held.lasting_gradients)
     first = phases.first_gradients(lives.gradients, held.gradients, held.lasting_gradients, held.head_gradient)
-    last, working, buffers = stagecosts.last_activations(c, stored), c.layer_working, c.buffer_bytes
+    last, working, buffers = stagecosts.last_activations(plan, c, stored), c.layer_working, c.buffer_bytes
     others, logits = lives.others, stagecosts.loss_memory(job, plan, c)
     started = phases.started_gathered(held.layers_gathered, held.unreduced, last)
     made = phases.last_gradients(lives.gradients, held.gradients, held.late_gradients)

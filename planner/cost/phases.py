@@ -47,10 +47,13 @@ def backward_live(activation_bytes: Bytes, layer_working: Bytes, buffer_bytes: B
     return activation_bytes + layer_working + buffer_bytes
 
 
-@formula("A_p / (n_i · max(ℓ_i, 1))", "tmplan", "all but the first layer of the last micro-batch are freed")
-def last_activations(activation_bytes: Bytes, in_flight: Number, stage_layers: Number) -> Bytes:
-    """Activations of one layer and one micro-batch, the last in a backward pass; bytes."""
-    return activation_bytes / (in_flight * maximum(stage_layers, 1))
+@formula("A_p / (n_i · max(ℓ_i, v))", "tmplan", "all but the first layer of the last micro-batch are freed, a virtual stage at most")
+def last_activations(plan: Plan, activation_bytes: Bytes, in_flight: Number, stage_layers: Number) -> Bytes:
+    """Activations of one layer and one micro-batch, the last in a backward pass, of one rank of a stage; bytes.
+
+    Where virtual stages hold the embedding or the head alone, there are fewer layers than virtual stages.
+    """
+    return activation_bytes / (in_flight * maximum(stage_layers, plan.vpp))
 
 
 @formula("A_p · (1 - 1 / (v · n_i))", "korthikanti22", "Section 4.2.3: one is freed at the end of its backward pass")

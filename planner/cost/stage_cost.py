@@ -318,9 +318,10 @@ def excess_activations(job: Job, plan: Plan, c: StageCost, s: Sharding) -> Bytes
     return where(unused > room, np.inf, most)
 
 
-def last_activations(c: StageCost, held: Bytes) -> Bytes:
+def last_activations(plan: Plan, c: StageCost, held: Bytes) -> Bytes:
     """Activations of one layer and one micro-batch of what is in flight, on each stage; bytes."""
-    return phases.last_activations(held, c.in_flight, c.dense.layers if c.sparse is None else c.dense.layers + c.sparse.layers)
+    layers = c.dense.layers if c.sparse is None else c.dense.layers + c.sparse.layers
+    return phases.last_activations(plan, held, c.in_flight, layers)
 
 
 def loss_memory(job: Job, plan: Plan, c: StageCost) -> Bytes:
@@ -347,7 +348,7 @@ class Live(NamedTuple):
 def live(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Live:
     """Live bytes other than states, on each stage, in each phase that has any. again: as for `activations`."""
     held = activations(job, plan, c, again)
-    others, last = phases.others_live(plan, held, c.in_flight), last_activations(c, held)
+    others, last = phases.others_live(plan, held, c.in_flight), last_activations(plan, c, held)
     return Live(
         loss=phases.loss_live(held, loss_memory(job, plan, c), c.buffer_bytes),
         backward=phases.backward_live(held, c.layer_working, c.buffer_bytes),

@@ -19,6 +19,15 @@ def b(value: float) -> Bytes:
     return Bytes(value)
 
 
+def test_the_last_layer_of_a_virtual_stage_is_at_most_that_stage() -> None:
+    """With 16 layers in 17 virtual stages, the last with the head alone, the end of a backward pass needs no more than its start."""
+    plan, held, flight = Plan(pp=2, vpp=17), b(3400), Number(2.0)
+    last = phases.last_activations(plan, held, flight, Number(16.0))
+    assert float(last) == pytest.approx(100)
+    others = phases.others_live(plan, held, flight)
+    assert float(phases.end_live(others, last, b(30), b(4))) == pytest.approx(float(phases.backward_live(held, b(30), b(4))))
+
+
 def test_gradients_live_with_all_activations_where_micro_batches_were_before() -> None:
     """Gradients set to None after a step: with 4 micro-batches and 4 in flight none was reduced before the peak, with 5 one; buffers are
     allocated for good. Behind the first stage the second of any micro-batches counts."""
@@ -32,8 +41,8 @@ def test_each_phase_is_the_sum_of_what_lives_in_it() -> None:
     """100 of activations, 20 of logits, 30 of a layer, 4 of buffers; at the end one of five layers of one of two micro-batches."""
     assert phases.loss_live(b(100), b(20), b(4)) == 124
     assert phases.backward_live(b(100), b(30), b(4)) == 134
-    assert phases.last_activations(b(100), Number(2.0), Number(5.0)) == 10
-    assert phases.last_activations(b(100), Number(2.0), Number(0.0)) == 50
+    assert phases.last_activations(Plan(), b(100), Number(2.0), Number(5.0)) == 10
+    assert phases.last_activations(Plan(), b(100), Number(2.0), Number(0.0)) == 50
     assert phases.end_live(b(60), b(10), b(30), b(4)) == 104
     assert phases.embedding_live(b(60), b(7)) == 67
     assert phases.absent_bytes(b(7)) == 0
