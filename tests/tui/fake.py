@@ -118,7 +118,9 @@ def fake_step(total: Any) -> StepParts:
 def fake_stages(job: Job, plan: Plan) -> list[StageMemory]:
     """Every stage alike but the first."""
     device = [(50 + (i == 0)) * GIB for i in range(plan.pp)]
-    return [StageMemory(8, float(plan.pp - i), "loss", fake_memory(device[i]), {}) for i in range(plan.pp)]
+    live = {"loss": 0.95, "backward": 0.9, "end": 0.8, "embedding": 0.7, "step": 0.6}  # of what the device has
+    phases = [{name: fake_memory(share * total) for name, share in live.items()} for total in device]
+    return [StageMemory(8, float(plan.pp - i), "loss", fake_memory(device[i]), phases[i]) for i in range(plan.pp)]
 
 
 def fake_headlines(job: Job, plan: Plan) -> dict[str, Step]:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from planner import presets
+from planner.errors import UnknownName
 from planner.runs import predict as predicting
 from planner.runs.columns import NEEDED
 from planner.runs.predict import predict
@@ -79,11 +81,13 @@ def test_a_row_refused_stops_no_other(desk: Desk) -> None:
     assert desk.run(desk.file(rows({}, WRONG, {"gpu": "h1000"}, WRONG | {"seq": "4096"}, {"tp": "-1"}))) == 0
     assert ["error" in line for line in desk.lines] == [False, True, True, True, True]
     assert desk.lines[1]["error"] == REFUSED
+    with pytest.raises(UnknownName, match="^no gpu is called 'h1000'; did you mean h100-sxm or ") as unknown:
+        presets.gpu("h1000")
     output_of = desk.err.splitlines()
     assert output_of[:2] == ["1 of 5 rows predicted", f"2 refused: {REFUSED}"]
     assert sorted(output_of[2:]) == [
         "1 refused: column 'tp' must be at least 1 and below 1e15, not -1",
-        "1 refused: no gpu is called 'h1000'; did you mean h100-sxm or h100-pcie or a10?",
+        f"1 refused: {unknown.value}",
     ]
 
 

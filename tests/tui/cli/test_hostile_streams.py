@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from planner import presets
 from planner.document.inputs import Value
 from planner.document.planfile import Document
 from planner.exporters import registry
+from planner.lab.record import Holding, Peak, Record
 from planner.plaintext import LONGEST
+from planner.specs.hardware import GIB
 from tests.hostile import HOSTILE, NAME, hidden, hostile_plan, written
 from tests.planner.calibration.step_files import rows, stepped
 from tests.planner.importers.test_formats import DEEPSPEED, MEGATRON
@@ -40,6 +43,12 @@ class Evil:
         """A file of some text; its path."""
         path = self.folder / f"{NAME}{name}"
         path.write_text(text, encoding="utf-8", newline="")
+        return str(path)
+
+    def script(self, name: str, *lines: str) -> str:
+        """A program that prints some lines; its path."""
+        path = Path(self.file(name, f"#!{sys.executable}\n" + "".join(f"print({line!r})\n" for line in lines)))
+        path.chmod(0o755)
         return str(path)
 
     def table(self, name: str, result: Sequence[dict[str, str]]) -> str:
@@ -106,6 +115,17 @@ def exports(evil: Evil) -> list[list[str]]:
     return [["--list"], *([evil.plan, "--to", name, "--out", "-"] for name in registry.targets()), [evil.plan, "--to", NAME]]
 
 
+def verified(evil: Evil) -> list[list[str]]:
+    """A plan of hostile names, with an interpreter that answers with a hostile record, refuses by a hostile sentence, or is not there."""
+    peak = Peak(3 * GIB, {NAME: GIB, "params": 2 * GIB})
+    record = Record({"loss": peak, "end": peak}, 5 * GIB, 4 * GIB, GIB, (Holding(GIB, 2, NAME, NAME),), (NAME,), {NAME: NAME})
+    lines = [{"progress": NAME}, {"record": record.table()}], [{"refused": NAME}], [{"failed": NAME}], [{"missing": NAME}]
+    paths = [evil.script(f"p{i}", *(json.dumps(line) for line in answer)) for i, answer in enumerate(lines)]
+    base = [evil.plan, "--stack", "megatron-core", "--python"]  # no framework has a stack of the user
+    formats = [[*base, paths[0], "--format", how] for how in ("text", "json", "csv")]
+    return [*formats, *([*base, path] for path in (*paths[1:], f"/{NAME}"))]
+
+
 def imports(evil: Evil) -> list[list[str]]:
     """Files of other frameworks with options and keys of hostile names, and damaged ones."""
     script = evil.file("a.sh", MEGATRON.replace("--frobnicate 3", f"'--{NAME}' '{NAME}'"))
@@ -160,6 +180,7 @@ COMMANDS: dict[str, Callable[[Evil], list[list[str]]]] = {
     "versus": on_a_plan("--against", "b200"),
     "budget": lambda evil: [[evil.plan, "--format", how] for how in ("table", "csv", "json")] + [[evil.plan, "--explain"]],
     "fit": on_a_plan(),
+    "verify": verified,
     "export": exports,
     "import": imports,
     "estimate": lambda evil: [[runs(evil, {"gpu": NAME}, {"framework": NAME}, {"recompute": NAME}, {"step_s": NAME})]],
