@@ -81,7 +81,7 @@ def test_a_row_refused_stops_no_other(desk: Desk) -> None:
     assert desk.run(desk.file(rows({}, WRONG, {"gpu": "h1000"}, WRONG | {"seq": "4096"}, {"tp": "-1"}))) == 0
     assert ["error" in line for line in desk.lines] == [False, True, True, True, True]
     assert desk.lines[1]["error"] == REFUSED
-    with pytest.raises(UnknownName, match="^no gpu is called 'h1000'; did you mean h100-sxm or ") as unknown:
+    with pytest.raises(UnknownName, match=r"^no gpu is called 'h1000'; did you mean h100-sxm or ") as unknown:
         presets.gpu("h1000")
     output_of = desk.err.splitlines()
     assert output_of[:2] == ["1 of 5 rows predicted", f"2 refused: {REFUSED}"]

@@ -138,8 +138,8 @@ def test_panes_are_titled_with_the_keys_that_go_there(keys: tuple[Binding, ...],
             assert f"─ {ways[pane]} {title}".replace("  ", " ") in it.text()
 
     async def narrow(it: Driver) -> None:
-        tabs = [f"{ways[pane]} {pane}".split() for pane in (*names, "run", "options")]
-        assert it.text().splitlines()[1].split()[: len(sum(tabs, []))] == sum(tabs, [])
+        tabs = " ".join(f"{ways[pane]} {pane}" for pane in (*names, "run", "options")).split()
+        assert it.text().splitlines()[1].split()[: len(tabs)] == tabs
 
     drive(wide, search=fake_search)
     drive(narrow, search=fake_search, size=(80, 24))
