@@ -18,13 +18,13 @@ from planner.document.planfile import Document
 from planner.exporters import registry
 from planner.lab.record import Holding, Peak, Record
 from planner.plaintext import LONGEST
-from planner.specs.hardware import GIB
 from tests.hostile import HOSTILE, NAME, hidden, hostile_plan, written
 from tests.planner.calibration.step_files import rows, stepped
 from tests.planner.importers.test_formats import DEEPSPEED, MEGATRON
 from tests.tui.driving import SMALL
 from tui.cli import main
 
+GIB = 2**30
 DRAWN = re.sub(r"\s", " ", "".join(c for c in NAME if not hidden(c)))  # what is left of the name, wherever it is shown whole
 CONFIG = {"hidden_size": 64, "intermediate_size": 128, "num_attention_heads": 4, "num_hidden_layers": 2, "vocab_size": 1024,
           "max_position_embeddings": 8192}  # fmt: skip
@@ -119,7 +119,12 @@ def verified(evil: Evil) -> list[list[str]]:
     """A plan of hostile names, with an interpreter that answers with a hostile record, refuses by a hostile sentence, or is not there."""
     peak = Peak(3 * GIB, {NAME: GIB, "params": 2 * GIB})
     record = Record({"loss": peak, "end": peak}, 5 * GIB, 4 * GIB, GIB, (Holding(GIB, 2, NAME, NAME),), (NAME,), {NAME: NAME})
-    lines = [{"progress": NAME}, {"record": record.table()}], [{"refused": NAME}], [{"failed": NAME}], [{"missing": NAME}]
+    lines: list[list[dict[str, object]]] = [
+        [{"progress": NAME}, {"record": record.table()}],
+        [{"refused": NAME}],
+        [{"failed": NAME}],
+        [{"missing": NAME}],
+    ]
     paths = [evil.script(f"p{i}", *(json.dumps(line) for line in answer)) for i, answer in enumerate(lines)]
     base = [evil.plan, "--stack", "megatron-core", "--python"]  # no framework has a stack of the user
     formats = [[*base, paths[0], "--format", how] for how in ("text", "json", "csv")]
