@@ -36,8 +36,8 @@ MUTANTS = (
     Mutant(STAGE_COST, "maximum(chunk - 1, 1)", "maximum(chunk, 1)", "index"),
     Mutant(
         STAGE_COST,
-        "mixed.held_by_both(held, of_sparse), c.dense.layers + c.sparse.layers",
-        "mixed.held_by_both(held, of_sparse), c.layers",
+        "mixed.held_by_both(dense, of_sparse), c.dense.layers + c.sparse.layers",
+        "mixed.held_by_both(dense, of_sparse), c.layers",
         "symbol",
     ),
     Mutant(

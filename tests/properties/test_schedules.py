@@ -110,11 +110,11 @@ def test_no_schedule_holds_more_than_there_is_nor_less_than_1f1b(result: Result,
 @SETTINGS
 @given(piped(), st.data())
 def test_every_stage_of_every_schedule_holds_whole_layers(result: Result, data: st.DataObject) -> None:
-    """Stages hold whole layers, none fewer than none, all of the model's; exactly one rank holds the head, and it computes the logits."""
+    """Stages hold whole layers, none fewer than none, all of the model's; one rank holds the head and, at the loss, logits."""
     job, plan = result.job, one(result, data)
     layers = split.stage_layers(job, plan.column(), plan.every_stage())[:, 0]
     assert (layers >= 0).all() and (layers == layers.astype(int)).all() and layers.sum() == job.model.layers
-    logits = [bool(row.parts.logits > 0) for row in stages(job, plan)]
+    logits = [bool(row.phases["loss"].logits > 0) for row in stages(job, plan)]
     assert logits.index(True) == (0 if plan.schedule >= ZB_V else plan.pp - 1) and sum(logits) == 1
 
 

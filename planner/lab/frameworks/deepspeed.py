@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from planner.degrees import MODEL_PARALLEL
 from planner.lab import adapt, device, kernels
 from planner.lab.frameworks import huggingface
 from planner.lab.record import LabError
@@ -83,7 +84,7 @@ def run(task: Task, tracker: Tracker) -> None:
 def check(task: Task, tracker: Tracker) -> None:
     """LabError for what DeepSpeed cannot run on a CPU; notes for what stands in."""
     plan = task.plan
-    for axis in ("tp", "pp", "cp", "ep"):
+    for axis in (*MODEL_PARALLEL, "ep"):
         if plan[axis] > 1:
             raise LabError(f"verify runs DeepSpeed with {axis} 1, not {plan[axis]}")
     if plan["zero"] < 1 or plan["dp_replicate"] > 1:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.distributed.device_mesh import init_device_mesh
 
+from planner.degrees import MODEL_PARALLEL
 from planner.lab import adapt, device, kernels
 from planner.lab.frameworks import huggingface
 from planner.lab.record import LabError
@@ -49,7 +50,7 @@ def run(task: Task, tracker: Tracker) -> None:
 def check(task: Task, tracker: Tracker) -> None:
     """LabError for what transformers cannot run on a CPU; notes for what stands in."""
     plan = task.plan
-    for axis in ("tp", "pp", "cp", "ep"):
+    for axis in (*MODEL_PARALLEL, "ep"):
         if plan[axis] > 1:
             raise LabError(f"verify runs transformers with {axis} 1, not {plan[axis]}")
     if task.job["optimizer"] not in OPTIMIZERS:

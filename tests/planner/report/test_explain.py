@@ -18,7 +18,7 @@ from planner.specs.plan import FIELDS, Plan
 from tests.planner.jobs import every_schedule, example, korthikanti, mixture, small
 from tests.properties.strategies import SETTINGS, any_result, one
 
-CHOICES = {"sharding", "fits", "at_risk", "dp_shard", *FIELDS}  # columns that no formula gives
+CHOICES = {"sharding", "fits", "at_risk", "fit", "dp_shard", *FIELDS}  # columns that no formula gives
 PIPED = Plan(tp=2, pp=4, dp=2, dp_shard=2, zero=1, sequence_parallel=1)
 MIXED = every_schedule(mixture("deepseek-v3-671b", 13, stack="torchtitan", gpus=64, global_batch=256))
 DUAL = Plan(tp=2, pp=4, vpp=2, dp=8, ep=8, dp_shard=8, zero=2, sequence_parallel=1, schedule=4)
