@@ -51,23 +51,29 @@ def moments_bytes(job: Job, resident_optimizer: Bytes, expert_optimizer: Bytes) 
     return (resident_optimizer + resident_share(job) * expert_optimizer) * (1.0 - master)
 
 
+@formula("2 · max((P_e if i = 0), (P_h if head)) if main and not frozen, 0 otherwise", "tmplan", "megatron-core 0.16.1: 16-bit gradients")
+def edge_request(job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters, head_weights: Parameters) -> Bytes:
+    """Largest gradient that a step allocates, that of the embedding or of the head; bytes."""
+    edge = maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
+    return Bytes((WEIGHT_BYTES if replaces_weights(job) else 0.0) * edge)
+
+
 @formula(
-    "2 · max((P_e if i = 0), (P_h if head)) if main and not frozen, s_e · max((P_e if i = 0), (P_h if head)) if not main and gathers,"
+    "0 if main, s_e · max((P_e if i = 0), (P_h if head)) if gathers,"
     " s_e · max((P_e if i = 0), (P_h if head)) if root and ZeRO = 2 and D_s · c > 1, 0 otherwise",
     "tmplan",
-    "megatron-core 0.16.1: 16-bit gradients; others: the allocator's rules, in the stack's file",
+    "the allocator's rules, in the stack's file",
 )
-def edge_request(job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters, head_weights: Parameters) -> Bytes:
-    """Largest gradient that a step allocates, that of the embedding or of the head; bytes.
+def table_segments(job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters, head_weights: Parameters) -> Bytes:
+    """Segments of embedding and head where weights are gathered; bytes.
 
-    Where weights are gathered, the segments of both tables, of their weights and of their gradients before and after they are cast for the
-    reduction: no other tensor fills them, and two streams share none.
+    Of their weights and of their gradients before and after they are cast for the reduction: no other tensor fills them, and two streams
+    share none.
     """
     edge = maximum((stage == 0) * embedding_weights, is_head(plan, stage) * head_weights)
-    if term("main_gradients", job.stack.main_gradients):
-        return Bytes((WEIGHT_BYTES if replaces_weights(job) else 0.0) * edge)
+    share = 0.0 if term("main_gradients", job.stack.main_gradients) else job.stack.edge_slack
     rooted = term("root_gathered", job.stack.root_gathered) & sharded(plan)  # under ZeRO-2 too, whose weights are gathered once
-    return where(gathers(job, plan) | rooted, Bytes(job.stack.edge_slack * edge), 0.0)
+    return where(gathers(job, plan) | rooted, Bytes(share * edge), 0.0)
 
 
 @formula(
@@ -122,7 +128,7 @@ def largest_request(loss_request: Bytes, edge_request: Bytes) -> Bytes:
     "max(min(Q_s, M_o - X - M), 0) if expandable and units, 0 if expandable,"
     " max(min(Q_s + B_st, M_o - X - M), σ_a · M) if units, max(R_e, max(H_fw - A_p, 0) + R_mx - M_oo) if main,"
     " max(min(σ_a · M + R_mx + Q_s + (B_st if B_st > 2 · R_mx), M_o - X - M), σ_a · M) if flat,"
-    " max(min(R_e, M_o - X - M), σ_a · M) if R_e > 0,"
+    " max(min(Q_s, M_o - X - M), σ_a · M) if Q_s > 0,"
     " σ_a · M otherwise",
     "tmplan",
     "the allocator's rules; other stacks: measured, in the stack's file",
@@ -145,8 +151,8 @@ def slack_bytes(
         room = Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes
         return maximum(minimum(share + largest_request + stream_pools + anew, room), share)
     if not term("main_gradients", job.stack.main_gradients):
-        room = minimum(edge_request, Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes)
-        return maximum(where(edge_request > 0.0, room, 0.0), share)
+        room = minimum(stream_pools, Bytes(term("limit_bytes", job.memory_limit) - job.stack.context_bytes) - allocated_bytes)
+        return maximum(where(stream_pools > 0.0, room, 0.0), share)
     unused = maximum(first_weights - activation_bytes, 0.0)
     return maximum(edge_request, unused + (largest_request - moments_bytes))
 

@@ -336,6 +336,7 @@ stream_pools         | Q_s | B      | memory of the pools of other streams that 
 step_block           | B_st | B     | largest tensor of the optimizer's step
 plain_loss           | plain |      | 1 with the loss as separate operations on whole logits, else 0
 moments_bytes        | M_oo | B      | optimizer states without master copies
+table_segments       | Q_tb | B     | segments of embedding and head where weights are gathered
 edge_slack           | s_e | B      | reserved beyond live tensors where weights are gathered, per parameter of the embedding or head
 edge_request         | R_e | B      | largest gradient that a step allocates
 largest_request      | R_mx | B      | largest tensor that a step allocates

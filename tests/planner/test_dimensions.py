@@ -15,7 +15,7 @@ from planner import dimensions
 ROOT = Path(__file__).parents[2]
 HEAD = """
 from planner.cost.collectives import gather_seconds, send_seconds
-from planner.cost.memory import checkpoint_bytes, logits_memory
+from planner.cost.memory import checkpoint_bytes, layer_activations, logits_memory
 from planner.cost.pipeline_split import stage_layers
 from planner.dimensions import Bytes, BytesPerSecond, Count, Number, Seconds, Stage, Tokens, maximum, where
 from planner.specs.job import Job
@@ -32,7 +32,7 @@ REFUSED = (  # a line, and the error that mypy reports for it
     ("gather_seconds(job, layers, plan.cp, message)", 'Argument 2 to "gather_seconds" has incompatible type "Number"; expected "Count"'),
     ("send_seconds(job, plan.tp, tokens)", 'Argument 3 to "send_seconds" has incompatible type "Tokens"; expected "Bytes"'),
     ("checkpoint_bytes(job, plan, tokens=time)", '"checkpoint_bytes" has incompatible type "Seconds"; expected "Tokens"'),
-    ("logits_memory(job, plan, time, tokens)", 'Argument 3 to "logits_memory" has incompatible type "Seconds"; expected "Stage"'),
+    ("logits_memory(job, plan, time, tokens, message)", 'Argument 3 to "logits_memory" has incompatible type "Seconds"; expected "Stage"'),
     ("stage_layers(job, plan, plan.pp)", 'Argument 3 to "stage_layers" has incompatible type "Count"; expected "Stage"'),
     ("kv_heads_per_rank(job.model, tokens)", 'Argument 2 to "kv_heads_per_rank" has incompatible type "Tokens"; expected "Count"'),
     ("first: Stage = plan.tp", 'expression has type "Count", variable has type "Stage"'),
@@ -51,7 +51,7 @@ ACCEPTED = (
     "edge: Seconds = (stage == 0) * time + layers * time + where(plan.zero > 0, time, 0.0)",
     "most: Bytes = maximum(0.0, message - where((plan.tp > 1) & ~(plan.pp > 1), 1.0, 0.0) * message)",
     "ranks: Count = plan.pp - stage - 1 + (stage > 0)",
-    "stored: Bytes = checkpoint_bytes(job, plan, tokens) + logits_memory(job, plan, stage, tokens)",
+    "stored: Bytes = checkpoint_bytes(job, plan, tokens) + layer_activations(job, plan, tokens)",
     "held: Count = stage_layers(job, plan, plan.every_stage())",
     "made: Bytes = Bytes(2.0 * tokens * job.model.hidden)",
     "other: Plan = Plan(tp=8, pp=plan.pp, dp=plan.every_stage())",

@@ -82,17 +82,17 @@ def test_segments_of_tables_stay_where_weights_are_gathered() -> None:
     """10 bytes per parameter of the larger table under full sharding; none below it, where slack is a share of what is live."""
     job = round_job(stack={"edge_slack": 10.0, "hsdp_least": 2})
     sharded = Plan(dp=4, dp_shard=4, zero=3).column()
-    assert at(reserved.edge_request(job, sharded, FIRST_AND_LAST[:1], *EDGES)) == [10_000]
-    assert at(reserved.edge_request(job, sharded.with_(zero=np.array([2])), FIRST_AND_LAST[:1], *EDGES)) == [0]
+    assert at(reserved.table_segments(job, sharded, FIRST_AND_LAST[:1], *EDGES)) == [10_000]
+    assert at(reserved.table_segments(job, sharded.with_(zero=np.array([2])), FIRST_AND_LAST[:1], *EDGES)) == [0]
     root = round_job(stack={"edge_slack": 10.0, "hsdp_least": 2, "root_gathered": True})
-    assert at(reserved.edge_request(root, sharded.with_(zero=np.array([2])), FIRST_AND_LAST[:1], *EDGES)) == [10_000]
+    assert at(reserved.table_segments(root, sharded.with_(zero=np.array([2])), FIRST_AND_LAST[:1], *EDGES)) == [10_000]
     assert reserved.slack_share(job) == 0
 
 
 def test_free_segments_are_returned_before_memory_runs_out() -> None:
     """Of 10,000 bytes of such segments those remain that fit next to live tensors, and never less than the stack's share of these."""
     job = round_job(stack={"edge_slack": 10.0})
-    rest = (Bytes(0.0), Bytes(10_000.0), *[Bytes(0.0)] * 5)
+    rest = (*[Bytes(0.0)] * 5, Bytes(10_000.0), Bytes(0.0))
     room = job.memory_limit - job.stack.context_bytes
     assert reserved.slack_bytes(job, Bytes(100.0), *rest) == 10_000
     assert reserved.slack_bytes(job, Bytes(room - 2000.0), *rest) == pytest.approx(max(2000, 0.25 * (room - 2000)))

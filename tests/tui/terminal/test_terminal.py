@@ -28,7 +28,7 @@ def test_the_terminal_is_left_as_it_was() -> None:
         it.press("esc", "/", *"tp=2", "enter", quiet=0.1)
         it.until("filter tp=2")
         it.resize(80, 24)
-        it.until("1 cluster  2 model  3 batch  4 plans  5 detail")
+        it.until("1 cluster 2 model 3 batch 4 plans 5 detail")
         it.resize(200, 60)
         it.until("memory by stage")
         it.press("q")
