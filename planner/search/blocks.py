@@ -15,7 +15,7 @@ import numpy as np
 from planner.cost import layer_cost as layercosts
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
-from planner.cost.records import Pipeline, StageCost, Totals
+from planner.cost.records import Pipeline, Sharding, StageCost, Totals
 from planner.dimensions import Bytes, Number, Rows, Seconds
 from planner.search.axes import FIRST, runs
 from planner.search.lattice import Lattice
@@ -85,9 +85,31 @@ class Blocks:
                 costs = stagecosts.pipeline(self.job, few.with_(recompute_layers=layers[places]), stage_costs, folds=folds)
             else:
                 costs = self._pipelines(plan, of_stages, rows[places], folds)
-            for column, values in zip(totals, est.combined(self.job, costs, states), strict=True):
+            evaluated = est.combined(self.job, costs, states)
+            if solves:
+                evaluated = self._all_but_one(few, stage_costs, states, evaluated, layers, places, chunk[rows[places]], folds)
+            for column, values in zip(totals, evaluated, strict=True):
                 column[places] = values
         return totals, layers, unlisted
+
+    def _all_but_one(
+        self, plan: Plan, cost: StageCost, states: Sharding, totals: Totals, layers: Column, places: Rows, chunk: Number, folds: bool
+    ) -> Totals:
+        """The totals of solved plans; those that do not fit recompute all layers but one of each virtual stage, in `layers` too."""
+        most = np.maximum(np.asarray(chunk) - 1, 1).astype(np.int64)
+        solved = layers[places]
+        rows = np.flatnonzero((np.asarray(totals.memory) > self.job.memory_limit) & (solved < most))
+        if not len(rows):
+            return totals
+        solved[rows] = most[rows]
+        layers[places] = solved
+        few = plan.take(rows).with_(recompute_layers=most[rows])
+        costs = stagecosts.pipeline(self.job, few, layercosts.taken(cost, rows), folds=folds)
+        again = est.combined(self.job, costs, layercosts.taken(states, rows))
+        columns = [np.array(np.broadcast_to(column, len(solved))) for column in totals]
+        for column, values in zip(columns, again, strict=True):
+            column[rows] = values
+        return Totals(Bytes(columns[0]), Seconds(columns[1]), Bytes(columns[2]))
 
     def _pipelines(self, plan: Plan, cost: StageCost, rows: Column, folds: bool) -> Pipeline:
         """The costs of the pipelines of some pairs, each evaluated once."""
