@@ -310,11 +310,10 @@ def segments(job: Job, plan: Plan, stage: Stage, held: Static) -> tuple[Bytes, B
         pools = units.unit_pools(job, plan, stage, layer, embedding, head, held.parts.gradients, shard.shard_size(plan))
         return pools, units.unit_block(job, plan, stage, layer, embedding, head)
     largest = shard.largest_tensor(plan, stage, embedding, head)
-    pools = (
-        reserved.table_segments(job, plan, stage, embedding, head)
-        if not job.stack.flat_states
-        else reserved.stream_pools(job, plan, largest, shard.layer_weights(job, plan), held.weights)
-    )
+    if job.stack.flat_states:
+        pools = reserved.stream_pools(job, plan, largest, shard.layer_weights(job, plan), held.weights)
+    else:
+        pools = reserved.table_segments(job, plan, stage, embedding, head)
     return pools, reserved.step_block(job, plan, held.weights, shard.shard_size(plan), largest)
 
 

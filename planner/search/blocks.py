@@ -74,10 +74,11 @@ class Blocks:
         """Memory and time of pairs, their recomputed layers, and the plans they represent. chunk: layers of the fullest virtual stage."""
         layers, unlisted = plan.recompute_layers[rows], 0
         totals = Totals(Bytes(np.empty(len(rows))), Seconds(np.empty(len(rows))), Bytes(np.empty(len(rows))))
-        solved = (plan.recompute[rows] == FIRST) & self.solve
-        for places, solves, folds in _groups(solved, self.foldable[shards]):
+        solved, foldable = (plan.recompute[rows] == FIRST) & self.solve, self.foldable[shards]
+        slim = stagecosts.slim(cost) if foldable.any() else cost
+        for places, solves, folds in _groups(solved, foldable):
             states = layercosts.taken(self.folded if folds else self.sharding, shards[places])
-            of_stages = stagecosts.slim(cost) if folds else cost
+            of_stages = slim if folds else cost
             if solves:
                 few, stage_costs = plan.take(rows[places]), layercosts.taken(of_stages, rows[places])
                 layers[places] = stagecosts.fewest_recomputed(self.job, few, stage_costs, states, chunk[rows[places]])

@@ -119,8 +119,7 @@ def _first(tree: Growth, sides: Sides) -> Fastest:
     """The fastest plan that fits of a fully grown tree; the first of equal ones."""
     lattice, best = sides.lattice(tree), NONE
     blocks = Blocks(tree.job, lattice, "recompute_layers" not in tree.space.bounds)
-    for lo, hi in blocks.ranges:
-        pairs = blocks.pairs(lo, hi)
+    for pairs in blocks.every():
         steps = np.where(est.fitting(tree.job, pairs.totals), pairs.totals.step, np.inf)
         row = int(np.argmin(steps))
         if steps[row] < best.step:
