@@ -34,13 +34,13 @@ def job_of(row: Row) -> Job:
     spec = replace(presets.stack(row["stack"]), workspace_bytes=0.0, expert_workspace_bytes=0.0, context_bytes=0.0)
     usual = resolve(EXAMPLE)
     cluster = replace(usual.cluster, gpus=int(row["gpus"]))
-    return Job(Model(**json.loads(row["model"])), cluster, spec, **json.loads(row["job"]))
+    return Job(Model(**({"name": "lab"} | json.loads(row["model"]))), cluster, spec, **json.loads(row["job"]))
 
 
 def plan_of(row: Row) -> Plan:
     """The plan of a row."""
     values = json.loads(row["plan"])
-    return Plan(**{key: NAMED[key].index(value) if key in NAMED else value for key, value in values.items()})
+    return Plan(**{key: NAMED[key].index(value) if isinstance(value, str) else value for key, value in values.items()})
 
 
 def live_gib(row: Row) -> float:

@@ -5,19 +5,13 @@ tests/data/lab/*.csv: versions of the frameworks, fields of the model, the job a
 
 from __future__ import annotations
 
-import csv
-import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 
-from planner import presets
 from planner.runs.predict import stage_memory
-from planner.specs.hardware import GIB, Cluster
+from planner.specs.hardware import GIB
 from planner.specs.job import Job
-from planner.specs.model import Model
 from planner.specs.plan import Plan
-
-FOLDER = Path(__file__).parents[2] / "data" / "lab"
+from tests.planner.cost.lab_rows import Row, job_of, plan_of, rows
 
 
 @dataclass(frozen=True)
@@ -36,20 +30,14 @@ class Measured:
 
 def table(name: str) -> list[Measured]:
     """The rows of a table."""
-    with (FOLDER / f"{name}.csv").open(encoding="utf-8", newline="") as file:
-        return [_measured(row) for row in csv.DictReader(file)]
+    return [_measured(row) for row in rows(name)]
 
 
-def _measured(row: dict[str, str]) -> Measured:
-    """One row; its stack has no workspaces of kernels, which the lab does not see."""
-    gpus, gpu = int(row["gpus"]), presets.gpu("h100-sxm")
-    stack = replace(presets.stack(row["stack"]), workspace_bytes=0.0, expert_workspace_bytes=0.0)
-    node = min(8, gpus)
-    cluster = Cluster("lab", gpu, gpus, node, node, gpu.link_bytes_s, gpu.nic_bytes_s)
-    job = Job(Model("lab", **json.loads(row["model"])), cluster, stack, **json.loads(row["job"]))
+def _measured(row: Row) -> Measured:
+    """One row with its job and plan."""
     live, reserved, expandable = (float(row[key]) for key in ("live_gib", "reserved_gib", "expandable_gib"))
     text = " ".join(row[key] for key in ("model", "job", "plan", "stage"))
-    return Measured(job, Plan(**json.loads(row["plan"])), int(row["stage"]), live, reserved, expandable, row["phase"], text)
+    return Measured(job_of(row), plan_of(row), int(row["stage"]), live, reserved, expandable, row["phase"], text)
 
 
 def predicted(row: Measured, expandable: bool = False) -> tuple[float, float]:
