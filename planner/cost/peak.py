@@ -37,7 +37,7 @@ def by_phase(job: Job, plan: Plan, place: stagecosts.Edges, c: StageCost) -> dic
     made = phases.last_gradients(lives.gradients, held.gradients, held.late_gradients)
     rows = {  # gradients, gathered, activations, working, logits, buffers
         "loss": (early, held.head_gathered, stored, none, logits, buffers),
-        "backward": (first, started, stored, working, none, buffers),
+        "backward": (first, phases.backward_gathered(started), stored, phases.backward_working(working, started), none, buffers),
         "end": (made, held.end_gathered, phases.late_activations(others, last), working, none, buffers),
         "embedding": (held.gradients, held.embedding_gathered, others, c.embedding_gradient, none, none),
         "step": (held.gradients, none, none, held.step_temporaries, none, none),

@@ -100,8 +100,23 @@ def last_gradients(gradients_live: Flag, all_gradients: Bytes, late_gradients: B
 
 @formula("F_p - min(F_u, A_e)", "tmplan", "the gradient of a layer is reduced when the activations of that layer are freed")
 def started_gathered(layers_gathered: Bytes, unreduced_bytes: Bytes, last_activations: Bytes) -> Bytes:
-    """What is gathered in the fuller of the first and the second backward pass of a layer; bytes."""
+    """What is gathered in the fuller of the first and the second backward pass of a layer; bytes.
+
+    Negative where nothing is gathered and the first pass lacks the gradient that the working set of a layer has.
+    """
     return layers_gathered - minimum(unreduced_bytes, last_activations)
+
+
+@formula("max(F_s, 0)", "tmplan", "no less than nothing")
+def backward_gathered(started_gathered: Bytes) -> Bytes:
+    """Gathered weights and gradients in their reduce-scatter when the backward pass starts, as a part of memory; bytes."""
+    return maximum(started_gathered, 0.0)
+
+
+@formula("W_l + min(F_s, 0)", "tmplan", "less the gradient of the layer before, which the first layer does not meet")
+def backward_working(layer_working: Bytes, started_gathered: Bytes) -> Bytes:
+    """Working set of one rank of a stage when the backward pass starts, as a part of memory; bytes."""
+    return layer_working + minimum(started_gathered, 0.0)
 
 
 @formula("0", "tmplan", "does not live in this phase")

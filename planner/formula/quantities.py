@@ -280,6 +280,8 @@ gathered_inputs      | A_g | B      | gathered inputs of a layer that wait for t
 embedding_masks      | A_m | B      | dropout masks of the embedding
 activation_bytes     | A_p | B      | activations in flight
 last_gradients       | G_z | B      | gradients at the end of the backward pass
+backward_gathered    | F_sg | B     | what is gathered when the backward pass starts, at least 0
+backward_working     | W_sw | B     | working set when the backward pass starts
 unit_working         | W_uw | B     | working set of a layer, with the gradient of the layer before
 unit_selective       | A_us | B     | a layer's activations with every second product saved
 saved_outputs        | w_s |        | widths of the products saved

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from planner.cost import phases
+from planner.cost import peak, phases
 from planner.cost.evaluate import evaluate, stages
 from planner.cost.phases import PHASES
+from planner.cost.stage_cost import edge_cost, edges
 from planner.dimensions import Bytes, Flag, Number, Stage
+from planner.document.inputs import EXAMPLE, resolve
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import round_job
 from tests.planner.jobs import small
@@ -48,6 +50,8 @@ def test_each_phase_is_the_sum_of_what_lives_in_it() -> None:
     assert phases.absent_bytes(b(7)) == 0
     assert phases.started_gathered(b(20), b(8), b(3)) == 17
     assert phases.started_gathered(b(20), b(8), b(30)) == 12
+    assert [phases.backward_gathered(b(started)) for started in (5, -5)] == [5, 0]
+    assert [phases.backward_working(b(30), b(started)) for started in (5, -5)] == [30, 25]
     assert phases.last_gradients(Flag(False), b(9), b(2)) == 7
     assert phases.last_gradients(Flag(True), b(9), b(2)) == 9
     assert phases.early_gradients(Flag(True), b(9), b(0)) == 9
@@ -103,3 +107,12 @@ def test_the_parts_of_the_peak_phase_sum_to_the_memory_of_the_plan(stack: str) -
     assert row.device == pytest.approx(float(numbers.memory[0])) == pytest.approx(float(numbers.memory_parts.total[0]))
     live = {name: float(np.ravel(parts.total)[0]) for name, parts in row.phases.items()}
     assert max(live.values()) == live[row.phase]
+
+
+@pytest.mark.parametrize("recompute", [0, 2])
+@pytest.mark.parametrize("stack", ["torchtitan", "transformers", "deepspeed", "megatron-core"])
+def test_no_part_of_memory_is_negative(stack: str, recompute: int) -> None:
+    """A layer whose gradient is larger than its activations and the head: a model of 405 billion parameters on one GPU."""
+    job, plan = resolve(EXAMPLE.with_all({"stack": stack, "gpus": 1})), Plan(recompute=recompute).column()
+    each = peak.by_phase(job, plan, edges(job, plan), edge_cost(job, plan))
+    assert [name for name, parts in each.items() for part in parts.named().values() if (np.asarray(part) < 0).any()] == []
