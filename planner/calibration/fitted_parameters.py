@@ -49,7 +49,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     _stack(MEGATRON, "step_fixed_s", 0.02, 1e-3, 0.2),
     # experts: launches of routing and dispatch, synchronisation for dropless token counts, permutation traffic over one read and write
     _stack(MEGATRON, "host_experts_s", 1.2e-3, 1e-4, 6e-3), _stack(MEGATRON, "host_counts_s", 1.2e-3, 1e-4, 6e-3),
-    _stack(MEGATRON, "permute_traffic", 1.0, 0.5, 4),
     _stack(MEGATRON, "grouped_slower", 1.2, 1, 3), _stack(MEGATRON, "grouped_narrow", 0.3, 0.01, 1),
     # exposed share of tensor-parallel communication; above 1 if sequence parallelism gathers inputs again and kernels contend
     _stack(("nemo-tuned", "nemo"), "tp_exposed", 0.4, 0.1, 1.5), _stack("megatron-core", "tp_exposed", 0.8, 0.1, 1.3),

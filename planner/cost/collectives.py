@@ -34,11 +34,11 @@ def hop_seconds(job: Job, passes: int) -> Seconds:
     return Seconds(max(k.node_hop, k.measured_message * ranks / cluster.gpus * (1 / measured - 1 / line)))
 
 
-def link_rate(job: Job, near: Count) -> BytesPerSecond:
+def link_rate(job: Job, near: Count, fraction: float = 0.0) -> BytesPerSecond:
     """Bandwidth of the scale-up link for a group with this many members in the domain: two reach three quarters of the bandwidth of many,
-    four seven eighths.
+    four seven eighths. fraction: of the line rate that many reach, instead of the rings'.
     """
-    return BytesPerSecond(job.constants.link_fraction * (1 - 0.5 / near) * job.cluster.link_bytes_s)
+    return BytesPerSecond((fraction or job.constants.link_fraction) * (1 - 0.5 / near) * job.cluster.link_bytes_s)
 
 
 def _ring(job: Job, members: Count, stride: Count, message: Bytes, pieces: Number, passes: int) -> Seconds:
@@ -78,14 +78,14 @@ def gather_seconds(job: Job, members: Count, stride: Count, message: Bytes, piec
 
 
 @formula(
-    "max((S_w / (η_l · (1 - ½ / n_d) · B_l) if n_d > 1), S_o / (η_n · B_n)) + t_la if n > 1", "thakur05", "Section 4.3: pairwise exchange"
+    "max((S_w / (η_x · (1 - ½ / n_d) · B_l) if n_d > 1), S_o / (η_n · B_n)) + t_la if n > 1", "thakur05", "Section 4.3: pairwise exchange"
 )
 def all_to_all_seconds(job: Job, members: Count, stride: Count, within: Bytes, across: Bytes) -> Seconds:
     """All-to-all of the bytes that each rank sends within its scale-up domain and across domains; seconds."""
     cluster, k = job.cluster, job.constants
     near = term("near_members", inside(cluster, members, stride))
     nodes = -(-members // near)
-    near_seconds = where(near > 1, within / link_rate(job, near), 0.0)
+    near_seconds = where(near > 1, within / link_rate(job, near, k.exchange_fraction), 0.0)
     far_seconds = across / BytesPerSecond(k.nic_fraction * cluster.nic_bytes_s)
     far_latency = Seconds(k.node_latency + k.node_doubling * log2(maximum(nodes, 2)))
     latency = Seconds(where(near > 1, k.link_latency, 0.0)) + where(nodes > 1, far_latency, 0.0)

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from planner import degrees
-from planner.cost import adapters, compute, fsdp_units, memory, shard, torch_layers
+from planner.cost import adapters, compute, exchange, fsdp_units, memory, shard, torch_layers
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
 from planner.cost.records import Kinds, LayerCost
@@ -112,7 +112,7 @@ def sparse_cost(job: Job, plan: Plan) -> LayerCost:
     linear = experts.experts_linear(job, plan, copies)
     forward = experts.sparse_forward(job, plan, c.layer_forward, linear, sent, copies)
     backward = experts.sparse_backward(job, plan, c.layer_backward, shard.expert_weights(job, plan), sent, copies)
-    ep_forward, ep_backward = experts.ep_forward(job, plan, sent), experts.ep_backward(job, plan, sent)
+    ep_forward, ep_backward = exchange.ep_forward(job, plan, sent), exchange.ep_backward(job, plan, sent)
     exposed = c.busy_forward - c.layer_forward
     busy_forward = forward + exposed + ep_forward
     busy_backward = backward + (c.busy_layer - c.busy_forward - c.layer_backward) + ep_backward

@@ -8,14 +8,13 @@ on etp x ep and the remaining factor of the same ranks (parallel folding: Liu et
 from __future__ import annotations
 
 from planner import degrees
-from planner.cost.collectives import all_to_all_seconds, gather_seconds, inside
 from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes
+from planner.cost.exchange import permuted_bytes
 from planner.cost.optimizers import optimizer_width, resident_share
-from planner.cost.pipeline_split import DUALPIPE_V
 from planner.cost.states import WEIGHT_BYTES, stays_gathered, weight_share
-from planner.dimensions import Bytes, BytesPerSecond, Count, Flag, Number, Parameters, Seconds, Tokens, maximum, minimum, sum_of, where
+from planner.dimensions import Bytes, BytesPerSecond, Count, Number, Parameters, Seconds, Tokens, maximum, sum_of, where
 from planner.formula.trace import formula, term
-from planner.specs.job import RECOMPUTES, Job
+from planner.specs.job import Job
 from planner.specs.lora import NF4_BYTES
 from planner.specs.plan import Plan
 
@@ -152,13 +151,13 @@ def router_seconds(job: Job, routed_tokens: Tokens, passes: float) -> Seconds:
 def moved_bytes(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tokens, backward: bool) -> Bytes:
     """Memory traffic of permuting tokens for dispatch, sorting them by expert and back, and the activation between the products; bytes."""
     model = job.model
-    permuted = job.stack.permute_traffic * 8.0 * model.hidden * (routed_copies + expert_copies)
+    permuted = permuted_bytes(job, plan, routed_copies, expert_copies)
     middle = (2 if model.gated else 1) * model.expert_ffn / plan.etp
     biases = (2.0 if backward else 4.0) * expert_copies * (middle + model.hidden) * model.bias  # added, or summed, in separate kernels
     widths = {(True, False): 6, (True, True): 10, (False, False): 4, (False, True): 6}[model.gated, backward]
     cast = 4.0 * (model.hidden + model.expert_ffn / plan.etp) if job.precision == "fp8" else 0.0
     moved = job.stack.elementwise * expert_copies * (widths * model.expert_ffn / plan.etp + cast)
-    return term("expert_traffic", Bytes(permuted + biases + moved))
+    return term("expert_traffic", permuted + Bytes(biases + moved))
 
 
 @formula("t_ff + κ_c · (t_gx + 2 · t_g + (24 · E · K_s / k_e + b_x) / (η_h · B_h))", "gshard20", "Section 2.2")
@@ -202,79 +201,6 @@ def sparse_repeat(
     act = Bytes(6.0 * expert_copies * job.model.expert_ffn / plan.etp) / element_rate(job)
     again = products * (experts_linear + moved) + activation * job.stack.elementwise * act
     return around_repeat + pace(job) * again
-
-
-def nodes_visited(job: Job, nodes: Count) -> Number:
-    """Nodes that the experts of one token lie on, of a number of nodes: k_e drawn at random, from the groups it may choose from.
-
-    N (1 - (1 - 1/N)^k) of N nodes; with node-limited routing (DeepSeek-V3, arXiv 2412.19437, Section 2.1.2) N is what its groups span: a
-    node is out of reach if none of the groups that lie on it is chosen.
-    """
-    model = job.model
-    limit: Number = nodes
-    if model.router_groups:
-        on_node = maximum(1.0, model.router_groups / nodes)
-        limit = maximum(1.0, nodes * (1.0 - Number((1.0 - model.groups_per_token / model.router_groups) ** on_node)))
-    return limit * (1.0 - (1.0 - 1.0 / limit) ** model.experts_per_token)
-
-
-@formula(
-    "t_aa + t_ag", "deepseek24", "Section 3.2.2 and DeepEP, docs/legacy.md: once per node over the network, then NVLink; else copy by copy"
-)
-def exchange_seconds(job: Job, plan: Plan, routed_copies: Tokens, copy_bytes: float) -> Seconds:
-    """One all-to-all of tokens to their experts, or of the experts' outputs, and what expert tensor parallelism gathers; seconds."""
-    members, stride = plan.ep, plan.etp
-    near = inside(job.cluster, members, stride)
-    nodes = -(-members // near)
-    size = job.expert_load * copy_bytes * job.model.hidden
-    if job.stack.once_a_node:
-        tokens = routed_copies / job.model.experts_per_token
-        across = tokens * nodes_visited(job, nodes) * (nodes - 1) / nodes
-        within = routed_copies * (near - 1) / near
-    else:
-        across, within = routed_copies * (members - near) / members, routed_copies * (near - 1) / members
-    exchanged = all_to_all_seconds(job, members, stride, Bytes(size * within), Bytes(size * across))
-    return exchanged + gather_seconds(job, plan.etp, Count(1), Bytes(size * routed_copies * plan.etp))
-
-
-@formula("Σ t_xx", "gshard20", "Section 5.2: two all-to-all per layer, forward")
-def ep_forward(job: Job, plan: Plan, routed_copies: Tokens) -> Seconds:
-    """All-to-all of a sparse layer's forward pass: tokens to their experts and back; seconds."""
-    dispatch = exchange_seconds(job, plan, routed_copies, job.stack.dispatch_bytes)
-    return dispatch + exchange_seconds(job, plan, routed_copies, 2.0)
-
-
-@formula("2 · t_xx", "gshard20", "Section 5.2: two all-to-all per layer, backward")
-def ep_backward(job: Job, plan: Plan, routed_copies: Tokens) -> Seconds:
-    """All-to-all of a sparse layer's backward pass, in 16 bits both ways; seconds."""
-    return 2.0 * exchange_seconds(job, plan, routed_copies, 2.0)
-
-
-def overlapped(job: Job, plan: Plan) -> Flag:
-    """Whether the compute of another micro-batch hides the all-to-all: in DualPipe's schedule, or where requested and supported.
-
-    Megatron-LM's --overlap-moe-expert-parallel-comm needs virtual stages in a pipeline and no full recomputation (transformer_config.py).
-    """
-    requested = job.overlap_experts & ((plan.pp == 1) | (plan.vpp > 1)) & (plan.recompute < RECOMPUTES.index("full"))
-    return term("experts_overlapped", requested | (plan.schedule == DUALPIPE_V))
-
-
-def ahead(job: Job, plan: Plan) -> Count:
-    """Chunks held beyond those of 1F1B where the forward pass of one micro-batch runs during the backward pass of another."""
-    extra = overlapped(job, plan) & (plan.pp > 1) & (plan.schedule == 0) & (job.stack.ep_overlap > 0)
-    return extra * 1
-
-
-@formula(
-    "t_xe + t_xg - (max(min(ω_x · (t_xe + t_xg), t_xf + t_xb) - ω_s · (t_xf + t_xb), 0) if overlap)",
-    "deepseek24",
-    "Sections 3.2.1 and 3.2.2",
-)
-def ep_layer(job: Job, plan: Plan, ep_forward: Seconds, ep_backward: Seconds, sparse_forward: Seconds, sparse_backward: Seconds) -> Seconds:
-    """Exposed all-to-all of a sparse layer, both passes, with what compute loses to the processors that communicate; seconds."""
-    whole, work = ep_forward + ep_backward, sparse_forward + sparse_backward
-    gained = minimum(job.stack.ep_overlap * whole, work) - job.stack.ep_overlap_cost * work
-    return whole - where(overlapped(job, plan), maximum(gained, 0.0), 0.0)
 
 
 @formula("q_l + t_xe", "korthikanti22", "Section 5: a forward pass again, with its communication")

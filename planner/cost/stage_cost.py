@@ -11,7 +11,7 @@ import numpy as np
 
 from planner import degrees
 from planner.cost import communication as traffic
-from planner.cost import compute, fsdp_units, memory, offload, phases, reserved, schedule, shard, torch_layers
+from planner.cost import compute, exchange, fsdp_units, memory, offload, phases, reserved, schedule, shard, torch_layers
 from planner.cost import layer_cost as layercosts
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
@@ -108,7 +108,7 @@ def work_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) 
         )
     both, passes = (layers.dense, layers.sparse), (c.layer_forward, c.layer_backward, s.layer_forward, s.layer_backward)
     ahead = mixed.mtp_seconds(job, plan, c.tokens)
-    exposed = experts.ep_layer(job, plan, s.ep_forward, s.ep_backward, s.layer_forward, s.layer_backward)
+    exposed = exchange.ep_layer(job, plan, s.ep_forward, s.ep_backward, s.layer_forward, s.layer_backward)
     return WorkParts(
         compute=mixed.mixed_compute(job, plan, stage, *both, *passes, *edges, ahead),
         host=mixed.mixed_host(job, plan, *both, c.layer_host, s.layer_host, s.busy_layer, s.host_layer),
@@ -141,7 +141,7 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
     count = shard.micro_batches(job, plan)
     c, s = cost
     most = c if s is None else s
-    in_flight = split.in_flight(plan, stage, count) if s is None else split.in_flight(plan, stage, count, experts.ahead(job, plan))
+    in_flight = split.in_flight(plan, stage, count) if s is None else split.in_flight(plan, stage, count, exchange.ahead(job, plan))
     edge = reserved.edge_request(job, plan, stage, shard.embedding_weights(job, plan), shard.head_weights(job, plan))
     return StageCost(
         layers=layers.all,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from planner.document.field import Field
+from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.job import ATTENTIONS, OPTIMIZERS, PRECISIONS
 from planner.specs.lora import TARGETS, TUNINGS
 from planner.specs.options import KERNELS, LOSS_KERNELS
@@ -49,6 +50,9 @@ OPTIONS: tuple[Field, ...] = (
           "empty: the stack's", "", "job", "foreach", optional=True),
     Field("optimizer_in_backward", "options", "Step in backward", "bool", "apply and free each gradient in the backward pass", "", "job",
           "optimizer_in_backward", default=False),
+    Field("moe_dispatcher", "options", "Dispatcher", "choice", "exchange of tokens with their experts: an all-to-all of copies, DeepEP, "
+          "HybridEP, or an all-gather; empty: the stack's", "", "job", "moe_dispatcher", choices=tuple(DISPATCHERS), default="",
+          optional=True, depends_on="experts"),
     Field("recompute_modules", "options", "Recomp. modules", "text", "modules of selective recomputation, such as core_attn,moe_act; "
           "empty: the stack's", "", "job", "recompute_modules", default="", optional=True, depends_on="recompute",
           with_values=("selective",)),

@@ -31,6 +31,7 @@ OVERRIDES_OF = {  # choosing another preset drops the values set over the former
         "autocast",
         "foreach",
         "recompute_modules",
+        "moe_dispatcher",
     ),
 }
 DEFAULTS: Mapping[str, Value] = {f.key: f.default for f in FIELDS if f.default is not None}

@@ -25,6 +25,7 @@ KEYS: Mapping[str, Key] = (
         "model.flavor": Key(str),
         "parallelism.fsdp_reshard_after_forward": Key(str, choices=("default", "always", "never")),
         "parallelism.pipeline_parallel_schedule": Key(str, choices=("1F1B", "Interleaved1F1B", "ZBVZeroBubble", "DualPipeV")),
+        "parallelism.expert_parallel_comm_backend": Key(str, choices=("standard", "deepep", "hybridep")),
         "training.dtype": Key(str, choices=("bfloat16", "float32")),
         "training.mixed_precision_param": Key(str, choices=("bfloat16", "float32")),
         "training.mixed_precision_reduce": Key(str, choices=("float32",)),

@@ -131,9 +131,15 @@ def overlaps_experts(request: Request, d: Degrees) -> bool:
     return request.job.overlap_experts and allowed
 
 
-def deepep(request: Request, d: Degrees) -> bool:
-    """Whether tokens are dispatched by DeepEP: once per node."""
-    return request.job.stack.once_a_node and d.ep > 1 and not request.job.capacity
+def dispatcher(request: Request, d: Degrees) -> tuple[str, str]:
+    """The type of token dispatcher, and the backend of a flexible one: DeepEP or HybridEP.
+
+    DeepEP does not pad to a capacity (transformer_config.py).
+    """
+    name = request.job.dispatched_by if d.ep > 1 else "alltoall"
+    if name == "deepep" and request.job.capacity:
+        name = "alltoall"
+    return ("flex", name) if name in ("deepep", "hybridep") else (name, "")
 
 
 def fp8(job: Job) -> tuple[str, str]:

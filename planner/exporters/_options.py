@@ -21,6 +21,7 @@ PHRASES: Mapping[str, str] = {
     "autocast": "set autocast to {}",
     "fp8_parameters": "store weights in 8 bits",
     "foreach": "set the foreach step of the optimizer to {}",
+    "moe_dispatcher": "send tokens to experts by {}",
     "optimizer_in_backward": "run the optimizer in the backward pass",
     "recompute_modules": "select {} for recomputation",
     "recompute_every": "select one layer in {} for recomputation",
@@ -51,6 +52,7 @@ def relevant(request: Request) -> dict[str, Value]:
     """The same, without those that have no effect on the plan: of recomputation that the plan does not do."""
     d, values = degrees(request), chosen(request.job)
     silent = {"recompute_modules": d.recompute != "selective", "recompute_every": d.recompute != "full",
+              "moe_dispatcher": d.ep == 1,
               "offload_checkpoints": d.recompute not in ("full", "first")}  # fmt: skip
     return {key: value for key, value in values.items() if not silent.get(key)}
 

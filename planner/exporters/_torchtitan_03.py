@@ -15,7 +15,11 @@ from planner.exporters.registry import Request
 from planner.specs.job import Job
 
 VERSION_03 = "0.3.0"
-REMOVED = ("expert_tensor_parallel_degree", "pipeline_parallel_expert_parallel_overlap")  # keys of 0.2.2 without a successor
+REMOVED = (
+    "expert_tensor_parallel_degree",
+    "pipeline_parallel_expert_parallel_overlap",
+    "expert_parallel_comm_backend",
+)  # keys of 0.2.2 without a successor
 PARALLELISM: Mapping[str, Key] = {
     name.removeprefix("parallelism."): key
     for name, key in KEYS.items()

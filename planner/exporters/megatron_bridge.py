@@ -63,7 +63,7 @@ def model_keys(request: Request, d: Degrees) -> dict[str, Any]:
     counts = facts.chunks(request)
     latent, sparse, whole = bool(model.kv_rank), bool(model.experts), d.recompute in ("full", "first")
     window, group, share = facts.windowed(model), bool(model.router_groups), bool(model.shared_ffn)
-    drop, deepep = 0.1 if model.dropout else 0.0, facts.deepep(request, d)
+    drop, (dispatcher, backend) = 0.1 if model.dropout else 0.0, facts.dispatcher(request, d)
     keys: dict[str, Any] = {
         "num_layers": model.layers, "hidden_size": model.hidden, "ffn_hidden_size": facts.ffn(model), "num_attention_heads": model.heads,
         "num_query_groups": model.heads if latent else model.kv_heads, "kv_channels": model.head_dim, "seq_length": job.sequence,
@@ -104,13 +104,13 @@ def model_keys(request: Request, d: Degrees) -> dict[str, Any]:
             "moe_shared_expert_intermediate_size": model.shared_ffn or None, "moe_shared_expert_gate": share and model.shared_gate,
             "moe_layer_freq": facts.sparse_list(model), "moe_router_num_groups": model.router_groups if group else None,
             "moe_router_group_topk": model.groups_per_token if group else None, "moe_grouped_gemm": job.precision != "fp16",
-            "moe_router_pre_softmax": model.experts_per_token == 1, "moe_token_dispatcher_type": "flex" if deepep else "alltoall",
+            "moe_router_pre_softmax": model.experts_per_token == 1, "moe_token_dispatcher_type": dispatcher,
             "moe_expert_capacity_factor": float(job.capacity) if job.capacity else None,
             "moe_pad_expert_input_to_capacity": bool(job.capacity),
             "moe_router_padding_for_quantization": job.precision in ("fp8", "fp4") and not job.capacity,
         }  # fmt: skip
-        if deepep:
-            keys |= {"moe_flex_dispatcher_backend": "deepep", "moe_router_dtype": "fp32"}
+        if backend:
+            keys |= {"moe_flex_dispatcher_backend": backend, "moe_router_dtype": "fp32"}
     return keys
 
 

@@ -59,7 +59,7 @@ def expert_options(request: Request, d: Degrees) -> list[Option]:
     model, job = request.job.model, request.job
     if not model.experts:
         return []
-    deepep = facts.deepep(request, d)
+    dispatcher, backend = facts.dispatcher(request, d)
     return [
         option("--num-experts", model.experts), option("--moe-router-topk", model.experts_per_token),
         option("--moe-ffn-hidden-size", model.expert_ffn),
@@ -70,8 +70,8 @@ def expert_options(request: Request, d: Degrees) -> list[Option]:
         *when(model.router_groups, "--moe-router-group-topk", model.groups_per_token),
         *when(model.experts_per_token == 1, "--moe-router-pre-softmax"),  # the softmax over a single expert is constant
         *when(job.precision != "fp16", "--moe-grouped-gemm"),
-        option("--moe-token-dispatcher-type", "flex" if deepep else "alltoall"),
-        *when(deepep, "--moe-flex-dispatcher-backend", "deepep"), *when(deepep, "--moe-router-dtype", "fp32"),
+        option("--moe-token-dispatcher-type", dispatcher),
+        *when(backend, "--moe-flex-dispatcher-backend", backend), *when(backend, "--moe-router-dtype", "fp32"),
         *when(job.capacity, "--moe-expert-capacity-factor", float(job.capacity)),
         *when(job.capacity, "--moe-pad-expert-input-to-capacity"),
         *when(job.precision in ("fp8", "fp4") and not job.capacity, "--moe-router-padding-for-quantization"),

@@ -165,7 +165,7 @@ def write(request: Request) -> Exported:
         },
         "parallelism": parallelism(request, d) | {
             "expert_tensor_parallel_degree": d.etp, "pipeline_parallel_expert_parallel_overlap": overlapped(request, d)
-        },
+        } | ({"expert_parallel_comm_backend": job.dispatched_by} if dispatched(request, d) else {}),
         "activation_checkpoint": checkpointing(request, d),
     }  # fmt: skip
     if job.kernels == "compiled":
@@ -197,11 +197,17 @@ def overlapped(request: Request, d: Degrees) -> bool:
     return request.job.overlap_experts and d.schedule == "dualpipev" and d.ep > 1 and d.recompute == "none"
 
 
+def dispatched(request: Request, d: Degrees) -> bool:
+    """Whether DeepEP or HybridEP sends tokens to experts; torchtitan has neither with expert tensor parallelism."""
+    return request.job.dispatched_by in ("deepep", "hybridep") and d.ep > 1 and d.etp == 1
+
+
 def written(request: Request, d: Degrees) -> frozenset[str]:
     """The fields of the job that train.toml sets and the importer reads."""
     job = request.job
     cases = {
-        "overlap_experts": overlapped(request, d), "kernels": job.kernels == "compiled", "foreach": job.foreach,
+        "overlap_experts": overlapped(request, d), "moe_dispatcher": dispatched(request, d),
+        "kernels": job.kernels == "compiled", "foreach": job.foreach,
         "recompute_every": d.recompute == "full" and job.recompute_every > 1, "master_bytes": job.master_bytes == 0,
         "optimizer_in_backward": True, "offload_optimizer": True,
     }  # fmt: skip
@@ -249,6 +255,7 @@ def _notes(request: Request, d: Degrees, kind: Flavor) -> list[str]:
         (job.offload_optimizer != job.offload_parameters,
          "parameters and gradients are offloaded with the optimizer states: slower than planned, less memory"),
         (job.loss_kernel == "chunked", f"{VERSION} computes the loss from whole logits: more memory than planned; {VERSION_03} in chunks"),
+        (dispatched(request, d), f"{VERSION_03} takes moe_comm_backend=\"{job.dispatched_by}\" in the function of its model's registry"),
         (job.overlap_experts and not overlapped(request, d), "the experts' all-to-all is not overlapped: that needs dualpipev"),
         (job.precision == "fp8" and bool(job.model.experts), "routed experts stay in bf16: slower than planned"),
     ]  # fmt: skip

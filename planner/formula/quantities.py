@@ -136,6 +136,7 @@ link_bytes_s         | B_l | B/s    | scale-up link, per direction
 nic_bytes_s          | B_n | B/s    | network per GPU and direction
 pcie_bytes_s         | B_p | B/s    | link to the host, per direction
 link_fraction        | η_l |        | share of the link rate that long messages reach
+exchange_fraction    | η_x |        | share of the link rate that an all-to-all reaches
 nic_fraction         | η_n |        | share of the network rate that long messages reach
 send_latency         | t_ls | s      | latency of a send between stages
 ring_latency         | t_la | s      | latency of a message in a collective
@@ -161,6 +162,13 @@ experts_per_rank     | E_r |        | routed experts on a rank
 expert_traffic       | b_x | B      | memory traffic of dispatch, sorting by expert and the experts' activation
 repeated_experts     | s_re |       | share of the experts' products that selective recomputation repeats
 repeated_activation  | s_ra |       | share of the experts' activation that selective recomputation repeats
+sent_tokens          | T_s |        | tokens that a rank sends to experts
+link_bytes_sent      | S_xw | B     | bytes that a rank sends within its scale-up domain
+copy_byte_s          | y_b | s      | time of the sending multiprocessors for a byte within the domain
+copy_token_s         | y_t | s      | time of the sending multiprocessors for a token
+dispatch_setup       | t_x0 | s     | time to set up an exchange
+gathered_tokens      | t_ga | s     | all-gather of the tokens of all ranks
+gathers_tokens       | allgather |    | 1 where every rank gathers all tokens, else 0
 experts_overlapped   | overlap |    | 1 where compute of another micro-batch hides the all-to-all, else 0
 host_experts_s       | H_x | s      | host time of routing and experts in the forward pass of a layer
 host_counts_s        | H_c | s      | host time to wait for token counts of dropless routing, per forward pass of a layer
@@ -172,8 +180,7 @@ tp_exposed           | x_t |        | exposed share of tensor-parallel communica
 cp_exposed           | x_c |        | least exposed share of context-parallel communication
 pp_exposed           | x_p |        | exposed share of pipeline sends
 dp_overlap           | ω   |        | share of gradient reduction, and of FSDP's all-gathers, that can overlap compute
-ep_overlap_cost      | ω_s |        | share of a layer's time lost to multiprocessors that exchange tokens
-ep_overlap           | ω_x |        | share of the all-to-all of experts that overlaps another micro-batch
+processors_sent      | ω_s |        | share of the multiprocessors that exchange tokens
 gather_overlap       | ω_g |        | share of ZeRO-1's weight all-gather that can overlap compute
 straggler            | ς   |        | slowest rank over the mean, per doubling of the nodes
 micro_batches        | m   |        | micro-batches per step and data-parallel rank

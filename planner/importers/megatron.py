@@ -17,6 +17,7 @@ from planner.importers.megatron_model import sizes
 from planner.importers.megatron_options import DEGREES, Options, arguments, understood
 from planner.importers.shell_words import words
 from planner.plaintext import named, quoted
+from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.options import MODULES, NEEDED
 
 REPEATED = re.compile(r"\(([^()]*)\)(?:\*([0-9]{1,4}))?")  # a repeated part of a pipeline layout
@@ -80,11 +81,21 @@ def _job(options: Options) -> dict[str, Any]:
         job["attention"] = f"flash-{options.first('flash-attention-version')}"
     if "optimizer-cpu-offload" in options:
         job["offload_optimizer"] = True
+    if (sent := _dispatcher(options)) in DISPATCHERS:
+        job["moe_dispatcher"] = sent
     if "overlap-moe-expert-parallel-comm" in options:
         job["overlap_experts"] = True
     if re.fullmatch(r"\d{1,2}(\.\d+)?", factor := options.first("moe-expert-capacity-factor")):
         job["capacity"] = float(factor)
     return job
+
+
+def _dispatcher(options: Options) -> str:
+    """The dispatcher of tokens to experts on several ranks: an all-gather where none is given; empty without expert parallelism."""
+    if (options.integer("expert-model-parallel-size") or 1) == 1:
+        return ""
+    kind = options.first("moe-token-dispatcher-type") or "allgather"
+    return (options.first("moe-flex-dispatcher-backend") or "deepep") if kind == "flex" else kind
 
 
 def _optimizer(options: Options) -> str:

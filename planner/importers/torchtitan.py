@@ -31,7 +31,8 @@ READ = {
     "parallelism": {*DEGREES, "data_parallel_shard_degree", "pipeline_parallel_schedule", "pipeline_parallel_layers_per_stage",
                     "pipeline_parallel_microbatch_size", "fsdp_reshard_after_forward", "pipeline_parallel_first_stage_less_layers",
                     "pipeline_parallel_last_stage_less_layers", "disable_loss_parallel", "enable_async_tensor_parallel",
-                    "context_parallel_rotate_method", "module_fqns_per_model_part", "pipeline_parallel_expert_parallel_overlap"},
+                    "context_parallel_rotate_method", "module_fqns_per_model_part", "pipeline_parallel_expert_parallel_overlap",
+                    "expert_parallel_comm_backend"},
     "training": {"local_batch_size", "global_batch_size", "seq_len", "mixed_precision_param", "mixed_precision_reduce", "steps", "dtype",
                  "max_norm", "dataset", "dataset_path", "enable_cpu_offload", "gc_freq", "seed", "deterministic"},
     "activation_checkpoint": {"mode", "selective_ac_option"}, "model": {"name", "flavor", "hf_assets_path", "tokenizer_path", "converters"},
@@ -92,6 +93,9 @@ def read(tables: Mapping[str, Any], where: str) -> Imported:
         job["offload_parameters"] = True
     if flag(parallel, "pipeline_parallel_expert_parallel_overlap", where) and plan.get("schedule") == "dualpipev":
         job["overlap_experts"] = True
+    sent = choice(parallel, "expert_parallel_comm_backend", where, "standard", ("standard", "deepep", "hybridep"))
+    if sent != "standard":
+        job["moe_dispatcher"] = sent
     if any("float8" in name for name in _texts(table(tables, "model", where), "converters", where)):
         job["precision"] = "fp8"
     unread += [f"[{name}]" for name in unknown_keys(tables, {*READ, *IGNORED})]

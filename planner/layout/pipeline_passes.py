@@ -37,7 +37,7 @@ def order(plan: Plan, rank: int, micro_batches: int, group: int, ahead: int = 0)
     """The passes of one pipeline rank in order: every micro-batch forward and backward through each of its chunks.
 
     group: `pipeline_split.round_size` of the whole step, which may have more micro-batches than requested. ahead: extra forward passes
-    before the first backward pass of 1F1B, where one micro-batch's all-to-all overlaps another (`moe.ahead`).
+    before the first backward pass of 1F1B, where one micro-batch's all-to-all overlaps another (`exchange.ahead`).
     """
     p, m = int(plan.pp), micro_batches
     if plan.schedule == DUALPIPE_V:

@@ -13,7 +13,7 @@ from math import isqrt
 
 import numpy as np
 
-from planner.cost import layer_cost, moe, pipeline_split, schedule, shard, stage_cost
+from planner.cost import exchange, layer_cost, pipeline_split, schedule, shard, stage_cost
 from planner.cost.evaluate import evaluate
 from planner.cost.pipeline_split import V
 from planner.dimensions import Number
@@ -81,7 +81,7 @@ def timeline(job: Job, plan: Plan, *, cancelled: Callable[[], bool] = lambda: Fa
     refuse_too_many(plan, count)
     drawn, group = to_draw(plan, count)
     duration = durations(job, plan)
-    ahead = int(np.max(moe.ahead(job, column))) if job.model.experts else 0
+    ahead = int(np.max(exchange.ahead(job, column))) if job.model.experts else 0
     orders = [order(plan, rank, drawn, group, ahead) for rank in range(plan.pp)]
     ranks = run(plan, orders, duration, cancelled)
     bubble = float(evaluate(job, plan).time_parts.bubble[0])

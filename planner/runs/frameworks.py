@@ -13,6 +13,7 @@ from planner.errors import FieldError
 from planner.plaintext import quoted
 from planner.runs.options_of_row import STORED_TENSORS, modules
 from planner.runs.row import Row, cell, flag
+from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.hardware import Gpu
 from planner.specs.job import Stack
 from planner.specs.lora import TUNINGS
@@ -44,11 +45,10 @@ USUAL_STACK = "megatron-core"
 OLD = ("volta", "ampere")
 CORE = "2023-06"  # Megatron-LM's layers are those of Megatron-Core: core/transformer, release 0.3.0
 GRAPHS: Mapping[str, Any] = {"host_experts_s": 0.0}  # CUDA graphs launch the router and the preparation of the dispatch
-ONCE_A_NODE = ("deepep", "hybridep", "flex")  # dispatchers that send a token to a node once
 # A measured run has had its choices: they are not refused, as those of a plan are that a framework does not support.
 ALL_CHOICES: Mapping[str, Any] = {
     "optimizers": OPTIMIZERS, "loss_kernels": LOSS_KERNELS, "recompute_modules": RECOMPUTED, "steps_in_backward": True,
-    "tunings": TUNINGS, "quantized_experts": True,
+    "tunings": TUNINGS, "quantized_experts": True, "dispatchers": tuple(DISPATCHERS),
 }  # fmt: skip
 # Stack -> the release from which on its defaults are those of the preset, and the fields that differed before. torchtitan computes the
 # loss in chunks, with the head, since 0.3.0.
@@ -111,10 +111,9 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     graphs = cell(row, "cuda_graphs").lower() not in ("", "none", "no", "0")
     offload = OFFLOAD_MODULES.search(note)
     offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
-    dispatcher = cell(row, "moe_dispatcher").lower()
     trainer = next((i for i, (word, _) in enumerate(TRAINERS) if word in name and stack == "transformers"), -1)
     blackwell, older = gpu.arch.startswith("blackwell"), _older(row, stack)
-    change = Change(hints, blackwell, modules(row, MODULES), offloaded, graphs, dispatcher, older, trainer)
+    change = Change(hints, blackwell, modules(row, MODULES), offloaded, graphs, older, trainer)
     return _changed(stack, change), match is not None
 
 
@@ -139,7 +138,6 @@ class Change(NamedTuple):
     modules: tuple[str, ...] = ()
     offloaded: tuple[str, ...] = ()
     graphs: bool = False
-    dispatcher: str = ""
     older: bool = False
     trainer: int = -1  # of TRAINERS
 
@@ -158,8 +156,6 @@ def _changed(name: str, change: Change) -> Stack:
         stack = replace(stack, **HINTS[i][1])
     if change.graphs:
         stack = replace(stack, **GRAPHS)
-    if change.dispatcher and stack.expert_parallel:
-        stack = replace(stack, once_a_node=change.dispatcher in ONCE_A_NODE)
     chosen = selective(change.modules) if change.modules else stack.selective
     absent = dict.fromkeys((term for module in change.offloaded for term in OFFLOADED[module]), 0.0)
     return replace(stack, selective=Selective({**chosen.keep, **absent}, chosen.repeat)) if change.modules or absent else stack

@@ -40,6 +40,7 @@ TRAITS: Mapping[str, str] = {
     "sliding_window": "windows of {} tokens", "sinks": "attention sinks", "qk_norm": "norms of queries and keys",
     "qkv_bias": "biases on queries, keys and values", "shared_ffn": "shared experts", "shared_gate": "a gate on them", "bias": "biases",
 }  # fmt: skip
+SAME_DISPATCHER = {"flex": "deepep", "standard": "alltoall", "all-to-all": "alltoall", "all-gather": "allgather"}
 NATURAL = 1.1  # imbalance without forced balance: a moderate guess
 # Pattern in a note -> fields of a Job: the distribution of tokens over the experts, and the overlap of their all-to-all.
 ROUTING: tuple[tuple[str, Mapping[str, Any]], ...] = (
@@ -171,6 +172,8 @@ def routing(row: Row) -> dict[str, Any]:
         fields["capacity"] = number(row, "capacity_factor")
     if (overlap := flag(row, "moe_overlap")) is not None:
         fields["overlap_experts"] = overlap
+    if dispatcher := cell(row, "moe_dispatcher").lower():
+        fields["moe_dispatcher"] = SAME_DISPATCHER.get(dispatcher, dispatcher)
     if (balanced := flag(row, "moe_balanced")) is not None:
         fields["imbalance"] = 1.0 if balanced else NATURAL
     return fields

@@ -26,6 +26,9 @@ class Constants:
     # Fractions of the line rate that long messages reach. Scale-up link: all-gather and reduce-scatter over 8 GPUs at 512 MiB reach
     # 0.68 to 0.75 of it on A100, H100, H200 and B200 (aiconfigurator_core 0.12.0, nccl_perf).
     link_fraction: float = 0.77  # limit for many ranks; eight ranks reach 15/16 of it, two 3/4
+    # The same of an all-to-all: 0.62 to 0.65 of the line rate over 8 GPUs on A100, H100 and H200, 0.58 to 0.60 on B200 and B300 (the same
+    # tables); HybridEP's kernels reach 0.6 to 0.7 (DeepEP, docs/README_Hybrid-EP.md).
+    exchange_fraction: float = 0.66
     nic_fraction: float = 0.9  # assumed, not fitted: fits to runs give 0.95 and above
     # Latencies: messages of 4 MiB and more over 2 to 8 GPUs take 14 to 56 us in addition to their transfer, 30 in the median (same
     # tables, `tmplan refit --kernels`, residual 2 to 16 %). Across nodes: node_latency, and node_doubling per doubling of the nodes.

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from planner.errors import FieldError
 from planner.specs.constants import CONSTANTS, Constants
+from planner.specs.dispatchers import DISPATCHERS, Dispatcher
 from planner.specs.hardware import GIB, Cluster
 from planner.specs.lora import TARGETS, TUNINGS, check_adapters
 from planner.specs.model import Model
@@ -96,15 +97,14 @@ class Stack:
     expert_tensor: str = "never"  # degrees of expert tensor parallelism: never, tp (1 or tp), any
     expert_needs_sp: bool = False  # experts with tensor parallelism need sequence parallelism
     expert_zero_most: int = 3  # highest ZeRO stage for experts
-    once_a_node: bool = False  # a token is sent to a node once for all its experts there (DeepEP, HybridEP)
+    dispatcher: str = "alltoall"  # its usual one of tokens to experts, a name of DISPATCHERS; deepep: hybridep where links span nodes
+    dispatchers: tuple[str, ...] = ("alltoall",)  # those that it supports
     dispatch_bytes: float = 2.0  # per element dispatched to an expert; 2 on the way back
-    ep_overlap: float = 0.0  # share of the all-to-all of experts that overlaps another micro-batch; 0: no overlap
-    ep_overlap_cost: float = 0.0  # share of a layer's time lost to multiprocessors that exchange tokens
+    overlaps_experts: bool = False  # the all-to-all of experts can overlap another micro-batch
     host_experts_s: float = 0.0  # host time of routing, dispatch and experts in the forward pass of a layer
     host_counts_s: float = 0.0  # host time to wait for the token count of each expert, if dropless
     grouped_slower: float = 1.2  # time of a grouped kernel of many small products over the products alone
     grouped_narrow: float = 0.3  # share of the gain of 8 or 4 bits that grouped kernels reach: tokens are cast and padded
-    permute_traffic: float = 1.0  # memory traffic of permuting tokens over one read and one write per copy
     quantized_experts: bool = False  # routed experts are linear layers, which QLoRA stores in 4 bits
     tunings: tuple[str, ...] = ("full",)  # full, lora (adapters on frozen weights), qlora (on frozen weights in 4 bits)
     usual_expert_tensor: str = "one"  # one or tp
@@ -174,6 +174,8 @@ class Stack:
         choice("attention", self.attention, ATTENTIONS)
         choice("loss_kernel", self.loss_kernel, LOSS_KERNELS)
         choice("kernels", self.kernels, KERNELS)
+        for name in (self.dispatcher, *self.dispatchers):
+            choice("dispatchers", name, tuple(DISPATCHERS))
         whole("loss_chunks", self.loss_chunks, 1, 65_536)
         if self.uneven_stages == "flops" and (self.interleaved or {"zb-v", "dualpipev"} & set(self.schedules)):
             reason = "stages even in FLOPs are whole ranks: interleaved must be false with uneven_stages flops, and schedules without zb-v"
@@ -231,6 +233,7 @@ class Job:
     headroom: float = 0.0  # share of the device memory left free
     imbalance: float = 1.0  # tokens on the rank with the most loaded experts over the mean
     capacity: float = 0.0  # capacity factor of each expert: tokens beyond it are dropped, missing ones padded; 0: dropless
+    moe_dispatcher: str = ""  # dispatcher of tokens to experts, a name of DISPATCHERS; empty: the stack's
     overlap_experts: bool = False  # overlap the all-to-all of experts with another micro-batch, if stack and plan support it
     tuning: str = "full"  # full, lora (adapters on frozen weights) or qlora (on frozen weights in 4 bits)
     lora_rank: int = 16  # rank of the adapters
@@ -278,6 +281,18 @@ class Job:
     def selective(self) -> Selective:
         """What selective recomputation keeps and repeats: by the modules of the job, or the stack's."""
         return selective(modules(self.recompute_modules)) if self.recompute_modules else self.stack.selective
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """How tokens are sent to experts: the job's dispatcher, or the stack's; of NVIDIA's two, HybridEP where links span nodes."""
+        return DISPATCHERS[self.dispatched_by]
+
+    @property
+    def dispatched_by(self) -> str:
+        """The name of that dispatcher."""
+        stack, domain = self.stack, self.cluster.link_domain > self.cluster.gpus_per_node
+        wide = stack.dispatcher == "deepep" and domain and "hybridep" in stack.dispatchers
+        return self.moe_dispatcher or ("hybridep" if wide else stack.dispatcher)
 
     @property
     def expert_load(self) -> float:

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from planner.errors import FieldError
 from planner.plaintext import quoted
+from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.validate import choice, whole
 
 # Cross-entropy of the logits: as separate operations; as one kernel over whole logits; over chunks of the tokens, head and loss together;
@@ -39,6 +40,8 @@ class Supported(Protocol):
     def recompute_modules(self) -> tuple[str, ...]: ...
     @property
     def steps_in_backward(self) -> bool: ...
+    @property
+    def dispatchers(self) -> tuple[str, ...]: ...
 
 
 class Options(Protocol):
@@ -57,6 +60,8 @@ class Options(Protocol):
     def kernels(self) -> str: ...
     @property
     def optimizer(self) -> str: ...
+    @property
+    def moe_dispatcher(self) -> str: ...
     @property
     def recompute_modules(self) -> str: ...
     @property
@@ -85,6 +90,7 @@ def check_options(job: Options) -> None:
     choice("kernels", job.kernels, KERNELS)
     choice("optimizer", job.optimizer, OPTIMIZERS)
     modules(job.recompute_modules)
+    choice("moe_dispatcher", job.moe_dispatcher, ("", *DISPATCHERS))
     for key, widths in WIDTHS.items():
         if getattr(job, key) not in widths:
             raise FieldError(key, f"{key} must be one of {', '.join(map(str, widths))}, not {getattr(job, key)}")
@@ -116,6 +122,9 @@ def _check_stack(job: Options, stack: Supported) -> None:
     if job.loss_kernel not in stack.loss_kernels:
         known = f"{stack.title} has the loss kernels {', '.join(stack.loss_kernels)}"
         raise FieldError("loss_kernel", f"{known}, not {job.loss_kernel}")
+    if job.moe_dispatcher and job.moe_dispatcher not in stack.dispatchers:
+        known = f"{stack.title} sends tokens to experts by {' or '.join(stack.dispatchers)}"
+        raise FieldError("moe_dispatcher", f"{known}, not {job.moe_dispatcher}; free moe_dispatcher")
     for name in modules(job.recompute_modules):
         if name not in stack.recompute_modules:
             known = f"has the modules {', '.join(stack.recompute_modules)}" if stack.recompute_modules else "selects no modules"

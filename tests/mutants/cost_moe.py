@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 MOE = "planner/cost/moe.py"
+EXCHANGE = "planner/cost/exchange.py"
 MOE_STAGES = "planner/cost/moe_stages.py"
 ADAPTERS = "planner/cost/adapters.py"
 
@@ -33,7 +34,6 @@ MUTANTS = (
     Mutant(MOE, "around_weight_seconds + pace(job) *", "around_weight_seconds +", "term"),
     Mutant(MOE, "product = 2.0 * gemm_seconds", "product = gemm_seconds", "constant"),
     Mutant(MOE, "routed_tokens * model.experts * 24.0", "routed_tokens * model.experts * 12.0", "constant"),
-    Mutant(MOE, "permute_traffic * 8.0", "permute_traffic * 4.0", "constant"),
     Mutant(MOE, "(True, False): 6, (True, True): 10", "(True, False): 6, (True, True): 6", "constant"),
     Mutant(MOE, "2.0 if backward else 4.0", "4.0 if backward else 4.0", "constant"),
     Mutant(MOE, "cast = 4.0 *", "cast = 2.0 *", "constant"),
@@ -41,21 +41,22 @@ MUTANTS = (
     Mutant(MOE, "experts_per_token, 2.0)", "experts_per_token, 1.0)", "constant"),
     Mutant(MOE, "2.0 * trained_bytes(job) * expert_weights", "trained_bytes(job) * expert_weights", "constant"),
     Mutant(MOE, "Bytes(6.0 * expert_copies", "Bytes(3.0 * expert_copies", "constant"),
-    Mutant(MOE, "limit * (1.0 - (1.0 - 1.0 / limit)", "nodes * (1.0 - (1.0 - 1.0 / limit)", "symbol"),
-    Mutant(MOE, "** on_node)", "** 1)", "term"),
-    Mutant(MOE, "nodes_visited(job, nodes) * (nodes - 1) / nodes", "nodes_visited(job, nodes)", "term"),
-    Mutant(MOE, "routed_copies * (near - 1) / near", "routed_copies * (near - 1) / members", "symbol"),
-    Mutant(MOE, "routed_copies * (members - near) / members", "routed_copies * (members - 1) / members", "symbol"),
-    Mutant(MOE, "Bytes(size * within), Bytes(size * across)", "Bytes(size * across), Bytes(size * within)", "symbol"),
-    Mutant(MOE, "size * routed_copies * plan.etp)", "size * routed_copies)", "term"),
-    Mutant(MOE, "routed_copies, job.stack.dispatch_bytes", "routed_copies, 2.0", "symbol"),
-    Mutant(MOE, "return 2.0 * exchange_seconds", "return exchange_seconds", "constant"),
-    Mutant(MOE, "(plan.pp == 1) | (plan.vpp > 1)", "(plan.vpp > 1)", "condition"),
-    Mutant(MOE, '< RECOMPUTES.index("full")', '<= RECOMPUTES.index("full")', "index"),
-    Mutant(MOE, "& (plan.pp > 1) & (plan.schedule == 0)", "& (plan.schedule == 0)", "condition"),
-    Mutant(MOE, "job.stack.ep_overlap * whole, work", "job.stack.ep_overlap * whole, whole", "bound"),
-    Mutant(MOE, " - job.stack.ep_overlap_cost * work", "", "term"),
-    Mutant(MOE, "maximum(gained, 0.0)", "gained", "bound"),
+    Mutant(EXCHANGE, "limit * (1.0 - (1.0 - 1.0 / limit)", "places * (1.0 - (1.0 - 1.0 / limit)", "symbol"),
+    Mutant(EXCHANGE, "** on_place)", "** 1)", "term"),
+    Mutant(EXCHANGE, "visited(job, nodes) * (nodes - 1) / nodes", "visited(job, nodes)", "term"),
+    Mutant(EXCHANGE, "routed_copies * (members - near) / members", "routed_copies * (members - 1) / members", "symbol"),
+    Mutant(EXCHANGE, "stride, sent, Bytes(size * across)", "stride, Bytes(size * across), sent", "symbol"),
+    Mutant(EXCHANGE, "size * routed_copies * plan.etp)", "size * routed_copies)", "term"),
+    Mutant(EXCHANGE, "routed_copies, job.stack.dispatch_bytes", "routed_copies, 2.0", "symbol"),
+    Mutant(EXCHANGE, "return 2.0 * exchange_seconds", "return exchange_seconds", "constant"),
+    Mutant(EXCHANGE, "(plan.pp == 1) | (plan.vpp > 1)", "(plan.vpp > 1)", "condition"),
+    Mutant(EXCHANGE, '< RECOMPUTES.index("full")', '<= RECOMPUTES.index("full")', "index"),
+    Mutant(EXCHANGE, "& (plan.pp > 1) & (plan.schedule == 0)", "& (plan.schedule == 0)", "condition"),
+    Mutant(EXCHANGE, "visited(job, members) * (near - 1) / near", "visited(job, members) * (near - 1) / members", "symbol"),
+    Mutant(EXCHANGE, "4.0, 0.0) * expert_copies", "2.0, 0.0) * expert_copies", "constant"),
+    Mutant(EXCHANGE, "3.0 * routed_copies + tokens", "3.0 * routed_copies", "term"),
+    Mutant(EXCHANGE, "maximum(whole - work, ", "maximum(whole, ", "term"),
+    Mutant(EXCHANGE, "plan.etp * routed_copies / job.model.experts_per_token", "plan.etp * routed_copies", "division"),
     Mutant(MOE, "return repeat_layer + ep_forward", "return repeat_layer + 2 * ep_forward", "constant"),
     Mutant(
         MOE,

@@ -27,7 +27,7 @@ MUTANTS = (
     Mutant(STAGE_COST, "traffic.stage_cp(layers.all, c.cp_layer)", "traffic.stage_cp(layers.all, c.cp_forward)", "symbol"),
     Mutant(STAGE_COST, "s.layer_host, s.busy_layer, s.host_layer", "c.layer_host, s.busy_layer, s.host_layer", "symbol"),
     Mutant(STAGE_COST, "most = c if s is None else s", "most = c", "symbol"),
-    Mutant(STAGE_COST, "plan, stage, count, experts.ahead(job, plan))", "plan, stage, count)", "term"),
+    Mutant(STAGE_COST, "plan, stage, count, exchange.ahead(job, plan))", "plan, stage, count)", "term"),
     Mutant(STAGE_COST, "held * 2.0 * t * job.model.hidden / plan.tp", "held * 2.0 * t * job.model.hidden", "division"),
     Mutant(STAGE_COST, 'min(1.0, job.selective.keep.get("norm_in", 1.0))', "1.0", "term"),
     Mutant(STAGE_COST, "least.logits, least.gradients", "least.logits, least.logits", "symbol"),

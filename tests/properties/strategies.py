@@ -17,6 +17,7 @@ from planner.cost import pipeline_split as split
 from planner.cost import stage_cost as stagecosts
 from planner.document.space import Space
 from planner.search.search import Result, search
+from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 from tests.planner.jobs import every_schedule, example, mixture
@@ -83,8 +84,9 @@ def mixtures(draw: st.DrawFn) -> Job:
         overlap_experts=draw(st.booleans()),
         offload_optimizer=draw(st.booleans()),
     )
-    once = draw(st.booleans())
-    return every_schedule(replace(job, stack=replace(job.stack, once_a_node=once))) if draw(st.booleans()) else job
+    sent = draw(st.sampled_from(tuple(DISPATCHERS)))
+    chosen = replace(job.stack, dispatcher=sent, dispatchers=tuple(DISPATCHERS))
+    return every_schedule(replace(job, stack=chosen)) if draw(st.booleans()) else job
 
 
 def any_job() -> st.SearchStrategy[Job]:

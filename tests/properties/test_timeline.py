@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from planner.cost import moe as experts
+from planner.cost import exchange, shard
 from planner.cost import pipeline_split as split
-from planner.cost import shard
 from planner.cost import stage_cost as stagecosts
 from planner.cost.evaluate import evaluate
 from planner.dimensions import Count, Number
@@ -140,6 +139,6 @@ def test_ranks_are_busy_for_the_time_of_the_time_model(result: Result, data: st.
     assert steady == pytest.approx(work + host, rel=1e-9)
     assert shown.bubble >= -1e-9 * shown.seconds
     column, stage = plan.column(), plan.every_stage()
-    counted = split.in_flight(column, stage, Number(shown.micro_batches), experts.ahead(job, column) if job.model.experts else Count(0))
+    counted = split.in_flight(column, stage, Number(shown.micro_batches), exchange.ahead(job, column) if job.model.experts else Count(0))
     held = [rank.peak_micro_batches(int(plan.vpp)) for rank in shown.ranks]
     assert (held <= np.broadcast_to(counted, stage.shape)[:, 0] + 1e-9).all()

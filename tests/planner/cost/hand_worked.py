@@ -34,7 +34,8 @@ STACK = Stack(
 )  # fmt: skip
 # element-wise kernels reach half of the 1e8 B/s, links 0.8 of their rate, the network half
 CONSTANTS = Constants(
-    hbm_fraction=0.5, host_power=2.0, host_backward=1.5, flash_backward=2.5, flash_1_slower=1.25, link_fraction=0.8, nic_fraction=0.5,
+    hbm_fraction=0.5, host_power=2.0, host_backward=1.5, flash_backward=2.5, flash_1_slower=1.25, link_fraction=0.8,
+    exchange_fraction=0.8, nic_fraction=0.5,
     link_latency=0.001, node_latency=0.002, node_doubling=0.003, node_hop=0.004, send_latency=0.005, usable_memory=0.9,
 )  # fmt: skip
 EXPERTS = {"experts": 16, "experts_per_token": 2, "expert_ffn": 60, "shared_ffn": 50}

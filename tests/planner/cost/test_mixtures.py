@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from planner.cost import compute, schedule
+from planner.cost import compute, exchange, schedule
 from planner.cost import layer_cost as layercosts
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
@@ -25,7 +25,7 @@ from tests.planner.cost.hand_figures import given_plain_numbers
 from tests.planner.jobs import bare, mixture, small
 
 TOKENS = 4096.0
-by_hand = given_plain_numbers(experts)
+by_hand, of_exchange = given_plain_numbers(experts), given_plain_numbers(exchange)
 
 
 def even(job: Job, **traits: Any) -> Job:
@@ -42,7 +42,7 @@ def both_layers(job: Job, plan: Plan) -> tuple[LayerCost, LayerCost]:
 
 # all-to-all
 
-LINK = CONSTANTS.link_fraction * (1 - 1 / 16) * 450e9  # of an H100 among eight
+LINK = CONSTANTS.exchange_fraction * (1 - 1 / 16) * 450e9  # of an H100 among eight
 NIC = CONSTANTS.nic_fraction * 50e9
 
 
@@ -50,19 +50,20 @@ def exchanged(job: Job, ep: int, etp: int = 1) -> float:
     """One exchange of the copies of all tokens in 16 bits, without its latency."""
     copies, plan = TOKENS * job.model.experts_per_token, Plan(ep=ep, etp=etp)
     latency = float(all_to_all_seconds(job, Count(ep), Count(etp), Bytes(0.0), Bytes(0.0)))
-    return float(by_hand.exchange_seconds(job, plan, np.array([copies]), 2.0)[0]) - latency
+    return float(of_exchange.exchange_seconds(job, plan, np.array([copies]), 2.0)[0]) - latency - job.dispatcher.setup_s
 
 
-@pytest.mark.parametrize("once", [False, True])
-def test_inside_a_node_seven_of_eight_copies_leave_their_rank(once: bool) -> None:
-    """With EP 8 on a node of eight a rank sends 7/8 of its tokens' copies, 2 h bytes each, over NVLink, whatever the dispatcher."""
-    job = even(mixture(gpus=64), once_a_node=once)  # Qwen3 30B-A3B: 8 of 128 experts, h 2048
-    assert exchanged(job, 8) == pytest.approx(TOKENS * 8 * 7 / 8 * 2 * 2048 / LINK, rel=1e-9)
+@pytest.mark.parametrize(("name", "copies"), [("alltoall", 8.0), ("hybridep", 8 * (1 - (7 / 8) ** 8))])
+def test_inside_a_node_seven_of_eight_copies_leave_their_rank(name: str, copies: float) -> None:
+    """With EP 8 on a node of eight a rank sends 7/8 of its tokens' copies, 2 h bytes each, over NVLink: one to each expert, or with
+    HybridEP one to each of the 8 (1 - (7/8)^8) ranks they lie on."""
+    job = even(mixture(gpus=64), dispatcher=name)  # Qwen3 30B-A3B: 8 of 128 experts, h 2048
+    assert exchanged(job, 8) == pytest.approx(TOKENS * copies * 7 / 8 * 2 * 2048 / LINK, rel=1e-9)
 
 
 def test_over_two_nodes_half_of_all_copies_cross_the_network() -> None:
     """With EP 16 on two nodes each copy goes by itself: 8 of 16 leave the node, 7 of 16 go to its other ranks."""
-    job = even(mixture(gpus=64), once_a_node=False)
+    job = even(mixture(gpus=64), dispatcher="alltoall")
     crossing, staying = TOKENS * 8 * 8 / 16 * 4096, TOKENS * 8 * 7 / 16 * 4096
     assert exchanged(job, 16) == pytest.approx(crossing / NIC, rel=1e-9)
     fast = replace(job, cluster=replace(job.cluster, nic_bytes_s=16 * 50e9))
@@ -70,19 +71,20 @@ def test_over_two_nodes_half_of_all_copies_cross_the_network() -> None:
 
 
 def test_once_a_node_a_token_crosses_once_however_many_experts_it_has_there() -> None:
-    """With EP 16 and once-a-node dispatch a token crosses to the other node unless all 8 experts lie on its own: 1 - 2^-8 times, not 4."""
-    job = even(mixture(gpus=64), once_a_node=True)
-    crossing, staying = TOKENS * (1 - 2**-8) * 4096, TOKENS * 8 * 7 / 8 * 4096
+    """With EP 16 and HybridEP a token crosses to the other node unless all 8 experts lie on its own: 1 - 2^-8 times, not 4."""
+    job = even(mixture(gpus=64), dispatcher="hybridep")
+    crossing, staying = TOKENS * (1 - 2**-8) * 4096, TOKENS * 16 * (1 - (15 / 16) ** 8) * 7 / 8 * 4096
     assert exchanged(job, 16) == pytest.approx(crossing / NIC, rel=1e-9)
-    fast = replace(job, cluster=replace(job.cluster, nic_bytes_s=16 * 50e9))  # on the node it is sent to each of its experts
+    fast = replace(job, cluster=replace(job.cluster, nic_bytes_s=16 * 50e9))  # on the node it is sent to each rank with its experts
     assert exchanged(fast, 16) == pytest.approx(staying / LINK, rel=1e-9)
 
 
 def test_node_limited_routing_bounds_the_nodes_a_token_visits() -> None:
-    """DeepSeek-V3 on 8 nodes, a group of experts on each: experts on 4 nodes, 4 (1 - (3/4)^8) nodes are visited, 7/8 of them others."""
-    job = even(mixture("deepseek-v3-671b", 4, gpus=64), once_a_node=True)
+    """DeepSeek-V3 on 8 nodes, a group of experts on each: experts on 4 nodes, 4 (1 - (3/4)^8) nodes are visited, 7/8 of them others; on
+    them 32 ranks are in reach."""
+    job = even(mixture("deepseek-v3-671b", 4, gpus=64), dispatcher="hybridep")
     crossing = TOKENS * 4 * (1 - 0.75**8) * 7 / 8 * 2 * 7168
-    staying = TOKENS * 8 * 7 / 8 * 2 * 7168
+    staying = TOKENS * 32 * (1 - (31 / 32) ** 8) * 7 / 8 * 2 * 7168
     assert exchanged(job, 64) == pytest.approx(max(crossing / NIC, staying / LINK), rel=1e-9)
     free = replace(job, model=replace(job.model, router_groups=0, groups_per_token=0))
     assert exchanged(free, 64) > exchanged(job, 64)
@@ -97,7 +99,7 @@ def test_visited_nodes_are_those_of_every_choice_of_groups(nodes: int) -> None:
         for groups in itertools.combinations(range(4), 2)
         for chosen in itertools.product([e for g in groups for e in (2 * g, 2 * g + 1)], repeat=2)
     ]
-    ours = float(by_hand.nodes_visited(replace(small(), model=model), np.array(nodes)))
+    ours = float(of_exchange.visited(replace(small(), model=model), np.array(nodes)))
     assert ours == pytest.approx(np.mean(seen), rel=0.05)
 
 

@@ -67,7 +67,7 @@ def test_a_plan_of_experts_survives_writing_and_reading() -> None:
 LATER = (  # keys added since the first plan files of schema 1
     "etp", "schedule", "imbalance", "capacity", "overlap_experts", "chunked", "sinks", "kv_rank", "q_rank", "rope_dim", "v_dim",
     "shared_gate", "moe_every", "router_groups", "groups_per_token", "mtp_layers", "published_active", "schedules", "expert_parallel",
-    "expert_tensor", "ep_overlap",
+    "expert_tensor", "overlaps_experts", "dispatcher", "dispatchers",
 )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def test_a_file_from_before_expert_parallelism_opens() -> None:
     back = loads(text)
     assert back.plan == PLAN and [int(degree) for degree in (back.plan.etp, back.plan.schedule)] == [1, 0]
     job = resolve(DOCUMENT.inputs)
-    stack = replace(job.stack, expert_parallel=False, expert_tensor="never", ep_overlap=0.0)
+    stack = replace(job.stack, expert_parallel=False, expert_tensor="never", overlaps_experts=False, dispatchers=("alltoall",))
     assert resolve(back.inputs) == replace(job, stack=stack)
 
 

@@ -300,7 +300,7 @@ def test_every_field_was_decided() -> None:
     }  # fmt: skip
     job = {
         "model", "cluster", "stack", "sequence", "global_batch", "precision", "optimizer", "gradient_bytes", "state_bytes", "attention",
-        "offload_optimizer", "headroom", "imbalance", "capacity", "overlap_experts", "tuning",
+        "offload_optimizer", "headroom", "imbalance", "capacity", "moe_dispatcher", "overlap_experts", "tuning",
         "lora_rank", "lora_targets", "kernels", "loss_kernel", "reduce_bytes", "master_bytes", "autocast", "foreach", "fp8_parameters",
         "optimizer_in_backward", "expandable_segments", "recompute_modules", "recompute_every", "offload_parameters",
         "offload_activations", "offload_checkpoints", "offload_nvme",

@@ -33,7 +33,7 @@ DECIDED = {  # the treatment of each field of a job
     "model": "written", "cluster": "written", "stack": "read by tmplan alone", "sequence": "written", "global_batch": "written",
     "precision": "written or refused", "optimizer": "written or refused", "gradient_bytes": "noted", "state_bytes": "noted",
     "attention": "noted", "offload_optimizer": "written", "headroom": "read by tmplan alone", "imbalance": "read by tmplan alone",
-    "capacity": "refused", "overlap_experts": "written", "tuning": "refused", "lora_rank": "refused",
+    "capacity": "refused", "overlap_experts": "written", "moe_dispatcher": "written or noted", "tuning": "refused", "lora_rank": "refused",
     "lora_targets": "refused", "constants": "read by tmplan alone", "kernels": "written or noted", "loss_kernel": "written or noted",
     "reduce_bytes": "noted", "master_bytes": "written or noted", "autocast": "noted", "foreach": "written",
     "optimizer_in_backward": "written or refused", "expandable_segments": "noted", "fp8_parameters": "refused",

@@ -95,6 +95,7 @@ def cases() -> Iterator[tuple[str, Job, Plan]]:
     yield "experts, fp8", mixture(precision="fp8", capacity=1.25), Plan(dp=16, ep=8)
     yield "experts offloaded", mixture(offload_optimizer=True), Plan(dp=16, ep=8)
     yield "experts hidden", replace(mixture(), overlap_experts=True), Plan(dp=16, ep=8)
+    yield "tokens gathered", replace(mixture(), moe_dispatcher="allgather"), Plan(dp=16, ep=8)
     yield "experts in every second layer", ALTERNATING, Plan(tp=2, pp=2, dp=4, ep=8, recompute=3, recompute_layers=1)
     yield "experts with biases", mixture("gpt-oss-20b", 8), Plan(dp=16, ep=8, recompute=1)
     yield "experts to a node once", mixture("deepseek-v3-671b", 8, stack="deepseek", cluster="hgx-h800"), Plan(dp=16, ep=16)

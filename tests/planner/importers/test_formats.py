@@ -290,3 +290,20 @@ def test_a_custom_flavor_without_sizes_is_reported() -> None:
     imported = read_text(text, "train.toml")
     assert preset_of(imported.sizes, imported.base) == "qwen3-14b"
     assert any("has no sizes of" in line for line in imported.not_understood)
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("--expert-model-parallel-size 8 --moe-token-dispatcher-type flex --moe-flex-dispatcher-backend hybridep", "hybridep"),
+        ("--expert-model-parallel-size 8 --moe-token-dispatcher-type flex", "deepep"),
+        ("--expert-model-parallel-size 8 --moe-token-dispatcher-type alltoall", "alltoall"),
+        ("--expert-model-parallel-size 8", "allgather"),  # Megatron-LM's default
+        ("--moe-token-dispatcher-type alltoall", None),
+    ],
+)
+def test_the_dispatcher_of_tokens_is_read(text: str, sent: str | None, tmp_path: Path) -> None:
+    """A flexible dispatcher is its backend's, DeepEP by default; without expert parallelism there is none."""
+    path = tmp_path / "train.sh"
+    path.write_text(f"torchrun pretrain_gpt.py --num-layers 4 --hidden-size 64 --tensor-model-parallel-size 1 --num-experts 8 {text}\n")
+    assert read(path).job.get("moe_dispatcher") == sent

@@ -158,6 +158,7 @@ CHANGED: list[dict[str, Value]] = [
 ASSUMED: list[dict[str, Value]] = [
     {"attention": "flash-2"},
     {"overlap_experts": True, "model": "qwen3-30b-a3b", "gpus": 8},
+    {"moe_dispatcher": "deepep", "model": "qwen3-30b-a3b", "gpus": 16},
     {"stack": "nemo"},
     {"stack": "nemo-tuned", "gradient_bytes": "4"},
     {"imbalance": 1.5, "headroom": 7.0, "model": "mixtral-8x7b"},

@@ -141,8 +141,8 @@ def test_routing_columns_count_before_notes() -> None:
     assert (run.capacity, run.imbalance, run.overlap_experts) == (2.5, 1.1, False)
     assert configured(SPARSE | {"mtp_layers": "0"}).job.model.mtp_layers == 0
     assert configured(SMALL | {"pp_layout": "Et*3|(tt|)*6mL"}).plan.vpp == 4
-    sent = [configured(SMALL | {"moe_dispatcher": name}).job.stack.once_a_node for name in ("alltoall", "hybridep", "deepep")]
-    assert sent == [False, True, True]
+    sent = [configured(SMALL | {"moe_dispatcher": name}).job.dispatched_by for name in ("alltoall", "hybridep", "flex", "")]
+    assert sent == ["alltoall", "hybridep", "deepep", "deepep"]
 
 
 def test_graphs_and_modules_change_the_stack() -> None:
