@@ -40,7 +40,7 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
         "attention_out": 2.0 * heads * model.value_dim,
         "dropout_masks": (2.0 if model.dropout else 0.0) * model.hidden / region,
         "mlp_hidden": 2.0 * (2 if model.gated else 1) * model.ffn / plan.tp,
-        "act_out": width * (second + (job.stack.gate_kept if model.gated else 0.0)) * model.ffn / plan.tp,
+        "act_out": width * (second * activated(job) + (job.stack.gate_kept if model.gated else 0.0)) * model.ffn / plan.tp,
     }
     if job.stack.transformers_layers:
         terms |= torch_layers.stored_terms(job, plan, region)
@@ -49,6 +49,13 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
     if job.frozen:
         terms["adapters"] = Number(2.0 * job.lora_rank * len(adapted(model, job.lora_targets)))
     return {name: Bytes(count) for name, count in terms.items()}
+
+
+def activated(job: Job) -> float:
+    """Copies of the result of the activation stored for the second product: none where the backward kernel of SwiGLU makes it again from
+    its inputs (xformers, ops/swiglu_op.py, silu_bw_fused).
+    """
+    return 0.0 if job.model.gated and not job.stack.act_out_stored else 1.0
 
 
 def query_terms(stack: Stack, model: Model, plan: Plan, region: Count) -> dict[str, Number]:

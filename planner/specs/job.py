@@ -118,6 +118,7 @@ class Stack:
     bucket_gradient_bytes: float = 0.0  # bytes of the 16-bit gradient stored in buckets next to the fp32 gradient, with several replicas
     master_bytes: float = 4.0  # of the master copy of a weight; 2 if it holds only the bits that bf16 rounds off
     gate_kept: float = 0.0  # additional copies of the MLP intermediate stored by an unfused SwiGLU
+    act_out_stored: bool = True  # the result of SwiGLU is stored; False: its backward kernel makes it again (xformers)
     gathered_kept: float = 0.0  # copies of a layer's input that stay gathered under sequence parallelism
     gathered_in_pipeline: bool = True  # during pipeline warm-up; otherwise only without a pipeline
     narrow_kept: bool = False  # in fp8 or fp4, inputs of matrix products are stored in 8 bits (TransformerEngine)

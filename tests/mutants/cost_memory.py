@@ -30,7 +30,7 @@ MUTANTS = (
     Mutant(MEMORY, "(2.0 + job.stack.norm_kept) * norms", "2.0 * norms", "term"),
     Mutant(MEMORY, "width * inputs * model.hidden / region", "width * inputs * model.hidden", "division"),
     Mutant(MEMORY, '"mlp_hidden": 2.0 * (2 if', '"mlp_hidden": 1.0 * (2 if', "constant"),
-    Mutant(MEMORY, "(second + (job.stack.gate_kept if model.gated else 0.0))", "second", "term"),
+    Mutant(MEMORY, "(second * activated(job) + (job.stack.gate_kept if model.gated else 0.0))", "second", "term"),
     Mutant(MEMORY, "2.0 * job.lora_rank * len(", "job.lora_rank * len(", "constant"),
     Mutant(MEMORY, "2 * model.q_rank + 2 * model.kv_rank", "model.q_rank + 2 * model.kv_rank", "constant"),
     Mutant(MEMORY, "(2 * model.key_dim + model.head_dim", "(model.key_dim + model.head_dim", "constant"),

@@ -117,7 +117,7 @@ def test_nanotron_splits_layers_by_their_work_and_counts_the_head() -> None:
 
 
 def test_what_a_stack_does_not_fuse_it_keeps() -> None:
-    """An unfused SwiGLU keeps 2 f more a token, an unfused norm its bytes a hidden unit, fp8 half of the products' inputs."""
+    """An unfused SwiGLU keeps 2 f more a token, xformers' 2 f less, an unfused norm its bytes a hidden unit, fp8 half of the inputs."""
     job, plan = bare(small()), Plan(dp=16)
     model, tokens = job.model, job.sequence
 
@@ -126,6 +126,7 @@ def test_what_a_stack_does_not_fuse_it_keeps() -> None:
 
     plain = activations_of(narrow_kept=False)
     assert activations_of(gate_kept=1.0) - plain == pytest.approx(2 * model.ffn * tokens)
+    assert plain - activations_of(narrow_kept=False, act_out_stored=False) == pytest.approx(2 * model.ffn * tokens)
     assert activations_of(norm_kept=3.0) - plain == pytest.approx(2 * 3 * model.hidden * tokens)
     assert plain - activations_of("fp8", narrow_kept=True) == pytest.approx((2 * model.hidden + model.ffn) * tokens)
     assert activations_of("fp8", narrow_kept=False) == plain
