@@ -18,7 +18,7 @@ from planner.plaintext import quoted
 from planner.runs import moe_of_row, options_of_row
 from planner.runs.frameworks import stack_of
 from planner.runs.model_of_row import model_of
-from planner.runs.network_of_row import GIGABIT, nic_of
+from planner.runs.network_of_row import GIGABIT, link_of, nic_of
 from planner.runs.row import Row as Row  # re-exported with the readers of cells
 from planner.runs.row import assume, flag
 from planner.runs.row import cell as cell
@@ -84,7 +84,7 @@ def _cluster(row: Row, gpu: Gpu, assumed: dict[str, str]) -> Cluster:
     domain = max(node, min(gpu.link_domain, gpus)) if gpu.link_domain > 8 else node
     stated = nic_of(row, node)
     nic = stated * GIGABIT if stated else gpu.nic_bytes_s
-    cluster = Cluster(gpu.name, gpu, gpus, node, domain, gpu.link_bytes_s, nic)
+    cluster = Cluster(gpu.name, gpu, gpus, node, domain, link_of(row, gpu), nic)
     if cell(row, "nccl_all_reduce_gb_s") and gpus > node:
         reduced = number(row, "nccl_all_reduce_gb_s", least=1e-3)
         gathered = number(row, "nccl_all_gather_gb_s", reduced, least=1e-3)

@@ -25,21 +25,30 @@ from planner.specs.recompute import MODULES, OFFLOADED, Selective, selective
 # Hopper, is that of the 2021 and 2022 papers. Trainers on top of the models of transformers, or written like them, are one stack; with
 # DeepSpeed they are DeepSpeed.
 FRAMEWORKS: tuple[tuple[str, str], ...] = (
-    ("megatron-deepspeed", "megatron-deepspeed"), ("deepspeed 3d", "megatron-deepspeed"), ("megatron-swift", "megatron-core"),
+    ("megatron-deepspeed", "megatron-deepspeed"), ("gpt-neox", "megatron-deepspeed"), ("neox", "megatron-deepspeed"),
+    ("deepspeed 3d", "megatron-deepspeed"), ("megatron-swift", "megatron-core"), ("megatron_swift", "megatron-core"),
     ("vocabularyparallelism", "megatron-core"), ("aleph", "aleph-alpha"), ("aa-scaling", "aleph-alpha"), ("nanotron", "nanotron"),
-    ("picotron", "nanotron"), ("torchtitan", "torchtitan"), ("fms-fsdp", "pytorch-fsdp"), ("foundry", "pytorch-fsdp"),
-    ("composer", "pytorch-fsdp"), ("deepspeed", "deepspeed"), ("atorch", "transformers"),
-    ("hugging", "transformers"), ("sfttrainer", "transformers"),
+    ("picotron", "nanotron"), ("brrr", "nanotron"), ("torchtitan", "torchtitan"), ("titan", "torchtitan"), ("veomni", "torchtitan"),
+    ("fms-fsdp", "pytorch-fsdp"), ("foundry", "pytorch-fsdp"), ("composer", "pytorch-fsdp"), ("metaseq", "pytorch-fsdp"),
+    ("fairscale", "pytorch-fsdp"), ("olmo-core", "torchtitan"), ("olmo", "pytorch-fsdp"), ("lit-gpt", "transformers"),
+    ("deepspeed", "deepspeed"), ("atorch", "transformers"),
+    ("hugging", "transformers"), ("sfttrainer", "transformers"), ("open-instruct", "transformers"), ("openrlhf", "deepspeed"),
     ("trl", "transformers"), ("accelerate", "transformers"), ("transformers", "transformers"), ("litgpt", "transformers"),
-    ("lightning", "transformers"), ("torchtune", "transformers"), ("axolotl", "transformers"),
-    ("llama-recipes", "transformers"), ("automodel", "transformers"), ("llama-factory", "transformers"),
-    ("llamafactory", "transformers"), ("unsloth", "transformers"), ("fsdp_qlora", "transformers"), ("swift", "transformers"),
-    ("xtuner", "deepspeed"), ("ddp", "transformers"), ("fsdp2", "torchtitan"), ("fsdp", "pytorch-fsdp"), ("maxtext", "maxtext"),
-    ("paxml", "maxtext"), ("jax", "maxtext"), ("levanter", "maxtext"), ("internevo", "internevo"), ("internlm", "internevo"),
-    ("colossal", "internevo"), ("nemo/megatron", "nemo-tuned"), ("bridge", "nemo-tuned"), ("nemo (", "nemo"),
+    ("lightning", "transformers"), ("fabric", "transformers"), ("torchtune", "transformers"), ("axolotl", "transformers"),
+    ("llama-recipes", "transformers"), ("llama-cookbook", "transformers"), ("automodel", "transformers"),
+    ("llama-factory", "transformers"), ("llamafactory", "transformers"), ("unsloth", "transformers"), ("fsdp_qlora", "transformers"),
+    ("pai-megatron", "megatron-core"), ("swift", "transformers"), ("peft", "transformers"), ("qlora", "transformers"),
+    ("xtuner", "deepspeed"), ("megatron-fsdp", "megatron-core"), ("ddp", "transformers"), ("fsdp2", "torchtitan"),
+    ("simplefsdp", "torchtitan"), ("fsdp", "pytorch-fsdp"),
+    ("maxtext", "maxtext"), ("maxdiffusion", "maxtext"), ("paxml", "maxtext"), ("t5x", "maxtext"), ("mesh transformer", "maxtext"),
+    ("easylm", "maxtext"), ("axlearn", "maxtext"), ("tunix", "maxtext"), ("jax", "maxtext"), ("levanter", "maxtext"),
+    ("internevo", "internevo"), ("internlm", "internevo"), ("colossal", "internevo"),
+    ("primus", "megatron-core"), ("modelopt", "megatron-core"), ("verl", "megatron-core"), ("mindspeed", "megatron-core"),
+    ("nemo/megatron", "nemo-tuned"), ("bridge", "nemo-tuned"), ("nemo (", "nemo"), ("nemo 2", "nemo-tuned"), ("nemo2", "nemo-tuned"),
     ("nemo framework", "nemo-tuned"), ("nvidia", "nemo-tuned"), ("nemo", "nemo"), ("transformerengine", "megatron-core"),
-    ("ci functional", "megatron-core"), ("core", "megatron-core"), ("zero bubble", "zero-bubble"), ("megatron", "megatron-lm"),
-    ("oneflow", "megatron-lm-2021"), ("zero", "deepspeed"), ("pytorch", "transformers"),
+    ("transformer engine", "megatron-core"), ("ci functional", "megatron-core"), ("core", "megatron-core"), ("zero bubble", "zero-bubble"),
+    ("zero-bubble", "zero-bubble"), ("megatron", "megatron-lm"), ("oneflow", "megatron-lm-2021"), ("libai", "megatron-lm-2021"),
+    ("bmtrain", "deepspeed"), ("hai-llm", "deepseek"), ("deepseek", "deepseek"), ("zero", "deepspeed"), ("pytorch", "transformers"),
 )  # fmt: skip
 USUAL_STACK = "megatron-core"
 OLD = ("volta", "ampere")
@@ -98,10 +107,10 @@ def named(name: str) -> Stack:
 def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     """The stack of a run, with the changes by its columns, its note and the generation of its GPU, and whether its framework is known."""
     framework, note = cell(row, "framework"), cell(row, "note")
-    name = framework.lower()
-    match = name if name in _stacks() else next((stack for word, stack in FRAMEWORKS if word in name), None)
+    name, preset = framework.lower(), cell(row, "stack")
+    match = preset or (name if name in _stacks() else next((stack for word, stack in FRAMEWORKS if word in name), None))
     stack = match or USUAL_STACK
-    if stack == "megatron-core" and (flag(row, "tp_overlap") or "tp-comm-overlap" in note):
+    if stack == "megatron-core" and not preset and (flag(row, "tp_overlap") or "tp-comm-overlap" in note):
         stack = "nemo-tuned"
     if stack == "megatron-lm":
         early = _released(row) < CORE if cell(row, "released") else gpu.arch in OLD

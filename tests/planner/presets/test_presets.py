@@ -310,3 +310,18 @@ def test_a_model_file_gives_a_model(tmp_path: Path) -> None:
     model = presets.model(write(tmp_path, MODEL, "tiny.toml"))
     assert isinstance(model, Model)
     assert (model.name, model.layers, model.gated, model.norm) == ("tiny", 2, True, "rmsnorm")
+
+
+@pytest.mark.parametrize(
+    ("written", "preset"),
+    [
+        ("NVIDIA H100 80GB HBM3", "h100-sxm"), ("A100-SXM4-40GB", "a100-40gb-sxm"), ("NVIDIA GeForce RTX 5090", "rtx-5090"),
+        ("NVIDIA GH200 480GB", "gh200"), ("NVIDIA GB10", "dgx-spark"), ("Tesla V100-SXM2-16GB", "v100-16gb-sxm"),
+        ("RTX 6000 Ada Generation", "rtx-6000-ada"), ("AMD Instinct MI300X", "mi300x"), ("TPU v5e", "tpu-v5e"), ("gb300_nvl72", "gb300"),
+    ],
+)  # fmt: skip
+def test_gpus_are_known_as_vendors_and_drivers_write_them(written: str, preset: str) -> None:
+    """Names of drivers, vendors and clouds give the preset of the product; a near name does not."""
+    assert presets.gpu(written).name == preset
+    with pytest.raises(UnknownName):
+        presets.gpu(f"{written} x")

@@ -58,12 +58,22 @@ def row(**changes: str) -> dict[str, str]:
         ("ms-swift (transformers Trainer + DeepSpeed)", "h100-sxm", "", "deepspeed"),
         ("EasyContext (accelerate + DeepSpeed ZeRO-3)", "h100-sxm", "", "deepspeed"),
         ("torchtitan (PyTorch FSDP1)", "h100-sxm", "", "torchtitan"),
+        ("NeMo 2.0", "h100-sxm", "", "nemo-tuned"), ("Primus (Megatron-LM)", "mi300x", "", "megatron-core"),
+        ("VeOmni", "h100-sxm", "", "torchtitan"), ("t5x", "tpu-v4", "", "maxtext"), ("ColossalAI", "h800", "", "internevo"),
+        ("DeepSpeed-Chat", "a100", "", "deepspeed"), ("GPT-NeoX", "a100", "", "megatron-deepspeed"), ("verl", "h100", "", "megatron-core"),
         ("Megatron-LM fork (zero bubble)", "a100-80gb-sxm", "", "zero-bubble"), ("aleph-alpha", "h100-sxm", "", "aleph-alpha"),
     ],
 )  # fmt: skip
 def test_the_stack_is_derived_from_the_name_of_the_framework(framework: str, gpu: str, note: str, stack: str) -> None:
     """The name of the framework, the generation of the GPU and a note on overlap determine the stack."""
     assert configured(row(framework=framework, gpu=gpu, note=note)).job.stack.name == stack
+
+
+def test_the_column_stack_counts_before_the_name_of_the_framework() -> None:
+    """A stack preset in `stack` is the stack whatever the framework is called; an unknown one is refused."""
+    assert configured(row(framework="Megatron-LM", stack="torchtitan")).job.stack.name == "torchtitan"
+    with pytest.raises(TmplanError, match="torchtitann"):
+        configured(row(stack="torchtitann"))
 
 
 def test_an_unknown_framework_is_modelled_as_megatron_core() -> None:

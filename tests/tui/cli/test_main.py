@@ -203,7 +203,7 @@ REFUSED = [
     (["plan", "--gpus", "20"], "use 16 or 24"),
     (["plan", "--model", "lama-3.1-8b"], "did you mean llama"),
     (["plan", "--model", "/nowhere/config.json"], "/nowhere/config.json"),
-    (["plan", "--gpu", "h100"], "did you mean"),
+    (["plan", "--gpu", "h10"], "did you mean"),
     (["plan", "--precision", "fp8", "--gpu", "a100-80gb-sxm"], "no fp8 units"),
     (["plan", "--pin", "tp"], "--pin and --plan take AXIS=VALUES"),
     (["plan", "--pin", "tp="], "--pin and --plan take AXIS=VALUES"),
