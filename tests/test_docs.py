@@ -9,15 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from planner.cost.evaluate import evaluate
 from planner.document.inputs import EXAMPLE, resolve
-from planner.report.columns import BY_KEY
 from planner.search.search import search
-from planner.specs.job import SCHEDULES
-from planner.specs.plan import Plan
 from tests.bench.bench_search import JOBS
-from tests.planner.cost.test_published import TABLE_4, TABLE_5
-from tests.planner.jobs import example, korthikanti, metas
 from tui.cli.main import run
 
 ROOT = Path(__file__).parent.parent
@@ -101,35 +95,6 @@ def test_the_readme_is_short_and_the_guide_is_linked() -> None:
     assert f"{len(list((ROOT / 'planner' / 'presets' / 'stacks').glob('*.toml')))} training stacks" in readme
     index = (GUIDE / "README.md").read_text()
     assert {path.name for path in GUIDE.glob("*.md")} - set(re.findall(r"\]\(([a-z-]+\.md)\)", index)) == {"README.md"}
-
-
-def test_the_published_figures_in_the_guide_are_ours() -> None:
-    """The table of figures printed in papers has every such run, with the numbers that the planner predicts today."""
-    rows = {
-        line.split(" | ")[0].strip("| "): line
-        for line in ACCURACY.read_text().splitlines()
-        if "GPUs cp" in line or line.startswith(("| gpt", "| mt-", "| deepseek-v3"))
-    }
-    assert len(rows) == len(TABLE_4) + 2 * len(TABLE_5) + 1
-    for model, gpus, batch, pp, vpp, b, full, selective in TABLE_5:
-        for kind, measured, recompute, sp in (("full", full, 2, 0), ("selective", selective, 1, 1)):
-            plan = Plan(tp=8, pp=pp, vpp=vpp, micro_batch=b, recompute=recompute, sequence_parallel=sp)
-            ours = float(evaluate(korthikanti(model, gpus, batch), plan).step[0])
-            assert f"| {measured:.2f} s | {ours:.2f} s | {100 * (ours / measured - 1):+.1f} % |" in rows[f"{model}, {kind}"]
-    for gpus, cp, dp, sequence, batch, mfu in TABLE_4:
-        plan = Plan(tp=8, pp=16, vpp=8, cp=cp, dp=dp, dp_shard=dp, zero=2, sequence_parallel=1)
-        ours = float(BY_KEY["mfu"].values(evaluate(metas(gpus, sequence, batch), plan))[0])
-        difference = f"{100 * (ours / mfu - 1):+.1f} %"
-        assert f"{100 * mfu:.1f} % | {100 * ours:.1f} % | {difference} |" in rows[f"llama-3.1-405b, {gpus} GPUs cp {cp}"]
-    batch, sequence, gpus, measured = 15360, 4096, 2048, 180e3
-    job = example(
-        model="deepseek-v3-671b", cluster="hgx-h800", gpus=gpus, sequence=sequence, global_batch=batch, stack="deepseek", precision="fp8",
-        state_bytes="2",
-    )  # fmt: skip
-    plan = Plan(pp=16, vpp=2, ep=64, dp=128, dp_shard=128, zero=1, recompute=1, schedule=SCHEDULES.index("dualpipev"))
-    hours = gpus * evaluate(job, plan).step[0] / 3600 * 1e12 / (batch * sequence)
-    row = rows["deepseek-v3, 2,048 H800, GPU-hours per trillion tokens"]
-    assert f"{measured / 1e3:.0f} K | {hours / 1e3:.0f} K | {100 * (hours / measured - 1):+.1f} % |" in row
 
 
 def test_counts_in_the_tables_of_speed_are_real() -> None:

@@ -35,7 +35,8 @@ def _divides(keys: tuple[str, ...]) -> Rule:
 
 def _kv_heads(job: Job, plan: Plan) -> Flag:
     kv = job.model.kv_heads
-    repeated = (plan.tp % kv == 0) if job.stack.kv_replication else False
+    replicates = job.stack.kv_replication or (kv == 1 and job.stack.one_kv_replicated)
+    repeated = (plan.tp % kv == 0) if replicates else False
     return (kv % plan.tp == 0) | repeated
 
 
@@ -64,7 +65,7 @@ def _sequence_cp(job: Job, plan: Plan) -> Flag:
 
 
 def _sequence_sp(job: Job, plan: Plan) -> Flag:
-    return (plan.sequence_parallel == 0) | (job.sequence % (plan.cp * plan.tp) == 0)
+    return (plan.sequence_parallel == 0) | (job.sequence % (plan.cp * (1 if job.stack.pads_sequence else plan.tp)) == 0)
 
 
 def _sequence_parallel_choice(job: Job, plan: Plan) -> Flag:
@@ -206,8 +207,8 @@ RULES: tuple[Rule, ...] = (
     Rule("expert_sp", "with experts this stack needs sequence parallelism for tensor parallelism", ("tp", "sequence_parallel"),
          "megatron/core/transformer/moe/moe_layer.py, forward",
          lambda job, plan: (plan.tp == 1) | (plan.sequence_parallel == 1) | (not (job.model.experts and job.stack.expert_needs_sp))),
-    Rule("sequence_sp", "tp x cp must divide the sequence under sequence parallelism", ("tp", "cp", "sequence_parallel"),
-         "Korthikanti et al. 2022, Section 4.2.2", _sequence_sp),
+    Rule("sequence_sp", "tp x cp must divide the sequence under sequence parallelism, unless the stack pads it",
+         ("tp", "cp", "sequence_parallel"), "Korthikanti et al. 2022, Section 4.2.2", _sequence_sp),
     Rule("first", "this stack cannot recompute only the first N layers", ("recompute",), "documentation of the stack",
          lambda job, plan: (plan.recompute != 3) | job.stack.first_recompute),
     Rule("first_layers", "the first N layers must be fewer than a virtual stage holds", ("pp", "vpp", "recompute", "recompute_layers"),

@@ -93,6 +93,8 @@ class Stack:
     hsdp_least: int = 2  # lowest ZeRO stage with HSDP
     unsharded_alone: bool = False  # unsharded plans are limited to one GPU: with tp or pp they would train in fp32
     experts_in_shard: bool = False  # experts are placed within a sharded group only
+    pads_sequence: bool = False  # a sequence that tp does not divide is padded under sequence parallelism (XLA)
+    one_kv_replicated: bool = False  # a single kv-head (multi-query attention) is replicated over tp, several are not
     expert_parallel: bool = False  # expert parallelism for mixtures of experts
     expert_tensor: str = "never"  # degrees of expert tensor parallelism: never, tp (1 or tp), any
     expert_needs_sp: bool = False  # experts with tensor parallelism need sequence parallelism

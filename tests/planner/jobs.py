@@ -29,11 +29,6 @@ def korthikanti(model: str, gpus: int, batch: int) -> Job:
     return example(**changes, precision="fp16", attention="fused-softmax")
 
 
-def metas(gpus: int, sequence: int, batch: int) -> Job:
-    """A run of Table 4 of the Llama 3 report: 405B on Meta's cluster and stack."""
-    return example(cluster="meta-grand-teton", gpus=gpus, sequence=sequence, global_batch=batch, stack="meta")
-
-
 def bare(job: Job) -> Job:
     """The same with the stack's allowances over theory taken out."""
     return replace(job, stack=replace(job.stack, activation_overhead=1.0, allocator_slack=0.0, context_bytes=0.0))

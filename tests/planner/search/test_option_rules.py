@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from planner.search.rules import RULES
 from planner.search.search import search
 from planner.specs.job import Job
 from planner.specs.plan import Plan
-from tests.planner.jobs import allowed, small
+from tests.planner.jobs import allowed, example, small
 
 FSDP: dict[str, Value] = {"stack": "pytorch-fsdp", "gpus": 8, "global_batch": 16}
 KEYS = ("in_backward", "in_backward_pipeline", "offload_parameters", "fp8_parameters", "muon")
@@ -59,3 +61,14 @@ def test_all_activations_may_be_offloaded() -> None:
     """With the activations of every layer in host memory recomputing layers frees nothing, and no figure is infinite."""
     result = search(small(offload_activations=100.0), Space())
     assert len(result) and np.all(np.isfinite(result.memory_bytes)) and np.all(np.isfinite(result.step_seconds))
+
+
+def test_xla_replicates_one_head_of_keys_and_pads_sequences() -> None:
+    """tp 12 divides neither one kv-head nor 2,048 tokens: MaxText takes both, but not eight kv-heads; Megatron-Core refuses them."""
+    plan = Plan(tp=12, dp=512, sequence_parallel=1)
+    heads, tokens = (next(rule for rule in RULES if rule.key == key) for key in ("kv_heads", "sequence_sp"))
+    palm = example(model="palm-540b", gpu="tpu-v4", gpus=6144, stack="maxtext", sequence=2048)
+    assert heads.allowed(palm, plan) and tokens.allowed(palm, plan)
+    eight = replace(palm, model=replace(palm.model, kv_heads=8))
+    assert not heads.allowed(eight, plan)
+    assert not tokens.allowed(example(model="palm-540b", sequence=2048), plan)
