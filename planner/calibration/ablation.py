@@ -1,4 +1,4 @@
-"""Ablation of the time model: scores without each term, and with a source group left out of the fit."""
+"""Ablation of the time model: scores without each term."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import ModuleType
 from typing import Any
 
-from planner.calibration.fit import Parameter, Runs, Values, fit, predicted, with_values
+from planner.calibration.fit import Runs, Values, predicted, with_values
 from planner.cost import communication, compute, schedule
 from planner.runs.configure import Row, cell
 from planner.runs.score import COLUMNS, Score, score
@@ -98,11 +98,3 @@ def ablation(rows: Sequence[Row], data: Runs, values: Values) -> Iterator[tuple[
         changed = replace(data, batches=tuple(replace(b, job=job) for b, job in zip(data.batches, changed_jobs, strict=True)))
         with dropped(term):
             yield f"without {term.name}", scored(rows, changed, predicted(changed, {}))
-
-
-def left_out(rows: Sequence[Row], data: Runs, fitted_on: Runs, parameters: Sequence[Parameter], rounds: int) -> Iterator[tuple[str, Score]]:
-    """The scores of each source group with constants fitted to the other groups: the error on an unseen source."""
-    for group in sorted(set(data.group.tolist())):
-        values = {p: p.start for p in parameters} | fit(fitted_on.without(group), parameters, rounds=rounds)
-        held_out = data.only(group.__eq__)
-        yield group, scored(rows, held_out, predicted(held_out, values))

@@ -1,230 +1,93 @@
-"""Fitting the constants of the model to measured runs by bounded least squares.
+"""Fitting the constants of the model to measured runs: Gauss-Newton steps within bounds, on the linearised errors.
 
-Constants are in the files of stacks and GPUs and in `constants.py`; a fit evaluates the formulas of the search with other values. The
-residuals are logarithms of predicted over measured step times, with equal weights of source groups and a soft L1 loss, since runs may
-have been disturbed.
+The errors are logarithms of predicted over measured step times, with equal weights of source groups and a soft L1 loss, since runs may
+have been disturbed. After each linearisation the constants move to the minimum of the linear problem; the errors there are computed by
+the formulas, and with the same slopes the next minimum, while that lowers the loss.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from planner.cost import stage_cost, step_cost
-from planner.errors import FieldError, TmplanError
-from planner.plaintext import quoted
-from planner.runs.configure import Configured, Row, cell, configured, number
-from planner.runs.frameworks import named
-from planner.runs.predict import Batch, batches, filled
-from planner.specs.job import Job
+from planner.calibration.linearised import USUAL, Box, Linear, Penalty, as_values, box, linear, loss, minimum, weights
+from planner.calibration.measured_runs import Parameter as Parameter
+from planner.calibration.measured_runs import Runs as Runs
+from planner.calibration.measured_runs import Values as Values
+from planner.calibration.measured_runs import predicted as predicted
+from planner.calibration.measured_runs import present as present
+from planner.calibration.measured_runs import runs as runs
+from planner.calibration.measured_runs import shipped as shipped
+from planner.calibration.measured_runs import step_of as step_of
+from planner.calibration.measured_runs import step_seconds as step_seconds
+from planner.calibration.measured_runs import with_values as with_values
+from planner.calibration.processes import Evaluator
 
-SOFT = 0.1  # residuals beyond this count linearly
-PRIOR = 0.03  # weight of the prior at a constant's start, per factor of e: constants that few runs depend on stay near it
-LEAST_STEP = 1e-6  # seconds
-STEP = 0.02  # of a logarithm, for derivatives
+REACH = 0.7  # of a logarithm: the largest change of a constant before the errors are linearised again
+CHORDS = 3  # minima with the same slopes
+GAIN = 1e-3  # of the loss: the fit ends when a linearisation lowers it by less
+SHORTER = (1.0, 0.5, 0.2, 0.05)  # of a step that raises the loss
 
-
-@dataclass(frozen=True)
-class Parameter:
-    """A constant to fit, shared by the stacks, GPUs or architectures in `names`; `start` is its value known before any fit."""
-
-    owner: str  # stack, gpu or constants
-    names: tuple[str, ...]
-    attribute: str
-    start: float
-    low: float
-    high: float
-
-    @property
-    def key(self) -> str:
-        """The name in reports."""
-        return f"{self.owner} {'|'.join(self.names) or '*'} {self.attribute}".replace("constants * ", "constant ")
-
-    def of(self, job: Job) -> float | None:
-        """The value in a job; None if the job does not depend on it, or the run's note overrides it."""
-        if self.owner == "constants":
-            return float(getattr(job.constants, self.attribute))
-        if self.owner == "gpu":
-            gpu = job.cluster.gpu
-            return _get(gpu, self.attribute) if {gpu.name, gpu.arch} & set(self.names) else None
-        if self.names and job.stack.name not in self.names:
-            return None
-        value = _get(job.stack, self.attribute)
-        return value if value == _get(named(job.stack.name), self.attribute) else None
-
-
-Values = Mapping[Parameter, float]
-
-
-def _get(spec: Any, attribute: str) -> float:
-    for name in attribute.split("."):
-        spec = getattr(spec, name)
-    return float(spec)
-
-
-def _with(spec: Any, attribute: str, value: float) -> Any:
-    name, _, rest = attribute.partition(".")
-    return replace(spec, **{name: _with(getattr(spec, name), rest, value) if rest else value})
-
-
-@dataclass(frozen=True)
-class Runs:
-    """Measured step times: batches of rows by job, without blanks, and columns in the order of the batches."""
-
-    batches: tuple[Batch, ...]
-    rows: Any  # index among all rows
-    measured: Any  # seconds
-    group: Any  # source
-    ends: Any  # first index of each batch, and the end
-
-    def without(self, group: str) -> Runs:
-        """The runs of all source groups but one."""
-        return self.only(lambda g: g != group)
-
-    def only(self, chosen: Callable[[str], bool]) -> Runs:
-        """The runs of the source groups that a function accepts; a batch has rows of one group."""
-        starts = self.ends[:-1]
-        batches = [i for i in range(len(self.batches)) if chosen(str(self.group[starts[i]]))]
-        places = np.concatenate([np.arange(self.ends[i], self.ends[i + 1]) for i in batches])
-        ends = np.cumsum([0, *(len(self.batches[i].rows) for i in batches)])
-        return Runs(tuple(self.batches[i] for i in batches), self.rows[places], self.measured[places], self.group[places], ends)
-
-
-def step_of(row: Row) -> float:
-    """The measured step time of a row in seconds; FieldError below LEAST_STEP."""
-    return number(row, "step_s", least=LEAST_STEP)
-
-
-def runs(rows: Sequence[Row], most: int = 0) -> Runs:
-    """The rows that have a step time and can be modelled; at most `most` per group, at equal distances (0: all).
-
-    FieldError for a step time that is not a number of at least LEAST_STEP.
-    """
-    by_group: dict[str, list[int]] = {}
-    seconds: dict[int, float] = {}
-    items: list[Configured | None] = [None] * len(rows)
-    for i, row in enumerate(rows):
-        if cell(row, "step_s"):
-            try:
-                seconds[i] = step_of(row)
-            except FieldError as error:
-                raise FieldError("step_s", f"run {quoted(cell(row, 'id'))}: {error}") from None
-            by_group.setdefault(cell(row, "group"), []).append(i)
-    for places in by_group.values():
-        drawn = places if not most or len(places) <= most else [places[int(k * len(places) / most)] for k in range(most)]
-        for i in drawn:
-            try:
-                items[i] = configured(rows[i])
-            except TmplanError:
-                continue
-    # separate batches per source group, so that a group can be left out
-    separate = [
-        b for group in by_group for b in batches([item if cell(rows[i], "group") == group else None for i, item in enumerate(items)])
-    ]
-    full = tuple(replace(b, plan=filled(b)) for b in separate)
-    order = np.array([i for b in full for i in b.rows])
-    measured = np.array([seconds[i] for i in order])
-    return Runs(full, order, measured, np.array([cell(rows[i], "group") for i in order]), np.cumsum([0, *(len(b.rows) for b in full)]))
-
-
-def step_seconds(job: Job, batch: Batch) -> Any:
-    """The predicted step time of each plan of a batch; seconds."""
-    plan = batch.plan
-    return step_cost.combined(job, stage_cost.pipeline(job, plan, stage_cost.edge_cost(job, plan)), step_cost.sharding(job, plan)).step
-
-
-def with_values(jobs: Sequence[Job], values: Values) -> list[Job]:
-    """The jobs with these values of constants; jobs that share a stack or GPU still share it."""
-    changed: dict[tuple[str, int], Any] = {}
-    out = []
-    for job in jobs:
-        specs = {"stack": job.stack, "gpu": job.cluster.gpu, "constants": job.constants}
-        for owner, spec in specs.items():
-            if (owner, id(spec)) not in changed:
-                changes = [(p, v) for p, v in values.items() if p.owner == owner and p.of(job) is not None]
-                changed[owner, id(spec)] = _all(spec, changes)
-        stack, gpu, constants = (changed[owner, id(spec)] for owner, spec in specs.items())
-        out.append(replace(job, stack=stack, cluster=replace(job.cluster, gpu=gpu), constants=constants))
-    return out
-
-
-def _all(spec: Any, changes: Sequence[tuple[Parameter, float]]) -> Any:
-    for parameter, value in changes:
-        spec = _with(spec, parameter.attribute, value)
-    return spec
-
-
-def predicted(data: Runs, values: Values, only: Any = None, base: Any = None) -> Any:
-    """Predicted seconds of every run with these constants; with `only` (one flag per batch), other batches are copied from `base`."""
-    chosen = list(range(len(data.batches))) if only is None else np.flatnonzero(only).tolist()
-    jobs = with_values([data.batches[i].job for i in chosen], values)
-    out = np.empty(len(data.measured)) if base is None else base.copy()
-    for job, i in zip(jobs, chosen, strict=True):
-        out[data.ends[i] : data.ends[i + 1]] = step_seconds(job, data.batches[i])
-    return out
-
-
-def present(data: Runs, parameters: Sequence[Parameter]) -> list[Parameter]:
-    """The parameters that at least one run depends on."""
-    return [p for p in parameters if any(p.of(b.job) is not None for b in data.batches)]
+Report = Callable[[int, int, int], None]  # the round, the evaluations of its linearisation done, and in all
 
 
 def fit(
-    data: Runs,
+    data: Runs, parameters: Sequence[Parameter], start: Values | None = None, rounds: int = 12, progress: Report | None = None,
+    at: Evaluator | None = None, penalty: Penalty = USUAL,
+) -> dict[Parameter, float]:  # fmt: skip
+    """The constants that minimise the loss. start: initial values, `Parameter.start` if absent; rounds: linearisations at most."""
+    return fitted(at or Evaluator(data), parameters, start, rounds, progress, penalty)[0]
+
+
+def fitted(
+    at: Evaluator,
     parameters: Sequence[Parameter],
-    start: Values | None = None,
-    rounds: int = 12,
-    progress: Callable[[int], None] | None = None,
-) -> dict[Parameter, float]:
-    """The constants that minimise the squared residuals of this module. start: initial values, `Parameter.start` if absent.
+    start: Values | None,
+    rounds: int,
+    progress: Report | None = None,
+    penalty: Penalty = USUAL,
+) -> tuple[dict[Parameter, float], Linear | None]:
+    """The constants that minimise the loss, and the errors linearised last, at a point near them; None if no run depends on a constant."""
+    values, last = dict(start or {}), np.inf
+    problem: Linear | None = None
+    for number in range(1, rounds + 1):
+        report = None if progress is None else lambda done, of, number=number: progress(number, done, of)
+        problem = linear(at, parameters, values, report)
+        if not problem.parameters:
+            return {}, None
+        problem, value = descended(at, problem, penalty)
+        values = problem.values
+        if value > last * (1 - GAIN):
+            break
+        last = value
+    return values, problem
 
-    progress receives the number of each round when it begins.
-    """
-    from scipy.optimize import least_squares
 
-    chosen = present(data, parameters)
-    low, high = (np.log([getattr(p, side) for p in chosen]) for side in ("low", "high"))
-    origin = np.log([p.start for p in chosen])
-    first = np.clip(np.log([(start or {}).get(p, p.start) for p in chosen]), low + 1e-3, high - 1e-3)
-    touched = [np.array([p.of(b.job) is not None for b in data.batches]) for p in chosen]
-    counts = Counter(data.group.tolist())
-    weight: Any = np.array([1 / np.sqrt(counts[g]) for g in data.group.tolist()])
-    last: dict[bytes, Any] = {}
+def descended(at: Evaluator, problem: Linear, penalty: Penalty = USUAL) -> tuple[Linear, float]:
+    """The problem at a point of less loss, its slopes unchanged, and the loss there."""
+    weight, bounds = weights(at.data.group), box(problem.parameters)
+    origin = problem.x
+    here = loss(problem.errors, weight, problem.x, bounds.start, penalty)
+    for _ in range(CHORDS):
+        target = minimum(problem, weight, near(bounds, origin), None, penalty)
+        for share in SHORTER:
+            x = problem.x + share * (target - problem.x)
+            errors = np.log(at.every(as_values(problem.parameters, x)) / at.data.measured)
+            value = loss(errors, weight, x, bounds.start, penalty)
+            if value < here:
+                break
+        else:
+            break
+        gained = here - value
+        problem, here = replace(problem, x=x, errors=errors), value
+        if gained < GAIN * here:
+            break
+    return problem, here
 
-    def at(x: Any) -> Any:
-        key = x.tobytes()
-        if key not in last:
-            last.clear()
-            last[key] = predicted(data, dict(zip(chosen, np.exp(x), strict=True)))
-        return last[key]
 
-    def softened(prediction: Any) -> Any:
-        error = np.log(prediction / data.measured)
-        return np.sign(error) * SOFT * np.sqrt(2 * (np.sqrt(1 + (error / SOFT) ** 2) - 1)) * weight
-
-    def residuals(x: Any) -> Any:
-        return np.concatenate([softened(at(x)), PRIOR * (x - origin)])
-
-    begun = 0
-
-    def slopes(x: Any) -> Any:
-        nonlocal begun
-        begun += 1
-        if progress:
-            progress(begun)
-        base = at(x)
-        jacobian = np.zeros((len(base) + len(x), len(x)))
-        for j in range(len(x)):
-            moved = x.copy()
-            moved[j] += STEP if x[j] + STEP < high[j] else -STEP
-            there = predicted(data, dict(zip(chosen, np.exp(moved), strict=True)), touched[j], base)
-            jacobian[: len(base), j] = (softened(there) - softened(base)) / (moved[j] - x[j])
-            jacobian[len(base) + j, j] = PRIOR
-        return jacobian
-
-    solution = least_squares(residuals, first, slopes, bounds=(low, high), max_nfev=rounds, x_scale=0.3)
-    return dict(zip(chosen, np.exp(solution.x).tolist(), strict=True))
+def near(bounds: Box, x: Any) -> Box:
+    """The bounds within REACH of a point."""
+    return Box(bounds.start, np.maximum(bounds.low, x - REACH), np.minimum(bounds.high, x + REACH))

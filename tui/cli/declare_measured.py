@@ -60,10 +60,15 @@ def calibrate(
 @app.command("refit", epilog="Exit codes: 0 done, 2 an input was refused, 130 interrupted.")
 def refit(
     runs: opt.Runs,
-    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="rounds of the fit")] = 14,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="rounds of the fit at most")] = 8,
     shipped: Annotated[bool, typer.Option("--shipped", help="do not fit: use the shipped constants")] = False,
-    ablate: Annotated[bool, typer.Option("--ablate", help="print the scores without each term of the model")] = False,
-    leave_out: Annotated[bool, typer.Option("--leave-out", help="predict each source with constants fitted to the others (slow)")] = False,
+    ablate: Annotated[bool, typer.Option("--ablate", help="print what each constant and each term of the model is worth")] = False,
+    leave_out: Annotated[
+        str | None,
+        typer.Option(
+            "--leave-out", metavar="sources|models|stacks", help="predict each with constants fitted to the others", show_default=False
+        ),
+    ] = None,
     kernels: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="also fit gemm*.csv and nccl*.csv of a folder", show_default=False)
     ] = None,

@@ -1,114 +1,176 @@
-"""`tmplan refit`: fit the constants of the model to measured runs and kernels, and the contribution of each."""
+"""`tmplan refit`: fit the constants of the model to measured runs, judged by runs left out of the fit."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from time import monotonic
+from typing import Any
 
-from planner.calibration import ablation, kernel_tables, write_back
+from planner.calibration import ablation, left_out, write_back
 from planner.calibration import fit as fitting
-from planner.calibration.fit import Parameter, Runs
+from planner.calibration import worth as worths
+from planner.calibration.fit import Parameter, Runs, Values
 from planner.calibration.fitted_parameters import PARAMETERS
+from planner.calibration.linearised import PRIOR, SOFT, Linear, linear, rows_of
+from planner.calibration.processes import Evaluator, Progress, evaluator
 from planner.calibration.residuals import residuals
 from planner.cost import error_band as band
 from planner.cost import memory_band
 from planner.errors import FieldError
-from planner.files.reader import expand_home, names_in
 from planner.plaintext import flat
 from planner.runs.columns import NEEDED
+from planner.runs.row import Row
 from planner.runs.row_file import by_id, numbered_rows
 from planner.runs.score import Score
+from planner.specs.validate import choice
 from tui.cli.answer import Answer, narrate
+from tui.cli.refit_figures import headline, kinds_apart, percent, sources
+from tui.cli.refit_kernels import kernel_lines
 
 ROWS = 250  # rows of one source group used in a fit; more of the same kind add no information
-ROWS_LEFT_OUT = 120  # the same for the fits of --leave-out, one per group
 HEADS = ("start", "fitted", "runs", "groups", "error with", "at start")
+PATIENCE = 2.0  # seconds between two lines of progress
 
 
-def refit(path: str, *, rounds: int, shipped: bool, ablate: bool, leave_out: bool, tables: str | None, write: bool) -> Answer:
-    """Fit, and print every constant: start, value, number of runs, and the error with the value and with the start in its place."""
+@dataclass(frozen=True)
+class Fitted:
+    """The constants, the errors linearised at them, and the constants without each fold of `by`."""
+
+    values: Values
+    problem: Linear | None
+    without: Mapping[str, Values]
+    by: str
+
+
+def refit(
+    path: str, *, rounds: int, shipped: bool, ablate: bool, leave_out: str | None, tables: str | None, write: bool
+) -> Answer:  # fmt: skip
+    """Fit, and print the scores of runs left out and of all runs, and every constant with what it is worth."""
+    if leave_out is not None:
+        choice("leave-out", leave_out, left_out.BY)
     rows = list(by_id(numbered_rows(path, ("id", "group", "model", *NEEDED, "step_s")), path).values())
     every = fitting.runs(rows)
     if not len(every.measured):
         raise FieldError("runs", f"{path} has no run with a step time that can be modelled")
     few = fitting.runs(rows, ROWS)
     narrate(f"{len(every.measured):,} runs with a step time, {len(few.measured):,} of them used; {len(PARAMETERS)} constants")
-    fitted = {} if shipped else fitting.fit(few, PARAMETERS, rounds=rounds, progress=lambda n: narrate(f"round {n} of {rounds}"))
-    lines = [headline("all runs", ablation.scored(rows, every, fitting.predicted(every, fitted)))]
-    if not shipped:
-        lines += ["", *constants(rows, every, fitted)]
+    lines: list[str] = []
+    with evaluator(few) as at:
+        fitted = constants_fitted(at, rows, rounds, shipped, leave_out, need=ablate or bool(leave_out))
+        paying = list(constants_worth(at, rows, fitted.problem)) if ablate and fitted.problem else []
+    with evaluator(every) as at:
+        lines += judged(at, rows, fitted)
+        if not shipped:
+            lines += ["", *constants(at, rows, fitted.values)]
+        lines += ["", *paying] if paying else []
+        if ablate:
+            lines += ["", "the model without a term, other constants unchanged"]
+            lines += [headline(name, figures) for name, figures in ablation.ablation(rows, every, fitted.values)]
     if tables:
         lines += ["", *kernel_lines(tables)]
-    if ablate:
-        lines += ["", "the model without a term, other constants unchanged"]
-        lines += [headline(name, figures) for name, figures in ablation.ablation(rows, every, fitted)]
-    if leave_out:
-        lines += ["", "each source group predicted with constants fitted to the others", *unseen(rows, every, rounds)]
     if write:
-        lines += ["", f"{write_back.write(fitted)} numbers written", written(rows)]
+        lines += ["", f"{write_back.write(fitted.values)} numbers written", written(rows)]
     return Answer("\n".join(lines) + "\n")
 
 
-def headline(name: str, fitted: Score) -> str:
-    """The figures of a score on one line."""
-    rho, top1, top3 = (figure(v) for v in (fitted.rho, fitted.regret_top1, fitted.regret_top3))
-    time, within = figure(fitted.time_mape), figure(fitted.within_10_percent)
-    return f"{flat(name):42s} step time {time:>6s} %  within 10 % {within:>6s} %  rho {rho:>5s}  regret {top1:>6s} % (top 3 {top3:>5s} %)"
+def constants_fitted(at: Evaluator, rows: Sequence[Row], rounds: int, shipped: bool, by: str | None, *, need: bool) -> Fitted:
+    """The constants fitted to some runs, from the shipped ones, and without each fold; `need`: also linearised where not fitted."""
+    values: Values = fitting.shipped(at.data, PARAMETERS)
+    problem = None
+    if not shipped:
+        values, problem = fitting.fitted(at, PARAMETERS, values, rounds, rounds_reported(rounds))
+    elif need:
+        problem = linear(at, PARAMETERS, values, reported("evaluations"))
+    without: Mapping[str, Values] = {}
+    if by and problem:
+        without = left_out.without(at, problem, left_out.folds(rows, at.data, by), reported(f"evaluations of {by} left out"))
+    return Fitted(values, problem, without, by or "")
 
 
-def figure(value: float | None) -> str:
-    """A figure with two decimals, a dash if there is none."""
-    return "-" if value is None else f"{value:.2f}"
+def judged(at: Evaluator, rows: Sequence[Row], fitted: Fitted) -> Iterator[str]:
+    """The scores of runs left out, if that was requested, and of all runs, by source and kind."""
+    inside = at.every(fitted.values)
+    scores: dict[str, Score] = {}
+    columns: dict[str, Any] = {}
+    if fitted.by:
+        fold = left_out.folds(rows, at.data, fitted.by)
+        columns[f"{fitted.by} left out"] = left_out.seconds(at, fold, fitted.without, fitted.values, reported("evaluations"))
+    columns["all runs"] = inside
+    for name, seconds in columns.items():
+        scores[name] = ablation.scored(rows, at.data, seconds)
+        yield headline(name, scores[name])
+    if fitted.by:
+        yield ""
+        yield from sources(scores)
+        yield ""
+        yield from kinds_apart(at.data, columns)
 
 
-def constants(rows: Sequence[Mapping[str, str]], data: Runs, fitted: Mapping[Parameter, float]) -> Iterator[str]:
+def constants_worth(at: Evaluator, rows: Sequence[Row], problem: Linear) -> Iterator[str]:
+    """What every constant is worth on runs left out, which do not pay, and the error with other settings of the fit."""
+    by = worths.judge(at.data, left_out.folds(rows, at.data, "models"))
+    error, found = worths.worth(at, by, problem, reported("constants left out"))
+    width = max(len(w.parameter.key) for w in found)
+    yield f"error of sources left out {error.sources:.2f} %, of models left out {error.models:.2f} %, linearised"
+    yield f"{'a constant at its start adds':{width}s} {'sources':>8s} {'models':>8s}"
+    yield from (f"{w.parameter.key:{width}s} {w.sources:+8.3f} {w.models:+8.3f}" for w in found)
+    dropped, without = worths.eliminated(at, by, problem, found, reported("constants dropped"))
+    yield f"{len(dropped)} of {len(found)} constants do not pay; without them {without.sources:.2f} % and {without.models:.2f} %:"
+    yield from (parameter.key for parameter in dropped)
+    yield f"errors with other weights of the prior and other softness (now {PRIOR:g} and {SOFT:g})"
+    for prior, soft, other in worths.settings(by, problem):
+        yield f"prior {prior:g} softness {soft:g}: {other.sources:.2f} % and {other.models:.2f} %"
+
+
+def constants(at: Evaluator, rows: Sequence[Row], fitted: Values) -> Iterator[str]:
     """A line per constant."""
-    best = fitting.predicted(data, fitted)
+    data, best = at.data, at.every(fitted)
     with_it = ablation.scored(rows, data, best).time_mape
     width = max(len(p.key) for p in fitted)
+    batches = [_touched(data, parameter) for parameter in fitted]
+    others = at.seconds([({**fitted, p: p.start}, touched) for p, touched in zip(fitted, batches, strict=True)], reported("evaluations"))
     yield " ".join([f"{'constant':{width}s}", *(f"{head:>10s}" for head in HEADS)])
-    for parameter, value in fitted.items():
-        touched = [parameter.of(b.job) is not None for b in data.batches]
-        places = [i for k, hit in enumerate(touched) if hit for i in range(data.ends[k], data.ends[k + 1])]
-        other = fitting.predicted(data, {**fitted, parameter: parameter.start}, touched, best)
+    for (parameter, value), touched, seconds in zip(fitted.items(), batches, others, strict=True):
+        places, other = rows_of(data, touched), best.copy()
+        other[places] = seconds
         without = ablation.scored(rows, data, other).time_mape
         groups = len(set(data.group[places].tolist()))
-        cells = (f"{parameter.start:.4g}", f"{value:.4g}", f"{len(places)}", f"{groups}", figure(with_it), figure(without))
+        cells = (f"{parameter.start:.4g}", f"{value:.4g}", f"{len(places)}", f"{groups}", percent(with_it), percent(without))
         mark = "" if parameter.low * 1.02 < value < parameter.high * 0.98 else "  at its bound"
         yield " ".join([f"{parameter.key:{width}s}", *(f"{cell:>10s}" for cell in cells)]) + mark
 
 
-def kernel_lines(folder: str) -> Iterator[str]:
-    """The constants of matrix products and collectives fitted to the measured tables of a folder, and their errors."""
-    heads = f"{'t0, us':>8s} {'TFLOP/s':>8s} {'dm':>6s} {'dn':>6s} {'dk':>6s} {'TB/s':>6s} {'error %':>8s} {'FLOPs alone %':>14s}"
-    yield f"{'matrix products':30s} {heads}"
-    for file in tables_in(folder, "gemm"):
-        fit = kernel_tables.fit_gemm(kernel_tables.read_gemm(file))
-        g = fit.gemm
-        sizes = f"{g.pad_m:6.0f} {g.pad_n:6.0f} {g.pad_k:6.0f} {g.bytes_s / 1e12:6.2f}"
-        errors = f"{100 * fit.error:8.1f} {100 * fit.flops_only_error:14.1f}"
-        yield f"{flat(file.stem):30s} {g.overhead_s * 1e6:8.2f} {g.flops_s / 1e12:8.0f} {sizes} {errors}"
-    yield f"{'collectives':30s} {'operation':>16s} {'ranks':>6s} {'GB/s':>8s} {'us':>6s} {'error %':>8s}"
-    for file in tables_in(folder, "nccl"):
-        for c in kernel_tables.fit_collectives(kernel_tables.read_nccl(file)):
-            rate = f"{c.bandwidth_bytes_s / 1e9:8.0f} {c.latency_s * 1e6:6.0f}"
-            yield f"{flat(file.stem):30s} {c.operation:>16s} {c.ranks:6d} {rate} {100 * c.error:8.1f}"
+def _touched(data: Runs, parameter: Parameter) -> Any:
+    return [i for i, batch in enumerate(data.batches) if parameter.of(batch.job) is not None]
 
 
-def tables_in(folder: str, prefix: str) -> list[Path]:
-    """The measured tables of one kind in a folder; FileError if it cannot be listed."""
-    place = Path(expand_home(folder))
-    return [place / name for name in names_in(place, ".csv") if name.startswith(prefix)]
+def reported(what: str) -> Progress:
+    """A progress callback that prints a line each PATIENCE seconds."""
+    spoken = monotonic()
+
+    def report(done: int, of: int) -> None:
+        nonlocal spoken
+        if monotonic() - spoken >= PATIENCE:
+            spoken = monotonic()
+            narrate(f"{done:,} of {of:,} {what}")
+
+    return report
 
 
-def unseen(rows: Sequence[Mapping[str, str]], data: Runs, rounds: int) -> Iterator[str]:
-    """A line per source group left out, and their mean."""
-    few, errors = fitting.runs(rows, ROWS_LEFT_OUT), []
-    for group, fitted in ablation.left_out(rows, data, few, PARAMETERS, rounds):
-        narrate(f"left out {group}: {figure(fitted.time_mape)} %")
-        errors.append(fitted.time_mape or 0.0)
-        yield headline(group, fitted)
-    yield f"mean over groups {sum(errors) / len(errors):.2f} %"
+def rounds_reported(rounds: int) -> fitting.Report:
+    """A progress callback of a fit."""
+    line = reported("evaluations")
+    begun = 0
+
+    def report(number: int, done: int, of: int) -> None:
+        nonlocal begun
+        if number > begun:
+            begun = number
+            narrate(f"round {number} of at most {rounds}")
+        line(done, of)
+
+    return report
 
 
 def written(rows: Sequence[Mapping[str, str]]) -> str:

@@ -14,6 +14,7 @@ from planner.calibration import ablation, write_back
 from planner.calibration import fit as fitting
 from planner.calibration.fit import Parameter
 from planner.calibration.fitted_parameters import PARAMETERS
+from planner.calibration.linearised import Penalty
 from tests.planner.runs.test_configure import row
 
 ELEMENTWISE = Parameter("stack", ("torchtitan",), "elementwise", 3.0, 0.5, 6.0)
@@ -50,13 +51,12 @@ def with_times(values: dict[Parameter, float]) -> list[dict[str, str]]:
     return rows
 
 
-def test_constants_of_synthetic_times_are_recovered(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_constants_of_synthetic_times_are_recovered() -> None:
     """A fit to times predicted with known constants recovers them without error if the prior is weak."""
-    monkeypatch.setattr(fitting, "PRIOR", 1e-4)
     truth = {ELEMENTWISE: 3.3, TRAINING: 0.8}
     rows = with_times(truth)
     data = fitting.runs(rows)
-    fitted = fitting.fit(data, [ELEMENTWISE, TRAINING, HOST], rounds=20)
+    fitted = fitting.fit(data, [ELEMENTWISE, TRAINING, HOST], rounds=20, penalty=Penalty(prior=1e-4))
     assert HOST not in fitted  # no run depends on it
     assert fitted[ELEMENTWISE] == pytest.approx(3.3, rel=0.03)
     assert fitted[TRAINING] == pytest.approx(0.8, rel=0.01)

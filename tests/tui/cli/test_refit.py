@@ -86,3 +86,25 @@ def test_a_step_that_is_no_time_is_refused_by_its_run(seconds: str, words: str, 
     assert main.run(["refit", str(path), "--shipped"]) == 2
     reported = capsys.readouterr().err
     assert "run 'one'" in reported and words in reported
+
+
+@pytest.mark.parametrize("by", ["sources", "models", "stacks"])
+def test_runs_are_predicted_without_their_source(by: str, runs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The score of runs left out comes first, then that of all runs, and a line per source with both."""
+    assert main.run(["refit", runs, "--shipped", "--leave-out", by]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith(f"{by} left out") and lines[1].startswith("all runs")
+    assert any(line.startswith("small") or line.startswith("made") for line in lines)
+
+
+def test_an_unknown_fold_is_refused_in_a_sentence(runs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The valid ones are listed."""
+    assert main.run(["refit", runs, "--leave-out", "rows"]) == 2
+    assert "sources, models, stacks" in capsys.readouterr().err
+
+
+def test_what_a_constant_is_worth_is_printed(runs: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """--ablate has a line per constant, those that do not pay, and other settings of the fit."""
+    assert main.run(["refit", runs, "--shipped", "--ablate"]) == 0
+    out = capsys.readouterr().out
+    assert "do not pay" in out and "a constant at its start adds" in out and "softness" in out

@@ -1,0 +1,33 @@
+"""The lines of `tmplan refit --kernels`: constants of measured products and collectives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from planner.calibration import kernel_tables
+from planner.files.reader import expand_home, names_in
+from planner.plaintext import flat
+
+
+def kernel_lines(folder: str) -> Iterator[str]:
+    """The constants of matrix products and collectives fitted to the measured tables of a folder, and their errors."""
+    heads = f"{'t0, us':>8s} {'TFLOP/s':>8s} {'dm':>6s} {'dn':>6s} {'dk':>6s} {'TB/s':>6s} {'error %':>8s} {'FLOPs alone %':>14s}"
+    yield f"{'matrix products':30s} {heads}"
+    for file in tables_in(folder, "gemm"):
+        fit = kernel_tables.fit_gemm(kernel_tables.read_gemm(file))
+        g = fit.gemm
+        sizes = f"{g.pad_m:6.0f} {g.pad_n:6.0f} {g.pad_k:6.0f} {g.bytes_s / 1e12:6.2f}"
+        errors = f"{100 * fit.error:8.1f} {100 * fit.flops_only_error:14.1f}"
+        yield f"{flat(file.stem):30s} {g.overhead_s * 1e6:8.2f} {g.flops_s / 1e12:8.0f} {sizes} {errors}"
+    yield f"{'collectives':30s} {'operation':>16s} {'ranks':>6s} {'GB/s':>8s} {'us':>6s} {'error %':>8s}"
+    for file in tables_in(folder, "nccl"):
+        for c in kernel_tables.fit_collectives(kernel_tables.read_nccl(file)):
+            rate = f"{c.bandwidth_bytes_s / 1e9:8.0f} {c.latency_s * 1e6:6.0f}"
+            yield f"{flat(file.stem):30s} {c.operation:>16s} {c.ranks:6d} {rate} {100 * c.error:8.1f}"
+
+
+def tables_in(folder: str, prefix: str) -> list[Path]:
+    """The measured tables of one kind in a folder; FileError if it cannot be listed."""
+    place = Path(expand_home(folder))
+    return [place / name for name in names_in(place, ".csv") if name.startswith(prefix)]
