@@ -61,6 +61,6 @@ def seconds(at: Evaluator, fold: Any, constants: Mapping[str, Values], fitted: V
     answers = at.seconds([(constants.get(name, fitted), batches) for name, batches in requests], progress)
     for (name, batches), answer in zip(requests, answers, strict=True):
         places = rows_of(at.data, batches)
-        own = fold[places] == name
-        out[places[own]] = answer[own]
+        inside = fold[places] == name
+        out[places[inside]] = answer[inside]
     return out

@@ -119,12 +119,12 @@ def minimum(problem: Linear, weight: Any, bounds: Box, free: Any = None, penalty
     free = np.ones(len(problem.x), bool) if free is None else free
     low, high = (bounds.low - problem.x)[free], (bounds.high - problem.x)[free]
     rows = weight > 0
-    slopes, errors, kept = problem.slopes[np.ix_(rows, free)], problem.errors[rows], weight[rows]
+    slopes, errors, weight = problem.slopes[np.ix_(rows, free)], problem.errors[rows], weight[rows]
     pull = (bounds.start - problem.x)[free]
     step = np.zeros(len(pull))
     soft, prior = penalty.soft, penalty.prior
     for _ in range(REWEIGHTED):
-        weighted = slopes.T * (kept / np.sqrt(1 + ((errors + slopes @ step) / soft) ** 2))
+        weighted = slopes.T * (weight / np.sqrt(1 + ((errors + slopes @ step) / soft) ** 2))
         last, step = step, bounded(weighted @ slopes + prior**2 * np.eye(len(pull)), prior**2 * pull - weighted @ errors, low, high)
         if np.all(np.abs(step - last) < CLOSE):
             break

@@ -1,4 +1,4 @@
-"""Step times of measured runs predicted on several cores, each in a process of its own."""
+"""Step times of measured runs predicted by several processes, one per core."""
 
 from __future__ import annotations
 

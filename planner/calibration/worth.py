@@ -1,7 +1,7 @@
 """What each constant is worth: how much larger the error of runs left out is where it is not fitted, but at its start.
 
 Runs are left out by source, which shows what a constant teaches about other sources, and by model, which also shows what it teaches about
-its own. All on the problem linearised at the full fit; where a constant is at its start, the formulas are evaluated again.
+its inside. All on the problem linearised at the full fit; where a constant is at its start, the formulas are evaluated again.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def left_out_error(
     weight, bounds = weights(data.group), box(problem.parameters)
     errors = np.empty(len(weight))
     for name in sorted(set(fold.tolist())):
-        own = fold == name
-        x = minimum(problem, np.where(own, 0.0, weight), bounds, free, penalty)
-        errors[own] = np.abs(np.expm1(problem.errors[own] + problem.slopes[own] @ (x - problem.x)))
+        inside = fold == name
+        x = minimum(problem, np.where(inside, 0.0, weight), bounds, free, penalty)
+        errors[inside] = np.abs(np.expm1(problem.errors[inside] + problem.slopes[inside] @ (x - problem.x)))
     return 100 * over_sources(errors, data.group)
 
 
@@ -93,13 +93,13 @@ def over_sources(errors: Any, group: Any) -> float:
 
 def worth(at: Evaluator, by: Judge, problem: Linear, progress: Progress | None = None) -> tuple[LeftOut, list[Worth]]:
     """The errors of runs left out with every constant, and what each constant is worth, the least first."""
-    every, found = by.error(problem), []
+    every, constants = by.error(problem), []
     for j, parameter in enumerate(problem.parameters):
         without = by.error(at_start(at, problem, j), free_of(problem, {j}))
-        found.append(Worth(parameter, without.sources - every.sources, without.models - every.models))
+        constants.append(Worth(parameter, without.sources - every.sources, without.models - every.models))
         if progress:
             progress(j + 1, len(problem.parameters))
-    return every, sorted(found, key=lambda w: w.both)
+    return every, sorted(constants, key=lambda w: w.both)
 
 
 def free_of(problem: Linear, fixed: set[int]) -> Any:
@@ -120,14 +120,14 @@ def at_start(at: Evaluator, problem: Linear, j: int) -> Linear:
 
 
 def eliminated(
-    at: Evaluator, by: Judge, problem: Linear, found: Sequence[Worth], progress: Progress | None = None
+    at: Evaluator, by: Judge, problem: Linear, constants: Sequence[Worth], progress: Progress | None = None
 ) -> tuple[tuple[Parameter, ...], LeftOut]:  # fmt: skip
     """The constants that do not pay, in the order in which they are dropped, and the errors of runs left out without them.
 
     Backward elimination from the constant worth least: one is dropped if the mean of both errors without it rises by less than PAYS.
     """
     error, fixed, dropped = by.error(problem), set[int](), list[Parameter]()
-    candidates = [w.parameter for w in found if w.both < 10 * PAYS]
+    candidates = [w.parameter for w in constants if w.both < 10 * PAYS]
     for done, parameter in enumerate(candidates):
         j = problem.parameters.index(parameter)
         without = at_start(at, problem, j)

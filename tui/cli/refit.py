@@ -110,13 +110,13 @@ def judged(at: Evaluator, rows: Sequence[Row], fitted: Fitted) -> Iterator[str]:
 def constants_worth(at: Evaluator, rows: Sequence[Row], problem: Linear) -> Iterator[str]:
     """What every constant is worth on runs left out, which do not pay, and the error with other settings of the fit."""
     by = worths.judge(at.data, left_out.folds(rows, at.data, "models"))
-    error, found = worths.worth(at, by, problem, reported("constants left out"))
-    width = max(len(w.parameter.key) for w in found)
+    error, each = worths.worth(at, by, problem, reported("constants left out"))
+    width = max(len(w.parameter.key) for w in each)
     yield f"error of sources left out {error.sources:.2f} %, of models left out {error.models:.2f} %, linearised"
     yield f"{'a constant at its start adds':{width}s} {'sources':>8s} {'models':>8s}"
-    yield from (f"{w.parameter.key:{width}s} {w.sources:+8.3f} {w.models:+8.3f}" for w in found)
-    dropped, without = worths.eliminated(at, by, problem, found, reported("constants dropped"))
-    yield f"{len(dropped)} of {len(found)} constants do not pay; without them {without.sources:.2f} % and {without.models:.2f} %:"
+    yield from (f"{w.parameter.key:{width}s} {w.sources:+8.3f} {w.models:+8.3f}" for w in each)
+    dropped, without = worths.eliminated(at, by, problem, each, reported("constants dropped"))
+    yield f"{len(dropped)} of {len(each)} constants do not pay; without them {without.sources:.2f} % and {without.models:.2f} %:"
     yield from (parameter.key for parameter in dropped)
     yield f"errors with other weights of the prior and other softness (now {PRIOR:g} and {SOFT:g})"
     for prior, soft, other in worths.settings(by, problem):

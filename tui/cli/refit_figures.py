@@ -42,9 +42,9 @@ def kinds_apart(data: Runs, columns: Mapping[str, Any]) -> Iterator[str]:
     width = max(map(len, KINDS))
     yield f"{'kind':{width}s} {'runs':>6s}" + "".join(f"{f'{name}, %':>{WIDTH}s}{'within 10 %':>13s}" for name in columns)
     for kind, applies in KINDS.items():
-        own = np.repeat([applies(batch.job) for batch in data.batches], np.diff(data.ends))
-        if not own.any():
+        inside = np.repeat([applies(batch.job) for batch in data.batches], np.diff(data.ends))
+        if not inside.any():
             continue
-        errors = [np.abs(seconds[own] / data.measured[own] - 1) for seconds in columns.values()]
+        errors = [np.abs(seconds[inside] / data.measured[inside] - 1) for seconds in columns.values()]
         figures = "".join(f"{100 * error.mean():{WIDTH}.1f}{100 * (error <= CLOSE).mean():13.0f}" for error in errors)
-        yield f"{kind:{width}s} {int(own.sum()):6,}{figures}"
+        yield f"{kind:{width}s} {int(inside.sum()):6,}{figures}"

@@ -109,11 +109,11 @@ def test_a_constant_that_nothing_depends_on_is_dropped_and_one_that_explains_the
     at = Evaluator(data)
     problem = linear(at, [ELEMENTWISE, TRAINING], truth)
     by = judge(data, left_out.folds(rows, data, "models"))
-    error, found = worth(at, by, problem)
+    error, each = worth(at, by, problem)
     assert error.sources == pytest.approx(0, abs=0.5)
-    assert [w.parameter for w in found] == [ELEMENTWISE, TRAINING]
-    assert found[0].sources < 0.05 and found[1].sources > 1
-    assert eliminated(at, by, problem, found)[0] == (ELEMENTWISE,)
+    assert [w.parameter for w in each] == [ELEMENTWISE, TRAINING]
+    assert each[0].sources < 0.05 and each[1].sources > 1
+    assert eliminated(at, by, problem, each)[0] == (ELEMENTWISE,)
     assert at_start(at, problem, 1).errors.min() < -0.05
 
 
