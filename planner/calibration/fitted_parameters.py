@@ -29,15 +29,6 @@ def _constant(attribute: str, start: float, low: float, high: float) -> Paramete
 
 
 PARAMETERS: tuple[Parameter, ...] = (
-    # element-wise memory traffic over the fused ideal: 1 if everything is fused, about 3 for separate eager kernels
-    _stack(("nemo-tuned", "megatron-core"), "elementwise", 1.0, 0.5, 4), _stack("nemo", "elementwise", 1.5, 0.5, 4),
-    _stack(FORKS, "elementwise", 1.2, 0.5, 4),
-    _stack("megatron-deepspeed", "elementwise", 1.2, 0.5, 4), _stack("aleph-alpha", "elementwise", 3.0, 0.7, 5),
-    _stack("nanotron", "elementwise", 2.5, 0.7, 5), _stack("torchtitan", "elementwise", 2.5, 0.7, 5),
-    _stack(("pytorch-fsdp", "deepspeed"), "elementwise", 2.5, 0.7, 5), _stack("maxtext", "elementwise", 1.0, 0.5, 4),
-    _stack("internevo", "elementwise", 2.5, 0.7, 5),
-    # an eager RMSNorm moves 34 bytes per element forward and about 85 backward, a fused one 4 and 6
-    _stack(("aleph-alpha", "internevo", "torchtitan", "deepspeed"), "norm_traffic", 12, 3, 20),
     _stack("megatron-deepspeed", "softmax_traffic", 1.5, 0.8, 5),
     _stack((*FORKS, "aleph-alpha"), "softmax_traffic", 1.3, 0.8, 5),
     # host time: launches per layer forward pass, per collective, per micro-batch and per step

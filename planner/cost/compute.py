@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from planner.cost.elementwise import elementwise_bytes
 from planner.cost.shard import padded_vocab
 from planner.dimensions import (
     Bytes,
@@ -194,25 +195,7 @@ def attention_backward(job: Job, plan: Plan, tokens: Tokens, attention_forward: 
     return job.constants.flash_backward * attention_forward
 
 
-def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Bytes:
-    """Memory traffic per token of norms, residuals, dropout, positions and the activation: each tensor read and written once in 16 bits,
-    times the stack's factor of norms and that of the other kernels; bytes.
-    """
-    model = job.model
-    region = where(plan.sequence_parallel > 0, plan.tp, 1)
-    rotated = (model.heads + model.kv_heads) * model.key_dim / plan.tp  # latent attention copies whole heads together
-    normed = model.norms_per_layer * model.hidden + model.q_rank + model.kv_rank
-    norms = (6 if backward else 4) * normed / region
-    residuals = 2 * (6 + (1 if model.dropout else 0)) * model.hidden / region
-    positions = 4 * rotated * ((model.positions == "rope") + (model.qk_norm != "none"))
-    widths = {(True, False): 6, (True, True): 10, (False, False): 4, (False, True): 6}[model.gated, backward]
-    activation = widths * model.ffn / plan.tp
-    cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)  # inputs of products into 8 bits
-    others = residuals + positions + activation + cast
-    return Bytes(job.stack.norm_traffic * term("norm_bytes", norms) + job.stack.elementwise * term("other_bytes", others))
-
-
-@formula("T · (ε_n · b_n + ε · b_e) / (η_h · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
+@formula("T · b_e / (η_h · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
 def elementwise_forward(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     """A layer's element-wise work, forward; seconds."""
     return Bytes(tokens * elementwise_bytes(job, plan, backward=False)) / elementwise_rate(job)
@@ -229,7 +212,7 @@ def trained_bytes(job: Job) -> float:
 
 
 @formula(
-    "(T · (ε_n · b_n + ε · b_e) + (2 · g · P_l if not frozen)) / (η_h · B_h)",
+    "(T · b_e + (2 · g · P_l if not frozen)) / (η_h · B_h)",
     "tmplan",
     "as forward, and weight gradients accumulated",
 )

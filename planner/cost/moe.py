@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from planner import degrees
 from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes
+from planner.cost.elementwise import activation_work
 from planner.cost.exchange import permuted_bytes
 from planner.cost.optimizers import optimizer_width, resident_share
 from planner.cost.states import WEIGHT_BYTES, stays_gathered, weight_share
@@ -154,9 +155,8 @@ def moved_bytes(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Toke
     permuted = permuted_bytes(job, plan, routed_copies, expert_copies)
     middle = (2 if model.gated else 1) * model.expert_ffn / plan.etp
     biases = (2.0 if backward else 4.0) * expert_copies * (middle + model.hidden) * model.bias  # added, or summed, in separate kernels
-    widths = {(True, False): 6, (True, True): 10, (False, False): 4, (False, True): 6}[model.gated, backward]
     cast = 4.0 * (model.hidden + model.expert_ffn / plan.etp) if job.precision == "fp8" else 0.0
-    moved = job.stack.elementwise * expert_copies * (widths * model.expert_ffn / plan.etp + cast)
+    moved = expert_copies * (activation_work(job).bytes(backward) * model.expert_ffn / plan.etp + cast)
     return term("expert_traffic", permuted + Bytes(biases + moved))
 
 
@@ -187,7 +187,7 @@ def sparse_backward(
 
 
 @formula(
-    "t_rf + κ_c · (s_re · (t_gx + b_x / (η_h · B_h)) + s_ra · ε · 6 · K_x · f_e / ETP / (η_h · B_h))",
+    "t_rf + κ_c · (s_re · (t_gx + b_x / (η_h · B_h)) + s_ra · b_ac · K_x · f_e / ETP / (η_h · B_h))",
     "tmplan",
     "the stack says which; Megatron-LM --recompute-modules",
 )
@@ -198,8 +198,9 @@ def sparse_repeat(
     repeat = job.selective.repeat
     products, activation = term("repeated_experts", repeat.get("experts", 0.0)), term("repeated_activation", repeat.get("expert_act", 0.0))
     moved = moved_bytes(job, plan, routed_copies, expert_copies, False) / element_rate(job)
-    act = Bytes(6.0 * expert_copies * job.model.expert_ffn / plan.etp) / element_rate(job)
-    again = products * (experts_linear + moved) + activation * job.stack.elementwise * act
+    width = term("act_traffic", activation_work(job).forward)
+    act = Bytes(width * expert_copies * job.model.expert_ffn / plan.etp) / element_rate(job)
+    again = products * (experts_linear + moved) + activation * act
     return around_repeat + pace(job) * again
 
 

@@ -145,10 +145,8 @@ flash_slower         | ξ   |        | time of this FlashAttention kernel over t
 flash_backward       | ξ_b |        | FLOPs of FlashAttention's backward pass over its forward pass
 attended_keys        | s_a |        | keys that a query attends to, on average
 score_bytes          | b_a | B      | memory traffic per attention score of kernels that are not fused
-elementwise          | ε   |        | element-wise memory traffic over that of fused kernels, without norms
-norm_traffic         | ε_n |        | memory traffic of a norm over that of a fused one
-norm_bytes           | b_n | B      | memory traffic of a layer's norms per token, fused
-other_bytes          | b_e | B      | memory traffic of a layer's other element-wise work per token, fused
+element_bytes        | b_e | B      | memory traffic of a layer's element-wise work per token
+act_traffic          | b_ac | B     | memory traffic of the activation per element of the intermediate
 pace                 | κ_c |        | device time on this cluster over the time from the GPU's constants
 host_pace            | κ_h |        | host time on this cluster over the time from the stack's constants
 far_hops             | η_f |        | network hops that a layer waits for per tensor-parallel rank, in a pipeline across nodes

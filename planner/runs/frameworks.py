@@ -71,6 +71,7 @@ BEFORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 # and fuse the step; fsdp_qlora's loop holds the output, fp32 logits, during the backward pass.
 TRAINERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("torchtune", {"loss_kernel": "chunked", "kernels": "compiled", "foreach": False}), ("fsdp_qlora", {"logits_bytes": 16.0}),
+    ("fms-fsdp", {"kernels": "compiled"}),  # fms_fsdp/config/training.py, use_torch_compile
 )  # fmt: skip
 # MaxText's policy that keeps the layer's input, queries, keys, values and the result of attention.
 STORED = Selective(
@@ -82,7 +83,7 @@ HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     (r"MLP activation function \+ norm", {"selective": Selective({"linear_in": 0.0, "act_out": 0.0}, {"elementwise": 1.0})}),
     (STORED_TENSORS, {"selective": STORED}),
     (r"fast rms-norm, fast rope", {"gate_kept": 1.0}),  # Kwai's fork: SwiGLU as in Megatron-LM before bias_swiglu_fusion, in two kernels
-    (r"fused RMSNorm|RMS kernel", {"norm_traffic": 1.0, "norm_kept": 3.0}),
+    (r"fused RMSNorm|RMS kernel", {"unfused": ("rotary", "activation"), "norm_kept": 3.0}),
     (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were fixed
     (r"cross-entropy-loss-fusion", {"fused_logits_bytes": 10.0}),  # jitted, it saves fp32 copies: 10.0 in Megatron-LM's functional tests
     (r"no grad/param overlap", {"dp_overlap": 0.0, "gather_overlap": 0.0}),
@@ -120,7 +121,7 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     graphs = cell(row, "cuda_graphs").lower() not in ("", "none", "no", "0")
     offload = OFFLOAD_MODULES.search(note)
     offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
-    trainer = next((i for i, (word, _) in enumerate(TRAINERS) if word in name and stack == "transformers"), -1)
+    trainer = next((i for i, (word, _) in enumerate(TRAINERS) if word in name), -1)
     blackwell, older = gpu.arch.startswith("blackwell"), _older(row, stack)
     change = Change(hints, blackwell, modules(row, MODULES), offloaded, graphs, older, trainer)
     return _changed(stack, change), match is not None

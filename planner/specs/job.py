@@ -15,7 +15,7 @@ from planner.specs.dispatchers import DISPATCHERS, Dispatcher
 from planner.specs.hardware import GIB, Cluster
 from planner.specs.lora import TARGETS, TUNINGS, check_adapters
 from planner.specs.model import Model
-from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, check_options, modules
+from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, OPERATIONS, check_options, modules
 from planner.specs.options import OPTIMIZERS as OPTIMIZERS  # re-exported with the other choices
 from planner.specs.options import STATE_BYTES as STATE_BYTES
 from planner.specs.recompute import Selective as Selective
@@ -74,8 +74,6 @@ class Stack:
     far_hops: float  # network hops that a layer waits for per tensor-parallel rank, in a pipeline across nodes
     host_micro_batch_s: float
     step_fixed_s: float  # per step: data loading, logging, gradient norm
-    elementwise: float  # element-wise memory traffic over that of fused kernels, without norms
-    norm_traffic: float  # memory traffic of a norm over that of a fused one
     softmax_traffic: float  # memory traffic of softmax, mask and dropout in unfused attention over that of fused kernels
     tp_exposed: float  # exposed share of tensor-parallel communication
     cp_exposed: float  # least exposed share of context-parallel communication, however long attention takes
@@ -154,6 +152,11 @@ class Stack:
     fsdp_units: bool = False  # layers, embedding and head are units of FSDP2, their operations not fused (torchtitan)
     split_logits_bytes: float = 0.0  # bytes per token and vocabulary entry of a rank at a loss over a divided vocabulary
     rope_kept: float = 0.0  # additional copies of queries and keys stored by unfused rotary embeddings
+    # element-wise work, counted (planner/cost/elementwise.py)
+    unfused: tuple[str, ...] = ()  # operations that its fused kernels leave to separate ones: norm, rotary, activation
+    eager: tuple[str, ...] = OPERATIONS  # operations that are separate kernels where none is fused
+    separate_products: bool = False  # queries, keys and values, gate and up are products of their own
+    qkv_copies: float = 1.0  # copies of queries, keys and values: made contiguous, or their gradients put together
     # choices that the framework supports
     optimizers: tuple[str, ...] = OPTIMIZERS
     loss_kernels: tuple[str, ...] = LOSS_KERNELS
@@ -171,7 +174,10 @@ class Stack:
             choice("schedules", schedule, SCHEDULES)
         for tuning in self.tunings:
             choice("tunings", tuning, TUNINGS)
-        for key, known in (("optimizers", OPTIMIZERS), ("loss_kernels", LOSS_KERNELS), ("recompute_modules", MODULES)):
+        for key, known in (
+            ("optimizers", OPTIMIZERS), ("loss_kernels", LOSS_KERNELS), ("recompute_modules", MODULES),
+            ("unfused", OPERATIONS), ("eager", OPERATIONS),
+        ):  # fmt: skip
             for name in getattr(self, key):
                 choice(key, name, known)
         choice("attention", self.attention, ATTENTIONS)
@@ -186,13 +192,11 @@ class Stack:
         shares = (
             "activation_overhead",
             "allocator_slack",
-            "elementwise",
             "tp_exposed",
             "cp_exposed",
             "dp_overlap",
             "pp_exposed",
             "straggler",
-            "norm_traffic",
         )
         choice("usual_recompute", self.usual_recompute, RECOMPUTES)
         for stage in self.zero_stages:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.mutant import Mutant
 
 COMPUTE = "planner/cost/compute.py"
+ELEMENTWISE = "planner/cost/elementwise.py"
 
 MUTANTS = (
     Mutant(COMPUTE, "max(1.0, gpu.narrow_fraction", "max(0.0, gpu.narrow_fraction", "bound"),
@@ -39,14 +40,17 @@ MUTANTS = (
     Mutant(COMPUTE, "rate = min(fraction * gpu.gemm.training", "rate = min(fraction", "term"),
     Mutant(COMPUTE, "gpu.flash3_fraction if newest else", "gpu.flash_fraction if newest else", "symbol"),
     Mutant(COMPUTE, "job.constants.flash_backward * attention_forward", "attention_forward", "constant"),
-    Mutant(COMPUTE, "(model.heads + model.kv_heads) * model.key_dim", "model.heads * model.key_dim", "term"),
-    Mutant(COMPUTE, "norms = (6 if backward else 4)", "norms = (4 if backward else 4)", "constant"),
-    Mutant(COMPUTE, "2 * (6 + (1 if model.dropout else 0))", "2 * 6", "term"),
-    Mutant(COMPUTE, "* model.hidden / region\n    positions", "* model.hidden\n    positions", "division"),
-    Mutant(COMPUTE, '(model.qk_norm != "none"))', "0)", "term"),
-    Mutant(COMPUTE, "(True, True): 10", "(True, True): 6", "constant"),
-    Mutant(COMPUTE, "(2 * model.hidden + model.ffn / plan.tp)", "(model.hidden + model.ffn / plan.tp)", "constant"),
-    Mutant(COMPUTE, "job.stack.norm_traffic * term(", "term(", "term"),
+    Mutant(ELEMENTWISE, "(model.heads + model.kv_heads) * model.key_dim", "model.heads * model.key_dim", "term"),
+    Mutant(ELEMENTWISE, '"norm": Work(4, 6, 1, 2)', '"norm": Work(4, 4, 1, 2)', "constant"),
+    Mutant(ELEMENTWISE, '"norm": Work(36, 92, 8, 16)', '"norm": Work(4, 92, 8, 16)', "constant"),
+    Mutant(ELEMENTWISE, "(RESIDUAL.bytes(backward) + model.dropout)", "RESIDUAL.bytes(backward)", "term"),
+    Mutant(ELEMENTWISE, "* model.hidden / region\n    turned", "* model.hidden\n    turned", "division"),
+    Mutant(ELEMENTWISE, '(model.qk_norm != "none")', "0", "term"),
+    Mutant(ELEMENTWISE, "Work(6, 10, 1, 1)", "Work(6, 6, 1, 1)", "constant"),
+    Mutant(ELEMENTWISE, "Work(10, 18, 2, 3)", "Work(10, 10, 2, 3)", "constant"),
+    Mutant(ELEMENTWISE, "(2 * model.hidden + model.ffn / plan.tp)", "(model.hidden + model.ffn / plan.tp)", "constant"),
+    Mutant(ELEMENTWISE, "COPY.bytes(backward) * job.stack.qkv_copies", "COPY.bytes(backward)", "term"),
+    Mutant(ELEMENTWISE, "2 + job.model.gated if", "2 if", "term"),
     Mutant(COMPUTE, "2.0 * trained_bytes(job) * layer_weights", "trained_bytes(job) * layer_weights", "constant"),
     Mutant(COMPUTE, "(job.constants.hbm_fraction * job.cluster.gpu.hbm_bytes_s)", "(job.cluster.gpu.hbm_bytes_s)", "term"),
     Mutant(COMPUTE, "linear_forward + attention_forward + elementwise_forward)", "linear_forward + attention_forward)", "term"),

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from planner import presets
 from planner.cost import compute
 from planner.cost.compute import attended
+from planner.cost.elementwise import elementwise_bytes
 from planner.cost.schedule import needed_flops
 from planner.dimensions import Number, Tokens
 from planner.document.space import Space
@@ -84,7 +85,7 @@ def test_no_kernel_runs_above_its_peak(job: Job, shape: tuple[int, int, int]) ->
     plan, tokens = Plan(micro_batch=int(divisors(job.global_batch)[-1])), float(job.sequence)
     flops = compute.attention_flops(job, plan, Tokens(tokens))
     assert flops / (pace * compute.attention_forward(job, plan, Tokens(tokens), flops)) <= gpu.flops_bf16 * (1 + 1e-12)
-    moved = tokens * compute.elementwise_bytes(job, plan, backward=False)
+    moved = tokens * elementwise_bytes(job, plan, backward=False)
     assert moved / (pace * compute.elementwise_forward(job, plan, Tokens(tokens))) <= gpu.hbm_bytes_s * (1 + 1e-12)
 
 

@@ -17,7 +17,7 @@ from planner.calibration.fitted_parameters import PARAMETERS
 from planner.calibration.linearised import Penalty
 from tests.planner.runs.test_configure import row
 
-ELEMENTWISE = Parameter("stack", ("torchtitan",), "elementwise", 3.0, 0.5, 6.0)
+FIXED = Parameter("stack", ("torchtitan",), "step_fixed_s", 3.0, 0.5, 6.0)
 TRAINING = Parameter("gpu", ("hopper",), "gemm.training", 0.82, 0.5, 1.0)
 HOST = Parameter("stack", ("nanotron",), "host_layer_s", 1e-3, 1e-5, 1e-1)
 
@@ -53,22 +53,20 @@ def with_times(values: dict[Parameter, float]) -> list[dict[str, str]]:
 
 def test_constants_of_synthetic_times_are_recovered() -> None:
     """A fit to times predicted with known constants recovers them without error if the prior is weak."""
-    truth = {ELEMENTWISE: 3.3, TRAINING: 0.8}
+    truth = {FIXED: 3.3, TRAINING: 0.8}
     rows = with_times(truth)
     data = fitting.runs(rows)
-    fitted = fitting.fit(data, [ELEMENTWISE, TRAINING, HOST], rounds=20, penalty=Penalty(prior=1e-4))
+    fitted = fitting.fit(data, [FIXED, TRAINING, HOST], rounds=20, penalty=Penalty(prior=1e-4))
     assert HOST not in fitted  # no run depends on it
-    assert fitted[ELEMENTWISE] == pytest.approx(3.3, rel=0.03)
+    assert fitted[FIXED] == pytest.approx(3.3, rel=0.03)
     assert fitted[TRAINING] == pytest.approx(0.8, rel=0.01)
     assert ablation.scored(rows, data, fitting.predicted(data, fitted)).time_mape == pytest.approx(0, abs=0.3)
 
 
 def test_the_prior_holds_a_constant_near_its_start() -> None:
     """With a start nearer to the truth a fit ends nearer to the truth."""
-    data = fitting.runs(with_times({ELEMENTWISE: 4.5}))
-    near, far = (
-        abs(fitting.fit(data, [replace(ELEMENTWISE, start=start)])[replace(ELEMENTWISE, start=start)] - 4.5) for start in (4.4, 1.5)
-    )
+    data = fitting.runs(with_times({FIXED: 4.5}))
+    near, far = (abs(fitting.fit(data, [replace(FIXED, start=start)])[replace(FIXED, start=start)] - 4.5) for start in (4.4, 1.5))
     assert near < far
 
 
@@ -78,22 +76,22 @@ def test_a_constant_affects_only_the_runs_that_depend_on_it() -> None:
     rows += [row(id="n", group="other", framework="nanotron", zero="1", step_s="1")]
     data = fitting.runs(rows)
     base = fitting.predicted(data, {})
-    touched = [ELEMENTWISE.of(b.job) is not None for b in data.batches]
+    touched = [FIXED.of(b.job) is not None for b in data.batches]
     assert 0 < sum(touched) < len(touched)
-    part = fitting.predicted(data, {ELEMENTWISE: 4.0}, touched, base)
-    assert part == pytest.approx(fitting.predicted(data, {ELEMENTWISE: 4.0}))
+    part = fitting.predicted(data, {FIXED: 4.0}, touched, base)
+    assert part == pytest.approx(fitting.predicted(data, {FIXED: 4.0}))
     assert data.without("other").measured.tolist() == data.measured[data.group == "made"].tolist()
 
 
 def test_the_note_of_a_run_overrides_a_fitted_constant() -> None:
-    """The time of a run with fused norms by its note does not depend on the constant of its stack."""
-    norms = Parameter("stack", ("aleph-alpha",), "norm_traffic", 8.0, 1.0, 20.0)
+    """The time of a run that overlaps nothing by its note does not depend on the constant of its stack."""
+    overlap = Parameter("stack", ("aleph-alpha",), "dp_overlap", 0.5, 0.1, 0.97)
     columns = {"framework": "Aleph Alpha", "zero": "1", "step_s": "1", "group": "g"}
-    rows = [row(id="a", **columns), row(id="b", note="kernels: fused RMSNorm", **columns)]
+    rows = [row(id="a", **columns), row(id="b", note="no grad/param overlap", **columns)]
     data = fitting.runs(rows)
-    before, after = (fitting.predicted(data, {norms: value}) for value in (8.0, 20.0))
+    before, after = (fitting.predicted(data, {overlap: value}) for value in (0.2, 0.9))
     place = {int(r): i for i, r in enumerate(data.rows)}
-    assert after[place[0]] > before[place[0]]
+    assert after[place[0]] < before[place[0]]
     assert after[place[1]] == before[place[1]]
 
 
@@ -133,8 +131,8 @@ def test_a_fitted_constant_is_written_to_its_places_and_comments_stay(tmp_path: 
     folder = tmp_path / "stacks"
     folder.mkdir()
     source = presets.SHIPPED / "stacks" / "torchtitan.toml"
-    text = re.sub(r"(?m)^elementwise = .*$", "elementwise = 1.5  # why", source.read_text(encoding="utf-8"))
+    text = re.sub(r"(?m)^step_fixed_ms = .*$", "step_fixed_ms = 15  # why", source.read_text(encoding="utf-8"))
     (folder / "torchtitan.toml").write_text(text, encoding="utf-8")
     monkeypatch.setattr(presets, "SHIPPED", tmp_path)
-    assert write_back.write({replace(ELEMENTWISE): 2.34567}) == 1
-    assert "elementwise = 2.346  # why" in (folder / "torchtitan.toml").read_text(encoding="utf-8")
+    assert write_back.write({replace(FIXED): 2.34567}) == 1
+    assert "step_fixed_ms = 2346  # why" in (folder / "torchtitan.toml").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from planner.calibration import left_out, processes
 from planner.calibration.linearised import Box, Linear, Penalty, bounded, linear, loss, minimum, weights
 from planner.calibration.processes import Evaluator, evaluator
 from planner.calibration.worth import at_start, eliminated, judge, over_sources, worth
-from tests.planner.calibration.test_fit import ELEMENTWISE, TRAINING, with_times
+from tests.planner.calibration.test_fit import FIXED, TRAINING, with_times
 
-TRUTH = {ELEMENTWISE: 3.3, TRAINING: 0.8}
+TRUTH = {FIXED: 3.3, TRAINING: 0.8}
 
 
 def two_sources() -> list[dict[str, str]]:
@@ -29,7 +29,7 @@ def test_runs_left_out_do_not_affect_their_constants() -> None:
     rows = two_sources()
     data = fitting.runs(rows)
     at = Evaluator(data)
-    values, problem = fitting.fitted(at, [ELEMENTWISE, TRAINING], None, 8, penalty=Penalty(prior=1e-3))
+    values, problem = fitting.fitted(at, [FIXED, TRAINING], None, 8, penalty=Penalty(prior=1e-3))
     assert problem is not None
     without = left_out.without(at, problem, left_out.folds(rows, data, "sources"))
     assert without["other"][TRAINING] == pytest.approx(0.8, rel=0.02)
@@ -44,10 +44,10 @@ def test_a_constant_of_one_source_alone_returns_to_its_start() -> None:
     rows = with_times(TRUTH)
     data = fitting.runs(rows)
     at = Evaluator(data)
-    _, problem = fitting.fitted(at, [ELEMENTWISE], None, 8)
+    _, problem = fitting.fitted(at, [FIXED], None, 8)
     assert problem is not None
     without = left_out.without(at, problem, left_out.folds(rows, data, "stacks"))
-    assert without == {"torchtitan": {ELEMENTWISE: pytest.approx(ELEMENTWISE.start)}}
+    assert without == {"torchtitan": {FIXED: pytest.approx(FIXED.start)}}
 
 
 def test_the_folds_of_runs() -> None:
@@ -63,9 +63,9 @@ def test_slopes_are_those_of_the_formulas() -> None:
     """The linear errors a little away are those of the formulas there."""
     data = fitting.runs(with_times(TRUTH))
     at = Evaluator(data)
-    problem = linear(at, [ELEMENTWISE, TRAINING], TRUTH)
+    problem = linear(at, [FIXED, TRAINING], TRUTH)
     assert problem.errors == pytest.approx(np.zeros(12), abs=1e-12)
-    moved = {ELEMENTWISE: 3.3 * 1.05, TRAINING: 0.8 * 0.98}
+    moved = {FIXED: 3.3 * 1.05, TRAINING: 0.8 * 0.98}
     errors = np.log(at.every(moved) / data.measured)
     assert problem.at(np.log([moved[p] for p in problem.parameters])) == pytest.approx(errors, abs=1e-3)
 
@@ -102,18 +102,18 @@ def test_every_source_weighs_the_same_unless_it_has_few_runs() -> None:
 
 def test_a_constant_that_nothing_depends_on_is_dropped_and_one_that_explains_the_runs_is_not() -> None:
     """Half the rate of the start in products is worth percents; element-wise traffic at its start nothing."""
-    truth = {TRAINING: 0.6, ELEMENTWISE: ELEMENTWISE.start}
+    truth = {TRAINING: 0.6, FIXED: FIXED.start}
     rows = with_times(truth)
     rows += [{**row, "id": f"b{row['id']}", "group": "other"} for row in rows]
     data = fitting.runs(rows)
     at = Evaluator(data)
-    problem = linear(at, [ELEMENTWISE, TRAINING], truth)
+    problem = linear(at, [FIXED, TRAINING], truth)
     by = judge(data, left_out.folds(rows, data, "models"))
     error, each = worth(at, by, problem)
     assert error.sources == pytest.approx(0, abs=0.5)
-    assert [w.parameter for w in each] == [ELEMENTWISE, TRAINING]
+    assert [w.parameter for w in each] == [FIXED, TRAINING]
     assert each[0].sources < 0.05 and each[1].sources > 1
-    assert eliminated(at, by, problem, each)[0] == (ELEMENTWISE,)
+    assert eliminated(at, by, problem, each)[0] == (FIXED,)
     assert at_start(at, problem, 1).errors.min() < -0.05
 
 
@@ -122,7 +122,7 @@ def test_processes_predict_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "FEW", 1)
     monkeypatch.setattr(processes, "CHUNK", 1)
     data = fitting.runs(with_times(TRUTH))
-    requests = [(TRUTH, np.arange(len(data.batches))), ({ELEMENTWISE: 2.0}, np.arange(1)), ({}, np.arange(0))]
+    requests = [(TRUTH, np.arange(len(data.batches))), ({FIXED: 2.0}, np.arange(1)), ({}, np.arange(0))]
     seen: list[tuple[int, int]] = []
     with evaluator(data, 2) as at:
         assert at.pool is not None

@@ -28,9 +28,10 @@ STACK = Stack(
     sequence_rule=1, first_recompute=True, vocab_multiple=1, gradient_bytes=4, gradient_reduce_bytes=4, pipeline_syncs_once=False,
     master_is_parameter=False, logits_bytes=6.0, activation_overhead=1.0, allocator_slack=0.25, context_bytes=7.0,
     selective=Selective(keep={"scores": 0.0, "norm_in": 0.5}, repeat={"attention": 1.0, "mlp": 0.5}), host_layer_s=0.3, host_tp_s=0.2,
-    far_hops=0.0, host_micro_batch_s=0.7, step_fixed_s=1.1, elementwise=2.0, norm_traffic=3.0, softmax_traffic=1.0, tp_exposed=0.5,
+    far_hops=0.0, host_micro_batch_s=0.7, step_fixed_s=1.1, softmax_traffic=1.0, tp_exposed=0.5,
     cp_exposed=0.1, dp_overlap=0.6, gather_overlap=0.8, bucket_parameters=0.0, sharded_parameters=0.0, bucket_growth=0.0, pp_exposed=0.25,
-    straggler=0.01, workspace_bytes=11.0, expert_workspace_bytes=13.0, expert_parallel=True, tunings=("full", "lora"),
+    straggler=0.01, qkv_copies=0.0, unfused=("rotary",), workspace_bytes=11.0, expert_workspace_bytes=13.0, expert_parallel=True,
+    tunings=("full", "lora"),
 )  # fmt: skip
 # element-wise kernels reach half of the 1e8 B/s, links 0.8 of their rate, the network half
 CONSTANTS = Constants(

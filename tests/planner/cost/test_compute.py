@@ -14,7 +14,7 @@ from planner import presets
 from planner.cost import compute
 from planner.cost import layer_cost as layercosts
 from planner.cost.evaluate import evaluate
-from planner.dimensions import Flop, Number, Parameters, Seconds, Tokens
+from planner.dimensions import Flop, Number, Seconds, Tokens
 from planner.specs.job import Job, Selective
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import EXPERTS, round_job
@@ -58,22 +58,6 @@ def test_fp8_runs_products_faster_and_nothing_else() -> None:
     assert b.layer_forward[0] < a.layer_forward[0]
     attention = [compute.attention_forward(job, plan, Tokens(4096.0), Flop(1e12)) for job in (bf16, fp8)]
     assert attention[0] == attention[1]
-
-
-def test_elementwise_work_moves_what_it_reads_and_writes() -> None:
-    """A layer of Llama 3.1 8B moves, a token, 8 h for norms, 12 h for residuals, 4 (a + k) e for positions, 6 f for SwiGLU."""
-    h, f, rotated = 4096, 14336, (32 + 8) * 128
-    job = small()
-    job = replace(job, stack=replace(job.stack, elementwise=1.0, norm_traffic=1.0))
-    forward = compute.elementwise_bytes(job, Plan().column(), backward=False)
-    backward = compute.elementwise_bytes(job, Plan().column(), backward=True)
-    assert forward == pytest.approx(8 * h + 12 * h + 4 * rotated + 6 * f)
-    assert backward == pytest.approx(12 * h + 12 * h + 4 * rotated + 10 * f)
-    split = compute.elementwise_bytes(job, Plan(tp=2, sequence_parallel=1).column(), backward=False)
-    assert split == pytest.approx(forward / 2)
-    eager = replace(job, stack=replace(job.stack, elementwise=2.0, norm_traffic=3.0))
-    moved = compute.elementwise_bytes(eager, Plan().column(), backward=False)
-    assert moved == pytest.approx(3 * 8 * h + 2 * (12 * h + 4 * rotated + 6 * f))
 
 
 @pytest.mark.parametrize(
@@ -307,38 +291,6 @@ def test_latent_heads_have_keys_and_values_of_different_widths() -> None:
     """120 rows: 50 scores out of 15, 6 values out of 50: 2 · 120 · 50 · (15 + 6) / 1e6."""
     job = round_job(attention="fused-softmax", model=LATENT)
     assert compute.attention_forward(job, PAIR, Tokens(30.0), Flop(1.0)) == pytest.approx(0.252 + 0.002 + 4 * 120 * 50 / 5e7)
-
-
-@pytest.mark.parametrize(
-    ("model", "plan", "job", "forward", "backward"),
-    [
-        # norms 4 or 6 · 200, three times over; twice: residuals 12 · 100, positions 4 · 12 · 10, SwiGLU 6 or 10 · 300
-        ({}, Plan(), {}, 3 * 800 + 2 * (1200 + 480 + 1800), 3 * 1200 + 2 * (1200 + 480 + 3000)),
-        ({}, Plan(tp=2), {}, 3 * 800 + 2 * (1200 + 240 + 900), 3 * 1200 + 2 * (1200 + 240 + 1500)),
-        ({}, Plan(tp=2, sequence_parallel=1), {}, 3 * 400 + 2 * (600 + 240 + 900), 3 * 600 + 2 * (600 + 240 + 1500)),
-        ({"dropout": True}, Plan(), {}, 3 * 800 + 2 * (1400 + 480 + 1800), 3 * 1200 + 2 * (1400 + 480 + 3000)),
-        ({"gated": False}, Plan(), {}, 3 * 800 + 2 * (1200 + 480 + 1200), 3 * 1200 + 2 * (1200 + 480 + 1800)),
-        ({"positions": "alibi"}, Plan(), {}, 3 * 800 + 2 * (1200 + 1800), 3 * 1200 + 2 * (1200 + 3000)),
-        ({"qk_norm": "head"}, Plan(), {}, 3 * 800 + 2 * (1200 + 960 + 1800), 3 * 1200 + 2 * (1200 + 960 + 3000)),
-        # latents of 30 and 20 have norms; heads of 15 turn whole
-        (LATENT, Plan(), {}, 3 * 1000 + 2 * (1200 + 720 + 1800), 3 * 1500 + 2 * (1200 + 720 + 3000)),
-        # into 8 bits 4 · (2 · 100 + 300), the latter divided
-        ({}, Plan(tp=2), {"precision": "fp8"}, 3 * 800 + 2 * (1200 + 240 + 900 + 1400), 3 * 1200 + 2 * (1200 + 240 + 1500 + 1400)),
-    ],
-)
-def test_the_bytes_of_elementwise_work_by_hand(
-    model: dict[str, Any], plan: Plan, job: dict[str, Any], forward: float, backward: float
-) -> None:
-    """Each tensor read and written once in 16 bits, norms three times and the rest twice as often as fused kernels do; per token, then
-    of 30 at 5e7 B/s; backward 1,000 weights' gradients of 4 bytes read and written too, unless they are frozen."""
-    given, columns = round_job(model=model, **job), plan.column()
-    assert compute.elementwise_bytes(given, columns, backward=False) == pytest.approx(forward)
-    assert compute.elementwise_bytes(given, columns, backward=True) == pytest.approx(backward)
-    assert compute.elementwise_forward(given, columns, Tokens(30.0)) == pytest.approx(30 * forward / 5e7)
-    weights = Parameters(1000.0)
-    assert compute.elementwise_backward(given, columns, Tokens(30.0), weights) == pytest.approx((30 * backward + 2 * 4 * 1000) / 5e7)
-    frozen = replace(given, tuning="lora", lora_targets="attention")
-    assert compute.elementwise_backward(frozen, columns, Tokens(30.0), weights) == pytest.approx(30 * backward / 5e7)
 
 
 def test_a_layer_is_the_sum_of_its_kernels_at_the_clusters_pace() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from planner.calibration import write_back
 from planner.calibration.fitted_parameters import PARAMETERS
-from tests.planner.calibration.test_fit import ELEMENTWISE, with_times
+from tests.planner.calibration.test_fit import FIXED, with_times
 from tui.cli import main
 
 
@@ -17,7 +17,7 @@ from tui.cli import main
 def runs(tmp_path: Path) -> str:
     """Twelve runs with the times that one changed constant gives."""
     path = tmp_path / "runs.csv"
-    rows = with_times({ELEMENTWISE: 3.3})
+    rows = with_times({FIXED: 3.3})
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, rows[0].keys())
         writer.writeheader()
@@ -32,7 +32,7 @@ def test_refit_prints_every_constant_that_the_runs_know_of(runs: str, capsys: py
     assert out.startswith("all runs")
     lines = [line for line in out.splitlines() if line.startswith(("stack", "gpu", "constant "))]
     assert 5 < len(lines) < len(PARAMETERS)
-    assert any("torchtitan" in line and "elementwise" in line and " 12 " in line for line in lines)
+    assert any("torchtitan" in line and "dp_overlap" in line and " 12 " in line for line in lines)
     assert not any("megatron-deepspeed" in line for line in lines)
 
 

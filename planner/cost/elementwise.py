@@ -1,0 +1,91 @@
+"""Element-wise work of a layer: the memory traffic and the number of its kernels, forward and backward.
+
+Counted from the frameworks' own operations: every kernel that reads or writes memory when a layer of transformers 5.24, torchtitan 0.3.0 or
+Megatron-Core 0.16.1 runs on tensors without data under torch 2.13, with the bytes of its operands and results; kernels fused by hand read
+each operand and write each result once. An operation is fused where the job's kernels are compiled, or by hand where the stack has a kernel
+for it.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from planner.dimensions import Bytes, where
+from planner.formula.trace import term
+from planner.specs.job import Job
+from planner.specs.plan import Plan
+
+
+class Work(NamedTuple):
+    """Bytes moved per element of one operation, and kernels launched, forward and backward."""
+
+    forward: float
+    backward: float
+    launches_forward: float
+    launches_backward: float
+
+    def bytes(self, backward: bool) -> float:
+        """Bytes per element of one pass."""
+        return self.backward if backward else self.forward
+
+    def launches(self, backward: bool) -> float:
+        """Kernels of one pass."""
+        return self.launches_backward if backward else self.launches_forward
+
+
+# Elements are in 16 bits, intermediate results of an eager norm in fp32. Elements of a norm: its width; of a rotation: queries and keys,
+# both rotated; of an activation: the intermediate width.
+FUSED = {"norm": Work(4, 6, 1, 2), "rotary": Work(4, 4, 2, 2), "gated": Work(6, 10, 1, 1), "plain": Work(4, 6, 1, 1)}
+EAGER = {
+    "norm": Work(36, 92, 8, 16),  # cast, square, mean, add, root, product, cast, gain (transformers, LlamaRMSNorm)
+    "rotary": Work(20, 32, 10, 16),  # products, halves turned, sum; backward with the transposition (apply_rotary_pos_emb)
+    "gated": Work(10, 18, 2, 3),  # SiLU, product
+    "plain": Work(4, 6, 1, 1),
+}
+RESIDUAL = Work(6, 6, 1, 1)  # a sum; backward the gradients of both branches added
+COPY = Work(4, 4, 1, 1)  # a tensor made contiguous
+BRANCH = Work(0, 6, 0, 1)  # gradients of an input added, of separate products of one input
+
+
+def unfused(job: Job) -> tuple[str, ...]:
+    """The operations of norm, rotary and activation that run as separate kernels."""
+    return {"compiled": (), "fused": job.stack.unfused, "eager": job.stack.eager}[job.kernels]
+
+
+def norm_work(job: Job) -> Work:
+    """A norm; LayerNorm is one kernel of PyTorch."""
+    return EAGER["norm"] if job.model.norm == "rmsnorm" and "norm" in unfused(job) else FUSED["norm"]
+
+
+def activation_work(job: Job) -> Work:
+    """The activation of an MLP, with the product of gated ones."""
+    kind = "gated" if job.model.gated else "plain"
+    return (EAGER if "activation" in unfused(job) else FUSED)[kind]
+
+
+def rotary_work(job: Job) -> Work:
+    """Positions of queries and keys."""
+    return (EAGER if "rotary" in unfused(job) else FUSED)["rotary"]
+
+
+def branches(job: Job) -> int:
+    """Products of one input beyond one per input: keys and values, and the gate, where they are separate."""
+    return 2 + job.model.gated if job.stack.separate_products and job.kernels != "compiled" else 0
+
+
+def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Bytes:
+    """Memory traffic per token of norms, residuals, dropout, positions, copies and the activation; bytes."""
+    model = job.model
+    region = where(plan.sequence_parallel > 0, plan.tp, 1)
+    rotated = (model.heads + model.kv_heads) * model.key_dim / plan.tp  # latent attention copies whole heads together
+    projected = rotated + model.kv_heads * model.value_dim / plan.tp
+    normed = model.norms_per_layer * model.hidden + model.q_rank + model.kv_rank
+    norms = norm_work(job).bytes(backward) * normed / region
+    residuals = 2 * (RESIDUAL.bytes(backward) + model.dropout) * model.hidden / region
+    turned = rotary_work(job).bytes(backward) * rotated * (model.positions == "rope")
+    heads_normed = norm_work(job).bytes(backward) * rotated * (model.qk_norm != "none")
+    copied = COPY.bytes(backward) * job.stack.qkv_copies * projected
+    added = branches(job) * BRANCH.bytes(backward) * model.hidden
+    activation = activation_work(job).bytes(backward) * model.ffn / plan.tp
+    cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)  # inputs of products into 8 bits
+    return Bytes(term("element_bytes", norms + residuals + turned + heads_normed + copied + added + activation + cast))
