@@ -155,7 +155,7 @@ class Stack:
     # element-wise work, counted (planner/cost/elementwise.py)
     unfused: tuple[str, ...] = ()  # operations that its fused kernels leave to separate ones: norm, rotary, activation
     eager: tuple[str, ...] = OPERATIONS  # operations that are separate kernels where none is fused
-    separate_products: bool = False  # queries, keys and values, gate and up are products of their own
+    separate_products: bool = False  # queries, keys and values, gate and up are separate products
     qkv_copies: float = 1.0  # copies of queries, keys and values: made contiguous, or their gradients put together
     # choices that the framework supports
     optimizers: tuple[str, ...] = OPTIMIZERS
