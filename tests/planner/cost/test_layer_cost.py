@@ -75,9 +75,10 @@ def test_a_sparse_layer_by_hand() -> None:
     around = 2 * (linear + ATTENTION + 500 * (8000 + 12_000 + 3000) / 1e8)
     weights = 1000 * (1000 + 600) + 2 * 1000
     behind = 2 * (2 * linear + 2.5 * ATTENTION + (500 * (12_000 + 12_000 + 3000) + 2 * 4 * weights) / 1e8)
-    moved = (0.5 * 8 * 1000 * 1000 + 500 * 6 * 500) / 1e8
+    permuted = 2 * 1000 * (3 * 500 + 250 + 4 * 500)  # copies sorted by rank, and by expert
+    moved = (permuted + 500 * 6 * 500) / 1e8
     forward = around + 2 * (EXPERTS + ROUTER + moved)
-    backward = behind + 2 * (2 * EXPERTS + 2 * ROUTER + (0.5 * 8e6 + 500 * 10 * 500 + 2 * 4 * 2 * 1.5e6) / 1e8)
+    backward = behind + 2 * (2 * EXPERTS + 2 * ROUTER + (permuted + 500 * 10 * 500 + 2 * 4 * 2 * 1.5e6) / 1e8)
     check(cost, layer_forward=forward, layer_backward=backward, ep_forward=2 * EXCHANGE, ep_backward=2 * EXCHANGE, tp_forward=TP / 2)
     exposed = 0.5 * TP / 2 + 0.1 * CP
     both = 2 * (exposed + 2 * EXCHANGE) + 0.1 * CP
