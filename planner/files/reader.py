@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import zlib
 from itertools import islice
 from pathlib import Path
 
@@ -54,6 +55,31 @@ def text(path: str | Path, largest: int, beyond: str, refusal: type[FileError] =
         return content(path, largest, beyond, refusal).decode("utf-8")
     except UnicodeDecodeError as error:
         raise refusal(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
+
+
+GZIP = b"\x1f\x8b"  # the first bytes of a gzip file
+
+
+def unpacked_text(path: str | Path, largest: int, beyond: str) -> str:
+    """The UTF-8 text of a regular file that may be packed with gzip; `largest` and `beyond` apply to the file and to its contents.
+
+    FileError as `text`, and for a gzip file that is cut short, damaged, or has a second part.
+    """
+    data = content(path, largest, beyond)
+    if data.startswith(GZIP):
+        stream = zlib.decompressobj(wbits=31)
+        try:
+            data = stream.decompress(data, largest + 1)
+        except zlib.error:
+            raise FileError("is a damaged gzip file", where=str(path)) from None
+        if len(data) > largest:
+            raise FileError(beyond, where=str(path))
+        if not stream.eof or stream.unused_data:
+            raise FileError("is a gzip file that is cut short or has several parts", where=str(path))
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise FileError(f"is not UTF-8 text (byte {error.start})", where=str(path)) from None
 
 
 def _bytes(handle: int, most: int) -> bytes:

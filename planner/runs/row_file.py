@@ -1,4 +1,4 @@
-"""Files of rows: CSV with a header, or JSON lines (one object per line). Every error is a FileError naming file and line."""
+"""Files of rows: CSV with a header or JSON lines (one object per line), plain or gzip. Every error is a FileError naming file and line."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def by_id(rows: Iterable[tuple[int, T]], path: str) -> dict[str, T]:
 def _text(path: str) -> str:
     """The text of a file without a byte order mark; FileError if it is empty or too large."""
     beyond = f"is larger than {LARGEST:,} bytes; a thousand runs are some 700,000; split it"
-    text = reader.text(reader.expand_home(path), LARGEST, beyond).removeprefix("\ufeff")
+    text = reader.unpacked_text(reader.expand_home(path), LARGEST, beyond).removeprefix("\ufeff")
     if not text.strip():
         raise FileError("is empty", where=path)
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 from typing import Any
 
@@ -189,3 +190,17 @@ def test_equal_cells_are_stored_once_and_rows_are_counted(file: Any, content: st
     counts: list[int] = []
     rows = [row for _, row in numbered_rows(file(content), (), counts.append)]
     assert len({id(row["a"]) for row in rows}) == 1 and counts == [1, 2, 3]
+
+
+def test_a_file_packed_with_gzip_is_read_and_a_damaged_one_is_refused(file: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows are those of the plain file; one cut short, with a second part, damaged, or too large unpacked is refused in a sentence."""
+    packed = gzip.compress(b"id,step_s,oom\na,1.50,0\nb,,1\n")
+    assert read_rows(file(packed)) == ROWS
+    for content in (packed[:-9], packed + packed, packed[:12] + b"\xff\xff\xff\xff"):
+        with pytest.raises(FileError, match="gzip file"):
+            read_rows(file(content))
+    monkeypatch.setattr(row_file, "LARGEST", 1000)
+    with pytest.raises(FileError, match="larger than"):
+        read_rows(file(gzip.compress(b"id\n" + b"a\n" * 1000)))
+    with pytest.raises(FileError, match="UTF-8"):
+        read_rows(file(gzip.compress(b"id\n\xff\n")))
