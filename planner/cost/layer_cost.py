@@ -116,7 +116,7 @@ def sparse_cost(job: Job, plan: Plan) -> LayerCost:
     exposed = c.busy_forward - c.layer_forward
     busy_forward = forward + exposed + ep_forward
     busy_backward = backward + (c.busy_layer - c.busy_forward - c.layer_backward) + ep_backward
-    host = experts.host_sparse(job, c.host_layer)
+    host = experts.host_sparse(job, plan, c.host_layer)
     waited = compute.repeat_host(job, host, busy_forward)
     repeated = traffic.repeat_layer(job, forward, waited, c.tp_forward, c.cp_repeat)
     return c._replace(

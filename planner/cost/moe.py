@@ -20,6 +20,9 @@ from planner.specs.lora import NF4_BYTES
 from planner.specs.plan import Plan
 
 Shape = tuple[Number, Number, Number]
+# Host time of an expert whose products are in 8 or 4 bits over one in 16: its quantizers and the lookup of its narrow weights, in Python,
+# for each of two products, next to their launches (TransformerEngine, pytorch/module/grouped_linear.py). Estimated, not measured.
+NARROW_LAUNCHES = 5.0
 
 
 @formula("T / t · k_e", "gshard20", "Section 2.2: a token goes to each of its experts")
@@ -119,10 +122,17 @@ def experts_linear(job: Job, plan: Plan, expert_copies: Tokens) -> Seconds:
     return sum_of(grouped_seconds(job, experts, m, n, k) for m, n, k in shapes)
 
 
-@formula("h_f + κ_h · (H_x + (H_c if C_x = 0))", "tmplan", "number of kernels, and a wait for the counts of tokens: the stack's")
-def host_sparse(job: Job, host_layer: Seconds) -> Seconds:
+@formula(
+    "h_f + κ_h · (H_x + H_e · E / EP + (H_c if C_x = 0))",
+    "tmplan",
+    "number of kernels, those of each expert on a rank, and a wait for the counts of tokens: the stack's",
+)
+def host_sparse(job: Job, plan: Plan, host_layer: Seconds) -> Seconds:
     """Time the host needs to launch one sparse layer's forward pass; seconds. Dropless routing waits for each expert's count of tokens."""
-    return host_layer + job.cluster.host_pace * (job.stack.host_experts_s + (0.0 if job.capacity else job.stack.host_counts_s))
+    stack = job.stack
+    each = term("host_expert", stack.host_expert_s * (NARROW_LAUNCHES if job.precision in ("fp8", "fp4") else 1.0))
+    counted = stack.host_experts_s + (0.0 if job.capacity else stack.host_counts_s)
+    return host_layer + job.cluster.host_pace * Seconds(counted + each * job.model.experts / plan.ep)
 
 
 @formula("t_dwf + κ_c · Σ t_gg", "zerobubble23", "Section 2: the backward pass split in two")
@@ -154,7 +164,10 @@ def moved_bytes(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Toke
     model = job.model
     permuted = permuted_bytes(job, plan, routed_copies, expert_copies)
     middle = (2 if model.gated else 1) * model.expert_ffn / plan.etp
-    biases = (2.0 if backward else 4.0) * expert_copies * (middle + model.hidden) * model.bias  # added, or summed, in separate kernels
+    # Megatron-Core 0.16.1, experts.py: of the first product its epilogue adds them; of the second an expert at a time weighted by fp32
+    # probabilities, concatenated and cast: 4 + 10 + 8 + 6 bytes; backward 6 for the cast, 6 + 24 for gradients of biases and probabilities
+    of_first, of_second = (2.0 * middle, 36.0) if backward else (0.0, 28.0)
+    biases = expert_copies * (of_first + of_second * model.hidden) * model.bias
     cast = 4.0 * (model.hidden + model.expert_ffn / plan.etp) if job.precision == "fp8" else 0.0
     moved = expert_copies * (activation_work(job).bytes(backward) * model.expert_ffn / plan.etp + cast)
     return term("expert_traffic", permuted + Bytes(biases + moved))

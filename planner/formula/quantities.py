@@ -169,6 +169,7 @@ gathered_tokens      | t_ga | s     | all-gather of the tokens of all ranks
 gathers_tokens       | allgather |    | 1 where every rank gathers all tokens, else 0
 experts_overlapped   | overlap |    | 1 where compute of another micro-batch hides the all-to-all, else 0
 host_experts_s       | H_x | s      | host time of routing and experts in the forward pass of a layer
+host_expert          | H_e | s      | host time of one more expert on a rank in the forward pass of a layer
 host_counts_s        | H_c | s      | host time to wait for token counts of dropless routing, per forward pass of a layer
 host_layer_s         | H_l | s      | host time to launch the forward pass of a layer
 host_tp_s            | H_t | s      | additional host time of tensor parallelism per forward pass of a layer

@@ -102,6 +102,7 @@ class Stack:
     dispatch_bytes: float = 2.0  # per element dispatched to an expert; 2 on the way back
     overlaps_experts: bool = False  # the all-to-all of experts can overlap another micro-batch
     host_experts_s: float = 0.0  # host time of routing, dispatch and experts in the forward pass of a layer
+    host_expert_s: float = 0.0  # added by each expert on a rank whose products are launched apart
     host_counts_s: float = 0.0  # host time to wait for the token count of each expert, if dropless
     grouped_slower: float = 1.2  # time of a grouped kernel of many small products over the products alone
     grouped_narrow: float = 0.3  # share of the gain of 8 or 4 bits that grouped kernels reach: tokens are cast and padded

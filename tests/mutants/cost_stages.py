@@ -18,7 +18,7 @@ MUTANTS = (
         "symbol",
     ),
     Mutant(LAYER_COST, "busy_forward = forward + exposed + ep_forward", "busy_forward = forward + exposed", "term"),
-    Mutant(LAYER_COST, "experts.host_sparse(job, c.host_layer)", "c.host_layer", "term"),
+    Mutant(LAYER_COST, "experts.host_sparse(job, plan, c.host_layer)", "c.host_layer", "term"),
     Mutant(LAYER_COST, "c = layer_cost(job.around_experts, plan)", "c = layer_cost(job, plan)", "symbol"),
     Mutant(LAYER_COST, "selective_activations=selective", "selective_activations=activations", "symbol"),
     Mutant(LAYER_COST, '"micro_batch", "sequence_parallel")', '"micro_batch")', "term"),

@@ -101,9 +101,11 @@ def test_the_experts_products_by_hand() -> None:
 
 
 def test_launches_of_a_sparse_layer_by_hand() -> None:
-    """1 s of the layer, 0.5 s of routing and 0.25 s for the counts on a host that takes twice as long; no counts with a capacity."""
-    assert by_hand.host_sparse(ROUND, 1.0) == 1 + 2 * (0.5 + 0.25)
-    assert by_hand.host_sparse(replace(ROUND, capacity=1.0), 1.0) == 1 + 2 * 0.5
+    """1 s of the layer, 0.5 s of routing, 0.125 s for each of two experts on a rank and 0.25 s for the counts, on a host that takes twice
+    as long; no counts with a capacity, five times as long for experts in 8 bits."""
+    assert one(by_hand.host_sparse(ROUND, FOLDED, 1.0)) == 1 + 2 * (0.5 + 2 * 0.125 + 0.25)
+    assert one(by_hand.host_sparse(replace(ROUND, capacity=1.0), FOLDED, 1.0)) == 1 + 2 * (0.5 + 2 * 0.125)
+    assert one(by_hand.host_sparse(replace(ROUND, precision="fp8"), FOLDED, 1.0)) == 1 + 2 * (0.5 + 5 * 2 * 0.125 + 0.25)
 
 
 def test_the_router_by_hand() -> None:
@@ -119,8 +121,8 @@ MOVED = [
     ({}, "bf16", True, PERMUTED + 1500 * 10 * 250),
     ({"gated": False}, "bf16", False, PERMUTED + 1500 * 4 * 250),
     ({"gated": False}, "bf16", True, PERMUTED + 1500 * 6 * 250),
-    ({"bias": True}, "bf16", False, PERMUTED + 1500 * (6 * 250 + 4 * (2 * 250 + 1000))),
-    ({"bias": True}, "bf16", True, PERMUTED + 1500 * (10 * 250 + 2 * (2 * 250 + 1000))),
+    ({"bias": True}, "bf16", False, PERMUTED + 1500 * (6 * 250 + 28 * 1000)),
+    ({"bias": True}, "bf16", True, PERMUTED + 1500 * (10 * 250 + 2 * 2 * 250 + 36 * 1000)),
     ({}, "fp8", False, PERMUTED + 1500 * (6 * 250 + 4 * (1000 + 250))),
 ]
 

@@ -272,14 +272,16 @@ def test_which_layers_are_sparse_is_read_from_their_pattern(pattern: str, dense:
 @pytest.mark.parametrize(
     ("note", "routing"),
     [
-        ("", (1.0, 0.0, False)), ("MoE routing force-balanced", (1.0, 0.0, False)), ("natural MoE routing", (1.1, 0.0, False)),
+        ("", (1.0, 0.0, False)), ("MoE routing force-balanced", (1.0, 0.0, False)), ("natural MoE routing", (1.35, 0.0, False)),
         ("token-drop MoE", (1.0, 1.0, False)), ("token-dropless", (1.0, 0.0, False)), ("EP overlap on, search run", (1.0, 0.0, True)),
         ("args: --overlap-moe-expert-parallel-comm=True", (1.0, 0.0, True)), ("EP overlap off", (1.0, 0.0, False)),
-        ("args: --moe-expert-capacity-factor=1.25", (1.0, 1.25, False)),
+        ("args: --moe-expert-capacity-factor=1.25", (1.25, 0.0, False)), ("args: --moe-expert-capacity-factor=3", (1.35, 0.0, False)),
+        ("args: --moe-expert-capacity-factor=1.25 --moe-pad-expert-input-to-capacity=True", (1.0, 1.25, False)),
     ],
 )  # fmt: skip
 def test_routing_in_a_note_is_that_of_the_job(note: str, routing: tuple[float, float, bool]) -> None:
-    """Imbalance, capacity and overlap of the all-to-all are read from the note of a mixture of experts, not of a dense row."""
+    """Imbalance, capacity and overlap of the all-to-all are read from the note of a mixture of experts, not of a dense row. A capacity
+    that is not padded bounds the load alone."""
     job = configured(SMALL | {"note": note}).job
     assert (job.imbalance, job.capacity, job.overlap_experts) == routing
     dense = configured(row(note=note)).job

@@ -138,7 +138,7 @@ def test_routing_columns_count_before_notes() -> None:
     run = configured(
         SMALL | {"capacity_factor": "2.5", "moe_balanced": "0", "moe_overlap": "0", "note": "EP overlap on; force-balanced"}
     ).job
-    assert (run.capacity, run.imbalance, run.overlap_experts) == (2.5, 1.1, False)
+    assert (run.capacity, run.imbalance, run.overlap_experts) == (2.5, 1.35, False)
     assert configured(SPARSE | {"mtp_layers": "0"}).job.model.mtp_layers == 0
     assert configured(SMALL | {"pp_layout": "Et*3|(tt|)*6mL"}).plan.vpp == 4
     sent = [configured(SMALL | {"moe_dispatcher": name}).job.dispatched_by for name in ("alltoall", "hybridep", "flex", "")]
@@ -146,9 +146,14 @@ def test_routing_columns_count_before_notes() -> None:
 
 
 def test_graphs_and_modules_change_the_stack() -> None:
-    """CUDA graphs leave no host time for routing; modules of the column are repeated, whatever the note lists."""
-    assert configured(SPARSE | {"cuda_graphs": "router"}).job.stack.host_experts_s == 0
-    assert configured(SPARSE | {"cuda_graphs": "none"}).job.stack.host_experts_s > 0
+    """CUDA graphs of the router leave two thirds of the launches around the experts, of whole layers none, of an iteration no waiting
+    for counts either; modules of the column are repeated, whatever the note lists."""
+    none, router, layers, full = (configured(SPARSE | {"cuda_graphs": g}).job.stack for g in ("none", "router", "layers", "full"))
+    assert router.host_experts_s == pytest.approx(0.67 * none.host_experts_s) and none.host_experts_s > 0
+    assert (router.host_expert_s, router.host_counts_s) == (none.host_expert_s, none.host_counts_s)
+    assert (layers.host_experts_s, layers.host_expert_s, layers.host_counts_s) == (0, 0, none.host_counts_s)
+    assert (full.host_experts_s, full.host_expert_s, full.host_counts_s) == (0, 0, 0)
+    assert configured(SPARSE | {"note": "TE graphs"}).job.stack == router
     stack = configured(SPARSE | {"recompute_modules": "mla_up_proj+moe_act", "note": "selective:mlp"}).job.stack
     assert stack.selective.keep == {"qkv": 0.0, "expert_act": 0.0}
 
