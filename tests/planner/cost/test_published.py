@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from planner.document.space import Space
+from planner.search.search import search
 from planner.specs.job import RECOMPUTES
-from tests.planner.cost.published import HEADING, Layout, executed_flops, layouts, table
+from tests.planner.cost.published import HEADING, Layout, executed_flops, layouts, summary, table
+from tests.planner.jobs import example
 
 PAGE = Path(__file__).parents[3] / "docs" / "guide" / "published.md"
 LAYOUTS = layouts()
@@ -34,6 +37,14 @@ def test_metas_layouts_recompute_no_layer(run: str) -> None:
     assert row.ours == pytest.approx(row.mfu, rel=0.10)
 
 
+def test_metas_degrees_are_among_the_plans_of_the_example() -> None:
+    """TP 8, CP 1, PP 16, DP 128 of Llama 3 405B on 16,384 H100 fit in the embedded example too, whose stack is Megatron-Core."""
+    result = search(example(), Space().with_("tp", "8").with_("cp", "1").with_("pp", "16").with_("dp", "128"))
+    assert result.counts.fit > 0
+    best = result.plan(int(result.order[0]))
+    assert [int(degree) for degree in (best.tp, best.cp, best.pp, best.dp)] == [8, 1, 16, 128]
+
+
 def test_published_speeds_become_seconds_per_step() -> None:
     """By hand: GPT 1008B executes 96 · 3072 · 2048 · 128 · 25600² · 1.0146 FLOP, in 96.5 s at 163 TFLOP/s on 3,072 GPUs; DeepSeek-V3's
     180 K GPU-hours per trillion tokens are 19.9 s per step; a run whose source states no speed has none.
@@ -47,11 +58,13 @@ def test_published_speeds_become_seconds_per_step() -> None:
 
 
 def test_the_table_in_the_guide_is_ours(request: pytest.FixtureRequest) -> None:
-    """The guide's table of published layouts has every run of the file, with today's numbers (--update-golden rewrites it)."""
+    """The guide's table of published layouts has every run of the file, with today's numbers, and the mean below it (--update-golden
+    rewrites both).
+    """
     page = PAGE.read_text(encoding="utf-8")
     before, heading, rest = page.partition(HEADING)
     assert heading
-    real = before + table() + "\n\n" + rest.partition("\n\n")[2]
+    real = "\n\n".join([before + table(), summary(), rest.split("\n\n", 2)[2]])
     if request.config.getoption("--update-golden"):
         PAGE.write_text(real, encoding="utf-8")
     else:
