@@ -95,7 +95,7 @@ class Layout:
         """The published speed as the source prints it."""
         kinds = {
             f"{self.mfu:g} %": self.mfu, f"{self.step_s:g} s": self.step_s, f"{self.tflops:g} TFLOP/s": self.tflops,
-            f"{self.tokens_s:g} tok/s": self.tokens_s, f"{self.gpu_hours / 1e3:g} K GPU-h per T tokens": self.gpu_hours,
+            f"{self.tokens_s:,g} tok/s": self.tokens_s, f"{self.gpu_hours / 1e3:g} K GPU-h per T tokens": self.gpu_hours,
         }  # fmt: skip
         return next((text for text, value in kinds.items() if value), "")
 
