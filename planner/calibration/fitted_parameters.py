@@ -58,8 +58,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     # rates in training, below those of isolated benchmarks
     _gpu("ampere", "gemm.training", 0.91, 0.7, 1), _gpu("hopper", "gemm.training", 0.9, 0.7, 1),
     _gpu("volta", "gemm.training", 0.94, 0.6, 1), _gpu(BLACKWELL, "gemm.training", 0.75, 0.5, 1),
-    _gpu("ampere", "flash_fraction", 0.5, 0.3, 0.9), _gpu("hopper", "flash_fraction", 0.35, 0.25, 0.7),
-    _gpu("hopper", "flash3_fraction", 0.55, 0.35, 0.9), _gpu(BLACKWELL, "flash_fraction", 0.6, 0.3, 0.9),
     _gpu("hopper", "narrow_fraction", 0.95, 0.6, 1.25), _gpu(BLACKWELL, "narrow_fraction", 0.95, 0.6, 1.25),
     # networks
     _constant("node_doubling", 3e-5, 5e-6, 6e-5), _constant("node_hop", 3e-5, 2e-6, 5e-4),

@@ -21,7 +21,7 @@ from planner.dimensions import Number
 from planner.errors import FileError, TmplanError
 from planner.files import reader
 from planner.plaintext import quoted
-from planner.specs.hardware import LARGEST_GPUS, Gemm, Gpu
+from planner.specs.hardware import LARGEST_GPUS, Flash, Gemm, Gpu
 from planner.specs.validate import real
 
 Floats = npt.NDArray[np.float64]
@@ -38,7 +38,7 @@ RINGS = ("all_gather", "all_reduce", "reduce_scatter")  # collectives of planner
 PLATEAU_ALONE = Gemm(overhead_s=0.0, flops_s=1e12, pad_m=0.0, pad_n=0.0, pad_k=0.0, bytes_s=1e16)  # other terms are negligible
 BARE = Gpu(  # gemm_seconds uses only its gemm
     name="measured", vendor="", arch="", flops_bf16=1e20, flops_fp8=0.0, memory_bytes=2.0**30, hbm_bytes_s=1e16, link_bytes_s=1e11,
-    link_domain=1, nic_bytes_s=1e10, pcie_bytes_s=1e10, gemm=PLATEAU_ALONE, flash_fraction=1.0,
+    link_domain=1, nic_bytes_s=1e10, pcie_bytes_s=1e10, gemm=PLATEAU_ALONE, flash_2=Flash(0.0, 1e12, 0.0, 0.0, 0.0),
 )  # fmt: skip
 
 

@@ -52,7 +52,8 @@ def pace(job: Job) -> float:
         return term("pace", job.cluster.pace)
     gpu = job.cluster.gpu
     nearest = max(product_rate(gpu, precision) / gpu.units(precision) for precision in ("bf16", job.precision))
-    return term("pace", max(job.cluster.pace, nearest, job.constants.hbm_fraction))
+    attention = gpu.gemm.training * gpu.flash(job.attention).plateau_flops / gpu.flops_bf16
+    return term("pace", max(job.cluster.pace, nearest, attention, job.constants.hbm_fraction))
 
 
 @formula(
@@ -170,21 +171,29 @@ def unfused_attention(job: Job, plan: Plan, tokens: Tokens, backward: bool) -> S
     return products * (2 if backward else 1) + Seconds(rows * s * moved / (job.constants.hbm_fraction * gpu.hbm_bytes_s))
 
 
+def attention_blocks(plan: Plan) -> Number:
+    """Kernels of one attention pass: a ring of ranks (Liu et al. 2023, Section 3) meets the keys of each rank in turn."""
+    return term("attention_blocks", Number(plan.cp))
+
+
 @formula(
-    "t_0 + ξ · F_a / min(φ · ρ · R_g, R) if flash, Σ t_g + T · a / t · s · b_a / (η_h · B_h) otherwise",
+    "n_kb · t_0f + ξ · F_a · (1 + x_q · t / (T · a)) · (1 + n_kb · x_k / s_a) · (1 + x_e / (e_k + e_v)) / (ρ · R_fa) if flash, "
+    "Σ t_g + T · a / t · s · b_a / (η_h · B_h) otherwise",
     "flash23",
-    "rate: the GPU's file",
+    "form and constants: the GPU's file",
 )
 def attention_forward(job: Job, plan: Plan, tokens: Tokens, attention_flops: Flop) -> Seconds:
-    """A layer's attention, forward; seconds."""
+    """A layer's attention, forward; seconds. Its pads exceed the traffic of queries, keys, values and results at every length."""
     if not term("flash_attention", job.attention.startswith("flash")):
         return unfused_attention(job, plan, tokens, backward=False)
-    gpu = job.cluster.gpu
+    model, kernel, blocks = job.model, job.cluster.gpu.flash(job.attention), attention_blocks(plan)
     slower = term("flash_slower", job.constants.flash_1_slower if job.attention == "flash-1" else 1.0)
-    newest = job.attention == "flash-3" and gpu.flash3_fraction
-    fraction = term("flash_fraction", gpu.flash3_fraction if newest else gpu.flash_fraction)
-    rate = min(fraction * gpu.gemm.training * gpu.gemm.flops_s, gpu.flops_bf16)
-    return Seconds(gpu.gemm.overhead_s + slower * attention_flops / rate)
+    rows = Number(1.0 + term("pad_rows", kernel.pad_rows) * plan.tp / (tokens * model.heads))
+    keys = Number(1.0 + blocks * term("pad_keys", kernel.pad_keys) / term("attended_keys", attended(model, job.sequence)))
+    width = 1.0 + term("pad_width", kernel.pad_width) / (model.key_dim + model.value_dim)
+    rate = job.cluster.gpu.gemm.training * term("plateau_flops", kernel.plateau_flops)
+    launches = Seconds(blocks * term("launch_s", kernel.launch_s))
+    return launches + Seconds(slower * attention_flops * rows * keys * width / rate)
 
 
 @formula("ξ_b · t_a if flash, 2 · Σ t_g + T · a / t · s · b_a / (η_h · B_h) otherwise", "flash23", "Section 4.1: five products for two")

@@ -177,7 +177,7 @@ def _check_experts(preset: Model, changes: Mapping[str, Any]) -> None:
 
 
 def _gpu(inputs: Inputs, values: Mapping[str, Value]) -> Gpu:
-    """The GPU with its figures overridden. The GEMM fit's rates scale with the overridden peaks.
+    """The GPU with its figures overridden. The fitted rates of products and attention scale with the overridden peaks.
 
     fp8 and fp4 peaks scale with the bf16 peak unless they are set too.
     """
@@ -190,7 +190,12 @@ def _gpu(inputs: Inputs, values: Mapping[str, Value]) -> Gpu:
     wider = changes.get("hbm_bytes_s", preset.hbm_bytes_s) / preset.hbm_bytes_s
     gemm = replace(preset.gemm, flops_s=preset.gemm.flops_s * faster, bytes_s=preset.gemm.bytes_s * wider)
     narrow = {"flops_fp8": preset.flops_fp8 * faster, "flops_fp4": preset.flops_fp4 * faster}
-    return replace(preset, **narrow | changes, gemm=gemm)
+    flash = {
+        name: replace(kernel, plateau_flops=kernel.plateau_flops * faster)
+        for name, kernel in (("flash_2", preset.flash_2), ("flash_3", preset.flash_3))
+        if kernel
+    }
+    return replace(preset, **narrow | flash | changes, gemm=gemm)
 
 
 def _cluster(inputs: Inputs, given: Mapping[str, Value]) -> Cluster:

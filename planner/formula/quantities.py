@@ -140,9 +140,14 @@ exchange_fraction    | η_x |        | share of the link rate that an all-to-all
 nic_fraction         | η_n |        | share of the network rate that long messages reach
 send_latency         | t_ls | s      | latency of a send between stages
 ring_latency         | t_la | s      | latency of a message in a collective
-flash_fraction       | φ   |        | rate of FlashAttention over the matrix-product plateau
+plateau_flops        | R_fa | FLOP/s | plateau of the FlashAttention kernel on long sequences and wide heads
+launch_s             | t_0f | s     | launch and ramp of the FlashAttention kernel
+pad_rows             | x_q |        | padding of the query rows of all heads in FlashAttention
+pad_keys             | x_k |        | padding of the keys that a query attends to in FlashAttention
+pad_width            | x_e |        | padding of the widths of keys and values in FlashAttention
+attention_blocks     | n_kb |        | kernels of one attention pass under context parallelism
 flash_slower         | ξ   |        | time of this FlashAttention kernel over that of FlashAttention-2
-flash_backward       | ξ_b |        | FLOPs of FlashAttention's backward pass over its forward pass
+flash_backward       | ξ_b |        | time of FlashAttention's backward pass over its forward pass
 attended_keys        | s_a |        | keys that a query attends to, on average
 score_bytes          | b_a | B      | memory traffic per attention score of kernels that are not fused
 element_bytes        | b_e | B      | memory traffic of a layer's element-wise work per token

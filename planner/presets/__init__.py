@@ -22,7 +22,7 @@ from planner.presets.folders import listed as listed
 from planner.presets.folders import names as names
 from planner.presets.folders import user_folder as user_folder
 from planner.presets.toml_keys import Key, fill, read_toml, spec_keys
-from planner.specs.hardware import Gemm, Gpu
+from planner.specs.hardware import Flash, Gemm, Gpu
 from planner.specs.job import Selective, Stack
 from planner.specs.model import Model
 from planner.specs.validate import checked
@@ -30,7 +30,8 @@ from planner.specs.validate import checked
 T = TypeVar("T")
 # Values missing from a GPU's [gemm] table are derived from its peak and bandwidth, near what measured GPUs reach.
 DERIVED_GEMM = {"overhead_us": 3.0, "peak_share": 0.82, "pad_m": 60.0, "pad_n": 60.0, "pad_k": 130.0, "hbm_share": 0.85}
-DERIVED_FLASH = 0.5
+# The same for its [flash_2]: half of the plateau of products with heads of 128, the pads as FlashAttention-2 has on A100 and H100.
+DERIVED_FLASH = {"overhead_us": 5.0, "plateau_share": 0.58, "pad_rows": 14_000.0, "pad_keys": 160.0, "pad_width": 42.0}
 ACTIVATIONS = (
     "norm_in", "linear_in", "latent", "qkv", "scores", "attention_out", "dropout_masks", "mlp_hidden", "act_out",
     "router", "expert_in", "expert_hidden", "expert_act", "expert_out",
@@ -71,8 +72,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "memory_mib": Key("memory_bytes", float, 2.0**20), "memory_gib": Key("memory_bytes", float, 2.0**30),
         "hbm_gb_s": Key("hbm_bytes_s", float, 1e9), "link_gb_s": Key("link_bytes_s", float, 1e9),
         "nic_gbit_s": Key("nic_bytes_s", float, 1.25e8), "pcie_gb_s": Key("pcie_bytes_s", float, 1e9),
-        "flash_fraction": Key("flash_fraction", float, 1.0, DERIVED_FLASH),
-        "gemm": Key("gemm", dict, 1.0, {}),
+        "gemm": Key("gemm", dict, 1.0, {}), "flash_2": Key("flash_2", dict, 1.0, {}), "flash_3": Key("flash_3", dict, 1.0, {}),
     }),
     "clusters": spec_keys(ClusterPreset, NAME | {
         "link_gb_s": Key("link_bytes_s", float, 1e9, None), "nic_gbit_s": Key("nic_bytes_s", float, 1.25e8, None),
@@ -94,6 +94,12 @@ GEMM_KEYS = {
     "pad_m": Key("pad_m", float, 1.0, DERIVED_GEMM["pad_m"]), "pad_n": Key("pad_n", float, 1.0, DERIVED_GEMM["pad_n"]),
     "pad_k": Key("pad_k", float, 1.0, DERIVED_GEMM["pad_k"]), "tb_s": Key("bytes_s", float, 1e12, None),
     "training_factor": Key("training", float, 1.0, 1.0), "source": Key("source", str, 1.0, ""),
+}  # fmt: skip
+
+FLASH_KEYS = {
+    "overhead_us": Key("launch_s", float, 1e-6, DERIVED_FLASH["overhead_us"] * 1e-6), "tflops": Key("plateau_flops", float, 1e12, None),
+    "pad_rows": Key("pad_rows", float, 1.0, DERIVED_FLASH["pad_rows"]), "pad_keys": Key("pad_keys", float, 1.0, DERIVED_FLASH["pad_keys"]),
+    "pad_width": Key("pad_width", float, 1.0, DERIVED_FLASH["pad_width"]), "source": Key("source", str, 1.0, ""),
 }  # fmt: skip
 
 
@@ -166,8 +172,20 @@ def table(kind: str, name: str) -> dict[str, Any]:
 
 
 def _gpu(values: dict[str, Any], where: str) -> Gpu:
-    """A GPU with its GEMM fit, checked for plausibility."""
-    return Gpu(**values | {"gemm": _gemm(values, where)}).believable()
+    """A GPU with its fits of products and attention, checked for plausibility."""
+    gemm = _gemm(values, where)
+    newest = _flash(values, "flash_3", gemm, where) if values["flash_3"] else None
+    return Gpu(**values | {"gemm": gemm, "flash_2": _flash(values, "flash_2", gemm, where), "flash_3": newest}).believable()
+
+
+def _flash(values: Mapping[str, Any], kernel: str, gemm: Gemm, where: str) -> Flash:
+    """A flash attention kernel of a GPU: its table; missing values are derived from the plateau of products."""
+    table = fill(values[kernel], FLASH_KEYS, f"{where} [{kernel}]")
+    if table["plateau_flops"] is not None:
+        return Flash(**table)
+    share = DERIVED_FLASH["plateau_share"]
+    derivation = f"derived: {share:g} of the plateau of matrix products"
+    return Flash(**table | {"plateau_flops": share * gemm.flops_s, "source": "; ".join(filter(None, [table["source"], derivation]))})
 
 
 def _gemm(values: Mapping[str, Any], where: str) -> Gemm:

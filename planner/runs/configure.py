@@ -102,10 +102,20 @@ def _attention(row: Row, stack: Stack, assumed: dict[str, str]) -> str:
         return str(assume(assumed, "attention", stack.attention))
     if text == "flash":  # unknown version: the stack's, if the stack has flash attention
         text = stack.attention if stack.attention.startswith("flash") else "flash-2"
+    if text == "flash-2" and triton_attention(row):
+        text = assume(assumed, "attention", "flash-1")
     kind = {"fused": "flash-2", "sdpa": "flash-2"}.get(text, text)
     if kind not in ATTENTIONS:
         raise FieldError("attention", f"attention {quoted(text)} is not modelled; known: {', '.join(ATTENTIONS)}")
     return kind
+
+
+def triton_attention(row: Row) -> bool:
+    """Whether flash attention was not yet FlashAttention-2, of July 2023: until 2024 llm-foundry's configurations set `attn_impl: triton`
+    (scripts/train/yamls/pretrain/mpt-7b.yaml), FlashAttention's first version in Triton.
+    """
+    released = cell(row, "released")[:7]
+    return bool(released) and released < ("2024-01" if "foundry" in cell(row, "framework").lower() else "2023-07")
 
 
 SHARD_GROUP = re.compile(r"(?:shard group |\bFSDP=)(\d{1,9})")

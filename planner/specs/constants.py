@@ -19,10 +19,11 @@ class Constants:
     host_power: float = 3.797
     # Host time of a backward pass relative to a forward pass.
     host_backward: float = 1.5
-    # FLOPs of the backward pass of flash attention relative to its forward pass: five products to two (Dao 2023, Section 4.1).
-    flash_backward: float = 2.5
-    # Time of flash-1 relative to flash-2, forward and backward.
-    flash_1_slower: float = 1.33
+    # Time of flash attention's backward pass relative to its forward pass: five products to two (Dao 2023, Section 4.1), at 0.87 of the
+    # rate (arXiv 2407.08608, charts of H100: 561 of 648 TFLOP/s for FlashAttention-3, 322 of 370 for FlashAttention-2).
+    flash_backward: float = 2.87
+    # Time of flash-1 relative to flash-2: 1.3 to 1.5 times forward, twice backward (Dao 2023, Section 4.1, the kernel in Triton).
+    flash_1_slower: float = 1.8
     # Fractions of the line rate that long messages reach. Scale-up link: all-gather and reduce-scatter over 8 GPUs at 512 MiB reach
     # 0.68 to 0.75 of it on A100, H100, H200 and B200 (aiconfigurator_core 0.12.0, nccl_perf).
     link_fraction: float = 0.77  # limit for many ranks; eight ranks reach 15/16 of it, two 3/4

@@ -37,6 +37,25 @@ class Gemm:
 
 
 @dataclass(frozen=True)
+class Flash:
+    """Time of a flash attention kernel's forward pass over q query rows of all heads, s keys and widths e of key and value together:
+    t0 + 2 (q + dq)(s + ds)(e + de) / P, P times the share that training reaches.
+    """
+
+    launch_s: float  # t0: launch and ramp
+    plateau_flops: float  # P: plateau of long sequences and wide heads
+    pad_rows: float  # dq: rows of the blocks that fill the processors, of all heads
+    pad_keys: float  # ds: start and end of a block of queries
+    pad_width: float  # de: exponentials and rescaling, in multiply-adds per score
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        checked(self, {
+            "launch_s": (0, 1), "plateau_flops": (1e3, 1e21), "pad_rows": (0, 1e7), "pad_keys": (0, 1e5), "pad_width": (0, 1e4),
+        })  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Gpu:
     """One device as the framework sees it (of an MI250X: one of its two dies)."""
 
@@ -52,8 +71,8 @@ class Gpu:
     nic_bytes_s: float  # scale-out per GPU and direction, of a common node
     pcie_bytes_s: float  # to the host, per direction
     gemm: Gemm
-    flash_fraction: float  # rate of flash attention over the GEMM plateau
-    flash3_fraction: float = 0.0  # the same of kernels written for this architecture (FlashAttention-3, cuDNN); 0: as flash_fraction
+    flash_2: Flash  # FlashAttention-2
+    flash_3: Flash | None = None  # kernels written for the architecture (FlashAttention-3 and 4, cuDNN); None: flash_2
     flops_fp4: float = 0.0  # 0: none
     narrow_fraction: float = 0.9  # share of the nominal gain of 8 or 4 bits over 16 that products reach
     board_w: float = 0.0  # maximum board power; 0: unknown
@@ -64,20 +83,29 @@ class Gpu:
             "flops_bf16": (1e9, 1e20), "flops_fp8": (0, 1e22), "flops_fp4": (0, 1e22), "memory_bytes": (GIB / 4, 2**50),
             "hbm_bytes_s": (1e8, 1e16),
             "link_bytes_s": (1e6, 1e15), "link_domain": (1, 65_536), "nic_bytes_s": (1e5, 1e15), "pcie_bytes_s": (1e6, 1e15),
-            "flash_fraction": (0.01, 1.0), "narrow_fraction": (0.1, 1.3), "flash3_fraction": (0, 1.0), "board_w": (0, 1e6),
+            "narrow_fraction": (0.1, 1.3), "board_w": (0, 1e6),
         })  # fmt: skip
 
     def believable(self) -> Gpu:
-        """Itself; FieldError if products would exceed its peak, or operands the bandwidth of memory and caches."""
+        """Itself; FieldError if products or attention would exceed its peak, or operands the bandwidth of memory and caches."""
         rate, peak = self.gemm.training * self.gemm.flops_s / 1e12, self.flops_bf16 / 1e12
         if rate > ROUNDED * peak:
             reason = f"[gemm] gives products {rate:,.5g} TFLOP/s (tflops x training_factor), above the peak of {peak:,.5g} (tflops_bf16)"
             raise FieldError("gemm", f"{reason}; lower the one or raise the other")
+        for name, flash in (("flash_2", self.flash_2), ("flash_3", self.flash_3)):
+            if flash and flash.plateau_flops > ROUNDED * self.flops_bf16:
+                raise FieldError(
+                    name, f"[{name}] tflops must be at most the peak of {peak:,.5g} (tflops_bf16), not {flash.plateau_flops / 1e12:,.5g}"
+                )
         moved, bandwidth = self.gemm.bytes_s / 1e12, self.hbm_bytes_s / 1e12
         if moved > ROUNDED * CACHED * bandwidth:
             reason = f"[gemm] tb_s must be no more than {CACHED:g} times the memory bandwidth, {CACHED * bandwidth:,.5g} TB/s here"
             raise FieldError("gemm", f"{reason}, not {moved:,.5g}")
         return self
+
+    def flash(self, attention: str) -> Flash:
+        """The kernel of a choice of attention."""
+        return self.flash_3 if attention == "flash-3" and self.flash_3 else self.flash_2
 
     def units(self, precision: str) -> float:
         """Dense peak of the units for this precision, 0 without such units; FLOP/s."""

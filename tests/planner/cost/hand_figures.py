@@ -12,7 +12,7 @@ from typing import Any
 
 from planner import presets
 from planner.specs.constants import Constants
-from planner.specs.hardware import GIB, Cluster, Gemm, Gpu
+from planner.specs.hardware import GIB, Cluster, Flash, Gemm, Gpu
 from planner.specs.job import Job, Selective
 from planner.specs.model import Model
 
@@ -23,7 +23,7 @@ CONSTANTS = Constants(
 
 GPU = Gpu(
     "round", "", "hopper", flops_bf16=1e9, flops_fp8=2e9, memory_bytes=100 * GIB, hbm_bytes_s=2e8, link_bytes_s=2e6, link_domain=8,
-    nic_bytes_s=2e5, pcie_bytes_s=1e6, gemm=Gemm(0.5, 1e6, 0, 0, 0, 1e30), flash_fraction=0.5, narrow_fraction=1.0,
+    nic_bytes_s=2e5, pcie_bytes_s=1e6, gemm=Gemm(0.5, 1e6, 0, 0, 0, 1e30), flash_2=Flash(0.5, 5e5, 0, 0, 0), narrow_fraction=1.0,
 )  # fmt: skip
 
 CLUSTER = Cluster(

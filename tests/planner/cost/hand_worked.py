@@ -9,15 +9,17 @@ import numpy as np
 
 from planner.dimensions import Stage
 from planner.specs.constants import Constants
-from planner.specs.hardware import Cluster, Gemm, Gpu
+from planner.specs.hardware import Cluster, Flash, Gemm, Gpu
 from planner.specs.job import Job, Selective, Stack
 from planner.specs.model import Model
 
 # One matrix product of m x k by k x n takes 0.001 s and 2 m n k / 1e6 s: half of 2e6 FLOP/s, nothing padded, memory no bound.
 GEMM = Gemm(overhead_s=0.001, flops_s=2e6, pad_m=0, pad_n=0, pad_k=0, bytes_s=1e30, training=0.5)
+# Flash attention reaches 4e5 FLOP/s, half of 8e5, nothing padded.
+FLASH = Flash(launch_s=0.001, plateau_flops=8e5, pad_rows=0, pad_keys=0, pad_width=0)
 GPU = Gpu(
     "round", "nvidia", "hopper", flops_bf16=1e9, flops_fp8=2e9, memory_bytes=1e9, hbm_bytes_s=1e8, link_bytes_s=1e9, link_domain=8,
-    nic_bytes_s=1e8, pcie_bytes_s=1e6, gemm=GEMM, flash_fraction=0.4,
+    nic_bytes_s=1e8, pcie_bytes_s=1e6, gemm=GEMM, flash_2=FLASH,
 )  # fmt: skip
 CLUSTER = Cluster("round", GPU, gpus=64, gpus_per_node=8, link_domain=8, link_bytes_s=1e9, nic_bytes_s=1e8)
 # heads x width is not the hidden width, and two heads share a key-value head

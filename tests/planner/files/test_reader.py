@@ -174,7 +174,7 @@ def test_names_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 DIGITS = "9" * 5000
 TOML = {
-    "digits": f"layers = {DIGITS}", "hexadecimal": f"layers = 0x{'f' * 5000}", "huge": "flash_fraction = 1e999", "nan": "hbm_gb_s = nan",
+    "digits": f"layers = {DIGITS}", "hexadecimal": f"layers = 0x{'f' * 5000}", "huge": "board_w = 1e999", "nan": "hbm_gb_s = nan",
     "in a list": f"sources = [{DIGITS}]", "in a table": f"[gemm]\ntflops = {DIGITS}", "as a key": f"{DIGITS} = 1",
     "400 digits": f"memory_gib = {'9' * 400}", "deep": "x = " + "[" * 100_000, "deep tables": "x = " + "{a=" * 100_000,
     "dotted": "a." * 20_000 + "a = 1", "dotted heading": "[" + "a." * 20_000 + "a]\n" + "".join(f"k{i} = 1\n" for i in range(2000)),
@@ -225,7 +225,7 @@ def test_no_number_of_a_preset_is_beyond_a_sentence(tmp_path: Path, kind: str) -
     read = READERS[kind.removesuffix("s")][1]
     path = tmp_path / "x.toml"
     for place in NUMBER.finditer(text):
-        field = presets.KEYS[kind].get(place[1], presets.GEMM_KEYS.get(place[1], toml_keys.Key(place[1]))).field
+        field = presets.KEYS[kind].get(place[1], (presets.GEMM_KEYS | presets.FLASH_KEYS).get(place[1], toml_keys.Key(place[1]))).field
         for number in NUMBERS:
             if (place[1], number) == ("published_parameters", "1e300"):
                 continue  # shown, never used in a calculation

@@ -165,7 +165,7 @@ def test_an_unmeasured_gemm_is_derived() -> None:
         (("tflops_bf16 = 989", "tflops_bf16 = 700"), r"products 701\.63 TFLOP/s .* above the peak of 700 \(tflops_bf16\)"),
         (("tb_s = 2.9", "tb_s = 6.8"), r"tb_s must be no more than 2 times the memory bandwidth, 6\.7 TB/s here, not 6\.8"),
         (("training_factor = 0.8433", "training_factor = 1.1"), "training must lie between 0.01 and 1, not 1.1"),
-        (("flash_fraction = 0.3398", "flash_fraction = 1.2"), "flash_fraction must lie between 0.01 and 1, not 1.2"),
+        (("tflops = 989", "tflops = 990"), r"\[flash_3\] tflops must be at most the peak of 989 \(tflops_bf16\), not 990"),
     ],
 )
 def test_a_gpu_with_kernels_above_its_peak_is_refused(tmp_path: Path, changed: tuple[str, str], message: str) -> None:
