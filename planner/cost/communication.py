@@ -10,7 +10,7 @@ from planner.cost.compute import elementwise_rate
 from planner.cost.optimizers import moves_states, optimizer_width
 from planner.cost.pipeline_split import in_v, is_head
 from planner.cost.shard import expert_shard_size, padded_vocab
-from planner.cost.states import WEIGHT_BYTES, stays_gathered
+from planner.cost.states import stays_gathered, weight_width
 from planner.dimensions import (
     Bytes,
     BytesPerSecond,
@@ -37,10 +37,10 @@ from planner.specs.plan import Plan
 HOST_ADAM_PARAMETERS_S = 4e9
 
 
-@formula("2 · T · h", "shoeybi19", "Section 3: activations of a micro-batch in 16 bits")
+@formula("b_p · T · h", "shoeybi19", "Section 3: activations of a micro-batch")
 def tp_message(job: Job, tokens: Tokens) -> Bytes:
     """Message of one tensor-parallel all-reduce; bytes."""
-    return Bytes(2.0 * tokens * job.model.hidden)
+    return Bytes(weight_width(job) * tokens * job.model.hidden)
 
 
 @formula("n_h · (2 · t_ag if SP, t_ar otherwise)", "korthikanti22", "Section 4.2.2")
@@ -64,7 +64,7 @@ def stage_tp(job: Job, plan: Plan, stage: Stage, stage_layers: Number, tp_forwar
 def cp_message(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
     """Keys and values of a layer on all ranks of a context-parallel group; bytes."""
     widths = job.model.key_dim + job.model.value_dim
-    return Bytes(2.0 * -(-job.model.kv_heads // plan.tp) * widths * tokens * plan.cp)
+    return Bytes(weight_width(job) * -(-job.model.kv_heads // plan.tp) * widths * tokens * plan.cp)
 
 
 @formula("t_ag", "ring23", "Section 3: blocks of keys and values, 2 bytes each, around the ring")
@@ -102,7 +102,7 @@ def repeat_layer(job: Job, layer_forward: Seconds, repeat_host: Seconds, tp_forw
 @formula("2 · t_s · (x_p · m · v + p - 1) if p > 1", "narayanan21", "Section 2.2.2: v times the sends when interleaved")
 def pp_seconds(job: Job, plan: Plan, tokens: Tokens, micro_batches: Number) -> Seconds:
     """Exposed sends between pipeline stages in a step, forward and backward; seconds."""
-    message = Bytes(2.0 * tokens * job.model.hidden / where(plan.sequence_parallel > 0, plan.tp, 1))
+    message = Bytes(weight_width(job) * tokens * job.model.hidden / where(plan.sequence_parallel > 0, plan.tp, 1))
     hop = send_seconds(job, degrees.stage_ranks(plan), message)
     count = job.stack.pp_exposed * micro_batches * plan.vpp + plan.pp - 1
     return where(plan.pp > 1, 2.0 * hop * count, 0.0)
@@ -169,7 +169,7 @@ def gather_once(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_exp
     """All-gather of weights once per step, after the optimizer has updated each rank's share; seconds."""
     total = Seconds(0.0)
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
-        total = total + gather_seconds(job, group.shard, group.stride, Bytes(WEIGHT_BYTES * weights), buckets(job, plan, weights))
+        total = total + gather_seconds(job, group.shard, group.stride, Bytes(weight_width(job) * weights), buckets(job, plan, weights))
     later = Seconds(0.0) if job.stack.master_is_parameter else total  # FSDP gathers at the start of a micro-batch
     return select([_synced(job, plan), plan.zero == 2], [total, later], 0.0)
 
@@ -199,7 +199,7 @@ def reduce_each(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_exp
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
         gradients = Bytes(float(job.reduce_bytes) * weights)
         scatter = term("reduce_scatter", gather_seconds(job, group.shard, group.stride, gradients, units))
-        gather = term("weight_gather", gather_seconds(job, group.shard, group.stride, Bytes(WEIGHT_BYTES * weights), units))
+        gather = term("weight_gather", gather_seconds(job, group.shard, group.stride, Bytes(weight_width(job) * weights), units))
         total = total + scatter + _replicas(job, group, weights) + times * gather
     return where((plan.zero >= 2) & ~stays_gathered(job, plan), total, 0.0)
 
@@ -243,7 +243,7 @@ def owned_weights(plan: Plan, heaviest_weights: Parameters, heaviest_experts: Pa
 
 
 @formula(
-    "(g + 2) · P_u / B_p + P_u · min(W_n, W) / (4 · 10^9) if offload, (g + 2 · (g_m + u_l) + 2) · P_u / (η_h · B_h) otherwise",
+    "(g + b_p) · P_u / B_p + P_u · min(W_n, W) / (4 · 10^9) if offload, (g + 2 · (g_m + u_l) + b_p) · P_u / (η_h · B_h) otherwise",
     "offload21",
     "Section 4",
 )
@@ -252,7 +252,7 @@ def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Parameters, heavie
     updated = owned_weights(plan, heaviest_weights, heaviest_experts)
     if term("offload_optimizer", moves_states(job)):
         gradient = term("gradient_bytes", 4 if job.stack.flat_states else job.gradient_bytes)  # DeepSpeed widens them on the device
-        sent = Bytes((gradient + WEIGHT_BYTES) * updated) / BytesPerSecond(job.cluster.gpu.pcie_bytes_s)
+        sent = Bytes((gradient + weight_width(job)) * updated) / BytesPerSecond(job.cluster.gpu.pcie_bytes_s)
         return sent + Seconds(updated * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S)
     # master copy and states are read and written
-    return Bytes((job.gradient_bytes + 2.0 * optimizer_width(job) + WEIGHT_BYTES) * updated) / elementwise_rate(job)
+    return Bytes((job.gradient_bytes + 2.0 * optimizer_width(job) + weight_width(job)) * updated) / elementwise_rate(job)

@@ -23,7 +23,7 @@ from planner.dimensions import (
 )
 from planner.formula.trace import formula, term
 from planner.specs.hardware import Gpu
-from planner.specs.job import Job
+from planner.specs.job import WIDE, Job
 from planner.specs.model import Model
 from planner.specs.plan import Plan
 
@@ -31,7 +31,9 @@ Shape = tuple[Number, Number, Number]  # rows, columns and inner width of a matr
 
 
 def narrow_gain(gpu: Gpu, precision: str) -> float:
-    """Rate of matrix products in 8 or 4 bits on this GPU over the 16-bit rate; 1 for 16 bits."""
+    """Rate of matrix products in 8 or 4 bits on this GPU over the 16-bit rate; 1 for 16 bits, below it in tf32 and fp32."""
+    if precision in WIDE:
+        return gpu.units(precision) / gpu.flops_bf16
     return max(1.0, gpu.narrow_fraction * (gpu.units(precision) / gpu.flops_bf16)) if precision in ("fp8", "fp4") else 1.0
 
 
@@ -40,6 +42,7 @@ def product_rate(gpu: Gpu, precision: str, gained: float = 1.0) -> float:
 
     gained: share of the gain of narrow numbers.
     """
+    gained = 1.0 if precision in WIDE else gained
     rate = gpu.gemm.training * gpu.gemm.flops_s * (1.0 + gained * (narrow_gain(gpu, precision) - 1.0))
     return term("product_rate", min(rate, gpu.units(precision)))
 
@@ -163,11 +166,12 @@ def unfused_attention(job: Job, plan: Plan, tokens: Tokens, backward: bool) -> S
     """Attention in separate kernels over the full square: batched products, softmax, dropout; seconds."""
     model, gpu = job.model, job.cluster.gpu
     rows, s = Number(tokens * model.heads / plan.tp), Number(job.sequence)
-    products = gemm_seconds(gpu, "bf16", rows, s, Number(model.key_dim)) + gemm_seconds(gpu, "bf16", rows, Number(model.value_dim), s)
+    numbers = job.precision if job.wide else "bf16"
+    products = gemm_seconds(gpu, numbers, rows, s, Number(model.key_dim)) + gemm_seconds(gpu, numbers, rows, Number(model.value_dim), s)
     # bytes per score: softmax read and write (backward two reads, one write), dropout likewise with its mask
     softmax, dropout = (6, 5) if backward else (4, 5)
     kernels = softmax + (dropout if model.dropout else 0) + (8 if job.attention == "unfused" else 0)  # scale and mask apart
-    moved = term("score_bytes", kernels * job.stack.softmax_traffic)
+    moved = term("score_bytes", kernels * job.stack.softmax_traffic * (2 if job.wide else 1))
     return products * (2 if backward else 1) + Seconds(rows * s * moved / (job.constants.hbm_fraction * gpu.hbm_bytes_s))
 
 
@@ -191,7 +195,8 @@ def attention_forward(job: Job, plan: Plan, tokens: Tokens, attention_flops: Flo
     rows = Number(1.0 + term("pad_rows", kernel.pad_rows) * plan.tp / (tokens * model.heads))
     keys = Number(1.0 + blocks * term("pad_keys", kernel.pad_keys) / term("attended_keys", attended(model, job.sequence)))
     width = 1.0 + term("pad_width", kernel.pad_width) / (model.key_dim + model.value_dim)
-    rate = job.cluster.gpu.gemm.training * term("plateau_flops", kernel.plateau_flops)
+    slowed = narrow_gain(job.cluster.gpu, job.precision) if job.wide else 1.0
+    rate = job.cluster.gpu.gemm.training * term("plateau_flops", slowed * kernel.plateau_flops)
     launches = Seconds(blocks * term("launch_s", kernel.launch_s))
     return launches + Seconds(slower * attention_flops * rows * keys * width / rate)
 

@@ -88,4 +88,5 @@ def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Bytes:
     added = branches(job) * BRANCH.bytes(backward) * model.hidden
     activation = activation_work(job).bytes(backward) * model.ffn / plan.tp
     cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)  # inputs of products into 8 bits
-    return Bytes(term("element_bytes", norms + residuals + turned + heads_normed + copied + added + activation + cast))
+    width = 2 if job.wide else 1  # of the 16 bits counted: in fp32 each tensor has twice the bytes
+    return Bytes(term("element_bytes", width * (norms + residuals + turned + heads_normed + copied + added + activation + cast)))

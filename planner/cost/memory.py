@@ -48,6 +48,9 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
         terms |= fsdp_units.stored_terms(job, plan)
     if job.frozen:
         terms["adapters"] = Number(2.0 * job.lora_rank * len(adapted(model, job.lora_targets)))
+    if job.wide:  # all but masks of dropout, and the log-sum-exp of flash attention, which is in fp32 anyway
+        masks = ("dropout_masks", "scores") if flash else ("dropout_masks",)
+        terms |= {name: 2.0 * count for name, count in terms.items() if name not in masks}
     return {name: Bytes(count) for name, count in terms.items()}
 
 

@@ -14,6 +14,11 @@ CASTS = {"fp8": 2.0, "fp4": 2 * (0.5 + 1 / 16)}
 WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training stores its weights in bf16 and casts them
 
 
+def weight_width(job: Job) -> float:
+    """Bytes per weight that takes part in products: 4 in fp32, which tf32 rounds in the products alone."""
+    return term("product_width", 4.0 if job.wide else WEIGHT_BYTES)
+
+
 def workspaces(job: Job) -> float:
     """Workspaces of libraries, including those of grouped products; bytes."""
     grouped = term("grouped_workspaces", job.model.experts > 0 and job.cluster.gpu.arch not in ("volta", "ampere"))
@@ -40,13 +45,13 @@ def weight_share(job: Job, plan: Plan, shard_size: Number) -> Number:
 
 
 @formula(
-    "0 if moved, 2 · P_i if whole, 0 if fp32 and ZeRO < 2, 2 · P_i if ZeRO < 3, 0 if fp32, 2 · P_i / Z otherwise",
+    "0 if moved, b_p · P_i if whole, 0 if fp32 and ZeRO < 2, b_p · P_i if ZeRO < 3, 0 if fp32, b_p · P_i / Z otherwise",
     "zero20",
     "Section 5, Figure 1",
 )
 def parameter_bytes(job: Job, plan: Plan, stage_weights: Parameters, shard_size: Number) -> Bytes:
-    """16-bit weights on a rank; bytes."""
-    return Bytes(WEIGHT_BYTES * stage_weights) * weight_share(job, plan, shard_size)
+    """Weights on a rank in the type of their products; bytes."""
+    return Bytes(weight_width(job) * stage_weights) * weight_share(job, plan, shard_size)
 
 
 def cast_width(job: Job) -> float:

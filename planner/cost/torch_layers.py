@@ -29,7 +29,7 @@ def eager(job: Job) -> bool:
 
 def residual_width(job: Job) -> float:
     """Bytes per element of the residual stream."""
-    return 4.0 if job.autocast else 2.0
+    return 4.0 if job.autocast or job.wide else 2.0
 
 
 def repeats_keys(job: Job) -> bool:

@@ -6,7 +6,7 @@ Read in torch 2.13.0, distributed/fsdp/_fully_shard/_fsdp_param_group.py and _fs
 from __future__ import annotations
 
 from planner.cost.pipeline_split import is_head
-from planner.cost.states import WEIGHT_BYTES, stays_gathered
+from planner.cost.states import stays_gathered, weight_width
 from planner.dimensions import Bytes, Flag, Number, Parameters, Stage, maximum, where
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
@@ -19,7 +19,7 @@ def gathers(job: Job, plan: Plan) -> Flag:
 
 
 @formula(
-    "(2 · (P_l + P_o2) if gathers) + (g_r · max((P_h if head) - P_l, 0) if alone and not whole)",
+    "(b_p · (P_l + P_o2) if gathers) + (g_r · max((P_h if head) - P_l, 0) if alone and not whole)",
     "tmplan",
     "the unit before the first layer of a backward pass is the head",
 )
@@ -29,7 +29,7 @@ def unit_layers(
     """Weights of a layer and of the next, and the gradient of the head in its reduce-scatter, as far as it exceeds a layer's; bytes."""
     alone = term("head_alone", job.loss_kernel != "chunked" and not job.model.tied)  # in chunks it is reduced before the backward pass
     reduced = Bytes(job.reduce_bytes * maximum(is_head(plan, stage) * head_weights - layer_weights, 0.0))
-    weights = Bytes(WEIGHT_BYTES * (layer_weights + ahead_weights))
+    weights = Bytes(weight_width(job) * (layer_weights + ahead_weights))
     return where(gathers(job, plan), weights, 0.0) + where(stays_gathered(job, plan), 0.0, reduced * alone)
 
 
@@ -41,7 +41,7 @@ def unit_unreduced(job: Job, plan: Plan, stage: Stage, layer_weights: Parameters
     return where(stays_gathered(job, plan), 0.0, more)
 
 
-@formula("2 · P_l + max((2 · P_e if i = 0), 2 · P_o2 - G_lu) if gathers", "tmplan", "the first layer, or the second")
+@formula("b_p · P_l + max((b_p · P_e if i = 0), b_p · P_o2 - G_lu) if gathers", "tmplan", "the first layer, or the second")
 def unit_end(
     job: Job, plan: Plan, stage: Stage, layer_weights: Parameters, ahead_weights: Parameters, embedding_weights: Parameters,
     unit_gradient: Bytes,
@@ -51,9 +51,9 @@ def unit_end(
     Of the first layer and of the embedding, which is gathered ahead; or of the second layer and of the first, less the gradient of that,
     which does not exist yet.
     """
-    embedding = (stage == 0) * Bytes(WEIGHT_BYTES * embedding_weights)
-    ahead = maximum(embedding, Bytes(WEIGHT_BYTES * ahead_weights) - unit_gradient)
-    return where(gathers(job, plan), Bytes(WEIGHT_BYTES * layer_weights) + ahead, 0.0)
+    embedding = (stage == 0) * Bytes(weight_width(job) * embedding_weights)
+    ahead = maximum(embedding, Bytes(weight_width(job) * ahead_weights) - unit_gradient)
+    return where(gathers(job, plan), Bytes(weight_width(job) * layer_weights) + ahead, 0.0)
 
 
 @formula("g · ((P_l - P_x) / Z + P_x / Z_x) if not whole", "tmplan", "a layer's gradient after its reduce-scatter")
@@ -78,8 +78,8 @@ def unit_late(
 
 
 @formula(
-    "max((2 · P_h if gathers) + ((2 · g_r / Z if whole, g_r + g_r / Z otherwise) · P_h if chunked)"
-    " - (2 · P_ot if ZeRO ≥ 3 and whole), 0) if head",
+    "max((b_p · P_h if gathers) + ((2 · g_r / Z if whole, g_r + g_r / Z otherwise) · P_h if chunked)"
+    " - (b_p · P_ot if ZeRO ≥ 3 and whole), 0) if head",
     "tmplan",
     "torchtitan 0.3.0, ChunkedLossWrapper: gradients of chunks are summed whole, in fp32",
 )
@@ -92,19 +92,21 @@ def unit_head(
     """
     chunked = term("chunked_loss", job.loss_kernel == "chunked")
     summed = where(stays_gathered(job, plan), 2.0 * job.reduce_bytes / shard_size, job.reduce_bytes + job.reduce_bytes / shard_size)
-    width = where(gathers(job, plan), WEIGHT_BYTES, 0.0) + chunked * summed
-    freed = where((plan.zero >= 3) & stays_gathered(job, plan), Bytes(WEIGHT_BYTES * other_weights), 0.0)
+    width = where(gathers(job, plan), weight_width(job), 0.0) + chunked * summed
+    freed = where((plan.zero >= 3) & stays_gathered(job, plan), Bytes(weight_width(job) * other_weights), 0.0)
     return is_head(plan, stage) * maximum(Bytes(width * head_weights) - freed, 0.0)
 
 
-@formula("(g_r if whole, 2 + g_r if Z > 1, 2 · g_r otherwise) · P_e if i = 0", "tmplan", "foreach_reduce: copied, and on one rank divided")
+@formula(
+    "(g_r if whole, b_p + g_r if Z > 1, 2 · g_r otherwise) · P_e if i = 0", "tmplan", "foreach_reduce: copied, and on one rank divided"
+)
 def unit_embedding(job: Job, plan: Plan, stage: Stage, embedding_weights: Parameters, shard_size: Number) -> Bytes:
     """Gradient of the embedding in 16 bits and in its reduce-scatter; bytes."""
-    alone = where(shard_size > 1, WEIGHT_BYTES + job.reduce_bytes, 2.0 * job.reduce_bytes)
+    alone = where(shard_size > 1, weight_width(job) + job.reduce_bytes, 2.0 * job.reduce_bytes)
     return (stage == 0) * Bytes(where(stays_gathered(job, plan), float(job.reduce_bytes), alone) * embedding_weights)
 
 
-@formula("2 · ((P_e if i = 0) + (P_h if head) + P_l) + G_a / (Z if whole, 1 otherwise)", "tmplan", "each stream has a pool for itself")
+@formula("b_p · ((P_e if i = 0) + (P_h if head) + P_l) + G_a / (Z if whole, 1 otherwise)", "tmplan", "each stream has a pool for itself")
 def unit_pools(
     job: Job, plan: Plan, stage: Stage, layer_weights: Parameters, embedding_weights: Parameters, head_weights: Parameters,
     all_gradients: Bytes, shard_size: Number,
@@ -112,7 +114,7 @@ def unit_pools(
     """Pools of the streams that gather weights and reduce gradients: a segment for each size of unit, and the reduced gradients; bytes."""
     edges = (stage == 0) * embedding_weights + is_head(plan, stage) * head_weights
     reduced = all_gradients / where(stays_gathered(job, plan), shard_size, 1.0)
-    return Bytes(WEIGHT_BYTES * (edges + layer_weights)) + reduced
+    return Bytes(weight_width(job) * (edges + layer_weights)) + reduced
 
 
 @formula("0 if frozen, g_r · max(P_l, (P_e if i = 0), (P_h if head)) otherwise", "tmplan", "the allocator's rules")

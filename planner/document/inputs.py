@@ -11,7 +11,7 @@ from planner.document.training_run import Run, resolved
 from planner.errors import FieldError, TmplanError
 from planner.presets import ClusterPreset
 from planner.specs.hardware import Cluster, Gpu
-from planner.specs.job import STATE_BYTES, Job, Stack
+from planner.specs.job import STATE_BYTES, WIDE, Job, Stack
 from planner.specs.model import Model
 
 __all__ = ["BY_KEY", "EXAMPLE", "FIELDS", "Field", "Inputs", "Recorded", "Value", "field_of", "parse", "resolve", "shown", "text", "used"]
@@ -106,7 +106,8 @@ def resolve(inputs: Inputs) -> Job:
     job = {f.attribute: _base(f, values.get(f.key, default(inputs, f.key))) for f in FIELDS if f.spec == "job" and f.default is not None}
     if "sequence" not in values and model.positions == "learned":
         job["sequence"] = min(job["sequence"], model.max_positions)
-    job |= {key: _base(BY_KEY[key], values.get(key, value)) for key, value in following(stack, job["optimizer"]).items()}
+    followed = following(stack, job["optimizer"]) | (IN_FP32 if job["precision"] in WIDE else {})
+    job |= {key: _base(BY_KEY[key], values.get(key, value)) for key, value in followed.items()}
     return Job(model, cluster, stack, **job)
 
 
@@ -122,6 +123,14 @@ def stack_of(inputs: Inputs) -> Stack:
     stack = _load(inputs, "stack", _name(inputs, "stack"))
     assert isinstance(stack, Stack)
     return stack
+
+
+IN_FP32: Mapping[str, Value] = {
+    "gradient_bytes": 4,
+    "master_bytes": 0,
+    "reduce_bytes": 4,
+    "autocast": False,
+}  # the weight is the master copy
 
 
 def following(stack: Stack, optimizer: str) -> dict[str, Value]:

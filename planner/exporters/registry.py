@@ -84,6 +84,8 @@ def target(name: str) -> Target:
 def export(name: str, request: Request) -> Exported:
     """The files of a plan for a target; CannotExport with all reasons in one sentence where it is refused."""
     destination = target(name)
+    if request.job.wide:
+        raise CannotExport(f"files are written for 16 bits and fewer, not for {request.job.precision}; set precision to bf16")
     if reasons := destination.refusals(request):
         raise CannotExport(f"this plan cannot be written for {destination.title}: {'; '.join(reasons)}")
     return destination.write(request)

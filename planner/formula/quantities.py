@@ -98,6 +98,7 @@ lasting_gradients    | G_s | B      | gradients that live all the time
 logits_bytes         | λ   |        | bytes per token and vocabulary entry at the loss
 forward_logits_width | λ_f |        | bytes per token and vocabulary entry at the end of a forward pass
 autocast             | autocast |   | 1 where matrix products cast their operands to 16 bits, else 0
+product_width        | b_p | B      | bytes per weight that takes part in products
 residual_width       | b_r | B      | bytes per element of the residual stream
 head_norm_width      | κ_o | B      | bytes per token and hidden unit of the inputs of the last norm and of the head
 whole_loss           | whole_loss |  | 1 where one kernel has head and loss, else 0

@@ -68,7 +68,8 @@ NAME = {"name": Key("name", str, 1.0, None), "sources": Key("sources", list)}
 KEYS: dict[str, dict[str, Key]] = {
     "gpus": spec_keys(Gpu, NAME | {
         "tflops_bf16": Key("flops_bf16", float, 1e12), "tflops_fp8": Key("flops_fp8", float, 1e12, 0.0),
-        "tflops_fp4": Key("flops_fp4", float, 1e12, 0.0),
+        "tflops_fp4": Key("flops_fp4", float, 1e12, 0.0), "tflops_tf32": Key("flops_tf32", float, 1e12, 0.0),
+        "tflops_fp32": Key("flops_fp32", float, 1e12, 0.0),
         "memory_mib": Key("memory_bytes", float, 2.0**20), "memory_gib": Key("memory_bytes", float, 2.0**30),
         "hbm_gb_s": Key("hbm_bytes_s", float, 1e9), "link_gb_s": Key("link_bytes_s", float, 1e9),
         "nic_gbit_s": Key("nic_bytes_s", float, 1.25e8), "pcie_gb_s": Key("pcie_bytes_s", float, 1e9),

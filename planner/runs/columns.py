@@ -58,7 +58,7 @@ COLUMNS: tuple[RunColumn, ...] = (
     RunColumn("micro_batch", "sequences in a micro-batch", "the fastest of 1, 2, 4, 8 and 16 that fits"),
     RunColumn("recompute", "none, selective or full", "the usual choice with the stack, more if that does not fit"),
     RunColumn("schedule", "1f1b, 1f1b-interleaved, zb-1p, zb-2p, zb-v or dualpipev", "1f1b"),
-    RunColumn("dtype", "bf16, fp16, fp8 or fp4", "bf16"),
+    RunColumn("dtype", "bf16, fp16, fp8, fp4, tf32 or fp32", "bf16"),
     RunColumn("attention", "flash-1, flash-2, flash-3, flash (version unknown), fused-softmax or unfused", "the stack's"),
     RunColumn("cuda_graphs", "none, or what runs in CUDA graphs: router, attention and router, layers, full", "none"),
     RunColumn("tp_overlap", "1: products overlap their tensor-parallel communication (Megatron-Core)", "0"),

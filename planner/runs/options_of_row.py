@@ -9,10 +9,12 @@ from typing import Any
 from planner.errors import FieldError
 from planner.plaintext import quoted
 from planner.runs.row import Row, assume, cell, flag, whole
-from planner.specs.job import Stack
+from planner.specs.job import WIDE, Stack
+from planner.specs.lora import TUNINGS
 from planner.specs.model import Model
 from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, OPTIMIZERS, STATE_BYTES
 
+SAME_PRECISION = {"float32": "fp32", "f32": "fp32", "fp32 (tf32)": "tf32", "float16": "fp16", "bfloat16": "bf16", "mixed": "bf16"}
 Words = tuple[tuple[str, str], ...]  # pattern -> choice; the first match counts
 # The same choice in the words of a column, and in a note, which may also say what was not used.
 LOSS: Words = (
@@ -70,6 +72,9 @@ def precision_of(row: Row, assumed: dict[str, str]) -> str:
     """The precision of a Job: that of `dtype`, else 8 or 4 bits by the recipe, else bf16."""
     recipe = cell(row, "fp8_recipe").lower()
     known = cell(row, "dtype").lower() or ({"nvfp4": "fp4", "mxfp4": "fp4"}.get(recipe, "fp8") if recipe else "")
+    known = SAME_PRECISION.get(known, known)
+    if known in WIDE and cell(row, "finetune").lower() in TUNINGS[1:]:  # frozen weights in fp32, products in 16 bits
+        return str(assume(assumed, "dtype", "bf16"))
     return known or str(assume(assumed, "dtype", "bf16"))
 
 
@@ -98,6 +103,8 @@ def options(
         fields["recompute_every"] = every
     fields |= {key: chosen for key in SWITCHES if (chosen := flag(row, key)) is not None}
     fields.setdefault("autocast", stack.autocast)
+    if precision in WIDE:
+        fields["autocast"] = False
     fields.setdefault("foreach", stack.foreach)
     loss = _choice(row, "loss_kernel", LOSS_KERNELS, LOSS, NOTED_LOSS) or stack.loss_kernel
     kernels = _choice(row, "kernels", KERNELS, ELEMENTWISE, NOTED_ELEMENTWISE) or stack.kernels
@@ -111,6 +118,8 @@ def options(
 
 def widths(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[str, str]) -> dict[str, Any]:
     """The optimizer and the bytes of master copy, states, gradients and their reduction of a row; blanks are the stack's."""
+    if precision in WIDE:
+        return _whole(row)
     optimizer = _choice(row, "optimizer", OPTIMIZERS, NOTED_OPTIMIZER, NOTED_OPTIMIZER)
     moments = whole(row, "moment_bytes", 0, 0)
     master = whole(row, "master_bytes", -1, 0)
@@ -135,6 +144,16 @@ def widths(row: Row, stack: Stack, model: Model, precision: str, assumed: dict[s
     return {
         "optimizer": optimizer, "state_bytes": moments or STATE_BYTES[optimizer], "master_bytes": master, "gradient_bytes": gradients,
         "reduce_bytes": reduced,
+    }  # fmt: skip
+
+
+def _whole(row: Row) -> dict[str, Any]:
+    """The optimizer and the widths of training in fp32: the weight is its own master copy, gradients and states have 4 bytes."""
+    optimizer = _choice(row, "optimizer", OPTIMIZERS, NOTED_OPTIMIZER, NOTED_OPTIMIZER) or "adamw"
+    gradients = whole(row, "gradient_bytes", 4)
+    return {
+        "optimizer": optimizer, "state_bytes": whole(row, "moment_bytes", STATE_BYTES[optimizer]), "master_bytes": 0,
+        "gradient_bytes": gradients, "reduce_bytes": whole(row, "reduce_bytes", gradients),
     }  # fmt: skip
 
 

@@ -74,13 +74,16 @@ class Gpu:
     flash_2: Flash  # FlashAttention-2
     flash_3: Flash | None = None  # kernels written for the architecture (FlashAttention-3 and 4, cuDNN); None: flash_2
     flops_fp4: float = 0.0  # 0: none
+    flops_tf32: float = 0.0  # 0: none
+    flops_fp32: float = 0.0  # of the general cores, or of products in fp32; 0: none published
     narrow_fraction: float = 0.9  # share of the nominal gain of 8 or 4 bits over 16 that products reach
     board_w: float = 0.0  # maximum board power; 0: unknown
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         checked(self, {
-            "flops_bf16": (1e9, 1e20), "flops_fp8": (0, 1e22), "flops_fp4": (0, 1e22), "memory_bytes": (GIB / 4, 2**50),
+            "flops_bf16": (1e9, 1e20), "flops_fp8": (0, 1e22), "flops_fp4": (0, 1e22), "flops_tf32": (0, 1e20),
+            "flops_fp32": (0, 1e20), "memory_bytes": (GIB / 4, 2**50),
             "hbm_bytes_s": (1e8, 1e16),
             "link_bytes_s": (1e6, 1e15), "link_domain": (1, 65_536), "nic_bytes_s": (1e5, 1e15), "pcie_bytes_s": (1e6, 1e15),
             "narrow_fraction": (0.1, 1.3), "board_w": (0, 1e6),
@@ -109,11 +112,13 @@ class Gpu:
 
     def units(self, precision: str) -> float:
         """Dense peak of the units for this precision, 0 without such units; FLOP/s."""
-        return {"fp8": self.flops_fp8, "fp4": self.flops_fp4}.get(precision, self.flops_bf16)
+        units = {"fp8": self.flops_fp8, "fp4": self.flops_fp4, "tf32": self.flops_tf32, "fp32": self.flops_fp32}
+        return units.get(precision, self.flops_bf16)
 
     def peak(self, precision: str) -> float:
         """Dense peak of the fastest units that a job of this precision uses; in 8 or 4 bits also bf16, for attention; FLOP/s."""
-        return max(self.flops_bf16, self.units(precision))
+        units = self.units(precision)
+        return units if precision in ("tf32", "fp32") else max(self.flops_bf16, units)
 
 
 @dataclass(frozen=True)

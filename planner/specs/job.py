@@ -22,7 +22,8 @@ from planner.specs.recompute import Selective as Selective
 from planner.specs.recompute import selective
 from planner.specs.validate import checked, choice, whole
 
-PRECISIONS = ("bf16", "fp16", "fp8", "fp4")
+PRECISIONS = ("bf16", "fp16", "fp8", "fp4", "tf32", "fp32")
+WIDE = ("tf32", "fp32")  # all in 4 bytes; tf32 rounds the inputs of products alone
 ATTENTIONS = ("flash-2", "flash-3", "flash-1", "fused-softmax", "unfused")
 # zb: split backward pass, weight gradients fill the bubble (Qi et al. 2023; h1 and h2 are its ZB-1p and ZB-2p); -v: V placement, two
 # stages per rank, down the ranks and back up; dualpipev: forward and backward passes hide each other's communication (DeepSeek-AI 2024).
@@ -262,8 +263,13 @@ class Job:
         choice("precision", self.precision, PRECISIONS)
         choice("attention", self.attention, ATTENTIONS)
         check_options(self)
-        if self.precision in ("fp8", "fp4") and not self.cluster.gpu.units(self.precision):
+        if not self.cluster.gpu.units(self.precision):
             raise FieldError("precision", f"{self.cluster.gpu.name} has no {self.precision} units; use bf16 or fp16")
+        if self.wide and self.master_bytes:
+            raise FieldError("master_bytes", f"in {self.precision} a weight is its master copy; set master_bytes to 0")
+        if self.wide and (self.frozen or self.autocast):
+            reason = "adapters are planned on weights in 16 bits" if self.frozen else "autocast computes in 16 bits"
+            raise FieldError("precision", f"{reason}, not in {self.precision}; set precision to bf16")
         if self.model.positions == "learned" and self.sequence > self.model.max_positions:
             raise FieldError(
                 "sequence", f"sequence {self.sequence:,} is beyond the {self.model.max_positions:,} learned positions of {self.model.name}"
@@ -274,6 +280,11 @@ class Job:
             raise FieldError("tuning", f"{self.stack.title} is planned with tuning {trained}, not {self.tuning}; set tuning to {trained}")
         if self.frozen:
             check_adapters(self.model, self.tuning, self.lora_rank, self.lora_targets, self.precision, self.stack.quantized_experts)
+
+    @property
+    def wide(self) -> bool:
+        """Whether weights and activations have 4 bytes: training in fp32, or in tf32."""
+        return self.precision in WIDE
 
     @property
     def frozen(self) -> bool:
