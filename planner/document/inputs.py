@@ -106,7 +106,7 @@ def resolve(inputs: Inputs) -> Job:
     job = {f.attribute: _base(f, values.get(f.key, default(inputs, f.key))) for f in FIELDS if f.spec == "job" and f.default is not None}
     if "sequence" not in values and model.positions == "learned":
         job["sequence"] = min(job["sequence"], model.max_positions)
-    followed = following(stack, job["optimizer"]) | (IN_FP32 if job["precision"] in WIDE else {})
+    followed = {**following(stack, job["optimizer"]), **(IN_FP32 if job["precision"] in WIDE else {})}
     job |= {key: _base(BY_KEY[key], values.get(key, value)) for key, value in followed.items()}
     return Job(model, cluster, stack, **job)
 
