@@ -6,7 +6,7 @@ import numpy as np
 
 from planner.cost import states
 from planner.cost.parts import HiddenParts, StepParts, WorkParts
-from planner.cost.records import Kinds, Sharding, Tail
+from planner.cost.records import Exchange, Kinds, Tail
 from planner.dimensions import Bytes, Number, Seconds, maximum
 from planner.formula.trace import formula
 from planner.specs.job import Job
@@ -104,7 +104,7 @@ def step_parts(micro_batches: Number, work: WorkParts, repeated: Seconds, tail: 
 
 
 def hidden_parts(
-    job: Job, micro_batches: Number, layers: tuple[Number, Number | None], cost: Kinds, s: Sharding, exposed: StepParts
+    job: Job, micro_batches: Number, layers: tuple[Number, Number | None], cost: Kinds, s: Exchange, exposed: StepParts
 ) -> HiddenParts:
     """Communication that compute hides, by dimension. layers: dense and sparse ones on the slowest stage; exposed: parts of the step."""
     (dense, sparse), (c, of_sparse) = layers, cost

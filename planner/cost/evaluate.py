@@ -44,11 +44,11 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
     peak = peaks.fullest(peaks.by_phase(job, plan, place, c), stage.shape)
     allocated = peak.parts.each(lambda part: at(part, fullest))
     context = parts.context_memory(job) + Bytes(np.zeros(len(plan)))
-    tail = est.time_tail(job, p, s)
-    waiting = est.step_of(job, p, tail)[1]
-    time_parts = parts.step_parts(p.micro_batches, work.each(lambda part: at(part, slowest)), at(repeated, slowest), tail, waiting)
+    tail = est.time_tail(job, p.pace, s.exchange)
+    waiting = est.step_of(job, p.pace, tail)[1]
+    time_parts = parts.step_parts(p.pace.micro_batches, work.each(lambda part: at(part, slowest)), at(repeated, slowest), tail, waiting)
     layers = at(kinds.dense, slowest), None if kinds.sparse is None else at(kinds.sparse, slowest)
-    hidden = parts.hidden_parts(job, p.micro_batches, layers, cost, s, time_parts)
+    hidden = parts.hidden_parts(job, p.pace.micro_batches, layers, cost, s.exchange, time_parts)
     return Estimate(
         job=job,
         plan=plan,

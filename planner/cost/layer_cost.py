@@ -153,6 +153,17 @@ def taken(costs: T, rows: Array) -> T:
     return type(costs)(*(of(cost) for cost in costs))  # type: ignore[arg-type]  # made of its fields: a NamedTuple, which no bound says
 
 
+def at_edges(costs: T, some: Array) -> T:
+    """The same on some of the edge stages: some rows of every table (edges x plans) of a cost, and of the costs in it."""
+
+    def of(cost: object) -> object:
+        if isinstance(cost, tuple):
+            return at_edges(cost, some)
+        return cost[some] if isinstance(cost, np.ndarray) and cost.ndim > 1 else cost
+
+    return type(costs)(*(of(cost) for cost in costs))  # type: ignore[arg-type]  # as above
+
+
 def once(job: Job, plan: Plan, axes: tuple[str, ...], cost: Callable[[Job, Plan], T]) -> tuple[T, Array]:
     """A cost for each distinct combination of the axes it depends on, and the number of that combination for each plan."""
     few, inverse = distinct(plan, axes)

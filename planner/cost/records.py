@@ -72,6 +72,8 @@ class StageCost(NamedTuple):
     embedding_masks: Bytes
     gathered_inputs: Bytes
     layer_working: Bytes
+    head_working: Bytes
+    tied_gradient: Bytes
     logits_memory: Bytes
     forward_logits: Bytes
     buffer_bytes: Bytes
@@ -87,25 +89,47 @@ class StageCost(NamedTuple):
     sparse: Block | None
 
 
-class Pipeline(NamedTuple):
-    """Costs of a plan before sharding: live bytes per stage and phase (edges x plans), seconds per plan."""
+class Live(NamedTuple):
+    """Activations, working set, logits and buffers on each stage, by phase, and whether gradients live with all activations; bytes."""
 
-    loss_live: Bytes
-    backward_live: Bytes
-    end_live: Bytes
-    embedding_live: Bytes
-    last_activations: Bytes
-    activation_bytes: Bytes
-    edge_request: Bytes
-    largest_request: Bytes
-    gradients_live: Flag
+    loss: Bytes
+    backward: Bytes
+    end: Bytes
+    others: Bytes
+    last: Bytes
+    embedding: Bytes
+    activations: Bytes
+    gradients: Flag
+
+
+class Pace(NamedTuple):
+    """Time of a plan before sharding, per plan: seconds, and numbers of micro-batches."""
+
     micro_batches: Number
     steady_seconds: Seconds
     bubble_seconds: Seconds
     pp_seconds: Seconds
     slowest_stage: Seconds
     last_round: Number
+
+
+class Pipeline(NamedTuple):
+    """Costs of a plan before sharding: live bytes and requests per stage (edges x plans), seconds per plan, bytes on the host."""
+
+    live: Live
+    edge_request: Bytes
+    largest_request: Bytes
+    pace: Pace
     host_activations: Bytes
+
+
+class Exchange(NamedTuple):
+    """Communication of gradients and weights, and the optimizer's step, of a sharding; seconds."""
+
+    reduce_once: Seconds
+    gather_once: Seconds
+    reduce_each: Seconds
+    optimizer_seconds: Seconds
 
 
 class Sharding(NamedTuple):
@@ -127,10 +151,7 @@ class Sharding(NamedTuple):
     stream_pools: Bytes
     step_block: Bytes
     host_bytes: Bytes
-    reduce_once: Seconds
-    gather_once: Seconds
-    reduce_each: Seconds
-    optimizer_seconds: Seconds
+    exchange: Exchange
 
 
 class Tail(NamedTuple):

@@ -85,7 +85,8 @@ def all_stages(job: Job, plan: Plan, stage_layers: Number, stage_seconds: Second
     The stage before the last edge stands for those between: the second, or where dense layers come first one without any.
     """
     first, last = term("first_stage_seconds", stage_seconds[0]), term("last_stage_seconds", stage_seconds[-1])
-    middle, layers = term("middle_stage_seconds", stage_seconds[-2]), term("middle_stage_layers", stage_layers[-2])
+    before = max(len(stage_seconds) - 2, 0)  # 0 with one rank
+    middle, layers = term("middle_stage_seconds", stage_seconds[before]), term("middle_stage_layers", stage_layers[before])
     between = job.model.layers - term("first_stage_layers", stage_layers[0]) - term("last_stage_layers", stage_layers[-1])
     return first + where(plan.pp > 1, last, 0.0) + where(plan.pp > 2, middle * between / maximum(layers, 1), 0.0)
 

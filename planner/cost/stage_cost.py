@@ -18,9 +18,9 @@ from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
 from planner.cost.layer_cost import gathered, layer_costs
 from planner.cost.parts import WorkParts
-from planner.cost.records import Block, Kinds, LayerCost, Pipeline, Sharding, StageCost
+from planner.cost.records import Block, Kinds, LayerCost, Live, Pace, Pipeline, Sharding, StageCost
 from planner.dimensions import Bytes, Count, Flag, Number, Seconds, Stage, Tokens, ceil, clip, maximum, where
-from planner.specs.job import Job
+from planner.specs.job import RECOMPUTES, Job
 from planner.specs.plan import Plan
 
 NONE = Bytes(0.0)
@@ -87,13 +87,6 @@ def layer_working(job: Job, plan: Plan, layers: Layers, cost: Kinds) -> Bytes:
     return mixed.mixed_working(layers.dense, layers.sparse, working, of_sparse)
 
 
-def working(job: Job, plan: Plan, place: Edges, cost: Kinds) -> Bytes:
-    """Working set of the layer that needs most, or of the head, on each stage; bytes."""
-    tokens = cost.dense.tokens
-    head = memory.head_working(job, plan, place.stage, tokens, memory.head_inputs(job, plan, tokens))
-    return memory.stage_working(layer_working(job, plan, place.layers, cost), memory.tied_gradient(job, plan), head)
-
-
 def work_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) -> WorkParts:
     """One micro-batch on each stage with these layers, by part, without recomputation."""
     c, s = cost
@@ -125,6 +118,16 @@ def stage_work(work: WorkParts) -> Seconds:
     return mixed.mixed_work(work.compute, work.host, work.tp, work.cp, work.ep)
 
 
+def with_recompute(job: Job, plan: Plan, place: Edges, cost: Kinds, c: StageCost) -> StageCost:
+    """Costs of stages with what depends on the plans' recomputation: stored activations, repeated work, working sets."""
+    dense, sparse = cost
+    return c._replace(
+        layer_working=memory.stage_working(layer_working(job, plan, place.layers, cost), c.tied_gradient, c.head_working),
+        dense=block(plan, c.dense.layers, dense),
+        sparse=None if c.sparse is None or sparse is None else block(plan, c.sparse.layers, sparse),
+    )
+
+
 def block(plan: Plan, layers: Number, c: LayerCost) -> Block:
     """Activations that the layers of one kind keep, and what they recompute."""
     return Block(
@@ -137,12 +140,17 @@ def block(plan: Plan, layers: Number, c: LayerCost) -> Block:
 
 def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
     """The costs of one micro-batch on some stages (stages x plans), for each plan, from the costs of a layer."""
+    return with_recompute(job, plan, place, cost, without_recompute(job, plan, place, cost))
+
+
+def without_recompute(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
+    """The same for any recomputation: zeros in place of what depends on it."""
     stage, layers, _ = place
     count = shard.micro_batches(job, plan)
     c, s = cost
     most = c if s is None else s
     in_flight = split.in_flight(plan, stage, count) if s is None else split.in_flight(plan, stage, count, exchange.ahead(job, plan))
-    edge = reserved.edge_request(job, plan, stage, shard.embedding_weights(job, plan), shard.head_weights(job, plan))
+    edge, request = requests(job, plan, stage, c.tokens)
     return StageCost(
         layers=layers.all,
         in_flight=in_flight,
@@ -150,21 +158,36 @@ def stage_cost(job: Job, plan: Plan, place: Edges, cost: Kinds) -> StageCost:
         checkpoint_bytes=c.checkpoint_bytes,
         embedding_masks=memory.embedding_masks(job, stage, c.checkpoint_bytes),
         gathered_inputs=memory.gathered_inputs(job, plan, c.tokens, in_flight),
-        layer_working=working(job, plan, place, cost),
+        layer_working=NONE,
+        head_working=memory.head_working(job, plan, stage, c.tokens, memory.head_inputs(job, plan, c.tokens)),
+        tied_gradient=memory.tied_gradient(job, plan),
         logits_memory=head_memory(job, plan, stage, c.tokens),
-        forward_logits=torch_layers.forward_logits(job, plan, stage, c.tokens),
+        forward_logits=torch_layers.forward_logits(job, plan, stage, c.tokens) if torch_layers.casts(job) else NONE,
         buffer_bytes=buffers(job, plan, stage, layers.all, c, count, in_flight),
         embedding_gradient=memory.embedding_gradient(job, plan, stage, shard.embedding_weights(job, plan)),
         edge_request=edge,
-        largest_request=reserved.largest_request(reserved.loss_request(job, plan, stage, c.tokens), edge),
+        largest_request=request,
         stage_work=stage_work(work_parts(job, plan, stage, layers, cost)),
         micro_batches=count,
         pp_seconds=traffic.pp_seconds(job, plan, c.tokens, count),
         weight_share=schedule.weight_share(most.weight_seconds, most.busy_layer, most.layer_host),
         forward_share=schedule.forward_share(most.busy_layer, most.busy_forward),
-        dense=block(plan, layers.dense, c),
-        sparse=None if s is None or layers.sparse is None else block(plan, layers.sparse, s),
+        dense=Block(layers.dense, NONE, c.repeat_layer, Seconds(0.0)),
+        sparse=None if s is None or layers.sparse is None else Block(layers.sparse, NONE, s.repeat_layer, Seconds(0.0)),
     )
+
+
+def recomputes_alike(job: Job) -> tuple[tuple[int, ...], ...]:
+    """The kinds of recomputation for which `without_recompute` is the same: all, unless some of them rule out overlapped experts."""
+    every, full = tuple(range(len(RECOMPUTES))), RECOMPUTES.index("full")
+    apart = job.model.experts and job.overlap_experts and job.stack.overlaps_experts
+    return (every[:full], every[full:]) if apart else (every,)
+
+
+def requests(job: Job, plan: Plan, stage: Stage, tokens: Tokens) -> tuple[Bytes, Bytes]:
+    """Largest gradient of embedding or head, and largest tensor that a step allocates, on each stage; bytes."""
+    edge = reserved.edge_request(job, plan, stage, shard.embedding_weights(job, plan), shard.head_weights(job, plan))
+    return edge, reserved.largest_request(reserved.loss_request(job, plan, stage, tokens), edge)
 
 
 def head_memory(job: Job, plan: Plan, stage: Stage, tokens: Tokens) -> Bytes:
@@ -268,30 +291,46 @@ def activations(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = N
     return memory.activation_bytes(job, layers, again.all, c.in_flight, stored, c.embedding_masks, c.gathered_inputs, waiting)
 
 
-def fewest_recomputed(job: Job, plan: Plan, c: StageCost, s: Sharding, chunk: Number) -> Count:
-    """For `first`, the fewest layers to recompute in each virtual stage with which a plan fits with its states; where none does, all
-    but one.
+class Freed(NamedTuple):
+    """What each recomputed layer of a virtual stage frees on each stage; bytes.
 
-    chunk: layers of the fullest virtual stage. Memory falls with every layer recomputed, by the activations of a dense layer less its
-    checkpoint, then, where no dense layers are left, by those of a sparse one.
+    Each of the first `dense` frees `first`, which `reach` are together, each after them `then` (None: all are alike).
     """
-    excess = excess_activations(job, plan, c, s)
+
+    first: Bytes
+    dense: Number | None
+    reach: Bytes | None
+    then: Bytes | None
+
+
+def freed(job: Job, plan: Plan, c: StageCost) -> Freed:
+    """What each recomputed layer per virtual stage frees, with `first`; bytes.
+
+    The activations of a dense layer less its checkpoint, then, where no dense layers are left, those of a sparse one.
+    """
     on_device = max(1.0 - job.offload_activations, 1e-9)  # where all are offloaded recomputing frees nothing: as many as there may be
     weight = job.stack.activation_overhead * c.in_flight * on_device
-    gathered = c.gathered_inputs
-    each = weight * (c.dense.kept_activations - c.checkpoint_bytes) + gathered
+    each = weight * (c.dense.kept_activations - c.checkpoint_bytes) + c.gathered_inputs
     if c.sparse is None:
-        layers = excess / each
-    elif job.model.moe_every > 1:
+        return Freed(plan.vpp * each, None, None, None)
+    of_sparse = weight * (c.sparse.kept_activations - c.checkpoint_bytes) + c.gathered_inputs
+    if job.model.moe_every > 1:
         total = maximum(c.dense.layers + c.sparse.layers, 1)
-        of_sparse = weight * (c.sparse.kept_activations - c.checkpoint_bytes) + gathered
-        layers = excess / ((c.dense.layers * each + c.sparse.layers * of_sparse) / total)
-    else:  # the dense ones lie at the start of the first virtual stage: each layer more takes one of them, then none
-        of_sparse = weight * (c.sparse.kept_activations - c.checkpoint_bytes) + gathered
-        with_dense, dense = each + (plan.vpp - 1) * of_sparse, c.dense.layers
-        beyond = dense * plan.vpp + (excess - dense * with_dense) / of_sparse
-        layers = where(excess <= dense * with_dense, plan.vpp * excess / with_dense, beyond)
-    fewest = split.largest(ceil(layers / plan.vpp - 1e-9))
+        return Freed(plan.vpp * ((c.dense.layers * each + c.sparse.layers * of_sparse) / total), None, None, None)
+    # the dense ones lie at the start of the first virtual stage: each layer more takes one of them, then none
+    with_dense = each + (plan.vpp - 1) * of_sparse
+    return Freed(with_dense, c.dense.layers, c.dense.layers * with_dense, plan.vpp * of_sparse)
+
+
+def fewest_recomputed(excess: Bytes, freed: Freed, chunk: Number) -> Count:
+    """For `first`, the fewest layers to recompute in each virtual stage that free the excess of every stage; where none do, all but one.
+
+    chunk: layers of the fullest virtual stage.
+    """
+    layers = excess / freed.first
+    if freed.dense is not None and freed.reach is not None and freed.then is not None:
+        layers = where(excess <= freed.reach, layers, freed.dense + (excess - freed.reach) / freed.then)
+    fewest = split.largest(ceil(layers - 1e-9))
     return Count(clip(fewest, 1, maximum(chunk - 1, 1)).astype(np.int64))
 
 
@@ -326,23 +365,10 @@ def last_activations(plan: Plan, c: StageCost, held: Bytes) -> Bytes:
 
 def loss_memory(job: Job, plan: Plan, c: StageCost) -> Bytes:
     """Logits and loss on each stage; under autocast what lives at the end of the forward pass, where it is more; bytes."""
-    if not (job.autocast and job.stack.transformers_layers):
+    if not torch_layers.casts(job):
         return c.logits_memory
     casts, again = torch_layers.cast_weights(job, plan), recomputed(job, plan, c).all
     return torch_layers.forward_live(job, c.logits_memory, c.forward_logits, again, casts)
-
-
-class Live(NamedTuple):
-    """Activations, working set, logits and buffers on each stage, by phase, and whether gradients live with all activations; bytes."""
-
-    loss: Bytes
-    backward: Bytes
-    end: Bytes
-    others: Bytes
-    last: Bytes
-    embedding: Bytes
-    activations: Bytes
-    gradients: Flag
 
 
 def live(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Live:
@@ -376,7 +402,8 @@ def repeats(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None)
 def slim(c: StageCost) -> StageCost:
     """Costs of stages for `folded`, with the fuller of logits and working set in one column."""
     rest = maximum(c.logits_memory, c.layer_working) + c.buffer_bytes
-    return c._replace(layer_working=rest, logits_memory=NONE, buffer_bytes=NONE, forward_logits=NONE, gradients_live=Flag(True))
+    c = c._replace(layer_working=rest, head_working=NONE, tied_gradient=NONE, logits_memory=NONE, buffer_bytes=NONE)
+    return c._replace(forward_logits=NONE, gradients_live=Flag(True))
 
 
 def folded(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Live:
@@ -390,32 +417,27 @@ def folded(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) 
     return Live(most, NONE, NONE, NONE, NONE, NONE, held, Flag(True))
 
 
-def pipeline(job: Job, plan: Plan, c: StageCost, *, folds: bool = False) -> Pipeline:
-    """Costs of each plan before sharding, from the costs of its edge stages. folds: memory in one column, of the fullest phase."""
-    layers = recomputed(job, plan, c)
-    again = repeats(job, plan, c, layers)
-    each = schedule.stage_seconds(c.stage_work, again)
+def pace(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Pace:
+    """Time of each plan before sharding, from the costs of its edge stages. again: as for `activations`."""
+    repeated = repeats(job, plan, c, again)
+    each = schedule.stage_seconds(c.stage_work, repeated)
     slowest = schedule.slowest_stage(each)
-    left = schedule.bubble_left(plan, c.weight_share, c.forward_share, schedule.working_share(again, each))
-    lives = folded(job, plan, c, layers) if folds else live(job, plan, c, layers)
-    return Pipeline(
-        loss_live=lives.loss,
-        backward_live=lives.backward,
-        end_live=lives.end,
-        embedding_live=lives.embedding,
-        last_activations=lives.last,
-        activation_bytes=lives.activations,
-        edge_request=c.edge_request,
-        largest_request=c.largest_request,
-        gradients_live=lives.gradients,
+    left = schedule.bubble_left(plan, c.weight_share, c.forward_share, schedule.working_share(repeated, each))
+    return Pace(
         micro_batches=c.micro_batches,
         steady_seconds=schedule.steady_seconds(c.micro_batches, slowest),
         bubble_seconds=schedule.bubble_seconds(left, schedule.all_stages(job, plan, c.layers, each), slowest),
         pp_seconds=c.pp_seconds,
         slowest_stage=slowest,
         last_round=traffic.last_round(plan, c.micro_batches),
-        host_activations=host_activations(job, plan, c, layers),
     )
+
+
+def pipeline(job: Job, plan: Plan, c: StageCost) -> Pipeline:
+    """Costs of each plan before sharding, from the costs of its edge stages."""
+    again = recomputed(job, plan, c)
+    lives = live(job, plan, c, again)
+    return Pipeline(lives, c.edge_request, c.largest_request, pace(job, plan, c, again), host_activations(job, plan, c, again))
 
 
 def host_activations(job: Job, plan: Plan, c: StageCost, again: Recomputed | None = None) -> Bytes:

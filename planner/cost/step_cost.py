@@ -16,7 +16,7 @@ from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
 from planner.cost import unit_states as units
-from planner.cost.records import Pipeline, Sharding, Tail, Totals
+from planner.cost.records import Exchange, Pace, Pipeline, Sharding, Tail, Totals
 from planner.cost.stage_cost import Layers, edges
 from planner.dimensions import Array, Bytes, Flag, Parameters, Seconds, Stage, where
 from planner.specs.job import Job
@@ -82,30 +82,68 @@ def weights_of(job: Job, plan: Plan, stage: Stage, layers: Layers) -> Weights:
     return Weights(weights, mixed.largest_layer(layer, around, each), shard.stage_experts(layers.sparse, each))
 
 
+class Lasting(NamedTuple):
+    """States and gradients of a rank on each stage, its 16-bit weights, and its optimizer states wherever they live; bytes."""
+
+    parameters: Bytes
+    optimizer: Bytes
+    experts: Bytes | None  # None for a dense model
+    workspace: Bytes
+    gradients: Bytes
+    stored: Bytes
+    moments: Bytes
+
+
+def lasting(job: Job, plan: Plan, stage: Stage, weights: Weights) -> Lasting:
+    """States and gradients of a rank on each stage, where all weights are trained."""
+    size, embedding, head = shard.shard_size(plan), shard.embedding_weights(job, plan), shard.head_weights(job, plan)
+    moments = states.optimizer_bytes(job, plan, stage, weights.stage, size, embedding, head)
+    largest = shard.largest_tensor(plan, stage, embedding, head)
+    stored = states.parameter_bytes(job, plan, weights.stage, size)
+    return Lasting(
+        parameters=with_casts(job, plan, stage, weights, stored),
+        optimizer=states.resident_optimizer(job, moments),
+        experts=expert_states(job, plan, weights.experts),
+        workspace=Bytes(states.workspaces(job)),
+        gradients=all_gradients(job, plan, states.gradient_memory(job, plan, weights.stage, size, largest), weights.experts),
+        stored=stored,
+        moments=moments,
+    )
+
+
 def static(job: Job, plan: Plan, stage: Stage, layers: Layers) -> Static:
     """Model states of a rank on each stage."""
     weights = weights_of(job, plan, stage, layers)
     if job.frozen:
         return adapted(job, plan, stage, layers, weights)
+    held = lasting(job, plan, stage, weights)
     size, embedding, head = shard.shard_size(plan), shard.embedding_weights(job, plan), shard.head_weights(job, plan)
-    moments, of_experts = states.optimizer_bytes(job, plan, stage, weights.stage, size, embedding, head), NONE
     largest = shard.largest_tensor(plan, stage, embedding, head)
-    gradients = all_gradients(job, plan, states.gradient_memory(job, plan, weights.stage, size, largest), weights.experts)
-    stored = states.parameter_bytes(job, plan, weights.stage, size)
     parts = States(
-        parameters=with_casts(job, plan, stage, weights, stored),
-        optimizer=states.resident_optimizer(job, moments),
-        experts=expert_states(job, plan, weights.experts),
-        workspace=Bytes(states.workspaces(job)),
-        gradients=gradients,
-        lasting_gradients=states.lasting_gradients(job, plan, gradients, largest),
+        parameters=held.parameters,
+        optimizer=held.optimizer,
+        experts=held.experts,
+        workspace=held.workspace,
+        gradients=held.gradients,
+        lasting_gradients=states.lasting_gradients(job, plan, held.gradients, largest),
         head_gradient=states.head_gradient(job, plan, stage, head, size),
-        **(unit_parts(job, plan, stage, weights) if job.stack.fsdp_units else gathered_parts(job, plan, stage, weights, stored)),
-        step_temporaries=states.step_temporaries(job, plan, weights.stage, size, largest, gradients),
+        **(unit_parts(job, plan, stage, weights) if job.stack.fsdp_units else gathered_parts(job, plan, stage, weights, held.stored)),
+        step_temporaries=states.step_temporaries(job, plan, weights.stage, size, largest, held.gradients),
     )
+    of_experts = NONE
     if weights.experts is not None:
         of_experts = experts.expert_optimizer(job, plan, weights.experts, shard.expert_shard_size(plan))
-    return Static(parts, moments, of_experts, weights.stage, weights.experts)
+    return Static(parts, held.moments, of_experts, weights.stage, weights.experts)
+
+
+def least_states(job: Job, plan: Plan) -> Bytes:
+    """States and gradients of a rank on each stage: the least memory of any plan with a sharding; bytes."""
+    place = edges(job, plan)
+    if job.frozen:
+        parts = static(job, plan, place.stage, place.layers).parts
+        return static_bytes(parts) + parts.gradients
+    held = lasting(job, plan, place.stage, weights_of(job, plan, place.stage, place.layers))
+    return static_bytes(held) + held.gradients
 
 
 def with_casts(job: Job, plan: Plan, stage: Stage, weights: Weights, stored: Bytes) -> Bytes:
@@ -249,10 +287,12 @@ def sharding(job: Job, plan: Plan) -> Sharding:
         stream_pools=pools,
         step_block=block,
         host_bytes=host(job, plan, held, updated, moved),
-        reduce_once=traffic.reduce_once(job, plan, weights, of_experts),
-        gather_once=traffic.gather_once(job, plan, weights, of_experts),
-        reduce_each=each,
-        optimizer_seconds=traffic.optimizer_seconds(job, plan, weights, of_experts),
+        exchange=Exchange(
+            reduce_once=traffic.reduce_once(job, plan, weights, of_experts),
+            gather_once=traffic.gather_once(job, plan, weights, of_experts),
+            reduce_each=each,
+            optimizer_seconds=traffic.optimizer_seconds(job, plan, weights, of_experts),
+        ),
     )
 
 
@@ -264,7 +304,7 @@ def host(job: Job, plan: Plan, held: Static, owned_weights: Parameters, moved_we
     return offload.host_bytes(job, moments, gradients, offload.host_weights(job, moved_weights))
 
 
-def static_bytes(parts: States) -> Bytes:
+def static_bytes(parts: States | Lasting) -> Bytes:
     """The states of a rank that live all the time, summed by formula; bytes."""
     of_experts = NONE if parts.experts is None else parts.experts
     return states.static_bytes(parts.parameters, parts.optimizer, parts.workspace, of_experts)
@@ -286,12 +326,11 @@ def folded(s: Sharding) -> Sharding:
 
 def allocated(p: Pipeline, s: Sharding) -> Bytes:
     """Live tensors in the fullest phase, per stage; bytes."""
-    if s.layers_gathered is NONE:
-        return s.static_bytes + p.loss_live  # folded: the fullest of all phases
-    early = s.static_bytes, s.all_gradients, s.lasting_gradients, s.head_gradient, p.gradients_live
-    started = phases.started_gathered(s.layers_gathered, s.unreduced, p.last_activations)
+    v = p.live
+    early = s.static_bytes, s.all_gradients, s.lasting_gradients, s.head_gradient, v.gradients
+    started = phases.started_gathered(s.layers_gathered, s.unreduced, v.last)
     late = s.head_gathered, started, s.end_gathered, s.embedding_gathered, s.step_temporaries, s.late_gradients
-    return phases.allocated_bytes(*early, p.loss_live, p.backward_live, p.end_live, p.embedding_live, *late)
+    return phases.allocated_bytes(*early, v.loss, v.backward, v.end, v.embedding, *late)
 
 
 def first_weights(job: Job, plan: Plan, held: Static) -> Bytes:
@@ -319,7 +358,7 @@ def segments(job: Job, plan: Plan, stage: Stage, held: Static) -> tuple[Bytes, B
 
 def slack(job: Job, p: Pipeline, s: Sharding, live: Bytes) -> Bytes:
     """What the allocator holds beyond live tensors, per stage; bytes."""
-    requests = p.activation_bytes, p.edge_request, p.largest_request
+    requests = p.live.activations, p.edge_request, p.largest_request
     return reserved.slack_bytes(job, live, *requests, s.first_weights, s.moments_bytes, s.stream_pools, s.step_block)
 
 
@@ -329,28 +368,32 @@ def device(job: Job, p: Pipeline, s: Sharding) -> Bytes:
     return reserved.device_bytes(job, reserved.reserved_bytes(live, slack(job, p, s, live)))
 
 
-def dp_seconds(job: Job, p: Pipeline, s: Sharding) -> Seconds:
+def dp_seconds(job: Job, p: Pace, s: Exchange) -> Seconds:
     """Exposed gradient and weight communication per step; seconds."""
     hidden = traffic.hidden_once(job, s.reduce_once, s.gather_once, p.last_round, p.slowest_stage)
     return traffic.dp_seconds(job, s.reduce_once, s.gather_once, hidden, s.reduce_each, p.micro_batches, p.steady_seconds)
 
 
-def time_tail(job: Job, p: Pipeline, s: Sharding) -> Tail:
+def time_tail(job: Job, p: Pace, s: Exchange) -> Tail:
     """What an even step takes in addition to the micro-batches on its slowest stage."""
     return Tail(p.bubble_seconds, p.pp_seconds, dp_seconds(job, p, s), s.optimizer_seconds, schedule.fixed_seconds(job))
 
 
-def step_of(job: Job, p: Pipeline, tail: Tail) -> tuple[Seconds, Seconds]:
+def step_of(job: Job, p: Pace, tail: Tail) -> tuple[Seconds, Seconds]:
     """The step, and the wait for its slowest rank; seconds."""
     even = schedule.even_seconds(p.steady_seconds, *tail)
     waiting = schedule.straggler_seconds(job, even)
     return schedule.step_seconds(even, waiting), waiting
 
 
+def step(job: Job, p: Pace, s: Exchange) -> Seconds:
+    """The step of plans whose rows correspond; seconds."""
+    return step_of(job, p, time_tail(job, p, s))[0]
+
+
 def combined(job: Job, p: Pipeline, s: Sharding) -> Totals:
     """Memory and time of plans whose Pipeline and Sharding rows correspond."""
-    step, _ = step_of(job, p, time_tail(job, p, s))
-    return Totals(split.largest(device(job, p, s)), step, host_memory(job, p, s))
+    return Totals(split.largest(device(job, p, s)), step(job, p.pace, s.exchange), host_memory(job, p, s))
 
 
 def host_memory(job: Job, p: Pipeline, s: Sharding) -> Bytes:

@@ -167,6 +167,11 @@ def head_backward(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
     return whole * (0.0 if term("whole_loss", job.loss_kernel == "fused-linear") else 1.0)
 
 
+def casts(job: Job) -> bool:
+    """Whether a model of transformers runs under autocast, whose casts live until the end of the forward pass."""
+    return job.autocast and job.stack.transformers_layers
+
+
 @formula("(λ_f · T · V_p / t + 2 · V_p · h / t + (κ_o + 4) · T · h) if head and autocast", "tmplan", "torch 2.13.0, aten autocast_mode.cpp")
 def forward_logits(job: Job, plan: Plan, stage: Stage, tokens: Tokens) -> Bytes:
     """Logits and the loss at the end of a forward pass under autocast, with the output of the last norm, which lives until then; bytes."""

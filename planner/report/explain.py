@@ -105,11 +105,12 @@ def _time(job: Job, columns: Plan) -> dict[str, Any]:
     stage, layers, _ = place
     c = stagecosts.stage_cost(job, columns, place, cost)
     p, s = stagecosts.pipeline(job, columns, c), est.sharding(job, columns)
-    m, tail = p.micro_batches, est.time_tail(job, p, s)
+    m, tail = p.pace.micro_batches, est.time_tail(job, p.pace, s.exchange)
     work, repeated = stagecosts.work_parts(job, columns, stage, layers, cost), stagecosts.repeats(job, columns, c)
-    step, waiting = est.step_of(job, p, tail)
+    step, waiting = est.step_of(job, p.pace, tail)
     seconds = parts.step_parts(m, work, repeated, tail, waiting)
-    return {"step": step, "time_parts": seconds, "hidden": parts.hidden_parts(job, m, (layers.dense, layers.sparse), cost, s, seconds)}
+    hidden = parts.hidden_parts(job, m, (layers.dense, layers.sparse), cost, s.exchange, seconds)
+    return {"step": step, "time_parts": seconds, "hidden": hidden}
 
 
 def named(trees: Mapping[str, Step], name: str) -> str:

@@ -15,15 +15,17 @@ import numpy as np
 from planner.cost import layer_cost as layercosts
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
-from planner.cost.records import Pipeline, Sharding, StageCost, Totals
-from planner.dimensions import Bytes, Number, Rows, Seconds
+from planner.cost.records import Kinds, StageCost, Totals
+from planner.dimensions import Bytes, Seconds
 from planner.search.axes import FIRST, runs
 from planner.search.lattice import Lattice
+from planner.search.parts import MOST, Part, Shardings, narrowed
 from planner.specs.job import Job
 from planner.specs.plan import Column, Plan
 
-BLOCK = 1 << 16  # plans per block
-MOST = 0.5  # share of a block's pipelines from which all are evaluated
+BLOCK = 1 << 17  # plans per block
+AXES = ("tp", "cp", "pp", "ep", "etp", "schedule", "vpp", "sequence_parallel", "micro_batch")  # of a pipeline, less recomputation
+RANKS = 3  # pipeline ranks from which all edge stages may differ
 
 
 class Pairs(NamedTuple):
@@ -38,6 +40,14 @@ class Pairs(NamedTuple):
     unlisted: int
 
 
+class Held(NamedTuple):
+    """The edge stages of pipelines, the costs of their layers, and of their stages for any recomputation."""
+
+    place: stagecosts.Edges
+    kinds: Kinds
+    cost: StageCost
+
+
 class Blocks:
     """The plans of a lattice, evaluated block by block.
 
@@ -46,90 +56,89 @@ class Blocks:
 
     def __init__(self, job: Job, lattice: Lattice, solve: bool) -> None:
         self.job, self.lattice, self.solve = job, lattice, solve
-        if lattice.sharding is not None:
-            self.sharding, self.folded = lattice.sharding, est.folded(lattice.sharding)
-            self.foldable = est.foldable(job, lattice.sharding)
         self.ranges = _ranges(lattice.count)
+        self.shardings: dict[int, Shardings] = {}  # by the number of pipeline ranks, at most RANKS
         if self.ranges:
             self.layers, self.layer_row = layercosts.once(job, lattice.pipeline, layercosts.LAYER_AXES, layercosts.kinds)
             self.edges, self.edge_row = layercosts.once(job, lattice.pipeline, stagecosts.EDGE_AXES, stagecosts.edge_kinds)
-
-    def pairs(self, lo: int, hi: int) -> Pairs:
-        """The plans of a range of pipeline rows."""
-        lat = self.lattice
-        counts = lat.count[lo:hi]
-        rows = np.repeat(np.arange(hi - lo), counts)
-        shards = runs(lat.first[lo:hi], counts)
-        plan = lat.pipeline.take(slice(lo, hi))
-        place = layercosts.taken(self.edges, self.edge_row[lo:hi])
-        cost = stagecosts.stage_cost(self.job, plan, place, layercosts.taken(self.layers, self.layer_row[lo:hi]))
-        totals, layers, unlisted = self._evaluated(plan, cost, rows, shards, place.chunk)
-        return Pairs(rows + lo, shards, totals, layers, unlisted)
+            self.heads, self.group = _alike(lattice.pipeline)
+            assert lattice.sharding is not None
+            self.sharding, self.foldable = narrowed(lattice.sharding), est.foldable(job, lattice.sharding)
 
     def every(self) -> Iterator[Pairs]:
         """The blocks in order, each evaluated when it is reached."""
         return (self.pairs(lo, hi) for lo, hi in self.ranges)
 
-    def _evaluated(self, plan: Plan, cost: StageCost, rows: Column, shards: Column, chunk: Number) -> tuple[Totals, Column, int]:
-        """Memory and time of pairs, their recomputed layers, and the plans they represent. chunk: layers of the fullest virtual stage."""
-        layers, unlisted = plan.recompute_layers[rows], 0
-        totals = Totals(Bytes(np.empty(len(rows))), Seconds(np.empty(len(rows))), Bytes(np.empty(len(rows))))
-        solved, foldable = (plan.recompute[rows] == FIRST) & self.solve, self.foldable[shards]
-        slim = stagecosts.slim(cost) if foldable.any() else cost
-        for places, solves, folds in _groups(solved, foldable):
-            states = layercosts.taken(self.folded if folds else self.sharding, shards[places])
-            of_stages = slim if folds else cost
-            if solves:
-                few, stage_costs = plan.take(rows[places]), layercosts.taken(of_stages, rows[places])
-                layers[places] = stagecosts.fewest_recomputed(self.job, few, stage_costs, states, chunk[rows[places]])
-                unlisted += int(np.maximum(chunk[rows[places]] - 2, 0).sum())
-                costs = stagecosts.pipeline(self.job, few.with_(recompute_layers=layers[places]), stage_costs, folds=folds)
+    def pairs(self, lo: int, hi: int) -> Pairs:
+        """The plans of a range of pipeline rows."""
+        lat = self.lattice
+        counts = lat.count[lo:hi]
+        pairs = int(counts.sum())
+        totals = Totals(Bytes(np.empty(pairs)), Seconds(np.empty(pairs)), Bytes(np.empty(pairs)))
+        layers, unlisted = np.repeat(lat.pipeline.recompute_layers[lo:hi], counts), 0
+        for ranks, code, part in self._parts(lo, hi):
+            if self.solve and code == FIRST:
+                layers[part.places] = self._shardings(ranks).solved(part, totals)
+                unlisted += int(np.maximum(part.chunk[part.rows] - 2, 0).sum())
             else:
-                costs = self._pipelines(plan, of_stages, rows[places], folds)
-            evaluated = est.combined(self.job, costs, states)
-            if solves:
-                evaluated = self._all_but_one(few, stage_costs, states, evaluated, layers, places, chunk[rows[places]], folds)
-            for column, values in zip(totals, evaluated, strict=True):
-                column[places] = values
-        return totals, layers, unlisted
+                self._shardings(ranks).even(part, totals)
+        return Pairs(np.repeat(np.arange(lo, hi), counts), runs(lat.first[lo:hi], counts), totals, layers, unlisted)
 
-    def _all_but_one(
-        self, plan: Plan, cost: StageCost, states: Sharding, totals: Totals, layers: Column, places: Rows, chunk: Number, folds: bool
-    ) -> Totals:
-        """The totals of solved plans; those that do not fit recompute all layers but one of each virtual stage, in `layers` too."""
-        most = np.maximum(np.asarray(chunk) - 1, 1).astype(np.int64)
-        solved = layers[places]
-        rows = np.flatnonzero((np.asarray(totals.memory) > self.job.memory_limit) & (solved < most))
-        if not len(rows):
-            return totals
-        solved[rows] = most[rows]
-        layers[places] = solved
-        few = plan.take(rows).with_(recompute_layers=most[rows])
-        costs = stagecosts.pipeline(self.job, few, layercosts.taken(cost, rows), folds=folds)
-        again = est.combined(self.job, costs, layercosts.taken(states, rows))
-        columns = [np.array(np.broadcast_to(column, len(solved))) for column in totals]
-        for column, values in zip(columns, again, strict=True):
-            column[rows] = values
-        return Totals(Bytes(columns[0]), Seconds(columns[1]), Bytes(columns[2]))
+    def _edges(self, ranks: int) -> Column | None:
+        """The edge stages that differ in pipelines of a number of ranks: the first of one, the first and the last of two; None: all."""
+        return {1: np.array([0]), 2: np.array([0, -1])}.get(ranks)
 
-    def _pipelines(self, plan: Plan, cost: StageCost, rows: Column, folds: bool) -> Pipeline:
-        """The costs of the pipelines of some pairs, each evaluated once."""
-        used = np.zeros(len(plan), bool)
-        used[rows] = True
-        if used.mean() < MOST:
-            number = np.cumsum(used) - 1
-            few = np.flatnonzero(used)
-            plan, cost, rows = plan.take(few), layercosts.taken(cost, few), number[rows]
-        return layercosts.taken(stagecosts.pipeline(self.job, plan, cost, folds=folds), rows)
+    def _shardings(self, ranks: int) -> Shardings:
+        """The shardings on the edge stages of pipelines of a number of ranks."""
+        if ranks not in self.shardings:
+            some = self._edges(ranks)
+            sharding = self.sharding if some is None else layercosts.at_edges(self.sharding, some)
+            self.shardings[ranks] = Shardings(self.job, sharding, self.foldable)
+        return self.shardings[ranks]
+
+    def _parts(self, lo: int, hi: int) -> Iterator[tuple[int, int, Part]]:
+        """Pipelines by their number of ranks, and by their recomputation, on which only a part of the costs of a stage depends."""
+        lat, group = self.lattice, self.group[lo:hi]
+        counts, first, recompute = lat.count[lo:hi], lat.first[lo:hi], lat.pipeline.recompute[lo:hi]
+        ends = np.cumsum(counts)
+        heads = self.heads[group[0] : group[-1] + 1]
+        of_heads = np.minimum(lat.pipeline.pp[heads], RANKS)
+        for ranks in range(1, RANKS + 1):
+            ours = of_heads == ranks
+            if not ours.any():
+                continue
+            number = (np.cumsum(ours) - 1)[group - group[0]]
+            kind = np.where(ours[group - group[0]], recompute, -1)
+            for codes in stagecosts.recomputes_alike(self.job):
+                few, held = self._held(heads[ours], codes[0], self._edges(ranks))
+                for code in codes:
+                    chosen = np.flatnonzero(kind == code)
+                    if not len(chosen):
+                        continue
+                    plan, costs, of = few.with_(recompute=np.full(len(few), code)), held, number[chosen]
+                    if len(chosen) < MOST * len(few) or (code == FIRST and not self.solve):
+                        plan, costs, of = lat.pipeline.take(chosen + lo), layercosts.taken(held, of), np.arange(len(chosen))
+                    many = counts[chosen]
+                    places = runs(ends[chosen] - many, many)
+                    cost = stagecosts.with_recompute(self.job, plan, *costs)
+                    yield ranks, code, Part(plan, cost, costs.place.chunk, np.repeat(of, many), runs(first[chosen], many), places)
+
+    def _held(self, rows: Column, recompute: int, some: Column | None) -> tuple[Plan, Held]:
+        """Pipelines, and the costs of their stages for a recomputation and those alike. some: of the edge stages, None: all."""
+        plan = self.lattice.pipeline.take(rows).with_(recompute=np.full(len(rows), recompute))
+        place = layercosts.taken(self.edges if some is None else layercosts.at_edges(self.edges, some), self.edge_row[rows])
+        kinds = layercosts.taken(self.layers, self.layer_row[rows])
+        return plan, Held(place, kinds, stagecosts.without_recompute(self.job, plan, place, kinds))
 
 
-def _groups(solved: Column, folded: Column) -> Iterator[tuple[Rows, bool, bool]]:
-    """The rows of a block that are evaluated alike, whether their recomputed layers are solved for, and whether their phases are folded."""
-    for solves in (False, True):
-        for folds in (False, True):
-            chosen = (solved == solves) & (folded == folds)
-            if chosen.any():
-                yield (slice(None) if chosen.all() else np.flatnonzero(chosen)), solves, folds
+def _alike(plan: Plan) -> tuple[Column, Column]:
+    """The first of neighbouring rows that differ in their recomputation alone, and for each row the number of its group."""
+    new = np.zeros(len(plan), bool)
+    new[:1] = True
+    for name in AXES:
+        column = getattr(plan, name)
+        new[1:] |= column[1:] != column[:-1]
+    return np.flatnonzero(new), np.cumsum(new) - 1
 
 
 def _ranges(count: Column) -> list[tuple[int, int]]:

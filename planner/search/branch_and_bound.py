@@ -93,7 +93,7 @@ def _of(tree: Growth, worth: Column, sizes: Column, reach: float, cancelled: Cal
     for part, sides in degrees(tree):
         if sides.cost is None:
             continue
-        optimizer = np.minimum.reduceat(sides.cost.optimizer_seconds, sides.first)
+        optimizer = np.minimum.reduceat(sides.cost.exchange.optimizer_seconds, sides.first)
         part.add(*sequence)
         for piece in pieces(part, _worth(part, sides, worth).sum(axis=1)):
             piece.add(micro_batch, _sizes(sizes, _worth(piece, sides, worth)))
@@ -151,6 +151,6 @@ def least_step(job: Job, plan: Plan, optimizer_seconds: Column) -> Column:
     """Lower bound of the step for any recomputation and sharding: the pipeline without recomputation and data-parallel communication, plus
     the least optimizer time; seconds.
     """
-    pipeline = stagecosts.pipeline(job, plan, stagecosts.edge_cost(job, plan))
-    tail = Tail(pipeline.bubble_seconds, pipeline.pp_seconds, Seconds(0.0), Seconds(optimizer_seconds), schedule.fixed_seconds(job))
-    return np.asarray(est.step_of(job, pipeline, tail)[0])
+    pace = stagecosts.pace(job, plan, stagecosts.edge_cost(job, plan))
+    tail = Tail(pace.bubble_seconds, pace.pp_seconds, Seconds(0.0), Seconds(optimizer_seconds), schedule.fixed_seconds(job))
+    return np.asarray(est.step_of(job, pace, tail)[0])

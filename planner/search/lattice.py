@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from planner.cost import layer_cost as layercosts
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.pipeline_split import largest
@@ -95,11 +94,9 @@ class Sides:
 
     def __init__(self, tree: Growth, hopeless: bool) -> None:
         side = _shardings(tree)
+        if len(side.parent) and not hopeless:
+            side.keep(least_device(tree.job, largest(est.least_states(tree.job, side.plan))) <= tree.job.memory_limit, "states")
         self.cost = est.sharding(tree.job, side.plan) if len(side.parent) else None
-        if self.cost and not hopeless:
-            fits = least_device(tree.job, largest(self.cost.static_bytes + self.cost.all_gradients)) <= tree.job.memory_limit
-            side.keep(fits, "states")
-            self.cost = layercosts.taken(self.cost, np.flatnonzero(fits))
         count = np.bincount(side.parent, minlength=max(len(tree.parent), 1))
         self.plan = side.plan
         tree.keep(count[: len(tree.parent)] > 0, None)

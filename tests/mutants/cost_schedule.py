@@ -32,7 +32,7 @@ MUTANTS = (
         "symbol",
     ),
     Mutant(SCHEDULE, ' - term("last_stage_layers", stage_layers[-1])', "", "term"),
-    Mutant(SCHEDULE, "stage_seconds[-2]", "stage_seconds[-1]", "stage"),
+    Mutant(SCHEDULE, "stage_seconds[before]", "stage_seconds[-1]", "stage"),
     Mutant(SCHEDULE, "plan.pp > 2, middle", "plan.pp > 1, middle", "index"),
     Mutant(SCHEDULE, "AUTOMATIC = 0.5", "AUTOMATIC = 0.25", "constant"),
     Mutant(SCHEDULE, "weight_seconds / (busy_layer + layer_host)", "weight_seconds / busy_layer", "term"),

@@ -90,9 +90,9 @@ def test_where_dense_layers_end_is_an_edge(name: str, layers: int, dense: int, s
     job = replace(job, model=replace(job.model, dense_layers=dense, mtp_layers=0, vocab=16_000))
     result = search(job, Space().with_("pp", ">=4").with_("tp", "1").with_("cp", "1").with_("recompute", "none,full"))
     plans = result.plans(np.arange(len(result)))
-    edges = evaluate(job, plans), stagecosts.pipeline(job, plans, stagecosts.edge_cost(job, plans)).slowest_stage
+    edges = evaluate(job, plans), stagecosts.pipeline(job, plans, stagecosts.edge_cost(job, plans)).pace.slowest_stage
     with every_stage_an_edge():
-        every = evaluate(job, plans), stagecosts.pipeline(job, plans, stagecosts.edge_cost(job, plans)).slowest_stage
+        every = evaluate(job, plans), stagecosts.pipeline(job, plans, stagecosts.edge_cost(job, plans)).pace.slowest_stage
     assert edges[0].memory == pytest.approx(every[0].memory, rel=1e-12)
     assert edges[1] == pytest.approx(every[1], rel=1e-12)
     assert ((every[0].slowest > 1) & (every[0].slowest < plans.pp - 1)).any()

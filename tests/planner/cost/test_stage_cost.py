@@ -248,6 +248,12 @@ def test_what_stages_repeat_by_hand() -> None:
     assert listed(by_hand.repeats(round_job(), plan, c._replace(sparse=None))) == [7 + 2 * 0.5]
 
 
+def fewest_layers(job: Any, plan: Plan, c: Any, static_bytes: float, chunk: int) -> list[float]:
+    """The fewest recomputed layers with which stages fit with these states."""
+    excess = by_hand.excess_activations(job, plan, c, sharded(static_bytes))
+    return listed(by_hand.fewest_recomputed(excess, by_hand.freed(job, plan, c), chunk))
+
+
 # 100 GiB, half of it usable, less 2 of context, over 1.5 for slack: 32 GiB may be allocated
 DENSE_CASES = [
     # GiB of static bytes, traits, vpp, gathered GiB, layers: 20 GiB of activations and 2 of others; each layer recomputed saves 2 x 0.75
@@ -267,7 +273,7 @@ def test_the_fewest_layers_to_recompute_of_a_dense_model(
     )
     job = round_job(DENSE, context_bytes=2 * GIB, **traits)
     plan = Plan(recompute=FIRST, vpp=vpp)
-    assert listed(by_hand.fewest_recomputed(job, plan, c, sharded(static * GIB), 10 // vpp)) == [fewest]
+    assert fewest_layers(job, plan, c, static * GIB, 10 // vpp) == [fewest]
 
 
 @pytest.mark.parametrize(
@@ -280,7 +286,7 @@ def test_the_fewest_layers_to_recompute_of_a_mixture(every: int, vpp: int, beyon
     saves 3.1 GiB."""
     c = stage(block(2, GIB), block(8, 2 * GIB), layers=10, in_flight=FIRST_AND_LAST, checkpoint_bytes=GIB / 4, layer_working=2 * GIB)
     job = round_job(replace(SPARSE, moe_every=every), context_bytes=2 * GIB)
-    assert listed(by_hand.fewest_recomputed(job, Plan(recompute=FIRST, vpp=vpp), c, sharded((beyond - 6) * GIB), 10)) == [fewest]
+    assert fewest_layers(job, Plan(recompute=FIRST, vpp=vpp), c, (beyond - 6) * GIB, 10) == [fewest]
 
 
 @pytest.mark.parametrize(("schedule", "left"), [("1f1b", 1.0), ("zb-h1", 1 - 2 * 0.25 * 0.8)])
@@ -291,8 +297,8 @@ def test_a_pipeline_by_hand(schedule: str, left: float) -> None:
     work = np.array([[5.0], [6.0], [9.0]])
     c = stage(dense, stage_work=work, micro_batches=12.0, pp_seconds=4.0, weight_share=0.25, forward_share=0.5, layer_working=8.0)
     plan = Plan(pp=4, recompute=FULL, schedule=SCHEDULES.index(schedule)).column()
-    costs = by_hand.pipeline(round_job(), plan, c)
+    costs = by_hand.pace(round_job(), plan, c)
     assert (listed(costs.slowest_stage), listed(costs.steady_seconds)) == ([10], [120])
     assert listed(costs.bubble_seconds) == [pytest.approx(left * (6 + 7.5 * 2))]
     assert (listed(costs.micro_batches), listed(costs.pp_seconds), listed(costs.last_round)) == ([12], [4], [1])
-    assert listed(costs.backward_live) == [8, 8, 8]
+    assert listed(by_hand.live(round_job(), plan, c).backward) == [8, 8, 8]

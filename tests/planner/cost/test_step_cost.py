@@ -17,11 +17,12 @@ from tests.planner.cost.hand_figures import CLUSTER, SPARSE, given_plain_numbers
 
 by_hand, plain = given_plain_numbers(step), given_plain_numbers(records)
 JOB = round_job()
-PIPELINE = plain.Pipeline(
-    loss_live=0.0, backward_live=np.array([[10.0], [20.0], [30.0]]), end_live=0.0, embedding_live=0.0, last_activations=0.0,
-    activation_bytes=0.0, edge_request=0.0, largest_request=0.0, gradients_live=True, micro_batches=12.0, steady_seconds=100.0,
-    bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0, host_activations=0.0,
-)  # fmt: skip
+LIVE = plain.Live(
+    loss=0.0, backward=np.array([[10.0], [20.0], [30.0]]), end=0.0, others=0.0, last=0.0, embedding=0.0, activations=0.0, gradients=True
+)
+PACE = plain.Pace(micro_batches=12.0, steady_seconds=100.0, bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0)
+PIPELINE = plain.Pipeline(live=LIVE, edge_request=0.0, largest_request=0.0, pace=PACE, host_activations=0.0)
+EXCHANGE = plain.Exchange(reduce_once=6.0, gather_once=4.0, reduce_each=1.0, optimizer_seconds=2.0)
 SHARDING = plain.Sharding(
     static_bytes=np.array([[30.0], [40.0], [5.0]]),
     all_gradients=np.array([[10.0], [10.0], [0.0]]),
@@ -39,10 +40,7 @@ SHARDING = plain.Sharding(
     stream_pools=0.0,
     step_block=0.0,
     host_bytes=7.0,
-    reduce_once=6.0,
-    gather_once=4.0,
-    reduce_each=1.0,
-    optimizer_seconds=2.0,
+    exchange=EXCHANGE,
 )
 
 
@@ -68,15 +66,15 @@ def test_the_fullest_stage_is_what_a_plan_takes() -> None:
 
 def test_data_parallel_traffic_that_is_exposed() -> None:
     """Half of 6 s of gradients and a quarter of 4 s of weights hide in a micro-batch of 9 s, half of 12 s each in the 96 s left."""
-    assert one(step.dp_seconds(JOB, PIPELINE, SHARDING)) == 6 + 4 - 3 - 1 + 12 - 6
+    assert one(step.dp_seconds(JOB, PACE, EXCHANGE)) == 6 + 4 - 3 - 1 + 12 - 6
 
 
 def test_a_step_of_round_parts() -> None:
     """100 s of the slowest stage, 8 of bubble, 4 of sends, 12 of gradients, 2 of the optimizer and 6 on the host; 1 % for each of three
     doublings of the nodes."""
-    tail = step.time_tail(JOB, PIPELINE, SHARDING)
+    tail = step.time_tail(JOB, PACE, EXCHANGE)
     assert {name: one(part) for name, part in tail._asdict().items()} == {"bubble": 8, "pp": 4, "dp": 12, "optimizer": 2, "fixed": 6}
-    whole, waiting = step.step_of(JOB, PIPELINE, tail)
+    whole, waiting = step.step_of(JOB, PACE, tail)
     assert one(waiting) == pytest.approx(0.03 * 132)
     assert one(whole) == one(step.combined(JOB, PIPELINE, SHARDING).step) == pytest.approx(1.03 * 132)
 
@@ -190,10 +188,10 @@ def test_the_traffic_of_zero_1_by_hand() -> None:
     """4 bytes of gradient scattered and 2 bytes of weight gathered once a step; an eighth of 4 + 2 x 12 + 2 bytes a weight for the
     optimizer."""
     costs = step.sharding(JOB, Plan(tp=2, dp=8, dp_shard=8, zero=1).column())
-    assert one(costs.reduce_once) == pytest.approx(4 * MODEL * RING + LATENCY)
-    assert one(costs.gather_once) == pytest.approx(2 * MODEL * RING + LATENCY)
-    assert (one(costs.reduce_each), one(costs.host_bytes)) == (0, 0)
-    assert one(costs.optimizer_seconds) == pytest.approx(30 * MODEL / 8 / 1e8)
+    assert one(costs.exchange.reduce_once) == pytest.approx(4 * MODEL * RING + LATENCY)
+    assert one(costs.exchange.gather_once) == pytest.approx(2 * MODEL * RING + LATENCY)
+    assert (one(costs.exchange.reduce_each), one(costs.host_bytes)) == (0, 0)
+    assert one(costs.exchange.optimizer_seconds) == pytest.approx(30 * MODEL / 8 / 1e8)
     assert listed(costs.static_bytes) == pytest.approx([(2 + 12 / 8) * MODEL] * 3)
     assert listed(costs.all_gradients) == pytest.approx([4 * MODEL] * 3)
 
@@ -203,9 +201,9 @@ def test_the_traffic_of_a_mixture_by_hand() -> None:
     costs = step.sharding(round_job(SPARSE), MIXTURE.with_(zero=1).column())
     weights, experts = 2 * LAYER + 8 * AROUND + 2 * EDGE, 8 * EXPERTS
     ring = 3 / 4 / (1e5 * 2)
-    assert one(costs.reduce_once) == pytest.approx(4 * weights * RING + 4 * experts * ring + 2 * LATENCY)
-    assert one(costs.gather_once) == pytest.approx(2 * weights * RING + 2 * experts * ring + 2 * LATENCY)
-    assert one(costs.optimizer_seconds) == pytest.approx(30 * (weights / 8 + experts / 4) / 1e8)
+    assert one(costs.exchange.reduce_once) == pytest.approx(4 * weights * RING + 4 * experts * ring + 2 * LATENCY)
+    assert one(costs.exchange.gather_once) == pytest.approx(2 * weights * RING + 2 * experts * ring + 2 * LATENCY)
+    assert one(costs.exchange.optimizer_seconds) == pytest.approx(30 * (weights / 8 + experts / 4) / 1e8)
 
 
 def test_offloaded_states_of_the_heaviest_stage_lie_on_the_host() -> None:
@@ -215,7 +213,7 @@ def test_offloaded_states_of_the_heaviest_stage_lie_on_the_host() -> None:
     costs = step.sharding(job, Plan(tp=2, pp=2, dp=8, dp_shard=8, zero=1).column())
     heaviest = 6 * LAYER + EDGE
     assert one(costs.host_bytes) == 8 * (12 + 4) * heaviest / 8
-    assert one(costs.reduce_once) == pytest.approx(4 * heaviest * RING + LATENCY)
+    assert one(costs.exchange.reduce_once) == pytest.approx(4 * heaviest * RING + LATENCY)
 
 
 def test_frozen_weights_are_gathered_with_the_traffic_of_adapters() -> None:
@@ -224,8 +222,8 @@ def test_frozen_weights_are_gathered_with_the_traffic_of_adapters() -> None:
     costs = step.sharding(job, Plan(tp=2, dp=8, dp_shard=8, zero=3).column())
     trained = 10 * ADAPTER
     each = (4 * trained + 2 * 2 * trained + 2 * 2 * MODEL) * RING + 5 * 10 * LATENCY
-    assert one(costs.reduce_each) == pytest.approx(each)
+    assert one(costs.exchange.reduce_each) == pytest.approx(each)
     mixture = replace(round_job(SPARSE), tuning="lora", lora_rank=4, lora_targets="query-value")
     sparse = step.sharding(mixture, MIXTURE.with_(zero=3).column())
     frozen = 2 * 2 * (2 * LAYER + 8 * AROUND + 2 * EDGE) * RING + 2 * 2 * 8 * EXPERTS * 3 / 4 / (1e5 * 2) + 2 * 2 * 10 * LATENCY
-    assert one(sparse.reduce_each) == pytest.approx((4 * trained + 2 * 2 * trained) * RING + 3 * 10 * LATENCY + frozen)
+    assert one(sparse.exchange.reduce_each) == pytest.approx((4 * trained + 2 * 2 * trained) * RING + 3 * 10 * LATENCY + frozen)
