@@ -41,6 +41,8 @@ EAGER = {
     "rotary": Work(20, 32, 10, 16),  # products, halves turned, sum; backward with the transposition (apply_rotary_pos_emb)
     "gated": Work(10, 18, 2, 3),  # SiLU, product
     "plain": Work(4, 6, 1, 1),
+    # of copies of tokens, beyond a fused permutation: cast, product with fp32 scores, cast, sum (torchtitan, token_dispatcher.py)
+    "permute": Work(24, 40, 4, 7),
 }
 RESIDUAL = Work(6, 6, 1, 1)  # a sum; backward the gradients of both branches added
 COPY = Work(4, 4, 1, 1)  # a tensor made contiguous
@@ -48,7 +50,7 @@ BRANCH = Work(0, 6, 0, 1)  # gradients of an input added, of separate products o
 
 
 def unfused(job: Job) -> tuple[str, ...]:
-    """The operations of norm, rotary and activation that run as separate kernels."""
+    """The operations of norm, rotary, activation and permutation of tokens that run as separate kernels."""
     return {"compiled": (), "fused": job.stack.unfused, "eager": job.stack.eager}[job.kernels]
 
 
@@ -66,6 +68,11 @@ def activation_work(job: Job) -> Work:
 def rotary_work(job: Job) -> Work:
     """Positions of queries and keys."""
     return (EAGER if "rotary" in unfused(job) else FUSED)["rotary"]
+
+
+def permutation_work(job: Job) -> Work:
+    """What permuting the copies of tokens takes beyond a fused permutation."""
+    return EAGER["permute"] if "permute" in unfused(job) else Work(0, 0, 0, 0)
 
 
 def branches(job: Job) -> int:

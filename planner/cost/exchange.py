@@ -5,6 +5,7 @@ it, and the share that compute of another micro-batch hides.
 from __future__ import annotations
 
 from planner.cost.collectives import all_to_all_seconds, gather_seconds, inside
+from planner.cost.elementwise import permutation_work
 from planner.cost.pipeline_split import DUALPIPE_V
 from planner.dimensions import Bytes, Count, Flag, Number, Seconds, Tokens, maximum, where
 from planner.formula.trace import formula, term
@@ -26,15 +27,20 @@ def visited(job: Job, places: Count) -> Number:
     return limit * (1.0 - (1.0 - 1.0 / limit) ** model.experts_per_token)
 
 
+def expert_load(job: Job, plan: Plan) -> Number:
+    """Tokens on the rank with the most loaded experts over the mean: padded to a capacity if set; a rank with all experts has the mean."""
+    return term("expert_load", where((plan.ep > 1) | (job.capacity > 0), job.capacity or job.imbalance, 1.0))
+
+
 def received_copies(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tokens) -> Tokens:
     """Tokens that arrive at a rank of the busiest experts: a copy per expert, or per rank where a dispatcher sends a token there once."""
     if not job.dispatcher.once:
         return expert_copies
-    return job.expert_load * plan.etp * routed_copies / job.model.experts_per_token * visited(job, plan.ep)
+    return expert_load(job, plan) * plan.etp * routed_copies / job.model.experts_per_token * visited(job, plan.ep)
 
 
-def permuted_bytes(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tokens) -> Bytes:
-    """Memory traffic in 16 bits of permuting tokens by rank and by expert, and back, in a forward pass; its gradients move as much; bytes.
+def permuted_bytes(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tokens, backward: bool) -> Bytes:
+    """Memory traffic of permuting tokens by rank and by expert, and back, in 16 bits, and where it is not fused of weighting them; bytes.
 
     Alone on its rank an expert's token is read and written once per copy before the experts, read once per copy and written once after
     them. An all-to-all sends copies sorted by rank, and sorts those that arrive by expert if a rank holds several; DeepEP, HybridEP and
@@ -49,7 +55,8 @@ def permuted_bytes(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: T
         several = (plan.ep > 1) & (job.model.experts > plan.ep)
         moved = 3.0 * routed_copies + tokens + where(several, 4.0, 0.0) * expert_copies
     alone = 3.0 * expert_copies + tokens
-    return Bytes(2.0 * job.model.hidden * where(plan.ep > 1, moved, alone))
+    weighted = permutation_work(job).bytes(backward) * routed_copies
+    return Bytes(job.model.hidden * (2.0 * where(plan.ep > 1, moved, alone) + weighted))
 
 
 @formula("t_ag", "thakur05", "Section 4.1: all-gather")
@@ -66,7 +73,7 @@ def gathered_tokens(job: Job, plan: Plan, sent_tokens: Tokens, copy_bytes: float
 def exchange_seconds(job: Job, plan: Plan, routed_copies: Tokens, copy_bytes: float) -> Seconds:
     """One exchange of tokens with their experts, or of the experts' outputs, and what expert tensor parallelism gathers; seconds."""
     dispatcher, members, stride = job.dispatcher, plan.ep, plan.etp
-    size = job.expert_load * copy_bytes * job.model.hidden
+    size = expert_load(job, plan) * copy_bytes * job.model.hidden
     tokens = term("sent_tokens", routed_copies / job.model.experts_per_token)
     near = inside(job.cluster, members, stride)
     nodes = -(-members // near)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from planner import degrees
 from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes
 from planner.cost.elementwise import activation_work
-from planner.cost.exchange import permuted_bytes
+from planner.cost.exchange import expert_load, permuted_bytes
 from planner.cost.optimizers import optimizer_width, resident_share
 from planner.cost.states import WEIGHT_BYTES, stays_gathered, weight_share
 from planner.dimensions import Bytes, BytesPerSecond, Count, Number, Parameters, Seconds, Tokens, maximum, sum_of, where
@@ -34,7 +34,7 @@ def routed_copies(job: Job, plan: Plan, tokens: Tokens) -> Tokens:
 @formula("ψ · K_s · ETP", "gshard20", "Section 2.2; with capacity factor instead of imbalance where tokens are dropped")
 def expert_copies(job: Job, plan: Plan, routed_copies: Tokens) -> Tokens:
     """Copies of tokens that the experts of the busiest rank process; count."""
-    return job.expert_load * routed_copies * plan.etp
+    return expert_load(job, plan) * routed_copies * plan.etp
 
 
 def expert_terms(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tokens) -> dict[str, Bytes]:
@@ -162,7 +162,7 @@ def router_seconds(job: Job, routed_tokens: Tokens, passes: float) -> Seconds:
 def moved_bytes(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tokens, backward: bool) -> Bytes:
     """Memory traffic of permuting tokens for dispatch, sorting them by expert and back, and the activation between the products; bytes."""
     model = job.model
-    permuted = permuted_bytes(job, plan, routed_copies, expert_copies)
+    permuted = permuted_bytes(job, plan, routed_copies, expert_copies, backward)
     middle = (2 if model.gated else 1) * model.expert_ffn / plan.etp
     # Megatron-Core 0.16.1, experts.py: of the first product its epilogue adds them; of the second an expert at a time weighted by fp32
     # probabilities, concatenated and cast: 4 + 10 + 8 + 6 bytes; backward 6 for the cast, 6 + 24 for gradients of biases and probabilities

@@ -155,7 +155,7 @@ class Stack:
     split_logits_bytes: float = 0.0  # bytes per token and vocabulary entry of a rank at a loss over a divided vocabulary
     rope_kept: float = 0.0  # additional copies of queries and keys stored by unfused rotary embeddings
     # element-wise work, counted (planner/cost/elementwise.py)
-    unfused: tuple[str, ...] = ()  # operations that its fused kernels leave to separate ones: norm, rotary, activation
+    unfused: tuple[str, ...] = ()  # operations that its fused kernels leave to separate ones: norm, rotary, activation, permute
     eager: tuple[str, ...] = OPERATIONS  # operations that are separate kernels where none is fused
     separate_products: bool = False  # queries, keys and values, gate and up are separate products
     qkv_copies: float = 1.0  # copies of queries, keys and values: made contiguous, or their gradients put together
@@ -312,11 +312,6 @@ class Job:
         stack, domain = self.stack, self.cluster.link_domain > self.cluster.gpus_per_node
         wide = stack.dispatcher == "deepep" and domain and "hybridep" in stack.dispatchers
         return self.moe_dispatcher or ("hybridep" if wide else stack.dispatcher)
-
-    @property
-    def expert_load(self) -> float:
-        """Tokens on the rank with the most loaded experts over the mean: the capacity factor if set, otherwise the imbalance."""
-        return self.capacity or self.imbalance
 
     @property
     def memory_limit(self) -> float:

@@ -16,7 +16,7 @@ from planner.specs.validate import choice, whole
 # as one kernel with the head (Liger, Apple's cut cross-entropy), which never stores whole logits.
 LOSS_KERNELS = ("plain", "fused", "chunked", "fused-linear")
 KERNELS = ("eager", "fused", "compiled")  # element-wise operations: one kernel each; fused by hand; fused by torch.compile
-OPERATIONS = ("norm", "rotary", "activation")  # of a layer, that are fused or not
+OPERATIONS = ("norm", "rotary", "activation", "permute")  # of a layer, that are fused or not
 OPTIMIZERS = ("adamw", "adamw-8bit", "adamw-8bit-paged", "adafactor", "lion", "sgd", "sgd-plain", "muon", "muon-sharded")
 # Bytes of each optimizer state of a parameter, by default.
 STATE_BYTES = dict.fromkeys(OPTIMIZERS, 4) | {"adamw-8bit": 1, "adamw-8bit-paged": 1}

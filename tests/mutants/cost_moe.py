@@ -11,7 +11,7 @@ ADAPTERS = "planner/cost/adapters.py"
 
 MUTANTS = (
     Mutant(MOE, "tokens / plan.tp * job.model.experts_per_token", "tokens / plan.cp * job.model.experts_per_token", "degree"),
-    Mutant(MOE, "job.expert_load * routed_copies * plan.etp", "job.expert_load * routed_copies", "term"),
+    Mutant(MOE, "expert_load(job, plan) * routed_copies * plan.etp", "expert_load(job, plan) * routed_copies", "term"),
     Mutant(MOE, " * model.hidden + 9.0 * model.experts", " * model.hidden + 8.0 * model.experts", "constant"),
     Mutant(MOE, "expert_copies * width * model.hidden", "routed_copies * width * model.hidden", "symbol"),
     Mutant(
@@ -54,6 +54,8 @@ MUTANTS = (
     Mutant(EXCHANGE, '< RECOMPUTES.index("full")', '<= RECOMPUTES.index("full")', "index"),
     Mutant(EXCHANGE, "& (plan.pp > 1) & (plan.schedule == 0)", "& (plan.schedule == 0)", "condition"),
     Mutant(EXCHANGE, "visited(job, members) * (near - 1) / near", "visited(job, members) * (near - 1) / members", "symbol"),
+    Mutant(EXCHANGE, "where((plan.ep > 1) | (job.capacity > 0)", "where((plan.ep > 0)", "condition"),
+    Mutant(EXCHANGE, "bytes(backward) * routed_copies", "bytes(backward) * expert_copies", "symbol"),
     Mutant(EXCHANGE, "4.0, 0.0) * expert_copies", "2.0, 0.0) * expert_copies", "constant"),
     Mutant(EXCHANGE, "3.0 * routed_copies + tokens", "3.0 * routed_copies", "term"),
     Mutant(EXCHANGE, "maximum(whole - work, ", "maximum(whole, ", "term"),

@@ -114,10 +114,21 @@ def test_two_exchanges_a_pass_by_hand() -> None:
     ],
 )
 def test_bytes_permuted_by_hand(name: str, ep: int, passes: float) -> None:
-    """Of 500 copies that a rank sends and 1,500 that its experts get: 2 x 1,000 bytes each, as often as they are read or written."""
+    """Of 500 copies that a rank sends and 1,500 that its experts get: 2 x 1,000 bytes each, as often as they are read or written; where
+    they are weighted in separate operations 24 bytes more of each copy sent, 40 backward."""
     job = replace(round_job(SPARSE, dispatcher=name), imbalance=1.5)
-    moved = by_hand.permuted_bytes(job, Plan(ep=ep, etp=2, dp=2 * ep).column(), SENT, COPIES)
-    assert one(moved) == pytest.approx(2 * 1000 * passes)
+    plan = Plan(ep=ep, etp=2, dp=2 * ep).column()
+    for backward, unfused in ((False, 24), (True, 40)):
+        assert one(by_hand.permuted_bytes(job, plan, SENT, COPIES, backward)) == pytest.approx(2 * 1000 * passes)
+        apart = replace(job, stack=replace(job.stack, unfused=("permute",)))
+        assert one(by_hand.permuted_bytes(apart, plan, SENT, COPIES, backward)) == pytest.approx(1000 * (2 * passes + 500 * unfused))
+
+
+def test_a_rank_with_all_experts_has_the_mean_load() -> None:
+    """An imbalance is between ranks: there is none without expert parallelism; a capacity is padded on every rank."""
+    job = replace(ROUND, imbalance=1.5)
+    assert [one(by_hand.expert_load(job, Plan(ep=ep, dp=8).column())) for ep in (1, 8)] == [1.0, 1.5]
+    assert one(by_hand.expert_load(replace(job, capacity=1.25), Plan(dp=8).column())) == 1.25
 
 
 OVERLAPS = [
