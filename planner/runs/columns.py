@@ -92,6 +92,7 @@ COLUMNS: tuple[RunColumn, ...] = (
     RunColumn("kernels", "element-wise operations: eager, fused or compiled", "the stack's"),
     RunColumn("nccl_all_reduce_gb_s", "bus bandwidth of an all-reduce over all ranks, measured in that job", "from the network's rate"),
     RunColumn("nccl_all_gather_gb_s", "the same for an all-gather", "that of the all-reduce"),
+    RunColumn("nccl_reduce_scatter_gb_s", "the same for a reduce-scatter", "that of the all-gather"),
     RunColumn("settings_trust", "exact; `text`, `layout-differs` or `guess`: listed as assumed, and not used for error bands", "exact"),
     RunColumn("note", "other information as text; some phrases are understood, see below", NONE),
 )  # fmt: skip

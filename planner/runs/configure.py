@@ -88,6 +88,8 @@ def _cluster(row: Row, gpu: Gpu, assumed: dict[str, str]) -> Cluster:
     if cell(row, "nccl_all_reduce_gb_s") and gpus > node:
         reduced = number(row, "nccl_all_reduce_gb_s", least=1e-3)
         gathered = number(row, "nccl_all_gather_gb_s", reduced, least=1e-3)
+        scattered = number(row, "nccl_reduce_scatter_gb_s", gathered, least=1e-3)
+        gathered = 2.0 / (1.0 / gathered + 1.0 / scattered)  # a gather and a reduce-scatter of as many bytes take the same time in all
         return replace(cluster, measured_reduce_bytes_s=reduced * 1e9, measured_gather_bytes_s=gathered * 1e9)
     if stated is None and gpus > node:
         assume(assumed, "interconnect", f"{gpu.nic_bytes_s / GIGABIT:g} Gb/s per GPU")

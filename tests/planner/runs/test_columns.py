@@ -47,7 +47,13 @@ def literal() -> set[str]:
 
 def watched() -> set[str]:
     """The columns that are read from complete rows, and from one with only the required columns."""
-    full = ROW | {"gpus": "16", "nccl_all_reduce_gb_s": "100", "nccl_all_gather_gb_s": "90", "interconnect": "400 Gb/s per GPU"}
+    full = ROW | {
+        "gpus": "16",
+        "nccl_all_reduce_gb_s": "100",
+        "nccl_all_gather_gb_s": "90",
+        "nccl_reduce_scatter_gb_s": "45",
+        "interconnect": "400 Gb/s per GPU",
+    }
     sparse = full | {"experts": "8", "topk": "2", "expert_ffn": "14336", "shared_experts": "1", "ep": "8", "etp": "1"}
     seen: set[str] = set()
     for row in (Watched(full), Watched(sparse), Watched({key: ROW[key] for key in NEEDED})):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from planner import presets
+from planner.runs.configure import configured
 from planner.runs.network_of_row import link_of, nic_of
 from planner.runs.network_words import nic_gbit
+from tests.planner.calibration.step_files import ROW
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,10 @@ def test_without_nvlink_a_node_has_the_bandwidth_of_pcie() -> None:
     gpu = presets.gpu("a100-80gb-sxm")
     assert link_of({"interconnect": "PCIe, no NVLink"}, gpu) == gpu.pcie_bytes_s < gpu.link_bytes_s
     assert link_of({"interconnect": "NVLink"}, gpu) == gpu.link_bytes_s
+
+
+def test_measured_gathers_and_reduce_scatters_have_the_mean_of_their_times() -> None:
+    """A gather at 90 GB/s and a reduce-scatter at 45 GB/s take the time of two collectives at 60 GB/s; alone the gather counts."""
+    gathered = ROW | {"gpus": "16", "dp": "", "nccl_all_reduce_gb_s": "100", "nccl_all_gather_gb_s": "90"}
+    assert configured(gathered).job.cluster.measured_gather_bytes_s == pytest.approx(90e9)
+    assert configured(gathered | {"nccl_reduce_scatter_gb_s": "45"}).job.cluster.measured_gather_bytes_s == pytest.approx(60e9)
