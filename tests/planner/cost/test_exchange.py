@@ -14,6 +14,7 @@ from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.job import SCHEDULES
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_figures import CLUSTER, SPARSE, given_plain_numbers, round_job
+from tests.planner.jobs import example
 
 by_hand = given_plain_numbers(exchange)
 ROUND = round_job(SPARSE)
@@ -176,3 +177,24 @@ def test_the_stacks_dispatcher_is_the_jobs_unless_it_chooses() -> None:
     assert replace(job, moe_dispatcher="hybridep").dispatched_by == "hybridep"
     with pytest.raises(FieldError, match="sends tokens to experts by deepep or hybridep, not allgather"):
         replace(job, moe_dispatcher="allgather")
+
+
+MEASURED = [
+    # GPU, GPUs in its scale-up domain, ranks, dispatcher, GB/s of dispatch and combine
+    ("b200", 8, 8, "deepep", (348 + 494) / 2, (302 + 420) / 2),  # halfway between 16 and 24 multiprocessors
+    ("gb200", 72, 8, "hybridep", 550.1, 538.4), ("gb200", 72, 16, "hybridep", 472.8, 474.5), ("gb200", 72, 36, "hybridep", 470.0, 418.3),
+    ("h100-sxm", 8, 32, "hybridep", 47.4, 52.5), ("h100-sxm", 8, 64, "hybridep", 41.2, 46.6),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gpu", "domain", "ranks", "name", "dispatch", "combine"), MEASURED)
+def test_exchanges_take_what_was_measured(gpu: str, domain: int, ranks: int, name: str, dispatch: float, combine: float) -> None:
+    """DeepEP, docs/README_Hybrid-EP.md: 4,096 tokens of width 7,168 in 16 bits to 8 of 8 experts a rank, in bytes for each rank, or over
+    InfiniBand for each node, that a token visits, with the copies into and out of buffers: within 25 %."""
+    job = example(model="deepseek-v3-671b", gpu=gpu, gpus=144, gpus_per_node=4 if domain > 8 else 8, stack="nemo-tuned")
+    model = replace(job.model, experts=8 * ranks, router_groups=0, groups_per_token=0)
+    job = replace(job, model=model, cluster=replace(job.cluster, link_domain=domain), moe_dispatcher=name)
+    places = ranks if ranks <= domain else ranks // domain
+    bytes_sent = 4096 * places * (1 - (1 - 1 / places) ** 8) * 7168 * 2
+    measured = bytes_sent / 2e9 * (1 / dispatch + 1 / combine)
+    assert one(by_hand.exchange_seconds(job, Plan(ep=ranks, dp=ranks).column(), 4096 * 8.0, 2.0)) == pytest.approx(measured, rel=0.25)
