@@ -96,7 +96,7 @@ class LinkConstants:
     latency_s: float
 
 
-def _number(least: float, most: float, whole: bool = True) -> Callable[[str], float]:
+def whole(least: float, most: float, whole: bool = True) -> Callable[[str], float]:
     """A parser of numbers from least to most; it raises ValueError for other texts."""
 
     def parse(text: str) -> float:
@@ -117,15 +117,15 @@ def _operation(text: str) -> str:
 
 # The valid values of a column, for messages, and its parser.
 Column = tuple[str, Callable[[str], Any]]
-SIZE: Column = ("a whole number from 1 to 2^40", _number(1, 2**40))
-RANKS: Column = (f"a whole number from 2 to {LARGEST_GPUS:,}", _number(2, LARGEST_GPUS))
-LATENCY: Column = ("a number of milliseconds above 0 (from 1e-6 to 1e9)", _number(1e-6, 1e9, whole=False))
+SIZE: Column = ("a whole number from 1 to 2^40", whole(1, 2**40))
+RANKS: Column = (f"a whole number from 2 to {LARGEST_GPUS:,}", whole(2, LARGEST_GPUS))
+LATENCY: Column = ("a number of milliseconds above 0 (from 1e-6 to 1e9)", whole(1e-6, 1e9, whole=False))
 OPERATION: Column = (f"one of {', '.join(PASSES)}", _operation)
 
 
 def read_gemm(path: str | Path) -> GemmTable:
     """A table of columns m, n, k and latency (ms); FileError names the line, the fault and the valid values."""
-    columns = _read(path, {"m": SIZE, "n": SIZE, "k": SIZE, "latency": LATENCY})
+    columns = read_columns(path, {"m": SIZE, "n": SIZE, "k": SIZE, "latency": LATENCY})
     return GemmTable(columns["m"], columns["n"], columns["k"], columns["latency"] / 1e3, str(path))
 
 
@@ -134,12 +134,12 @@ def read_nccl(path: str | Path) -> NcclTable:
 
     FileError names the line, the fault and the valid values.
     """
-    columns = _read(path, {"op_name": OPERATION, "num_gpus": RANKS, "message_size": SIZE, "latency": LATENCY})
+    columns = read_columns(path, {"op_name": OPERATION, "num_gpus": RANKS, "message_size": SIZE, "latency": LATENCY})
     ranks, message = columns["num_gpus"].astype(np.int64), 2.0 * columns["message_size"]
     return NcclTable(columns["op_name"], ranks, message, columns["latency"] / 1e3, str(path))
 
 
-def _read(path: str | Path, columns: Mapping[str, Column]) -> dict[str, npt.NDArray[Any]]:
+def read_columns(path: str | Path, columns: Mapping[str, Column]) -> dict[str, npt.NDArray[Any]]:
     """The columns by name; other columns and blank lines are ignored. FileError for the first invalid line."""
     where, listed = str(path), ", ".join(columns)
     lines = _lines(path, listed)
@@ -177,7 +177,7 @@ def _lines(path: str | Path, listed: str) -> Iterator[tuple[int, list[str]]]:
         raise FileError(f"line {rows.line_num} is not CSV ({error}); it must hold values separated by commas", where=where) from None
 
 
-def _fit(model: Callable[[Floats], Floats], measured: Floats, bounds: list[tuple[float, float, float]], weights: Any = 1.0) -> Floats:
+def curve(model: Callable[[Floats], Floats], measured: Floats, bounds: list[tuple[float, float, float]], weights: Any = 1.0) -> Floats:
     """The parameters with the smallest weighted residuals; bounds: least, start and most of each. TmplanError without scipy."""
     try:
         from scipy.optimize import least_squares  # slow to load, so only for a fit
@@ -189,7 +189,7 @@ def _fit(model: Callable[[Floats], Floats], measured: Floats, bounds: list[tuple
     return np.asarray(fit.x, dtype=np.float64)
 
 
-def _error(model: Floats, measured: Floats) -> float:
+def mean_error(model: Floats, measured: Floats) -> float:
     """Mean |model / measured - 1|."""
     return float(np.mean(np.abs(model / measured - 1.0)))
 
@@ -223,9 +223,9 @@ def fit_gemm(table: GemmTable) -> FittedGemm:
 
     unbounded, rate = (0.0, 1.0, np.inf), (0.01, 1.0, 2.0)
     bounds = [unbounded, rate, unbounded, unbounded, unbounded, rate]
-    best = gemm(_fit(lambda x: seconds(gemm(x)), measured, bounds, np.where(training, 1.0, SMALL_WEIGHT)))
-    flops = plain(_fit(lambda x: seconds(plain(x)), measured, [(0.001, 0.5, 2.0)], np.where(training, 1.0, 0.0)))
-    error, flops_error = (_error(seconds(constants)[training], measured[training]) for constants in (best, flops))
+    best = gemm(curve(lambda x: seconds(gemm(x)), measured, bounds, np.where(training, 1.0, SMALL_WEIGHT)))
+    flops = plain(curve(lambda x: seconds(plain(x)), measured, [(0.001, 0.5, 2.0)], np.where(training, 1.0, 0.0)))
+    error, flops_error = (mean_error(seconds(constants)[training], measured[training]) for constants in (best, flops))
     return FittedGemm(best, len(measured), count, error, flops.flops_s, flops_error)
 
 
@@ -257,8 +257,8 @@ def _collective(table: NcclTable, operation: str, ranks: int) -> FittedCollectiv
     def seconds(x: Floats) -> Floats:
         return np.asarray(x[0] * fastest + carried / (x[1] * best), dtype=np.float64)
 
-    x = _fit(seconds, measured, [(0.0, 0.5, np.inf), (0.01, 1.0, 100.0)])
-    return FittedCollective(operation, ranks, float(x[1]) * best, float(x[0]) * fastest, len(measured), _error(seconds(x), measured))
+    x = curve(seconds, measured, [(0.0, 0.5, np.inf), (0.01, 1.0, 100.0)])
+    return FittedCollective(operation, ranks, float(x[1]) * best, float(x[0]) * fastest, len(measured), mean_error(seconds(x), measured))
 
 
 def link_constants(fits: tuple[FittedCollective, ...], link_bytes_s: float) -> LinkConstants:

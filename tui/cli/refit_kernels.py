@@ -1,13 +1,15 @@
-"""The lines of `tmplan refit --kernels`: constants of measured products and collectives."""
+"""The lines of `tmplan refit --kernels`: constants of measured products, attention and collectives."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from planner.calibration import kernel_tables
+from planner import presets
+from planner.calibration import attention_tables, kernel_tables
 from planner.files.reader import expand_home, names_in
 from planner.plaintext import flat
+from planner.specs.hardware import Gpu
 
 
 def kernel_lines(folder: str) -> Iterator[str]:
@@ -20,11 +22,32 @@ def kernel_lines(folder: str) -> Iterator[str]:
         sizes = f"{g.pad_m:6.0f} {g.pad_n:6.0f} {g.pad_k:6.0f} {g.bytes_s / 1e12:6.2f}"
         errors = f"{100 * fit.error:8.1f} {100 * fit.flops_only_error:14.1f}"
         yield f"{flat(file.stem):30s} {g.overhead_s * 1e6:8.2f} {g.flops_s / 1e12:8.0f} {sizes} {errors}"
+    yield from attention_lines(folder)
     yield f"{'collectives':30s} {'operation':>16s} {'ranks':>6s} {'GB/s':>8s} {'us':>6s} {'error %':>8s}"
     for file in tables_in(folder, "nccl"):
         for c in kernel_tables.fit_collectives(kernel_tables.read_nccl(file)):
             rate = f"{c.bandwidth_bytes_s / 1e9:8.0f} {c.latency_s * 1e6:6.0f}"
             yield f"{flat(file.stem):30s} {c.operation:>16s} {c.ranks:6d} {rate} {100 * c.error:8.1f}"
+
+
+def attention_lines(folder: str) -> Iterator[str]:
+    """The constants of flash attention fitted to the measured tables of a folder, and their errors."""
+    heads = f"{'t0, us':>8s} {'TFLOP/s':>8s} {'dq':>7s} {'ds':>5s} {'de':>5s} {'error %':>8s} {'heads of 128':>13s} {'windows':>8s}"
+    yield f"{'attention':30s} {heads}"
+    for file in tables_in(folder, "attention"):
+        fit = attention_tables.fit_attention(attention_tables.read_attention(file), gpu_of(file.stem.removeprefix("attention_")))
+        f = fit.flash
+        sizes = f"{f.pad_rows:7,.0f} {f.pad_keys:5.0f} {f.pad_width:5.0f}"
+        windows = "-" if fit.window_error is None else f"{100 * fit.window_error:.1f}"
+        errors = f"{100 * fit.error:8.1f} {100 * fit.common_error:13.1f} {windows:>8s}"
+        yield f"{flat(file.stem):30s} {f.launch_s * 1e6:8.2f} {f.plateau_flops / 1e12:8.0f} {sizes} {errors}"
+
+
+def gpu_of(name: str) -> Gpu | None:
+    """The GPU that a table is named after, such as h100_sxm, if there is a preset of it."""
+    name = name.replace("_", "-")
+    known = [gpu for gpu in (name, name.removesuffix("-sxm")) if gpu in presets.names("gpus")]
+    return presets.gpu(known[0]) if known else None
 
 
 def tables_in(folder: str, prefix: str) -> list[Path]:
