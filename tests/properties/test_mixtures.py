@@ -147,7 +147,8 @@ def _keys(job: Job) -> float:
 @SETTINGS
 @given(mixtures(), st.data())
 def test_more_expert_parallelism_never_holds_more_of_the_experts(job: Job, data: st.DataObject) -> None:
-    """All else equal, neither the expert states nor the memory of a rank increase with ep."""
+    """All else equal, neither the expert states nor the memory of a rank increase with ep, but for an imbalance between ranks."""
+    job = replace(job, imbalance=1.0)
     plan = one(searched(job), data)
     degrees = [int(e) for e in divisors(job.model.experts) if (plan.tp * plan.cp * plan.dp_shard) % (e * plan.etp) == 0]
     ladder = [evaluate(job, plan.with_(ep=e)) for e in degrees]
@@ -170,7 +171,8 @@ def test_imbalance_never_helps(job: Job, data: st.DataObject) -> None:
     assert all(b >= a * (1 - 1e-12) for a, b in pairwise(times))
     assert all(b.memory[0] >= a.memory[0] for a, b in pairwise(ladder))
     even, uneven = (evaluate(replace(job, imbalance=load, capacity=2.0), plan) for load in (1.0, 3.0))
-    assert even.step[0] == uneven.step[0] and even.memory[0] == uneven.memory[0] == ladder[2].memory[0]
+    assert even.step[0] == uneven.step[0] and even.memory[0] == uneven.memory[0]
+    assert even.memory[0] == ladder[2].memory[0] or plan.ep == 1
 
 
 @SETTINGS
