@@ -20,7 +20,7 @@ PLAN = Plan(tp=2, cp=2, dp=8, ep=4).column()
 SELECTIVE = Selective(keep={"scores": 0.0}, repeat={"attention": 1.0, "experts": 1.0})
 
 LINEAR = 4 * 0.5 + 1100 + 500 + 2000 + 1000  # qkv with three of five key-value heads, projection, both of the gated MLP: m n k / 500,000
-ATTENTION = 0.5 + 2 * 500 * 500 * 10 * 200 / 2 / 0.5e6  # causal half, at half the rate of products
+ATTENTION = 2 * 0.5 + 2 * 500 * 500 * 10 * 200 / 2 / 0.5e6  # two kernels of the ring, causal half, at half the rate of products
 TP = 2 * (2 * (1e6 / 2 / 0.75e6) + 1)  # two all-reduces of 2 x 500 x 1,000 bytes between two ranks
 CP = 2 * 3 * 200 * 1000 / 2 / 0.75e6 + 1  # keys and values of three heads, twice 500 tokens, half of them from the other rank
 
