@@ -32,9 +32,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     _stack("megatron-deepspeed", "softmax_traffic", 1.5, 0.8, 5),
     _stack((*FORKS, "aleph-alpha"), "softmax_traffic", 1.3, 0.8, 5),
     # host time: launches per layer forward pass, per collective, per micro-batch and per step
-    _stack("megatron-deepspeed", "host_layer_s", 8e-4, 1e-4, 3e-3), _stack("nanotron", "host_layer_s", 1.5e-3, 1e-4, 4e-3),
-    _stack(MEGATRON, "host_layer_s", 2e-4, 5e-5, 1e-3), _stack(FSDP, "host_layer_s", 4e-4, 5e-5, 3e-3),
-    _stack("megatron-deepspeed", "host_tp_s", 1e-4, 1e-5, 2e-3), _stack("nanotron", "host_tp_s", 2e-4, 1e-5, 2e-3),
+    _stack("megatron-deepspeed", "launch_pace", 2, 0.5, 8), _stack("nanotron", "launch_pace", 2, 0.5, 8),
+    _constant("launch_s", 1e-5, 3e-6, 1.6e-5),
     _stack("megatron-deepspeed", "host_micro_batch_s", 5e-4, 1e-5, 5e-3), _stack(PYTORCH, "host_micro_batch_s", 8e-4, 1e-5, 5e-3),
     _stack("megatron-deepspeed", "step_fixed_s", 1e-3, 1e-5, 0.1), _stack("nanotron", "step_fixed_s", 0.02, 1e-3, 0.2),
     _stack(MEGATRON, "step_fixed_s", 0.02, 1e-3, 0.2),

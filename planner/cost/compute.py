@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.cost.elementwise import elementwise_bytes
+from planner.cost.elementwise import elementwise_bytes, launch_seconds, launches
 from planner.cost.shard import padded_vocab
 from planner.dimensions import (
     Bytes,
@@ -265,10 +265,16 @@ def selective_seconds(plan: Plan, selective_repeat: Seconds) -> Seconds:
     return where(plan.recompute == 1, selective_repeat, 0.0)
 
 
-@formula("κ_h · (H_l + (H_t if t > 1))", "tmplan", "kernels by count: the stack's")
+@formula("t_kl · n_la", "tmplan", "launches counted")
 def host_layer(job: Job, plan: Plan) -> Seconds:
     """Host time to launch one layer's forward pass; seconds."""
-    return Seconds(job.cluster.host_pace * (job.stack.host_layer_s + where(plan.tp > 1, job.stack.host_tp_s, 0.0)))
+    return Seconds(launch_seconds(job) * term("launches", launches(job, plan, backward=False)))
+
+
+@formula("η_k · t_kl · n_la", "tmplan", "launches counted")
+def host_return(job: Job, plan: Plan) -> Seconds:
+    """Host time to launch one layer's backward pass; seconds."""
+    return Seconds(job.constants.launch_backward * launch_seconds(job) * term("launches", launches(job, plan, backward=True)))
 
 
 def longer(job: Job, host: Seconds, busy: Seconds) -> Seconds:
@@ -278,13 +284,10 @@ def longer(job: Job, host: Seconds, busy: Seconds) -> Seconds:
     return busy * ((1.0 + share**power) ** (1.0 / power) - 1.0)
 
 
-@formula(
-    "(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf + ([η_b · h_f]^η_p + t_bb^η_p)^(1 / η_p) - t_bb", "tmplan", "launches overlap kernel by kernel"
-)
-def layer_host(job: Job, host_layer: Seconds, busy_forward: Seconds, busy_backward: Seconds) -> Seconds:
+@formula("(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf + (h_r^η_p + t_bb^η_p)^(1 / η_p) - t_bb", "tmplan", "launches overlap kernel by kernel")
+def layer_host(job: Job, host_layer: Seconds, host_return: Seconds, busy_forward: Seconds, busy_backward: Seconds) -> Seconds:
     """Time that the device waits for the host in one layer, forward and backward; seconds."""
-    backward = job.constants.host_backward * host_layer
-    return longer(job, host_layer, busy_forward) + longer(job, backward, busy_backward)
+    return longer(job, host_layer, busy_forward) + longer(job, host_return, busy_backward)
 
 
 @formula("(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf", "tmplan", "launches overlap kernel by kernel")

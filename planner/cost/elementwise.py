@@ -1,4 +1,4 @@
-"""Element-wise work of a layer: the memory traffic and the number of its kernels, forward and backward.
+"""A layer counted: memory traffic of its element-wise work, and the kernels that the host launches, forward and backward.
 
 Counted from the frameworks' own operations: every kernel that reads or writes memory when a layer of transformers 5.24, torchtitan 0.3.0 or
 Megatron-Core 0.16.1 runs on tensors without data under torch 2.13, with the bytes of its operands and results; kernels fused by hand read
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from planner.dimensions import Bytes, where
+from planner.dimensions import Bytes, Number, where
 from planner.formula.trace import term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
@@ -44,6 +44,7 @@ EAGER = {
     # of copies of tokens, beyond a fused permutation: cast, product with fp32 scores, cast, sum (torchtitan, token_dispatcher.py)
     "permute": Work(24, 40, 4, 7),
 }
+COMPILED = {"eager": 1.0, "fused": 1.0, "compiled": 1 / 3}  # host time per launch
 RESIDUAL = Work(6, 6, 1, 1)  # a sum; backward the gradients of both branches added
 COPY = Work(4, 4, 1, 1)  # a tensor made contiguous
 BRANCH = Work(0, 6, 0, 1)  # gradients of an input added, of separate products of one input
@@ -78,6 +79,48 @@ def permutation_work(job: Job) -> Work:
 def branches(job: Job) -> int:
     """Products of one input beyond one per input: keys and values, and the gate, where they are separate."""
     return 2 + job.model.gated if job.stack.separate_products and job.kernels != "compiled" else 0
+
+
+# Kernels of attention: fused, and of separate products, mask, softmax and dropout.
+FLASH, SEPARATE = (1, 3), (5, 8)
+# torch 2.13: FSDP's copies in and out of its buffers, casts, and collectives, per unit (_fsdp_collectives.py).
+UNIT = (6, 9)
+# PEFT, tuners/lora/layer.py: dropout, two products, scale, sum, per adapted matrix.
+ADAPTER = (5, 8)
+DEQUANTIZED = 3  # bitsandbytes: absolute maxima, their offset, the weight, per product
+ADAPTED = {"attention": 4, "query-value": 2, "all": 7}  # matrices with adapters
+# Parts of a layer's launches in CUDA graphs, without those of its routed experts.
+CAPTURED = {"none": 0.0, "router": 0.0, "attention-router": 0.6, "layers": 1.0, "full": 1.0}
+
+
+def layer_products(job: Job) -> int:
+    """Matrix products of a layer's forward pass, without routed experts."""
+    return (4 if job.model.ffn else 2) + branches(job)
+
+
+def launches(job: Job, plan: Plan, backward: bool) -> Number:
+    """Kernels and collectives that the host launches for one layer and micro-batch, without routed experts; count."""
+    model, stack, products, norms = job.model, job.stack, layer_products(job), job.model.norms_per_layer
+    per_product = (1 if job.frozen else 3) if backward else 1  # two products and a gradient added
+    kernels: float = per_product * products + (FLASH if job.attention.startswith("flash") else SEPARATE)[backward]
+    kernels += (norms + (0 if model.qk_norm == "none" else 2) + bool(model.q_rank) + bool(model.kv_rank)) * norm_work(job).launches(
+        backward
+    )
+    kernels += 2 * RESIDUAL.launches(backward) + stack.qkv_copies * COPY.launches(backward) + branches(job) * BRANCH.launches(backward)
+    kernels += (model.positions == "rope") * rotary_work(job).launches(backward) + bool(model.ffn) * activation_work(job).launches(backward)
+    if job.frozen:
+        kernels += min(ADAPTED[job.lora_targets], products) * ADAPTER[backward] + (job.tuning == "qlora") * products * DEQUANTIZED
+    elif backward:
+        kernels += stack.weight_launches * (products + norms)
+    if (stack.fsdp_units or stack.root_gathered) and job.cluster.gpus > 1:
+        kernels += UNIT[backward]
+    collectives = where(plan.tp > 1, where(plan.sequence_parallel > 0, 6 if backward else 4, 2), 0)
+    return Number((1.0 - CAPTURED[job.cuda_graphs]) * (kernels + collectives))
+
+
+def launch_seconds(job: Job) -> float:
+    """Host time of one launch in a forward pass; seconds. Compiled code calls no modules."""
+    return term("launch_seconds", job.cluster.host_pace * job.stack.launch_pace * job.constants.launch_s * COMPILED[job.kernels])
 
 
 def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Bytes:

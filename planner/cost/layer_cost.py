@@ -40,7 +40,7 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     cp_repeat = traffic.cp_repeat(job, cp_forward, attention_forward)
     exposed = job.stack.tp_exposed * tp_forward + cp_layer / 3
     busy_forward, busy_backward = forward + exposed, backward + exposed + cp_layer / 3
-    host = compute.host_layer(job, plan)
+    host, back = compute.host_layer(job, plan), compute.host_return(job, plan)
     waited = compute.repeat_host(job, host, busy_forward)
     units = job.stack.fsdp_units
     activations = memory.layer_activations(job, plan, t)
@@ -61,8 +61,9 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
         layer_backward=backward,
         weight_seconds=compute.weight_seconds(job, plan, t),
         selective_repeat=compute.selective_repeat(job, plan, t, attention_forward, elementwise),
-        layer_host=compute.layer_host(job, host, busy_forward, busy_backward),
+        layer_host=compute.layer_host(job, host, back, busy_forward, busy_backward),
         host_layer=host,
+        host_return=back,
         busy_forward=busy_forward,
         busy_layer=busy_forward + busy_backward,
         cp_repeat=cp_repeat,
@@ -117,6 +118,7 @@ def sparse_cost(job: Job, plan: Plan) -> LayerCost:
     busy_forward = forward + exposed + ep_forward
     busy_backward = backward + (c.busy_layer - c.busy_forward - c.layer_backward) + ep_backward
     host = experts.host_sparse(job, plan, c.host_layer)
+    back = experts.host_sparse_return(job, c.host_return, c.host_layer, host)
     waited = compute.repeat_host(job, host, busy_forward)
     repeated = traffic.repeat_layer(job, forward, waited, c.tp_forward, c.cp_repeat)
     return c._replace(
@@ -127,8 +129,9 @@ def sparse_cost(job: Job, plan: Plan) -> LayerCost:
         layer_backward=backward,
         weight_seconds=experts.sparse_weight_seconds(job, plan, c.weight_seconds, copies),
         selective_repeat=experts.sparse_repeat(job, plan, c.selective_repeat, linear, sent, copies),
-        layer_host=compute.layer_host(job, host, busy_forward, busy_backward),
+        layer_host=compute.layer_host(job, host, back, busy_forward, busy_backward),
         host_layer=host,
+        host_return=back,
         busy_forward=busy_forward,
         busy_layer=busy_forward + busy_backward,
         repeat_layer=experts.sparse_repeated(repeated, ep_forward),

@@ -20,6 +20,13 @@ from planner.specs.lora import NF4_BYTES
 from planner.specs.plan import Plan
 
 Shape = tuple[Number, Number, Number]
+# What CUDA graphs capture -> shares of the host's work that are left: of routing, dispatch and experts, of one expert, and of waiting
+# for counts. Of some 60 launches around the experts a third is the router's and the preparation of the dispatch (megatron-core 0.16.1,
+# router.py, token_dispatcher.py: moe_router, moe_preprocess); layers captured whole have a capacity, whole iterations never wait.
+GRAPHS_LEAVE = {
+    "none": (1.0, 1.0, 1.0), "router": (0.67, 1.0, 1.0), "attention-router": (0.67, 1.0, 1.0), "layers": (0.0, 0.0, 1.0),
+    "full": (0.0, 0.0, 0.0),
+}  # fmt: skip
 # Host time of an expert whose products are in 8 or 4 bits over one in 16: its quantizers and the lookup of its narrow weights, in Python,
 # for each of two products, next to their launches (TransformerEngine, pytorch/module/grouped_linear.py). Estimated, not measured.
 NARROW_LAUNCHES = 5.0
@@ -123,16 +130,23 @@ def experts_linear(job: Job, plan: Plan, expert_copies: Tokens) -> Seconds:
 
 
 @formula(
-    "h_f + κ_h · (H_x + H_e · E / EP + (H_c if C_x = 0))",
+    "h_f + κ_h · (g_rx · H_x + H_e · E / EP + (g_cx · H_c if C_x = 0))",
     "tmplan",
     "number of kernels, those of each expert on a rank, and a wait for the counts of tokens: the stack's",
 )
 def host_sparse(job: Job, plan: Plan, host_layer: Seconds) -> Seconds:
     """Time the host needs to launch one sparse layer's forward pass; seconds. Dropless routing waits for each expert's count of tokens."""
-    stack = job.stack
-    each = term("host_expert", stack.host_expert_s * (NARROW_LAUNCHES if job.precision in ("fp8", "fp4") else 1.0))
-    counted = stack.host_experts_s + (0.0 if job.capacity else stack.host_counts_s)
+    stack, (routing, expert, counts) = job.stack, GRAPHS_LEAVE[job.cuda_graphs]
+    each = term("host_expert", expert * stack.host_expert_s * (NARROW_LAUNCHES if job.precision in ("fp8", "fp4") else 1.0))
+    waited = term("counts_left", counts) * stack.host_counts_s
+    counted = term("routing_left", routing) * stack.host_experts_s + (0.0 if job.capacity else waited)
     return host_layer + job.cluster.host_pace * Seconds(counted + each * job.model.experts / plan.ep)
+
+
+@formula("h_r + η_b · (h_x - h_f)", "tmplan", "as forward")
+def host_sparse_return(job: Job, host_return: Seconds, host_layer: Seconds, host_sparse: Seconds) -> Seconds:
+    """Time the host needs to launch one sparse layer's backward pass; seconds."""
+    return host_return + job.constants.host_backward * (host_sparse - host_layer)
 
 
 @formula("t_dwf + κ_c · Σ t_gg", "zerobubble23", "Section 2: the backward pass split in two")

@@ -51,16 +51,16 @@ def mixed_compute(
 
 
 @formula(
-    "ℓ_d · h_l + ℓ_x · (max(h_lx, (1 + η_b) · h_f + η_f · t_hop · t - t_l) if far, h_lx otherwise) + κ_h · H_b",
+    "ℓ_d · h_l + ℓ_x · (max(h_lx, h_f + h_r + η_f · t_hop · t - t_l) if far, h_lx otherwise) + κ_h · H_b",
     "tmplan",
     "kernel launches as a lower bound of small layers",
 )
 def mixed_host(
     job: Job, plan: Plan, dense_stage_layers: Number, sparse_stage_layers: Number, layer_host: Seconds, sparse_host: Seconds,
-    busy_layer: Seconds, host_layer: Seconds,
+    busy_layer: Seconds, host_layer: Seconds, host_return: Seconds,
 ) -> Seconds:  # fmt: skip
-    """Time a stage waits for the host in one micro-batch; seconds. busy_layer, host_layer: of a sparse layer."""
-    waited = with_hops(job, plan, sparse_host, host_layer, busy_layer)
+    """Time a stage waits for the host in one micro-batch; seconds. busy_layer, host_layer, host_return: of a sparse layer."""
+    waited = with_hops(job, plan, sparse_host, host_layer + host_return, busy_layer)
     return dense_stage_layers * layer_host + sparse_stage_layers * waited + job.cluster.host_pace * job.stack.host_micro_batch_s
 
 

@@ -33,6 +33,7 @@ class LayerCost(NamedTuple):
     selective_repeat: Seconds
     layer_host: Seconds
     host_layer: Seconds
+    host_return: Seconds
     busy_forward: Seconds
     busy_layer: Seconds
     cp_repeat: Seconds

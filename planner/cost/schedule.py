@@ -26,25 +26,30 @@ def stage_compute(
     return stage_layers * (layer_forward + layer_backward) + edges
 
 
-def with_hops(job: Job, plan: Plan, layer_host: Seconds, host_layer: Seconds, busy_layer: Seconds) -> Seconds:
-    """Time the device waits in one layer: for its launches, and in a pipeline across nodes also for hops over the network; seconds."""
+def with_hops(job: Job, plan: Plan, layer_host: Seconds, launched: Seconds, busy_layer: Seconds) -> Seconds:
+    """Time the device waits in one layer: for its launches, and in a pipeline across nodes also for hops; seconds.
+
+    launched: host time of its launches, forward and backward.
+    """
     if not job.stack.far_hops:
         term("across_nodes", Flag(False))
         return layer_host
     far = term("across_nodes", (plan.pp > 1) & (job.cluster.gpus > job.cluster.link_domain))
     hop = term("ring_hop", hop_seconds(job, 2))
-    floor = (1 + job.constants.host_backward) * host_layer + job.stack.far_hops * hop * plan.tp
+    floor = launched + job.stack.far_hops * hop * plan.tp
     return where(far, maximum(layer_host, floor - busy_layer), layer_host)
 
 
 @formula(
-    "ℓ_i · (max(h_l, (1 + η_b) · h_f + η_f · t_hop · t - t_l) if far, h_l otherwise) + κ_h · H_b",
+    "ℓ_i · (max(h_l, h_f + h_r + η_f · t_hop · t - t_l) if far, h_l otherwise) + κ_h · H_b",
     "tmplan",
     "kernel launches as a lower bound of small layers",
 )
-def stage_host(job: Job, plan: Plan, stage_layers: Number, layer_host: Seconds, host_layer: Seconds, busy_layer: Seconds) -> Seconds:
+def stage_host(
+    job: Job, plan: Plan, stage_layers: Number, layer_host: Seconds, host_layer: Seconds, host_return: Seconds, busy_layer: Seconds
+) -> Seconds:
     """Time a stage waits for the host in one micro-batch; seconds."""
-    waited = with_hops(job, plan, layer_host, host_layer, busy_layer)
+    waited = with_hops(job, plan, layer_host, host_layer + host_return, busy_layer)
     return stage_layers * waited + job.cluster.host_pace * job.stack.host_micro_batch_s
 
 

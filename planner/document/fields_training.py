@@ -6,7 +6,7 @@ from planner.document.field import Field
 from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.job import ATTENTIONS, OPTIMIZERS, PRECISIONS
 from planner.specs.lora import TARGETS, TUNINGS
-from planner.specs.options import KERNELS, LOSS_KERNELS
+from planner.specs.options import CUDA_GRAPHS, KERNELS, LOSS_KERNELS
 
 BATCH: tuple[Field, ...] = (
     Field("stack", "batch", "Stack", "preset", "training framework", preset_kind="stacks", default="megatron-core"),
@@ -33,6 +33,9 @@ OPTIONS: tuple[Field, ...] = (
           choices=ATTENTIONS, optional=True),
     Field("kernels", "options", "Kernels", "choice", "element-wise operations: one kernel each, fused by hand, or by torch.compile; "
           "empty: the stack's", "", "job", "kernels", choices=KERNELS, optional=True),
+    Field("cuda_graphs", "options", "CUDA graphs", "choice", "what runs in CUDA graphs: the router and the dispatch's preparation; "
+          "with the attention part of layers; layers without dropless experts; the whole step", "", "job", "cuda_graphs",
+          choices=CUDA_GRAPHS, default="none"),
     Field("loss_kernel", "options", "Loss kernel", "choice", "cross-entropy: operations on whole logits; one kernel on them; chunks of "
           "tokens; one kernel with the head; empty: the stack's", "", "job", "loss_kernel", choices=LOSS_KERNELS, optional=True),
     Field("gradient_bytes", "options", "Gradients", "choice", "bytes per stored gradient; empty: the stack's", "bytes", "job",

@@ -17,10 +17,23 @@ OPTIMIZERS = {"adamw": "adam", "sgd": "sgd", "sgd-plain": "sgd", "lion": "lion",
 FUSIONS = ("bias-swiglu-fusion", "bias-gelu-fusion", "bias-dropout-fusion", "rope-fusion")  # of element-wise operations
 # Options of a job that Megatron has; kernels other than eager and fused are not among them.
 WRITTEN = frozenset((
-    "state_bytes", "master_bytes", "offload_optimizer", "offload_activations", "recompute_modules", "fp8_parameters", "expandable_segments",
+    "cuda_graphs", "state_bytes", "master_bytes", "offload_optimizer", "offload_activations", "recompute_modules", "fp8_parameters",
+    "expandable_segments",
 ))  # fmt: skip
+# What runs in CUDA graphs -> implementation and scopes (megatron-core 0.16.1, transformer_config.py).
+GRAPHS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "router": ("transformer_engine", ("moe_router", "moe_preprocess")),
+    "attention-router": ("transformer_engine", ("attn", "moe_router", "moe_preprocess")), "layers": ("transformer_engine", ()),
+    "full": ("local", ("full_iteration",)),
+}  # fmt: skip
 CHOICES = {"kernels": ("eager", "fused"), "loss_kernel": ("plain", "fused")}  # those that Megatron has
 MEGATRON_STACKS = ("megatron-core", "megatron-lm-2021", "nemo", "nemo-tuned")  # presets whose prediction is for Megatron-Core
+
+
+def graphs(job: Job) -> tuple[str, tuple[str, ...]]:
+    """Implementation and scopes of the job's CUDA graphs; those of experts only where the model has them."""
+    kind, scopes = GRAPHS.get(job.cuda_graphs, ("none", ()))
+    return kind, tuple(scope for scope in scopes if job.model.experts or not scope.startswith("moe"))
 
 
 def ffn(model: Model) -> int:

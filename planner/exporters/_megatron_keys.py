@@ -26,7 +26,7 @@ _FLAGS = """
 --untie-embeddings-and-output-weights --group-query-attention --multi-latent-attention --no-rope-fusion --no-masked-softmax-fusion
 --moe-grouped-gemm --moe-shared-expert-gate --moe-router-pre-softmax --moe-pad-expert-input-to-capacity
 --moe-router-padding-for-quantization --mock-data --log-throughput --fp8-param-gather --cross-entropy-loss-fusion
---no-bias-swiglu-fusion --no-bias-gelu-fusion --no-bias-dropout-fusion
+--no-bias-swiglu-fusion --no-bias-gelu-fusion --no-bias-dropout-fusion --te-rng-tracker
 """
 _INTS = """
 --tensor-model-parallel-size --pipeline-model-parallel-size --context-parallel-size --expert-model-parallel-size
@@ -49,6 +49,8 @@ KEYS: dict[str, Key] = {
     **{name: Key("pattern") for name in _PATTERNS.split()},
     "--data-path": Key("str", several=True),
     "--recompute-modules": Key("str", several=True),
+    "--cuda-graph-impl": Key("str", ("none", "local", "transformer_engine")),
+    "--cuda-graph-scope": Key("str", several=True),
     "--cp-comm-type": Key("str", several=True),
     "--normalization": Key("str", ("LayerNorm", "RMSNorm")),
     "--position-embedding-type": Key("str", ("learned_absolute", "rope", "yarn", "mrope", "relative", "none")),

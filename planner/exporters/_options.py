@@ -15,6 +15,7 @@ OPTIONS = tuple(f for f in FIELDS if f.group == "options")
 # What a file without an option does not do; {} is the value. Options such as the width of a gradient are handled by each target.
 PHRASES: Mapping[str, str] = {
     "kernels": "select {} element-wise kernels",
+    "cuda_graphs": "run {} in CUDA graphs",
     "loss_kernel": "select the {} loss kernel",
     "reduce_bytes": "set the reduction of gradients to {} bytes",
     "master_bytes": "set the master copies to {} bytes per weight",

@@ -89,6 +89,9 @@ def model_keys(request: Request, d: Degrees) -> dict[str, Any]:
         "cpu_offloading_num_layers": offloaded_layers(request, d),
         "overlap_moe_expert_parallel_comm": facts.overlaps_experts(request, d),
     }  # fmt: skip
+    if job.cuda_graphs != "none":
+        kind, scopes = facts.graphs(job)
+        keys |= {"cuda_graph_impl": kind, "cuda_graph_scope": [*scopes], "use_te_rng_tracker": True}
     if job.kernels == "eager":
         keys |= {"bias_activation_fusion": False, "bias_dropout_fusion": False, "apply_rope_fusion": False}
     if d.zero >= 2:

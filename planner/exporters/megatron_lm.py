@@ -133,9 +133,13 @@ def training_options(request: Request, d: Degrees) -> list[Option]:
 def memory_options(request: Request, d: Degrees) -> list[Option]:
     """Fusion of kernels and of the loss, offloading of activations."""
     job = request.job
+    kind, scopes = facts.graphs(job)
     fusions = facts.FUSIONS[: -1 if job.model.kv_rank else None] if job.kernels == "eager" else ()
     return [
         *when(job.loss_kernel == "fused", "--cross-entropy-loss-fusion"),
+        *when(kind != "none", "--cuda-graph-impl", kind),
+        *when(scopes, "--cuda-graph-scope", *scopes),
+        *when(kind != "none", "--te-rng-tracker"),
         *(option(f"--no-{name}") for name in fusions),
         *when(job.offload_activations, "--cpu-offloading-num-layers", offloaded_layers(request, d)),
     ]

@@ -177,8 +177,9 @@ experts_overlapped   | overlap |    | 1 where compute of another micro-batch hid
 host_experts_s       | H_x | s      | host time of routing and experts in the forward pass of a layer
 host_expert          | H_e | s      | host time of one more expert on a rank in the forward pass of a layer
 host_counts_s        | H_c | s      | host time to wait for token counts of dropless routing, per forward pass of a layer
-host_layer_s         | H_l | s      | host time to launch the forward pass of a layer
-host_tp_s            | H_t | s      | additional host time of tensor parallelism per forward pass of a layer
+launch_seconds       | t_kl | s      | host time of one launch in a forward pass
+launches             | n_la |        | kernels and collectives of a layer that the host launches in one pass
+launch_backward      | η_k |        | host time of a launch in a backward pass over that in a forward pass
 host_micro_batch_s   | H_b | s      | host time per micro-batch outside of layers
 step_fixed_s         | H_s | s      | host time per step
 tp_exposed           | x_t |        | exposed share of tensor-parallel communication
@@ -386,6 +387,8 @@ part_seconds         | t_pf | s      | a part of a layer's forward pass
 selective_seconds    | t_q | s      | recomputation in a layer that is not fully recomputed
 repeat_host          | h_r | s      | exposed host time of a recomputed forward pass of a layer
 host_layer           | h_f | s      | host time to launch the forward pass of a layer and its collectives
+host_return          | h_r | s      | host time to launch the backward pass of a layer and its collectives
+host_sparse_return   | h_rx | s     | host time to launch the backward pass of a sparse layer
 host_sparse          | h_x | s      | host time to launch the forward pass of a sparse layer and its collectives
 busy_forward         | t_bf | s     | forward pass of a layer on the device with its exposed communication
 busy_backward        | t_bb | s     | backward pass of a layer on the device with its exposed communication
@@ -411,6 +414,8 @@ sparse_repeat_seconds | Q_x | s     | recomputation of sparse layers of a micro-
 repeat_layer         | q_l | s      | time of recomputing one layer
 stage_repeat         | Q_i | s      | recomputation of a micro-batch on a stage
 stage_host           | H_i | s      | exposed host time of a micro-batch on a stage
+routing_left         | g_rx |      | share of the host time of routing that CUDA graphs leave
+counts_left          | g_cx |      | share of the wait for token counts that CUDA graphs leave
 across_nodes         | far |        | 1 where layers of a pipeline across nodes wait for hops over the network, else 0
 ring_hop             | t_hop | s     | latency of an all-reduce per node
 members              | n   |        | ranks in a group

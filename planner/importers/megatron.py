@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.errors import FileError
-from planner.exporters._megatron_facts import FLASH, FUSIONS, OPTIMIZERS
+from planner.exporters._megatron_facts import FLASH, FUSIONS, GRAPHS, OPTIMIZERS
 from planner.importers.annotation import LINE, assumptions_of
 from planner.importers.imported import Imported
 from planner.importers.megatron_model import sizes
@@ -112,6 +112,12 @@ def _options(options: Options, text: str, model: Mapping[str, Any], plan: Mappin
         job["loss_kernel"] = "fused"
     if f"no-{FUSIONS[0]}" in options:
         job["kernels"] = "eager"
+    if (drawn := (options.first("cuda-graph-impl"), set(options.given.get("cuda-graph-scope", [])))) != ("", set()):
+        scopes = {"moe_router", "moe_preprocess"} if model.get("experts") else set()
+        known = {
+            (kind, frozenset(s for s in given if s in scopes or not s.startswith("moe"))): name for name, (kind, given) in GRAPHS.items()
+        }
+        job |= {"cuda_graphs": known[key]} if (key := (drawn[0], frozenset(drawn[1]))) in known else {}
     if "use-precision-aware-optimizer" in options and not {"fp16", "optimizer-cpu-offload"} & set(options.given):
         job["master_bytes"] = "2"  # store_param_remainders, Megatron-Core's default
     if "fp8-param-gather" in options and "fp8-format" in options:

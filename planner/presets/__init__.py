@@ -83,9 +83,8 @@ KEYS: dict[str, dict[str, Key]] = {
     "stacks": spec_keys(Stack, NAME | {
         "context_gib": Key("context_bytes", float, 2.0**30), "workspace_gib": Key("workspace_bytes", float, 2.0**30, 0.09 * 2.0**30),
         "expert_workspace_gib": Key("expert_workspace_bytes", float, 2.0**30, 0.0),
-        "host_layer_us": Key("host_layer_s", float, 1e-6), "host_experts_us": Key("host_experts_s", float, 1e-6, 0.0),
+        "host_experts_us": Key("host_experts_s", float, 1e-6, 0.0),
         "host_counts_us": Key("host_counts_s", float, 1e-6, 0.0), "host_expert_us": Key("host_expert_s", float, 1e-6, 0.0),
-        "host_tp_us": Key("host_tp_s", float, 1e-6),
         "host_micro_batch_us": Key("host_micro_batch_s", float, 1e-6), "step_fixed_ms": Key("step_fixed_s", float, 1e-3),
         "selective": Key("selective", dict, 1.0, {}),
     }),

@@ -17,7 +17,7 @@ from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.hardware import Gpu
 from planner.specs.job import Stack
 from planner.specs.lora import TUNINGS
-from planner.specs.options import LOSS_KERNELS, OPTIMIZERS
+from planner.specs.options import CUDA_GRAPHS, LOSS_KERNELS, OPTIMIZERS
 from planner.specs.options import MODULES as RECOMPUTED
 from planner.specs.recompute import MODULES, OFFLOADED, Selective, selective
 
@@ -53,19 +53,10 @@ FRAMEWORKS: tuple[tuple[str, str], ...] = (
 USUAL_STACK = "megatron-core"
 OLD = ("volta", "ampere")
 CORE = "2023-06"  # Megatron-LM's layers are those of Megatron-Core: core/transformer, release 0.3.0
-# What CUDA graphs capture -> shares of the host's work that are left: of routing, dispatch and experts, of one expert, and of waiting
-# for counts. Of some 60 launches around the experts a third is the router's and the preparation of the dispatch (megatron-core 0.16.1,
-# router.py, token_dispatcher.py: moe_router, moe_preprocess); layers captured whole have a capacity, whole iterations never wait.
-GRAPHS: Mapping[str, Mapping[str, float]] = {
-    "router": {"host_experts_s": 0.67},
-    "attention and router": {"host_experts_s": 0.67},
-    "layers": {"host_experts_s": 0.0, "host_expert_s": 0.0},
-    "full": {"host_experts_s": 0.0, "host_expert_s": 0.0, "host_counts_s": 0.0},
-}
 # A measured run has had its choices: they are not refused, as those of a plan are that a framework does not support.
 ALL_CHOICES: Mapping[str, Any] = {
     "optimizers": OPTIMIZERS, "loss_kernels": LOSS_KERNELS, "recompute_modules": RECOMPUTED, "steps_in_backward": True,
-    "tunings": TUNINGS, "quantized_experts": True, "dispatchers": tuple(DISPATCHERS),
+    "tunings": TUNINGS, "cuda_graphs": CUDA_GRAPHS, "quantized_experts": True, "dispatchers": tuple(DISPATCHERS),
 }  # fmt: skip
 # Stack -> the release from which on its defaults are those of the preset, and the fields that differed before. torchtitan computes the
 # loss in chunks, with the head, since 0.3.0.
@@ -125,21 +116,12 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
         stack = "megatron-lm-2021" if early else "megatron-core"
     text = f"{cell(row, 'recompute_modules')}; {note}"
     hints = tuple(i for i, (words, _) in enumerate(HINTS) if re.search(words, text))
-    graphs = _graphs(row)
     offload = OFFLOAD_MODULES.search(note)
     offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
     trainer = next((i for i, (word, _) in enumerate(TRAINERS) if word in name), -1)
     blackwell, older = gpu.arch.startswith("blackwell"), _older(row, stack)
-    change = Change(hints, blackwell, modules(row, MODULES), offloaded, graphs, older, trainer)
+    change = Change(hints, blackwell, modules(row, MODULES), offloaded, older, trainer)
     return _changed(stack, change), match is not None
-
-
-def _graphs(row: Row) -> str:
-    """What CUDA graphs capture, a name of GRAPHS; empty for nothing. Graphs in the words of a note are of the router."""
-    text = cell(row, "cuda_graphs").lower()
-    if not text:
-        return "router" if re.search(r"TE graphs|cuda_graph", cell(row, "note")) else ""
-    return text if text in GRAPHS else "" if text in ("none", "no", "0") else "router"
 
 
 def _released(row: Row) -> str:
@@ -162,7 +144,6 @@ class Change(NamedTuple):
     blackwell: bool = False
     modules: tuple[str, ...] = ()
     offloaded: tuple[str, ...] = ()
-    graphs: str = ""
     older: bool = False
     trainer: int = -1  # of TRAINERS
 
@@ -179,8 +160,6 @@ def _changed(name: str, change: Change) -> Stack:
         stack = replace(stack, **SINCE_BLACKWELL[name])
     for i in change.hints:
         stack = replace(stack, **HINTS[i][1])
-    if change.graphs:
-        stack = replace(stack, **{key: share * getattr(stack, key) for key, share in GRAPHS[change.graphs].items()})
     chosen = selective(change.modules) if change.modules else stack.selective
     absent = dict.fromkeys((term for module in change.offloaded for term in OFFLOADED[module]), 0.0)
     return replace(stack, selective=Selective({**chosen.keep, **absent}, chosen.repeat)) if change.modules or absent else stack

@@ -12,7 +12,7 @@ from planner.runs.row import Row, assume, cell, flag, whole
 from planner.specs.job import WIDE, Stack
 from planner.specs.lora import TUNINGS
 from planner.specs.model import Model
-from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, OPTIMIZERS, STATE_BYTES
+from planner.specs.options import CUDA_GRAPHS, KERNELS, LOSS_KERNELS, MODULES, OPTIMIZERS, STATE_BYTES
 
 SAME_PRECISION = {"float32": "fp32", "f32": "fp32", "fp32 (tf32)": "tf32", "float16": "fp16", "bfloat16": "bf16", "mixed": "bf16"}
 Words = tuple[tuple[str, str], ...]  # pattern -> choice; the first match counts
@@ -30,6 +30,11 @@ NOTED_ELEMENTWISE: Words = (
     (r"no torch\.compile|\beager\b|nocompile", "eager"), (r"torch\.compile", "compiled"),
     (r"fused kernels|(?<!no )(?<!without )liger", "fused"),
 )  # fmt: skip
+GRAPHS: Words = (
+    (r"attention and router", "attention-router"), (r"router", "router"), (r"layers", "layers"), (r"full", "full"),
+    (r"^(?:none|no|0)$", "none"),
+)  # fmt: skip
+NOTED_GRAPHS: Words = ((r"TE graphs|cuda_graph", "router"),)
 NOTED_OPTIMIZER: Words = (
     (r"paged[^;,]*8-?bit|8-?bit[^;,]*paged", "adamw-8bit-paged"), (r"8-?bit (?:Adam|optimizer)|Adam\w*-?8-?bit", "adamw-8bit"),
     (r"Adafactor", "adafactor"), (r"\bLion\b", "lion"), (r"dist_muon|layer-?wise[^;,]*muon", "muon-sharded"), (r"\bMuon\b", "muon"),
@@ -108,9 +113,10 @@ def options(
     fields.setdefault("foreach", stack.foreach)
     loss = _choice(row, "loss_kernel", LOSS_KERNELS, LOSS, NOTED_LOSS) or stack.loss_kernel
     kernels = _choice(row, "kernels", KERNELS, ELEMENTWISE, NOTED_ELEMENTWISE) or stack.kernels
+    graphs = _choice(row, "cuda_graphs", CUDA_GRAPHS, GRAPHS, NOTED_GRAPHS) or "none"
     return (
         fields
-        | {"loss_kernel": loss, "kernels": kernels}
+        | {"loss_kernel": loss, "kernels": kernels, "cuda_graphs": graphs}
         | widths(row, stack, model, precision, assumed)
         | offloads(row, model, memory_bytes)
     )

@@ -17,7 +17,12 @@ class Constants:
     # Exponent p of the overlap of host and device in a layer, (host^p + device^p)^(1/p). Fitted by `tmplan refit` together with
     # node_doubling, node_hop and measured_message on 3,215 measured runs; mean error 7.4 % over 13 sources.
     host_power: float = 3.797
-    # Host time of a backward pass relative to a forward pass.
+    # Host time of one launch in PyTorch's eager forward pass, its modules and the record of autograd included: what the measured
+    # host times of four frameworks give over their counts of launches (planner/cost/elementwise.py).
+    launch_s: float = 1.5e-05
+    # The same in a backward pass, which autograd runs in C++, over that.
+    launch_backward: float = 0.8
+    # Host time of routing and experts in a backward pass over that in a forward pass.
     host_backward: float = 1.5
     # Time of flash attention's backward pass relative to its forward pass: five products to two (Dao 2023, Section 4.1), at 0.87 of the
     # rate (arXiv 2407.08608, charts of H100: 561 of 648 TFLOP/s for FlashAttention-3, 322 of 370 for FlashAttention-2).

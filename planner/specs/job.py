@@ -15,7 +15,7 @@ from planner.specs.dispatchers import DISPATCHERS, Dispatcher
 from planner.specs.hardware import GIB, Cluster
 from planner.specs.lora import TARGETS, TUNINGS, check_adapters
 from planner.specs.model import Model
-from planner.specs.options import KERNELS, LOSS_KERNELS, MODULES, OPERATIONS, check_options, modules
+from planner.specs.options import CUDA_GRAPHS, KERNELS, LOSS_KERNELS, MODULES, OPERATIONS, check_options, modules
 from planner.specs.options import OPTIMIZERS as OPTIMIZERS  # re-exported with the other choices
 from planner.specs.options import STATE_BYTES as STATE_BYTES
 from planner.specs.recompute import Selective as Selective
@@ -70,8 +70,6 @@ class Stack:
     context_bytes: float  # CUDA context, NCCL and library buffers
     selective: Selective
     # time
-    host_layer_s: float  # host time to launch the forward pass of a layer
-    host_tp_s: float  # added by tensor parallelism: launches of collectives
     far_hops: float  # network hops that a layer waits for per tensor-parallel rank, in a pipeline across nodes
     host_micro_batch_s: float
     step_fixed_s: float  # per step: data loading, logging, gradient norm
@@ -155,6 +153,8 @@ class Stack:
     split_logits_bytes: float = 0.0  # bytes per token and vocabulary entry of a rank at a loss over a divided vocabulary
     rope_kept: float = 0.0  # additional copies of queries and keys stored by unfused rotary embeddings
     # element-wise work, counted (planner/cost/elementwise.py)
+    launch_pace: float = 1.0  # host time per launch over that of PyTorch's modules
+    weight_launches: float = 0.0  # launches of hooks on the gradient of a weight
     unfused: tuple[str, ...] = ()  # operations that its fused kernels leave to separate ones: norm, rotary, activation, permute
     eager: tuple[str, ...] = OPERATIONS  # operations that are separate kernels where none is fused
     separate_products: bool = False  # queries, keys and values, gate and up are separate products
@@ -163,6 +163,7 @@ class Stack:
     optimizers: tuple[str, ...] = OPTIMIZERS
     loss_kernels: tuple[str, ...] = LOSS_KERNELS
     recompute_modules: tuple[str, ...] = ()  # of selective recomputation
+    cuda_graphs: tuple[str, ...] = ("none",)
     steps_in_backward: bool = False  # the optimizer can run in the backward pass
     sources: tuple[str, ...] = ()
 
@@ -178,7 +179,7 @@ class Stack:
             choice("tunings", tuning, TUNINGS)
         for key, known in (
             ("optimizers", OPTIMIZERS), ("loss_kernels", LOSS_KERNELS), ("recompute_modules", MODULES),
-            ("unfused", OPERATIONS), ("eager", OPERATIONS),
+            ("cuda_graphs", CUDA_GRAPHS), ("unfused", OPERATIONS), ("eager", OPERATIONS),
         ):  # fmt: skip
             for name in getattr(self, key):
                 choice(key, name, known)
@@ -227,6 +228,7 @@ class Job:
     reduce_bytes: int = 4  # of a gradient in communication
     loss_kernel: str = "plain"
     kernels: str = "fused"  # of element-wise operations
+    cuda_graphs: str = "none"  # what runs in CUDA graphs
     autocast: bool = False  # weights and the residual stream in fp32, matrix products in 16 bits
     foreach: bool = False  # the optimizer step as operations over lists of tensors
     optimizer_in_backward: bool = False  # each gradient is applied and freed once it is reduced

@@ -16,6 +16,9 @@ from planner.specs.validate import choice, whole
 # as one kernel with the head (Liger, Apple's cut cross-entropy), which never stores whole logits.
 LOSS_KERNELS = ("plain", "fused", "chunked", "fused-linear")
 KERNELS = ("eager", "fused", "compiled")  # element-wise operations: one kernel each; fused by hand; fused by torch.compile
+# What runs in CUDA graphs: the router and the preparation of the dispatch; with the attention part of layers; whole layers but for routed
+# experts without a capacity; the whole step.
+CUDA_GRAPHS = ("none", "router", "attention-router", "layers", "full")
 OPERATIONS = ("norm", "rotary", "activation", "permute")  # of a layer, that are fused or not
 OPTIMIZERS = ("adamw", "adamw-8bit", "adamw-8bit-paged", "adafactor", "lion", "sgd", "sgd-plain", "muon", "muon-sharded")
 # Bytes of each optimizer state of a parameter, by default.
@@ -40,6 +43,8 @@ class Supported(Protocol):
     @property
     def recompute_modules(self) -> tuple[str, ...]: ...
     @property
+    def cuda_graphs(self) -> tuple[str, ...]: ...
+    @property
     def steps_in_backward(self) -> bool: ...
     @property
     def dispatchers(self) -> tuple[str, ...]: ...
@@ -59,6 +64,8 @@ class Options(Protocol):
     def loss_kernel(self) -> str: ...
     @property
     def kernels(self) -> str: ...
+    @property
+    def cuda_graphs(self) -> str: ...
     @property
     def optimizer(self) -> str: ...
     @property
@@ -89,6 +96,7 @@ def check_options(job: Options) -> None:
     """FieldError for an unknown choice, or for choices that exclude each other."""
     choice("loss_kernel", job.loss_kernel, LOSS_KERNELS)
     choice("kernels", job.kernels, KERNELS)
+    choice("cuda_graphs", job.cuda_graphs, CUDA_GRAPHS)
     choice("optimizer", job.optimizer, OPTIMIZERS)
     modules(job.recompute_modules)
     choice("moe_dispatcher", job.moe_dispatcher, ("", *DISPATCHERS))
@@ -123,6 +131,9 @@ def _check_stack(job: Options, stack: Supported) -> None:
     if job.loss_kernel not in stack.loss_kernels:
         known = f"{stack.title} has the loss kernels {', '.join(stack.loss_kernels)}"
         raise FieldError("loss_kernel", f"{known}, not {job.loss_kernel}")
+    if job.cuda_graphs not in stack.cuda_graphs:
+        known = f"{stack.title} has the CUDA graphs {', '.join(stack.cuda_graphs)}"
+        raise FieldError("cuda_graphs", f"{known}, not {job.cuda_graphs}")
     if job.moe_dispatcher and job.moe_dispatcher not in stack.dispatchers:
         known = f"{stack.title} sends tokens to experts by {' or '.join(stack.dispatchers)}"
         raise FieldError("moe_dispatcher", f"{known}, not {job.moe_dispatcher}; free moe_dispatcher")

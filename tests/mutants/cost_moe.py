@@ -29,7 +29,7 @@ MUTANTS = (
     Mutant(MOE, "Number(expert_copies / experts)", "Number(expert_copies)", "division"),
     Mutant(MOE, "job.cluster.host_pace * Seconds(counted", "Seconds(counted", "term"),
     Mutant(MOE, "each * job.model.experts / plan.ep", "each * job.model.experts", "degree"),
-    Mutant(MOE, "0.0 if job.capacity else stack.host_counts_s", "stack.host_counts_s if job.capacity else 0.0", "condition"),
+    Mutant(MOE, "0.0 if job.capacity else waited", "waited if job.capacity else 0.0", "condition"),
     Mutant(MOE, "grouped_seconds(job, experts, k, n, m)", "grouped_seconds(job, experts, m, n, k)", "symbol"),
     Mutant(MOE, "grouped_seconds(job, experts, m, k, n)", "grouped_seconds(job, experts, k, n, m)", "symbol"),
     Mutant(MOE, "around_weight_seconds + pace(job) *", "around_weight_seconds +", "term"),

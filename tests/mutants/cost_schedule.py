@@ -18,7 +18,7 @@ MUTANTS = (
     ),
     Mutant(SCHEDULE, "(stage == 0) * embedding_seconds + is_head", "(stage == 1) * embedding_seconds + is_head", "stage"),
     Mutant(SCHEDULE, "is_head(plan, stage) * head_seconds", "(stage == 0) * head_seconds", "stage"),
-    Mutant(SCHEDULE, "(1 + job.constants.host_backward) * host_layer", "job.constants.host_backward * host_layer", "term"),
+    Mutant(SCHEDULE, "host_layer + host_return, busy_layer", "host_layer, busy_layer", "term"),
     Mutant(SCHEDULE, "job.stack.far_hops * hop * plan.tp", "job.stack.far_hops * hop * plan.cp", "degree"),
     Mutant(SCHEDULE, "floor - busy_layer", "floor + busy_layer", "sign"),
     Mutant(SCHEDULE, "job.cluster.host_pace * job.stack.host_micro_batch_s", "job.stack.host_micro_batch_s", "term"),

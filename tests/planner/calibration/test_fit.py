@@ -19,7 +19,7 @@ from tests.planner.runs.test_configure import row
 
 FIXED = Parameter("stack", ("torchtitan",), "step_fixed_s", 3.0, 0.5, 6.0)
 TRAINING = Parameter("gpu", ("hopper",), "gemm.training", 0.82, 0.5, 1.0)
-HOST = Parameter("stack", ("nanotron",), "host_layer_s", 1e-3, 1e-5, 1e-1)
+HOST = Parameter("stack", ("nanotron",), "launch_pace", 2.0, 0.5, 8.0)
 
 
 def made_rows() -> list[dict[str, str]]:

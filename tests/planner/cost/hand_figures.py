@@ -17,7 +17,8 @@ from planner.specs.job import Job, Selective
 from planner.specs.model import Model
 
 CONSTANTS = Constants(
-    hbm_fraction=0.5, host_power=1.0, host_backward=1.5, flash_backward=2.5, link_fraction=0.5, exchange_fraction=0.5, nic_fraction=0.5,
+    hbm_fraction=0.5, host_power=1.0, launch_s=3 / 28, launch_backward=21 / 26,
+    host_backward=1.5, flash_backward=2.5, link_fraction=0.5, exchange_fraction=0.5, nic_fraction=0.5,
     link_latency=1.0, node_latency=2.0, node_doubling=3.0, node_hop=4.0, send_latency=5.0, usable_memory=0.5,
 )  # fmt: skip
 
@@ -33,7 +34,7 @@ CLUSTER = Cluster(
 STACK = replace(
     presets.stack("megatron-core"), name="round", tunings=("full", "lora", "qlora"), vocab_multiple=1, context_bytes=1000.0,
     workspace_bytes=0.0, expert_workspace_bytes=0.0, activation_overhead=1.0, allocator_slack=0.5, selective=Selective(),
-    host_layer_s=1.0, host_tp_s=0.5, far_hops=0.0, host_micro_batch_s=0.25, step_fixed_s=3.0, qkv_copies=0.0,
+    launch_pace=1.0, far_hops=0.0, host_micro_batch_s=0.25, step_fixed_s=3.0, qkv_copies=0.0,
     softmax_traffic=1.0, tp_exposed=0.5, cp_exposed=0.1, dp_overlap=0.5, gather_overlap=0.25, bucket_parameters=0.0, bucket_growth=0.0,
     pp_exposed=0.5, straggler=0.01, overlaps_experts=True, host_experts_s=0.5, host_counts_s=0.25, host_expert_s=0.125, grouped_slower=1.0,
     grouped_narrow=0.5, narrow_kept=False, main_gradients=False, expert_out_stored=True, router_in_stored=4.0,

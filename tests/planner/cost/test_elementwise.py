@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from planner.cost import compute
-from planner.cost.elementwise import elementwise_bytes
+from planner.cost.elementwise import elementwise_bytes, launches
 from planner.dimensions import Parameters, Tokens
 from planner.specs.plan import Plan
 from tests.planner.cost.hand_worked import round_job
@@ -88,3 +88,26 @@ def test_the_bytes_of_elementwise_work_by_hand(
     assert compute.elementwise_backward(given, columns, Tokens(30.0), weights) == pytest.approx((30 * backward + 2 * 4 * 1000) / 5e7)
     frozen = replace(given, tuning="lora", lora_targets="attention")
     assert compute.elementwise_backward(frozen, columns, Tokens(30.0), weights) == pytest.approx(30 * backward / 5e7)
+
+
+def test_launches_of_a_layer_of_transformers() -> None:
+    """Forward 7 products, attention, 16 kernels of norms, 2 residuals, 10 of positions, 2 of SwiGLU: 38 (39 in its code, with a copy);
+    backward 7 times 3, 3, 32, 2, 16, 3, and 3 gradients added: 80. Adapters on 4 matrices add 5 and 8 each, and save the weights'
+    gradients; hooks on 9 weights 20 each."""
+    traits: dict[str, Any] = {"separate_products": True, "qkv_copies": 0.0, "fsdp_units": False, "root_gathered": False}
+    job = replace(small(), kernels="eager", stack=replace(small().stack, tunings=("full", "lora"), **traits))
+    plan = Plan().column()
+    assert [one(launches(job, plan, backward)) for backward in (False, True)] == [38, 80]
+    adapted = replace(job, tuning="lora")
+    assert [one(launches(adapted, plan, backward)) for backward in (False, True)] == [38 + 20, 80 - 14 + 32]
+    hooked = replace(job, stack=replace(job.stack, weight_launches=20.0))
+    assert [one(launches(hooked, plan, backward)) for backward in (False, True)] == [38, 80 + 180]
+
+
+def test_graphs_launch_their_share_of_a_layer() -> None:
+    """The router's graph leaves a dense layer alone, attention's is six tenths of it, whole layers and steps leave nothing."""
+    job = small()
+    whole = one(launches(job, Plan().column(), backward=False))
+    kinds = ("none", "router", "attention-router", "layers", "full")
+    left = [one(launches(replace(job, cuda_graphs=kind), Plan().column(), backward=False)) for kind in kinds]
+    assert left == pytest.approx([whole, whole, 0.4 * whole, 0, 0])

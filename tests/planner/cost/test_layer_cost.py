@@ -38,7 +38,8 @@ def check(cost: LayerCost, **expected: float) -> None:
 
 def test_a_dense_layer_by_hand() -> None:
     """Products, attention and element-wise work on a cluster twice as slow; half of the tensor-parallel traffic and a tenth of the context-
-    parallel traffic are exposed, a forward pass's share with the pass; a host of 2 x 1.5 s."""
+    parallel traffic are exposed, a forward pass's share with the pass; 14 launches
+    of 3 / 28 s on a slow host and 26 of 21 / 26 as long."""
     cost = layers.layer_cost(round_job(selective=SELECTIVE), PLAN)
     forward = 2 * (LINEAR + ATTENTION + 500 * (8000 + 12_000 + 3000 + 6000) / 1e8)
     weights = 1000 * (1000 + 600) + 3 * 1000 * 1000 + 2 * 1000
@@ -48,7 +49,7 @@ def test_a_dense_layer_by_hand() -> None:
     check(cost, tp_forward=TP, cp_forward=CP, cp_layer=0.1 * 3 * CP, cp_repeat=0.1 * CP, ep_forward=0, ep_backward=0)
     exposed = 0.5 * TP + 0.1 * CP
     check(cost, busy_forward=forward + exposed, busy_layer=forward + backward + 2 * exposed + 0.1 * CP)
-    check(cost, host_layer=3, layer_host=3 + 1.5 * 3, repeat_layer=forward + 3 + exposed)
+    check(cost, host_layer=3, host_return=4.5, layer_host=3 + 4.5, repeat_layer=forward + 3 + exposed)
     check(cost, head_seconds=2 * 3 * (0.5 + 2500) + 2 * 6 * 500 * 2500 / 1e8, embedding_seconds=12 * 500 * 1000 / 1e8)
 
 
@@ -83,7 +84,8 @@ def test_a_sparse_layer_by_hand() -> None:
     exposed = 0.5 * TP / 2 + 0.1 * CP
     both = 2 * (exposed + 2 * EXCHANGE) + 0.1 * CP
     check(cost, busy_forward=forward + exposed + 2 * EXCHANGE, busy_layer=forward + backward + both)
-    check(cost, host_layer=3 + 2 * 0.75, layer_host=4.5 + 1.5 * 4.5, repeat_layer=forward + 4.5 + exposed + 2 * EXCHANGE)
+    host, back = 2 * 11 * 3 / 28 + 1.5, 2 * 19 * 3 / 28 * 21 / 26 + 1.5 * 1.5  # two products and the activation less
+    check(cost, host_layer=host, host_return=back, layer_host=host + back, repeat_layer=forward + host + exposed + 2 * EXCHANGE)
     check(cost, weight_seconds=2 * linear + 2 * EXPERTS, selective_repeat=2 * (ATTENTION + EXPERTS + moved))
 
 

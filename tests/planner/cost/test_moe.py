@@ -106,6 +106,11 @@ def test_launches_of_a_sparse_layer_by_hand() -> None:
     assert one(by_hand.host_sparse(ROUND, FOLDED, 1.0)) == 1 + 2 * (0.5 + 2 * 0.125 + 0.25)
     assert one(by_hand.host_sparse(replace(ROUND, capacity=1.0), FOLDED, 1.0)) == 1 + 2 * (0.5 + 2 * 0.125)
     assert one(by_hand.host_sparse(replace(ROUND, precision="fp8"), FOLDED, 1.0)) == 1 + 2 * (0.5 + 5 * 2 * 0.125 + 0.25)
+    router = replace(ROUND, cuda_graphs="router")
+    assert one(by_hand.host_sparse(router, FOLDED, 1.0)) == pytest.approx(1 + 2 * (0.67 * 0.5 + 2 * 0.125 + 0.25))
+    assert one(by_hand.host_sparse(replace(ROUND, cuda_graphs="layers"), FOLDED, 1.0)) == 1 + 2 * 0.25
+    assert one(by_hand.host_sparse(replace(ROUND, cuda_graphs="full"), FOLDED, 1.0)) == 1
+    assert by_hand.host_sparse_return(ROUND, 3.0, 1.0, 2.5) == 3 + 1.5 * 1.5
 
 
 def test_the_router_by_hand() -> None:

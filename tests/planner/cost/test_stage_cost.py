@@ -74,10 +74,18 @@ def test_a_dense_model_holds_layers_of_one_kind() -> None:
 
 C = layer(
     tokens=1000.0, layer_forward=1.0, layer_backward=2.0, embedding_seconds=16.0, head_seconds=32.0, layer_host=0.5, host_layer=2.0,
-    busy_layer=9.0, tp_forward=8.0, cp_layer=3.0,
+    host_return=3.0, busy_layer=9.0, tp_forward=8.0, cp_layer=3.0,
 )  # fmt: skip
 S = layer(
-    layer_forward=4.0, layer_backward=8.0, layer_host=2.0, host_layer=2.0, busy_layer=9.0, tp_forward=4.0, ep_forward=5.0, ep_backward=6.0
+    layer_forward=4.0,
+    layer_backward=8.0,
+    layer_host=2.0,
+    host_layer=2.0,
+    host_return=3.0,
+    busy_layer=9.0,
+    tp_forward=4.0,
+    ep_forward=5.0,
+    ep_backward=6.0,
 )
 
 

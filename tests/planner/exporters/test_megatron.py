@@ -60,6 +60,7 @@ SPARSE = "mixtral-8x7b"
 RARE: tuple[Callable[[], Request], ...] = (  # options that no search selects
     lambda: small(precision="fp16", attention="unfused", gradient_bytes="2"),
     lambda: small("qwen2.5-7b", gradient_bytes="2", state_bytes="1", attention="flash-2"),
+    lambda: small(SPARSE, ALONE | {"ep": 8}, cuda_graphs="attention-router"),
     lambda: small("qwen2-57b-a14b", capacity=1.25),
     lambda: small(SPARSE, ALONE | {"ep": 8}, {"experts_per_token": 1}, stack="nemo"),
     lambda: small(SPARSE, ALONE | {"ep": 8}, overlap_experts=True),
@@ -303,7 +304,7 @@ def test_every_field_was_decided() -> None:
         "offload_optimizer", "headroom", "imbalance", "capacity", "moe_dispatcher", "overlap_experts", "tuning",
         "lora_rank", "lora_targets", "kernels", "loss_kernel", "reduce_bytes", "master_bytes", "autocast", "foreach", "fp8_parameters",
         "optimizer_in_backward", "expandable_segments", "recompute_modules", "recompute_every", "offload_parameters",
-        "offload_activations", "offload_checkpoints", "offload_nvme",
+        "offload_activations", "offload_checkpoints", "offload_nvme", "cuda_graphs",
     }  # fmt: skip
     assert {f.name for f in fields(Model)} == model | of_prediction
     assert {f.name for f in fields(Job)} == job | {"constants"}

@@ -38,7 +38,7 @@ DECIDED = {  # the treatment of each field of a job
     "reduce_bytes": "noted", "master_bytes": "written or noted", "autocast": "noted", "foreach": "written",
     "optimizer_in_backward": "written or refused", "expandable_segments": "noted", "fp8_parameters": "refused",
     "recompute_modules": "noted", "recompute_every": "written", "offload_parameters": "written", "offload_activations": "refused",
-    "offload_checkpoints": "refused", "offload_nvme": "refused",
+    "offload_checkpoints": "refused", "offload_nvme": "refused", "cuda_graphs": "refused by the stack",
 }  # fmt: skip
 
 

@@ -128,12 +128,12 @@ def test_figures_are_converted_to_base_units(tmp_path: Path) -> None:
     assert (cluster.gpu, cluster.gpus_per_node, cluster.nic_bytes_s, cluster.host_memory_bytes) == ("h100-sxm", 8, 50e9, 2.0**41)
     path = tmp_path / "mine.toml"
     text = (presets.SHIPPED / "stacks" / "megatron-core.toml").read_text(encoding="utf-8")
-    for key, number in (("host_layer_us", 200), ("step_fixed_ms", 30), ("context_gib", 1)):
+    for key, number in (("host_micro_batch_us", 200), ("step_fixed_ms", 30), ("context_gib", 1)):
         text = re.sub(rf"(?m)^{key} = \S+", f"{key} = {number}", text)
     path.write_text(text, encoding="utf-8")
     stack = presets.stack(path)
     assert isinstance(stack, Stack)
-    assert (stack.host_layer_s, stack.step_fixed_s, stack.context_bytes) == (0.0002, 0.03, GIB)
+    assert (stack.host_micro_batch_s, stack.step_fixed_s, stack.context_bytes) == (0.0002, 0.03, GIB)
 
 
 def test_a_measured_gemm_has_a_separate_training_factor() -> None:
