@@ -39,7 +39,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     _stack(MEGATRON, "step_fixed_s", 0.02, 1e-3, 0.2),
     # experts: launches of routing and dispatch, synchronisation for dropless token counts, permutation traffic over one read and write
     _stack(MEGATRON, "host_experts_s", 1.2e-3, 1e-4, 6e-3), _stack(MEGATRON, "host_counts_s", 1.2e-3, 1e-4, 6e-3),
-    _stack(MEGATRON, "grouped_slower", 1.2, 1, 3), _stack(MEGATRON, "grouped_narrow", 0.3, 0.01, 1),
     # exposed share of tensor-parallel communication; above 1 if sequence parallelism gathers inputs again and kernels contend
     _stack(("nemo-tuned", "nemo"), "tp_exposed", 0.4, 0.1, 1.5), _stack("megatron-core", "tp_exposed", 0.8, 0.1, 1.3),
     _stack(FORKS, "tp_exposed", 1.2, 0.3, 1.8), _stack("megatron-deepspeed", "tp_exposed", 1.2, 0.3, 2),
@@ -57,7 +56,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     # rates in training, below those of isolated benchmarks
     _gpu("ampere", "gemm.training", 0.91, 0.7, 1), _gpu("hopper", "gemm.training", 0.9, 0.7, 1),
     _gpu("volta", "gemm.training", 0.94, 0.6, 1), _gpu(BLACKWELL, "gemm.training", 0.75, 0.5, 1),
-    _gpu("hopper", "narrow_fraction", 0.95, 0.6, 1.25), _gpu(BLACKWELL, "narrow_fraction", 0.95, 0.6, 1.25),
     # networks
     _constant("node_doubling", 3e-5, 5e-6, 6e-5), _constant("node_hop", 3e-5, 2e-6, 5e-4),
     _constant("measured_message", 3e8, 5e7, 1.1e9), _constant("host_power", 4, 2, 8),

@@ -23,28 +23,21 @@ from planner.dimensions import (
 )
 from planner.formula.trace import formula, term
 from planner.specs.hardware import Gpu
-from planner.specs.job import WIDE, Job
+from planner.specs.job import Job
 from planner.specs.model import Model
 from planner.specs.plan import Plan
+from planner.specs.products import FORMATS
 
 Shape = tuple[Number, Number, Number]  # rows, columns and inner width of a matrix product
 
 
-def narrow_gain(gpu: Gpu, precision: str) -> float:
-    """Rate of matrix products in 8 or 4 bits on this GPU over the 16-bit rate; 1 for 16 bits, below it in tf32 and fp32."""
-    if precision in WIDE:
-        return gpu.units(precision) / gpu.flops_bf16
-    return max(1.0, gpu.narrow_fraction * (gpu.units(precision) / gpu.flops_bf16)) if precision in ("fp8", "fp4") else 1.0
+def product_rate(gpu: Gpu, numbers: str, grouped: bool = False) -> float:
+    """Rate that large products in a number format approach in training, at most the peak of their units; FLOP/s.
 
-
-def product_rate(gpu: Gpu, precision: str, gained: float = 1.0) -> float:
-    """Rate that large products approach in training, at most the peak of their units; FLOP/s.
-
-    gained: share of the gain of narrow numbers.
+    grouped: products of several experts in one kernel.
     """
-    gained = 1.0 if precision in WIDE else gained
-    rate = gpu.gemm.training * gpu.gemm.flops_s * (1.0 + gained * (narrow_gain(gpu, precision) - 1.0))
-    return term("product_rate", min(rate, gpu.units(precision)))
+    rate = gpu.gemm.training * gpu.products(numbers, grouped).flops_s
+    return term("product_rate", min(rate, gpu.units(numbers)))
 
 
 def pace(job: Job) -> float:
@@ -54,27 +47,30 @@ def pace(job: Job) -> float:
     if job.cluster.pace >= 1.0:
         return term("pace", job.cluster.pace)
     gpu = job.cluster.gpu
-    nearest = max(product_rate(gpu, precision) / gpu.units(precision) for precision in ("bf16", job.precision))
+    kinds = [(numbers, grouped) for numbers in ("bf16", job.numbers) for grouped in (False, job.model.experts > 0)]
+    nearest = max(product_rate(gpu, numbers, grouped) / gpu.units(numbers) for numbers, grouped in kinds)
     attention = gpu.gemm.training * gpu.flash(job.attention).plateau_flops / gpu.flops_bf16
     return term("pace", max(job.cluster.pace, nearest, attention, job.constants.hbm_fraction))
 
 
 @formula(
-    "t_0 + ([2 · (x + x_0) · (y + y_0) · (z + z_0) / R_x]⁴ + [2 · (x · y + y · z + x · z) / B_g]⁴)^¼",
+    "t_0 + ([2 · (x + x_0) · (y + y_0) · (z + z_0) / R_x]⁴ + [(w_y · x · y + w_n · (y · z + x · z)) / B_g]⁴)^¼",
     "calib",
     "form and constants: the GPU's file",
 )
-def gemm_seconds(gpu: Gpu, precision: str, m_rows: Number, n_columns: Number, k_inner: Number) -> Seconds:
-    """One matrix product of m x k by k x n in 16 or 8 bits; seconds."""
-    return Seconds(gpu.gemm.overhead_s + gemm_body(gpu, precision, m_rows, n_columns, k_inner))
+def gemm_seconds(gpu: Gpu, numbers: str, m_rows: Number, n_columns: Number, k_inner: Number) -> Seconds:
+    """One matrix product of m x k by k x n in a number format; seconds."""
+    return Seconds(gpu.gemm.overhead_s + gemm_body(gpu, numbers, m_rows, n_columns, k_inner))
 
 
-def gemm_body(gpu: Gpu, precision: str, m_rows: Number, n_columns: Number, k_inner: Number, gained: float = 1.0) -> Seconds:
-    """One matrix product without its launch; seconds. gained: share of the gain of narrow numbers."""
-    g = gpu.gemm
-    rate = product_rate(gpu, precision, gained)
-    flops = 2.0 * (m_rows + g.pad_m) * (n_columns + g.pad_n) * (k_inner + g.pad_k) / rate
-    moved = 2.0 * (m_rows * n_columns + n_columns * k_inner + m_rows * k_inner) / g.bytes_s
+def gemm_body(gpu: Gpu, numbers: str, m_rows: Number, n_columns: Number, k_inner: Number, grouped: bool = False) -> Seconds:
+    """One matrix product without its launch; seconds. grouped: one of several experts' in a kernel."""
+    g = gpu.products(numbers, grouped)
+    rate, width = product_rate(gpu, numbers, grouped), term("operand_bytes", FORMATS[numbers])
+    pad_m, pad_n, pad_k = term("pad_m", g.pad_m), term("pad_n", g.pad_n), term("pad_k", g.pad_k)
+    flops = 2.0 * (m_rows + pad_m) * (n_columns + pad_n) * (k_inner + pad_k) / rate
+    result = term("result_bytes", max(2.0, FORMATS[numbers]))
+    moved = (result * m_rows * n_columns + width * (n_columns * k_inner + m_rows * k_inner)) / term("bytes_s", g.bytes_s)
     squares = (flops * flops) ** 2 + (moved * moved) ** 2
     return Seconds(np.sqrt(np.sqrt(squares)))
 
@@ -113,7 +109,7 @@ def linear_parts(job: Job, plan: Plan, tokens: Tokens) -> dict[str, Seconds]:
     """Forward seconds of a layer's matrix products by part."""
     gpu = job.cluster.gpu
     shapes = linear_shapes(job, plan, tokens)
-    return {part: sum_of(gemm_seconds(gpu, job.precision, *shape) for shape in given) for part, given in shapes.items()}
+    return {part: sum_of(gemm_seconds(gpu, job.numbers, *shape) for shape in given) for part, given in shapes.items()}
 
 
 @formula("Σ t_g", "korthikanti22", "Appendix A: the products of a layer")
@@ -127,7 +123,7 @@ def linear_backward(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     """A layer's matrix products, backward: dX = dY W^T and dW = X^T dY; seconds."""
     gpu = job.cluster.gpu
     shapes = [shape for part in linear_shapes(job, plan, tokens).values() for shape in part]
-    return sum_of(gemm_seconds(gpu, job.precision, m, k, n) for m, n, k in shapes) + weight_products(job, plan, tokens)
+    return sum_of(gemm_seconds(gpu, job.numbers, m, k, n) for m, n, k in shapes) + weight_products(job, plan, tokens)
 
 
 @formula("κ_c · Σ t_g", "zerobubble23", "Section 2: the backward pass split in two")
@@ -141,7 +137,7 @@ def weight_products(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     if job.frozen:
         return Seconds(0.0)
     shapes = [shape for part in linear_shapes(job, plan, tokens).values() for shape in part]
-    return sum_of(gemm_seconds(job.cluster.gpu, job.precision, k, n, m) for m, n, k in shapes)
+    return sum_of(gemm_seconds(job.cluster.gpu, job.numbers, k, n, m) for m, n, k in shapes)
 
 
 def attended(model: Model, sequence: int) -> float:
@@ -195,7 +191,7 @@ def attention_forward(job: Job, plan: Plan, tokens: Tokens, attention_flops: Flo
     rows = Number(1.0 + term("pad_rows", kernel.pad_rows) * plan.tp / (tokens * model.heads))
     keys = Number(1.0 + blocks * term("pad_keys", kernel.pad_keys) / term("attended_keys", attended(model, job.sequence)))
     width = 1.0 + term("pad_width", kernel.pad_width) / (model.key_dim + model.value_dim)
-    slowed = narrow_gain(job.cluster.gpu, job.precision) if job.wide else 1.0
+    slowed = job.cluster.gpu.units(job.precision) / job.cluster.gpu.flops_bf16 if job.wide else 1.0
     rate = job.cluster.gpu.gemm.training * term("plateau_flops", slowed * kernel.plateau_flops)
     launches = Seconds(blocks * term("launch_s", kernel.launch_s))
     return launches + Seconds(slower * attention_flops * rows * keys * width / rate)

@@ -106,12 +106,18 @@ def sparse_gradients(job: Job, plan: Plan, around_gradients: Bytes, routed_copie
     return around_gradients + buffers + Bytes(2.0 * expert_copies * (3 if model.gated else 2) * model.expert_ffn / plan.etp)
 
 
-@formula("t_0 + ζ · E_r · ([2 · (x + x_0) · (y + y_0) · (z + z_0) / R_x]⁴ + [2 · (x · y + y · z + x · z) / B_g]⁴)^¼", "calib", "ζ fitted")
+@formula(
+    "t_0 · (E_r / q_x if q_x > 0, 1 otherwise)"
+    " + E_r · ([2 · (x + x_0) · (y + y_0) · (z + z_0) / R_x]⁴ + [(w_y · x · y + w_n · (y · z + x · z)) / B_g]⁴)^¼",
+    "calib",
+    "constants of single or of grouped products: the GPU's file",
+)
 def grouped_seconds(job: Job, experts_per_rank: Number, m_rows: Number, n_columns: Number, k_inner: Number) -> Seconds:
-    """Products of several experts, each of m x k by k x n, in one grouped kernel; seconds."""
-    gpu = job.cluster.gpu
-    each = gemm_body(gpu, job.precision, m_rows, n_columns, k_inner, job.stack.grouped_narrow)
-    return gpu.gemm.overhead_s + job.stack.grouped_slower * experts_per_rank * each
+    """Products of several experts, each of m x k by k x n: in one grouped kernel, or single products on several streams; seconds."""
+    gpu, streams = job.cluster.gpu, term("expert_streams", job.stack.expert_streams)
+    launches = experts_per_rank / streams if streams else 1.0
+    started = Seconds(gpu.gemm.overhead_s * launches)
+    return started + experts_per_rank * gemm_body(gpu, job.numbers, m_rows, n_columns, k_inner, not streams)
 
 
 def expert_shapes(job: Job, plan: Plan, expert_copies: Tokens) -> tuple[Number, tuple[Shape, Shape]]:

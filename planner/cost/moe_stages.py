@@ -34,7 +34,7 @@ def mtp_seconds(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     """Projections of multi-token prediction in one micro-batch, forward and backward, without its layers and heads; seconds."""
     gpu, hidden = job.cluster.gpu, float(job.model.hidden)
     rows = Number(tokens / plan.tp)
-    product = gemm_seconds(gpu, job.precision, rows, Number(hidden), Number(2 * hidden))
+    product = gemm_seconds(gpu, job.numbers, rows, Number(hidden), Number(2 * hidden))
     return 3.0 * job.model.mtp_layers * pace(job) * product + Seconds(0.0 * tokens)
 
 

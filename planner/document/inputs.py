@@ -13,6 +13,7 @@ from planner.presets import ClusterPreset
 from planner.specs.hardware import Cluster, Gpu
 from planner.specs.job import STATE_BYTES, WIDE, Job, Stack
 from planner.specs.model import Model
+from planner.specs.products import Products
 
 __all__ = ["BY_KEY", "EXAMPLE", "FIELDS", "Field", "Inputs", "Recorded", "Value", "field_of", "parse", "resolve", "shown", "text", "used"]
 
@@ -198,13 +199,22 @@ def _gpu(inputs: Inputs, values: Mapping[str, Value]) -> Gpu:
     faster = changes.get("flops_bf16", preset.flops_bf16) / preset.flops_bf16
     wider = changes.get("hbm_bytes_s", preset.hbm_bytes_s) / preset.hbm_bytes_s
     gemm = replace(preset.gemm, flops_s=preset.gemm.flops_s * faster, bytes_s=preset.gemm.bytes_s * wider)
-    narrow = {"flops_fp8": preset.flops_fp8 * faster, "flops_fp4": preset.flops_fp4 * faster}
     flash = {
         name: replace(kernel, plateau_flops=kernel.plateau_flops * faster)
         for name, kernel in (("flash_2", preset.flash_2), ("flash_3", preset.flash_3))
         if kernel
     }
-    return replace(preset, **narrow | flash | changes, gemm=gemm)
+    narrow = {"flops_fp8": preset.flops_fp8 * faster, "flops_fp4": preset.flops_fp4 * faster} | changes
+    peaks = {"fp8": "flops_fp8", "fp8_block": "flops_fp8", "nvfp4": "flops_fp4"}
+
+    def scaled(table: Products) -> Products:
+        peak = peaks.get(table.numbers, "flops_bf16")
+        ratio = narrow.get(peak, preset.flops_bf16) / getattr(preset, peak)
+        return replace(table, flops_s=table.flops_s * ratio, bytes_s=table.bytes_s * wider)
+
+    present = {key: [t for t in getattr(preset, key) if narrow.get(peaks.get(t.numbers, ""), 1.0)] for key in ("narrow", "grouped")}
+    tables = {key: tuple(scaled(table) for table in given) for key, given in present.items()}
+    return replace(preset, **narrow | flash | tables, gemm=gemm)
 
 
 def _cluster(inputs: Inputs, given: Mapping[str, Value]) -> Cluster:

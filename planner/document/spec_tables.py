@@ -28,7 +28,7 @@ def hints(kind: type) -> Mapping[str, Any]:
 
 
 def table(spec: Any) -> dict[str, Any]:
-    """A spec as a table: tuples as lists, nested specs as tables, None left out."""
+    """A spec as a table: tuples as lists, nested specs as tables, in lists too, None left out."""
     result: dict[str, Any] = {}
     kind: Any = type(spec)
     for f in fields(spec):
@@ -43,7 +43,7 @@ def _out(value: Any, expected: Any) -> Any:
     if is_dataclass(value):
         return table(value)
     if isinstance(value, tuple):
-        return list(value)
+        return [table(item) if is_dataclass(item) else item for item in value]
     if isinstance(value, Mapping):
         return dict(value)
     return float(value) if float in (expected, *get_args(expected)) else value

@@ -130,6 +130,8 @@ unit_flops           | R_u | FLOP/s | peak rate of the units for the precision
 flops_s              | R_g | FLOP/s | plateau of large matrix products
 product_rate         | R_x | FLOP/s | plateau of matrix products in training
 training             | ρ   |        | share of the plateau reached in training
+result_bytes         | w_y | B      | bytes of an element of the results of matrix products
+operand_bytes        | w_n | B      | bytes of an element of the operands of matrix products
 bytes_s              | B_g | B/s    | operand bandwidth of memory-bound matrix products
 overhead_s           | t_0 | s      | launch and ramp of a matrix product
 hbm_bytes_s          | B_h | B/s    | memory bandwidth
@@ -159,10 +161,10 @@ far_hops             | η_f |        | network hops that a layer waits for per t
 host_power           | η_p |        | exponent of the overlap of host and device time
 host_backward        | η_b |        | host time of a backward pass over that of a forward pass
 hbm_fraction         | η_h |        | share of the memory bandwidth reached by element-wise kernels
-grouped_slower       | ζ   |        | time of a grouped kernel of experts over their products alone
 expert_load          | ψ   |        | tokens of the most loaded experts over the mean
 capacity             | C_x |        | capacity of an expert over its mean share of the tokens, 0 without
 experts_per_rank     | E_r |        | routed experts on a rank
+expert_streams       | q_x |        | streams that single products of experts run on; 0: one grouped kernel
 expert_traffic       | b_x | B      | memory traffic of dispatch, sorting by expert and the experts' activation
 repeated_experts     | s_re |       | share of the experts' products that selective recomputation repeats
 repeated_activation  | s_ra |       | share of the experts' activation that selective recomputation repeats

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from planner.presets.toml_keys import Key, fill, read_toml, spec_keys
 from planner.specs.hardware import Flash, Gemm, Gpu
 from planner.specs.job import Selective, Stack
 from planner.specs.model import Model
+from planner.specs.products import NARROW, Products
 from planner.specs.validate import checked
 
 T = TypeVar("T")
@@ -74,6 +75,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "hbm_gb_s": Key("hbm_bytes_s", float, 1e9), "link_gb_s": Key("link_bytes_s", float, 1e9),
         "nic_gbit_s": Key("nic_bytes_s", float, 1.25e8), "pcie_gb_s": Key("pcie_bytes_s", float, 1e9),
         "gemm": Key("gemm", dict, 1.0, {}), "flash_2": Key("flash_2", dict, 1.0, {}), "flash_3": Key("flash_3", dict, 1.0, {}),
+        "narrow": Key("narrow", dict, 1.0, {}), "grouped": Key("grouped", dict, 1.0, {}),
     }),
     "clusters": spec_keys(ClusterPreset, NAME | {
         "link_gb_s": Key("link_bytes_s", float, 1e9, None), "nic_gbit_s": Key("nic_bytes_s", float, 1.25e8, None),
@@ -100,6 +102,11 @@ FLASH_KEYS = {
     "overhead_us": Key("launch_s", float, 1e-6, DERIVED_FLASH["overhead_us"] * 1e-6), "tflops": Key("plateau_flops", float, 1e12, None),
     "pad_rows": Key("pad_rows", float, 1.0, DERIVED_FLASH["pad_rows"]), "pad_keys": Key("pad_keys", float, 1.0, DERIVED_FLASH["pad_keys"]),
     "pad_width": Key("pad_width", float, 1.0, DERIVED_FLASH["pad_width"]), "source": Key("source", str, 1.0, ""),
+}  # fmt: skip
+
+PRODUCT_KEYS = {
+    "tflops": Key("flops_s", float, 1e12), "pad_m": Key("pad_m"), "pad_n": Key("pad_n"), "pad_k": Key("pad_k"),
+    "tb_s": Key("bytes_s", float, 1e12), "source": Key("source", str, 1.0, ""),
 }  # fmt: skip
 
 
@@ -175,7 +182,16 @@ def _gpu(values: dict[str, Any], where: str) -> Gpu:
     """A GPU with its fits of products and attention, checked for plausibility."""
     gemm = _gemm(values, where)
     newest = _flash(values, "flash_3", gemm, where) if values["flash_3"] else None
-    return Gpu(**values | {"gemm": gemm, "flash_2": _flash(values, "flash_2", gemm, where), "flash_3": newest}).believable()
+    kernels = {"gemm": gemm, "flash_2": _flash(values, "flash_2", gemm, where), "flash_3": newest}
+    narrow = _products(values["narrow"], NARROW, f"{where} [narrow")
+    grouped = _products(values["grouped"], ("bf16", *NARROW), f"{where} [grouped")
+    return Gpu(**values | kernels | {"narrow": narrow, "grouped": grouped}).believable()
+
+
+def _products(tables: Mapping[str, Any], known: Iterable[str], where: str) -> tuple[Products, ...]:
+    """The constants of products by number format: tables [narrow.fp8], [grouped.bf16] and so on."""
+    formats = fill(tables, {name: Key(name, dict, 1.0, {}) for name in known}, f"{where}]")
+    return tuple(Products(name, **fill(table, PRODUCT_KEYS, f"{where}.{name}]")) for name, table in formats.items() if table)
 
 
 def _flash(values: Mapping[str, Any], kernel: str, gemm: Gemm, where: str) -> Flash:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from planner.errors import FieldError
+from planner.specs.products import GROUPED_BANDWIDTH, REACHED, Products, of_format
 from planner.specs.validate import checked
 
 GIB = float(2**30)
@@ -76,7 +77,8 @@ class Gpu:
     flops_fp4: float = 0.0  # 0: none
     flops_tf32: float = 0.0  # 0: none
     flops_fp32: float = 0.0  # of the general cores, or of products in fp32; 0: none published
-    narrow_fraction: float = 0.9  # share of the nominal gain of 8 or 4 bits over 16 that products reach
+    narrow: tuple[Products, ...] = ()  # products in 8 and 4 bits, as measured; others are derived
+    grouped: tuple[Products, ...] = ()  # products of several experts in one kernel, as measured; others are derived
     board_w: float = 0.0  # maximum board power; 0: unknown
     sources: tuple[str, ...] = ()
 
@@ -86,7 +88,7 @@ class Gpu:
             "flops_fp32": (0, 1e20), "memory_bytes": (GIB / 4, 2**50),
             "hbm_bytes_s": (1e8, 1e16),
             "link_bytes_s": (1e6, 1e15), "link_domain": (1, 65_536), "nic_bytes_s": (1e5, 1e15), "pcie_bytes_s": (1e6, 1e15),
-            "narrow_fraction": (0.1, 1.3), "board_w": (0, 1e6),
+            "board_w": (0, 1e6),
         })  # fmt: skip
 
     def believable(self) -> Gpu:
@@ -100,10 +102,12 @@ class Gpu:
                 raise FieldError(
                     name, f"[{name}] tflops must be at most the peak of {peak:,.5g} (tflops_bf16), not {flash.plateau_flops / 1e12:,.5g}"
                 )
-        moved, bandwidth = self.gemm.bytes_s / 1e12, self.hbm_bytes_s / 1e12
-        if moved > ROUNDED * CACHED * bandwidth:
-            reason = f"[gemm] tb_s must be no more than {CACHED:g} times the memory bandwidth, {CACHED * bandwidth:,.5g} TB/s here"
-            raise FieldError("gemm", f"{reason}, not {moved:,.5g}")
+        named = {f"{key}.{table.numbers}": table.bytes_s for key in ("narrow", "grouped") for table in getattr(self, key)}
+        for name, bytes_s in ({"gemm": self.gemm.bytes_s} | named).items():
+            moved, bandwidth = bytes_s / 1e12, self.hbm_bytes_s / 1e12
+            if moved > ROUNDED * CACHED * bandwidth:
+                reason = f"[{name}] tb_s must be no more than {CACHED:g} times the memory bandwidth, {CACHED * bandwidth:,.5g} TB/s here"
+                raise FieldError(name.split(".")[0], f"{reason}, not {moved:,.5g}")
         return self
 
     def flash(self, attention: str) -> Flash:
@@ -111,9 +115,27 @@ class Gpu:
         return self.flash_3 if attention == "flash-3" and self.flash_3 else self.flash_2
 
     def units(self, precision: str) -> float:
-        """Dense peak of the units for this precision, 0 without such units; FLOP/s."""
-        units = {"fp8": self.flops_fp8, "fp4": self.flops_fp4, "tf32": self.flops_tf32, "fp32": self.flops_fp32}
-        return units.get(precision, self.flops_bf16)
+        """Dense peak of the units for a precision or a number format, 0 without such units; FLOP/s."""
+        narrow = {"fp8": self.flops_fp8, "fp8_block": self.flops_fp8, "fp4": self.flops_fp4, "nvfp4": self.flops_fp4}
+        return (narrow | {"tf32": self.flops_tf32, "fp32": self.flops_fp32}).get(precision, self.flops_bf16)
+
+    def products(self, numbers: str, grouped: bool = False) -> Products:
+        """The constants of products in a number format; grouped: of several experts in one kernel.
+
+        Where no table was measured: in 8 and 4 bits the 16-bit plateau times a share of the nominal gain, in
+        tf32 and fp32 times the ratio of the units; grouped products reach the
+        plateau of single ones with less padding and the bandwidth of memory alone, as on every GPU measured.
+        """
+        measured = of_format(self.grouped if grouped else self.narrow, numbers)
+        if measured:
+            return measured
+        g = self.gemm
+        if grouped:
+            one = self.products(numbers)
+            return Products(numbers, one.flops_s, 0.0, 0.0, 0.0, min(g.bytes_s, GROUPED_BANDWIDTH * self.hbm_bytes_s))
+        ratio = self.units(numbers) / self.flops_bf16
+        gain = max(1.0, REACHED[numbers] * ratio) if numbers in REACHED else ratio
+        return Products(numbers, gain * g.flops_s, g.pad_m, g.pad_n, g.pad_k, g.bytes_s)
 
     def peak(self, precision: str) -> float:
         """Dense peak of the fastest units that a job of this precision uses; in 8 or 4 bits also bf16, for attention; FLOP/s."""

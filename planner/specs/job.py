@@ -103,8 +103,8 @@ class Stack:
     host_experts_s: float = 0.0  # host time of routing, dispatch and experts in the forward pass of a layer
     host_expert_s: float = 0.0  # added by each expert on a rank whose products are launched apart
     host_counts_s: float = 0.0  # host time to wait for the token count of each expert, if dropless
-    grouped_slower: float = 1.2  # time of a grouped kernel of many small products over the products alone
-    grouped_narrow: float = 0.3  # share of the gain of 8 or 4 bits that grouped kernels reach: tokens are cast and padded
+    # streams that single products of experts run on (TransformerEngine's GroupedLinear: 4); 1: one after another; 0: one grouped kernel
+    expert_streams: float = 0.0
     quantized_experts: bool = False  # routed experts are linear layers, which QLoRA stores in 4 bits
     tunings: tuple[str, ...] = ("full",)  # full, lora (adapters on frozen weights), qlora (on frozen weights in 4 bits)
     usual_expert_tensor: str = "one"  # one or tp
@@ -287,6 +287,11 @@ class Job:
     def wide(self) -> bool:
         """Whether weights and activations have 4 bytes: training in fp32, or in tf32."""
         return self.precision in WIDE
+
+    @property
+    def numbers(self) -> str:
+        """The number format of matrix products."""
+        return {"fp4": "nvfp4", "fp16": "bf16"}.get(self.precision, self.precision)
 
     @property
     def frozen(self) -> bool:

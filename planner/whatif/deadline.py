@@ -78,7 +78,8 @@ def step_bound(job: Job) -> float:
     The time model never gives a product a higher rate and only adds terms to it; attention, communication and bubbles are omitted.
     """
     model = job.model
-    rate = max(product_rate(job.cluster.gpu, p) for p in ("bf16", job.precision))
+    kinds = [(numbers, grouped) for numbers in ("bf16", job.numbers) for grouped in (False, model.experts > 0)]
+    rate = max(product_rate(job.cluster.gpu, numbers, grouped) for numbers, grouped in kinds)
     routed = min(1.0, job.capacity) if job.capacity else 1.0  # a capacity below 1 drops tokens before their experts
     products = model.layers * attention_matrices(model) + routed * mlp_work(model)
     flops = (4.0 if job.frozen else 6.0) * products * job.global_batch * job.sequence  # frozen weights have no gradients

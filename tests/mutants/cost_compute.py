@@ -8,9 +8,8 @@ COMPUTE = "planner/cost/compute.py"
 ELEMENTWISE = "planner/cost/elementwise.py"
 
 MUTANTS = (
-    Mutant(COMPUTE, "max(1.0, gpu.narrow_fraction", "max(0.0, gpu.narrow_fraction", "bound"),
-    Mutant(COMPUTE, "gpu.gemm.training * gpu.gemm.flops_s * (1.0", "gpu.gemm.flops_s * (1.0", "term"),
-    Mutant(COMPUTE, "min(rate, gpu.units(precision))", "rate", "bound"),
+    Mutant(COMPUTE, "rate = gpu.gemm.training * gpu.products", "rate = gpu.products", "term"),
+    Mutant(COMPUTE, "min(rate, gpu.units(numbers))", "rate", "bound"),
     Mutant(COMPUTE, "if job.cluster.pace >= 1.0", "if job.cluster.pace >= 0.0", "bound"),
     Mutant(
         COMPUTE,
@@ -18,10 +17,10 @@ MUTANTS = (
         "max(job.cluster.pace, nearest, attention)",
         "bound",
     ),
-    Mutant(COMPUTE, 'for precision in ("bf16", job.precision)', 'for precision in ("bf16",)', "term"),
+    Mutant(COMPUTE, 'for numbers in ("bf16", job.numbers)', 'for numbers in ("bf16",)', "term"),
     Mutant(COMPUTE, "flops = 2.0 * (m_rows", "flops = 1.0 * (m_rows", "constant"),
-    Mutant(COMPUTE, "(n_columns + g.pad_n)", "n_columns", "term"),
-    Mutant(COMPUTE, "moved = 2.0 * (m_rows * n_columns", "moved = 1.0 * (m_rows * n_columns", "constant"),
+    Mutant(COMPUTE, "(n_columns + pad_n)", "n_columns", "term"),
+    Mutant(COMPUTE, "max(2.0, FORMATS[numbers])", "max(1.0, FORMATS[numbers])", "constant"),
     Mutant(COMPUTE, "np.sqrt(np.sqrt(squares))", "np.sqrt(squares)", "rounding"),
     Mutant(COMPUTE, "middle = model.ffn / plan.tp", "middle = model.ffn / plan.cp", "degree"),
     Mutant(COMPUTE, "(2 if model.gated else 1) * middle, hidden", "middle, hidden", "constant"),

@@ -22,6 +22,7 @@ from planner.search.axes import divisors
 from planner.search.search import search
 from planner.specs.job import Job
 from planner.specs.plan import Plan
+from planner.specs.products import FORMATS
 from tests.planner.jobs import example
 from tests.properties.strategies import SETTINGS
 
@@ -78,10 +79,10 @@ def test_no_plan_uses_more_than_the_peak(job: Job) -> None:
 def test_no_kernel_runs_above_its_peak(job: Job, shape: tuple[int, int, int]) -> None:
     """Matrix products: the peak of their units and, owing to caches, twice the bandwidth; attention: the bf16 peak; others: bandwidth."""
     gpu, (m, n, k), pace = job.cluster.gpu, shape, compute.pace(job)
-    for precision in {"bf16", job.precision}:
-        seconds = pace * compute.gemm_seconds(gpu, precision, Number(m), Number(n), Number(k))
-        assert 2.0 * m * n * k / seconds <= gpu.units(precision) * (1 + 1e-12)
-        assert 2.0 * (m * n + n * k + m * k) / seconds <= 2.001 * gpu.hbm_bytes_s / pace
+    for numbers in {"bf16", job.numbers}:
+        seconds = pace * compute.gemm_seconds(gpu, numbers, Number(m), Number(n), Number(k))
+        assert 2.0 * m * n * k / seconds <= gpu.units(numbers) * (1 + 1e-12)
+        assert (max(2.0, FORMATS[numbers]) * m * n + FORMATS[numbers] * (n * k + m * k)) / seconds <= 2.001 * gpu.hbm_bytes_s / pace
     plan, tokens = Plan(micro_batch=int(divisors(job.global_batch)[-1])), float(job.sequence)
     flops = compute.attention_flops(job, plan, Tokens(tokens))
     assert flops / (pace * compute.attention_forward(job, plan, Tokens(tokens), flops)) <= gpu.flops_bf16 * (1 + 1e-12)

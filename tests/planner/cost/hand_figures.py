@@ -15,6 +15,7 @@ from planner.specs.constants import Constants
 from planner.specs.hardware import GIB, Cluster, Flash, Gemm, Gpu
 from planner.specs.job import Job, Selective
 from planner.specs.model import Model
+from planner.specs.products import Products
 
 CONSTANTS = Constants(
     hbm_fraction=0.5, host_power=1.0, launch_s=3 / 28, launch_backward=21 / 26,
@@ -24,7 +25,8 @@ CONSTANTS = Constants(
 
 GPU = Gpu(
     "round", "", "hopper", flops_bf16=1e9, flops_fp8=2e9, memory_bytes=100 * GIB, hbm_bytes_s=2e8, link_bytes_s=2e6, link_domain=8,
-    nic_bytes_s=2e5, pcie_bytes_s=1e6, gemm=Gemm(0.5, 1e6, 0, 0, 0, 1e30), flash_2=Flash(0.5, 5e5, 0, 0, 0), narrow_fraction=1.0,
+    nic_bytes_s=2e5, pcie_bytes_s=1e6, gemm=Gemm(0.5, 1e6, 0, 0, 0, 1e30), flash_2=Flash(0.5, 5e5, 0, 0, 0),
+    narrow=(Products("fp8", 2e6, 0, 0, 0, 1e30),), grouped=(Products("bf16", 1e6, 0, 0, 0, 1e30), Products("fp8", 1.5e6, 0, 0, 0, 1e30)),
 )  # fmt: skip
 
 CLUSTER = Cluster(
@@ -36,8 +38,8 @@ STACK = replace(
     workspace_bytes=0.0, expert_workspace_bytes=0.0, activation_overhead=1.0, allocator_slack=0.5, selective=Selective(),
     launch_pace=1.0, far_hops=0.0, host_micro_batch_s=0.25, step_fixed_s=3.0, qkv_copies=0.0,
     softmax_traffic=1.0, tp_exposed=0.5, cp_exposed=0.1, dp_overlap=0.5, gather_overlap=0.25, bucket_parameters=0.0, bucket_growth=0.0,
-    pp_exposed=0.5, straggler=0.01, overlaps_experts=True, host_experts_s=0.5, host_counts_s=0.25, host_expert_s=0.125, grouped_slower=1.0,
-    grouped_narrow=0.5, narrow_kept=False, main_gradients=False, expert_out_stored=True, router_in_stored=4.0,
+    pp_exposed=0.5, straggler=0.01, overlaps_experts=True, host_experts_s=0.5, host_counts_s=0.25, host_expert_s=0.125, expert_streams=0.0,
+    narrow_kept=False, main_gradients=False, expert_out_stored=True, router_in_stored=4.0,
 )  # fmt: skip
 
 DENSE = Model("round", layers=10, hidden=1000, heads=10, kv_heads=5, head_dim=100, ffn=2000, vocab=5000, max_positions=4096)
@@ -52,7 +54,8 @@ def round_job(model: Model = DENSE, cluster: Cluster = CLUSTER, **traits: Any) -
 def with_rows_padded(job: Job, rows: int) -> Job:
     """The same where a matrix product takes the time of additional rows, which distinguishes its rows from its columns."""
     gpu = job.cluster.gpu
-    return replace(job, cluster=replace(job.cluster, gpu=replace(gpu, gemm=replace(gpu.gemm, pad_m=float(rows)))))
+    grouped = tuple(replace(table, pad_m=float(rows)) for table in gpu.grouped)
+    return replace(job, cluster=replace(job.cluster, gpu=replace(gpu, gemm=replace(gpu.gemm, pad_m=float(rows)), grouped=grouped)))
 
 
 def given_plain_numbers(module: ModuleType) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from planner import presets
@@ -17,10 +17,13 @@ from planner.cost.evaluate import evaluate
 from planner.dimensions import Flop, Number, Seconds, Tokens
 from planner.specs.job import Job, Selective
 from planner.specs.plan import Plan
+from planner.specs.products import FORMATS, Products
+from tests.planner.cost.hand_figures import given_plain_numbers
 from tests.planner.cost.hand_worked import EXPERTS, FLASH, round_job
 from tests.planner.jobs import korthikanti, small
 
 H100 = presets.gpu("h100-sxm")
+of_products = given_plain_numbers(compute)
 sizes = st.integers(1, 100_000)
 
 # aiconfigurator_core 0.12.0, measured bf16 GEMM latencies of a serving planner's data, H100 SXM: m, n, k, milliseconds
@@ -137,16 +140,37 @@ def test_a_product_does_not_beat_its_units() -> None:
     assert product(1000, 1000, 1000, flops_s=4e9) == pytest.approx(0.001 + 2)
 
 
-def test_narrow_numbers_gain_a_share_of_the_nominal() -> None:
-    """8-bit units twice as fast, nine tenths of it reached: 1.8 times 1e6; of half of that gain, 1 + 0.5 · 0.8; never less than 1,
-    and none of it for 16 bits."""
+def test_narrow_numbers_gain_a_share_of_the_nominal_without_a_table() -> None:
+    """8-bit units twice as fast, nine tenths of it reached: 1.8 times 1e6; never less than 16 bits; grouped products the same."""
     gpu = ROUND.cluster.gpu
-    assert compute.narrow_gain(gpu, "fp8") == pytest.approx(1.8)
-    assert compute.narrow_gain(gpu, "bf16") == 1
-    assert compute.narrow_gain(replace(gpu, flops_fp8=1e9), "fp8") == 1
     assert compute.product_rate(gpu, "fp8") == pytest.approx(1.8e6)
-    assert compute.product_rate(gpu, "fp8", 0.5) == pytest.approx(1.4e6)
-    assert compute.product_rate(gpu, "bf16", 0.5) == 1e6
+    assert compute.product_rate(gpu, "fp8", grouped=True) == pytest.approx(1.8e6)
+    assert compute.product_rate(gpu, "bf16", grouped=True) == 1e6
+    assert compute.product_rate(replace(gpu, flops_fp8=1e9), "fp8") == 1e6
+
+
+def test_a_product_in_8_bits_by_hand() -> None:
+    """A table's plateau of 8e6, half of it in training, at 2 · 10 · 20 · 30 FLOP with 5 rows more; by bytes at 1e6 B/s, operands of one
+    byte and results of two: 2 · 200 + 900."""
+    gpu = replace(ROUND.cluster.gpu, narrow=(Products("fp8", 8e6, 5, 0, 0, 1e6),))
+    fast = replace(gpu, narrow=(Products("fp8", 4e9, 0, 0, 0, 1e6),))
+    sides = (Number(10.0), Number(20.0), Number(30.0))
+    alone = replace(gpu, narrow=(replace(gpu.narrow[0], bytes_s=1e30),))
+    assert compute.gemm_seconds(alone, "fp8", *sides) == pytest.approx(0.001 + 2 * 15 * 20 * 30 / 4e6)
+    assert compute.gemm_seconds(fast, "fp8", *sides) == pytest.approx(0.001 + 0.0013)
+
+
+@given(sizes, sizes, sizes, st.integers(2, 8), st.sampled_from(presets.names("gpus")), st.sampled_from(sorted(FORMATS)), st.booleans())
+def test_products_of_every_gpu_and_format_are_monotone_and_below_the_peak(
+    m: int, n: int, k: int, times: int, name: str, numbers: str, grouped: bool
+) -> None:  # fmt: skip
+    """A larger side never makes a product faster, in no format of no GPU, and none exceeds the peak of its units."""
+    gpu = presets.gpu(name)
+    assume(gpu.units(numbers))
+    base = of_products.gemm_body(gpu, numbers, m, n, k, grouped)
+    assert base >= 2.0 * m * n * k / gpu.units(numbers) * (1 - 1e-12)
+    for shape in ((m * times, n, k), (m, n * times, k), (m, n, k * times)):
+        assert of_products.gemm_body(gpu, numbers, *shape, grouped) >= base
 
 
 @pytest.mark.parametrize(
@@ -166,8 +190,9 @@ def test_a_clusters_pace_takes_no_kernel_beyond_its_peak(pace: float, flops_s: f
 
 
 def test_a_clusters_pace_takes_no_narrow_kernel_beyond_its_peak() -> None:
-    """Products in 16 bits reach 0.8 of their peak, in 8 bits 2.2 · 0.8e9 of 2e9, 0.88."""
-    job = round_job(cluster={"pace": 0.3}, gemm={"flops_s": 1.6e9}, gpu={"narrow_fraction": 1.1}, precision="fp8")
+    """Products in 16 bits reach 0.8 of their peak, in 8 bits 0.5 · 3.52e9 of 2e9, 0.88."""
+    narrow = (Products("fp8", 3.52e9, 0, 0, 0, 1e30),)
+    job = round_job(cluster={"pace": 0.3}, gemm={"flops_s": 1.6e9}, gpu={"narrow": narrow}, precision="fp8")
     assert compute.pace(job) == pytest.approx(0.88)
 
 

@@ -30,7 +30,7 @@ by_hand, of_exchange = given_plain_numbers(experts), given_plain_numbers(exchang
 
 def even(job: Job, **traits: Any) -> Job:
     """The same with no more than theory: every expert gets its share, kernels of experts cost what one alone does."""
-    return replace(job, stack=replace(bare(job).stack, grouped_slower=1.0, **traits), imbalance=1.0, capacity=0.0)
+    return replace(job, stack=replace(bare(job).stack, expert_streams=1, **traits), imbalance=1.0, capacity=0.0)
 
 
 def both_layers(job: Job, plan: Plan) -> tuple[LayerCost, LayerCost]:

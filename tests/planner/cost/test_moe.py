@@ -81,11 +81,21 @@ def test_gradients_of_a_sparse_layer_by_hand(gated: bool, matrices: int) -> None
 
 
 def test_a_grouped_kernel_by_hand() -> None:
-    """Four products of 2 x 100 x 1,000 x 500 FLOP at 10^6 FLOP/s, twice as slow in one kernel, and one launch: 0.5 + 2 x 4 x 100 s. In 8
-    bits such kernels gain half: at 1.5 x 10^6 FLOP/s."""
-    job = round_job(SPARSE, grouped_slower=2.0)
-    assert one(by_hand.grouped_seconds(job, 4, 100.0, 1000.0, 500.0)) == pytest.approx(0.5 + 2 * 4 * 100)
-    assert one(by_hand.grouped_seconds(replace(job, precision="fp8"), 4, 100.0, 1000.0, 500.0)) == pytest.approx(0.5 + 2 * 4 * 100 / 1.5)
+    """Four products of 2 x 100 x 1,000 x 500 FLOP at 10^6 FLOP/s in one kernel, and one launch: 0.5 + 4 x 100 s. In 8 bits such kernels
+    reach 1.5 x 10^6 FLOP/s."""
+    job = round_job(SPARSE)
+    assert one(by_hand.grouped_seconds(job, 4, 100.0, 1000.0, 500.0)) == pytest.approx(0.5 + 4 * 100)
+    assert one(by_hand.grouped_seconds(replace(job, precision="fp8"), 4, 100.0, 1000.0, 500.0)) == pytest.approx(0.5 + 4 * 100 / 1.5)
+
+
+def test_single_products_of_experts_on_streams_by_hand() -> None:
+    """On two streams two launches of each pass one after another: 2 x 0.5 + 4 x 100 s; in 8 bits 2 x 10^6 FLOP/s, as any single product;
+    one after another four launches."""
+    job = round_job(SPARSE, expert_streams=2)
+    assert one(by_hand.grouped_seconds(job, 4, 100.0, 1000.0, 500.0)) == pytest.approx(2 * 0.5 + 4 * 100)
+    assert one(by_hand.grouped_seconds(replace(job, precision="fp8"), 4, 100.0, 1000.0, 500.0)) == pytest.approx(2 * 0.5 + 4 * 50)
+    apart = round_job(SPARSE, expert_streams=1)
+    assert one(by_hand.grouped_seconds(apart, 4, 100.0, 1000.0, 500.0)) == pytest.approx(4 * 0.5 + 4 * 100)
 
 
 def test_the_experts_products_by_hand() -> None:
