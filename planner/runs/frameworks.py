@@ -63,8 +63,9 @@ ALL_CHOICES: Mapping[str, Any] = {
 BEFORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "torchtitan": ("2026-07", {"loss_kernel": "plain"}),
     # The fused step is the default since then (training_args.py, default_optim). Models shifted a copy of fp32 logits for their loss, and
-    # bitsandbytes saved the inputs of products with weights in 4 bits (autograd/_functions.py, MatMul4Bit).
-    "transformers": ("2025-09", {"foreach": True, "fused_logits_bytes": 8.0, "quantized_inputs": True}),
+    # bitsandbytes saved the inputs of products with weights in 4 bits (autograd/_functions.py, MatMul4Bit). Experts ran
+    # one after another (models/mixtral/modeling_mixtral.py).
+    "transformers": ("2025-09", {"foreach": True, "fused_logits_bytes": 8.0, "quantized_inputs": True, "expert_streams": 1.0}),
 }
 # Substring of a framework's name -> fields of its stack that are that trainer's. torchtune's recipes compute the loss in chunks, compile
 # and fuse the step; fsdp_qlora's loop holds the output, fp32 logits, during the backward pass.

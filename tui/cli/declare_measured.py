@@ -70,7 +70,7 @@ def refit(
         ),
     ] = None,
     kernels: Annotated[
-        str | None, typer.Option(metavar="FOLDER", help="also fit gemm*.csv, attention*.csv and nccl*.csv of a folder", show_default=False)
+        str | None, typer.Option(metavar="FOLDER", help="also fit gemm*, moe*, attention* and nccl*.csv of a folder", show_default=False)
     ] = None,
     write: Annotated[bool, typer.Option("--write", help="write constants and bands into this installation's files")] = False,
 ) -> Answer:

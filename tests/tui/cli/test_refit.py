@@ -51,6 +51,9 @@ def test_kernel_tables_of_a_folder_are_fitted_too(runs: str, tmp_path: Path, cap
     out = capsys.readouterr().out
     assert "matrix products" in out
     assert "heads of 128" in out
+    (folder / "gemm_narrow_x.csv").write_text("gemm_dtype,m,n,k,latency\n", encoding="utf-8")
+    assert main.run(["refit", runs, "--shipped", "--kernels", str(folder)]) == 0
+    assert "gemm_narrow_x                  no GPU of this name" in capsys.readouterr().out
     (folder / "gemm_x.csv").write_text("m,n,k\n1,2,3\n", encoding="utf-8")
     assert main.run(["refit", runs, "--shipped", "--kernels", str(folder)]) == 2
     assert "latency" in capsys.readouterr().err
