@@ -32,7 +32,7 @@ MUTANTS = (
     Mutant(STAGE_COST, 'min(1.0, job.selective.keep.get("norm_in", 1.0))', "1.0", "term"),
     Mutant(STAGE_COST, "least.logits, least.gradients", "least.logits, least.logits", "symbol"),
     Mutant(STAGE_COST, "(plan.vpp - 1) * of_sparse", "plan.vpp * of_sparse", "index"),
-    Mutant(STAGE_COST, "ceil(layers - 1e-9)", "np.floor(layers / plan.vpp - 1e-9)", "rounding"),
+    Mutant(STAGE_COST, "ceil(layers - 1e-9)", "np.floor(layers - 1e-9)", "rounding"),
     Mutant(STAGE_COST, "maximum(chunk - 1, 1)", "maximum(chunk, 1)", "index"),
     Mutant(
         STAGE_COST,
