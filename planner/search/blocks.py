@@ -16,6 +16,7 @@ from planner.cost import layer_cost as layercosts
 from planner.cost import stage_cost as stagecosts
 from planner.cost import step_cost as est
 from planner.cost.records import Kinds, StageCost, Totals
+from planner.degrees import EXPERTS, MODEL_PARALLEL
 from planner.dimensions import Bytes, Seconds
 from planner.search.axes import FIRST, runs
 from planner.search.lattice import Lattice
@@ -24,7 +25,7 @@ from planner.specs.job import Job
 from planner.specs.plan import Column, Plan
 
 BLOCK = 1 << 17  # plans per block
-AXES = ("tp", "cp", "pp", "ep", "etp", "schedule", "vpp", "sequence_parallel", "micro_batch")  # of a pipeline, less recomputation
+AXES = (*MODEL_PARALLEL, *EXPERTS, "schedule", "vpp", "sequence_parallel", "micro_batch")  # of a pipeline, less recomputation
 RANKS = 3  # pipeline ranks from which all edge stages may differ
 
 
