@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +89,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "host_experts_us": Key("host_experts_s", float, 1e-6, 0.0),
         "host_counts_us": Key("host_counts_s", float, 1e-6, 0.0), "host_expert_us": Key("host_expert_s", float, 1e-6, 0.0),
         "host_micro_batch_us": Key("host_micro_batch_s", float, 1e-6), "step_fixed_ms": Key("step_fixed_s", float, 1e-3),
-        "selective": Key("selective", dict, 1.0, {}),
+        "selective": Key("selective", dict, 1.0, {}), "before": Key("before", dict, 1.0, {}),
     }),
 }  # fmt: skip
 GEMM_KEYS = {
@@ -134,6 +135,30 @@ def model(name_or_path: str | Path) -> Model:
 def stack(name_or_path: str | Path) -> Stack:
     """The training stack of a preset name or file."""
     return _spec("stacks", name_or_path, _stack)
+
+
+def release(name: str, released: str) -> str:
+    """The release of a stack that a date, YYYY-MM or YYYY-MM-DD, falls in: its first month; empty for the oldest, and for no date."""
+    return max((month for month in _before(table("stacks", name), name) if month <= released), default="")
+
+
+def stack_at(name: str, released: str) -> Stack:
+    """A stack as of a date: its file, with the keys that differed before each later release; FileError for an invalid table."""
+    path = find("stacks", name)
+    values = dict(read_toml(path))
+    earlier = _before(values, str(path))
+    for month in sorted(earlier, reverse=True):
+        values |= earlier[month] if released < month else {}
+    return _build("stacks", values, path, _stack)
+
+
+def _before(values: Mapping[str, Any], where: str) -> Mapping[str, Mapping[str, Any]]:
+    """The tables of a stack's file with the keys that differed before a month; FileError for another heading."""
+    earlier: Mapping[str, Mapping[str, Any]] = values.get("before", {})
+    for month in earlier:
+        if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", month):
+            raise FileError(f"table 'before' lists months such as 2026-05, not {quoted(month)}", where=where)
+    return earlier
 
 
 def every(kind: str, read: Callable[[str], T]) -> tuple[dict[str, T], tuple[str, ...]]:
@@ -228,6 +253,7 @@ def _cluster(values: dict[str, Any], where: str) -> ClusterPreset:
 
 def _stack(values: dict[str, Any], where: str) -> Stack:
     """A stack with its [selective] table: shares of activations stored and of work repeated under selective recomputation."""
+    del values["before"]  # of earlier releases: stack_at
     tables = {"keep": Key("keep", dict, 1.0, {}), "repeat": Key("repeat", dict, 1.0, {})}
     selective = fill(values["selective"], tables, f"{where} [selective]")
     shares = {}

@@ -58,15 +58,6 @@ ALL_CHOICES: Mapping[str, Any] = {
     "optimizers": OPTIMIZERS, "loss_kernels": LOSS_KERNELS, "recompute_modules": RECOMPUTED, "steps_in_backward": True,
     "tunings": TUNINGS, "cuda_graphs": CUDA_GRAPHS, "quantized_experts": True, "dispatchers": tuple(DISPATCHERS),
 }  # fmt: skip
-# Stack -> the release from which on its defaults are those of the preset, and the fields that differed before. torchtitan computes the
-# loss in chunks, with the head, since 0.3.0.
-BEFORE: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "torchtitan": ("2026-07", {"loss_kernel": "plain"}),
-    # The fused step is the default since then (training_args.py, default_optim). Models shifted a copy of fp32 logits for their loss, and
-    # bitsandbytes saved the inputs of products with weights in 4 bits (autograd/_functions.py, MatMul4Bit). Experts ran
-    # one after another (models/mixtral/modeling_mixtral.py).
-    "transformers": ("2025-09", {"foreach": True, "fused_logits_bytes": 8.0, "quantized_inputs": True, "expert_streams": 1.0}),
-}
 # Substring of a framework's name -> fields of its stack that are that trainer's. torchtune's recipes compute the loss in chunks, compile
 # and fuse the step; fsdp_qlora's loop holds the output, fp32 logits, during the backward pass.
 TRAINERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
@@ -120,8 +111,8 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     offload = OFFLOAD_MODULES.search(note)
     offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
     trainer = next((i for i, (word, _) in enumerate(TRAINERS) if word in name), -1)
-    blackwell, older = gpu.arch.startswith("blackwell"), _older(row, stack)
-    change = Change(hints, blackwell, modules(row, MODULES), offloaded, older, trainer)
+    blackwell, release = gpu.arch.startswith("blackwell"), presets.release(stack, _released(row))
+    change = Change(hints, blackwell, modules(row, MODULES), offloaded, release, trainer)
     return _changed(stack, change), match is not None
 
 
@@ -133,11 +124,6 @@ def _released(row: Row) -> str:
     return released
 
 
-def _older(row: Row, stack: str) -> bool:
-    """Whether a run is older than the release from which on its stack's defaults are those of the preset; a blank date is older."""
-    return stack in BEFORE and _released(row) < BEFORE[stack][0]
-
-
 class Change(NamedTuple):
     """What changes a stack for one run."""
 
@@ -145,16 +131,14 @@ class Change(NamedTuple):
     blackwell: bool = False
     modules: tuple[str, ...] = ()
     offloaded: tuple[str, ...] = ()
-    older: bool = False
+    release: str = ""  # of the stack: its first month
     trainer: int = -1  # of TRAINERS
 
 
 @lru_cache(maxsize=256)
 def _changed(name: str, change: Change) -> Stack:
     """A stack with the changes of a run; the same object for the same changes."""
-    stack = replace(named(name), **ALL_CHOICES)
-    if change.older:
-        stack = replace(stack, **BEFORE[name][1])
+    stack = replace(presets.stack_at(name, change.release), **ALL_CHOICES)
     if change.trainer >= 0:
         stack = replace(stack, **TRAINERS[change.trainer][1])
     if change.blackwell and name in SINCE_BLACKWELL:
