@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from planner.calibration.fit import Runs, Values, predicted, with_values
-from planner.cost import communication, compute, schedule
+from planner.cost import communication, compute, schedule, tensor_parallel
 from planner.runs.configure import Row, cell
 from planner.runs.score import COLUMNS, Score, score
 from planner.specs.job import Job
@@ -50,7 +50,7 @@ TERMS: tuple[Term, ...] = (
     Term("recomputation", ((schedule, "stage_repeat"),)),
     Term("host and launches", ((schedule, "stage_host"), (compute, "repeat_host"))),
     Term("fixed cost per step", ((schedule, "fixed_seconds"),)),
-    Term("tensor-parallel traffic", ((communication, "tp_forward"),)),
+    Term("tensor-parallel traffic", ((tensor_parallel, "tp_forward"),)),
     Term("context-parallel traffic", ((communication, "cp_forward"),)),
     Term("pipeline sends", ((communication, "pp_seconds"),)),
     Term("pipeline bubble", ((schedule, "bubble_seconds"),)),

@@ -39,11 +39,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     _stack(MEGATRON, "step_fixed_s", 0.02, 1e-3, 0.2),
     # experts: launches of routing and dispatch, synchronisation for dropless token counts, permutation traffic over one read and write
     _stack(MEGATRON, "host_experts_s", 1.2e-3, 1e-4, 6e-3), _stack(MEGATRON, "host_counts_s", 1.2e-3, 1e-4, 6e-3),
-    # exposed share of tensor-parallel communication; above 1 if sequence parallelism gathers inputs again and kernels contend
-    _stack(("nemo-tuned", "nemo"), "tp_exposed", 0.4, 0.1, 1.5), _stack("megatron-core", "tp_exposed", 0.8, 0.1, 1.3),
-    _stack(FORKS, "tp_exposed", 1.2, 0.3, 1.8), _stack("megatron-deepspeed", "tp_exposed", 1.2, 0.3, 2),
-    _stack("aleph-alpha", "tp_exposed", 1.2, 0.3, 2), _stack("nanotron", "tp_exposed", 1.2, 0.3, 2),
-    _stack(("torchtitan", "deepspeed"), "tp_exposed", 1.2, 0.3, 2),
     # overlap of data-parallel communication
     _stack(MEGATRON, "dp_overlap", 0.8, 0.1, 0.97), _stack(FSDP, "dp_overlap", 0.8, 0.1, 0.97),
     _stack("aleph-alpha", "dp_overlap", 0.3, 0.02, 0.97), _stack("nanotron", "dp_overlap", 0.3, 0.02, 0.97),
@@ -57,6 +52,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     _gpu("ampere", "gemm.training", 0.91, 0.7, 1), _gpu("hopper", "gemm.training", 0.9, 0.7, 1),
     _gpu("volta", "gemm.training", 0.94, 0.6, 1), _gpu(BLACKWELL, "gemm.training", 0.75, 0.5, 1),
     # networks
+    _constant("link_training", 0.7, 0.5, 1), _constant("contention", 0.2, 0.05, 0.5),
     _constant("node_doubling", 3e-5, 5e-6, 6e-5), _constant("node_hop", 3e-5, 2e-6, 5e-4),
     _constant("measured_message", 3e8, 5e7, 1.1e9), _constant("host_power", 4, 2, 8),
 )  # fmt: skip

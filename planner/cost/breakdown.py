@@ -50,10 +50,12 @@ def ep_part(micro_batches: Number, stage_ep: Seconds) -> Seconds:
     return micro_batches * stage_ep
 
 
-@formula("m · 2 · max(1 - x_t, 0) · (ℓ_i · t_t + t_tx)", "korthikanti22", "Section 4.2.2")
-def hidden_tp(job: Job, micro_batches: Number, stage_layers: Number, tp_forward: Seconds, sparse_tp: Seconds) -> Seconds:
-    """Tensor-parallel communication of a step that compute hides; seconds. sparse_tp: of the stage's sparse layers, forward."""
-    return max(0.0, 1 - job.stack.tp_exposed) * 2 * (stage_layers * tp_forward + sparse_tp) * micro_batches
+@formula("m · (ℓ_i · max(2 · t_t + t_ta - x_tl, 0) + t_tx)", "korthikanti22", "Section 4.2.2")
+def hidden_tp(
+    micro_batches: Number, stage_layers: Number, tp_forward: Seconds, tp_again: Seconds, tp_layer: Seconds, sparse_tp: Seconds
+) -> Seconds:
+    """Tensor-parallel communication of a step that compute hides; seconds. sparse_tp: of the stage's sparse layers, hidden."""
+    return micro_batches * (stage_layers * maximum(0.0, 2 * tp_forward + tp_again - tp_layer) + sparse_tp)
 
 
 @formula("m · (ℓ_i · max(3 · t_c - x_l, 0) + t_cx)", "ring23", "Section 3")
@@ -104,17 +106,17 @@ def step_parts(micro_batches: Number, work: WorkParts, repeated: Seconds, tail: 
 
 
 def hidden_parts(
-    job: Job, micro_batches: Number, layers: tuple[Number, Number | None], cost: Kinds, s: Exchange, exposed: StepParts
+    micro_batches: Number, layers: tuple[Number, Number | None], cost: Kinds, s: Exchange, exposed: StepParts
 ) -> HiddenParts:
     """Communication that compute hides, by dimension. layers: dense and sparse ones on the slowest stage; exposed: parts of the step."""
     (dense, sparse), (c, of_sparse) = layers, cost
     around, ring, all_to_all = NONE, NONE, None
     if of_sparse is not None and sparse is not None and exposed.ep is not None:
-        around = sparse * of_sparse.tp_forward
+        around = sparse * maximum(0.0, 2 * of_sparse.tp_forward + of_sparse.tp_again - of_sparse.tp_layer)
         ring = sparse * maximum(0.0, 3 * of_sparse.cp_forward - of_sparse.cp_layer)
         all_to_all = hidden_ep(micro_batches, sparse, of_sparse.ep_forward, of_sparse.ep_backward, exposed.ep)
     return HiddenParts(
-        tp=hidden_tp(job, micro_batches, dense, c.tp_forward, around),
+        tp=hidden_tp(micro_batches, dense, c.tp_forward, c.tp_again, c.tp_layer, around),
         cp=hidden_cp(micro_batches, dense, c.cp_forward, c.cp_layer, ring),
         dp=hidden_dp(s.reduce_once, s.gather_once, s.reduce_each, micro_batches, exposed.dp),
         ep=all_to_all,

@@ -8,7 +8,7 @@ from planner import degrees
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, send_seconds
 from planner.cost.compute import elementwise_rate
 from planner.cost.optimizers import moves_states, optimizer_width
-from planner.cost.pipeline_split import in_v, is_head
+from planner.cost.pipeline_split import in_v
 from planner.cost.shard import expert_shard_size, padded_vocab
 from planner.cost.states import stays_gathered, weight_width
 from planner.dimensions import (
@@ -19,7 +19,6 @@ from planner.dimensions import (
     Number,
     Parameters,
     Seconds,
-    Stage,
     Tokens,
     ceil,
     maximum,
@@ -35,30 +34,6 @@ from planner.specs.plan import Plan
 # Parameters per second that the processors of one node update with Adam: 1 B in 0.24 s to 10 B in 2.57 s (ZeRO-Offload, Table 4,
 # quoted from memory and not checked here).
 HOST_ADAM_PARAMETERS_S = 4e9
-
-
-@formula("b_p · T · h", "shoeybi19", "Section 3: activations of a micro-batch")
-def tp_message(job: Job, tokens: Tokens) -> Bytes:
-    """Message of one tensor-parallel all-reduce; bytes."""
-    return Bytes(weight_width(job) * tokens * job.model.hidden)
-
-
-@formula("n_h · (2 · t_ag if SP, t_ar otherwise)", "korthikanti22", "Section 4.2.2")
-def tp_forward(job: Job, plan: Plan, tp_message: Bytes) -> Seconds:
-    """Tensor-parallel communication of a layer's forward pass, as long as that of the backward pass; seconds."""
-    stride = Count(1)
-    together = all_reduce_seconds(job, plan.tp, stride, tp_message)
-    apart = gather_seconds(job, plan.tp, stride, tp_message) * 2.0
-    # routed experts have no tensor-parallel sum
-    halves = term("reduced_halves", 1.0 if job.model.parallel_block or not job.model.ffn else 2.0)
-    return halves * where(plan.sequence_parallel > 0, apart, together)
-
-
-@formula("x_t · t_t · (2 · ℓ_i + (½ if i = 0) + (½ if head))", "korthikanti22", "Section 4.2.2; exposed share: the stack's")
-def stage_tp(job: Job, plan: Plan, stage: Stage, stage_layers: Number, tp_forward: Seconds) -> Seconds:
-    """Exposed tensor-parallel communication of one micro-batch on a stage; seconds."""
-    edges = ((stage == 0) * 0.5) + (is_head(plan, stage) * 0.5)  # embedding: one all-reduce; head: those of its input and of the loss
-    return job.stack.tp_exposed * tp_forward * (2 * stage_layers + edges)
 
 
 def cp_message(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
@@ -93,18 +68,24 @@ def cp_repeat(job: Job, cp_forward: Seconds, attention_forward: Seconds) -> Seco
     return maximum(cp_forward - attention_forward, job.stack.cp_exposed * cp_forward)
 
 
-@formula("t_f + h_r + x_t · t_t + x_r", "korthikanti22", "Section 5: a second forward pass, with its communication")
-def repeat_layer(job: Job, layer_forward: Seconds, repeat_host: Seconds, tp_forward: Seconds, cp_repeat: Seconds) -> Seconds:
+@formula("t_f + h_r + x_tf + x_r", "korthikanti22", "Section 5: a second forward pass, with its communication")
+def repeat_layer(layer_forward: Seconds, repeat_host: Seconds, tp_visible: Seconds, cp_repeat: Seconds) -> Seconds:
     """Work and communication that one fully recomputed layer repeats in one micro-batch; seconds."""
-    return layer_forward + repeat_host + job.stack.tp_exposed * tp_forward + cp_repeat
+    return layer_forward + repeat_host + tp_visible + cp_repeat
 
 
-@formula("2 · t_s · (x_p · m · v + p - 1) if p > 1", "narayanan21", "Section 2.2.2: v times the sends when interleaved")
+@formula("2 · t_s · ((0 if sends, m · v otherwise) + p - 1) if p > 1", "narayanan21", "Section 2.2.2: v times the sends when interleaved")
 def pp_seconds(job: Job, plan: Plan, tokens: Tokens, micro_batches: Number) -> Seconds:
-    """Exposed sends between pipeline stages in a step, forward and backward; seconds."""
+    """Exposed sends between pipeline stages in a step, forward and backward; seconds.
+
+    1F1B sends the result of each pass and waits for the input of the next: every hop is exposed (Megatron-Core 0.16.1,
+    pipeline_parallel/schedules.py; torch 2.13, distributed/pipelining/schedules.py; DeepSpeed's sends block). Interleaved schedules
+    work on another virtual stage meanwhile (overlap_p2p_comm): only the hops that fill and drain the pipeline are exposed.
+    """
     message = Bytes(weight_width(job) * tokens * job.model.hidden / where(plan.sequence_parallel > 0, plan.tp, 1))
     hop = send_seconds(job, degrees.stage_ranks(plan), message)
-    count = job.stack.pp_exposed * micro_batches * plan.vpp + plan.pp - 1
+    hidden = term("sends_hidden", (plan.vpp > 1) & job.stack.overlaps_sends)
+    count = where(hidden, 0.0, micro_batches * plan.vpp) + plan.pp - 1
     return where(plan.pp > 1, 2.0 * hop * count, 0.0)
 
 

@@ -48,7 +48,7 @@ def evaluate(job: Job, plan: Plan) -> Estimate:
     waiting = est.step_of(job, p.pace, tail)[1]
     time_parts = parts.step_parts(p.pace.micro_batches, work.each(lambda part: at(part, slowest)), at(repeated, slowest), tail, waiting)
     layers = at(kinds.dense, slowest), None if kinds.sparse is None else at(kinds.sparse, slowest)
-    hidden = parts.hidden_parts(job, p.pace.micro_batches, layers, cost, s.exchange, time_parts)
+    hidden = parts.hidden_parts(p.pace.micro_batches, layers, cost, s.exchange, time_parts)
     return Estimate(
         job=job,
         plan=plan,

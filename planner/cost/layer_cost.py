@@ -14,6 +14,7 @@ from planner import degrees
 from planner.cost import adapters, compute, exchange, fsdp_units, memory, shard, torch_layers
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
+from planner.cost import tensor_parallel as tensor
 from planner.cost.records import Kinds, LayerCost
 from planner.dimensions import Array, Bytes, Seconds, Tokens
 from planner.specs.job import Job
@@ -34,12 +35,15 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     linear_forward, linear_backward = linear(job, plan, t)
     forward = compute.layer_forward(job, linear_forward, attention_forward, elementwise)
     backward = compute.layer_backward(job, linear_backward, attention_backward, compute.elementwise_backward(job, plan, t, weights))
-    tp_forward = traffic.tp_forward(job, plan, traffic.tp_message(job, t))
+    tp_forward = tensor.tp_forward(job, plan, tensor.tp_message(job, t))
+    tp_again = tensor.tp_again(job, plan, tp_forward)
+    tp_visible = tensor.tp_visible(job, plan, tp_forward, linear_forward)
+    tp_behind = tensor.tp_behind(job, plan, tp_forward, tp_again, tp_visible, tensor.column_seconds(job, plan, t))
     cp_forward = traffic.cp_forward(job, plan, t)
     cp_layer = traffic.cp_layer(job, cp_forward, attention_forward, attention_backward)
     cp_repeat = traffic.cp_repeat(job, cp_forward, attention_forward)
-    exposed = job.stack.tp_exposed * tp_forward + cp_layer / 3
-    busy_forward, busy_backward = forward + exposed, backward + exposed + cp_layer / 3
+    busy_forward = forward + tp_visible + cp_layer / 3
+    busy_backward = backward + tp_behind + 2 * cp_layer / 3
     host, back = compute.host_layer(job, plan), compute.host_return(job, plan)
     waited = compute.repeat_host(job, host, busy_forward)
     units = job.stack.fsdp_units
@@ -67,8 +71,11 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
         busy_forward=busy_forward,
         busy_layer=busy_forward + busy_backward,
         cp_repeat=cp_repeat,
-        repeat_layer=traffic.repeat_layer(job, forward, waited, tp_forward, cp_repeat),
+        repeat_layer=traffic.repeat_layer(forward, waited, tp_visible, cp_repeat),
         tp_forward=tp_forward,
+        tp_again=tp_again,
+        tp_visible=tp_visible,
+        tp_layer=tensor.tp_layer(tp_visible, tp_behind),
         cp_forward=cp_forward,
         cp_layer=cp_layer,
         ep_forward=none,
@@ -120,7 +127,7 @@ def sparse_cost(job: Job, plan: Plan) -> LayerCost:
     host = experts.host_sparse(job, plan, c.host_layer)
     back = experts.host_sparse_return(job, c.host_return, c.host_layer, host)
     waited = compute.repeat_host(job, host, busy_forward)
-    repeated = traffic.repeat_layer(job, forward, waited, c.tp_forward, c.cp_repeat)
+    repeated = traffic.repeat_layer(forward, waited, c.tp_visible, c.cp_repeat)
     return c._replace(
         layer_activations=experts.sparse_activations(job, plan, c.layer_activations, sent, copies),
         selective_activations=experts.sparse_selective(job, plan, c.selective_activations, sent, copies),

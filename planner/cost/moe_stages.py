@@ -64,13 +64,14 @@ def mixed_host(
     return dense_stage_layers * layer_host + sparse_stage_layers * waited + job.cluster.host_pace * job.stack.host_micro_batch_s
 
 
-@formula("x_t · (2 · ℓ_d · t_t + 2 · ℓ_x · t_tf + ((½ if i = 0) + (½ if head)) · t_t)", "korthikanti22", "Section 4.2.2")
+@formula("ℓ_d · x_tl + ℓ_x · x_tx + ((½ if i = 0) + (½ if head)) · t_t", "korthikanti22", "Section 4.2.2; the ends: exposed")
 def mixed_tp(
-    job: Job, plan: Plan, stage: Stage, dense_stage_layers: Number, sparse_stage_layers: Number, tp_forward: Seconds, around_tp: Seconds
-) -> Seconds:
+    plan: Plan, stage: Stage, dense_stage_layers: Number, sparse_stage_layers: Number, tp_forward: Seconds, tp_layer: Seconds,
+    around_tp: Seconds,
+) -> Seconds:  # fmt: skip
     """Exposed tensor-parallel communication of one micro-batch on a stage; routed experts have none; seconds."""
     edges = (stage == 0) * 0.5 + is_head(plan, stage) * 0.5
-    return job.stack.tp_exposed * (2 * dense_stage_layers * tp_forward + 2 * sparse_stage_layers * around_tp + edges * tp_forward)
+    return dense_stage_layers * tp_layer + sparse_stage_layers * around_tp + edges * tp_forward
 
 
 @formula("(ℓ_d + ℓ_x) · x_l", "ring23", "Section 3, for every layer")

@@ -39,6 +39,9 @@ class LayerCost(NamedTuple):
     cp_repeat: Seconds
     repeat_layer: Seconds
     tp_forward: Seconds
+    tp_again: Seconds
+    tp_visible: Seconds
+    tp_layer: Seconds
     cp_forward: Seconds
     cp_layer: Seconds
     ep_forward: Seconds

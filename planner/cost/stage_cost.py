@@ -16,6 +16,7 @@ from planner.cost import layer_cost as layercosts
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
 from planner.cost import pipeline_split as split
+from planner.cost import tensor_parallel as tensor
 from planner.cost.layer_cost import gathered, layer_costs
 from planner.cost.parts import WorkParts
 from planner.cost.records import Block, Kinds, LayerCost, Live, Pace, Pipeline, Sharding, StageCost
@@ -95,7 +96,7 @@ def work_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) 
         return WorkParts(
             compute=schedule.stage_compute(plan, stage, layers.all, c.layer_forward, c.layer_backward, *edges),
             host=schedule.stage_host(job, plan, layers.all, c.layer_host, c.host_layer, c.host_return, c.busy_layer),
-            tp=traffic.stage_tp(job, plan, stage, layers.all, c.tp_forward),
+            tp=tensor.stage_tp(plan, stage, layers.all, c.tp_forward, c.tp_layer),
             cp=traffic.stage_cp(layers.all, c.cp_layer),
             ep=None,
         )
@@ -105,7 +106,7 @@ def work_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) 
     return WorkParts(
         compute=mixed.mixed_compute(job, plan, stage, *both, *passes, *edges, ahead),
         host=mixed.mixed_host(job, plan, *both, c.layer_host, s.layer_host, s.busy_layer, s.host_layer, s.host_return),
-        tp=mixed.mixed_tp(job, plan, stage, *both, c.tp_forward, s.tp_forward),
+        tp=mixed.mixed_tp(plan, stage, *both, c.tp_forward, c.tp_layer, s.tp_layer),
         cp=mixed.mixed_cp(*both, c.cp_layer),
         ep=experts.stage_ep(layers.sparse, exposed),
     )

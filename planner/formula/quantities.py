@@ -184,9 +184,9 @@ launches             | n_la |        | kernels and collectives of a layer that t
 launch_backward      | η_k |        | host time of a launch in a backward pass over that in a forward pass
 host_micro_batch_s   | H_b | s      | host time per micro-batch outside of layers
 step_fixed_s         | H_s | s      | host time per step
-tp_exposed           | x_t |        | exposed share of tensor-parallel communication
+link_training        | η_t |        | rate of tensor-parallel collectives in training over that of a benchmark
+contention           | η_c |        | time that compute loses while it hides communication, over that of the communication
 cp_exposed           | x_c |        | least exposed share of context-parallel communication
-pp_exposed           | x_p |        | exposed share of pipeline sends
 dp_overlap           | ω   |        | share of gradient reduction, and of FSDP's all-gathers, that can overlap compute
 processors_sent      | ω_s |        | share of the multiprocessors that exchange tokens
 gather_overlap       | ω_g |        | share of ZeRO-1's weight all-gather that can overlap compute
@@ -372,7 +372,7 @@ around_weight_seconds | t_dwf | s   | gradients of weights around the experts
 around_forward       | t_ff | s     | forward pass of a sparse layer without its experts
 around_backward      | t_bbf | s    | backward pass of a sparse layer without its experts
 around_repeat        | t_rf | s     | selective recomputation of a sparse layer without its experts
-around_tp            | t_tf | s     | tensor-parallel communication of a sparse layer, forward
+around_tp            | x_tx | s     | exposed tensor-parallel communication of a sparse layer
 sparse_repeat        | t_rx | s      | selective recomputation of a sparse layer
 sparse_repeated      | q_lx | s      | time of recomputing one sparse layer
 mtp_seconds          | t_mtp | s    | projections of multi-token prediction
@@ -439,6 +439,18 @@ stage_ep             | X_i | s      | exposed all-to-all of a micro-batch on a s
 tp_message           | S_t | B      | message of a tensor-parallel collective
 reduced_halves       | n_h |        | tensor-parallel reductions in the forward pass of a layer
 tp_forward           | t_t | s      | tensor-parallel communication of a layer, forward
+tp_again             | t_ta | s     | inputs gathered again in the backward pass of a layer
+tp_visible           | x_tf | s     | exposed tensor-parallel communication of a layer, forward
+tp_behind            | x_tb | s     | exposed tensor-parallel communication of a layer, backward
+tp_layer             | x_tl | s     | exposed tensor-parallel communication of a layer
+column_seconds       | t_mc | s     | a layer's column-parallel products, forward
+tp_plain             | t_tt | s     | tensor-parallel communication of a layer, backward, without inputs gathered again
+tp_sums              | t_tn | s     | sums of the gradients of inputs in the backward pass of a layer
+tp_weight_products   | t_mw | s     | gradients of weights of a layer's column-parallel products
+gathers_again        | again |      | 1 where inputs are gathered again in the backward pass, else 0
+tp_products          | products |   | 1 where products hide the tensor-parallel communication of both passes, else 0
+tp_hides             | hides |      | 1 where products hide tensor-parallel communication of the backward pass, else 0
+sends_hidden         | sends |      | 1 where interleaved stages hide sends, else 0
 stage_tp             | T_i | s      | exposed tensor-parallel communication of a micro-batch on a stage
 cp_forward           | t_c | s      | context-parallel communication of a layer, forward
 cp_message           | S_k | B      | keys and values of all context-parallel ranks
@@ -489,7 +501,7 @@ cp_part              | t_yk | s     | exposed context-parallel communication of 
 ep_part              | t_yx | s     | exposed all-to-all of a step
 hidden_tp            | t_ht | s     | hidden tensor-parallel communication of a step
 hidden_cp            | t_hc | s     | hidden context-parallel communication of a step
-sparse_tp            | t_tx | s     | tensor-parallel communication of a stage's sparse layers, forward
+sparse_tp            | t_tx | s     | hidden tensor-parallel communication of a stage's sparse layers
 sparse_cp            | t_cx | s     | hidden context-parallel communication of a stage's sparse layers
 hidden_dp            | t_hd | s     | hidden data-parallel communication of a step
 hidden_ep            | t_hx | s     | hidden all-to-all of a step

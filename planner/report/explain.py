@@ -109,7 +109,7 @@ def _time(job: Job, columns: Plan) -> dict[str, Any]:
     work, repeated = stagecosts.work_parts(job, columns, stage, layers, cost), stagecosts.repeats(job, columns, c)
     step, waiting = est.step_of(job, p.pace, tail)
     seconds = parts.step_parts(m, work, repeated, tail, waiting)
-    hidden = parts.hidden_parts(job, m, (layers.dense, layers.sparse), cost, s.exchange, seconds)
+    hidden = parts.hidden_parts(m, (layers.dense, layers.sparse), cost, s.exchange, seconds)
     return {"step": step, "time_parts": seconds, "hidden": hidden}
 
 

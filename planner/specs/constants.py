@@ -38,6 +38,11 @@ class Constants:
     nic_fraction: float = 0.9  # assumed, not fitted: fits to runs give 0.95 and above
     # Latencies: messages of 4 MiB and more over 2 to 8 GPUs take 14 to 56 us in addition to their transfer, 30 in the median (same
     # tables, `tmplan refit --kernels`, residual 2 to 16 %). Across nodes: node_latency, and node_doubling per doubling of the nodes.
+    # Rate of tensor-parallel collectives in training over that of a benchmark's loop, which has no ranks that arrive late.
+    link_training: float = 0.74
+    # Time that compute loses while it hides a collective, over the collective's: NCCL's kernels take part of the processors and of the
+    # memory bandwidth.
+    contention: float = 0.2
     link_latency: float = 30e-6
     node_latency: float = 16e-6
     node_doubling: float = 2.992e-05

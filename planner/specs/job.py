@@ -29,6 +29,7 @@ ATTENTIONS = ("flash-2", "flash-3", "flash-1", "fused-softmax", "unfused")
 # stages per rank, down the ranks and back up; dualpipev: forward and backward passes hide each other's communication (DeepSeek-AI 2024).
 # Plan.schedule is an index into this tuple.
 SCHEDULES = ("1f1b", "zb-h1", "zb-h2", "zb-v", "dualpipev")
+TP_OVERLAPS = ("none", "backward", "products")
 RECOMPUTES = ("none", "selective", "full", "first")  # Plan.recompute is an index into this tuple
 # Range of each axis of a plan; 1 to LARGEST_GPUS by default.
 RANGE: Mapping[str, tuple[int, int]] = {
@@ -74,15 +75,18 @@ class Stack:
     host_micro_batch_s: float
     step_fixed_s: float  # per step: data loading, logging, gradient norm
     softmax_traffic: float  # memory traffic of softmax, mask and dropout in unfused attention over that of fused kernels
-    tp_exposed: float  # exposed share of tensor-parallel communication
     cp_exposed: float  # least exposed share of context-parallel communication, however long attention takes
     dp_overlap: float  # share of gradient reduction (and of FSDP's all-gathers) that can overlap compute
     gather_overlap: float  # share of ZeRO-1's parameter all-gather that can overlap compute
     bucket_parameters: float  # gradients per message; 0: all in one message
     sharded_parameters: float  # the same with reduce-scatter (ZeRO-1 and 2); 0: as bucket_parameters
     bucket_growth: float  # the same per data-parallel rank, if that is more (Megatron-Core)
-    pp_exposed: float
     straggler: float  # slowest rank over the mean, per doubling of the nodes
+    # products that hide tensor-parallel communication: none, those of the backward pass (Megatron's asynchronous all-gather and
+    # reduce-scatter), all (user buffers: tp-comm-overlap)
+    tp_overlap: str = "none"
+    tp_gathers_again: bool = False  # under sequence parallelism inputs are stored divided, and gathered again in the backward pass
+    overlaps_sends: bool = False  # interleaved schedules compute while they send
     attention: str = "flash-2"
     # pipeline schedules and experts
     schedules: tuple[str, ...] = ("1f1b",)  # 1f1b includes interleaved 1F1B if the stack interleaves
@@ -170,6 +174,7 @@ class Stack:
     def __post_init__(self) -> None:
         choice("sequence_parallel", self.sequence_parallel, ("optional", "always", "never"))
         choice("uneven_stages", self.uneven_stages, ("never", "slots", "any", "flops"))
+        choice("tp_overlap", self.tp_overlap, TP_OVERLAPS)
         choice("micro_batches", self.micro_batches, ("any", "fill", "stages"))
         choice("expert_tensor", self.expert_tensor, ("never", "tp", "any"))
         choice("usual_expert_tensor", self.usual_expert_tensor, ("one", "tp"))
@@ -195,10 +200,8 @@ class Stack:
         shares = (
             "activation_overhead",
             "allocator_slack",
-            "tp_exposed",
             "cp_exposed",
             "dp_overlap",
-            "pp_exposed",
             "straggler",
         )
         choice("usual_recompute", self.usual_recompute, RECOMPUTES)

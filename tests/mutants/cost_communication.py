@@ -6,6 +6,7 @@ from tests.mutants.mutant import Mutant
 
 COLLECTIVES = "planner/cost/collectives.py"
 COMMUNICATION = "planner/cost/communication.py"
+TENSOR = "planner/cost/tensor_parallel.py"
 OFFLOAD = "planner/cost/offload.py"
 
 MUTANTS = (
@@ -40,17 +41,19 @@ MUTANTS = (
     Mutant(COLLECTIVES, "near = stride < cluster.link_domain", "near = stride <= cluster.link_domain", "index"),
     Mutant(COLLECTIVES, "message / rate + k.send_latency", "message / rate", "term"),
     Mutant(COLLECTIVES, "where(near, k.link_fraction * cluster.link_bytes_s", "where(near, cluster.link_bytes_s", "term"),
-    Mutant(COMMUNICATION, "Bytes(weight_width(job) * tokens * job.model.hidden)", "Bytes(tokens * job.model.hidden)", "constant"),
-    Mutant(COMMUNICATION, "tp_message) * 2.0", "tp_message)", "constant"),
+    Mutant(TENSOR, "Bytes(weight_width(job) * tokens * job.model.hidden)", "Bytes(tokens * job.model.hidden)", "constant"),
+    Mutant(TENSOR, "tp_message) * 2.0", "tp_message)", "constant"),
     Mutant(
-        COMMUNICATION,
+        TENSOR,
         "all_reduce_seconds(job, plan.tp, stride, tp_message)",
         "all_reduce_seconds(job, plan.cp, stride, tp_message)",
         "degree",
     ),
-    Mutant(COMMUNICATION, "1.0 if job.model.parallel_block or not job.model.ffn else 2.0", "2.0", "condition"),
-    Mutant(COMMUNICATION, "((stage == 0) * 0.5) + (is_head", "((stage == 0) * 1.0) + (is_head", "constant"),
-    Mutant(COMMUNICATION, "tp_forward * (2 * stage_layers + edges)", "tp_forward * (stage_layers + edges)", "constant"),
+    Mutant(TENSOR, "1.0 if job.model.parallel_block or not job.model.ffn else 2.0", "2.0", "condition"),
+    Mutant(TENSOR, "(stage == 0) * 0.5 + is_head", "(stage == 0) * 1.0 + is_head", "constant"),
+    Mutant(TENSOR, "maximum(sent - hiding", "minimum(sent - hiding", "bound"),
+    Mutant(COMMUNICATION, "(plan.vpp > 1) & job.stack.overlaps_sends", "job.stack.overlaps_sends", "condition"),
+    Mutant(TENSOR, "0.5 * tp_forward, 0.0", "tp_forward, 0.0", "constant"),
     Mutant(COMMUNICATION, "-(-job.model.kv_heads // plan.tp)", "(job.model.kv_heads // plan.tp)", "rounding"),
     Mutant(COMMUNICATION, "widths * tokens * plan.cp", "widths * tokens", "degree"),
     Mutant(
@@ -63,11 +66,11 @@ MUTANTS = (
         "forward = minimum(cp_forward - attention_forward, share",
         "bound",
     ),
-    Mutant(COMMUNICATION, "repeat_host + job.stack.tp_exposed * tp_forward", "repeat_host + tp_forward", "term"),
+    Mutant(COMMUNICATION, "repeat_host + tp_visible + cp_repeat", "repeat_host + cp_repeat", "term"),
     Mutant(
         COMMUNICATION, "send_seconds(job, degrees.stage_ranks(plan), message)", "send_seconds(job, plan.tp * plan.dp, message)", "degree"
     ),
-    Mutant(COMMUNICATION, "plan.vpp + plan.pp - 1", "plan.vpp + plan.pp", "index"),
+    Mutant(COMMUNICATION, "plan.vpp) + plan.pp - 1", "plan.vpp) + plan.pp", "index"),
     Mutant(COMMUNICATION, "where(plan.pp > 1, 2.0 * hop * count", "where(plan.pp > 1, hop * count", "constant"),
     Mutant(COMMUNICATION, "ceil(Number(heaviest_weights", "(Number(heaviest_weights", "rounding"),
     Mutant(COMMUNICATION, "job.stack.sharded_parameters or whole, whole)", "whole, whole)", "symbol"),

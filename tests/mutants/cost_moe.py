@@ -91,7 +91,7 @@ MUTANTS = (
         "symbol",
     ),
     Mutant(MOE_STAGES, "job.cluster.host_pace * job.stack.host_micro_batch_s", "job.stack.host_micro_batch_s", "term"),
-    Mutant(MOE_STAGES, "2 * sparse_stage_layers * around_tp", "2 * sparse_stage_layers * tp_forward", "symbol"),
+    Mutant(MOE_STAGES, "sparse_stage_layers * around_tp", "sparse_stage_layers * tp_layer", "symbol"),
     Mutant(MOE_STAGES, "(stage == 0) * 0.5 + is_head", "(stage == 0) * 1.0 + is_head", "constant"),
     Mutant(MOE_STAGES, "stage_cp + stage_ep", "stage_cp", "term"),
     Mutant(MOE_STAGES, "largest(optimizer_bytes + expert_optimizer)", "largest(optimizer_bytes)", "term"),

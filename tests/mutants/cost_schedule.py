@@ -56,12 +56,14 @@ MUTANTS = (
     Mutant(SCHEDULE, "step_seconds * job.cluster.gpus * precision_flops(job)", "step_seconds * precision_flops(job)", "division"),
     Mutant(SCHEDULE, "step_seconds * job.cluster.gpus)", "step_seconds)", "division"),
     Mutant(BREAKDOWN, "micro_batches * stage_host + fixed_seconds", "micro_batches * (stage_host + fixed_seconds)", "term"),
-    Mutant(BREAKDOWN, "max(0.0, 1 - job.stack.tp_exposed) * 2", "max(0.0, 1 - job.stack.tp_exposed)", "constant"),
-    Mutant(BREAKDOWN, "max(0.0, 1 - job.stack.tp_exposed)", "(1 - job.stack.tp_exposed)", "bound"),
+    Mutant(BREAKDOWN, "maximum(0.0, 2 * tp_forward + tp_again", "maximum(0.0, tp_forward + tp_again", "constant"),
+    Mutant(BREAKDOWN, "maximum(0.0, 2 * tp_forward + tp_again - tp_layer)", "(2 * tp_forward + tp_again - tp_layer)", "bound"),
     Mutant(BREAKDOWN, "3 * cp_forward - cp_layer) + sparse", "2 * cp_forward - cp_layer) + sparse", "constant"),
     Mutant(BREAKDOWN, "micro_batches * reduce_each - dp_seconds", "reduce_each - dp_seconds", "term"),
     Mutant(BREAKDOWN, "ep_forward + ep_backward) - ep_part", "ep_forward) - ep_part", "term"),
-    Mutant(BREAKDOWN, "around = sparse * of_sparse.tp_forward", "around = sparse * c.tp_forward", "symbol"),
+    Mutant(
+        BREAKDOWN, "around = sparse * maximum(0.0, 2 * of_sparse.tp_forward", "around = sparse * maximum(0.0, 2 * c.tp_forward", "symbol"
+    ),
     Mutant(RECORDS, "column[np.array([at])]", "column[np.array([0])]", "index"),
     Mutant(RECORDS, "len(column) > 1", "len(column) > 3", "index"),
     Mutant(ERROR_BAND, "min(self.tenth, 1.0)", "self.tenth", "bound"),

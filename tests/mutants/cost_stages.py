@@ -9,8 +9,8 @@ STAGE_COST = "planner/cost/stage_cost.py"
 STEP_COST = "planner/cost/step_cost.py"
 
 MUTANTS = (
-    Mutant(LAYER_COST, "job.stack.tp_exposed * tp_forward + cp_layer / 3", "job.stack.tp_exposed * tp_forward + cp_layer", "division"),
-    Mutant(LAYER_COST, "backward + exposed + cp_layer / 3", "backward + exposed", "term"),
+    Mutant(LAYER_COST, "forward + tp_visible + cp_layer / 3", "forward + tp_visible + cp_layer", "division"),
+    Mutant(LAYER_COST, "backward + tp_behind + 2 * cp_layer / 3", "backward + tp_behind", "term"),
     Mutant(
         LAYER_COST,
         "busy_layer=busy_forward + busy_backward,\n        cp_repeat",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
 from planner.cost import breakdown, parts, records
 from planner.dimensions import Seconds
@@ -24,11 +23,12 @@ def test_a_part_of_a_step_is_that_of_the_slowest_stage_for_every_micro_batch() -
     assert by_hand.host_part(12.0, 6.0, 7.0) == 12 * 6 + 7
 
 
-@pytest.mark.parametrize(("exposed", "seconds"), [(0.5, 12 * 2 * 0.5 * (3 * 4 + 10)), (1.3, 0), (0.0, 12 * 2 * (3 * 4 + 10))])
-def test_tensor_parallel_traffic_hidden_by_hand(exposed: float, seconds: float) -> None:
-    """Forward and backward of three layers of 4 s and of sparse ones of 10 s, the share that is not exposed: at least 0."""
-    assert by_hand.hidden_tp(round_job(tp_exposed=exposed), 12.0, 3, 4.0, 10.0) == pytest.approx(seconds)
-    assert by_hand.hidden_tp(JOB, 12.0, 3, 4.0, 0.0) == pytest.approx(12 * 2 * 0.5 * 12)
+def test_tensor_parallel_traffic_hidden_by_hand() -> None:
+    """Of 4 s forward, 4 s backward and 2 s of inputs gathered again 7 s are exposed: 3 s of three layers and 10 s of sparse ones; none
+    where more is exposed than sent."""
+    assert by_hand.hidden_tp(12.0, 3, 4.0, 2.0, 7.0, 10.0) == 12 * (3 * 3 + 10)
+    assert by_hand.hidden_tp(12.0, 3, 4.0, 2.0, 7.0, 0.0) == 12 * 3 * 3
+    assert by_hand.hidden_tp(12.0, 3, 4.0, 2.0, 11.0, 0.0) == 0
 
 
 def test_context_parallel_traffic_hidden_by_hand() -> None:
@@ -54,21 +54,23 @@ def test_memory_beyond_live_tensors_by_hand() -> None:
 
 
 def test_hidden_communication_of_a_stage_by_hand() -> None:
-    """Three dense layers that send 4 s and two sparse ones that send 10 s, 3 x 2 s around the ring, 1 s of it exposed, 5 + 6 s of
-    all-to-all; for 12 micro-batches, half of the tensor-parallel communication hidden."""
+    """Three dense layers that send 4 + 4 + 2 s, 7 s of it exposed, and two sparse ones that send 10 + 10 + 5 s, 15 s exposed, 3 x 2 s
+    around the ring, 1 s of it exposed, 5 + 6 s of all-to-all; for 12 micro-batches."""
     plain = given_plain_numbers(records)
     zeros = dict.fromkeys(records.LayerCost._fields, 0.0)
-    dense = plain.LayerCost(**(zeros | {"tp_forward": 4.0, "cp_forward": 3.0, "cp_layer": 2.0}))
+    dense = plain.LayerCost(**(zeros | {"tp_forward": 4.0, "tp_again": 2.0, "tp_layer": 7.0, "cp_forward": 3.0, "cp_layer": 2.0}))
     ring = {"cp_forward": 2.0, "cp_layer": 1.0}
-    sparse = plain.LayerCost(**(zeros | ring | {"tp_forward": 10.0, "ep_forward": 5.0, "ep_backward": 6.0}))
+    sparse = plain.LayerCost(
+        **(zeros | ring | {"tp_forward": 10.0, "tp_again": 5.0, "tp_layer": 15.0, "ep_forward": 5.0, "ep_backward": 6.0})
+    )
     seconds = {"reduce_once": 3.0, "gather_once": 5.0, "reduce_each": 2.0}
     shared = plain.Exchange(**seconds, optimizer_seconds=0.0)
     exposed = parts.StepParts(**dict.fromkeys(("compute", "host", "tp", "cp", *OTHERS), 0.0), dp=7.0, ep=100.0)  # type: ignore[arg-type]
-    both = by_hand.hidden_parts(JOB, 12.0, (3, 2), plain.Kinds(dense, sparse), shared, exposed)
-    assert (both.tp, both.cp) == (12 * 2 * 0.5 * (3 * 4 + 2 * 10), 12 * (3 * 7 + 2 * 5))
+    both = by_hand.hidden_parts(12.0, (3, 2), plain.Kinds(dense, sparse), shared, exposed)
+    assert (both.tp, both.cp) == (12 * (3 * 3 + 2 * 10), 12 * (3 * 7 + 2 * 5))
     assert (both.dp, both.ep) == (3 + 5 + 12 * 2 - 7, 12 * 2 * 11 - 100)
-    alone = by_hand.hidden_parts(JOB, 12.0, (3, None), plain.Kinds(dense, None), shared, exposed)
-    assert (alone.tp, alone.cp, alone.dp, alone.ep) == (12 * 2 * 0.5 * 12, 12 * 3 * 7, 25, None)
+    alone = by_hand.hidden_parts(12.0, (3, None), plain.Kinds(dense, None), shared, exposed)
+    assert (alone.tp, alone.cp, alone.dp, alone.ep) == (12 * 9, 12 * 3 * 7, 25, None)
 
 
 def test_the_parts_of_a_step_by_hand() -> None:

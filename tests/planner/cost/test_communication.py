@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from planner.cost import communication
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, hop_seconds, inside, send_seconds
 from planner.cost.evaluate import evaluate
-from planner.dimensions import Bytes, Count, Number, Parameters, Seconds, Stage, Tokens
+from planner.dimensions import Bytes, Count, Number, Parameters, Seconds, Tokens
 from planner.specs.constants import CONSTANTS
 from planner.specs.plan import Plan
-from tests.planner.cost.hand_worked import EXPERTS, FIRST_TO_THIRD, round_job
+from tests.planner.cost.hand_worked import round_job
 from tests.planner.jobs import example, small
 
 JOB = example()
@@ -148,25 +148,6 @@ def at(value: object) -> list[float]:
     return [float(x) for x in np.asarray(value, float).reshape(-1)]
 
 
-def test_a_layer_sums_its_activations_twice_over_tensor_parallel_ranks() -> None:
-    """Shoeybi et al. 2019, Section 3: all-reduces of 2 · 30 · 100 bytes behind attention and the MLP; with sequence parallelism an
-    all-gather and a reduce-scatter each. A parallel block has one, and a layer of routed experts alone."""
-    assert communication.tp_message(ROUND, Tokens(30.0)) == 6_000
-    plans = Plan(tp=8).column(), Plan(tp=8, sequence_parallel=1).column()
-    for job, halves in (
-        (ROUND, 2), (round_job(model={"parallel_block": True}), 1), (round_job(model=EXPERTS | {"shared_ffn": 0}).around_experts, 1)
-    ):  # fmt: skip
-        seconds = [at(communication.tp_forward(job, plan, Bytes(1.5e9)))[0] for plan in plans]
-        assert seconds == pytest.approx([halves * (3.5 + 0.001), halves * 2 * (1.75 + 0.001)])
-
-
-def test_a_stage_exposes_its_share_of_every_layer_and_of_its_ends() -> None:
-    """Half of 2 s, forward and backward, for three layers; the embedding and the head add a quarter of a layer's each."""
-    three = communication.stage_tp(ROUND, Plan(pp=3).column(), FIRST_TO_THIRD, Number(3.0), Seconds(2.0))
-    assert at(three) == pytest.approx([0.5 * 2 * 6.5, 0.5 * 2 * 6, 0.5 * 2 * 6.5])
-    assert at(communication.stage_tp(ROUND, Plan().column(), Stage(0), Number(3.0), Seconds(2.0))) == pytest.approx([0.5 * 2 * 7])
-
-
 @pytest.mark.parametrize(
     ("tp", "model", "expected"),
     [
@@ -196,27 +177,34 @@ def test_attention_hides_the_ring_but_for_a_share() -> None:
 
 
 def test_a_repeated_layer_repeats_its_traffic() -> None:
-    """Compute 1, host 10, half of tensor-parallel 200, context-parallel 1,000."""
-    assert communication.repeat_layer(ROUND, Seconds(1.0), Seconds(10.0), Seconds(200.0), Seconds(1000.0)) == 1_111
+    """Compute 1, host 10, tensor-parallel 100, context-parallel 1,000."""
+    assert communication.repeat_layer(Seconds(1.0), Seconds(10.0), Seconds(100.0), Seconds(1000.0)) == 1_111
 
 
 @pytest.mark.parametrize(
     ("plan", "expected"),
     [
-        (Plan(pp=4, dp=16), 2 * 16.005 * (0.25 * 8 + 3)),
-        (Plan(pp=4, vpp=2, dp=16), 2 * 16.005 * (0.25 * 8 * 2 + 3)),
-        (Plan(tp=2, pp=4, dp=8), 2 * 16.005 * 5),
-        (Plan(tp=2, pp=4, dp=8, sequence_parallel=1), 2 * 8.005 * 5),
-        (Plan(tp=2, pp=4, cp=4), 2 * 16.005 * 5),  # the next stage lies t · c · D = 8 ranks on, on the next node
-        (Plan(tp=2, pp=4, dp=2), 2 * 1.005 * 5),
-        (Plan(cp=2, pp=4, dp=2), 2 * 1.005 * 5),
+        (Plan(pp=4, dp=16), 2 * 16.005 * (8 + 3)),
+        (Plan(pp=4, vpp=2, dp=16), 2 * 16.005 * (8 * 2 + 3)),
+        (Plan(tp=2, pp=4, dp=8), 2 * 16.005 * 11),
+        (Plan(tp=2, pp=4, dp=8, sequence_parallel=1), 2 * 8.005 * 11),
+        (Plan(tp=2, pp=4, cp=4), 2 * 16.005 * 11),  # the next stage lies t · c · D = 8 ranks on, on the next node
+        (Plan(tp=2, pp=4, dp=2), 2 * 1.005 * 11),
+        (Plan(cp=2, pp=4, dp=2), 2 * 1.005 * 11),
         (Plan(dp=16), 0),
     ],
 )
 def test_stages_send_a_hidden_state_there_and_its_gradient_back(plan: Plan, expected: float) -> None:
     """Narayanan et al. 2021, Section 2.2.2: 2 · 4e6 · 100 bytes, divided under sequence parallelism: 16 s over the network, 1 s over the
-    link. A quarter of 8 micro-batches' sends is exposed, v times as many interleaved, and p - 1 while the pipeline fills."""
+    link. The sends of 8 micro-batches are exposed, v times as many interleaved, and p - 1 while the pipeline fills."""
     assert at(communication.pp_seconds(ROUND, plan.column(), Tokens(4e6), Number(8.0))) == pytest.approx([expected])
+
+
+def test_interleaved_stages_compute_while_they_send() -> None:
+    """Only the p - 1 sends each way that fill and drain the pipeline are exposed; without virtual stages all of them."""
+    job = round_job(stack={"overlaps_sends": True})
+    for plan, expected in ((Plan(pp=4, vpp=2, dp=16), 2 * 16.005 * 3), (Plan(pp=4, dp=16), 2 * 16.005 * (8 + 3))):
+        assert at(communication.pp_seconds(job, plan.column(), Tokens(4e6), Number(8.0))) == pytest.approx([expected])
 
 
 @pytest.mark.parametrize(

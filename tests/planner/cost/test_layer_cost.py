@@ -37,7 +37,7 @@ def check(cost: LayerCost, **expected: float) -> None:
 
 
 def test_a_dense_layer_by_hand() -> None:
-    """Products, attention and element-wise work on a cluster twice as slow; half of the tensor-parallel traffic and a tenth of the context-
+    """Products, attention and element-wise work on a cluster twice as slow; the tensor-parallel traffic and a tenth of the context-
     parallel traffic are exposed, a forward pass's share with the pass; 14 launches
     of 3 / 28 s on a slow host and 26 of 21 / 26 as long."""
     cost = layers.layer_cost(round_job(selective=SELECTIVE), PLAN)
@@ -47,7 +47,8 @@ def test_a_dense_layer_by_hand() -> None:
     backward = 2 * (2 * LINEAR + 2.5 * ATTENTION + elementwise)
     check(cost, tokens=500, layer_forward=forward, layer_backward=backward, weight_seconds=2 * LINEAR, selective_repeat=2 * ATTENTION)
     check(cost, tp_forward=TP, cp_forward=CP, cp_layer=0.1 * 3 * CP, cp_repeat=0.1 * CP, ep_forward=0, ep_backward=0)
-    exposed = 0.5 * TP + 0.1 * CP
+    check(cost, tp_again=0, tp_visible=TP, tp_layer=2 * TP)
+    exposed = TP + 0.1 * CP
     check(cost, busy_forward=forward + exposed, busy_layer=forward + backward + 2 * exposed + 0.1 * CP)
     check(cost, host_layer=3, host_return=4.5, layer_host=3 + 4.5, repeat_layer=forward + 3 + exposed)
     check(cost, head_seconds=2 * 3 * (0.5 + 2500) + 2 * 6 * 500 * 2500 / 1e8, embedding_seconds=12 * 500 * 1000 / 1e8)
@@ -81,7 +82,7 @@ def test_a_sparse_layer_by_hand() -> None:
     forward = around + 2 * (EXPERTS + ROUTER + moved)
     backward = behind + 2 * (2 * EXPERTS + 2 * ROUTER + (permuted + 500 * 10 * 500 + 2 * 4 * 2 * 1.5e6) / 1e8)
     check(cost, layer_forward=forward, layer_backward=backward, ep_forward=2 * EXCHANGE, ep_backward=2 * EXCHANGE, tp_forward=TP / 2)
-    exposed = 0.5 * TP / 2 + 0.1 * CP
+    exposed = TP / 2 + 0.1 * CP
     both = 2 * (exposed + 2 * EXCHANGE) + 0.1 * CP
     check(cost, busy_forward=forward + exposed + 2 * EXCHANGE, busy_layer=forward + backward + both)
     more = 2 * (0.75 + 2 * 0.125)

@@ -73,9 +73,9 @@ def test_host_time_of_both_kinds_of_layer_by_hand() -> None:
 
 
 def test_tensor_parallel_traffic_of_both_kinds_of_layer_by_hand() -> None:
-    """Half of 2 x 2 x 8 + 2 x 3 x 4 = 56 s is exposed; embedding and head add half of half of 8 s each."""
-    assert listed(by_hand.mixed_tp(AHEAD, PIPELINE, FOUR, 2, 3, 8.0, 4.0)) == [28 + 2, 28, 28, 28 + 2]
-    assert listed(by_hand.mixed_tp(AHEAD, ZB_V, FOUR, 2, 3, 8.0, 4.0)) == [28 + 4, 28, 28, 28]
+    """Two layers of 9 s and three of 6 s are 36 s; embedding and head add half of 8 s each."""
+    assert listed(by_hand.mixed_tp(PIPELINE, FOUR, 2, 3, 8.0, 9.0, 6.0)) == [36 + 4, 36, 36, 36 + 4]
+    assert listed(by_hand.mixed_tp(ZB_V, FOUR, 2, 3, 8.0, 9.0, 6.0)) == [36 + 8, 36, 36, 36]
 
 
 def test_context_parallel_traffic_and_the_sum_of_the_parts_by_hand() -> None:

@@ -74,7 +74,7 @@ def test_a_dense_model_holds_layers_of_one_kind() -> None:
 
 C = layer(
     tokens=1000.0, layer_forward=1.0, layer_backward=2.0, embedding_seconds=16.0, head_seconds=32.0, layer_host=0.5, host_layer=2.0,
-    host_return=3.0, busy_layer=9.0, tp_forward=8.0, cp_layer=3.0,
+    host_return=3.0, busy_layer=9.0, tp_forward=8.0, tp_layer=9.0, cp_layer=3.0,
 )  # fmt: skip
 S = layer(
     layer_forward=4.0,
@@ -84,17 +84,18 @@ S = layer(
     host_return=3.0,
     busy_layer=9.0,
     tp_forward=4.0,
+    tp_layer=6.0,
     ep_forward=5.0,
     ep_backward=6.0,
 )
 
 
 def test_the_parts_of_a_stage_of_dense_layers() -> None:
-    """Three layers: 3 x 3 s of compute and the edges', 3 x 0.5 + 0.5 s on the host, half of 8 x (6 + 1/2) s and 3 x 3 s of traffic."""
+    """Three layers: 3 x 3 s of compute and the edges', 3 x 0.5 + 0.5 s on the host, 3 x 9 s and half of 8 s at the ends, and 3 x 3 s."""
     parts = by_hand.work_parts(round_job(), Plan(pp=4), FOUR, by_hand.Layers(3, 3, None), plain.Kinds(C, None)).named()
     assert listed(parts["compute"]) == [9 + 16, 9, 9, 9 + 32]
     assert listed(parts["host"]) == [2]
-    assert listed(parts["tp"]) == [26, 24, 24, 26]
+    assert listed(parts["tp"]) == [27 + 4, 27, 27, 27 + 4]
     assert listed(parts["cp"]) == [9]
     assert set(parts) == {"compute", "host", "tp", "cp"}
 
@@ -106,7 +107,7 @@ def test_the_parts_of_a_stage_of_both_kinds_of_layer() -> None:
     ahead = 3 * 2 * (0.5 + 2 * 1000 * 1000 * 2000 / 1e6)
     assert listed(parts["compute"]) == [42 + 16, 42, 42, 42 + 2 * 32 + ahead]
     assert listed(parts["host"]) == [2 * 0.5 + 3 * 2 + 0.5]
-    assert listed(parts["tp"]) == [28 + 2, 28, 28, 28 + 2]
+    assert listed(parts["tp"]) == [36 + 4, 36, 36, 36 + 4]
     assert listed(parts["cp"]) == [5 * 3]
     assert listed(parts["ep"]) == [3 * 11]
     assert set(parts) == {"compute", "host", "tp", "cp", "ep"}
@@ -151,8 +152,8 @@ def test_a_stages_cost_by_hand() -> None:
     assert alone.sparse is None and listed(alone.dense.layers) == [5, 5, 5]
     assert listed(alone.in_flight) == [(2 + 4 * 2 + 1) / 5, (4 * 2 + 1) / 5, (4 * 2 + 1) / 5]
     assert listed(both.in_flight)[0] == (2 + 4 * 2 + 1 + 1) / 5
-    work = 5 * 3 + 5 * 0.5 + 0.5 + 0.5 * 8 * 10 + 5 * 3
-    assert listed(alone.stage_work) == pytest.approx([work + 16 + 2, work + 32 + 2, work + 32 + 2])
+    work = 5 * 3 + 5 * 0.5 + 0.5 + 5 * 9 + 5 * 3
+    assert listed(alone.stage_work) == pytest.approx([work + 16 + 4, work + 32 + 4, work + 32 + 4])
 
 
 # the least that a micro-batch needs
