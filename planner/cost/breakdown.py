@@ -105,9 +105,7 @@ def step_parts(micro_batches: Number, work: WorkParts, repeated: Seconds, tail: 
     )
 
 
-def hidden_parts(
-    micro_batches: Number, layers: tuple[Number, Number | None], cost: Kinds, s: Exchange, exposed: StepParts
-) -> HiddenParts:
+def hidden_parts(micro_batches: Number, layers: tuple[Number, Number | None], cost: Kinds, s: Exchange, exposed: StepParts) -> HiddenParts:
     """Communication that compute hides, by dimension. layers: dense and sparse ones on the slowest stage; exposed: parts of the step."""
     (dense, sparse), (c, of_sparse) = layers, cost
     around, ring, all_to_all = NONE, NONE, None

@@ -39,8 +39,8 @@ STACK = replace(
     workspace_bytes=0.0, expert_workspace_bytes=0.0, activation_overhead=1.0, allocator_slack=0.5, selective=Selective(),
     launch_pace=1.0, far_hops=0.0, host_micro_batch_s=0.25, step_fixed_s=3.0, qkv_copies=0.0,
     softmax_traffic=1.0, cp_exposed=0.1, dp_overlap=0.5, gather_overlap=0.25, bucket_parameters=0.0, bucket_growth=0.0,
-    tp_overlap="none", tp_gathers_again=False, straggler=0.01, overlaps_experts=True, host_experts_s=0.5, host_counts_s=0.25, host_expert_s=0.125,
-    expert_streams=0.0, narrow_kept=False, main_gradients=False, expert_out_stored=True, router_in_stored=4.0,
+    tp_overlap="none", tp_gathers_again=False, straggler=0.01, overlaps_experts=True, host_experts_s=0.5, host_counts_s=0.25,
+    host_expert_s=0.125, expert_streams=0.0, narrow_kept=False, main_gradients=False, expert_out_stored=True, router_in_stored=4.0,
 )  # fmt: skip
 
 DENSE = Model("round", layers=10, hidden=1000, heads=10, kv_heads=5, head_dim=100, ffn=2000, vocab=5000, max_positions=4096)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from planner.cost import communication, compute, memory, states
+from planner.cost import compute, memory, states, tensor_parallel
 from planner.cost.evaluate import evaluate
 from planner.dimensions import Number, Parameters, Tokens
 from planner.errors import FieldError
@@ -41,7 +41,7 @@ def test_weights_activations_and_messages_have_twice_the_bytes(precision: str) -
     narrow, job, plan, tokens = small(), wide(precision), Plan(tp=8, dp=4), Tokens(4096)
     one, two = memory.activation_terms(narrow, plan), memory.activation_terms(job, plan)
     assert all(two[name] == (1 if name in ("dropout_masks", "scores") else 2) * one[name] for name in one)
-    assert communication.tp_message(job, tokens) == 2 * communication.tp_message(narrow, tokens)
+    assert tensor_parallel.tp_message(job, tokens) == 2 * tensor_parallel.tp_message(narrow, tokens)
     weights, shard = Parameters(1e9), Number(4)
     assert states.parameter_bytes(job, plan, weights, shard) == 4e9 == 2 * states.parameter_bytes(narrow, plan, weights, shard)
     assert evaluate(job, plan.column()).step > evaluate(narrow, plan.column()).step
