@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import log
+from typing import Any
 
-from planner.calibration.fit import step_of
-from planner.cost.error_band import Residual, family, size
+from planner.calibration.measured_runs import Runs
+from planner.cost.error_band import Residual, family, like
 from planner.cost.memory_band import Peak
 from planner.errors import TmplanError
 from planner.runs.configure import Row, cell, configured, number
@@ -19,31 +20,32 @@ LEAST_GIB = 1e-6
 STAGES = {"allocated": "stage_allocated_gib", "reserved": "stage_reserved_gib", "device": "stage_device_gib"}
 
 
-def residuals(rows: Sequence[Row]) -> tuple[list[Residual], list[Peak]]:
-    """ln(measured / predicted) of the step time and, if its kind is given, the memory of each row that can be modelled.
+def of_steps(rows: Sequence[Row], data: Runs, seconds: Any) -> list[Residual]:
+    """ln(measured / predicted) of every step time, given the predicted ones; without rows whose settings may not be those of the run."""
+    jobs = {i: batch.job for batch in data.batches for i in batch.rows}
+    out = []
+    for place, i in enumerate(data.rows.tolist()):
+        row = rows[i]
+        if DOUBTED in configured(row).assumed:
+            continue
+        sweep = cell(row, "sweep") if cell(row, "quality_speed") != "C" else ""
+        error = log(data.measured[place] / seconds[place])
+        out.append(Residual(like(jobs[i]), error, cell(row, "group"), jobs[i].model.name, sweep))
+    return out
 
-    Rows whose settings may not be those of the run are left out.
-    """
-    steps, peaks = [], []
-    for row, prediction in zip(rows, predict(rows), strict=True):
+
+def of_peaks(rows: Sequence[Row]) -> list[Peak]:
+    """ln(measured / predicted) of the memory of each row that can be modelled, if its kind is given; without doubted rows, as above."""
+    peaks = []
+    chosen = [row for row in rows if cell(row, "peak_mem_gib") and cell(row, "mem_kind") in STAGES]
+    for row, prediction in zip(chosen, predict(chosen), strict=True):
         try:
             run = configured(row)
         except TmplanError:
             continue
-        if DOUBTED in run.assumed:
-            continue
-        if cell(row, "step_s"):
-            steps.append(_of_step(row, run.job, prediction["step_seconds"]))
-        if cell(row, "peak_mem_gib") and cell(row, "mem_kind") in STAGES:
+        if DOUBTED not in run.assumed:
             peaks.append(_of_peak(row, run.job, at_rank(prediction[STAGES[cell(row, "mem_kind")]], cell(row, "mem_rank"))))
-    return steps, peaks
-
-
-def _of_step(row: Row, job: Job, seconds: float) -> Residual:
-    """The residual of a step time."""
-    sweep = cell(row, "sweep") if cell(row, "quality_speed") != "C" else ""
-    error = log(step_of(row) / seconds)
-    return Residual(family(job), job.cluster.gpu.arch, size(job), error, sweep, job.model.name)
+    return peaks
 
 
 def _of_peak(row: Row, job: Job, gib: float) -> Peak:

@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from planner import presets
 from planner.calibration.fit import Parameter
-from planner.cost.error_band import FILE, Kind
+from planner.cost.error_band import FILE, StepBand
 from planner.cost.memory_band import MemoryBand
 from planner.errors import FileError
 from planner.files import reader, writer
@@ -60,15 +59,15 @@ def write(fitted: Mapping[Parameter, float]) -> int:
     return changed
 
 
-def write_bands(steps: Mapping[Kind, Mapping[str, Any]], memory: Mapping[str, MemoryBand]) -> None:
-    """Write the error bands of step times, one entry per kind of run, and of memory, one per family."""
-    header = "# Written by `tmplan refit --write`: the middle 80 % of ln(measured / predicted), by kind of run, the most similar first."
-    lines = [header, ""]
+def write_bands(steps: Mapping[str, StepBand], memory: Mapping[str, MemoryBand]) -> None:
+    """Write the error bands of step times and of memory, one entry per key and per family."""
+    lines = ["# Written by `tmplan refit --write`: the middle 80 % of ln(measured / predicted), by what the runs are like.", ""]
     for name, entry in sorted(memory.items()):
         lines += ["[[band]]", 'of = "memory"', f'stack = "{name}"', f"runs = {entry.runs}", f"sources = {entry.sources}"]
         lines += [f"low = {entry.low:.4f}", f"high = {entry.high:.4f}", f"sequences = {list(entry.sequences)}"]
         lines += [f"{key} = {json.dumps(getattr(entry, key))}" for key in ("precisions", "tunings")] + [""]
-    for (stack, arch, size), step in sorted(steps.items()):
-        lines += ["[[band]]", 'of = "step"', f'stack = "{stack}"', f'arch = "{arch}"', f'size = "{size}"', f"runs = {step['runs']}"]
-        lines += [*(f"{key} = {step[key]:.4f}" for key in ("low", "high", "apart")), ""]
+    for name, step in sorted(steps.items()):
+        lines += ["[[band]]", 'of = "step"', f'like = "{name}"', f"runs = {step.runs}", f"sources = {step.sources}"]
+        lines += [f"{key} = {getattr(step, key):.4f}" for key in ("low", "high", "apart")] + [f"sequences = {list(step.sequences)}"]
+        lines += [f"{key} = {json.dumps(getattr(step, key))}" for key in ("archs", "precisions", "tunings")] + [""]
     writer.write(FILE, "\n".join(lines))

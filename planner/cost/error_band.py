@@ -1,17 +1,21 @@
 """Error of step times against measured runs: the band that contains 80 % of similar runs, and the ratio below which plans are alike.
 
-The bands are in `presets/bands.toml`, written by `tmplan refit`: for each kind of run the logarithms of measured over
-predicted between which the middle 80 % lie. The most similar kind with enough runs counts: the same stack, GPU architecture and
-size, then the same stack, then the same architecture, then all; for a mixture of experts other mixtures before all.
+The bands are in `presets/bands.toml`, written by `tmplan refit`: for each stack, mixtures of experts apart, the logarithms of measured
+over predicted between which the middle 80 % lie, each run predicted with constants fitted to the other sources. Every source of runs has
+the same weight. One margin at both ends of all bands is such that the bands of all other sources contain 80 % of the runs of a source
+(`coverage`; Romano et al. 2019, "Conformalized Quantile Regression", adds such a margin). The most similar runs count: those of the stack,
+then those on the GPU architecture, then all; for a mixture of experts other mixtures first.
 
-A band always contains the estimate. Where more than nine of ten runs were above their prediction, or below, estimates of that kind are
-biased; the band then ends at the estimate and contains more than 80 % of the runs.
+A band is wider where no run is near: a job outside the architectures, sequences, precisions and tunings of its stack's runs has the wider
+of that band and of all runs'; and one of a kind whose runs the bands of stacks miss too often, such as long sequences, the wider of that
+band and the kind's. `Band.like` says so. A band always contains the estimate. Where more than nine of ten runs were above their prediction,
+or below, estimates of that kind are biased; the band then ends at the estimate and contains more than 80 % of the runs.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import exp
@@ -21,15 +25,17 @@ import numpy as np
 from planner import presets
 from planner.presets.toml_keys import read_toml
 from planner.specs.job import Job
+from planner.specs.kinds import kinds
 
-Kind = tuple[str, str, str]  # stack, architecture, size; "" for any
 FILE = presets.SHIPPED / "bands.toml"
 EXPERTS = " experts"  # suffix of the name of a stack that ran a mixture of experts
-ENOUGH = 15  # runs that a kind needs for a band
+ALL = ""  # the key of all runs
+ENOUGH = 15  # runs that a key needs for a band
+LEAST = 10  # runs of a source below which it weighs less, as in scores
 SHARE = 0.8
-# Bands over the residuals of the runs the constants were fitted to. Of runs of other models 84 % then lie inside (`covered`), of runs
-# from sources in neither constants nor bands, some of other frameworks, about 57 %: a user's runs are between.
-WIDEN = 1.3
+MISSED = 0.75  # share of the runs of a kind inside the bands of stacks below which the kind has a band
+FAR = 2  # times the longest sequence of the runs, or the shortest over it: beyond, a band is extrapolated
+STEPS = tuple(0.002 * i for i in range(151))  # margins that are tried, added to a logarithm at either end
 
 
 @dataclass(frozen=True)
@@ -58,10 +64,53 @@ class Band:
         return max(self.ninetieth, 1.0)
 
 
-def size(job: Job) -> str:
-    """One node, a few (up to 8), or many."""
-    nodes = -(-job.cluster.gpus // job.cluster.gpus_per_node)
-    return "one node" if nodes == 1 else "2 to 8 nodes" if nodes <= 8 else "more than 8 nodes"
+@dataclass(frozen=True)
+class StepBand:
+    """An entry of the file: the band, and where its runs were measured."""
+
+    low: float  # ln(measured / predicted)
+    high: float
+    apart: float  # of a logarithm
+    runs: int
+    sources: int
+    archs: tuple[str, ...]
+    sequences: tuple[int, int]  # shortest and longest
+    precisions: tuple[str, ...]
+    tunings: tuple[str, ...]
+
+    def outside(self, like: Like) -> list[str]:
+        """In what a job differs from all these runs, as text; empty for one like them."""
+        shortest, longest = self.sequences
+        beyond = [f"on {like.arch}"] if like.arch not in self.archs else []
+        beyond += [f"with {like.sequence:,} tokens"] if not shortest / FAR <= like.sequence <= longest * FAR else []
+        beyond += [f"in {like.precision}"] if like.precision not in self.precisions else []
+        return beyond + ([f"of {like.tuning} tuning"] if like.tuning not in self.tunings else [])
+
+
+@dataclass(frozen=True)
+class Like:
+    """What decides which runs a job is like."""
+
+    family: str
+    arch: str
+    sequence: int
+    precision: str
+    tuning: str
+    kinds: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Residual:
+    """One measured run: what it is like, ln(measured / predicted), its source, its model, and the sweep it belongs to."""
+
+    like: Like
+    error: float
+    source: str
+    model: str
+    sweep: str = ""
+
+
+Table = Mapping[str, StepBand]
 
 
 def family(job: Job) -> str:
@@ -69,106 +118,166 @@ def family(job: Job) -> str:
     return f"{job.stack.name}{EXPERTS}" if job.model.experts else job.stack.name
 
 
-def kinds(stack: str, arch: str, size: str) -> Iterator[Kind]:
-    """The kinds a run belongs to, the most similar first."""
-    yield from ((stack, arch, size), (stack, "", size), (stack, arch, ""), (stack, "", ""))
-    if stack.endswith(EXPERTS):
-        yield from ((EXPERTS.strip(), arch, size), (EXPERTS.strip(), arch, ""), (EXPERTS.strip(), "", ""), ("", "", ""))
-    else:
-        yield from (("", arch, size), ("", arch, ""), ("", "", ""))
+def like(job: Job) -> Like:
+    """What decides which runs a job is like."""
+    return Like(family(job), job.cluster.gpu.arch, job.sequence, job.precision, job.tuning, tuple(kinds(job)))
+
+
+def keys(like: Like) -> tuple[str, ...]:
+    """The keys of the table that a run counts for and may have its band from, the most similar first."""
+    if like.family.endswith(EXPERTS):
+        return like.family, f"{EXPERTS.strip()} on {like.arch}", EXPERTS.strip(), ALL
+    return like.family, f"on {like.arch}", ALL
+
+
+def _of_kind(kind: str) -> str:
+    return f"kind {kind}"
 
 
 @lru_cache(maxsize=1)
-def shipped() -> Mapping[Kind, Band]:
-    """The bands by kind."""
-    return bands({(e["stack"], e["arch"], e["size"]): e for e in read_toml(FILE)["band"] if e["of"] == "step"})
+def shipped() -> dict[str, StepBand]:
+    """The bands of the file by key."""
+    return {
+        e["like"]: StepBand(
+            e["low"], e["high"], e["apart"], e["runs"], e["sources"], tuple(e["archs"]), tuple(e["sequences"]), tuple(e["precisions"]),
+            tuple(e["tunings"]),
+        )
+        for e in read_toml(FILE)["band"]
+        if e["of"] == "step"
+    }  # fmt: skip
 
 
-def like(kind: Kind) -> str:
-    """A kind as text."""
-    return ", ".join(filter(None, kind)) or "all runs"
+def band(job: Job, table: Table | None = None) -> Band:
+    """The band of a job's step times; `like` names its runs and says in what they differ from the job.
 
-
-def band(job: Job, table: Mapping[Kind, Band] | None = None) -> Band:
-    """The band of a job's step times. On a calibrated cluster the middle is 1: its runs are in the estimate.
-
-    No run with adapters was measured: a job that trains them has the band of full training, and `like` states it.
+    On a calibrated cluster the middle is 1: its runs are in the estimate.
     """
-    table = shipped() if table is None else table
-    nearest = next(table[kind] for kind in kinds(family(job), job.cluster.gpu.arch, size(job)) if kind in table)
-    if job.frozen:
-        nearest = replace(nearest, like=f"{nearest.like}, none with adapters")
+    similar = nearest(like(job), shipped() if table is None else table)
     if not job.cluster.calibrated_runs:
-        return nearest
-    middle = (nearest.tenth * nearest.ninetieth) ** 0.5
-    return replace(nearest, tenth=nearest.tenth / middle, ninetieth=nearest.ninetieth / middle)
+        return similar
+    middle = (similar.tenth * similar.ninetieth) ** 0.5
+    return replace(similar, tenth=similar.tenth / middle, ninetieth=similar.ninetieth / middle)
 
 
-@dataclass(frozen=True)
-class Residual:
-    """One measured run: its kinds, the logarithm of measured over predicted, and the sweep it belongs to."""
+def nearest(like: Like, table: Table) -> Band:
+    """The band of the most similar runs of a table."""
+    key = next(key for key in keys(like) if key in table)
+    narrow, others = table[key], []
+    text = f"{key or 'all'}, {narrow.sources} source{'s' * (narrow.sources != 1)}"
+    if key != like.family:
+        text += f", too few on {like.family}"
+    if differs := narrow.outside(like):
+        text += f", none {' and '.join(differs)}"
+        others.append(table[ALL])
+    for kind in like.kinds:
+        if wide := table.get(_of_kind(kind)):
+            text += f"; widened for {kind}"
+            others.append(wide)
+    low, high = min(b.low for b in (narrow, *others)), max(b.high for b in (narrow, *others))
+    return Band(exp(low), exp(high), narrow.runs, text, exp(narrow.apart))
 
-    stack: str
-    arch: str
-    size: str
-    error: float
-    sweep: str
-    model: str
+
+def bands(residuals: Sequence[Residual], widen: float = 0.0) -> dict[str, StepBand]:
+    """The entries of the file: of every key with enough runs, of all runs, and of kinds whose runs these bands miss too often."""
+    table = {key: _band(runs, widen) for key, runs in _by(residuals, keys).items() if len(runs) >= ENOUGH or key == ALL}
+    for kind, runs in _by(residuals, lambda like: like.kinds).items():
+        if len(runs) >= ENOUGH and np.mean([_inside(r, table) for r in runs]) < MISSED:
+            table[_of_kind(kind)] = _band(runs, widen)
+    return table
 
 
-def table(residuals: Sequence[Residual], widen: float = 1.0) -> dict[Kind, dict[str, float]]:
-    """The entries of the file: for every kind with enough runs its quantiles, widened, and the ratio that distinguishes two plans."""
-    by_kind: dict[Kind, list[Residual]] = {}
+def _by(residuals: Sequence[Residual], keys: Callable[[Like], Sequence[str]]) -> dict[str, list[Residual]]:
+    groups: dict[str, list[Residual]] = {}
     for r in residuals:
-        for kind in dict.fromkeys(kinds(r.stack, r.arch, r.size)):
-            by_kind.setdefault(kind, []).append(r)
-    out = {}
-    for key, members in by_kind.items():
-        if len(members) >= ENOUGH or key == ("", "", ""):
-            low, middle, high = _quantiles(members, ((1 - SHARE) / 2, 0.5, (1 + SHARE) / 2))
-            out[key] = {
-                "low": middle + widen * (low - middle), "high": middle + widen * (high - middle),
-                "runs": len(members), "apart": _apart(members),
-            }  # fmt: skip
-    return out
+        for key in keys(r.like):
+            groups.setdefault(key, []).append(r)
+    return groups
 
 
-def _quantiles(members: Sequence[Residual], shares: Sequence[float]) -> list[float]:
-    """Quantiles of the errors, with the same weight for every stack among the runs, however often it was measured."""
-    ordered = sorted(members, key=lambda r: r.error)
-    counts = Counter(r.stack for r in ordered)
-    weights = np.array([1 / counts[r.stack] for r in ordered])
+def _band(runs: Sequence[Residual], widen: float) -> StepBand:
+    low, high = _quantiles(runs, ((1 - SHARE) / 2, (1 + SHARE) / 2))
+    sequences = [r.like.sequence for r in runs]
+    return StepBand(
+        low=low - widen, high=high + widen, apart=_apart(runs), runs=len(runs), sources=len({r.source for r in runs}),
+        archs=tuple(sorted({r.like.arch for r in runs})), sequences=(min(sequences), max(sequences)),
+        precisions=tuple(sorted({r.like.precision for r in runs})), tunings=tuple(sorted({r.like.tuning for r in runs})),
+    )  # fmt: skip
+
+
+def _quantiles(runs: Sequence[Residual], shares: Sequence[float]) -> list[float]:
+    """Quantiles of the errors, with the same weight for every source of at least LEAST runs, and for others in proportion."""
+    ordered = sorted(runs, key=lambda r: r.error)
+    counts = Counter(r.source for r in ordered)
+    weights = np.array([1 / max(counts[r.source], LEAST) for r in ordered])
     at = (np.cumsum(weights) - weights / 2) / weights.sum()
     return np.interp(shares, at, [r.error for r in ordered]).tolist()
 
 
-def _apart(members: Sequence[Residual]) -> float:
-    """Median difference of two residuals of one sweep (of one kind, where too few runs are of a sweep)."""
-    sweeps: dict[str, list[float]] = {}
-    for r in members:
-        if r.sweep:
-            sweeps.setdefault(r.sweep, []).append(r.error)
+def _apart(runs: Sequence[Residual]) -> float:
+    """Median difference of two residuals of one sweep (of all runs, where too few are of a sweep)."""
+    sweeps = _by_sweep(runs)
     gaps = [abs(a - b) for errors in sweeps.values() for i, a in enumerate(errors) for b in errors[:i]]
     if len(gaps) >= ENOUGH:
         return float(np.median(gaps))
-    spread = np.array([r.error for r in members])
+    spread = np.array([r.error for r in runs])
     return float(np.median(np.abs(spread - np.median(spread))) * 2**0.5)
 
 
-def bands(entries: Mapping[Kind, Mapping[str, float]]) -> dict[Kind, Band]:
-    """Entries as bands."""
-    return {key: Band(exp(e["low"]), exp(e["high"]), int(e["runs"]), like(key), exp(e["apart"])) for key, e in entries.items()}
+def _by_sweep(runs: Sequence[Residual]) -> dict[str, list[float]]:
+    sweeps: dict[str, list[float]] = {}
+    for r in runs:
+        if r.sweep:
+            sweeps.setdefault(r.sweep, []).append(r.error)
+    return sweeps
 
 
-def covered(residuals: Sequence[Residual], widen: float = 1.0) -> tuple[float, int]:
-    """Share of runs inside bands made of the runs of other models, and the number of runs: each half of the models tests the other."""
-    names = sorted({(r.stack, r.model) for r in residuals})
-    half = {name: i % 2 for i, name in enumerate(names)}
-    inside = []
-    for side in (0, 1):
-        known = bands(table([r for r in residuals if half[r.stack, r.model] != side], widen))
-        for r in residuals:
-            if half[r.stack, r.model] == side:
-                nearest = next(known[kind] for kind in kinds(r.stack, r.arch, r.size) if kind in known)
-                inside.append(nearest.low <= exp(r.error) <= nearest.high)
-    return float(np.mean(inside)), len(inside)
+def _inside(residual: Residual, table: Table) -> bool:
+    similar = nearest(residual.like, table)
+    return similar.low <= exp(residual.error) <= similar.high
+
+
+def coverage(residuals: Sequence[Residual], widen: float) -> dict[str, tuple[float, int]]:
+    """For every source the share of its runs inside the bands of the other sources, and their number.
+
+    Runs of a family that no other source has are tested by the family's other models as well: each half of the models tests the other.
+    """
+    return {source: (float(np.mean(inside)), len(inside)) for source, inside in _tested(residuals, widen)}
+
+
+def _tested(residuals: Sequence[Residual], widen: float) -> Iterator[tuple[str, list[bool]]]:
+    for source in sorted({r.source for r in residuals}):
+        runs, others = [r for r in residuals if r.source == source], [r for r in residuals if r.source != source]
+        elsewhere = {r.like.family for r in others}
+        half = {model: i % 2 for i, model in enumerate(sorted({r.model for r in runs}))}
+        inside = []
+        for side in (0, 1):
+            known = bands([*others, *(r for r in runs if half[r.model] != side and r.like.family not in elsewhere)], widen)
+            inside += [_inside(r, known) for r in runs if half[r.model] == side]
+        yield source, inside
+
+
+def widening(residuals: Sequence[Residual]) -> float:
+    """The margin with which the mean coverage of sources left out is nearest to SHARE; sources of fewer than LEAST runs count as one."""
+
+    def share(widen: float) -> float:
+        inside = coverage(residuals, widen)
+        few = [(part, count) for part, count in inside.values() if count < LEAST]
+        shares = [part for part, count in inside.values() if count >= LEAST]
+        shares += [sum(part * count for part, count in few) / sum(count for _, count in few)] if few else []
+        return float(np.mean(shares))
+
+    low, high = 0, len(STEPS) - 1
+    while low < high:  # coverage rises with the margin
+        middle = (low + high) // 2
+        low, high = (low, middle) if share(STEPS[middle]) >= SHARE else (middle + 1, high)
+    return STEPS[low]
+
+
+def covered(residuals: Sequence[Residual], table: Table, by: Callable[[Residual], Sequence[str]]) -> dict[str, tuple[float, int]]:
+    """The share of runs inside the bands of a table and their number, by what a function says of each."""
+    groups: dict[str, list[bool]] = {}
+    for r in residuals:
+        inside = _inside(r, table)
+        for name in by(r):
+            groups.setdefault(name, []).append(inside)
+    return {name: (float(np.mean(inside)), len(inside)) for name, inside in sorted(groups.items())}

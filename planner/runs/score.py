@@ -32,6 +32,7 @@ Run = Mapping[str, str]
 Prediction = Mapping[str, Any]
 COLUMNS = ("id", "group", "sweep", "step_s", "peak_mem_gib", "mem_kind", "mem_rank", "oom", "quality_speed")  # used here
 FEW_ROWS = 10
+SMALL = "small"  # the name of the groups of fewer rows, merged
 FEW_LAYOUTS = 5  # smaller sweeps are not ranked
 CLOSE = 0.10
 MEMORY = ("allocated", "reserved", "device")  # inner to outer: if a prediction lacks one, the next inner one replaces it
@@ -167,7 +168,7 @@ def _gathered(rows: Iterable[tuple[K, T]]) -> dict[K, list[T]]:
 def _grouped(rows: Iterable[tuple[str, T]]) -> dict[str, list[T]]:
     """Values by group; groups of fewer than FEW_ROWS merged as `small`."""
     groups = _gathered(rows)
-    return _gathered((group if len(values) >= FEW_ROWS else "small", value) for group, values in groups.items() for value in values)
+    return _gathered((group if len(values) >= FEW_ROWS else SMALL, value) for group, values in groups.items() for value in values)
 
 
 def _over(groups: Mapping[str, T], figure: Callable[[T], float]) -> float | None:

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from planner.calibration import ablation, left_out, write_back
+from planner.calibration import ablation, accuracy, left_out, residuals, write_back
 from planner.calibration import fit as fitting
 from planner.calibration import worth as worths
 from planner.calibration.fit import Parameter, Runs, Values
 from planner.calibration.fitted_parameters import PARAMETERS
 from planner.calibration.linearised import PRIOR, SOFT, Linear, linear, rows_of
 from planner.calibration.processes import Evaluator, Progress, evaluator
-from planner.calibration.residuals import residuals
 from planner.cost import error_band as band
 from planner.cost import memory_band
 from planner.errors import FieldError
@@ -30,17 +29,18 @@ from tui.cli.refit_kernels import kernel_lines
 
 ROWS = 250  # rows of one source group used in a fit; more of the same kind add no information
 HEADS = ("start", "fitted", "runs", "groups", "error with", "at start")
+ALL = "fitted"  # what is left out: nothing
+WRITTEN = ("sources", "models")  # what is left out for the figures that are written
 PATIENCE = 2.0  # seconds between two lines of progress
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The constants, the errors linearised at them, and the constants without each fold of `by`."""
+    """The constants, the errors linearised at them, and the constants without each fold, by what is left out."""
 
     values: Values
     problem: Linear | None
-    without: Mapping[str, Values]
-    by: str
+    without: Mapping[str, Mapping[str, Values]]
 
 
 def refit(
@@ -55,12 +55,15 @@ def refit(
         raise FieldError("runs", f"{path} has no run with a step time that can be modelled")
     few = fitting.runs(rows, ROWS)
     narrate(f"{len(every.measured):,} runs with a step time, {len(few.measured):,} of them used; {len(PARAMETERS)} constants")
+    by = tuple(dict.fromkeys([*([leave_out] if leave_out else []), *(WRITTEN if write else ())]))
     lines: list[str] = []
     with evaluator(few) as at:
-        fitted = constants_fitted(at, rows, rounds, shipped, leave_out, need=ablate or bool(leave_out))
+        fitted = constants_fitted(at, rows, rounds, shipped, by, need=ablate or bool(by))
         paying = list(constants_worth(at, rows, fitted.problem)) if ablate and fitted.problem else []
     with evaluator(every) as at:
-        lines += judged(at, rows, fitted)
+        seconds = predictions(at, rows, fitted)
+        scores = {name: ablation.scored(rows, every, each) for name, each in seconds.items()}
+        lines += judged(every, seconds, scores)
         if not shipped:
             lines += ["", *constants(at, rows, fitted.values)]
         lines += ["", *paying] if paying else []
@@ -70,11 +73,11 @@ def refit(
     if tables:
         lines += ["", *kernel_lines(tables)]
     if write:
-        lines += ["", f"{write_back.write(fitted.values)} numbers written", written(rows)]
+        lines += ["", f"{write_back.write(fitted.values)} numbers written", *written(rows, every, seconds, scores, len(fitted.values))]
     return Answer("\n".join(lines) + "\n")
 
 
-def constants_fitted(at: Evaluator, rows: Sequence[Row], rounds: int, shipped: bool, by: str | None, *, need: bool) -> Fitted:
+def constants_fitted(at: Evaluator, rows: Sequence[Row], rounds: int, shipped: bool, by: Sequence[str], *, need: bool) -> Fitted:
     """The constants fitted to some runs, from the shipped ones, and without each fold; `need`: also linearised where not fitted."""
     values: Values = fitting.shipped(at.data, PARAMETERS)
     problem = None
@@ -82,29 +85,31 @@ def constants_fitted(at: Evaluator, rows: Sequence[Row], rounds: int, shipped: b
         values, problem = fitting.fitted(at, PARAMETERS, values, rounds, rounds_reported(rounds))
     elif need:
         problem = linear(at, PARAMETERS, values, reported("evaluations"))
-    without: Mapping[str, Values] = {}
-    if by and problem:
-        without = left_out.without(at, problem, left_out.folds(rows, at.data, by), reported(f"evaluations of {by} left out"))
-    return Fitted(values, problem, without, by or "")
+    without: dict[str, Mapping[str, Values]] = {}
+    for name in by if problem else ():
+        without[name] = left_out.without(problem, at.data.group, left_out.folds(rows, at.data, name)) if problem else {}
+    return Fitted(values, problem, without)
 
 
-def judged(at: Evaluator, rows: Sequence[Row], fitted: Fitted) -> Iterator[str]:
+def predictions(at: Evaluator, rows: Sequence[Row], fitted: Fitted) -> dict[str, Any]:
+    """The step time of every run by what is left out of the fit, and with the constants fitted to all."""
+    seconds = {}
+    for name, without in fitted.without.items():
+        fold = left_out.folds(rows, at.data, name)
+        seconds[name] = left_out.seconds(at, fold, without, fitted.values, reported("evaluations"))
+    return seconds | {ALL: at.every(fitted.values)}
+
+
+def judged(data: Runs, seconds: Mapping[str, Any], scores: Mapping[str, Score]) -> Iterator[str]:
     """The scores of runs left out, if that was requested, and of all runs, by source and kind."""
-    inside = at.every(fitted.values)
-    scores: dict[str, Score] = {}
-    columns: dict[str, Any] = {}
-    if fitted.by:
-        fold = left_out.folds(rows, at.data, fitted.by)
-        columns[f"{fitted.by} left out"] = left_out.seconds(at, fold, fitted.without, fitted.values, reported("evaluations"))
-    columns["all runs"] = inside
-    for name, seconds in columns.items():
-        scores[name] = ablation.scored(rows, at.data, seconds)
-        yield headline(name, scores[name])
-    if fitted.by:
+    title = {name: "all runs" if name == ALL else f"{name} left out" for name in scores}
+    for name, score in scores.items():
+        yield headline(title[name], score)
+    if len(scores) > 1:
         yield ""
-        yield from sources(scores)
+        yield from sources({title[name]: score for name, score in scores.items()})
         yield ""
-        yield from kinds_apart(at.data, columns)
+        yield from kinds_apart(data, {title[name]: each for name, each in seconds.items()})
 
 
 def constants_worth(at: Evaluator, rows: Sequence[Row], problem: Linear) -> Iterator[str]:
@@ -173,14 +178,31 @@ def rounds_reported(rounds: int) -> fitting.Report:
     return report
 
 
-def written(rows: Sequence[Mapping[str, str]]) -> str:
-    """Write the bands of the residuals of these runs; returns lines on the share of runs they cover that were not used for them."""
-    steps, peaks = residuals(rows)
-    share, count = band.covered(steps, band.WIDEN)
-    widen = memory_band.widening(peaks)
-    left_out = memory_band.coverage(peaks, widen)
-    write_back.write_bands(band.table(steps, band.WIDEN), memory_band.bands(peaks, widen))
-    lines = [f"bands of {len(steps):,} steps written; they cover {100 * share:.1f} % of {count:,} runs of models not used for them"]
-    lines += [f"bands of {len(peaks):,} peaks of memory written, widened by {100 * widen:.1f} % at both ends; by source left out:"]
-    lines += [f"{flat(source):42s} {number:6,} runs, {100 * inside:5.1f} % inside" for source, (inside, number) in left_out.items()]
-    return "\n".join(lines)
+def written(
+    rows: Sequence[Row], data: Runs, seconds: Mapping[str, Any], scores: Mapping[str, Score], constants: int
+) -> Iterator[str]:  # fmt: skip
+    """Write the bands and the accuracy of these runs; yields lines on the runs left out that the bands cover."""
+    steps, peaks = residuals.of_steps(rows, data, seconds["sources"]), residuals.of_peaks(rows)
+    margin, widen = band.widening(steps), memory_band.widening(peaks)
+    table = band.bands(steps, margin)
+    write_back.write_bands(table, memory_band.bands(peaks, widen))
+    inside = band.coverage(steps, margin)
+    kinds, stacks = (band.covered(steps, table, by) for by in (lambda r: r.like.kinds, lambda r: (r.like.family,)))
+    accuracy.write(
+        accuracy.Accuracy(
+            len(data.measured), constants, sources=accuracy.figures(scores["sources"]), models=accuracy.figures(scores["models"]),
+            fitted=accuracy.figures(scores[ALL]), by_source=accuracy.by_source(scores, inside),
+            by_kind=accuracy.by_kind(data, seconds, kinds), by_stack=stacks,
+        )
+    )  # fmt: skip
+    yield f"bands of {len(steps):,} steps written, widened by {100 * margin:.1f} % at both ends; by source left out:"
+    yield from shares(inside)
+    yield "by stack and kind of job"
+    yield from shares({**stacks, **kinds})
+    yield f"bands of {len(peaks):,} peaks of memory written, widened by {100 * widen:.1f} % at both ends; by source left out:"
+    yield from shares(memory_band.coverage(peaks, widen))
+
+
+def shares(inside: Mapping[str, tuple[float, int]]) -> Iterator[str]:
+    """A line per source, stack or kind: its runs and the share inside the bands."""
+    return (f"{flat(name):42s} {number:6,} runs, {100 * share:5.1f} % inside" for name, (share, number) in inside.items())

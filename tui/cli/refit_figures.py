@@ -9,8 +9,8 @@ import numpy as np
 
 from planner.calibration.fit import Runs
 from planner.plaintext import flat
-from planner.runs.kinds import KINDS
 from planner.runs.score import CLOSE, Score
+from planner.specs.kinds import KINDS
 
 WIDTH = 20  # of a column of figures
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from planner.calibration import accuracy
 from planner.errors import FileError
 from planner.plaintext import flat, quoted
 from planner.runs.row_file import by_id, numbered_rows, read_predictions
@@ -57,7 +58,7 @@ def as_json(result: Score, worst: int) -> dict[str, Any]:
 
 def as_tables(result: Score, worst: int) -> str:
     """The headline, a table for each kind of figure with a line per group, and the worst runs."""
-    lines = headline(result)
+    lines = [*shipped_headline(), "", *headline(result)]
     tables = {key: {group: asdict(row) for group, row in getattr(result, key).items()} for key in GROUPS}
     first = max(map(len, [*(flat(group) for rows in tables.values() for group in rows), *(title for title, _, _ in TABLES.values())]))
     for key, rows in tables.items():
@@ -73,6 +74,15 @@ def as_tables(result: Score, worst: int) -> str:
         f"{m.error_percent:8.1f}%  {m.measured_seconds:12.3f}  {m.predicted_seconds:12.3f}  {flat(m.id)}" for m in result.worst[:worst]
     ]
     return "\n".join(lines) + "\n"
+
+
+def shipped_headline() -> list[str]:
+    """What to expect of runs that no fit has used: the errors of published runs left out of the fit."""
+    figures = accuracy.shipped()
+    titles = ("with their source left out of the fit", "with their model left out", "in the fit")
+    errors = (figures.sources.error, figures.models.error, figures.fitted.error)
+    names = ("published runs", "", "")
+    return [f"{name:15s}{error:8.2f} % mean error of step times {title}" for name, error, title in zip(names, errors, titles, strict=True)]
 
 
 def headline(result: Score) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from planner.files import writer
+from tui.manual.accuracy import accuracy_page
 from tui.manual.api import api_page
 from tui.manual.commands import commands_page
 from tui.manual.keys import keys_page
@@ -15,7 +16,7 @@ from tui.manual.registries import columns_page, fields_page, nomenclature_page, 
 PAGES: Mapping[str, Callable[[], str]] = {
     "api.md": api_page,
     "commands.md": commands_page, "keys.md": keys_page, "columns.md": columns_page, "fields.md": fields_page, "rules.md": rules_page,
-    "nomenclature.md": nomenclature_page, "themes.md": themes_page,
+    "nomenclature.md": nomenclature_page, "themes.md": themes_page, "step-times.md": accuracy_page,
 }  # fmt: skip
 
 

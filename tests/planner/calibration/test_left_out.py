@@ -31,7 +31,7 @@ def test_runs_left_out_do_not_affect_their_constants() -> None:
     at = Evaluator(data)
     values, problem = fitting.fitted(at, [FIXED, TRAINING], None, 8, penalty=Penalty(prior=1e-3))
     assert problem is not None
-    without = left_out.without(at, problem, left_out.folds(rows, data, "sources"))
+    without = left_out.without(problem, data.group, left_out.folds(rows, data, "sources"))
     assert without["other"][TRAINING] == pytest.approx(0.8, rel=0.02)
     seconds = left_out.seconds(at, data.group, without, values)
     ratio = data.measured / seconds
@@ -46,7 +46,7 @@ def test_a_constant_of_one_source_alone_returns_to_its_start() -> None:
     at = Evaluator(data)
     _, problem = fitting.fitted(at, [FIXED], None, 8)
     assert problem is not None
-    without = left_out.without(at, problem, left_out.folds(rows, data, "stacks"))
+    without = left_out.without(problem, data.group, left_out.folds(rows, data, "stacks"))
     assert without == {"torchtitan": {FIXED: pytest.approx(FIXED.start)}}
 
 

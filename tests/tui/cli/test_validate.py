@@ -10,7 +10,7 @@ import pytest
 
 from planner.errors import FieldError, FileError
 from planner.runs.score import COLUMNS
-from tui.cli.validate import validate
+from tui.cli.validate import shipped_headline, validate
 
 RUNS = """\
 id,group,note,sweep,step_s,peak_mem_gib,mem_kind,mem_rank,oom,quality_speed
@@ -86,7 +86,9 @@ def test_the_json_holds_the_headline_the_groups_and_the_worst(files: Files) -> N
 
 def test_the_table_states_what_the_json_states(files: Files) -> None:
     """The tables show the same figures, rounded, a line a group, and the worst runs last."""
-    assert files.text(worst=2) == (
+    published = "".join(f"{line}\n" for line in shipped_headline())
+    assert published.startswith("published runs ") and published.count("\n") == 3
+    assert files.text(worst=2) == published + "\n" + (
         "coverage          100.0 % of runs answered\n"
         "step time         10.00 % mean error\n"
         "                  80.00 % within 10 %\n"
@@ -132,10 +134,10 @@ def test_runs_in_json_lines_score_as_those_in_csv(files: Files) -> None:
 def test_what_cannot_be_judged_is_a_dash_and_has_no_table(files: Files) -> None:
     """Predictions that answer nothing leave dashes in the headline, nulls in the JSON, and no table."""
     files.predict({"id": "a", "error": "a mixture of experts"})
-    assert files.text(worst=3).split("\n")[:3] == [
+    assert files.text(worst=3).split("\n")[4:7] == [
         "coverage            0.0 % of runs answered", "step time             - % mean error", "                      - % within 10 %"
     ]  # fmt: skip
-    assert len(files.text(worst=3).splitlines()) == 10
+    assert len(files.text(worst=3).splitlines()) == 14
     assert files.json()["time_mape"] is None and files.json()["within_band_percent"] is None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planner.runs.kinds import kinds
+from planner.specs.kinds import kinds
 from tests.planner.jobs import small
 
 
