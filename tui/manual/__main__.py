@@ -16,7 +16,7 @@ from tui.manual.registries import columns_page, fields_page, nomenclature_page, 
 PAGES: Mapping[str, Callable[[], str]] = {
     "api.md": api_page,
     "commands.md": commands_page, "keys.md": keys_page, "columns.md": columns_page, "fields.md": fields_page, "rules.md": rules_page,
-    "nomenclature.md": nomenclature_page, "themes.md": themes_page, "step-times.md": accuracy_page,
+    "nomenclature.md": nomenclature_page, "themes.md": themes_page, "errors.md": accuracy_page,
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""docs/step-times.md: errors of step times of published runs, from the file that `tmplan refit --write` writes."""
+"""docs/errors.md: errors of step times of published runs, from the file that `tmplan refit --write` writes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def _figures(figures: Figures) -> tuple[str, ...]:
 
 
 def accuracy_page() -> str:
-    """docs/step-times.md."""
+    """docs/errors.md."""
     figures = shipped()
     stacks = ((plain(name), f"{count:,}", f"{100 * share:.0f}") for name, (share, count) in figures.by_stack.items())
     return page(
-        "Step times of published runs",
+        "Errors of step times",
         f"Errors of {figures.runs:,} published, measured step times (`tests/data/runs`), with {figures.constants} fitted constants. A run"
         " left out is predicted with constants fitted without its source, or without its model; a constant that only this source informs"
         " then has its start, an estimate from before any fit. Errors are mean absolute percentage errors, averaged over sources; sources"
