@@ -47,7 +47,7 @@ def column_seconds(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     """Column-parallel products of a layer, forward; seconds."""
     shapes = linear_shapes(job, plan, tokens)
     divided = (*shapes["qkv"], *shapes["mlp"][:1])
-    return pace(job) * sum_of(gemm_seconds(job.cluster.gpu, job.precision, *shape) for shape in divided)
+    return pace(job) * sum_of(gemm_seconds(job.cluster.gpu, job.numbers, *shape) for shape in divided)
 
 
 def visible(job: Job, sent: Seconds, hiding: Seconds) -> Seconds:
