@@ -48,6 +48,10 @@ SOURCES: dict[str, Source] = {
     ),
     "deepep25": Source("DeepEP", "deepseek-ai/DeepEP, the code", "github.com/deepseek-ai/DeepEP"),
     "llama3": Source("Llama 3 2024", "The Llama 3 Herd of Models", "arXiv 2407.21783"),
+    "glm130b22": Source("Zeng et al. 2022", "GLM-130B: An Open Bilingual Pre-trained Model", "arXiv 2210.02414"),
+    "apertus25": Source(
+        "Apertus 2025", "Apertus: Democratizing Open and Compliant LLMs for Global Language Environments", "arXiv 2509.14233"
+    ),
     "thakur05": Source(
         "Thakur et al. 2005",
         "Optimization of Collective Communication Operations in MPICH",

@@ -30,7 +30,7 @@ class Place(NamedTuple):
 
 
 class LookedUp(NamedTuple):
-    """What of one work was read: on which day, in what text, and which of its numbered places."""
+    """What of one work was read: on which day (the last), in what text, and which of its numbered places."""
 
     on: str  # year-month-day
     text: str
@@ -93,16 +93,22 @@ CHECKED: dict[str, LookedUp] = {
     "fsdp23": _read("the paper", "Sections 3, 3.2.1, 3.3 and 3.4.2"),
     "flash23": _read("the paper", "Section 4.1"),
     "ring23": _read("the paper", "Section 3"),
-    "palm22": _read("the paper, which says what the appendix holds, and the appendix's formula as others quote it", "Table 3; Appendix B"),
+    "palm22": _read(
+        "the paper, which says what the appendix holds, and the appendix's formula as others quote it",
+        "Section 2; Tables 1 and 3; Appendix B",
+        "2026-12-01",
+    ),
     "zerobubble23": _read("the paper", "Sections 2, 2.3, 4 and 6; Tables 3 and 4; Figures 2 and 3"),
-    "gshard20": _read("the paper", "Sections 2.2 and 5.2; Algorithm 2; Figure 3"),
+    "gshard20": _read("the paper", "Sections 2.2, 3.3.3 and 5.2; Algorithm 2; Figure 3", "2026-12-01"),
     "deepseek24": _read(
         "the report",
         "Sections 1, 2.1.2, 2.2, 3, 3.1, 3.2.1, 3.2.2, 3.2.3, 3.3.3, 3.5.1 and 4.2; Table 1",
     ),
-    "deepseekv2": _read("the report", "Sections 2.1 and 2.1.4"),
+    "deepseekv2": _read("the report", "Sections 2.1, 2.1.4 and 3.1.3", "2026-12-01"),
     "insights25": _read("the paper", "Section 2.1.2; Table 1"),
-    "llama3": _read("the report", "Sections 1, 3.3.1, 3.3.4 and 6; Table 4"),
+    "llama3": _read("the report", "Sections 1, 3.3.1, 3.3.2, 3.3.4 and 6; Table 4", "2026-12-01"),
+    "glm130b22": _read("the paper", "Section 2.3; Table 11", "2026-12-01"),
+    "apertus25": _read("notes that quote the table", "Table 1", "2026-12-01"),
     "lora21": _read("the paper", "Sections 4.1 and 4.2; Table 4"),
     "qlora23": _read("the paper, in parts", "Section 3; Equation 5"),
     "hoffmann22": _read("the paper", "Equations 4 and 10; Table 2; Appendix F"),
