@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.cost.elementwise import elementwise_bytes, launch_seconds, launches
+from planner.cost.elementwise import by_hand, elementwise_bytes, launch_seconds, launches
 from planner.cost.shard import padded_vocab
 from planner.dimensions import (
     Bytes,
@@ -205,10 +205,16 @@ def attention_backward(job: Job, plan: Plan, tokens: Tokens, attention_forward: 
     return job.constants.flash_backward * attention_forward
 
 
-@formula("T · b_e / (η_h · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
+@formula("T · b_e / (η_e · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
 def elementwise_forward(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     """A layer's element-wise work, forward; seconds."""
-    return Bytes(tokens * elementwise_bytes(job, plan, backward=False)) / elementwise_rate(job)
+    return Bytes(tokens * elementwise_bytes(job, plan, backward=False)) / layer_rate(job)
+
+
+def layer_rate(job: Job) -> BytesPerSecond:
+    """Memory bandwidth that the element-wise kernels of a layer reach: of kernels fused by hand, or of those of PyTorch."""
+    share = job.constants.hbm_fraction if by_hand(job) else job.constants.torch_fraction
+    return BytesPerSecond(term("layer_fraction", share) * job.cluster.gpu.hbm_bytes_s)
 
 
 def elementwise_rate(job: Job) -> BytesPerSecond:
@@ -222,14 +228,14 @@ def trained_bytes(job: Job) -> float:
 
 
 @formula(
-    "(T · b_e + (2 · g · P_l if not frozen)) / (η_h · B_h)",
+    "(T · b_e + (2 · g · P_l if not frozen)) / (η_e · B_h)",
     "tmplan",
     "as forward, and weight gradients accumulated",
 )
 def elementwise_backward(job: Job, plan: Plan, tokens: Tokens, layer_weights: Parameters) -> Seconds:
     """A layer's element-wise work, backward, with the accumulation of weight gradients; seconds."""
     moved = Bytes(tokens * elementwise_bytes(job, plan, backward=True))
-    return (moved + Bytes(2.0 * trained_bytes(job) * layer_weights)) / elementwise_rate(job)
+    return (moved + Bytes(2.0 * trained_bytes(job) * layer_weights)) / layer_rate(job)
 
 
 @formula("κ_c · (t_m + t_a + t_e)", "korthikanti22", "Table 4 measures these for one layer")
@@ -280,7 +286,7 @@ def longer(job: Job, host: Seconds, busy: Seconds) -> Seconds:
     return busy * ((1.0 + share**power) ** (1.0 / power) - 1.0)
 
 
-@formula("(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf + (h_r^η_p + t_bb^η_p)^(1 / η_p) - t_bb", "tmplan", "launches overlap kernel by kernel")
+@formula("(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf + (h_b^η_p + t_bb^η_p)^(1 / η_p) - t_bb", "tmplan", "launches overlap kernel by kernel")
 def layer_host(job: Job, host_layer: Seconds, host_return: Seconds, busy_forward: Seconds, busy_backward: Seconds) -> Seconds:
     """Time that the device waits for the host in one layer, forward and backward; seconds."""
     return longer(job, host_layer, busy_forward) + longer(job, host_return, busy_backward)

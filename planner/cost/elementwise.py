@@ -55,6 +55,11 @@ def unfused(job: Job) -> tuple[str, ...]:
     return {"compiled": (), "fused": job.stack.unfused, "eager": job.stack.eager}[job.kernels]
 
 
+def by_hand(job: Job) -> bool:
+    """Whether all element-wise work of a layer runs in kernels fused by hand, or by XLA."""
+    return job.kernels == "fused" and not job.stack.unfused
+
+
 def norm_work(job: Job) -> Work:
     """A norm; LayerNorm is one kernel of PyTorch."""
     return EAGER["norm"] if job.model.norm == "rmsnorm" and "norm" in unfused(job) else FUSED["norm"]

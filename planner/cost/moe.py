@@ -149,7 +149,7 @@ def host_sparse(job: Job, plan: Plan, host_layer: Seconds) -> Seconds:
     return host_layer + job.cluster.host_pace * Seconds(counted + each * job.model.experts / plan.ep)
 
 
-@formula("h_r + η_b · (h_x - h_f)", "tmplan", "as forward")
+@formula("h_b + η_b · (h_x - h_f)", "tmplan", "as forward")
 def host_sparse_return(job: Job, host_return: Seconds, host_layer: Seconds, host_sparse: Seconds) -> Seconds:
     """Time the host needs to launch one sparse layer's backward pass; seconds."""
     return host_return + job.constants.host_backward * (host_sparse - host_layer)

@@ -51,7 +51,7 @@ def mixed_compute(
 
 
 @formula(
-    "ℓ_d · h_l + ℓ_x · (max(h_lx, h_f + h_r + η_f · t_hop · t - t_l) if far, h_lx otherwise) + κ_h · H_b",
+    "ℓ_d · h_l + ℓ_x · (max(h_lx, h_f + h_b + η_f · t_hop · t - t_l) if far, h_lx otherwise) + κ_h · H_b",
     "tmplan",
     "kernel launches as a lower bound of small layers",
 )

@@ -41,7 +41,7 @@ def with_hops(job: Job, plan: Plan, layer_host: Seconds, launched: Seconds, busy
 
 
 @formula(
-    "ℓ_i · (max(h_l, h_f + h_r + η_f · t_hop · t - t_l) if far, h_l otherwise) + κ_h · H_b",
+    "ℓ_i · (max(h_l, h_f + h_b + η_f · t_hop · t - t_l) if far, h_l otherwise) + κ_h · H_b",
     "tmplan",
     "kernel launches as a lower bound of small layers",
 )

@@ -161,6 +161,7 @@ far_hops             | η_f |        | network hops that a layer waits for per t
 host_power           | η_p |        | exponent of the overlap of host and device time
 host_backward        | η_b |        | host time of a backward pass over that of a forward pass
 hbm_fraction         | η_h |        | share of the memory bandwidth reached by element-wise kernels
+layer_fraction       | η_e |        | share of the memory bandwidth reached by the element-wise kernels of a layer
 expert_load          | ψ   |        | tokens of the most loaded experts over the mean
 capacity             | C_x |        | capacity of an expert over its mean share of the tokens, 0 without
 experts_per_rank     | E_r |        | routed experts on a rank
@@ -389,7 +390,7 @@ part_seconds         | t_pf | s      | a part of a layer's forward pass
 selective_seconds    | t_q | s      | recomputation in a layer that is not fully recomputed
 repeat_host          | h_r | s      | exposed host time of a recomputed forward pass of a layer
 host_layer           | h_f | s      | host time to launch the forward pass of a layer and its collectives
-host_return          | h_r | s      | host time to launch the backward pass of a layer and its collectives
+host_return          | h_b | s      | host time to launch the backward pass of a layer and its collectives
 host_sparse_return   | h_rx | s     | host time to launch the backward pass of a sparse layer
 host_sparse          | h_x | s      | host time to launch the forward pass of a sparse layer and its collectives
 busy_forward         | t_bf | s     | forward pass of a layer on the device with its exposed communication
