@@ -18,6 +18,7 @@ from planner.dimensions import (
     Parameters,
     Seconds,
     Tokens,
+    minimum,
     sum_of,
     where,
 )
@@ -171,9 +172,11 @@ def unfused_attention(job: Job, plan: Plan, tokens: Tokens, backward: bool) -> S
     return products * (2 if backward else 1) + Seconds(rows * s * moved / (job.constants.hbm_fraction * gpu.hbm_bytes_s))
 
 
-def attention_blocks(plan: Plan) -> Number:
-    """Kernels of one attention pass: a ring of ranks (Liu et al. 2023, Section 3) meets the keys of each rank in turn."""
-    return term("attention_blocks", Number(plan.cp))
+def attention_blocks(job: Job, plan: Plan) -> Number:
+    """Kernels of one attention pass: a ring of ranks (Liu et al. 2023, Section 3) meets the keys of each rank in turn; where all keys are
+    gathered first, each of a rank's two chunks of queries meets them at once (Llama 3 2024, Section 3.3.2).
+    """
+    return term("attention_blocks", minimum(plan.cp, 2.0) if job.stack.cp_gathers else Number(plan.cp))
 
 
 @formula(
@@ -186,7 +189,7 @@ def attention_forward(job: Job, plan: Plan, tokens: Tokens, attention_flops: Flo
     """A layer's attention, forward; seconds. Its pads exceed the traffic of queries, keys, values and results at every length."""
     if not term("flash_attention", job.attention.startswith("flash")):
         return unfused_attention(job, plan, tokens, backward=False)
-    model, kernel, blocks = job.model, job.cluster.gpu.flash(job.attention), attention_blocks(plan)
+    model, kernel, blocks = job.model, job.cluster.gpu.flash(job.attention), attention_blocks(job, plan)
     slower = term("flash_slower", job.constants.flash_1_slower if job.attention == "flash-1" else 1.0)
     rows = Number(1.0 + term("pad_rows", kernel.pad_rows) * plan.tp / (tokens * model.heads))
     keys = Number(1.0 + blocks * term("pad_keys", kernel.pad_keys) / term("attended_keys", attended(model, job.sequence)))

@@ -116,6 +116,7 @@ class Stack:
     usual_zero: int = 1
     usual_sp: bool = False
     usual_interleaved: bool = False
+    cp_gathers: bool = False  # context parallelism gathers keys and values before attention, in place of a ring
     dropout: bool = False  # GPT models are trained with it
     usual_recompute: str = "none"  # recomputation in its default configurations
     # memory of some frameworks only
