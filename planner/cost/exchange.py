@@ -66,7 +66,7 @@ def gathered_tokens(job: Job, plan: Plan, sent_tokens: Tokens, copy_bytes: float
 
 
 @formula(
-    "(t_ga if allgather, max(t_aa, (S_xw · y_b + T_s · y_t if EP > 1)) + t_x0 otherwise) + t_ag",
+    "(t_ga if allgather, max(t_aa, (S_xw · y_b + T_s · y_t if EP > 1)) + t_x0 otherwise) + t_ag / η_t",
     "deepseek24",
     "Section 3.2.2 and DeepEP, docs/legacy.md: once per node over the network, then NVLink; else copy by copy",
 )
@@ -87,7 +87,8 @@ def exchange_seconds(job: Job, plan: Plan, routed_copies: Tokens, copy_bytes: fl
     setup = term("dispatch_setup", where(members > 1, dispatcher.setup_s, 0.0))
     apart = maximum(all_to_all_seconds(job, members, stride, sent, Bytes(size * across)), where(members > 1, copied, 0.0)) + Seconds(setup)
     exchanged = gathered_tokens(job, plan, tokens, copy_bytes) if term("gathers_tokens", dispatcher.gathers) else apart
-    return exchanged + gather_seconds(job, plan.etp, Count(1), Bytes(size * routed_copies * plan.etp))
+    divided = gather_seconds(job, plan.etp, Count(1), Bytes(size * routed_copies * plan.etp))
+    return exchanged + divided / job.constants.link_training
 
 
 @formula("Σ t_xx", "gshard20", "Section 5.2: two all-to-all per layer, forward")

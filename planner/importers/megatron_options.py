@@ -39,7 +39,7 @@ KNOWN = tuple(
     multi-latent no-bias no-gradient no-load no-masked no-rope no-save norm-epsilon normalization num-distributed-optimizer-instances
     num-layers-per-virtual-pipeline-stage num-query-groups num-workers optimizer outer-dp overlap pipeline-model-parallel-layout
     position-embedding-type q-lora qk- recompute rope-type rotary save seed seq-length sequence-parallel sgd-momentum softmax split
-    squared-relu swiglu tensorboard tokenizer tp-comm train- transformer-impl untie use-cpu use-distributed use-flash-attn
+    squared-relu swiglu te-rng tensorboard tokenizer tp-comm train- transformer-impl untie use-cpu use-distributed use-flash-attn
     use-mcore use-megatron-fsdp use-precision use-rotary use-torch-fsdp2 v-head vocab-file wandb weight-decay window window-attn
     """)
 )

@@ -43,11 +43,11 @@ MODEL=(
     --attention-dropout 0
 )
 PARALLEL=(
-    --tensor-model-parallel-size 4
+    --tensor-model-parallel-size 8
     --sequence-parallel
-    --pipeline-model-parallel-size 16
+    --pipeline-model-parallel-size 8
     --pipeline-model-parallel-layout 'E|(t|)*126L'
-    --context-parallel-size 4
+    --context-parallel-size 2
     --cp-comm-type p2p
     --expert-model-parallel-size 1
     --expert-tensor-parallel-size 1

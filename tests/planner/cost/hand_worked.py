@@ -35,9 +35,9 @@ STACK = Stack(
     straggler=0.01, qkv_copies=0.0, unfused=("rotary",), workspace_bytes=11.0, expert_workspace_bytes=13.0, expert_parallel=True,
     tunings=("full", "lora"),
 )  # fmt: skip
-# element-wise kernels reach half of the 1e8 B/s, links 0.8 of their rate, the network half
+# element-wise kernels reach half of the 1e8 B/s, those of PyTorch 0.6, links 0.8 of their rate, the network half
 CONSTANTS = Constants(
-    hbm_fraction=0.5, host_power=2.0, launch_s=0.01, launch_backward=0.5,
+    hbm_fraction=0.5, torch_fraction=0.6, host_power=2.0, launch_s=0.01, launch_backward=0.5,
     host_backward=1.5, flash_backward=2.5, flash_1_slower=1.25, link_fraction=0.8,
     exchange_fraction=0.8, nic_fraction=0.5,
     link_latency=0.001, node_latency=0.002, node_doubling=0.003, node_hop=0.004, link_training=0.5, contention=0.25,

@@ -79,15 +79,15 @@ def test_the_bytes_of_elementwise_work_by_hand(
     model: dict[str, Any], plan: Plan, job: dict[str, Any], forward: float, backward: float
 ) -> None:
     """Each tensor read and written once in 16 bits, positions by separate kernels; per token, then
-    of 30 at 5e7 B/s; backward 1,000 weights' gradients of 4 bytes read and written too, unless they are frozen."""
+    of 30 at the 6e7 B/s of separate kernels; backward 1,000 weights' gradients of 4 bytes read and written too, unless they are frozen."""
     given, columns = round_job(model=model, **job), plan.column()
     assert elementwise_bytes(given, columns, backward=False) == pytest.approx(forward)
     assert elementwise_bytes(given, columns, backward=True) == pytest.approx(backward)
-    assert compute.elementwise_forward(given, columns, Tokens(30.0)) == pytest.approx(30 * forward / 5e7)
+    assert compute.elementwise_forward(given, columns, Tokens(30.0)) == pytest.approx(30 * forward / 6e7)
     weights = Parameters(1000.0)
-    assert compute.elementwise_backward(given, columns, Tokens(30.0), weights) == pytest.approx((30 * backward + 2 * 4 * 1000) / 5e7)
+    assert compute.elementwise_backward(given, columns, Tokens(30.0), weights) == pytest.approx((30 * backward + 2 * 4 * 1000) / 6e7)
     frozen = replace(given, tuning="lora", lora_targets="attention")
-    assert compute.elementwise_backward(frozen, columns, Tokens(30.0), weights) == pytest.approx(30 * backward / 5e7)
+    assert compute.elementwise_backward(frozen, columns, Tokens(30.0), weights) == pytest.approx(30 * backward / 6e7)
 
 
 def test_launches_of_a_layer_of_transformers() -> None:
