@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from planner import degrees
+from planner.cost.casts import step_bytes
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, send_seconds
 from planner.cost.compute import elementwise_rate
 from planner.cost.optimizers import moves_states, optimizer_width
@@ -224,16 +225,22 @@ def owned_weights(plan: Plan, heaviest_weights: Parameters, heaviest_experts: Pa
 
 
 @formula(
-    "(g + b_p) · P_u / B_p + P_u · min(W_n, W) / (4 · 10^9) if offload, (g + 2 · (g_m + u_l) + b_p) · P_u / (η_h · B_h) otherwise",
+    "((g + b_p) · P_u / B_p + P_u · min(W_n, W) / (4 · 10^9) if offload, (g + 2 · (g_m + u_l) + b_p) · P_u / (η_h · B_h) otherwise)"
+    " + (b_cs · P_cw + b_cu · P_u) / (η_h · B_h)",
     "offload21",
     "Section 4",
 )
 def optimizer_seconds(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_experts: Parameters | None = None) -> Seconds:
-    """Optimizer step on one rank; seconds."""
+    """Optimizer step on one rank, with the casts of weights to 8 or 4 bits that are made once per step; seconds."""
     updated = owned_weights(plan, heaviest_weights, heaviest_experts)
+    every, owned = step_bytes(job)
+    experts = heaviest_experts if heaviest_experts is not None and job.stack.narrow_experts else Parameters(0.0)
+    cast = term("narrow_weights", heaviest_weights + experts)
+    moved = Bytes(term("step_cast", every) * cast + term("update_cast", owned) * updated)
+    casts = moved / elementwise_rate(job)
     if term("offload_optimizer", moves_states(job)):
         gradient = term("gradient_bytes", 4 if job.stack.flat_states else job.gradient_bytes)  # DeepSpeed widens them on the device
         sent = Bytes((gradient + weight_width(job)) * updated) / BytesPerSecond(job.cluster.gpu.pcie_bytes_s)
-        return sent + Seconds(updated * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S)
+        return sent + Seconds(updated * min(job.cluster.gpus_per_node, job.cluster.gpus) / HOST_ADAM_PARAMETERS_S) + casts
     # master copy and states are read and written
-    return Bytes((job.gradient_bytes + 2.0 * optimizer_width(job) + weight_width(job)) * updated) / elementwise_rate(job)
+    return Bytes((job.gradient_bytes + 2.0 * optimizer_width(job) + weight_width(job)) * updated) / elementwise_rate(job) + casts

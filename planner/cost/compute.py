@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from planner.cost.casts import weight_bytes
 from planner.cost.elementwise import by_hand, elementwise_bytes, launch_seconds, launches
 from planner.cost.shard import padded_vocab
 from planner.dimensions import (
@@ -208,10 +209,11 @@ def attention_backward(job: Job, plan: Plan, tokens: Tokens, attention_forward: 
     return job.constants.flash_backward * attention_forward
 
 
-@formula("T · b_e / (η_e · B_h)", "tmplan", "norms, residuals, positions, activation: bytes moved")
-def elementwise_forward(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
-    """A layer's element-wise work, forward; seconds."""
-    return Bytes(tokens * elementwise_bytes(job, plan, backward=False)) / layer_rate(job)
+@formula("(T · b_e + b_cw · P_l) / (η_e · B_h)", "tmplan", "norms, residuals, positions, activation, casts: bytes moved")
+def elementwise_forward(job: Job, plan: Plan, tokens: Tokens, layer_weights: Parameters) -> Seconds:
+    """A layer's element-wise work, forward, with the casts of its inputs and weights in 8 bits; seconds."""
+    moved = Bytes(tokens * elementwise_bytes(job, plan, backward=False))
+    return (moved + Bytes(weight_bytes(job, backward=False) * layer_weights)) / layer_rate(job)
 
 
 def layer_rate(job: Job) -> BytesPerSecond:
@@ -231,14 +233,14 @@ def trained_bytes(job: Job) -> float:
 
 
 @formula(
-    "(T · b_e + (2 · g · P_l if not frozen)) / (η_e · B_h)",
+    "(T · b_e + (2 · g · P_l if not frozen) + b_cw · P_l) / (η_e · B_h)",
     "tmplan",
     "as forward, and weight gradients accumulated",
 )
 def elementwise_backward(job: Job, plan: Plan, tokens: Tokens, layer_weights: Parameters) -> Seconds:
     """A layer's element-wise work, backward, with the accumulation of weight gradients; seconds."""
     moved = Bytes(tokens * elementwise_bytes(job, plan, backward=True))
-    return (moved + Bytes(2.0 * trained_bytes(job) * layer_weights)) / layer_rate(job)
+    return (moved + Bytes((2.0 * trained_bytes(job) + weight_bytes(job, backward=True)) * layer_weights)) / layer_rate(job)
 
 
 @formula("κ_c · (t_m + t_a + t_e)", "korthikanti22", "Table 4 measures these for one layer")

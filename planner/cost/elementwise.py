@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from planner.cost.casts import cast_bytes, cast_launches
 from planner.dimensions import Bytes, Number, where
 from planner.formula.trace import term
 from planner.specs.job import Job
@@ -119,6 +120,7 @@ def launches(job: Job, plan: Plan, backward: bool) -> Number:
         kernels += stack.weight_launches * (products + norms)
     if (stack.fsdp_units or stack.root_gathered) and job.cluster.gpus > 1:
         kernels += UNIT[backward]
+    kernels += cast_launches(job, plan, backward)
     collectives = where(plan.tp > 1, where(plan.sequence_parallel > 0, 6 if backward else 4, 2), 0)
     return Number((1.0 - CAPTURED[job.cuda_graphs]) * (kernels + collectives))
 
@@ -129,7 +131,7 @@ def launch_seconds(job: Job) -> float:
 
 
 def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Bytes:
-    """Memory traffic per token of norms, residuals, dropout, positions, copies and the activation; bytes."""
+    """Memory traffic per token of norms, residuals, dropout, positions, copies, the activation and casts; bytes."""
     model = job.model
     region = where(plan.sequence_parallel > 0, plan.tp, 1)
     rotated = (model.heads + model.kv_heads) * model.key_dim / plan.tp  # latent attention copies whole heads together
@@ -142,6 +144,6 @@ def elementwise_bytes(job: Job, plan: Plan, backward: bool) -> Bytes:
     copied = COPY.bytes(backward) * job.stack.qkv_copies * projected
     added = branches(job) * BRANCH.bytes(backward) * model.hidden
     activation = activation_work(job).bytes(backward) * model.ffn / plan.tp
-    cast = (4 if job.precision == "fp8" else 0) * (2 * model.hidden + model.ffn / plan.tp)  # inputs of products into 8 bits
     width = 2 if job.wide else 1  # of the 16 bits counted: in fp32 each tensor has twice the bytes
-    return Bytes(term("element_bytes", width * (norms + residuals + turned + heads_normed + copied + added + activation + cast)))
+    counted = width * (norms + residuals + turned + heads_normed + copied + added + activation)
+    return Bytes(term("element_bytes", counted + cast_bytes(job, plan, backward)))

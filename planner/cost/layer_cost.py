@@ -31,7 +31,7 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     flops = compute.attention_flops(job, plan, t)
     attention_forward = compute.attention_forward(job, plan, t, flops)
     attention_backward = compute.attention_backward(job, plan, t, attention_forward)
-    elementwise = compute.elementwise_forward(job, plan, t)
+    elementwise = compute.elementwise_forward(job, plan, t, weights)
     linear_forward, linear_backward = linear(job, plan, t)
     forward = compute.layer_forward(job, linear_forward, attention_forward, elementwise)
     backward = compute.layer_backward(job, linear_backward, attention_backward, compute.elementwise_backward(job, plan, t, weights))

@@ -8,6 +8,7 @@ on etp x ep and the remaining factor of the same ranks (parallel folding: Liu et
 from __future__ import annotations
 
 from planner import degrees
+from planner.cost.casts import expert_bytes, expert_weight_bytes
 from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes
 from planner.cost.elementwise import activation_work
 from planner.cost.exchange import expert_load, permuted_bytes
@@ -117,7 +118,7 @@ def grouped_seconds(job: Job, experts_per_rank: Number, m_rows: Number, n_column
     gpu, streams = job.cluster.gpu, term("expert_streams", job.stack.expert_streams)
     launches = experts_per_rank / streams if streams else 1.0
     started = Seconds(gpu.gemm.overhead_s * launches)
-    return started + experts_per_rank * gemm_body(gpu, job.numbers, m_rows, n_columns, k_inner, not streams)
+    return started + experts_per_rank * gemm_body(gpu, job.expert_numbers, m_rows, n_columns, k_inner, not streams)
 
 
 def expert_shapes(job: Job, plan: Plan, expert_copies: Tokens) -> tuple[Number, tuple[Shape, Shape]]:
@@ -143,7 +144,7 @@ def experts_linear(job: Job, plan: Plan, expert_copies: Tokens) -> Seconds:
 def host_sparse(job: Job, plan: Plan, host_layer: Seconds) -> Seconds:
     """Time the host needs to launch one sparse layer's forward pass; seconds. Dropless routing waits for each expert's count of tokens."""
     stack, (routing, expert, counts) = job.stack, GRAPHS_LEAVE[job.cuda_graphs]
-    each = term("host_expert", expert * stack.host_expert_s * (NARROW_LAUNCHES if job.precision in ("fp8", "fp4") else 1.0))
+    each = term("host_expert", expert * stack.host_expert_s * (NARROW_LAUNCHES if job.recipe and stack.narrow_experts else 1.0))
     waited = term("counts_left", counts) * stack.host_counts_s
     counted = term("routing_left", routing) * stack.host_experts_s + (0.0 if job.capacity else waited)
     return host_layer + job.cluster.host_pace * Seconds(counted + each * job.model.experts / plan.ep)
@@ -188,7 +189,7 @@ def moved_bytes(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Toke
     # probabilities, concatenated and cast: 4 + 10 + 8 + 6 bytes; backward 6 for the cast, 6 + 24 for gradients of biases and probabilities
     of_first, of_second = (2.0 * middle, 36.0) if backward else (0.0, 28.0)
     biases = expert_copies * (of_first + of_second * model.hidden) * model.bias
-    cast = 4.0 * (model.hidden + model.expert_ffn / plan.etp) if job.precision == "fp8" else 0.0
+    cast = expert_bytes(job, plan, backward)
     moved = expert_copies * (activation_work(job).bytes(backward) * model.expert_ffn / plan.etp + cast)
     return term("expert_traffic", permuted + Bytes(biases + moved))
 
@@ -204,7 +205,9 @@ def sparse_forward(
 
 
 @formula(
-    "t_bbf + κ_c · (Σ t_gg + 4 · t_g + (48 · E · K_s / k_e + b_x + (2 · g · P_x if not frozen)) / (η_h · B_h))", "gshard20", "Section 2.2"
+    "t_bbf + κ_c · (Σ t_gg + 4 · t_g + (48 · E · K_s / k_e + b_x + (2 · g · P_x if not frozen) + b_cw · P_x) / (η_h · B_h))",
+    "gshard20",
+    "Section 2.2",
 )
 def sparse_backward(
     job: Job, plan: Plan, around_backward: Seconds, expert_weights: Parameters, routed_copies: Tokens, expert_copies: Tokens
@@ -213,7 +216,7 @@ def sparse_backward(
     experts, shapes = expert_shapes(job, plan, expert_copies)
     inputs = sum_of(grouped_seconds(job, experts, m, k, n) for m, n, k in shapes)
     products = inputs + expert_weight_products(job, plan, expert_copies)
-    added = Bytes(2.0 * trained_bytes(job) * expert_weights) / element_rate(job)
+    added = Bytes((2.0 * trained_bytes(job) + expert_weight_bytes(job)) * expert_weights) / element_rate(job)
     moved = moved_bytes(job, plan, routed_copies, expert_copies, True) / element_rate(job) + added
     router = router_seconds(job, routed_copies / job.model.experts_per_token, 2.0)
     return around_backward + pace(job) * (products + router + moved)

@@ -8,9 +8,10 @@ from planner.dimensions import Bytes, Flag, Number, Parameters, Stage, maximum, 
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.plan import Plan
+from planner.specs.recipes import TRANSPOSES
 
-# Precision -> bytes of the casts of a weight by rows and by columns; 4-bit ones have a scale for each 16 values.
-CASTS = {"fp8": 2.0, "fp4": 2 * (0.5 + 1 / 16)}
+# Recipe -> bytes of the casts of a weight by rows and by columns, with the scales of blocks of 32 and of 16 values.
+CASTS = {"delayed": 2.0, "current": 2.0, "rowwise": 2.0, "blockwise": 2.0, "mxfp8": 2 * (1 + 1 / 32), "nvfp4": 2 * (0.5 + 1 / 16)}
 WEIGHT_BYTES = 2.0  # bf16 or fp16; fp8 training stores its weights in bf16 and casts them
 
 
@@ -57,13 +58,14 @@ def parameter_bytes(job: Job, plan: Plan, stage_weights: Parameters, shard_size:
 def cast_width(job: Job) -> float:
     """Bytes per weight of a layer's matrix products of its casts to narrow types, which are made once per step and stored.
 
-    TransformerEngine stores one by rows and one by columns (pytorch/module/base.py, get_weight_workspace; Megatron's is_first_microbatch);
-    of 8-bit parameters they are the weights themselves, in the two bytes of the 16-bit ones.
+    With a scale per tensor one is enough where products take it either way; otherwise TransformerEngine stores one by rows and one by
+    columns (pytorch/module/base.py, get_weight_workspace; Megatron's is_first_microbatch). Of 8-bit parameters they are the weights
+    themselves, in the two bytes of the 16-bit ones.
     """
-    of_fp8 = job.fp8_parameters or (job.precision == "fp8" and job.stack.usual_fp8_parameters)
-    if not job.stack.narrow_kept or of_fp8 or job.frozen:
+    if not job.stack.narrow_kept or job.narrow_weights or job.frozen:
         return 0.0
-    return CASTS.get(job.precision, 0.0)
+    single = job.recipe in ("delayed", "current") and job.cluster.gpu.arch not in TRANSPOSES
+    return CASTS.get(job.recipe, 0.0) / (2 if single else 1)
 
 
 @formula(

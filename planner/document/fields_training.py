@@ -7,6 +7,7 @@ from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.job import ATTENTIONS, OPTIMIZERS, PRECISIONS
 from planner.specs.lora import TARGETS, TUNINGS
 from planner.specs.options import CUDA_GRAPHS, KERNELS, LOSS_KERNELS
+from planner.specs.recipes import RECIPES
 
 BATCH: tuple[Field, ...] = (
     Field("stack", "batch", "Stack", "preset", "training framework", preset_kind="stacks", default="megatron-core"),
@@ -48,6 +49,9 @@ OPTIONS: tuple[Field, ...] = (
           "0: none, trained whole in 16 bits; empty: the stack's", "bytes", "job", "master_bytes", choices=("0", "2", "4"), optional=True),
     Field("autocast", "options", "Autocast", "bool", "weights and residual stream in fp32, matrix products in 16 bits; empty: the "
           "stack's", "", "job", "autocast", optional=True),
+    Field("fp8_recipe", "options", "fp8 recipe", "choice", "scaling of tensors in fp8 or fp4: per tensor, from earlier steps or its own "
+          "maximum; per row; per block of 128, of 32, or of 16 in 4 bits; empty: the stack's for the GPU", "", "job", "fp8_recipe",
+          choices=RECIPES, default="", optional=True, depends_on="precision", with_values=("fp8", "fp4")),
     Field("fp8_parameters", "options", "fp8 weights", "bool", "weights stored in 8 bits, with precision fp8", "", "job",
           "fp8_parameters", default=False, depends_on="precision", with_values=("fp8",)),
     Field("foreach", "options", "Foreach step", "bool", "the optimizer step as operations over lists of tensors, with temporaries; "

@@ -33,6 +33,7 @@ OVERRIDES_OF = {  # choosing another preset drops the values set over the former
         "foreach",
         "recompute_modules",
         "moe_dispatcher",
+        "fp8_recipe",
     ),
 }
 DEFAULTS: Mapping[str, Value] = {f.key: f.default for f in FIELDS if f.default is not None}

@@ -29,7 +29,7 @@ KEYS: Mapping[str, Key] = (
         "grad_dtype": Key(str, choices=("bfloat16", "float32")),
         "mu_dtype": Key(str, choices=("bfloat16", "float32")),
         "decoder_layer_input": Key(str, choices=("offload",)),
-        "quantization": Key(str, choices=("", "fp8")),
+        "quantization": Key(str, choices=("", "fp8", "te_fp8_currentscaling", "te_mxfp8")),
         "opt_type": Key(str, choices=("adamw", "sgd")),
     }
 )

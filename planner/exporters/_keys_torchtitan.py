@@ -19,6 +19,8 @@ KEYS: Mapping[str, Key] = (
     | keys(bool, "compile.enable")
     | keys(list, "compile.components")
     | keys(str, "job.description")
+    | keys(bool, "quantize.linear.float8.enable_fsdp_float8_all_gather", "quantize.linear.float8.precompute_float8_dynamic_scale_for_fsdp")
+    | keys(list, "quantize.linear.float8.filter_fqns", "quantize.linear.mx.filter_fqns")
     | keys(list, "model.converters", "parallelism.module_fqns_per_model_part")
     | {
         "model.name": Key(str, choices=("llama3", "llama4", "qwen3", "deepseek_v3", "gpt_oss")),
@@ -33,6 +35,7 @@ KEYS: Mapping[str, Key] = (
         "activation_checkpoint.selective_ac_option": Key(str),  # op, or a number k: every k-th layer, whole
         "optimizer.implementation": Key(str, choices=("for-loop", "foreach", "fused")),
         "optimizer.name": Key(str, choices=("Adam", "AdamW")),
+        "quantize.linear.mx.recipe_name": Key(str, choices=("mxfp8_cublas",)),
         "quantize.linear.float8.recipe_name": Key(str, choices=("tensorwise", "rowwise", "rowwise_with_gw_hp")),
     }
 )  # fmt: skip

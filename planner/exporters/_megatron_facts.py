@@ -18,7 +18,7 @@ FUSIONS = ("bias-swiglu-fusion", "bias-gelu-fusion", "bias-dropout-fusion", "rop
 # Options of a job that Megatron has; kernels other than eager and fused are not among them.
 WRITTEN = frozenset((
     "cuda_graphs", "state_bytes", "master_bytes", "offload_optimizer", "offload_activations", "recompute_modules", "fp8_parameters",
-    "expandable_segments",
+    "fp8_recipe", "expandable_segments",
 ))  # fmt: skip
 # What runs in CUDA graphs -> implementation and scopes (megatron-core 0.16.1, transformer_config.py).
 GRAPHS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -26,6 +26,7 @@ GRAPHS: dict[str, tuple[str, tuple[str, ...]]] = {
     "attention-router": ("transformer_engine", ("attn", "moe_router", "moe_preprocess")), "layers": ("transformer_engine", ()),
     "full": ("local", ("full_iteration",)),
 }  # fmt: skip
+FP8_RECIPES = {"delayed": "delayed", "current": "tensorwise", "blockwise": "blockwise", "mxfp8": "mxfp8"}  # --fp8-recipe
 CHOICES = {"kernels": ("eager", "fused"), "loss_kernel": ("plain", "fused")}  # those that Megatron has
 MEGATRON_STACKS = ("megatron-core", "megatron-lm-2021", "nemo", "nemo-tuned")  # presets whose prediction is for Megatron-Core
 
@@ -156,10 +157,8 @@ def dispatcher(request: Request, d: Degrees) -> tuple[str, str]:
 
 
 def fp8(job: Job) -> tuple[str, str]:
-    """Format and recipe of fp8 with kernels for the GPU."""
-    if job.cluster.gpu.arch.startswith("blackwell"):
-        return "e4m3", "mxfp8"
-    return "hybrid", "tensorwise" if job.cluster.gpu.arch == "hopper" else "delayed"
+    """Format and recipe of fp8."""
+    return ("hybrid" if job.recipe in ("delayed", "current") else "e4m3"), FP8_RECIPES.get(job.recipe, "tensorwise")
 
 
 def backend(job: Job) -> str:
@@ -207,7 +206,6 @@ def notes(request: Request, d: Degrees, kernels: bool = True) -> list[str]:
         (d.cp > 1 and traffic != "p2p", f"with windows or sinks context parallelism uses {traffic}; the prediction is for a ring"),
         (d.tp > 1 and d.sequence_parallel, "overlap of tensor-parallel communication (tp_comm_overlap) is off: turn it on and measure"),
         (not_overlapped, "the experts' all-to-all is not overlapped: needs ep above 1, virtual stages in a pipeline, no full recompute"),
-        (job.precision == "fp8", f"fp8 uses the recipe {fp8(job)[1]}, the one for this GPU"),
         (model.experts and job.precision == "fp16", "experts run sequentially: grouped GEMMs have no fp16"),
         (job.offload_optimizer and job.state_bytes < 4, "offloaded states are fp32 for any state_bytes"),
         (d.recompute == "selective" and selective, f"selective recompute repeats core attention; {job.stack.title} repeats other parts"),

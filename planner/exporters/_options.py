@@ -21,6 +21,7 @@ PHRASES: Mapping[str, str] = {
     "master_bytes": "set the master copies to {} bytes per weight",
     "autocast": "set autocast to {}",
     "fp8_parameters": "store weights in 8 bits",
+    "fp8_recipe": "select the fp8 recipe {}",
     "foreach": "set the foreach step of the optimizer to {}",
     "moe_dispatcher": "send tokens to experts by {}",
     "optimizer_in_backward": "run the optimizer in the backward pass",

@@ -66,11 +66,13 @@ def module(request: Request, d: Degrees, kind: Flavor, split: dict[str, Any], no
     }  # fmt: skip
     split = split | {"enable_sequence_parallel": d.sequence_parallel or d.tp == 1}
     narrow, recompute = job.precision == "fp8", RECOMPUTE[d.recompute]
-    imported = "from torchtitan.components.quantization import Float8LinearConverter\n" if narrow else ""
+    converter = "MXFP8LinearConverter" if job.recipe == "mxfp8" else "Float8LinearConverter"
+    imported = f"from torchtitan.components.quantization import {converter}\n" if narrow else ""
     compiled = "CompileConfig, " if job.kernels == "compiled" else ""
     imported += f"from torchtitan.config import {compiled}ParallelismConfig, TrainingConfig\n"
     imported += f"from torchtitan.distributed.activation_checkpoint import {recompute}\n" if recompute else ""
-    converters = ", converters=[Float8LinearConverter.Config(model_compile_enabled=False)]"
+    chosen_layers = 'fqns=["layers"]' if job.recipe == "mxfp8" else 'filter_fqns=["lm_head"]'
+    converters = f", converters=[{converter}.Config(model_compile_enabled={job.kernels == 'compiled'}, {chosen_layers})]"
     head = comment([f"torchtitan {VERSION_03} (0.3): --module train --config tmplan; 0.2.x takes train.toml", *request.about, *notes])
     return head + TEXT.format(
         first="\nfrom dataclasses import replace\n" if "replace(" in _optimizer(job) else "",

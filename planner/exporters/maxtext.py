@@ -15,7 +15,8 @@ from planner.exporters.registry import Exported, Request, Target, register
 from planner.specs.model import Model
 
 VERSION = "e591f30cb"
-WRITTEN = frozenset(("recompute_modules", "offload_parameters", "offload_checkpoints"))
+QUANTIZATIONS = {"delayed": "fp8", "current": "te_fp8_currentscaling", "mxfp8": "te_mxfp8"}  # configs/types.py, QuantizationType
+WRITTEN = frozenset(("fp8_recipe", "recompute_modules", "offload_parameters", "offload_checkpoints"))
 
 
 def block(model: Model) -> str:
@@ -35,6 +36,7 @@ def refusals(request: Request) -> list[str]:
     pairs = (
         (block(model) != "", "tmplan exports MaxText's Llama, Qwen2, Qwen3 and Mixtral blocks; use a model with such layers"),
         (job.precision in ("bf16", "fp8"), f"MaxText does not train in {job.precision}; use bf16 or fp8"),
+        (job.precision != "fp8" or job.recipe in QUANTIZATIONS, f"MaxText has no {job.recipe} recipe; set fp8_recipe to delayed"),
         (job.precision != "fp8" or job.cluster.gpu.vendor == "nvidia", "fp8 is exported only for NVIDIA GPUs; use bf16"),
         (job.precision != "fp8" or accumulated == 1, "fp8 excludes gradient accumulation; raise dp or micro_batch to one micro-batch"),
         (fills(d), FILLED),
@@ -110,7 +112,7 @@ def write(request: Request) -> Exported:
         "gradient_accumulation_steps": 1 if d.pp > 1 else d.micro_batches, "max_target_length": job.sequence,
         "remat_policy": policy(request, d),
         "attention": flash if job.attention.startswith("flash") else "dot_product", "dtype": "bfloat16", "weight_dtype": "float32",
-        "grad_dtype": "float32" if job.gradient_bytes == 4 else "bfloat16", "quantization": "fp8" if job.precision == "fp8" else "",
+        "grad_dtype": "float32" if job.gradient_bytes == 4 else "bfloat16", "quantization": QUANTIZATIONS.get(job.recipe, ""),
         "opt_type": job.optimizer.removesuffix("-plain"), "optimizer_memory_host_offload": job.offload_optimizer,
         "parameter_memory_host_offload": job.offload_parameters,
     }  # fmt: skip

@@ -20,6 +20,10 @@ MAIN = "megatron-bridge.yaml"
 VERSION = "067f987df"
 DTYPES = {4: "torch.float32", 2: "torch.bfloat16", 1: "torch.uint8"}  # dtype of a state by its bytes; fp8 states are named uint8
 RECIPES = {("bf16", 4): "bf16_mixed", ("fp16", 2): "fp16_mixed"}  # mixed-precision recipes by precision and bytes per gradient
+NARROW_RECIPES = {  # by fp8 recipe and fp8 weights, without layers in bf16 and with fp32 gradients
+    ("delayed", True): "bf16_with_fp8_delayed_scaling_mixed", ("mxfp8", True): "bf16_with_mxfp8_mixed",
+    ("blockwise", False): "bf16_with_fp8_subchannel_scaling_mixed",
+}  # fmt: skip
 BRIDGE_NOTES = (
     "these are overrides: use a pretraining recipe of the same family, which sets rotary base, router, data and learning rate",
     "attention backend and --nproc-per-node are not in the file: set them in the recipe and on torchrun",
@@ -44,6 +48,8 @@ def refusals(request: Request) -> list[str]:
 def precision(job: Job) -> str | dict[str, Any]:
     """The name of a mixed-precision recipe, or the settings spelled out where none has these widths."""
     if name := RECIPES.get((job.precision, job.gradient_bytes)):
+        return name
+    if job.gradient_bytes == 4 and (name := NARROW_RECIPES.get((job.recipe, job.fp8_parameters))):
         return name
     narrow, fp16 = job.precision == "fp8", job.precision == "fp16"
     width = {"_target_": "torch.float16" if fp16 else "torch.bfloat16", "_call_": False}

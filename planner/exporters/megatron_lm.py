@@ -259,6 +259,7 @@ def refusals(request: Request) -> list[str]:
          "low-precision or offloaded optimizer states need the distributed optimizer: set zero to 1"),
         (job.offload_optimizer and d.zero >= 2, "the optimizer is offloaded under ZeRO-1, not under Megatron-FSDP: set zero to 1"),
         (job.precision == "fp16" and d.ep > 1, "expert parallelism has no fp16: use bf16"),
+        (job.precision == "fp8" and job.recipe not in facts.FP8_RECIPES, f"Megatron has no {job.recipe} recipe: set fp8_recipe to current"),
         (job.precision == "fp4" and not job.cluster.gpu.arch.startswith("blackwell"), "NVFP4 needs a Blackwell GPU: use bf16 or fp8"),
         (job.frozen, "Megatron is exported for full training, without adapters on frozen weights (LoRA): set tuning to full"),
         (int(plan.zero) and d.dp * d.cp == 1, "sharding needs more than one data or context parallel rank: set zero to 0"),

@@ -25,7 +25,8 @@ CUSTOM_FLAVOR = "tmplan"  # the flavor to register where torchtitan has none of 
 SCHEDULES = {"1f1b": "1F1B", "zb-v": "ZBVZeroBubble", "dualpipev": "DualPipeV"}
 NO_PIPELINE = ("qwen3", "gpt_oss")  # registered without a pipelining function in 0.2.2
 NO_CONTEXT = ("deepseek_v3", "gpt_oss")  # 0.2.2: FlexAttention, without context parallelism
-WRITTEN = frozenset(("foreach", "recompute_every", "optimizer_in_backward", "offload_parameters"))
+FP8_NAMES = {"current": "tensorwise", "rowwise": "rowwise"}  # recipes of Float8Linear
+WRITTEN = frozenset(("fp8_recipe", "fp8_parameters", "foreach", "recompute_every", "optimizer_in_backward", "offload_parameters"))
 CUSTOM = SIZES | EXPERTS | {"tied", "qk_norm"}  # fields that a custom flavor may set
 
 
@@ -71,6 +72,8 @@ def refusals(request: Request) -> list[str]:
         reasons.append(f"the registered model has sequences of at most {kind.longest:,} tokens; shorten the sequence")
     if job.precision in ("fp16", "fp4"):
         reasons.append(f"torchtitan {VERSION} has no {job.precision}; use bf16 or fp8")
+    if job.precision == "fp8" and job.recipe not in (*FP8_NAMES, "mxfp8"):
+        reasons.append(f"torchtitan has no {job.recipe} recipe; set fp8_recipe to rowwise")
     if job.optimizer not in ("adamw", "adamw-8bit"):
         reasons.append(f"torchtitan {VERSION} has only Adam and AdamW, not {job.optimizer}; use adamw")
     if job.optimizer_in_backward and (d.ep > 1 or d.pp > 1):
@@ -154,7 +157,7 @@ def write(request: Request) -> Exported:
     notes, missing = _notes(request, d, kind), _missing_in_03(request, d, kind)
     table: dict[str, Any] = {
         "job": {"description": description(request, d, kind)},
-        "model": {"name": kind.model, "flavor": kind.flavor, "converters": ["quantize.linear.float8"] if job.precision == "fp8" else []},
+        "model": {"name": kind.model, "flavor": kind.flavor, "converters": [f"quantize.linear.{part}" for part in quantized(job)]},
         "optimizer": {
             "name": "AdamW", "implementation": "foreach" if job.foreach else "fused", "early_step_in_backward": job.optimizer_in_backward
         },
@@ -170,8 +173,8 @@ def write(request: Request) -> Exported:
     }  # fmt: skip
     if job.kernels == "compiled":
         table["compile"] = {"enable": True, "components": ["model", "loss"]}
-    if job.precision == "fp8":
-        table["quantize"] = {"linear": {"float8": {"recipe_name": "rowwise"}}}
+    if narrow := quantized(job):
+        table["quantize"] = {"linear": narrow}
     if missing:
         notes.append(f"no train.py for torchtitan {VERSION_03}: {missing}")
     header = comment([f"torchtitan {VERSION} (0.2.x): --job.config_file train.toml; 0.3 takes no such file", *request.about, *notes])
@@ -210,8 +213,19 @@ def written(request: Request, d: Degrees) -> frozenset[str]:
         "kernels": job.kernels == "compiled", "foreach": job.foreach,
         "recompute_every": d.recompute == "full" and job.recompute_every > 1, "master_bytes": job.master_bytes == 0,
         "optimizer_in_backward": True, "offload_optimizer": True,
+        "fp8_recipe": bool(job.recipe), "fp8_parameters": job.fp8_parameters,
     }  # fmt: skip
     return frozenset(key for key, holds in cases.items() if holds)
+
+
+def quantized(job: Job) -> dict[str, dict[str, Any]]:
+    """The tables of 0.2.2's converter to 8 bits, by name; the head stays in 16 bits. Empty in bf16."""
+    if job.recipe == "mxfp8":
+        return {"mx": {"recipe_name": "mxfp8_cublas", "filter_fqns": ["output"]}}
+    if job.recipe not in FP8_NAMES:
+        return {}
+    gathered = {"enable_fsdp_float8_all_gather": True, "precompute_float8_dynamic_scale_for_fsdp": True} if job.fp8_parameters else {}
+    return {"float8": {"recipe_name": FP8_NAMES[job.recipe], "filter_fqns": ["output"], **gathered}}
 
 
 def dtype(job: Job) -> str:
@@ -233,6 +247,8 @@ def _missing_in_03(request: Request, d: Degrees, kind: Flavor) -> str:
         return f"it has no {kind.model} of this shape"
     if request.job.optimizer_in_backward:
         return "it has no optimizer in the backward pass"
+    if request.job.recipe == "current":
+        return "it has no scales per tensor"
     if d.recompute == "full" and request.job.recompute_every > 1:
         return "it recomputes every layer or none"
     return "it has no expert_tensor_parallel_degree" if d.etp > 1 else ""
@@ -257,7 +273,8 @@ def _notes(request: Request, d: Degrees, kind: Flavor) -> list[str]:
         (job.loss_kernel == "chunked", f"{VERSION} computes the loss from whole logits: more memory than planned; {VERSION_03} in chunks"),
         (dispatched(request, d), f"{VERSION_03} takes moe_comm_backend=\"{job.dispatched_by}\" in the function of its model's registry"),
         (job.overlap_experts and not overlapped(request, d), "the experts' all-to-all is not overlapped: that needs dualpipev"),
-        (job.precision == "fp8" and bool(job.model.experts), "routed experts stay in bf16: slower than planned"),
+        (bool(job.recipe) and job.stack.narrow_experts and bool(job.model.experts), "routed experts stay in bf16: slower than planned"),
+        (bool(job.recipe) and job.kernels != "compiled", "casts to 8 bits are slow without torch.compile: set kernels to compiled"),
     ]  # fmt: skip
     return [*(sentence for holds, sentence in notes if holds), *option_notes(request, WRITTEN | _had(job))]
 

@@ -236,6 +236,10 @@ shard_size           | Z   |        | ranks that share sharded states
 parameter_bytes      | W_p | B      | weights
 gradient_memory      | G_p | B      | gradients
 optimizer_bytes      | O_s | B      | master weights and optimizer states
+weight_cast          | b_cw | B     | memory traffic per weight of its casts to narrow types in a micro-batch
+step_cast            | b_cs | B     | memory traffic per weight of its casts to narrow types once per step
+narrow_weights       | P_cw |       | parameters on a rank of the heaviest stage, with its routed experts, that are cast to narrow types
+update_cast          | b_cu | B     | the same of the weights that a rank updates
 cast_width           | b_w | B      | bytes of the casts of a weight to narrow types
 cast_bytes           | W_c | B      | casts of weights to narrow types
 stored_weights       | W_pc | B     | weights with their casts

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from planner.errors import FileError
-from planner.exporters._megatron_facts import FLASH, FUSIONS, GRAPHS, OPTIMIZERS
+from planner.exporters._megatron_facts import FLASH, FP8_RECIPES, FUSIONS, GRAPHS, OPTIMIZERS
 from planner.importers.annotation import LINE, assumptions_of
 from planner.importers.imported import Imported
 from planner.importers.megatron_model import sizes
@@ -21,6 +21,7 @@ from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.options import MODULES, NEEDED
 
 REPEATED = re.compile(r"\(([^()]*)\)(?:\*([0-9]{1,4}))?")  # a repeated part of a pipeline layout
+RECIPES = {name: recipe for recipe, name in FP8_RECIPES.items()}
 STATES = {"bf16": "2", "fp8": "1"}  # bytes of an optimizer state value
 STRATEGIES = {"no_shard": 0, "optim": 1, "optim_grads": 2, "optim_grads_params": 3}
 
@@ -67,6 +68,9 @@ def _job(options: Options) -> dict[str, Any]:
             job[field] = count
     narrow = [name for name, option in (("fp4", "fp4-format"), ("fp8", "fp8-format"), ("fp16", "fp16")) if option in options]
     job["precision"] = narrow[0] if narrow else "bf16"
+    recipe = options.first("fp8-recipe") or "delayed"
+    if job["precision"] == "fp8" and recipe in RECIPES:
+        job["fp8_recipe"] = RECIPES[recipe]
     grads = [options.equals(option, "bf16") for option in ("main-grads-dtype", "megatron-fsdp-main-grads-dtype")]
     grads.append("fp16" in options and "accumulate-allreduce-grads-in-fp32" not in options)  # under bf16 Megatron-LM sets it itself
     if "grad-reduce-in-bf16" in options or any(grads):

@@ -96,8 +96,7 @@ def read(tables: Mapping[str, Any], where: str) -> Imported:
     sent = choice(parallel, "expert_parallel_comm_backend", where, "standard", ("standard", "deepep", "hybridep"))
     if sent != "standard":
         job["moe_dispatcher"] = sent
-    if any("float8" in name for name in _texts(table(tables, "model", where), "converters", where)):
-        job["precision"] = "fp8"
+    job |= _narrow(tables, where)
     unread += [f"[{name}]" for name in unknown_keys(tables, {*READ, *IGNORED})]
     unread += [name for part, keys in READ.items() for name in unknown_keys(table(tables, part, where), keys, f"[{part}] ")]
     if not sizes:
@@ -122,6 +121,22 @@ def _options(tables: Mapping[str, Any], training: Mapping[str, Any], where: str)
         job["optimizer_in_backward"] = True
     if choice(training, "dtype", where, "float32") == "bfloat16":
         job["master_bytes"] = "0"
+    return job
+
+
+def _narrow(tables: Mapping[str, Any], where: str) -> dict[str, Value]:
+    """Precision and recipe of the converters of linear layers to 8 bits; without a recipe_name scales are per tensor (0.2.2)."""
+    converters = _texts(table(tables, "model", where), "converters", where)
+    linear = table(table(tables, "quantize", where), "linear", where)
+    if any("linear.mx" in name for name in converters):
+        return {"precision": "fp8", "fp8_recipe": "mxfp8"}
+    if not any("float8" in name for name in converters):
+        return {}
+    float8 = table(linear, "float8", where)
+    recipe = choice(float8, "recipe_name", where, "tensorwise", ("tensorwise", "rowwise", "rowwise_with_gw_hp"))
+    job: dict[str, Value] = {"precision": "fp8", "fp8_recipe": "current" if recipe == "tensorwise" else "rowwise"}
+    if flag(float8, "enable_fsdp_float8_all_gather", where) and recipe == "tensorwise":
+        job["fp8_parameters"] = True
     return job
 
 

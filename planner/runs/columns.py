@@ -75,7 +75,8 @@ COLUMNS: tuple[RunColumn, ...] = (
     RunColumn("lora_rank", "rank of the adapters", "16"),
     RunColumn("lora_targets", "adapted matrices, `q,k,v,o`, `query,value`, `all linear`: the nearest set that has all of them",
               "queries and values"),
-    RunColumn("fp8_recipe", "delayed, current, rowwise, mxfp8 or nvfp4; the precision if `dtype` is blank", "by `dtype`"),
+    RunColumn("fp8_recipe", "delayed, current (tensorwise), rowwise, blockwise (subchannel), mxfp8 or nvfp4; the precision if `dtype` is "
+              "blank", "the stack's, for the GPU"),
     RunColumn("fp8_parameters", "1: weights are stored in 8 bits", "0"),
     RunColumn("optimizer", "adamw, adamw-8bit, adamw-8bit-paged, adafactor, lion, sgd, sgd-plain, muon or muon-sharded", "adamw"),
     RunColumn("master_bytes", "bytes per weight of the master copy: 4, 2 (the bits that bf16 rounds off) or 0", "the stack's"),

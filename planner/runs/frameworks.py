@@ -19,6 +19,7 @@ from planner.specs.job import Stack
 from planner.specs.lora import TUNINGS
 from planner.specs.options import CUDA_GRAPHS, LOSS_KERNELS, OPTIMIZERS
 from planner.specs.options import MODULES as RECOMPUTED
+from planner.specs.recipes import RECIPES
 from planner.specs.recompute import MODULES, OFFLOADED, Selective, selective
 
 # Substring of a framework's name -> its stack; the first match counts. Megatron-LM before 2023-06, without a date on GPUs older than
@@ -57,12 +58,13 @@ CORE = "2023-06"  # Megatron-LM's layers are those of Megatron-Core: core/transf
 # A measured run has had its choices: they are not refused, as those of a plan are that a framework does not support.
 ALL_CHOICES: Mapping[str, Any] = {
     "optimizers": OPTIMIZERS, "loss_kernels": LOSS_KERNELS, "recompute_modules": RECOMPUTED, "steps_in_backward": True,
-    "tunings": TUNINGS, "cuda_graphs": CUDA_GRAPHS, "quantized_experts": True, "dispatchers": tuple(DISPATCHERS),
+    "tunings": TUNINGS, "cuda_graphs": CUDA_GRAPHS, "quantized_experts": True, "dispatchers": tuple(DISPATCHERS), "fp8_recipes": RECIPES,
 }  # fmt: skip
 # Substring of a framework's name -> fields of its stack that are that trainer's. torchtune's recipes compute the loss in chunks, compile
 # and fuse the step; fsdp_qlora's loop holds the output, fp32 logits, during the backward pass.
 TRAINERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("torchtune", {"loss_kernel": "chunked", "kernels": "compiled", "foreach": False}), ("fsdp_qlora", {"logits_bytes": 16.0}),
+    ("transformer engine script", {"casts": "te", "usual_fp8_recipe": "delayed"}),  # its autocast's default
     ("fms-fsdp", {"kernels": "compiled"}),  # fms_fsdp/config/training.py, use_torch_compile
 )  # fmt: skip
 # MaxText's policy that keeps the layer's input, queries, keys, values and the result of attention.
@@ -78,6 +80,7 @@ HINTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     (r"fused RMSNorm|RMS kernel", {"unfused": ("rotary", "activation"), "norm_kept": 3.0}),
     (r"PRE-FIX pipeline|after_pp_fix=False", {"gathered_in_pipeline": False}),  # nanotron before its pipelines were fixed
     (r"cross-entropy-loss-fusion", {"fused_logits_bytes": 10.0}),  # jitted, it saves fp32 copies: 10.0 in Megatron-LM's functional tests
+    (r"float8nocompile", {"casts": "te"}),  # torchao, prototype/float8nocompile: Triton kernels that cast both copies at once
     (r"no grad/param overlap", {"dp_overlap": 0.0, "gather_overlap": 0.0}),
 )
 OFFLOAD_MODULES = re.compile(r"--offload-modules=\[([\w ]+)\]")

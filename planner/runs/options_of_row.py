@@ -13,8 +13,11 @@ from planner.specs.job import WIDE, Stack
 from planner.specs.lora import TUNINGS
 from planner.specs.model import Model
 from planner.specs.options import CUDA_GRAPHS, KERNELS, LOSS_KERNELS, MODULES, OPTIMIZERS, STATE_BYTES
+from planner.specs.recipes import RECIPES
 
 SAME_PRECISION = {"float32": "fp32", "f32": "fp32", "fp32 (tf32)": "tf32", "float16": "fp16", "bfloat16": "bf16", "mixed": "bf16"}
+# Names of recipes in `fp8_recipe`.
+RECIPE_NAMES = {name: name for name in RECIPES} | {"tensorwise": "current", "subchannel": "blockwise"}
 Words = tuple[tuple[str, str], ...]  # pattern -> choice; the first match counts
 # The same choice in the words of a column, and in a note, which may also say what was not used.
 LOSS: Words = (
@@ -64,7 +67,8 @@ DOUBTED = "settings"  # the key in `assumed` of settings that may not be those o
 # TRL prepares a model in 4 bits on one GPU with prepare_model_for_kbit_training: what is not quantized in fp32, under autocast.
 KBIT = "baseline-peft-bnb"
 NOTED_SWITCHES: Words = (
-    (r"--fp8-param-gather=True", "fp8_parameters"), (r"optimizer in (?:the )?backward|optimizer_in_bwd", "optimizer_in_backward"),
+    (r"--fp8-param-gather=True|float8 all-?gather", "fp8_parameters"),
+    (r"optimizer in (?:the )?backward|optimizer_in_bwd", "optimizer_in_backward"),
     (r"expandable[_ ]segments", "expandable_segments"), (r"bf16 amp", "autocast"), (r"--optimizer-cpu-offload=True", "offload_optimizer"),
 )  # fmt: skip
 # Tensors of MaxText's remat policies (configs/types.py, RematAndOffload), and a policy that keeps those of attention.
@@ -112,7 +116,13 @@ def options(
         fields["autocast"] = False
     fields.setdefault("foreach", stack.foreach)
     loss = _choice(row, "loss_kernel", LOSS_KERNELS, LOSS, NOTED_LOSS) or stack.loss_kernel
-    kernels = _choice(row, "kernels", KERNELS, ELEMENTWISE, NOTED_ELEMENTWISE) or stack.kernels
+    kernels = _choice(row, "kernels", KERNELS, ELEMENTWISE, NOTED_ELEMENTWISE)
+    if not kernels and precision in ("fp8", "fp4") and stack.casts == "torchao":  # as in torchao's documents
+        kernels = str(assume(assumed, "kernels", "compiled"))
+    kernels = kernels or stack.kernels
+    recipe = RECIPE_NAMES.get(cell(row, "fp8_recipe").lower(), "")
+    if recipe and precision == ("fp4" if recipe == "nvfp4" else "fp8"):
+        fields["fp8_recipe"] = recipe
     graphs = _choice(row, "cuda_graphs", CUDA_GRAPHS, GRAPHS, NOTED_GRAPHS) or "none"
     return (
         fields

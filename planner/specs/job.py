@@ -18,6 +18,7 @@ from planner.specs.model import Model
 from planner.specs.options import CUDA_GRAPHS, KERNELS, LOSS_KERNELS, MODULES, OPERATIONS, check_options, modules
 from planner.specs.options import OPTIMIZERS as OPTIMIZERS  # re-exported with the other choices
 from planner.specs.options import STATE_BYTES as STATE_BYTES
+from planner.specs.recipes import CASTERS, NUMBERS, RECIPES, check_recipe, usual_recipe
 from planner.specs.recompute import Selective as Selective
 from planner.specs.recompute import selective
 from planner.specs.validate import checked, choice, whole
@@ -151,6 +152,12 @@ class Stack:
     live_parameters: float = 0.0  # weights that stay gathered under ZeRO-3
     sub_group: float = 1e15  # weights of a rank that are updated at once under ZeRO-3
     main_gradients: bool = False  # gradients of weights are made in 16 bits and added to buffers (Megatron's main_grad)
+    # training in 8 and 4 bits: recipes that it has, the usual one, and that on Blackwell GPUs; whose kernels cast
+    fp8_recipes: tuple[str, ...] = ("delayed", "current", "blockwise", "mxfp8", "nvfp4")
+    usual_fp8_recipe: str = "current"
+    blackwell_fp8_recipe: str = "mxfp8"
+    casts: str = "te"
+    narrow_experts: bool = True  # products of routed experts are in 8 or 4 bits too
     usual_fp8_parameters: bool = False  # its recipes store weights in 8 bits where they train in fp8
     expert_out_stored: bool = True  # outputs of experts are stored: they are weighted by the router's probabilities afterwards
     router_in_stored: float = 4.0  # bytes per hidden unit of a copy of the router's input
@@ -185,11 +192,14 @@ class Stack:
             choice("tunings", tuning, TUNINGS)
         for key, known in (
             ("optimizers", OPTIMIZERS), ("loss_kernels", LOSS_KERNELS), ("recompute_modules", MODULES),
-            ("cuda_graphs", CUDA_GRAPHS), ("unfused", OPERATIONS), ("eager", OPERATIONS),
+            ("cuda_graphs", CUDA_GRAPHS), ("unfused", OPERATIONS), ("eager", OPERATIONS), ("fp8_recipes", RECIPES),
         ):  # fmt: skip
             for name in getattr(self, key):
                 choice(key, name, known)
         choice("attention", self.attention, ATTENTIONS)
+        choice("usual_fp8_recipe", self.usual_fp8_recipe, RECIPES)
+        choice("blackwell_fp8_recipe", self.blackwell_fp8_recipe, RECIPES)
+        choice("casts", self.casts, CASTERS)
         choice("loss_kernel", self.loss_kernel, LOSS_KERNELS)
         choice("kernels", self.kernels, KERNELS)
         for name in (self.dispatcher, *self.dispatchers):
@@ -237,6 +247,7 @@ class Job:
     foreach: bool = False  # the optimizer step as operations over lists of tensors
     optimizer_in_backward: bool = False  # each gradient is applied and freed once it is reduced
     expandable_segments: bool = False  # of the caching allocator
+    fp8_recipe: str = ""  # of training in 8 or 4 bits, a name of RECIPES; empty: the stack's for the GPU
     fp8_parameters: bool = False  # weights stored in 8 bits
     recompute_modules: str = ""  # of selective recomputation, separated by commas; empty: the stack's
     recompute_every: int = 1  # full recomputation of every k-th layer alone
@@ -269,6 +280,9 @@ class Job:
         choice("precision", self.precision, PRECISIONS)
         choice("attention", self.attention, ATTENTIONS)
         check_options(self)
+        check_recipe(self.fp8_recipe, self.precision, self.stack, self.cluster.gpu)
+        if self.fp8_parameters and self.stack.casts == "torchao" and self.recipe != "current":
+            raise FieldError("fp8_recipe", f"FSDP gathers 8 bits with a scale per tensor, not {self.recipe}; set fp8_recipe to current")
         if not self.cluster.gpu.units(self.precision):
             raise FieldError("precision", f"{self.cluster.gpu.name} has no {self.precision} units; use bf16 or fp16")
         if self.wide and self.master_bytes:
@@ -295,7 +309,22 @@ class Job:
     @property
     def numbers(self) -> str:
         """The number format of matrix products."""
-        return {"fp4": "nvfp4", "fp16": "bf16"}.get(self.precision, self.precision)
+        return NUMBERS[self.recipe] if self.recipe else {"fp16": "bf16"}.get(self.precision, self.precision)
+
+    @property
+    def expert_numbers(self) -> str:
+        """The number format of the products of routed experts."""
+        return self.numbers if self.stack.narrow_experts or not self.recipe else "bf16"
+
+    @cached_property
+    def recipe(self) -> str:
+        """The recipe of training in 8 or 4 bits: the job's, or the stack's for the GPU; empty in 16 bits and more."""
+        return self.fp8_recipe or usual_recipe(self.precision, self.stack, self.cluster.gpu)
+
+    @property
+    def narrow_weights(self) -> bool:
+        """Whether weights of products in 8 bits are stored in 8 bits."""
+        return self.fp8_parameters or (self.precision == "fp8" and self.stack.usual_fp8_parameters)
 
     @property
     def frozen(self) -> bool:

@@ -14,7 +14,7 @@ from planner.cost import compute
 from planner.cost.compute import attended
 from planner.cost.elementwise import elementwise_bytes
 from planner.cost.schedule import needed_flops
-from planner.dimensions import Number, Tokens
+from planner.dimensions import Number, Parameters, Tokens
 from planner.document.space import Space
 from planner.errors import TmplanError
 from planner.report.columns import BY_KEY
@@ -87,7 +87,7 @@ def test_no_kernel_runs_above_its_peak(job: Job, shape: tuple[int, int, int]) ->
     flops = compute.attention_flops(job, plan, Tokens(tokens))
     assert flops / (pace * compute.attention_forward(job, plan, Tokens(tokens), flops)) <= gpu.flops_bf16 * (1 + 1e-12)
     moved = tokens * elementwise_bytes(job, plan, backward=False)
-    assert moved / (pace * compute.elementwise_forward(job, plan, Tokens(tokens))) <= gpu.hbm_bytes_s * (1 + 1e-12)
+    assert moved / (pace * compute.elementwise_forward(job, plan, Tokens(tokens), Parameters(0.0))) <= gpu.hbm_bytes_s * (1 + 1e-12)
 
 
 def test_narrow_peaks_follow_the_16_bit_one_unless_they_are_set() -> None:

@@ -71,8 +71,8 @@ def test_copies_of_queries_keys_and_values_are_read_and_written() -> None:
         ({"qk_norm": "head"}, Plan(), {}, 800 + 1200 + 2400 + 480 + 1800, 1200 + 1200 + 3840 + 720 + 3000),
         # latents of 30 and 20 have norms; heads of 15 turn whole
         (LATENT, Plan(), {}, 1000 + 1200 + 3600 + 1800, 1500 + 1200 + 5760 + 3000),
-        # into 8 bits 4 · (2 · 100 + 300), the latter divided
-        ({}, Plan(tp=2), {"precision": "fp8"}, 800 + 1200 + 1200 + 900 + 1400, 1200 + 1200 + 1920 + 1500 + 1400),
+        # into 8 bits 4 · 200 of norms and 6 · (80 + 300) / 2; gradients 6 · (200 + (160 + 600) / 2)
+        ({}, Plan(tp=2), {"precision": "fp8"}, 800 + 1200 + 1200 + 900 + 1940, 1200 + 1200 + 1920 + 1500 + 3480),
     ],
 )
 def test_the_bytes_of_elementwise_work_by_hand(
@@ -83,7 +83,7 @@ def test_the_bytes_of_elementwise_work_by_hand(
     given, columns = round_job(model=model, **job), plan.column()
     assert elementwise_bytes(given, columns, backward=False) == pytest.approx(forward)
     assert elementwise_bytes(given, columns, backward=True) == pytest.approx(backward)
-    assert compute.elementwise_forward(given, columns, Tokens(30.0)) == pytest.approx(30 * forward / 6e7)
+    assert compute.elementwise_forward(given, columns, Tokens(30.0), Parameters(0.0)) == pytest.approx(30 * forward / 6e7)
     weights = Parameters(1000.0)
     assert compute.elementwise_backward(given, columns, Tokens(30.0), weights) == pytest.approx((30 * backward + 2 * 4 * 1000) / 6e7)
     frozen = replace(given, tuning="lora", lora_targets="attention")

@@ -138,7 +138,7 @@ MOVED = [
     ({"gated": False}, "bf16", True, PERMUTED + 1500 * 6 * 250),
     ({"bias": True}, "bf16", False, PERMUTED + 1500 * (6 * 250 + 28 * 1000)),
     ({"bias": True}, "bf16", True, PERMUTED + 1500 * (10 * 250 + 2 * 2 * 250 + 36 * 1000)),
-    ({}, "fp8", False, PERMUTED + 1500 * (6 * 250 + 4 * (1000 + 250))),
+    ({}, "fp8", False, PERMUTED + 1500 * (6 * 250 + 6 * (1000 + 250))),
 ]
 
 

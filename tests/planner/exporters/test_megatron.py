@@ -303,7 +303,7 @@ def test_every_field_was_decided() -> None:
         "model", "cluster", "stack", "sequence", "global_batch", "precision", "optimizer", "gradient_bytes", "state_bytes", "attention",
         "offload_optimizer", "headroom", "imbalance", "capacity", "moe_dispatcher", "overlap_experts", "tuning",
         "lora_rank", "lora_targets", "kernels", "loss_kernel", "reduce_bytes", "master_bytes", "autocast", "foreach", "fp8_parameters",
-        "optimizer_in_backward", "expandable_segments", "recompute_modules", "recompute_every", "offload_parameters",
+        "fp8_recipe", "optimizer_in_backward", "expandable_segments", "recompute_modules", "recompute_every", "offload_parameters",
         "offload_activations", "offload_checkpoints", "offload_nvme", "cuda_graphs",
     }  # fmt: skip
     assert {f.name for f in fields(Model)} == model | of_prediction

@@ -36,7 +36,8 @@ DECIDED = {  # the treatment of each field of a job
     "capacity": "refused", "overlap_experts": "written", "moe_dispatcher": "written or noted", "tuning": "refused", "lora_rank": "refused",
     "lora_targets": "refused", "constants": "read by tmplan alone", "kernels": "written or noted", "loss_kernel": "written or noted",
     "reduce_bytes": "noted", "master_bytes": "written or noted", "autocast": "noted", "foreach": "written",
-    "optimizer_in_backward": "written or refused", "expandable_segments": "noted", "fp8_parameters": "refused",
+    "optimizer_in_backward": "written or refused", "expandable_segments": "noted", "fp8_parameters": "written or refused",
+    "fp8_recipe": "written or refused",
     "recompute_modules": "noted", "recompute_every": "written", "offload_parameters": "written", "offload_activations": "refused",
     "offload_checkpoints": "refused", "offload_nvme": "refused", "cuda_graphs": "refused by the stack",
 }  # fmt: skip
