@@ -147,7 +147,7 @@ def test_a_measured_gemm_has_a_separate_training_factor() -> None:
 
 
 def test_the_host_of_a_grace_superchip_is_reached_over_nvlink_c2c() -> None:
-    """450 GB/s one way; two Blackwell GPUs share the 512 GB/s of their Grace's memory, of which 78 % are taken as of PCIe."""
+    """450 GB/s one way; two Blackwell GPUs share the 512 GB/s of their Grace's memory, and 78 % of it are taken as of PCIe."""
     assert presets.gpu("gh200").pcie_bytes_s == 450e9
     assert [presets.gpu(name).pcie_bytes_s for name in ("gb200", "gb300", "b200")] == [200e9, 200e9, 50e9]
     assert presets.gpu("gb200").pcie_bytes_s == pytest.approx(0.78 * 512e9 / 2, rel=0.01)
