@@ -351,9 +351,10 @@ def excess_activations(job: Job, plan: Plan, c: StageCost, s: Sharding) -> Bytes
     embedding = (lives.embedding + s.embedding_gathered + s.all_gradients + new - room) / share
     unused = early - lives.activations + beyond + s.first_weights
     most = maximum(early + new - room, embedding)
-    if np.ndim(s.unreduced):  # an unreduced gradient takes the place of the last activations, which fall too
-        backward = phases.early_bytes(*gradients, 0.0 * lives.loss, lives.backward, s.head_gathered, started)
-        falls = where(s.unreduced > lives.last, 1.0 - lives.last / maximum(lives.activations, 1.0), 1.0)
+    if np.ndim(s.unreduced):  # as soon as the last activations are less than an unreduced gradient, it takes their place
+        replaced = s.layers_gathered - lives.last
+        backward = phases.early_bytes(*gradients, 0.0 * lives.loss, lives.backward, s.head_gathered, replaced)
+        falls = maximum(1.0 - lives.last / maximum(lives.activations, 1.0), 1e-9)
         most = maximum(most, (backward + new - room) / falls)
     return where(unused > room, np.inf, most)
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from planner import presets
 from planner.document.space import Space
 from planner.search import lattice
 from planner.search import search as searching
@@ -79,6 +80,16 @@ def test_dense_layers_go_first_where_the_fewest_are_sought(vpp: str, dense: int,
     job = mixture("deepseek-v2-lite-16b", 24, global_batch=32, sequence=16_384)
     job = replace(job, headroom=headroom, model=replace(job.model, dense_layers=dense))
     assert fewest_are_listed(search(job, FIRST.with_("vpp", vpp)), search(job, EVERY.with_("vpp", vpp))) > 4
+
+
+def test_the_fewest_are_found_where_a_gradient_takes_the_place_of_activations() -> None:
+    """Under ZeRO-3 recomputed layers free less once their activations are smaller than the unreduced gradient of a layer."""
+    job = mixture("mixtral-8x7b", 4, global_batch=48, sequence=512)
+    cluster = replace(job.cluster, gpus_per_node=4, link_domain=4)
+    model, stack = presets.model("mixtral-8x7b"), presets.stack("megatron-core")
+    job = replace(job, cluster=cluster, model=model, stack=stack, offload_optimizer=True, headroom=0.0, imbalance=1.0)
+    space = FIRST.with_("zero", "3")
+    assert fewest_are_listed(search(job, space), search(job, space.with_("recompute_layers", "1..9999"))) == 31
 
 
 def fewest_are_listed(free: Result, every: Result) -> int:
