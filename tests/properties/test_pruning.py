@@ -85,9 +85,9 @@ def test_dense_layers_go_first_where_the_fewest_are_sought(vpp: str, dense: int,
 def test_the_fewest_are_found_where_a_gradient_takes_the_place_of_activations() -> None:
     """Under ZeRO-3 recomputed layers free less once their activations are smaller than the unreduced gradient of a layer."""
     job = mixture("mixtral-8x7b", 4, global_batch=48, sequence=512)
-    cluster = replace(job.cluster, gpus_per_node=4, link_domain=4)
+    cluster = replace(job.cluster, gpus=4, gpus_per_node=4, link_domain=4)
     model, stack = presets.model("mixtral-8x7b"), presets.stack("megatron-core")
-    job = replace(job, cluster=cluster, model=model, stack=stack, offload_optimizer=True, headroom=0.0, imbalance=1.0)
+    job = replace(job, cluster=cluster, model=model, stack=stack, offload_optimizer=True, headroom=0.0, imbalance=1.0, moe_dispatcher="")
     space = FIRST.with_("zero", "3")
     assert fewest_are_listed(search(job, space), search(job, space.with_("recompute_layers", "1..9999"))) == 31
 
