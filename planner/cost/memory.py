@@ -7,7 +7,7 @@ plan fits if the last, on its fullest stage, is within the memory that the drive
 from __future__ import annotations
 
 from planner.cost import fsdp_units, torch_layers
-from planner.cost.pipeline_split import is_head
+from planner.cost.pipeline_split import computes_loss, holds_ahead, is_head
 from planner.cost.shard import padded_vocab
 from planner.dimensions import Bytes, Count, Number, Parameters, Stage, Tokens, maximum, minimum, sum_of, where
 from planner.formula.trace import formula, term
@@ -223,7 +223,7 @@ def head_inputs(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
 
 
 @formula(
-    "A_o + 2 · V_p / t · (T + (0 if frozen, h otherwise)) + 2 · T · h + (2 · T · h / t if SP and t > 1) if head and main, 0 otherwise",
+    "A_o + 2 · V_p / t · (T + (0 if frozen, h otherwise)) + 2 · T · h + (2 · T · h / t if SP and t > 1) if loss and main, 0 otherwise",
     "tmplan",
     "megatron-core 0.16.1, tensor_parallel/layers.py: the gradient of a weight is made in 16 bits, then added",
 )
@@ -233,7 +233,7 @@ def head_working(job: Job, plan: Plan, stage: Stage, tokens: Tokens, head_inputs
     made = Bytes(2.0 * entries * (tokens + (0.0 if job.frozen else hidden)))
     scattered = plan.sequence_parallel * (plan.tp > 1) / plan.tp
     whole = head_inputs + made + Bytes(2.0 * tokens * hidden * (1.0 + scattered))
-    return is_head(plan, stage) * term("main_gradients", job.stack.main_gradients) * whole
+    return computes_loss(job, plan, stage) * term("main_gradients", job.stack.main_gradients) * whole
 
 
 @formula("2 · V_p · h / t if tied and p = 1 and main, 0 otherwise", "tmplan", "autograd adds both gradients of a shared weight at the end")
@@ -258,19 +258,28 @@ def stage_working(layer_working: Bytes, tied_gradient: Bytes, head_working: Byte
 
 
 @formula(
-    "(1 + L_m) · λ · T · V_p / (1 if gathered, t otherwise) + A_o if head",
+    "λ · T · V_p / (1 if gathered, t otherwise) · ((1 if head) + (L_m if mtp)) + (A_o if head)",
     "korthikanti22",
     "Section 4.3, output layer: logits and the loss in fp32",
 )
 def logits_memory(job: Job, plan: Plan, stage: Stage, tokens: Tokens, head_inputs: Bytes) -> Bytes:
     """Logits, their gradient and the fp32 copies of the loss on the last stage, for each token predicted, and the head's inputs; bytes."""
-    return is_head(plan, stage) * (head_logits(job, plan, tokens) + head_inputs)
+    head = is_head(plan, stage)
+    heads = head + job.model.mtp_layers * holds_ahead(job, plan, stage)
+    return heads * one_head(job, plan, tokens) + head * head_inputs
 
 
 def head_logits(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
-    """Logits on the rank that holds the head; bytes."""
+    """Logits on the rank that holds the head, with those of multi-token prediction unless a layout has it elsewhere; bytes."""
+    layout = job.layout
+    together = layout is None or layout.ahead_stage == layout.stages - 1
+    return (1 + (job.model.mtp_layers if together else 0)) * one_head(job, plan, tokens)
+
+
+def one_head(job: Job, plan: Plan, tokens: Tokens) -> Bytes:
+    """Logits of one head; bytes."""
     entries = padded_vocab(job, plan) / (1 if job.stack.logits_whole else plan.tp)
-    return Bytes((1 + job.model.mtp_layers) * (term("logits_bytes", logits_width(job)) * tokens * entries))
+    return Bytes(term("logits_bytes", logits_width(job)) * tokens * entries)
 
 
 def logits_width(job: Job) -> float:

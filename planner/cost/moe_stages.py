@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from planner.cost.compute import gemm_seconds, pace
-from planner.cost.pipeline_split import is_head, largest
+from planner.cost.pipeline_split import holds_ahead, is_head, largest
 from planner.cost.schedule import with_hops
 from planner.dimensions import Bytes, Number, Parameters, Seconds, Stage, Tokens, maximum
 from planner.formula.trace import formula
@@ -38,15 +38,17 @@ def mtp_seconds(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     return 3.0 * job.model.mtp_layers * pace(job) * product + Seconds(0.0 * tokens)
 
 
-@formula("ℓ_d · (t_f + t_b) + ℓ_x · (t_xf + t_xb) + (t_i if i = 0) + ((1 + L_m) · t_o + t_mtp if head)", "narayanan21", "Section 2.2")
+@formula(
+    "ℓ_d · (t_f + t_b) + ℓ_x · (t_xf + t_xb) + (t_i if i = 0) + (t_o if head) + (L_m · t_o + t_mtp if mtp)", "narayanan21", "Section 2.2"
+)
 def mixed_compute(
     job: Job, plan: Plan, stage: Stage, dense_stage_layers: Number, sparse_stage_layers: Number, layer_forward: Seconds,
     layer_backward: Seconds, sparse_forward: Seconds, sparse_backward: Seconds, embedding_seconds: Seconds, head_seconds: Seconds,
     mtp_seconds: Seconds,
 ) -> Seconds:  # fmt: skip
     """Compute of one micro-batch on a stage, forward and backward, without recomputation; seconds."""
-    heads = (1 + job.model.mtp_layers) * head_seconds + mtp_seconds
-    edges = (stage == 0) * embedding_seconds + is_head(plan, stage) * heads
+    ahead = job.model.mtp_layers * head_seconds + mtp_seconds
+    edges = (stage == 0) * embedding_seconds + is_head(plan, stage) * head_seconds + holds_ahead(job, plan, stage) * ahead
     return dense_stage_layers * (layer_forward + layer_backward) + sparse_stage_layers * (sparse_forward + sparse_backward) + edges
 
 

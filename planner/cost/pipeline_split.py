@@ -76,8 +76,41 @@ def is_head(plan: Plan, stage: Stage) -> Flag:
     return term("holds_head", stage == (where(in_v(plan), 0, last) if np.any(plan.schedule) else last))
 
 
+def laid_out(job: Job, plan: Plan, stage: Stage | Count, least: int | None = None) -> Count:
+    """Transformer layers on a pipeline rank by the job's layout, those beyond the first `least` of the model if that is given; count.
+
+    Rank i holds the virtual stages i, p + i, 2 p + i ... (interleaved; a layout has no V). One rank holds all layers, also of a plan
+    with other stages than the layout, which the rules refuse.
+    """
+    layout = job.layout
+    assert layout is not None
+    counts = np.array(layout.layers, np.int64)
+    if least is not None:
+        counts = np.clip(np.cumsum(counts) - least, 0, counts)
+    held: Count = 0 * (stage + plan.pp)
+    for turn in range(-(-len(counts) // max(1, int(np.min(plan.pp, initial=len(counts)))))):
+        number = np.asarray(turn * plan.pp + stage)
+        held = held + Count(np.where(number < len(counts), counts[np.minimum(number, len(counts) - 1)], 0))
+    return held
+
+
+def holds_ahead(job: Job, plan: Plan, stage: Stage) -> Flag:
+    """Whether a pipeline rank holds the layers of multi-token prediction: that of the layout, else that of the head."""
+    if job.layout is None:
+        return term("holds_ahead", is_head(plan, stage))
+    return term("holds_ahead", Flag(stage == job.layout.ahead_stage % plan.pp))
+
+
+def computes_loss(job: Job, plan: Plan, stage: Stage) -> Flag:
+    """Whether a pipeline rank computes a loss: that of the head, and by a layout that of multi-token prediction."""
+    head = is_head(plan, stage)
+    if job.layout is None or not job.layout.ahead:
+        return term("computes_loss", head)
+    return term("computes_loss", head | holds_ahead(job, plan, stage))
+
+
 @formula(
-    "ℓ_f if even, v · ⌊(L + e_s + o_s) / (p · v)⌋ + x_s - (e_s if i = 0) - (o_s if head) otherwise",
+    "ℓ_f if even, ℓ_y if laid, v · ⌊(L + e_s + o_s) / (p · v)⌋ + x_s - (e_s if i = 0) - (o_s if head) otherwise",
     "megatron",
     "megatron/core/transformer/transformer_config.py, pipeline split",
 )
@@ -85,6 +118,8 @@ def stage_layers(job: Job, plan: Plan, stage: Stage) -> Count:
     """Transformer layers on a pipeline rank, all its virtual stages; count, shape of stage x plan."""
     if term("split_by_flops", job.stack.uneven_stages == "flops"):
         return term("flops_layers", layers_before(job, plan, stage + 1) - layers_before(job, plan, stage))
+    if term("laid_out", job.layout is not None):
+        return term("laid_layers", laid_out(job, plan, stage))
     each, extra, embedding, head = split_slots(job, plan)
     embedding, head = term("embedding_slots", embedding), term("head_slots", head)
     more = maximum(0, -(-(extra - stage) // plan.pp))
@@ -100,6 +135,8 @@ def virtual_layers(job: Job, plan: Plan) -> Count:
     """
     if job.stack.uneven_stages == "flops":
         return Count(np.asarray(stage_layers(job, plan, Stage(np.arange(int(plan.pp))))))
+    if job.layout is not None:
+        return Count(np.array(job.layout.layers, np.int64))
     each, extra, embedding, head = split_slots(job, plan)
     stages = np.arange(int(plan.pp) * int(plan.vpp))
     layers = int(each) + (stages < int(extra)) - int(embedding) * (stages == 0)
@@ -114,6 +151,8 @@ def virtual_layers(job: Job, plan: Plan) -> Count:
 def dense_on(job: Job, plan: Plan, stage: Stage) -> Count:
     """Layers of the first, dense ones of a mixture of experts on a pipeline rank; count, shape of stage x plan."""
     first = job.model.dense_layers
+    if job.layout is not None:
+        return laid_out(job, plan, stage) - laid_out(job, plan, stage, first)
     if job.stack.uneven_stages == "flops":
         before = layers_before(job, plan, stage)
         return clip(first - before, 0, layers_before(job, plan, stage + 1) - before)
@@ -127,11 +166,11 @@ def dense_on(job: Job, plan: Plan, stage: Stage) -> Count:
     return dense
 
 
-@formula("(ℓ_i - ℓ_0) · s_x + (L_m if head)", "deepseek24", "Section 4.2: the first layers are dense")
+@formula("(ℓ_i - ℓ_0) · s_x + (L_m if mtp)", "deepseek24", "Section 4.2: the first layers are dense")
 def sparse_stage_layers(job: Job, plan: Plan, stage: Stage, stage_layers: Number) -> Number:
     """Layers with routed experts on a pipeline rank, including those of multi-token prediction after the last."""
     first = term("first_dense", dense_on(job, plan, stage))
-    return (stage_layers - first) * term("sparse_share", sparse_share(job)) + job.model.mtp_layers * is_head(plan, stage)
+    return (stage_layers - first) * term("sparse_share", sparse_share(job)) + job.model.mtp_layers * holds_ahead(job, plan, stage)
 
 
 def sparse_share(job: Job) -> float:
@@ -139,10 +178,10 @@ def sparse_share(job: Job) -> float:
     return job.model.sparse_layers / max(job.model.layers - job.model.dense_layers, 1)
 
 
-@formula("ℓ_i + (L_m if head) - ℓ_x", "deepseek24", "Section 4.2: the first layers are dense")
+@formula("ℓ_i + (L_m if mtp) - ℓ_x", "deepseek24", "Section 4.2: the first layers are dense")
 def dense_stage_layers(job: Job, plan: Plan, stage: Stage, stage_layers: Number, sparse_stage_layers: Number) -> Number:
     """Layers with a dense MLP on a pipeline rank."""
-    return stage_layers + job.model.mtp_layers * is_head(plan, stage) - sparse_stage_layers
+    return stage_layers + job.model.mtp_layers * holds_ahead(job, plan, stage) - sparse_stage_layers
 
 
 def edge_stages(job: Job, plan: Plan) -> Stage:
@@ -150,11 +189,14 @@ def edge_stages(job: Job, plan: Plan) -> Stage:
 
     One of them is always the fullest, and one the slowest: layers do not increase from the second rank on (split by FLOPs: the first
     holds as many as any), nor do micro-batches in flight, and only the first and the last hold anything else. Split by FLOPs, longer and
-    shorter ranks alternate: after dense layers the first of the longer ones is added. The number of ranks depends on the job alone, not
-    on the plans, so that costs of different plans have the same shape.
+    shorter ranks alternate: after dense layers the first of the longer ones is added. By a layout every rank may differ: all of them, the
+    last repeated up to the stages of the layout. The number of ranks depends on the job alone, not on the plans, so that costs of different
+    plans have the same shape.
     """
     pp = Count(np.asarray(plan.pp))
     last = pp - 1
+    if job.layout is not None:
+        return Stage(np.minimum(np.arange(job.layout.stages)[:, None], np.atleast_1d(last)))
     edges = [Count(np.zeros_like(pp)), minimum(1, last), last]
     if job.model.experts and job.model.dense_layers:
         reached = dense_ranks(job, plan)
@@ -196,6 +238,8 @@ def chunk_layers(job: Job, plan: Plan) -> Count:
     """Layers of the fullest virtual stage; count, shape of the plans."""
     if job.stack.uneven_stages == "flops":
         return layers_before(job, plan, Count(np.ones_like(np.asarray(plan.pp))))
+    if job.layout is not None:
+        return Count(np.full_like(np.asarray(plan.pp), max(job.layout.layers)))
     each, extra, _, _ = split_slots(job, plan)
     return each + (extra > 0)
 

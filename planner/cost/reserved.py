@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from planner.cost.gathered import gathers, sharded
 from planner.cost.optimizers import optimizer_width, resident_share
-from planner.cost.pipeline_split import is_head
+from planner.cost.pipeline_split import computes_loss, is_head
 from planner.cost.shard import padded_vocab
 from planner.dimensions import Bytes, Number, Parameters, Stage, Tokens, maximum, minimum, where
 from planner.formula.trace import formula, term
@@ -77,7 +77,7 @@ def table_segments(job: Job, plan: Plan, stage: Stage, embedding_weights: Parame
 
 
 @formula(
-    "4 · T · V_p / t if head and main, 2 · T · V_p / t if head and flat and plain, 0 otherwise",
+    "4 · T · V_p / t if loss and main, 2 · T · V_p / t if loss and flat and plain, 0 otherwise",
     "tmplan",
     "megatron-core 0.16.1, tensor_parallel/cross_entropy.py: logits in fp32; transformers: in 16 bits, freed before those in fp32 are made",
 )
@@ -85,7 +85,7 @@ def loss_request(job: Job, plan: Plan, stage: Stage, tokens: Tokens) -> Bytes:
     """Largest tensor of the loss; bytes."""
     narrow = term("plain_loss", job.loss_kernel == "plain") and job.stack.flat_states
     width = LOSS_BYTES if job.stack.main_gradients else NARROW_BYTES if narrow else 0.0
-    return is_head(plan, stage) * Bytes(width * tokens * padded_vocab(job, plan) / plan.tp)
+    return computes_loss(job, plan, stage) * Bytes(width * tokens * padded_vocab(job, plan) / plan.tp)
 
 
 @formula(

@@ -7,7 +7,7 @@ import numpy as np
 from planner.cost.collectives import hop_seconds
 from planner.cost.compute import attended
 from planner.cost.pipeline_split import DUALPIPE_V, ZB_H1, ZB_H2, V, is_head, largest
-from planner.dimensions import Count, Flag, Number, Seconds, Stage, TokensPerSecond, log2, maximum, minimum, select, where
+from planner.dimensions import Count, Flag, Number, Seconds, Stage, TokensPerSecond, log2, maximum, minimum, select, sum_of, where
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.lora import adapter_parameters
@@ -83,12 +83,16 @@ def slowest_stage(stage_seconds: Seconds) -> Seconds:
     return largest(stage_seconds)
 
 
-@formula("τ_1 + (τ_p if p > 1) + (τ_m · (L - ℓ_1 - ℓ_p) / max(ℓ_m, 1) if p > 2)", "narayanan21", "Section 2.2")
+@formula("Σ τ_r if laid, τ_1 + (τ_p if p > 1) + (τ_m · (L - ℓ_1 - ℓ_p) / max(ℓ_m, 1) if p > 2) otherwise", "narayanan21", "Section 2.2")
 def all_stages(job: Job, plan: Plan, stage_layers: Number, stage_seconds: Seconds) -> Seconds:
     """One micro-batch through every stage, from its edge stages; the stages between take time in proportion to their layers; seconds.
 
-    The stage before the last edge stands for those between: the second, or where dense layers come first one without any.
+    The stage before the last edge stands for those between: the second, or where dense layers come first one without any. By a layout
+    every rank is an edge stage.
     """
+    if term("laid_out", job.layout is not None):
+        ranks = [where(rank < plan.pp, stage_seconds[rank], 0.0) for rank in range(len(stage_seconds))]
+        return sum_of(term("rank_seconds", seconds) for seconds in ranks)
     first, last = term("first_stage_seconds", stage_seconds[0]), term("last_stage_seconds", stage_seconds[-1])
     before = max(len(stage_seconds) - 2, 0)  # 0 with one rank
     middle, layers = term("middle_stage_seconds", stage_seconds[before]), term("middle_stage_layers", stage_layers[before])

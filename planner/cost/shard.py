@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from planner.cost.pipeline_split import in_v, is_head, largest
+from planner.cost.pipeline_split import holds_ahead, in_v, is_head, largest
 from planner.dimensions import Count, Number, Parameters, Stage, Tokens, maximum
 from planner.formula.trace import formula, term
 from planner.specs import parameters
@@ -97,9 +97,10 @@ def largest_tensor(plan: Plan, stage: Stage, embedding_weights: Parameters, head
 
 
 @formula(
-    "ℓ_d · P_l + ℓ_x · P_a + (P_e if i = 0) + (P_h + L_m · P_mp + (P_e if i > 0 and L_m > 0) if head)",
+    "ℓ_d · P_l + ℓ_x · P_a + (P_e if i = 0) + (P_h if head)"
+    " + (L_m · P_mp + (P_e if i > 0 and L_m > 0) + (P_h if not head and L_m > 0) if mtp)",
     "gshard20",
-    "Figure 3; with multi-token prediction in addition at the head",
+    "Figure 3; multi-token prediction shares embedding and head, with copies where its rank has none",
 )
 def mixed_weights(
     job: Job, plan: Plan, stage: Stage, dense_stage_layers: Number, sparse_stage_layers: Number, layer_weights: Parameters,
@@ -109,8 +110,11 @@ def mixed_weights(
     head = is_head(plan, stage)
     layers = dense_stage_layers * layer_weights + sparse_stage_layers * around_weights
     prediction = term("prediction_weights", parameters.mtp_vectors(job.model))
-    ahead = job.model.mtp_layers * prediction + (stage > 0) * (job.model.mtp_layers > 0) * embedding_weights
-    return layers + (stage == 0) * embedding_weights + head * (head_weights + ahead)
+    copies = (stage > 0) * embedding_weights
+    if job.layout is not None:
+        copies = Parameters(copies + (1 - head) * head_weights)
+    ahead = job.model.mtp_layers * prediction + (job.model.mtp_layers > 0) * copies
+    return layers + (stage == 0) * embedding_weights + head * head_weights + holds_ahead(job, plan, stage) * ahead
 
 
 @formula("ℓ_x · P_x", "gshard20", "Figure 3")

@@ -61,7 +61,7 @@ def virtual_kinds(job: Job, plan: Plan) -> Layers:
     first = clip(job.model.dense_layers - (Count(np.cumsum(layers, axis=0)) - layers), 0, layers)
     sparse = (layers - first) * split.sparse_share(job)
     ahead = np.zeros_like(sparse)
-    ahead[-1] = job.model.mtp_layers
+    ahead[-1 if job.layout is None else job.layout.ahead_stage] = job.model.mtp_layers
     return Layers(layers, layers - sparse, sparse + Number(ahead))
 
 

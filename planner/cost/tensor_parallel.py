@@ -58,7 +58,7 @@ def visible(job: Job, sent: Seconds, hiding: Seconds) -> Seconds:
 @formula("max(t_t - κ_c · t_m, η_c · t_t) if products and SP, t_t otherwise", "megatron", "tensor_parallel/layers.py; tp_comm_overlap")
 def tp_visible(job: Job, plan: Plan, tp_forward: Seconds, linear_forward: Seconds) -> Seconds:
     """Exposed tensor-parallel communication of a layer's forward pass; seconds."""
-    if not term("tp_products", job.stack.tp_overlap == "products"):
+    if not term("tp_products", job.overlaps_tp == "products"):
         return tp_forward
     return where(plan.sequence_parallel > 0, visible(job, tp_forward, pace(job) * linear_forward), tp_forward)
 
@@ -74,7 +74,7 @@ def tp_behind(job: Job, plan: Plan, tp_forward: Seconds, tp_again: Seconds, tp_v
     # gradients of row-parallel products are gathered as in the forward pass
     whole = term("tp_plain", share * tp_forward + (1 - share) * tp_visible)
     last = term("tp_sums", share * tp_forward)
-    if not term("tp_hides", job.stack.tp_overlap != "none"):
+    if not term("tp_hides", job.overlaps_tp != "none"):
         return whole - last + tp_again + last
     behind = term("tp_weight_products", Seconds(0.0) if job.frozen else column_seconds)
     return whole - last + visible(job, tp_again, column_seconds) + visible(job, last, behind)

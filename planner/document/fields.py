@@ -20,6 +20,7 @@ from planner.document.fields_training import BATCH, OPTIONS
 from planner.errors import FieldError, FileError, UnknownName
 from planner.plaintext import quoted
 from planner.specs.options import MODULES, modules
+from planner.specs.pipeline_layout import EXAMPLE, layout_of, plain
 
 SUFFIXES = {"k": 2**10, "m": 2**20, "b": 10**9, "t": 10**12}  # 8k tokens are 8,192, as in papers; 15t are 15e12
 YES, NO = ("yes", "y", "true", "on", "1"), ("no", "n", "false", "off", "0")
@@ -50,6 +51,8 @@ def parse(key: str, text: str) -> Value:
     if f.kind == "preset":
         load(key, text)
         return text.lower() if text.lower() in presets.names(f.preset_kind) else text
+    if f.kind == "layout":
+        return check(f, text)
     if f.kind in ("choice", "text"):
         return check(f, text.lower())
     if f.kind == "bool":
@@ -97,6 +100,10 @@ def check(f: Field, value: object) -> Value:
         if not isinstance(value, str):
             raise wrong
         return ",".join(modules(value))
+    if f.kind == "layout":
+        if not isinstance(value, str):
+            raise wrong
+        return plain(value) if value and layout_of(value) else ""
     if isinstance(value, bool) or not isinstance(value, int | float) or (f.kind == "int" and not isinstance(value, int)):
         raise wrong
     if (isinstance(value, float) and not math.isfinite(value)) or not f.least <= value <= f.most:
@@ -112,6 +119,8 @@ def _expectation(f: Field) -> str:
         return f"must be one of {', '.join(f.choices)}"
     if f.kind == "text":
         return f"must list some of {', '.join(MODULES)}"
+    if f.kind == "layout":
+        return f"must be a layout such as {EXAMPLE}"
     if f.kind == "bool":
         return "must be yes or no"
     number = "a whole number" if f.kind == "int" else "a number"

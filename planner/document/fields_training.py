@@ -6,7 +6,7 @@ from planner.document.field import Field
 from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.job import ATTENTIONS, OPTIMIZERS, PRECISIONS
 from planner.specs.lora import TARGETS, TUNINGS
-from planner.specs.options import CUDA_GRAPHS, KERNELS, LOSS_KERNELS
+from planner.specs.options import CUDA_GRAPHS, KERNELS, LOSS_KERNELS, TP_OVERLAPS
 from planner.specs.recipes import RECIPES
 
 BATCH: tuple[Field, ...] = (
@@ -61,6 +61,11 @@ OPTIONS: tuple[Field, ...] = (
     Field("moe_dispatcher", "options", "Dispatcher", "choice", "exchange of tokens with their experts: an all-to-all of copies, DeepEP, "
           "HybridEP, or an all-gather; empty: the stack's", "", "job", "moe_dispatcher", choices=tuple(DISPATCHERS), default="",
           optional=True, depends_on="experts"),
+    Field("tp_overlap", "options", "TP overlap", "choice", "products that hide tensor-parallel communication: none, those of the "
+          "backward pass, or all (user buffers, asynchronous TP); empty: the stack's", "", "job", "tp_overlap", choices=TP_OVERLAPS,
+          default="", optional=True),
+    Field("pipeline_layout", "options", "Pipeline layout", "layout", "modules of each virtual stage in Megatron's notation, such as "
+          "Et*3|(tt|)*29m|L; empty: as the stack splits", "", "job", "pipeline_layout", default="", optional=True),
     Field("recompute_modules", "options", "Recomp. modules", "text", "modules of selective recomputation, such as core_attn,moe_act; "
           "empty: the stack's", "", "job", "recompute_modules", default="", optional=True, depends_on="recompute",
           with_values=("selective",)),

@@ -21,7 +21,7 @@ GPU_FIGURES = ("link_domain", "link_gb_s", "nic_gbit_s", "memory_gib", "hbm_gb_s
 OVERRIDES_OF = {  # choosing another preset drops the values set over the former one
     "cluster": ("gpu", "gpus", "gpus_per_node", "host_memory_gib", *GPU_FIGURES, "board_w"),
     "gpu": (*GPU_FIGURES, "board_w"),
-    "model": tuple(f.key for f in FIELDS if f.spec == "model"),
+    "model": (*(f.key for f in FIELDS if f.spec == "model"), "pipeline_layout"),
     "stack": (
         "gradient_bytes",
         "attention",
@@ -34,6 +34,8 @@ OVERRIDES_OF = {  # choosing another preset drops the values set over the former
         "recompute_modules",
         "moe_dispatcher",
         "fp8_recipe",
+        "tp_overlap",
+        "pipeline_layout",
     ),
 }
 DEFAULTS: Mapping[str, Value] = {f.key: f.default for f in FIELDS if f.default is not None}

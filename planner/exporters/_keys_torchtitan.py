@@ -15,7 +15,8 @@ KEYS: Mapping[str, Key] = (
         "parallelism.pipeline_parallel_microbatch_size", "parallelism.context_parallel_degree", "parallelism.expert_parallel_degree",
         "parallelism.expert_tensor_parallel_degree", "training.local_batch_size", "training.global_batch_size", "training.seq_len",
     )
-    | keys(bool, "parallelism.pipeline_parallel_expert_parallel_overlap", "training.enable_cpu_offload", "optimizer.early_step_in_backward")
+    | keys(bool, "parallelism.pipeline_parallel_expert_parallel_overlap", "parallelism.enable_async_tensor_parallel",
+           "training.enable_cpu_offload", "optimizer.early_step_in_backward")
     | keys(bool, "compile.enable")
     | keys(list, "compile.components")
     | keys(str, "job.description")

@@ -18,7 +18,7 @@ FUSIONS = ("bias-swiglu-fusion", "bias-gelu-fusion", "bias-dropout-fusion", "rop
 # Options of a job that Megatron has; kernels other than eager and fused are not among them.
 WRITTEN = frozenset((
     "cuda_graphs", "state_bytes", "master_bytes", "offload_optimizer", "offload_activations", "recompute_modules", "fp8_parameters",
-    "fp8_recipe", "expandable_segments",
+    "fp8_recipe", "expandable_segments", "tp_overlap", "pipeline_layout",
 ))  # fmt: skip
 # What runs in CUDA graphs -> implementation and scopes (megatron-core 0.16.1, transformer_config.py).
 GRAPHS: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -86,6 +86,17 @@ def layout(counts: list[int], mtp: int) -> str:
     first, *middle, last = ["" if not n else "t" if n == 1 else f"t*{n}" for n in counts]
     runs = [(stage, len(list(run))) for stage, run in itertools.groupby(middle)]
     return f"E{first}|" + "".join(f"({stage}|)*{n}" if n > 1 else f"{stage}|" for stage, n in runs) + last + "m" * mtp + "L"
+
+
+def laid_out(request: Request) -> str:
+    """The layout to write: the job's own, or where the stages as tmplan splits them differ, theirs; empty where Megatron splits evenly."""
+    counts = chunks(request)
+    return request.job.pipeline_layout or (layout(counts, request.job.model.mtp_layers) if len(set(counts)) > 1 else "")
+
+
+def buffers(request: Request, d: Degrees) -> bool:
+    """Whether user buffers overlap tensor-parallel communication with products: they need sequence parallelism."""
+    return request.job.overlaps_tp == "products" and d.tp > 1 and d.sequence_parallel
 
 
 def cp_traffic(model: Model, d: Degrees) -> str:
@@ -204,7 +215,14 @@ def notes(request: Request, d: Degrees, kernels: bool = True) -> list[str]:
         ),
         (kernels and job.attention == "fused-softmax", "fused softmax is written as the unfused backend, with its fused mask and softmax"),
         (d.cp > 1 and traffic != "p2p", f"with windows or sinks context parallelism uses {traffic}; the prediction is for a ring"),
-        (d.tp > 1 and d.sequence_parallel, "overlap of tensor-parallel communication (tp_comm_overlap) is off: turn it on and measure"),
+        (
+            d.tp > 1 and d.sequence_parallel and not buffers(request, d),
+            "overlap of tensor-parallel communication (tp_comm_overlap) is off: turn it on and measure",
+        ),
+        (
+            d.tp > 1 and not d.sequence_parallel and job.tp_overlap == "products",
+            "overlap of tensor-parallel communication (tp_comm_overlap) needs sequence parallelism, and is off",
+        ),
         (not_overlapped, "the experts' all-to-all is not overlapped: needs ep above 1, virtual stages in a pipeline, no full recompute"),
         (model.experts and job.precision == "fp16", "experts run sequentially: grouped GEMMs have no fp16"),
         (job.offload_optimizer and job.state_bytes < 4, "offloaded states are fp32 for any state_bytes"),

@@ -26,7 +26,7 @@ _FLAGS = """
 --untie-embeddings-and-output-weights --group-query-attention --multi-latent-attention --no-rope-fusion --no-masked-softmax-fusion
 --moe-grouped-gemm --moe-shared-expert-gate --moe-router-pre-softmax --moe-pad-expert-input-to-capacity
 --moe-router-padding-for-quantization --mock-data --log-throughput --fp8-param-gather --cross-entropy-loss-fusion
---no-bias-swiglu-fusion --no-bias-gelu-fusion --no-bias-dropout-fusion --te-rng-tracker
+--no-bias-swiglu-fusion --no-bias-gelu-fusion --no-bias-dropout-fusion --te-rng-tracker --tp-comm-overlap
 """
 _INTS = """
 --tensor-model-parallel-size --pipeline-model-parallel-size --context-parallel-size --expert-model-parallel-size

@@ -25,6 +25,8 @@ PHRASES: Mapping[str, str] = {
     "foreach": "set the foreach step of the optimizer to {}",
     "moe_dispatcher": "send tokens to experts by {}",
     "optimizer_in_backward": "run the optimizer in the backward pass",
+    "tp_overlap": "hide tensor-parallel communication behind {}",
+    "pipeline_layout": "place the layers of the pipeline as {}",
     "recompute_modules": "select {} for recomputation",
     "recompute_every": "select one layer in {} for recomputation",
     "offload_nvme": "offload optimizer states to NVMe",
@@ -34,7 +36,8 @@ PHRASES: Mapping[str, str] = {
     "expandable_segments": "enable expandable segments",
 }
 # Options without which a plan would not fit as predicted; refused where a framework has none and no script could add them.
-NEEDED = ("fp8_parameters", "optimizer_in_backward", "offload_nvme", "offload_parameters", "offload_activations", "offload_checkpoints")
+NEEDED = ("fp8_parameters", "optimizer_in_backward", "offload_nvme", "offload_parameters", "offload_activations", "offload_checkpoints",
+          "pipeline_layout")  # fmt: skip
 ALLOCATOR = "PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True"
 
 
@@ -54,7 +57,7 @@ def relevant(request: Request) -> dict[str, Value]:
     """The same, without those that have no effect on the plan: of recomputation that the plan does not do."""
     d, values = degrees(request), chosen(request.job)
     silent = {"recompute_modules": d.recompute != "selective", "recompute_every": d.recompute != "full",
-              "moe_dispatcher": d.ep == 1,
+              "moe_dispatcher": d.ep == 1, "tp_overlap": d.tp == 1, "pipeline_layout": d.pp == 1,
               "offload_checkpoints": d.recompute not in ("full", "first")}  # fmt: skip
     return {key: value for key, value in values.items() if not silent.get(key)}
 
@@ -63,8 +66,8 @@ def lacking(request: Request, title: str, written: Collection[str]) -> Iterator[
     """Refusals of options that a framework without scripts lacks, and without which the plan would not fit as predicted."""
     for key, value in relevant(request).items():
         if key in NEEDED and key not in written:
-            off = "0" if key == "offload_activations" else "no"
-            yield f"{title} does not {phrase(key, value)}: set {key} to {off}"
+            off = {"offload_activations": f"set {key} to 0", "pipeline_layout": f"free {key}"}.get(key, f"set {key} to no")
+            yield f"{title} does not {phrase(key, value)}: {off}"
 
 
 def option_notes(request: Request, written: Collection[str], script: bool = False) -> Iterator[str]:

@@ -66,7 +66,6 @@ def precision(job: Job) -> str | dict[str, Any]:
 def model_keys(request: Request, d: Degrees) -> dict[str, Any]:
     """The keys of `model`: architecture, experts, parallelism, recomputation."""
     job, model = request.job, request.job.model
-    counts = facts.chunks(request)
     latent, sparse, whole = bool(model.kv_rank), bool(model.experts), d.recompute in ("full", "first")
     window, group, share = facts.windowed(model), bool(model.router_groups), bool(model.shared_ffn)
     drop, (dispatcher, backend) = 0.1 if model.dropout else 0.0, facts.dispatcher(request, d)
@@ -84,7 +83,7 @@ def model_keys(request: Request, d: Degrees) -> dict[str, Any]:
         "multi_latent_attention": latent, "num_moe_experts": model.experts or None,
         "tensor_model_parallel_size": d.tp, "sequence_parallel": d.sequence_parallel, "pipeline_model_parallel_size": d.pp,
         "virtual_pipeline_model_parallel_size": d.vpp if d.vpp > 1 else None,
-        "pipeline_model_parallel_layout": facts.layout(counts, model.mtp_layers) if len(set(counts)) > 1 else None,
+        "pipeline_model_parallel_layout": facts.laid_out(request) or None,
         "context_parallel_size": d.cp, "cp_comm_type": facts.cp_traffic(model, d) if d.cp > 1 else None,
         "expert_model_parallel_size": d.ep, "expert_tensor_parallel_size": d.etp,
         "recompute_granularity": {"none": None, "selective": "selective"}.get(d.recompute, "full"),
@@ -150,8 +149,8 @@ def overrides(request: Request, d: Degrees) -> dict[str, Any]:
         },
         # with _target_, because a recipe may lack the section
         "comm_overlap": {
-            "_target_": "megatron.bridge.training.comm_overlap.CommOverlapConfig", "tp_comm_overlap": False,
-            "overlap_grad_reduce": reduce, "overlap_param_gather": gather,
+            "_target_": "megatron.bridge.training.comm_overlap.CommOverlapConfig",
+            "tp_comm_overlap": facts.buffers(request, d), "overlap_grad_reduce": reduce, "overlap_param_gather": gather,
         },
         "checkpoint": {"ckpt_format": "fsdp_dtensor" if fsdp else "torch_dist"},
     }  # fmt: skip

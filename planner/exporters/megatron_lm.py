@@ -80,14 +80,12 @@ def expert_options(request: Request, d: Degrees) -> list[Option]:
 
 def parallel_options(request: Request, d: Degrees) -> list[Option]:
     """Parallel degrees, sharding and overlap of communication."""
-    chunks = facts.chunks(request)
-    even = len(set(chunks)) == 1
-    fsdp = d.zero >= 2
+    laid, fsdp = facts.laid_out(request), d.zero >= 2
     return [
         option("--tensor-model-parallel-size", d.tp), *when(d.sequence_parallel, "--sequence-parallel"),
         option("--pipeline-model-parallel-size", d.pp),
-        *when(even and d.vpp > 1, "--num-virtual-stages-per-pipeline-rank", d.vpp),
-        *when(not even, "--pipeline-model-parallel-layout", facts.layout(chunks, request.job.model.mtp_layers)),
+        *when(not laid and d.vpp > 1, "--num-virtual-stages-per-pipeline-rank", d.vpp),
+        *when(laid, "--pipeline-model-parallel-layout", laid), *when(facts.buffers(request, d), "--tp-comm-overlap"),
         option("--context-parallel-size", d.cp), *when(d.cp > 1, "--cp-comm-type", facts.cp_traffic(request.job.model, d)),
         option("--expert-model-parallel-size", d.ep), option("--expert-tensor-parallel-size", d.etp),
         *when(facts.sharded(request, d) or fsdp, "--use-distributed-optimizer"), *when(fsdp, "--use-megatron-fsdp"),
@@ -237,6 +235,8 @@ def refusals(request: Request) -> list[str]:
         (d.vpp > 1 and d.pp == 1, "virtual stages need a pipeline: set vpp to 1"),
         (job.global_batch % (d.dp * d.micro_batch), f"dp x micro-batch = {d.dp * d.micro_batch} must divide the global batch"),
         (d.vpp > 1 and d.micro_batches % d.pp, f"virtual stages need micro-batches in groups of pp = {d.pp}, not {d.micro_batches}"),
+        (job.layout and job.layout.stages != d.pp * d.vpp,
+         f"the layout has {job.layout.stages if job.layout else 0} stages, pp x vpp is {d.pp * d.vpp}: make them equal"),
         (d.schedule == "1f1b" and min(facts.chunks(request)) < 0, "a stage has no room for its layers: use fewer stages"),
         (d.recompute == "first" and not 1 <= d.recompute_layers <= max(facts.chunks(request)),
          "recompute_layers must lie from 1 to the layers of a virtual stage"),

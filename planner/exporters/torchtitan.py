@@ -79,6 +79,8 @@ def refusals(request: Request) -> list[str]:
     if job.optimizer_in_backward and (d.ep > 1 or d.pp > 1):
         reasons.append("torchtitan runs the optimizer in the backward pass without ep and pp; set optimizer_in_backward to no")
     reasons += lacking(request, "torchtitan", WRITTEN)
+    if overlapped_tp(request, d) and job.kernels != "compiled":
+        reasons.append("torchtitan's asynchronous tensor parallelism needs torch.compile; set kernels to compiled")
     if job.capacity and model.experts:
         reasons.append("torchtitan does not drop tokens; set capacity to 0")
     return reasons + _degree_refusals(request, d)
@@ -124,6 +126,8 @@ def parallelism(request: Request, d: Degrees) -> dict[str, Any]:
         values |= {"pipeline_parallel_schedule": schedule, "pipeline_parallel_microbatch_size": d.micro_batch}
         values |= {"pipeline_parallel_first_stage_less_layers": 1, "pipeline_parallel_last_stage_less_layers": 1}
         values |= _stages(request.job.model.layers, d)
+    if overlapped_tp(request, d):
+        values["enable_async_tensor_parallel"] = True
     return values
 
 
@@ -200,6 +204,11 @@ def overlapped(request: Request, d: Degrees) -> bool:
     return request.job.overlap_experts and d.schedule == "dualpipev" and d.ep > 1 and d.recompute == "none"
 
 
+def overlapped_tp(request: Request, d: Degrees) -> bool:
+    """Whether products hide tensor-parallel communication: torch's asynchronous tensor parallelism."""
+    return request.job.overlaps_tp == "products" and d.tp > 1
+
+
 def dispatched(request: Request, d: Degrees) -> bool:
     """Whether DeepEP or HybridEP sends tokens to experts; torchtitan has neither with expert tensor parallelism."""
     return request.job.dispatched_by in ("deepep", "hybridep") and d.ep > 1 and d.etp == 1
@@ -214,6 +223,7 @@ def written(request: Request, d: Degrees) -> frozenset[str]:
         "recompute_every": d.recompute == "full" and job.recompute_every > 1, "master_bytes": job.master_bytes == 0,
         "optimizer_in_backward": True, "offload_optimizer": True,
         "fp8_recipe": bool(job.recipe), "fp8_parameters": job.fp8_parameters,
+        "tp_overlap": overlapped_tp(request, d),
     }  # fmt: skip
     return frozenset(key for key, holds in cases.items() if holds)
 
@@ -276,7 +286,7 @@ def _notes(request: Request, d: Degrees, kind: Flavor) -> list[str]:
         (bool(job.recipe) and job.stack.narrow_experts and bool(job.model.experts), "routed experts stay in bf16: slower than planned"),
         (bool(job.recipe) and job.kernels != "compiled", "casts to 8 bits are slow without torch.compile: set kernels to compiled"),
     ]  # fmt: skip
-    return [*(sentence for holds, sentence in notes if holds), *option_notes(request, WRITTEN | _had(job))]
+    return [*(sentence for holds, sentence in notes if holds), *option_notes(request, WRITTEN | {"tp_overlap"} | _had(job))]
 
 
 def _had(job: Job) -> set[str]:

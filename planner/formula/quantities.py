@@ -50,6 +50,8 @@ sequence_parallel    | SP  |        | 1 with sequence parallelism, else 0
 recompute            | recompute |        | recomputation: 0 none, 1 selective, 2 full, 3 the first layers of each virtual stage
 schedule             | schedule |        | pipeline schedule: 0 1F1B, 1 ZB-H1, 2 ZB-H2, 3 ZB-V, 4 DualPipeV
 holds_head           | head |        | 1 on the pipeline rank that holds the head, else 0
+holds_ahead          | mtp  |        | 1 on the pipeline rank that holds the layers of multi-token prediction, else 0
+computes_loss        | loss |        | 1 on a pipeline rank that computes a loss, else 0
 gathered_units       | n_u |        | layers whose weights are gathered at a time
 recompute_every      | k_r |        | full recomputation of every k-th layer alone
 gathers              | gathers |   | 1 where weights are gathered when they are used, else 0
@@ -200,6 +202,8 @@ head_slots           | o_s |        | layer slots that the head takes
 extra_layers         | x_s |        | slots of a pipeline rank beyond an even share
 split_by_flops       | even |        | 1 where stages are split by FLOPs, else 0
 flops_layers         | ℓ_f |        | layers on a pipeline rank, split by FLOPs
+laid_out             | laid |        | 1 where a layout places the layers on pipeline ranks, else 0
+laid_layers          | ℓ_y |        | layers on a pipeline rank by the layout
 recomputed_layers    | r_i |        | fully recomputed layers on a pipeline rank
 sparse_stage_layers  | ℓ_x |        | layers with routed experts on a pipeline rank
 dense_stage_layers   | ℓ_d |        | layers with a dense MLP on a pipeline rank
@@ -466,6 +470,7 @@ stage_seconds        | τ_i | s      | one micro-batch on a stage, forward and b
 first_stage_seconds  | τ_1 | s      | one micro-batch on the first pipeline rank
 middle_stage_seconds | τ_m | s      | one micro-batch on a pipeline rank between
 last_stage_seconds   | τ_p | s      | one micro-batch on the last pipeline rank
+rank_seconds         | τ_r | s      | one micro-batch on each pipeline rank of a layout
 first_stage_layers   | ℓ_1 |        | layers on the first pipeline rank
 middle_stage_layers  | ℓ_m |        | layers on a pipeline rank between
 last_stage_layers    | ℓ_p |        | layers on the last pipeline rank

@@ -13,6 +13,7 @@ from planner.document.inputs import Inputs, resolve
 from planner.document.planfile import Document
 from planner.document.space import AXES, Bounds, Space
 from planner.errors import FieldError, FileError
+from planner.importers.megatron_pipeline import without_usual_layout
 from planner.importers.sizes import base_and_overrides, preset_of
 from planner.specs.plan import Plan, from_named
 
@@ -61,7 +62,7 @@ def document_of(imported: Imported, inputs: Inputs) -> Document:
     fields |= _sharding(fields)
     plan = from_named(fields, where="the file's plan")
     space = Space({axis: Bounds((int(getattr(plan, axis)),)) for axis in pinned(plan)})
-    return Document(inputs, space, plan)
+    return Document(without_usual_layout(inputs, job, plan), space, plan)
 
 
 def pinned(plan: Plan) -> Iterator[str]:

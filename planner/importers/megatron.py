@@ -9,18 +9,19 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from planner import presets
 from planner.errors import FileError
 from planner.exporters._megatron_facts import FLASH, FP8_RECIPES, FUSIONS, GRAPHS, OPTIMIZERS
 from planner.importers.annotation import LINE, assumptions_of
 from planner.importers.imported import Imported
 from planner.importers.megatron_model import sizes
 from planner.importers.megatron_options import DEGREES, Options, arguments, understood
+from planner.importers.megatron_pipeline import stages_of
 from planner.importers.shell_words import words
 from planner.plaintext import named, quoted
 from planner.specs.dispatchers import DISPATCHERS
 from planner.specs.options import MODULES, NEEDED
 
-REPEATED = re.compile(r"\(([^()]*)\)(?:\*([0-9]{1,4}))?")  # a repeated part of a pipeline layout
 RECIPES = {name: recipe for recipe, name in FP8_RECIPES.items()}
 STATES = {"bf16": "2", "fp8": "1"}  # bytes of an optimizer state value
 STRATEGIES = {"no_shard": 0, "optim": 1, "optim_grads": 2, "optim_grads_params": 3}
@@ -37,7 +38,8 @@ def read(text: str, where: str) -> Imported:
     unread = [named(f"--{name} {' '.join(values)}") for name, values in options.given.items() if not understood(name)]
     model, unread_sizes = sizes(options)
     plan: dict[str, Any] = {axis: count for option, axis in DEGREES.items() if (count := options.integer(option)) is not None}
-    plan |= _virtual_stages(options, model, plan) | _sharding(options) | _recompute(options)
+    virtual, laid = stages_of(options, model, plan)
+    plan |= virtual | _sharding(options) | _recompute(options)
     plan["sequence_parallel"] = int("sequence-parallel" in options and plan.get("tp", 1) > 1)
     if model.get("experts"):
         plan["etp"] = options.integer("expert-tensor-parallel-size") or plan.get("tp", 1)
@@ -45,6 +47,7 @@ def read(text: str, where: str) -> Imported:
     annotated, unread_annotation = _annotation(text, options)
     job = _options(options, text, model, plan) | annotated | _job(options)
     stack = str(job.pop("stack", "megatron-core"))
+    job |= _buffers(options, stack, plan) | ({"pipeline_layout": laid} if laid else {})
     unread += [named(f"--recompute-modules {name}") for name in options.given.get("recompute-modules", []) if name not in MODULES]
     unread += unread_sizes + unread_annotation
     return Imported("Megatron-LM", stack, model, job, plan, (nodes or 1) * node if node else 0, node or 0, unread)
@@ -94,6 +97,14 @@ def _job(options: Options) -> dict[str, Any]:
     return job
 
 
+def _buffers(options: Options, stack: str, plan: Mapping[str, Any]) -> dict[str, str]:
+    """What hides tensor-parallel communication, where that is not the stack's usual choice: user buffers, or the backward pass alone."""
+    kind = "products" if "tp-comm-overlap" in options else "backward"
+    if plan.get("tp", 1) == 1 or not plan.get("sequence_parallel") or kind == presets.stack(stack).tp_overlap:
+        return {}
+    return {"tp_overlap": kind}
+
+
 def _dispatcher(options: Options) -> str:
     """The dispatcher of tokens to experts on several ranks: an all-gather where none is given; empty without expert parallelism."""
     if (options.integer("expert-model-parallel-size") or 1) == 1:
@@ -139,17 +150,6 @@ def _modules(options: Options, model: Mapping[str, Any]) -> list[str]:
     """The recomputed modules that tmplan knows and the model has."""
     names = options.given.get("recompute-modules", [])
     return [name for name in names if name in MODULES and (name not in NEEDED or model.get(NEEDED[name]))]
-
-
-def _virtual_stages(options: Options, model: Mapping[str, Any], plan: Mapping[str, Any]) -> dict[str, int]:
-    """Virtual stages, from their number of layers or from a layout."""
-    per_stage, layers = options.integer("num-layers-per-virtual-pipeline-stage"), int(model.get("layers", 0))
-    if per_stage and layers:
-        return {"vpp": max(1, layers // (int(plan.get("pp", 1)) * per_stage))}
-    if layout := options.joined("pipeline-model-parallel-layout"):
-        repeated = sum(part[1].count("|") * int(part[2] or 1) for part in REPEATED.finditer(layout))
-        return {"vpp": max(1, (repeated + REPEATED.sub("", layout).count("|") + 1) // int(plan.get("pp", 1)))}
-    return {}
 
 
 def _sharding(options: Options) -> dict[str, int]:

@@ -97,6 +97,8 @@ def read(tables: Mapping[str, Any], where: str) -> Imported:
     if sent != "standard":
         job["moe_dispatcher"] = sent
     job |= _narrow(tables, where)
+    if flag(parallel, "enable_async_tensor_parallel", where) and plan.get("tp", 1) > 1:
+        job["tp_overlap"] = "products"
     unread += [f"[{name}]" for name in unknown_keys(tables, {*READ, *IGNORED})]
     unread += [name for part, keys in READ.items() for name in unknown_keys(table(tables, part, where), keys, f"[{part}] ")]
     if not sizes:

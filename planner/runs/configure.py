@@ -15,7 +15,7 @@ from planner import presets
 from planner.degrees import MODEL_PARALLEL
 from planner.errors import FieldError, TmplanError
 from planner.plaintext import quoted
-from planner.runs import moe_of_row, options_of_row
+from planner.runs import layout_of_row, moe_of_row, options_of_row
 from planner.runs.frameworks import stack_of
 from planner.runs.model_of_row import model_of
 from planner.runs.network_of_row import GIGABIT, link_of, nic_of
@@ -59,8 +59,10 @@ def configured(row: Row) -> Configured:
     cluster = _cluster(row, gpu, assumed)
     attention = _attention(row, stack, assumed)
     precision = options_of_row.precision_of(row, assumed)
+    layout = layout_of_row.layout(row, stack, model, _schedule(row, assumed), assumed)
     job = Job(
         model, cluster, stack, whole(row, "seq"), whole(row, "global_batch"), precision=precision, attention=attention,
+        pipeline_layout=layout, tp_overlap=options_of_row.tp_overlap(row, stack),
         **options_of_row.options(row, stack, model, precision, gpu.memory_bytes, assumed), **options_of_row.adapters(row, model, assumed),
         **(moe_of_row.routing(row) if model.experts else {}),
     )  # fmt: skip
@@ -204,10 +206,9 @@ def _schedule(row: Row, assumed: dict[str, str]) -> str:
 
 
 def _virtual_stages(row: Row, job: Job, pp: int, schedule: str, assumed: dict[str, str]) -> int:
-    """Virtual stages per rank: those of the schedule, the layout in the note, the row, or the stack's usual choice, in this order."""
+    """Virtual stages per rank: those of the schedule, the layout, the row, or the stack's usual choice, in this order."""
     vpp = whole(row, "vpp", 0, 0)
-    laid_out = moe_of_row.virtual_stages(row)
-    needed = 2 if schedule in TWICE else laid_out // pp if laid_out % pp == 0 else 0
+    needed = 2 if schedule in TWICE else job.layout.stages // pp if job.layout else 0
     if needed:  # a contradictory vpp was derived without the layout
         return needed if vpp in (0, needed) else int(assume(assumed, "vpp", needed))
     return vpp or int(assume(assumed, "vpp", _usual_vpp(job, pp)))

@@ -52,7 +52,6 @@ FRAMEWORKS: tuple[tuple[str, str], ...] = (
     ("bmtrain", "deepspeed"), ("hai-llm", "deepseek"), ("deepseek", "deepseek"), ("zero", "deepspeed"), ("pytorch", "transformers"),
 )  # fmt: skip
 USUAL_STACK = "megatron-core"
-UNITED = ("megatron-core", "nemo", "nemo-tuned")  # stacks with tp-comm-overlap
 OLD = ("volta", "ampere")
 CORE = "2023-06"  # Megatron-LM's layers are those of Megatron-Core: core/transformer, release 0.3.0
 # A measured run has had its choices: they are not refused, as those of a plan are that a framework does not support.
@@ -115,9 +114,8 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     offload = OFFLOAD_MODULES.search(note)
     offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
     trainer = next((i for i, (word, _) in enumerate(TRAINERS) if word in name), -1)
-    overlap = flag(row, "tp_overlap") if stack in UNITED else None
     blackwell, release = gpu.arch.startswith("blackwell"), presets.release(stack, _released(row))
-    change = Change(hints, blackwell, modules(row, MODULES), offloaded, release, trainer, overlap)
+    change = Change(hints, blackwell, modules(row, MODULES), offloaded, release, trainer)
     return _changed(stack, change), match is not None
 
 
@@ -138,7 +136,6 @@ class Change(NamedTuple):
     offloaded: tuple[str, ...] = ()
     release: str = ""  # of the stack: its first month
     trainer: int = -1  # of TRAINERS
-    overlap: bool | None = None  # of tensor-parallel communication with products, where a row says so
 
 
 @lru_cache(maxsize=256)
@@ -151,8 +148,6 @@ def _changed(name: str, change: Change) -> Stack:
         stack = replace(stack, **SINCE_BLACKWELL[name])
     for i in change.hints:
         stack = replace(stack, **HINTS[i][1])
-    if change.overlap is not None:
-        stack = replace(stack, tp_overlap="products" if change.overlap else "backward")
     chosen = selective(change.modules) if change.modules else stack.selective
     absent = dict.fromkeys((term for module in change.offloaded for term in OFFLOADED[module]), 0.0)
     return replace(stack, selective=Selective({**chosen.keep, **absent}, chosen.repeat)) if change.modules or absent else stack

@@ -8,6 +8,7 @@ from dataclasses import replace
 from planner.errors import FieldError
 from planner.plaintext import quoted
 from planner.runs import moe_of_row
+from planner.runs.layout_of_row import laid
 from planner.runs.row import Row, assume, cell, flag, whole
 from planner.specs.job import Stack
 from planner.specs.model import Model
@@ -53,6 +54,8 @@ def _mixture(row: Row, dense: Model, stack: Stack, assumed: dict[str, str]) -> M
     fields = usual | taken | known
     if text := cell(row, "shared_experts").lower():
         known["shared_ffn"] = fields["shared_ffn"] = _shared(row, text, fields["expert_ffn"])
+    if (layout := laid(row)) is not None:
+        known["mtp_layers"] = fields["mtp_layers"] = layout.ahead
     if cell(row, "mtp_layers"):
         known["mtp_layers"] = fields["mtp_layers"] = whole(row, "mtp_layers", least=0)
     model = replace(dense, **fields)

@@ -153,13 +153,6 @@ def _sparse(pattern: str) -> dict[str, int]:
     return {"dense_layers": layers.count("0") * int(outer[1] if outer else 1), "moe_every": 1}
 
 
-def virtual_stages(row: Row) -> int:
-    """Virtual stages of all ranks in the pipeline layout of a row, or of its note: 8 for `Et*3|(tt|)*6mL`. 0 without a layout."""
-    layout = cell(row, "pp_layout") or dict(ARGUMENT.findall(cell(row, "note"))).get("pipeline-model-parallel-layout", "")
-    bars = re.sub(r"\(([^()]*)\)(?:\*(\d{1,4}))?", lambda group: "|" * (group[1].count("|") * int(group[2] or 1)), layout)
-    return bars.count("|") + 1 if layout else 0
-
-
 def routing(row: Row) -> dict[str, Any]:
     """The fields of a Job set by a row's columns and its note on the routing of experts; empty (balanced, dropless) without them."""
     note = cell(row, "note")

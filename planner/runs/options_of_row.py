@@ -192,6 +192,18 @@ def offloads(row: Row, model: Model, memory_bytes: float) -> dict[str, Any]:
     return fields
 
 
+def tp_overlap(row: Row, stack: Stack) -> str:
+    """What hides tensor-parallel communication: all products or, by the column, not all of them; empty: the stack's usual choice.
+
+    `async TP` in a note is torch's asynchronous tensor parallelism.
+    """
+    overlaps = flag(row, "tp_overlap")
+    if overlaps is None and re.search(r"\basync(?:hronous)? TP\b", cell(row, "note")):
+        overlaps = True
+    known = [kind for kind in (stack.tp_overlap, *stack.tp_overlaps) if (kind == "products") == overlaps]
+    return known[0] if known and stack.tp_overlap not in known else ""
+
+
 def recomputed_every(row: Row) -> int:
     """k if every k-th layer is recomputed whole, by the words of a note; 0 without them."""
     match = re.search(r"AC of every (second|third|fourth|(\d{1,3})(?:nd|rd|th)) layer", cell(row, "note"))

@@ -105,9 +105,10 @@ def rank_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
 
 def stage_axes(job: Job) -> tuple[tuple[str, Candidates], ...]:
     """The axes of the pipeline schedule, grown after the degrees."""
+    most = job.model.layers + 2 if job.layout is None else job.layout.stages
     return (
         ("schedule", each(np.array(sorted(SCHEDULES.index(name) for name in job.stack.schedules)))),
-        ("vpp", each(np.arange(1, job.model.layers + 3))),
+        ("vpp", each(np.arange(1, most + 1))),
     )
 
 

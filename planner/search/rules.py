@@ -42,6 +42,8 @@ def _kv_heads(job: Job, plan: Plan) -> Flag:
 
 def _stages(job: Job, plan: Plan) -> Flag:
     layers, chunks = job.model.layers, plan.pp * plan.vpp
+    if job.layout is not None:
+        return chunks >= 1  # as the layout says
     even = layers % chunks == 0
     room = Flag(stage_layers(job, plan, Stage(where(in_v(plan), 0, plan.pp - 1))) >= 0)  # in addition to the head
     if job.stack.uneven_stages == "any":
@@ -52,6 +54,13 @@ def _stages(job: Job, plan: Plan) -> Flag:
         alone = ~_splits(job, plan.pp)  # a layout with one entry per chunk if no number of chunks divides evenly
         return (_splits(job, chunks) | (alone & (chunks <= layers))) & room
     return even
+
+
+def _layout(job: Job, plan: Plan) -> Flag:
+    if job.layout is None:
+        return plan.pp >= 1
+    last = (job.layout.ahead_stage >= job.layout.stages - plan.pp) | (job.layout.ahead == 0)
+    return (plan.pp * plan.vpp == job.layout.stages) & last
 
 
 def _splits(job: Job, chunks: Count) -> Flag:
@@ -193,6 +202,8 @@ RULES: tuple[Rule, ...] = (
     Rule("stages", "pp x vpp must divide the layers, or the layers with embedding and head where the stack counts those",
          ("pp", "schedule", "vpp"),
          "megatron/core/transformer/transformer_block.py; torchtitan distributed/pipeline_parallel.py", _stages),
+    Rule("layout", "pp x vpp must be the stages of pipeline_layout, with multi-token prediction in the last virtual stage of its rank",
+         ("pp", "schedule", "vpp"), "megatron/core/transformer/pipeline_parallel_layer_layout.py", _layout),
     Rule("batch", "dp x micro-batch must divide the global batch", ("dp", "micro_batch"), "megatron/core/num_microbatches_calculator.py",
          lambda job, plan: job.global_batch % (plan.dp * plan.micro_batch) == 0),
     Rule("pipeline_batches", "this stack fills a pipeline with at least pp - 1 micro-batches, or with whole multiples of pp",

@@ -15,9 +15,10 @@ from planner.specs.dispatchers import DISPATCHERS, Dispatcher
 from planner.specs.hardware import GIB, Cluster
 from planner.specs.lora import TARGETS, TUNINGS, check_adapters
 from planner.specs.model import Model
-from planner.specs.options import CUDA_GRAPHS, KERNELS, LOSS_KERNELS, MODULES, OPERATIONS, check_options, modules
+from planner.specs.options import CUDA_GRAPHS, KERNELS, LOSS_KERNELS, MODULES, OPERATIONS, TP_OVERLAPS, check_options, modules
 from planner.specs.options import OPTIMIZERS as OPTIMIZERS  # re-exported with the other choices
 from planner.specs.options import STATE_BYTES as STATE_BYTES
+from planner.specs.pipeline_layout import Layout, check_layout, layout_of
 from planner.specs.recipes import CASTERS, NUMBERS, RECIPES, check_recipe, usual_recipe
 from planner.specs.recompute import Selective as Selective
 from planner.specs.recompute import selective
@@ -30,7 +31,6 @@ ATTENTIONS = ("flash-2", "flash-3", "flash-1", "fused-softmax", "unfused")
 # stages per rank, down the ranks and back up; dualpipev: forward and backward passes hide each other's communication (DeepSeek-AI 2024).
 # Plan.schedule is an index into this tuple.
 SCHEDULES = ("1f1b", "zb-h1", "zb-h2", "zb-v", "dualpipev")
-TP_OVERLAPS = ("none", "backward", "products")
 RECOMPUTES = ("none", "selective", "full", "first")  # Plan.recompute is an index into this tuple
 # Range of each axis of a plan; 1 to LARGEST_GPUS by default.
 RANGE: Mapping[str, tuple[int, int]] = {
@@ -177,6 +177,8 @@ class Stack:
     recompute_modules: tuple[str, ...] = ()  # of selective recomputation
     cuda_graphs: tuple[str, ...] = ("none",)
     steps_in_backward: bool = False  # the optimizer can run in the backward pass
+    tp_overlaps: tuple[str, ...] = ()  # of tp_overlap that a job may choose, besides the usual one
+    layouts: bool = False  # a job may place its layers on stages (Megatron's pipeline-model-parallel-layout)
     sources: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -193,6 +195,7 @@ class Stack:
         for key, known in (
             ("optimizers", OPTIMIZERS), ("loss_kernels", LOSS_KERNELS), ("recompute_modules", MODULES),
             ("cuda_graphs", CUDA_GRAPHS), ("unfused", OPERATIONS), ("eager", OPERATIONS), ("fp8_recipes", RECIPES),
+            ("tp_overlaps", TP_OVERLAPS),
         ):  # fmt: skip
             for name in getattr(self, key):
                 choice(key, name, known)
@@ -261,6 +264,8 @@ class Job:
     capacity: float = 0.0  # capacity factor of each expert: tokens beyond it are dropped, missing ones padded; 0: dropless
     moe_dispatcher: str = ""  # dispatcher of tokens to experts, a name of DISPATCHERS; empty: the stack's
     overlap_experts: bool = False  # overlap the all-to-all of experts with another micro-batch, if stack and plan support it
+    tp_overlap: str = ""  # what hides tensor-parallel communication, of TP_OVERLAPS; empty: the stack's
+    pipeline_layout: str = ""  # modules of each virtual stage in Megatron's notation; empty: as the stack splits
     tuning: str = "full"  # full, lora (adapters on frozen weights) or qlora (on frozen weights in 4 bits)
     lora_rank: int = 16  # rank of the adapters
     lora_targets: str = "attention"  # matrices with adapters: attention, query-value, or all of a layer
@@ -283,6 +288,7 @@ class Job:
         check_recipe(self.fp8_recipe, self.precision, self.stack, self.cluster.gpu)
         if self.fp8_parameters and self.stack.casts == "torchao" and self.recipe != "current":
             raise FieldError("fp8_recipe", f"FSDP gathers 8 bits with a scale per tensor, not {self.recipe}; set fp8_recipe to current")
+        check_layout(self.pipeline_layout, self.model, self.stack.title, self.stack.layouts)
         if not self.cluster.gpu.units(self.precision):
             raise FieldError("precision", f"{self.cluster.gpu.name} has no {self.precision} units; use bf16 or fp16")
         if self.wide and self.master_bytes:
@@ -340,6 +346,16 @@ class Job:
     def selective(self) -> Selective:
         """What selective recomputation keeps and repeats: by the modules of the job, or the stack's."""
         return selective(modules(self.recompute_modules)) if self.recompute_modules else self.stack.selective
+
+    @property
+    def overlaps_tp(self) -> str:
+        """What hides tensor-parallel communication: the job's choice, or the stack's."""
+        return self.tp_overlap or self.stack.tp_overlap
+
+    @cached_property
+    def layout(self) -> Layout | None:
+        """The layout of the pipeline; None as the stack splits."""
+        return layout_of(self.pipeline_layout) if self.pipeline_layout else None
 
     @property
     def dispatcher(self) -> Dispatcher:

@@ -19,6 +19,9 @@ KERNELS = ("eager", "fused", "compiled")  # element-wise operations: one kernel 
 # What runs in CUDA graphs: the router and the preparation of the dispatch; with the attention part of layers; whole layers but for routed
 # experts without a capacity; the whole step.
 CUDA_GRAPHS = ("none", "router", "attention-router", "layers", "full")
+# Products that hide tensor-parallel communication: none; those of the backward pass (Megatron's asynchronous all-gather and
+# reduce-scatter); all (user buffers, --tp-comm-overlap; torch's asynchronous tensor parallelism).
+TP_OVERLAPS = ("none", "backward", "products")
 OPERATIONS = ("norm", "rotary", "activation", "permute")  # of a layer, that are fused or not
 OPTIMIZERS = ("adamw", "adamw-8bit", "adamw-8bit-paged", "adafactor", "lion", "sgd", "sgd-plain", "muon", "muon-sharded")
 # Bytes of each optimizer state of a parameter, by default.
@@ -48,6 +51,10 @@ class Supported(Protocol):
     def steps_in_backward(self) -> bool: ...
     @property
     def dispatchers(self) -> tuple[str, ...]: ...
+    @property
+    def tp_overlap(self) -> str: ...
+    @property
+    def tp_overlaps(self) -> tuple[str, ...]: ...
 
 
 class Options(Protocol):
@@ -70,6 +77,8 @@ class Options(Protocol):
     def optimizer(self) -> str: ...
     @property
     def moe_dispatcher(self) -> str: ...
+    @property
+    def tp_overlap(self) -> str: ...
     @property
     def recompute_modules(self) -> str: ...
     @property
@@ -100,6 +109,7 @@ def check_options(job: Options) -> None:
     choice("optimizer", job.optimizer, OPTIMIZERS)
     modules(job.recompute_modules)
     choice("moe_dispatcher", job.moe_dispatcher, ("", *DISPATCHERS))
+    choice("tp_overlap", job.tp_overlap, ("", *TP_OVERLAPS))
     for key, widths in WIDTHS.items():
         if getattr(job, key) not in widths:
             raise FieldError(key, f"{key} must be one of {', '.join(map(str, widths))}, not {getattr(job, key)}")
@@ -137,6 +147,8 @@ def _check_stack(job: Options, stack: Supported) -> None:
     if job.moe_dispatcher and job.moe_dispatcher not in stack.dispatchers:
         known = f"{stack.title} sends tokens to experts by {' or '.join(stack.dispatchers)}"
         raise FieldError("moe_dispatcher", f"{known}, not {job.moe_dispatcher}; free moe_dispatcher")
+    if job.tp_overlap not in ("", *(kinds := dict.fromkeys((stack.tp_overlap, *stack.tp_overlaps)))):
+        raise FieldError("tp_overlap", f"{stack.title} has the tp_overlap {' or '.join(kinds)}, not {job.tp_overlap}; free tp_overlap")
     for name in modules(job.recompute_modules):
         if name not in stack.recompute_modules:
             known = f"has the modules {', '.join(stack.recompute_modules)}" if stack.recompute_modules else "selects no modules"
