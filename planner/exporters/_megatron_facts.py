@@ -89,7 +89,7 @@ def layout(counts: list[int], mtp: int) -> str:
 
 
 def laid_out(request: Request) -> str:
-    """The layout to write: the job's own, or where the stages as tmplan splits them differ, theirs; empty where Megatron splits evenly."""
+    """The layout to write: that of the job, or that of uneven stages as tmplan splits them; empty where Megatron splits evenly."""
     counts = chunks(request)
     return request.job.pipeline_layout or (layout(counts, request.job.model.mtp_layers) if len(set(counts)) > 1 else "")
 

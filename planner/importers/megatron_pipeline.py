@@ -69,7 +69,7 @@ def _uneven(options: Options, layers: int, pp: int) -> list[int]:
 
 
 def _noted(stages: Sequence[int], options: Options, ahead: int) -> str:
-    """The notation of stages with these layer slots, of which the options may give one to the embedding and one to the loss."""
+    """The notation of stages with these layer slots; the options may give one to the embedding and one to the loss."""
     counts = list(stages)
     counts[0] -= EMBEDDING in options
     counts[-1] -= LOSS in options

@@ -208,7 +208,8 @@ def _schedule(row: Row, assumed: dict[str, str]) -> str:
 def _virtual_stages(row: Row, job: Job, pp: int, schedule: str, assumed: dict[str, str]) -> int:
     """Virtual stages per rank: those of the schedule, the layout, the row, or the stack's usual choice, in this order."""
     vpp = whole(row, "vpp", 0, 0)
-    needed = 2 if schedule in TWICE else job.layout.stages // pp if job.layout else 0
+    laid = layout_of_row.laid(row)
+    needed = 2 if schedule in TWICE else laid.stages // pp if laid and laid.stages % pp == 0 else 0
     if needed:  # a contradictory vpp was derived without the layout
         return needed if vpp in (0, needed) else int(assume(assumed, "vpp", needed))
     return vpp or int(assume(assumed, "vpp", _usual_vpp(job, pp)))

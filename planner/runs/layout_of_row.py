@@ -12,7 +12,7 @@ from planner.specs.pipeline_layout import Layout, compact, layout_of, plain
 ARGUMENTS = "pipeline-model-parallel-layout"
 
 
-def told(row: Row) -> str:
+def layout_text(row: Row) -> str:
     """The layout of a row as a text; empty without one. FieldError for a column outside the notation; such a note does not count."""
     if text := cell(row, "pp_layout"):
         try:
@@ -27,7 +27,7 @@ def told(row: Row) -> str:
 
 
 def fitted(text: str, pp: int) -> str:
-    """The text of a layout; without its empty stages where it fills whole virtual stages of pp ranks only so: a bar was told twice."""
+    """The text of a layout; without empty stages, of bars written twice, where it fills virtual stages of pp ranks only in this way."""
     layout = layout_of(text)
     if layout.stages % pp == 0:
         return plain(text)
@@ -39,13 +39,13 @@ def fitted(text: str, pp: int) -> str:
 
 def laid(row: Row) -> Layout | None:
     """The layout of a row; None without one."""
-    text = told(row)
+    text = layout_text(row)
     return layout_of(text) if text else None
 
 
 def layout(row: Row, stack: Stack, model: Model, schedule: str, assumed: dict[str, str]) -> str:
     """The layout of a row that its stack, model and pipeline can have; else none, which is listed as assumed."""
-    text, pp = told(row), whole(row, "pp", 1)
+    text, pp = layout_text(row), whole(row, "pp", 1)
     if not text:
         return ""
     layout = layout_of(text)

@@ -52,11 +52,11 @@ def layout_of(text: str) -> Layout:
     return Layout(tuple(stage.count("t") for stage in stages), order.count("m"), ahead_stage)
 
 
-def _written_out(text: str, rest: str) -> str:
-    """A layout without repetitions; FieldError outside the grammar."""
-    parts, size = list[str](), 0
-    while rest:
-        unit = UNIT.match(rest)
+def _written_out(text: str, part: str) -> str:
+    """A part of a layout without repetitions; FieldError outside the grammar."""
+    parts, size, at = list[str](), 0, 0
+    while at < len(part):
+        unit = UNIT.match(part, at)
         if not unit:
             raise FieldError(KEY, f"{KEY} is written with E, t, m, L, |, x*n and (...)*n, such as {EXAMPLE}, not {quoted(text)}")
         once, times = unit[2] if unit[1] is None else _written_out(text, unit[1]), int(unit[3] or 1)
@@ -64,7 +64,7 @@ def _written_out(text: str, rest: str) -> str:
         if size > MOST:
             raise FieldError(KEY, f"{KEY} must have at most {MOST:,} modules and stages; {quoted(text)} has more")
         parts.append(once * times)
-        rest = rest[unit.end() :]
+        at = unit.end()
     return "".join(parts)
 
 

@@ -10,6 +10,7 @@ from planner.formula.trace import every_formula
 from planner.report.columns import COLUMNS
 from planner.search.rules import RULES, SENTENCES
 from planner.specs.options import MODULES
+from planner.specs.pipeline_layout import EXAMPLE
 from tui.manual.markdown import block, code, page, plain, table
 from tui.settings import theme_files, theme_table, themes
 from tui.state.axes import about, label
@@ -59,6 +60,8 @@ def _takes(f: Field) -> str:
         return ", ".join(map(code, f.choices)) + (" or nothing" if f.optional else "")
     if f.kind == "text":
         return ", ".join(map(code, MODULES)) + ": several, separated by commas, or nothing"
+    if f.kind == "layout":
+        return f"a layout such as {code(EXAMPLE)}, or nothing"
     yes_or_no = "yes, no or nothing" if f.optional else "yes, no"
     return yes_or_no if f.kind == "bool" else f"{'whole' if f.kind == 'int' else 'number'}, {f.least:,.12g} to {f.most:,.12g}"
 

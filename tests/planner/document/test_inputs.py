@@ -26,6 +26,8 @@ def values(key: str) -> st.SearchStrategy[int | float | str | bool]:
         return st.sampled_from(f.choices)
     if f.kind == "text":
         return st.lists(st.sampled_from(MODULES), min_size=1).map(lambda names: ",".join(m for m in MODULES if m in names))
+    if f.kind == "layout":
+        return st.lists(st.sampled_from(("", "t", "t*3", "(t|)*2")), max_size=6).map(lambda stages: f"E{'|'.join(stages)}mL")
     if f.kind == "bool":
         return st.booleans()
     return st.integers(int(f.least), int(f.most)) if f.kind == "int" else st.floats(f.least, f.most)

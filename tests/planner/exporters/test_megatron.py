@@ -69,6 +69,8 @@ RARE: tuple[Callable[[], Request], ...] = (  # options that no search selects
     lambda: small("gpt3-175b", {"zero": 0}, kernels="eager", loss_kernel="fused", optimizer="sgd-plain"),
     lambda: small(precision="fp8", fp8_parameters=True),
     lambda: small(plan={"tp": 2, "pp": 1, "dp": 8, "dp_shard": 8}, offload_activations=25.0),
+    lambda: small(tp_overlap="products"),
+    lambda: small("llama-3.1-8b", {"vpp": 2}, pipeline_layout="Et*7|t*8|(t*8|)*1t*9L"),
     lambda: GOLDEN["mixtral"](),
     lambda: GOLDEN["gpt3"](),
 )
@@ -305,6 +307,7 @@ def test_every_field_was_decided() -> None:
         "lora_rank", "lora_targets", "kernels", "loss_kernel", "reduce_bytes", "master_bytes", "autocast", "foreach", "fp8_parameters",
         "fp8_recipe", "optimizer_in_backward", "expandable_segments", "recompute_modules", "recompute_every", "offload_parameters",
         "offload_activations", "offload_checkpoints", "offload_nvme", "cuda_graphs",
+        "tp_overlap", "pipeline_layout",
     }  # fmt: skip
     assert {f.name for f in fields(Model)} == model | of_prediction
     assert {f.name for f in fields(Job)} == job | {"constants"}

@@ -19,6 +19,8 @@ STACKS = {"megatron-lm": "megatron-core", "megatron-bridge": "megatron-core", "t
           "accelerate": "pytorch-fsdp", "axolotl": "pytorch-fsdp", "nanotron": "nanotron", "maxtext": "maxtext",
           "slurm": "pytorch-fsdp", "skypilot": "pytorch-fsdp"}  # fmt: skip
 ZERO = {"torchtitan": 3, "accelerate": 3, "axolotl": 3, "deepspeed": 3, "maxtext": 3, "slurm": 3, "skypilot": 3}
+TENSOR = {"tp": 2, "dp": 8, "dp_shard": 8, "sequence_parallel": 1}
+PIPED = {"pp": 2, "dp": 8, "dp_shard": 8}
 Changes = dict[str, Value]
 
 
@@ -51,6 +53,11 @@ WRITTEN: list[tuple[str, Changes, dict[str, int], str]] = [
     ("torchtitan", {"precision": "fp8", "fp8_recipe": "current", "fp8_parameters": True}, {}, "enable_fsdp_float8_all_gather = true"),
     ("megatron-lm", {"offload_activations": 25.0}, {}, "--cpu-offloading-num-layers 8"),
     ("megatron-lm", {"expandable_segments": True}, {}, "export PYTORCH_CUDA_ALLOC_CONF=expandable_segments:True"),
+    ("megatron-lm", {"tp_overlap": "products"}, TENSOR, "--tp-comm-overlap"),
+    ("megatron-lm", {"pipeline_layout": "Et*15|t*17L"}, PIPED, "--pipeline-model-parallel-layout 'Et*15|t*17L'"),
+    ("megatron-bridge", {"tp_overlap": "products"}, TENSOR, "tp_comm_overlap: true"),
+    ("megatron-bridge", {"pipeline_layout": "Et*15|t*17L"}, PIPED, "pipeline_model_parallel_layout: Et*15|t*17L"),
+    ("torchtitan", {"tp_overlap": "products", "kernels": "compiled"}, TENSOR, "enable_async_tensor_parallel = true"),
     ("torchtitan", {"foreach": True}, {}, 'implementation = "foreach"'),
     ("torchtitan", {"kernels": "compiled"}, {}, "[compile]\nenable = true"),
     ("torchtitan", {"optimizer_in_backward": True}, {}, "early_step_in_backward = true"),
@@ -133,6 +140,9 @@ REFUSED: list[tuple[str, Changes, dict[str, int], str]] = [
     ("megatron-lm", {"optimizer": "lion"}, {}, "supports only Adam"),
     ("megatron-lm", {"offload_activations": 50.0}, {"pp": 2, "dp": 8, "dp_shard": 8}, "set offload_activations to 0"),
     ("megatron-lm", {"offload_checkpoints": True}, {"recompute": FULL}, "set offload_checkpoints to no"),
+    ("megatron-lm", {"pipeline_layout": "Et*15|t*17L"}, {"pp": 4, "dp": 4, "dp_shard": 4}, "has 2 stages, pp x vpp is 4"),
+    ("torchtitan", {"stack": "megatron-core", "pipeline_layout": "Et*15|t*17L"}, PIPED, "free pipeline_layout"),
+    ("torchtitan", {"tp_overlap": "products"}, TENSOR, "set kernels to compiled"),
     ("torchtitan", {"optimizer": "muon-sharded"}, {}, "has only Adam and AdamW, not muon-sharded"),
     ("torchtitan", {"offload_activations": 50.0}, {}, "set offload_activations to 0"),
     ("deepspeed", {"optimizer": "adafactor"}, {}, "cannot create adafactor from a file"),

@@ -40,6 +40,7 @@ DECIDED = {  # the treatment of each field of a job
     "fp8_recipe": "written or refused",
     "recompute_modules": "noted", "recompute_every": "written", "offload_parameters": "written", "offload_activations": "refused",
     "offload_checkpoints": "refused", "offload_nvme": "refused", "cuda_graphs": "refused by the stack",
+    "tp_overlap": "written", "pipeline_layout": "refused",
 }  # fmt: skip
 
 

@@ -43,8 +43,8 @@ def cases() -> Iterator[tuple[str, Job, Plan]]:
     yield "first", small(), FIRST
     laid = small(stack="megatron-core", pipeline_layout="Et*6|(t*9|)*2t*8L")
     yield "layout", laid, Plan(tp=2, pp=2, vpp=2, dp=4, sequence_parallel=1)
-    ahead = mixture("deepseek-v3-671b", 5, stack="megatron-core", mtp_layers=1, pipeline_layout="Et|(t|)*4m|L")
-    yield "multi-token prediction apart", ahead, Plan(pp=7, dp=2)
+    ahead = replace(mixture("deepseek-v3-671b", 6, stack="megatron-core", mtp_layers=1), pipeline_layout="Et|(t|)*5m|L")
+    yield "multi-token prediction apart", ahead, Plan(pp=8, dp=2)
     yield "replicated", small(), Plan(tp=4, dp=4)
     yield "more ranks than kv-heads", small(gpus=16, stack="megatron-core"), Plan(tp=16)
     yield "nodes", example(), Plan(tp=16, pp=16, dp=64, sequence_parallel=1)

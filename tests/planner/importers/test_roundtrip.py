@@ -161,6 +161,7 @@ ASSUMED: list[dict[str, Value]] = [
     {"moe_dispatcher": "deepep", "model": "qwen3-30b-a3b", "gpus": 16},
     {"stack": "nemo"},
     {"stack": "nemo-tuned", "gradient_bytes": "4"},
+    {"tp_overlap": "products", "kernels": "compiled"},
     {"imbalance": 1.5, "headroom": 7.0, "model": "mixtral-8x7b"},
 ]
 

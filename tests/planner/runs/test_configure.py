@@ -332,6 +332,55 @@ def test_a_pipeline_layout_in_a_note_sets_the_virtual_stages(layout: str, vpp: i
     assert ("vpp" in run.assumed) == (vpp != 1)
 
 
+@pytest.mark.parametrize(
+    ("cells", "layout", "vpp"),
+    [
+        ({"pp_layout": "Et*3|(tt|)*6tL", "vpp": ""}, "Et*3|(tt|)*6tL", 4),
+        ({"pp_layout": "Et*9|t*7|L", "pp": "3", "dp": "1", "gpus": "6", "ep": "2"}, "Et*9|t*7|L", 1),
+        ({"pp_layout": "Et*9||t*7L"}, "Et*9|t*7L", 1),  # a bar written twice: three stages do not fill two ranks, two do
+        ({"pp_layout": "Et*9|t*3|t*4L"}, "", 1),  # three stages for two ranks
+        ({"pp_layout": "Et*9|t*6L"}, "", 1),  # a layer is missing
+        ({"pp_layout": "Et*9|t*7L", "schedule": "zb-v"}, "", 2),
+        ({"pp_layout": "Et*9|t*7L", "framework": "torchtitan"}, "", 1),
+        ({"note": "--pipeline-model-parallel-layout=nonsense"}, "", 1),
+    ],
+)
+def test_the_layout_of_a_row_places_its_layers(cells: dict[str, str], layout: str, vpp: int) -> None:
+    """The column's, if the layers, the stages and the framework can have it; one that they cannot have is listed as assumed."""
+    run = configured(SMALL | cells)
+    assert run.job.pipeline_layout == layout and run.plan.vpp == vpp
+    assert ("pp_layout" in run.assumed) == ("pp_layout" in cells and not layout)
+
+
+@pytest.mark.parametrize(
+    ("cells", "choice", "hides"),
+    [
+        ({"framework": "Megatron-Core"}, "", "backward"), ({"framework": "Megatron-Core", "tp_overlap": "1"}, "", "products"),
+        ({"framework": "Megatron-Core", "tp_overlap": "0"}, "", "backward"),
+        ({"framework": "NeMo (Megatron-Core)", "tp_overlap": "1"}, "products", "products"),
+        ({"framework": "Megatron-Bridge"}, "", "products"), ({"framework": "Megatron-Bridge", "tp_overlap": "0"}, "backward", "backward"),
+        ({"framework": "torchtitan"}, "", "none"), ({"framework": "torchtitan", "note": "kernels: async TP"}, "products", "products"),
+        ({"framework": "torchtitan", "tp_overlap": "0", "note": "async TP"}, "", "none"),
+        ({"framework": "DeepSpeed", "tp_overlap": "1"}, "", "none"),  # which has none
+    ],
+)  # fmt: skip
+def test_what_hides_tensor_parallel_communication_is_the_row_s_choice(cells: dict[str, str], choice: str, hides: str) -> None:
+    """The column before the note, where the stack has the choice; Megatron-Core with user buffers is the tuned stack, which has them."""
+    job = configured(SMALL | cells).job
+    assert (job.tp_overlap, job.overlaps_tp) == (choice, hides)
+
+
+def test_the_layout_of_a_row_has_the_layers_ahead() -> None:
+    """m in a layout are trained layers of multi-token prediction, unless a column says otherwise; another text is refused."""
+    sparse = SMALL | {"experts": "8", "topk": "2", "expert_ffn": "512", "vpp": ""}
+    run = configured(sparse | {"pp_layout": "Et*9|t*7mL"}).job
+    assert (run.model.mtp_layers, run.pipeline_layout) == (1, "Et*9|t*7mL")
+    without = configured(sparse | {"pp_layout": "Et*9|t*7mL", "mtp_layers": "0"})
+    assert (without.job.model.mtp_layers, without.job.pipeline_layout) == (0, "")
+    with pytest.raises(TmplanError, match="column 'pp_layout': pipeline_layout is written with"):
+        configured(sparse | {"pp_layout": "16 layers"})
+
+
 def mixed() -> list[dict[str, str]]:
     """Rows of several jobs and pipeline degrees, including equal ones and a refused one."""
     return [row(id=str(i), pp=str(2 ** (i % 4)), gpus="16", dp="", micro_batch="", recompute="", seq=str(2048 * (1 + i % 2)),

@@ -107,6 +107,7 @@ REFUSED: dict[str, tuple[Job, Plan]] = {
     "pipeline_batches": (small(stack="nanotron"), Plan(pp=16, micro_batch=16)),
     "interleaving": (BARE, Plan(pp=4, vpp=4)),
     "stages": (small(), Plan(pp=33, vpp=5)),
+    "layout": (small(pipeline_layout="Et*16|t*16L"), Plan(pp=2, vpp=2)),
     "batch": (small(), Plan(dp=5)),
     "groups": (small(), Plan(pp=4, vpp=4, dp=2, micro_batch=16)),
     "sp_alone": (small(), Plan(sequence_parallel=1)),
