@@ -82,7 +82,7 @@ def test_dense_layers_go_first_where_the_fewest_are_sought(vpp: str, dense: int,
     assert fewest_are_listed(search(job, FIRST.with_("vpp", vpp)), search(job, EVERY.with_("vpp", vpp))) > 4
 
 
-def test_the_fewest_are_found_where_a_gradient_takes_the_place_of_activations() -> None:
+def test_fewest_layers_where_a_gradient_takes_the_place_of_activations() -> None:
     """Under ZeRO-3 recomputed layers free less once their activations are smaller than the unreduced gradient of a layer."""
     job = mixture("mixtral-8x7b", 4, global_batch=48, sequence=512)
     cluster = replace(job.cluster, gpus=4, gpus_per_node=4, link_domain=4)
