@@ -14,6 +14,7 @@ from typing import NamedTuple
 from planner.dimensions import Number, where
 from planner.formula.trace import term
 from planner.specs.job import Job
+from planner.specs.parameters import embedding_parameters, head_parameters, total_parameters
 from planner.specs.plan import Plan
 from planner.specs.recipes import TRANSPOSES
 
@@ -43,6 +44,7 @@ class Casts(NamedTuple):
 
 BLOCK_SCALES = 2 * 4 / 128  # fp32, one per 128 values, by rows and by columns
 MX_SCALES = 2 / 32  # of 8 bits
+GATHERED = {"delayed": 1.0, "current": 1.0, "blockwise": 1.0 + 4 / 128, "mxfp8": 1.0 + 1 / 32, "nvfp4": 0.5 + 1 / 16}
 NV_BYTES = 2 * (0.5 + 1 / 16)  # both copies: 4 bits and a scale of 8 bits per 16 values
 EAGER = Cast(33.0, 11)  # torchao, operations apart: |x|, its maximum, a scale, then in fp32 the product, the clamp and the cast
 COPIED = Cast(2.0, 1)  # 8 bits, transposed
@@ -106,7 +108,10 @@ def casts(job: Job, local: bool = False) -> Casts:
         return of_te(recipe, arch in TRANSPOSES and not local)
     if caster == "torchao" and job.kernels != "compiled" and recipe in ("current", "rowwise"):
         return OF_EAGER
-    return of_compiler(recipe, job.cluster.gpu.vendor != "google")
+    compiled = of_compiler(recipe, job.cluster.gpu.vendor != "google")
+    if not job.narrow_weights or caster != "torchao":
+        return compiled
+    return compiled._replace(weight_forward=Cast(), weight_backward=COPIED)  # FSDP gathers the cast weight (float8/fsdp_utils.py)
 
 
 class Elements(NamedTuple):
@@ -188,6 +193,26 @@ def expert_bytes(job: Job, plan: Plan, backward: bool) -> Number:
     return Number(c.plain.bytes * (hidden + middle))
 
 
+def gathered_bytes(job: Job) -> float:
+    """Bytes per element that tensor parallelism gathers: cast before by Transformer Engine, and by torchao with a scale per tensor
+    (float8/float8_tensor_parallel.py). Sums are scattered in 16 bits.
+    """
+    if job.stack.casts == "te" or (job.stack.casts == "torchao" and job.recipe == "current"):
+        return GATHERED.get(job.recipe, 2.0)
+    return 2.0
+
+
+def weight_gathered(job: Job) -> float:
+    """Bytes per weight of an all-gather over data-parallel ranks: 8-bit weights of layers with a scale per tensor or block of 128 as they
+    are; those scaled by rows and by columns are cast afterwards, from 16 bits (Megatron's reuse-grad-buf-for-mxfp8-param-ag).
+    """
+    whole = job.model.experts and not job.stack.narrow_experts
+    if not job.narrow_weights or whole or job.recipe not in ("delayed", "current", "blockwise"):
+        return term("weight_gathered", 4.0 if job.wide else 2.0)
+    tables = embedding_parameters(job.model) + head_parameters(job.model)
+    return term("weight_gathered", 1.0 + tables / total_parameters(job.model))
+
+
 def expert_weight_bytes(job: Job) -> float:
     """Bytes moved per weight of routed experts by the casts of each micro-batch, forward and backward."""
     if not job.recipe or not job.stack.narrow_experts:
@@ -201,6 +226,8 @@ def step_bytes(job: Job) -> tuple[float, float]:
     if not job.recipe:
         return 0.0, 0.0
     c = casts(job)
+    if job.narrow_weights and job.stack.casts == "torchao":
+        return 0.0, 5.0  # its share of each weight: the maximum, and one copy
     if not c.weight_step or not job.narrow_weights or job.recipe == "mxfp8":  # blocks by rows and by columns are cast from 16 bits
         return c.weight_step, 0.0
     return c.gathered, casts(job, local=True).weight_step

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from planner import degrees
-from planner.cost.casts import step_bytes
+from planner.cost.casts import step_bytes, weight_gathered
 from planner.cost.collectives import all_reduce_seconds, gather_seconds, send_seconds
 from planner.cost.compute import elementwise_rate
 from planner.cost.optimizers import moves_states, optimizer_width
@@ -151,7 +151,7 @@ def gather_once(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_exp
     """All-gather of weights once per step, after the optimizer has updated each rank's share; seconds."""
     total = Seconds(0.0)
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
-        total = total + gather_seconds(job, group.shard, group.stride, Bytes(weight_width(job) * weights), buckets(job, plan, weights))
+        total = total + gather_seconds(job, group.shard, group.stride, Bytes(weight_gathered(job) * weights), buckets(job, plan, weights))
     later = Seconds(0.0) if job.stack.master_is_parameter else total  # FSDP gathers at the start of a micro-batch
     return select([_synced(job, plan), plan.zero == 2], [total, later], 0.0)
 
@@ -181,7 +181,7 @@ def reduce_each(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_exp
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
         gradients = Bytes(float(job.reduce_bytes) * weights)
         scatter = term("reduce_scatter", gather_seconds(job, group.shard, group.stride, gradients, units))
-        gather = term("weight_gather", gather_seconds(job, group.shard, group.stride, Bytes(weight_width(job) * weights), units))
+        gather = term("weight_gather", gather_seconds(job, group.shard, group.stride, Bytes(weight_gathered(job) * weights), units))
         total = total + scatter + _replicas(job, group, weights) + times * gather
     return where((plan.zero >= 2) & ~stays_gathered(job, plan), total, 0.0)
 

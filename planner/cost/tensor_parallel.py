@@ -8,6 +8,7 @@ sequence parallelism the gradient of the input is summed behind the gradient of 
 
 from __future__ import annotations
 
+from planner.cost.casts import gathered_bytes
 from planner.cost.collectives import all_reduce_seconds, gather_seconds
 from planner.cost.compute import gemm_seconds, linear_shapes, pace
 from planner.cost.pipeline_split import is_head
@@ -24,22 +25,41 @@ def tp_message(job: Job, tokens: Tokens) -> Bytes:
     return Bytes(weight_width(job) * tokens * job.model.hidden)
 
 
-@formula("n_h · (2 · t_ag if SP, t_ar otherwise) / η_t", "korthikanti22", "Section 4.2.2")
-def tp_forward(job: Job, plan: Plan, tp_message: Bytes) -> Seconds:
+@formula("t_ag if SP, 0 otherwise", "korthikanti22", "Section 4.2.2; in 8 bits what is cast before it is gathered")
+def tp_gathered(job: Job, plan: Plan, tp_message: Bytes) -> Seconds:
+    """All-gather of the input of a column-parallel product under sequence parallelism, alone on the links; seconds."""
+    narrow = term("gathered_share", gathered_bytes(job) / 2.0)
+    return where(plan.sequence_parallel > 0, gather_seconds(job, plan.tp, Count(1), narrow * tp_message), 0.0)
+
+
+@formula(
+    "t_tg / (t_tg + t_ag) if SP and t > 1, 0 otherwise",
+    "megatron",
+    "tensor_parallel/layers.py: the inputs are gathered, the sums scattered",
+)
+def tp_share(job: Job, plan: Plan, tp_message: Bytes, tp_gathered: Seconds) -> Number:
+    """Share of gathers in the tensor-parallel communication of a layer's forward pass; ratio."""
+    scattered = gather_seconds(job, plan.tp, Count(1), tp_message)
+    both = where((plan.sequence_parallel > 0) & (plan.tp > 1), tp_gathered + scattered, 1.0)
+    return Number(where(plan.sequence_parallel > 0, tp_gathered / both, 0.0))
+
+
+@formula("n_h · (t_tg + t_ag if SP, t_ar otherwise) / η_t", "korthikanti22", "Section 4.2.2")
+def tp_forward(job: Job, plan: Plan, tp_message: Bytes, tp_gathered: Seconds) -> Seconds:
     """Tensor-parallel communication of a layer's forward pass; seconds."""
     stride = Count(1)
     together = all_reduce_seconds(job, plan.tp, stride, tp_message)
-    apart = gather_seconds(job, plan.tp, stride, tp_message) * 2.0
+    apart = tp_gathered + gather_seconds(job, plan.tp, stride, tp_message)
     # routed experts have no tensor-parallel sum
     halves = term("reduced_halves", 1.0 if job.model.parallel_block or not job.model.ffn else 2.0)
     return halves * where(plan.sequence_parallel > 0, apart, together) / job.constants.link_training
 
 
-@formula("½ · t_t if SP and again, 0 otherwise", "megatron", "tensor_parallel/layers.py: inputs are stored divided and gathered again")
-def tp_again(job: Job, plan: Plan, tp_forward: Seconds) -> Seconds:
+@formula("s_tg · t_t if again, 0 otherwise", "megatron", "tensor_parallel/layers.py: inputs are stored divided and gathered again")
+def tp_again(job: Job, tp_forward: Seconds, tp_share: Number) -> Seconds:
     """Inputs of column-parallel products, gathered again for the gradients of weights in a layer's backward pass; seconds."""
     again = term("gathers_again", job.stack.tp_gathers_again and not job.frozen)
-    return where((plan.sequence_parallel > 0) & again, 0.5 * tp_forward, 0.0)
+    return tp_share * tp_forward if again else 0.0 * tp_forward
 
 
 @formula("κ_c · Σ t_g", "shoeybi19", "Section 3: products divided by columns")
@@ -68,9 +88,11 @@ def tp_visible(job: Job, plan: Plan, tp_forward: Seconds, linear_forward: Second
     "megatron",
     "tensor_parallel/layers.py: gathers behind gradients of inputs, sums behind gradients of weights",
 )
-def tp_behind(job: Job, plan: Plan, tp_forward: Seconds, tp_again: Seconds, tp_visible: Seconds, column_seconds: Seconds) -> Seconds:
+def tp_behind(
+    job: Job, tp_forward: Seconds, tp_again: Seconds, tp_visible: Seconds, tp_share: Number, column_seconds: Seconds
+) -> Seconds:  # fmt: skip
     """Exposed tensor-parallel communication of a layer's backward pass; seconds."""
-    share = where(plan.sequence_parallel > 0, 0.5, 1.0)
+    share = 1.0 - tp_share
     # gradients of row-parallel products are gathered as in the forward pass
     whole = term("tp_plain", share * tp_forward + (1 - share) * tp_visible)
     last = term("tp_sums", share * tp_forward)

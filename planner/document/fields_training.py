@@ -52,7 +52,7 @@ OPTIONS: tuple[Field, ...] = (
     Field("fp8_recipe", "options", "fp8 recipe", "choice", "scaling of tensors in fp8 or fp4: per tensor, from earlier steps or its own "
           "maximum; per row; per block of 128, of 32, or of 16 in 4 bits; empty: the stack's for the GPU", "", "job", "fp8_recipe",
           choices=RECIPES, default="", optional=True, depends_on="precision", with_values=("fp8", "fp4")),
-    Field("fp8_parameters", "options", "fp8 weights", "bool", "weights stored in 8 bits, with precision fp8", "", "job",
+    Field("fp8_parameters", "options", "fp8 weights", "bool", "weights stored in 8 bits, with precision fp8; FSDP: gathered so", "", "job",
           "fp8_parameters", default=False, depends_on="precision", with_values=("fp8",)),
     Field("foreach", "options", "Foreach step", "bool", "the optimizer step as operations over lists of tensors, with temporaries; "
           "empty: the stack's", "", "job", "foreach", optional=True),

@@ -242,6 +242,7 @@ gradient_memory      | G_p | B      | gradients
 optimizer_bytes      | O_s | B      | master weights and optimizer states
 weight_cast          | b_cw | B     | memory traffic per weight of its casts to narrow types in a micro-batch
 step_cast            | b_cs | B     | memory traffic per weight of its casts to narrow types once per step
+weight_gathered      | b_wg | B      | bytes per weight of an all-gather over data-parallel ranks
 narrow_weights       | P_cw |       | parameters on a rank of the heaviest stage, with its routed experts, that are cast to narrow types
 update_cast          | b_cu | B     | the same of the weights that a rank updates
 cast_width           | b_w | B      | bytes of the casts of a weight to narrow types
@@ -448,6 +449,9 @@ stage_ep             | X_i | s      | exposed all-to-all of a micro-batch on a s
 tp_message           | S_t | B      | message of a tensor-parallel collective
 reduced_halves       | n_h |        | tensor-parallel reductions in the forward pass of a layer
 tp_forward           | t_t | s      | tensor-parallel communication of a layer, forward
+tp_gathered          | t_tg | s      | all-gather of an input over tensor-parallel ranks, alone on the links
+tp_share             | s_tg |        | share of gathers in the tensor-parallel communication of a forward pass
+gathered_share       | s_gw |        | bytes of a gathered element over those in 16 bits
 tp_again             | t_ta | s     | inputs gathered again in the backward pass of a layer
 tp_visible           | x_tf | s     | exposed tensor-parallel communication of a layer, forward
 tp_behind            | x_tb | s     | exposed tensor-parallel communication of a layer, backward

@@ -12,6 +12,7 @@ from planner.cost import casts, communication, compute
 from planner.cost.layer_cost import layer_cost
 from planner.dimensions import Number, Parameters, Tokens
 from planner.specs.job import Job
+from planner.specs.parameters import total_parameters
 from planner.specs.plan import Plan
 from planner.specs.recipes import RECIPES
 from tests.planner.cost.hand_worked import Changes, round_job
@@ -153,3 +154,14 @@ def test_the_usual_recipe_follows_stack_release_and_gpu() -> None:
     assert example(gpu="b200", precision="fp4").recipe == "nvfp4" and example().recipe == ""
     assert example(stack="deepseek", gpu="h800-sxm", precision="fp8").numbers == "fp8_block"
     assert example(stack="torchtitan", precision="fp8").recipe == "rowwise"
+
+
+def test_weights_in_8_bits_are_gathered_in_8_bits() -> None:
+    """A byte per weight of a layer and two of the embedding and the head, 200,000 of the model's parameters; two of all in MXFP8, whose
+    copies by rows and by columns differ. torchao casts its share of a weight first, 5 bytes, and transposes the gathered one, 2."""
+    te = replace(narrow("current"), fp8_parameters=True)
+    assert casts.weight_gathered(te) == pytest.approx(1 + 200_000 / total_parameters(te.model))
+    assert casts.weight_gathered(replace(narrow("mxfp8"), fp8_parameters=True)) == casts.weight_gathered(narrow("current")) == 2
+    torchao = replace(narrow("current", stack={"casts": "torchao"}, kernels="compiled"), fp8_parameters=True)
+    assert (casts.weight_bytes(torchao, backward=False), casts.weight_bytes(torchao, backward=True)) == (0, 2)
+    assert casts.step_bytes(torchao) == (0, 5)

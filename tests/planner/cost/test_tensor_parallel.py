@@ -17,6 +17,7 @@ from tests.planner.jobs import example
 ROUND = round_job()
 PLAIN, DIVIDED = Plan(tp=8).column(), Plan(tp=8, sequence_parallel=1).column()
 MEGATRON = round_job(stack={"tp_overlap": "backward", "tp_gathers_again": True})
+HALF = Number(0.5)
 BUFFERS = round_job(stack={"tp_overlap": "products", "tp_gathers_again": True})
 
 
@@ -32,16 +33,30 @@ def test_a_layer_sums_its_activations_twice_over_tensor_parallel_ranks() -> None
     for job, halves in (
         (ROUND, 2), (round_job(model={"parallel_block": True}), 1), (round_job(model=EXPERTS | {"shared_ffn": 0}).around_experts, 1)
     ):  # fmt: skip
-        seconds = [at(tensor.tp_forward(job, plan, Bytes(1.5e9)))[0] for plan in (PLAIN, DIVIDED)]
+        message = Bytes(1.5e9)
+        seconds = [at(tensor.tp_forward(job, plan, message, tensor.tp_gathered(job, plan, message)))[0] for plan in (PLAIN, DIVIDED)]
         assert seconds == pytest.approx([halves * (3.5 + 0.001) / 0.5, halves * 2 * (1.75 + 0.001) / 0.5])
 
 
 def test_inputs_stored_divided_are_gathered_again() -> None:
-    """Half of the forward pass's 8 s under sequence parallelism; not without it, of frozen weights, or where inputs are stored whole."""
-    assert at(tensor.tp_again(MEGATRON, DIVIDED, Seconds(8.0))) == [4]
-    assert at(tensor.tp_again(MEGATRON, PLAIN, Seconds(8.0))) == [0]
-    assert at(tensor.tp_again(ROUND, DIVIDED, Seconds(8.0))) == [0]
-    assert at(tensor.tp_again(replace(MEGATRON, tuning="lora"), DIVIDED, Seconds(8.0))) == [0]
+    """The gathers of the forward pass, half of its 8 s in 16 bits; none of frozen weights, or where inputs are stored whole."""
+    assert at(tensor.tp_again(MEGATRON, Seconds(8.0), HALF)) == [4]
+    assert at(tensor.tp_again(MEGATRON, Seconds(8.0), Number(0.0))) == [0]
+    assert at(tensor.tp_again(ROUND, Seconds(8.0), HALF)) == [0]
+    assert at(tensor.tp_again(replace(MEGATRON, tuning="lora"), Seconds(8.0), HALF)) == [0]
+
+
+def test_what_is_cast_is_gathered_in_8_bits() -> None:
+    """Of 1.5e9 bytes in 16 bits half are gathered at 7/8 over 7.5e8 B/s, and all scattered; torchao gathers rows in 16 bits."""
+    message, sixteen, eight = Bytes(1.5e9), round_job(), round_job(precision="fp8")
+    gathered, scattered = (at(tensor.tp_gathered(job, DIVIDED, message))[0] for job in (eight, sixteen))
+    assert (gathered, scattered) == pytest.approx((0.875 + 0.001, 1.75 + 0.001))
+    assert at(tensor.tp_forward(eight, DIVIDED, message, Seconds(gathered))) == pytest.approx([2 * (gathered + scattered) / 0.5])
+    assert at(tensor.tp_share(eight, DIVIDED, message, Seconds(gathered))) == pytest.approx([gathered / (gathered + scattered)])
+    assert at(tensor.tp_share(sixteen, DIVIDED, message, Seconds(scattered))) == [0.5]
+    assert at(tensor.tp_share(sixteen, PLAIN, message, Seconds(0.0))) == [0]
+    rows = replace(eight, stack=replace(eight.stack, casts="torchao", fp8_recipes=("rowwise",)), fp8_recipe="rowwise")
+    assert at(tensor.tp_gathered(rows, DIVIDED, message)) == pytest.approx([scattered])
 
 
 def test_products_divided_by_columns() -> None:
@@ -72,7 +87,8 @@ def test_user_buffers_hide_the_forward_pass_behind_its_products() -> None:
 )
 def test_products_hide_sums_of_the_backward_pass(job: object, plan: Plan, again: float, visible: float, expected: float) -> None:
     """Of 8 s that the forward pass sends, with column-parallel products of 3 s, the backward pass exposes what is not behind these."""
-    left = tensor.tp_behind(job, plan, Seconds(8.0), Seconds(again), Seconds(visible), Seconds(3.0))  # type: ignore[arg-type]  # a Job
+    share = HALF if plan is DIVIDED else Number(0.0)
+    left = tensor.tp_behind(job, Seconds(8.0), Seconds(again), Seconds(visible), share, Seconds(3.0))  # type: ignore[arg-type]  # a Job
     assert at(left) == [expected]
     assert tensor.tp_layer(Seconds(2.0), Seconds(3.0)) == 5
 
