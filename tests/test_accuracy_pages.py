@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from planner.calibration.accuracy import shipped
-from tui.manual.accuracy import summary
+from tui.manual.accuracy import largest, summary
 
 ROOT = Path(__file__).parent.parent
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guide/accuracy.md"])
-def test_a_page_prints_the_shipped_errors(page: str, request: pytest.FixtureRequest) -> None:
-    """The table of the headline is that of `presets/accuracy.toml` (--update-golden rewrites it)."""
-    file, head = ROOT / page, re.escape(summary().partition("\n")[0])
+@pytest.mark.parametrize(
+    ("page", "printed"), [("README.md", summary), ("docs/guide/accuracy.md", summary), ("docs/guide/accuracy.md", largest)]
+)
+def test_a_page_prints_the_shipped_errors(page: str, printed: Callable[[], str], request: pytest.FixtureRequest) -> None:
+    """The tables of the headline and of the largest errors are those of `presets/accuracy.toml` (--update-golden rewrites them)."""
+    file, head = ROOT / page, re.escape(printed().partition("\n")[0])
     if request.config.getoption("--update-golden"):
-        file.write_text(re.sub(rf"{head}(\n\|.*)+", lambda _: summary(), file.read_text(encoding="utf-8")), encoding="utf-8")
-    assert summary() in file.read_text(encoding="utf-8")
+        file.write_text(re.sub(rf"{head}(\n\|.*)+", lambda _: printed(), file.read_text(encoding="utf-8")), encoding="utf-8")
+    assert printed() in file.read_text(encoding="utf-8")
+
+
+def test_the_largest_errors_are_listed_first() -> None:
+    """No source outside the list has a larger error than the five in it, and so for kinds."""
+    figures, rows = shipped(), largest().splitlines()[2:]
+    assert len(rows) == 10
+    for parts, listed in ((figures.by_source, rows[:5]), (figures.by_kind, rows[5:])):
+        fifth = sorted((part.sources for part in parts), reverse=True)[4]
+        assert all(float(row.split("|")[3]) >= round(fifth, 1) for row in listed)
 
 
 def test_runs_left_out_have_larger_errors_than_fitted_ones() -> None:
@@ -27,4 +39,4 @@ def test_runs_left_out_have_larger_errors_than_fitted_ones() -> None:
     figures = shipped()
     assert figures.sources.error > figures.fitted.error and figures.models.error > figures.fitted.error
     assert len(figures.by_source) > 20 and len(figures.by_kind) == 8 and sum(part.runs for part in figures.by_source) == figures.runs
-    assert all(0 <= share <= 1 for share, _ in figures.by_stack.values())
+    assert all(0 <= stack.inside <= 100 and 1 <= stack.sources <= stack.runs for stack in figures.by_stack)

@@ -49,8 +49,18 @@ class Part:
 
 
 @dataclass(frozen=True)
+class Stack:
+    """A stack, mixtures of experts apart: the share of its runs inside the bands of other sources, in percent; runs and sources."""
+
+    name: str
+    inside: float
+    runs: int
+    sources: int
+
+
+@dataclass(frozen=True)
 class Accuracy:
-    """Figures of all runs by what was left out, and of sources and kinds; the share inside the band by stack, in percent, with its runs."""
+    """Figures of all runs by what was left out, and of sources, kinds and stacks."""
 
     runs: int
     constants: int
@@ -59,7 +69,7 @@ class Accuracy:
     fitted: Figures
     by_source: tuple[Part, ...]
     by_kind: tuple[Part, ...]
-    by_stack: Mapping[str, tuple[float, int]]
+    by_stack: tuple[Stack, ...]
 
 
 def figures(of: Score) -> Figures:
@@ -96,11 +106,9 @@ def write(accuracy: Accuracy) -> None:
     lines = [HEAD, f"runs = {accuracy.runs}", f"constants = {accuracy.constants}", ""]
     for name in ("sources", "models", "fitted"):
         lines += [f"[{name}]", *_numbers(asdict(getattr(accuracy, name))), ""]
-    for key, parts in (("by_source", accuracy.by_source), ("by_kind", accuracy.by_kind)):
+    for key, parts in (("by_source", accuracy.by_source), ("by_kind", accuracy.by_kind), ("by_stack", accuracy.by_stack)):
         for part in parts:
             lines += [f"[[{key}]]", *_numbers(asdict(part)), ""]
-    for name, (share, count) in accuracy.by_stack.items():
-        lines += ["[[by_stack]]", *_numbers({"name": name, "inside": 100 * share, "runs": count}), ""]
     writer.write(FILE, "\n".join(lines))
 
 
@@ -115,5 +123,5 @@ def shipped() -> Accuracy:
     return Accuracy(
         table["runs"], table["constants"], Figures(**table["sources"]), Figures(**table["models"]), Figures(**table["fitted"]),
         tuple(Part(**part) for part in table["by_source"]), tuple(Part(**part) for part in table["by_kind"]),
-        {part["name"]: (part["inside"] / 100, part["runs"]) for part in table["by_stack"]},
+        tuple(Stack(**part) for part in table["by_stack"]),
     )  # fmt: skip

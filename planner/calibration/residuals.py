@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from math import log
 from typing import Any
 
+from planner.calibration.bands import Residual
 from planner.calibration.measured_runs import Runs
-from planner.cost.error_band import Residual, family, like
+from planner.cost.error_band import family, like
 from planner.cost.memory_band import Peak
 from planner.errors import TmplanError
 from planner.runs.configure import Row, cell, configured, number

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from planner import presets
 from planner.calibration.fit import Parameter
-from planner.cost.error_band import FILE, StepBand
+from planner.cost.error_band import FILE, Table
 from planner.cost.memory_band import MemoryBand
 from planner.errors import FileError
 from planner.files import reader, writer
@@ -17,6 +17,7 @@ from planner.presets.toml_keys import LARGEST
 from planner.specs import constants
 
 CONSTANTS = Path(constants.__file__)
+HEAD = "of memory the middle 80 % of ln(measured / predicted), of step times the errors of runs that are alike."
 
 
 def places(parameter: Parameter) -> list[tuple[Path, str, float]]:
@@ -59,15 +60,17 @@ def write(fitted: Mapping[Parameter, float]) -> int:
     return changed
 
 
-def write_bands(steps: Mapping[str, StepBand], memory: Mapping[str, MemoryBand]) -> None:
-    """Write the error bands of step times and of memory, one entry per key and per family."""
-    lines = ["# Written by `tmplan refit --write`: the middle 80 % of ln(measured / predicted), by what the runs are like.", ""]
+def write_bands(steps: Table, memory: Mapping[str, MemoryBand]) -> None:
+    """Write the error bands: the cells of step times with their margin and ratios, and an entry of memory per family."""
+    lines = [f"# Written by `tmplan refit --write`: {HEAD}", f"margin = {steps.margin:.4f}", "", "[apart]"]
+    lines += [f"{json.dumps(key)} = {value:.4f}" for key, value in sorted(steps.apart.items())] + [""]
     for name, entry in sorted(memory.items()):
-        lines += ["[[band]]", 'of = "memory"', f'stack = "{name}"', f"runs = {entry.runs}", f"sources = {entry.sources}"]
+        lines += ["[[band]]", f'stack = "{name}"', f"runs = {entry.runs}", f"sources = {entry.sources}"]
         lines += [f"low = {entry.low:.4f}", f"high = {entry.high:.4f}", f"sequences = {list(entry.sequences)}"]
         lines += [f"{key} = {json.dumps(getattr(entry, key))}" for key in ("precisions", "tunings")] + [""]
-    for name, step in sorted(steps.items()):
-        lines += ["[[band]]", 'of = "step"', f'like = "{name}"', f"runs = {step.runs}", f"sources = {step.sources}"]
-        lines += [f"{key} = {getattr(step, key):.4f}" for key in ("low", "high", "apart")] + [f"sequences = {list(step.sequences)}"]
-        lines += [f"{key} = {json.dumps(getattr(step, key))}" for key in ("archs", "precisions", "tunings")] + [""]
+    for cell in steps.cells:
+        lines += ["[[cell]]", f"stack = {json.dumps(cell.family)}"]
+        lines += [f"{key} = {json.dumps(getattr(cell, key))}" for key in ("source", "arch", "precision", "tuning", "workstation")]
+        lines += [f"sequences = {list(cell.sequences)}", f"runs = {cell.runs}"]
+        lines += [f"errors = [{', '.join(f'{error:.3f}' for error in cell.errors)}]", ""]
     writer.write(FILE, "\n".join(lines))

@@ -76,7 +76,6 @@ def shipped() -> dict[str, MemoryBand]:
             e["low"], e["high"], e["runs"], e["sources"], tuple(e["sequences"]), tuple(e["precisions"]), tuple(e["tunings"])
         )
         for e in read_toml(FILE)["band"]
-        if e["of"] == "memory"
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from planner import degrees
 from planner.cost import parts
+from planner.cost.error_band import Band
 from planner.cost.phases import PHASES
 from planner.cost.records import Estimate
 from planner.document.space import AXES
@@ -26,6 +27,14 @@ CHOICES: Mapping[str, tuple[str, ...]] = {  # fields of a plan that only make se
 }  # fmt: skip
 COUNTS = [choice for choice, names in CHOICES.items() if names == (choice,) and choice != "sequence_parallel"]  # a name and a number
 FOLLOWS = ("dp", "dp_replicate", "recompute_layers")  # axes that follow from the number of GPUs, or from recompute
+
+
+def band_in_words(band: Band) -> str:
+    """On which measured runs the band of a step rests, and by how much two plans must differ to count as different; without a full stop."""
+    return (
+        f"of {band.runs:,} measured runs like these ({band.like}) 80 % took {100 * (band.low - 1):+.0f} to "
+        f"{100 * (band.high - 1):+.0f} % of the estimate; two plans within {100 * (band.apart - 1):.1f} % are a tie"
+    )
 
 
 def some_gpus(count: int) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from planner.cost.error_band import band
 from planner.degrees import DEGREES
 from planner.document.inputs import Inputs, resolve
 from planner.document.space import Space
@@ -122,10 +123,15 @@ class Pair:
         faster, slower = (there, here) if theirs.step < ours.step else (here, there)
         quick, slow = sorted((ours.step, theirs.step))
         start = f"{faster} trains {slow / quick:.3g} times as fast as {slower}: {write_figure(quick)} s per step, not {write_figure(slow)}."
-        verdict = f"{start} {self._reason(theirs.step < ours.step, slow - quick)}"
+        verdict = f"{start} {self._reason(theirs.step < ours.step, slow - quick)}{self._tie(slow / quick)}"
         if self.here.cluster.gpus == self.there.cluster.gpus:
             return verdict
         return f"{verdict} A GPU of {there} trains {theirs.rate / ours.rate:.3g} times as many tokens per second as one of {here}."
+
+    def _tie(self, ratio: float) -> str:
+        """A sentence where the model cannot distinguish steps of such a ratio."""
+        apart = max(band(job).apart for job in (self.here, self.there))
+        return f" The model cannot distinguish steps within {apart - 1:.0%}." if ratio < apart else ""
 
     def _reason(self, there_is_faster: bool, saved: float) -> str:
         """The part of the step in which the faster cluster saves most, and the ratio of the rates that limit it."""

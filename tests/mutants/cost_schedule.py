@@ -7,6 +7,7 @@ from tests.mutants.mutant import Mutant
 SCHEDULE = "planner/cost/schedule.py"
 BREAKDOWN = "planner/cost/breakdown.py"
 RECORDS = "planner/cost/records.py"
+BANDS = "planner/calibration/bands.py"
 ERROR_BAND = "planner/cost/error_band.py"
 
 MUTANTS = (
@@ -68,12 +69,14 @@ MUTANTS = (
     Mutant(RECORDS, "len(column) > 1", "len(column) > 3", "index"),
     Mutant(ERROR_BAND, "min(self.tenth, 1.0)", "self.tenth", "bound"),
     Mutant(ERROR_BAND, "SHARE = 0.8", "SHARE = 0.9", "constant"),
-    Mutant(ERROR_BAND, "high=high + widen", "high=high", "term"),
-    Mutant(ERROR_BAND, "weights / 2) / weights.sum()", "weights) / weights.sum()", "constant"),
-    Mutant(ERROR_BAND, "* 2**0.5)", "* 2)", "constant"),
-    Mutant(ERROR_BAND, "similar.tenth / middle", "similar.tenth", "division"),
-    Mutant(ERROR_BAND, "!= side and", "== side and", "condition"),
-    Mutant(ERROR_BAND, "max(counts[r.source], LEAST)", "LEAST", "term"),
-    Mutant(ERROR_BAND, "if like.arch not in self.archs", "if like.arch in self.archs", "condition"),
+    Mutant(ERROR_BAND, "exp(high + margin)", "exp(high)", "term"),
+    Mutant(ERROR_BAND, "(np.cumsum(weights) - weights / 2)", "(np.cumsum(weights) - weights)", "constant"),
+    Mutant(BANDS, "* 2**0.5)", "* 2)", "constant"),
+    Mutant(ERROR_BAND, "(ends.ninetieth - ends.tenth) / 2", "ends.ninetieth - ends.tenth", "division"),
+    Mutant(BANDS, "and side != half", "and side == half", "condition"),
+    Mutant(ERROR_BAND, "max(campaigns[cell.family, cell.source], LEAST)", "LEAST", "term"),
+    Mutant(ERROR_BAND, "if like.arch != self.arch else", "if like.arch == self.arch else", "condition"),
+    Mutant(ERROR_BAND, "OTHERS / weight[~same].sum()", "OTHERS", "division"),
+    Mutant(ERROR_BAND, "below + SHARE", "SHARE", "term"),
     Mutant(ERROR_BAND, "shortest / FAR", "shortest * FAR", "division"),
 )

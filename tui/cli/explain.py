@@ -9,7 +9,7 @@ from planner.errors import UnknownName
 from planner.formula.trace import Step
 from planner.report.columns import HEADLINES, records
 from planner.report.explain import explained, headlines, named
-from planner.report.wording import peak_in_words
+from planner.report.wording import band_in_words, peak_in_words
 from planner.specs.job import Job
 from planner.specs.plan import Plan
 from planner.specs.validate import choice
@@ -33,7 +33,7 @@ def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, de
         data = {"job": job_values(document.inputs), "plan": records(plan.estimate)[0], "steps": as_steps(trees, depth)}
         return as_json(data | {"advice": misfit(plan)}, code(plan))
     peak = f"memory is largest {peak_in_words(plan.estimate)}"
-    return Answer(f"{headline(plan)}\n{peak}\n\n{printed_trees(trees, depth)}", code(plan))
+    return Answer(f"{headline(plan)}\n{peak}\n{band_in_words(plan.estimate.step_band)}\n\n{printed_trees(trees, depth)}", code(plan))
 
 
 def trees_of(job: Job, plan: Plan, of: Sequence[str]) -> dict[str, Step]:

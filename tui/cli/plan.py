@@ -19,6 +19,7 @@ from planner.report.best import why_none
 from planner.report.columns import RISK, find, predictions
 from planner.report.number_text import write_size
 from planner.report.sort import ordered
+from planner.report.wording import band_in_words
 from planner.search import search
 from planner.search.broken_rules import broken_rules
 from planner.search.row_store import ROWS
@@ -130,12 +131,8 @@ def unlisted(result: search.Result) -> str:
 
 def distinguishable(result: search.Result) -> str:
     """One line on the error band of the estimates, and on the number of first plans that it does not distinguish."""
-    known = band(result.job)
     alike = "the first plan is distinct" if result.alike == 1 else f"the first {result.alike:,} plans are too close to distinguish"
-    return (
-        f"of {known.runs:,} measured runs like these ({known.like}) 80 % took {100 * (known.low - 1):+.0f} to "
-        f"{100 * (known.high - 1):+.0f} % of the estimate; {alike} ({100 * (known.apart - 1):.1f} %)"
-    )
+    return f"{band_in_words(band(result.job))}: {alike}"
 
 
 def risks(listing: Listing, marked: str) -> list[str]:

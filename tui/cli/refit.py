@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
-from planner.calibration import ablation, accuracy, left_out, residuals, write_back
+from planner.calibration import ablation, accuracy, bands, left_out, residuals, write_back
 from planner.calibration import fit as fitting
 from planner.calibration import worth as worths
 from planner.calibration.fit import Parameter, Runs, Values
 from planner.calibration.fitted_parameters import PARAMETERS
 from planner.calibration.linearised import PRIOR, SOFT, Linear, linear, rows_of
 from planner.calibration.processes import Evaluator, Progress, evaluator
-from planner.cost import error_band as band
 from planner.cost import memory_band
 from planner.errors import FieldError
 from planner.plaintext import flat
@@ -32,6 +32,8 @@ HEADS = ("start", "fitted", "runs", "groups", "error with", "at start")
 ALL = "fitted"  # what is left out: nothing
 WRITTEN = ("sources", "models")  # what is left out for the figures that are written
 PATIENCE = 2.0  # seconds between two lines of progress
+# what the shares inside the bands are given for
+BY: Sequence[Callable[[bands.Residual], Sequence[str]]] = (lambda r: (r.source,), lambda r: r.like.kinds, lambda r: (r.like.family,))
 
 
 @dataclass(frozen=True)
@@ -183,19 +185,20 @@ def written(
 ) -> Iterator[str]:  # fmt: skip
     """Write the bands and the accuracy of these runs; yields lines on the runs left out that the bands cover."""
     steps, peaks = residuals.of_steps(rows, data, seconds["sources"]), residuals.of_peaks(rows)
-    margin, widen = band.widening(steps), memory_band.widening(peaks)
-    table = band.bands(steps, margin)
+    widen = memory_band.widening(peaks)
+    table, judged_runs = bands.with_margin(steps)
     write_back.write_bands(table, memory_band.bands(peaks, widen))
-    inside = band.coverage(steps, margin)
-    kinds, stacks = (band.covered(steps, table, by) for by in (lambda r: r.like.kinds, lambda r: (r.like.family,)))
+    inside, kinds, stacks = (bands.covered(judged_runs, table.margin, by) for by in BY)
+    sources = Counter(name for name, _ in {(r.like.family, r.source) for r in steps})
+    by_stack = tuple(accuracy.Stack(name, 100 * share, count, sources[name]) for name, (share, count) in stacks.items())
     accuracy.write(
         accuracy.Accuracy(
             len(data.measured), constants, sources=accuracy.figures(scores["sources"]), models=accuracy.figures(scores["models"]),
             fitted=accuracy.figures(scores[ALL]), by_source=accuracy.by_source(scores, inside),
-            by_kind=accuracy.by_kind(data, seconds, kinds), by_stack=stacks,
+            by_kind=accuracy.by_kind(data, seconds, kinds), by_stack=by_stack,
         )
     )  # fmt: skip
-    yield f"bands of {len(steps):,} steps written, widened by {100 * margin:.1f} % at both ends; by source left out:"
+    yield f"bands of {len(steps):,} steps written, margin {100 * table.margin:.1f} % at both ends; by source left out:"
     yield from shares(inside)
     yield "by stack and kind of job"
     yield from shares({**stacks, **kinds})

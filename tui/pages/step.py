@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from planner.cost.evaluate import evaluate
 from planner.cost.parts import COMMUNICATION, STEP
 from planner.report.number_text import write_figure, write_percent
-from planner.report.wording import TRAFFIC, in_words
+from planner.report.wording import TRAFFIC, band_in_words, in_words
 from tui.draw.writing import SHADES, cut, heading, one, seconds, sentence, stacked
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def draw(time: Time, width: int) -> list[Line]:
     low, high = (write_figure(step * edge) for edge in (estimate.step_band.low, estimate.step_band.high))
     lines: list[Line] = [heading("the step by part"), *sentence(in_words(time.plan), width, "dim"), []]
     lines += sentence(f"A step takes {write_figure(step)} s (80 % band {low} to {high}).", width, "strong")
+    lines += sentence(f"{band_in_words(estimate.step_band).capitalize()}.", width, "dim")
     lines.append([(" " + stacked([(STEP[name].letter, value) for name, value in parts.items()], (width - 3) / step), "figure")])
     lines += [[], *placed(parts, step, width), []]
     hidden = {name: one(value) for name, value in estimate.hidden.named().items() if one(value) > 0}
