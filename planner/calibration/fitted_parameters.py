@@ -11,7 +11,6 @@ from planner.calibration.fit import Parameter
 
 MEGATRON = ("megatron-core", "nemo", "nemo-tuned")
 FORKS = ("megatron-lm-2021", "zero-bubble")
-FSDP = ("torchtitan", "pytorch-fsdp", "deepspeed")
 
 
 def _stack(names: tuple[str, ...] | str, attribute: str, start: float, low: float, high: float) -> Parameter:
@@ -32,8 +31,6 @@ PARAMETERS: tuple[Parameter, ...] = (
     # host time: launches, and what a step costs whatever its size
     _stack("megatron-deepspeed", "launch_pace", 2, 0.5, 8),
     _constant("launch_s", 1e-5, 3e-6, 1.6e-5), _stack(MEGATRON, "step_fixed_s", 0.02, 1e-3, 0.2),
-    # overlap of data-parallel communication
-    _stack(FSDP, "dp_overlap", 0.8, 0.1, 0.97),
     _stack("nanotron", "far_hops", 10, 0.5, 200),
     # rates in training, below those of isolated benchmarks
     _gpu("hopper", "gemm.training", 0.9, 0.7, 1),

@@ -2,12 +2,15 @@
 
 Adapters are reduced, sharded and updated by the formulas of whole models, with the adapters' parameters in place of the stage's. Frozen
 weights are stored in 16 bits, or their matrices in 4 (embedding, head, norms and biases stay in 16), have neither gradients nor optimizer
-states, and are gathered in the width they are stored in. Left out: dropout on an adapter's input, the host's launches of its small
-products, and the tensor-parallel sums of its inner width, rank numbers per token.
+states, and are gathered in the width they are stored in. Left out: the tensor-parallel sums of an adapter's inner width, rank numbers per
+token.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+from planner.cost import sharded_units
 from planner.cost.collectives import gather_seconds
 from planner.cost.communication import dense_group, expert_group
 from planner.cost.compute import gemm_seconds
@@ -103,18 +106,61 @@ def dequantizing(job: Job, plan: Plan) -> Seconds:
     return moved(job, Bytes((width + WEIGHT_BYTES) * quantized_weights(job, plan)))
 
 
-@formula("Σ t_g + (6 · T · Σ y_a + (b_4 + 2) · P_q) / (η_h · B_h)", "lora21", "Section 4.1; qlora23 Equation 5")
+class Copies(NamedTuple):
+    """Bytes that the element-wise kernels of an adapted matrix move per input and per output, forward and backward."""
+
+    inputs: float
+    outputs: float
+    inputs_back: float
+    outputs_back: float
+
+
+SUMMED = Copies(0, 6, 6, 0)  # the adapter's output added to the frozen one's; gradients of the common input added
+# PEFT, tuners/lora/layer.py, in 16 bits: dropout with its mask, 5; the output scaled, 4, and added, 6. Backward: dropout, 5, the sum, 6.
+NARROW = Copies(5, 10, 11, 4)
+# With adapters in fp32 (since 0.12, autocast_adapter_dtype): the input cast to fp32, 6; dropout, 9; autocast's cast to 16 bits, 6; backward
+# the same again, and the sum.
+WIDE = Copies(21, 10, 27, 4)
+CLONED = Copies(5, 14, 11, 4)  # tuners/lora/bnb.py under autocast: as in 16 bits, and the frozen output cloned, 4
+
+
+def copies(job: Job) -> Copies:
+    """Element-wise work of an adapted matrix: of PEFT, which runs it as separate kernels unless it is compiled, or the sums alone."""
+    if not job.stack.transformers_layers or job.kernels == "compiled" or job.wide:
+        return SUMMED
+    if job.tuning == "qlora":
+        return CLONED
+    return WIDE if job.stack.wide_adapters else NARROW
+
+
+def added(job: Job, traffic: Bytes) -> Seconds:
+    """Seconds of the element-wise kernels of adapters with this memory traffic."""
+    share = job.constants.hbm_fraction if copies(job) is SUMMED else job.constants.torch_fraction
+    return traffic / BytesPerSecond(term("adapter_fraction", share) * job.cluster.gpu.hbm_bytes_s)
+
+
+def traffic(job: Job, inputs: Number, outputs: Number, backward: bool) -> Number:
+    """Bytes per token that the element-wise kernels of an adapted matrix move in one pass. inputs, outputs: its widths."""
+    kernels = copies(job)
+    of_inputs = term("adapter_input_bytes", kernels.inputs_back if backward else kernels.inputs)
+    of_outputs = term("adapter_output_bytes", kernels.outputs_back if backward else kernels.outputs)
+    return of_inputs * term("adapted_inputs", inputs) + of_outputs * term("adapted_outputs", outputs)
+
+
+@formula(
+    "Σ t_g + T · Σ(y_ai · x_a + y_ao · y_a) / (η_ad · B_h) + (b_4 + 2) · P_q / (η_h · B_h)", "lora21", "Section 4.1; qlora23 Equation 5"
+)
 def adapter_forward(job: Job, plan: Plan, tokens: Tokens) -> Seconds:
     """The adapters of a layer, forward: their products, their sum with the frozen one, and with QLoRA the dequantization; seconds."""
     gpu, rank, rows, total = job.cluster.gpu, Number(float(job.lora_rank)), Number(tokens), dequantizing(job, plan)
     for inputs, outputs in lora.adapted(job.model, job.lora_targets, plan.tp):
         products = gemm_seconds(gpu, "bf16", rows, rank, inputs) + gemm_seconds(gpu, "bf16", rows, outputs, rank)
-        total = total + products + moved(job, Bytes(6.0 * tokens * term("adapted_outputs", outputs)))
+        total = total + products + added(job, Bytes(tokens * traffic(job, inputs, outputs, backward=False)))
     return total
 
 
 @formula(
-    "Σ t_g + (6 · T · Σ x_a + (b_4 + 2) · P_q + 2 · g · P_ad) / (η_h · B_h)",
+    "Σ t_g + T · Σ(y_ai · x_a + y_ao · y_a) / (η_ad · B_h) + ((b_4 + 2) · P_q + 2 · g · P_ad) / (η_h · B_h)",
     "lora21",
     "Section 4.1; qlora23 Section 3: weights are dequantized again",
 )
@@ -125,7 +171,7 @@ def adapter_backward(job: Job, plan: Plan, tokens: Tokens, adapter_weights: Para
     for inputs, outputs in lora.adapted(job.model, job.lora_targets, plan.tp):
         of_b = gemm_seconds(gpu, "bf16", rank, outputs, rows) + gemm_seconds(gpu, "bf16", rows, rank, outputs)
         of_a = gemm_seconds(gpu, "bf16", inputs, rank, rows) + gemm_seconds(gpu, "bf16", rows, inputs, rank)
-        total = total + of_b + of_a + moved(job, Bytes(6.0 * tokens * term("adapted_inputs", inputs)))
+        total = total + of_b + of_a + added(job, Bytes(tokens * traffic(job, inputs, outputs, backward=True)))
     return total
 
 
@@ -141,11 +187,11 @@ def adapted_backward(linear_backward: Seconds, adapter_backward: Seconds) -> Sec
     return linear_backward + adapter_backward
 
 
-@formula("(2 if ZeRO ≥ 3, 1 if fp32) · Σ t_ag if ZeRO ≥ 2 and not whole", "fsdp23", "Section 3: gathered before each pass")
+@formula("n_ga · Σ t_ag if ZeRO ≥ 2 and not whole", "fsdp23", "Section 3: gathered before each pass")
 def frozen_each(job: Job, plan: Plan, heaviest_frozen: Bytes, frozen_experts: Bytes | None = None) -> Seconds:
     """Frozen weights gathered every micro-batch, in the width they are stored in; seconds."""
-    units = job.model.layers / plan.pp
-    times = where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
+    units = job.model.layers / plan.pp * sharded_units.messages_per_layer(job, plan).gather
+    times = sharded_units.weight_gathers(job, plan)
     groups = [(dense_group(plan), heaviest_frozen)]
     if frozen_experts is not None:
         groups.append((expert_group(plan), frozen_experts))

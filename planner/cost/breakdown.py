@@ -64,10 +64,10 @@ def hidden_cp(micro_batches: Number, stage_layers: Number, cp_forward: Seconds, 
     return micro_batches * (stage_layers * maximum(0.0, 3 * cp_forward - cp_layer) + sparse_cp)
 
 
-@formula("t_1 + t_3 + m · t_2 - t_v", "fsdp23", "Section 3.3: what is not exposed")
+@formula("max(t_1 + t_3 + m · t_2 - t_v, 0)", "fsdp23", "Section 3.3: what is not exposed")
 def hidden_dp(reduce_once: Seconds, gather_once: Seconds, reduce_each: Seconds, micro_batches: Number, dp_seconds: Seconds) -> Seconds:
     """Gradient and weight communication of a step that compute hides; seconds."""
-    return reduce_once + gather_once + micro_batches * reduce_each - dp_seconds
+    return maximum(0.0, reduce_once + gather_once + micro_batches * reduce_each - dp_seconds)
 
 
 @formula("max(m · ℓ_x · (t_xe + t_xg) - t_yx, 0)", "deepseek24", "Section 3.2.1")

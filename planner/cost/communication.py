@@ -11,6 +11,7 @@ from planner.cost.compute import elementwise_rate
 from planner.cost.optimizers import moves_states, optimizer_width
 from planner.cost.pipeline_split import in_v
 from planner.cost.shard import expert_shard_size, padded_vocab
+from planner.cost.sharded_units import messages_per_layer, weight_gathers
 from planner.cost.states import stays_gathered, weight_width
 from planner.dimensions import (
     Bytes,
@@ -166,7 +167,7 @@ def _tied(job: Job, plan: Plan) -> Seconds:
 
 
 @formula(
-    "Σ(t_rs + t_rr + (2 if ZeRO ≥ 3, 1 if fp32) · t_gw) if ZeRO ≥ 2 and not whole",
+    "Σ(t_rs + t_rr + n_ga · t_gw) if ZeRO ≥ 2 and not whole",
     "zero20",
     "Section 7.2; fsdp23 Section 3.3",
 )
@@ -175,13 +176,14 @@ def reduce_each(job: Job, plan: Plan, heaviest_weights: Parameters, heaviest_exp
 
     ZeRO-3 gathers weights for the forward and for the backward pass; FSDP without resharding in between (ZeRO-2) gathers them once.
     """
-    units = job.model.layers / plan.pp  # one message per layer
-    times = where(plan.zero >= 3, 2.0, 1.0 if job.stack.master_is_parameter else 0.0)
+    units = job.model.layers / plan.pp
+    times, messages = weight_gathers(job, plan), messages_per_layer(job, plan)
     total = Seconds(0.0)
     for group, weights in _parts(plan, heaviest_weights, heaviest_experts):
         gradients = Bytes(float(job.reduce_bytes) * weights)
-        scatter = term("reduce_scatter", gather_seconds(job, group.shard, group.stride, gradients, units))
-        gather = term("weight_gather", gather_seconds(job, group.shard, group.stride, Bytes(weight_gathered(job) * weights), units))
+        scatter = term("reduce_scatter", gather_seconds(job, group.shard, group.stride, gradients, units * messages.reduce))
+        each = gather_seconds(job, group.shard, group.stride, Bytes(weight_gathered(job) * weights), units * messages.gather)
+        gather = term("weight_gather", each)
         total = total + scatter + _replicas(job, group, weights) + times * gather
     return where((plan.zero >= 2) & ~stays_gathered(job, plan), total, 0.0)
 
@@ -199,22 +201,10 @@ def hidden_once(job: Job, reduce_once: Seconds, gather_once: Seconds, last_round
     return minimum(job.stack.dp_overlap * reduce_once, room * (2 / 3)) + minimum(job.stack.gather_overlap * gather_once, room / 3)
 
 
-@formula(
-    "t_1 + t_3 - t_h1 + m · t_2 - min(ω · m · t_2, max(t_y - t_h1, 0))", "fsdp23", "Section 3.3: overlap, bounded by the compute there is"
-)
-def dp_seconds(
-    job: Job,
-    reduce_once: Seconds,
-    gather_once: Seconds,
-    hidden_once: Seconds,
-    reduce_each: Seconds,
-    micro_batches: Number,
-    steady_seconds: Seconds,
-) -> Seconds:
+@formula("t_1 + t_3 - t_h1 + t_2x", "fsdp23", "Section 3.3: overlap, bounded by the compute there is")
+def dp_seconds(reduce_once: Seconds, gather_once: Seconds, hidden_once: Seconds, exposed_each: Seconds) -> Seconds:
     """Exposed gradient and weight communication per step; seconds."""
-    every = micro_batches * reduce_each
-    left = maximum(steady_seconds - hidden_once, 0.0)  # compute hides one communication at a time
-    return reduce_once + gather_once - hidden_once + every - minimum(job.stack.dp_overlap * every, left)
+    return reduce_once + gather_once - hidden_once + exposed_each
 
 
 @formula("Σ P_us", "zero20", "Section 5, Figure 1")

@@ -133,6 +133,9 @@ class Exchange(NamedTuple):
     reduce_once: Seconds
     gather_once: Seconds
     reduce_each: Seconds
+    ends_each: Seconds
+    copies_each: Seconds
+    loops_each: Seconds
     optimizer_seconds: Seconds
 
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from planner.cost import adapters, gathered, offload, phases, reserved, schedule, shard, states
+from planner.cost import adapters, gathered, offload, overlap, phases, reserved, schedule, shard, states
 from planner.cost import communication as traffic
 from planner.cost import moe as experts
 from planner.cost import moe_stages as mixed
@@ -270,6 +270,7 @@ def sharding(job: Job, plan: Plan) -> Sharding:
     moved = offload.moved_weights(plan, updated, frozen, shard.shard_size(plan))
     each = offload.moved_each(each, offload.offload_each(job, plan, moved, updated))
     pools, block = segments(job, plan, place.stage, held)
+    units_each = overlap.units(job, plan, *copied(plan, weights, of_experts, held.frozen))
     return Sharding(
         static_bytes=static_bytes(held.parts),
         all_gradients=held.parts.gradients,
@@ -291,9 +292,24 @@ def sharding(job: Job, plan: Plan) -> Sharding:
             reduce_once=traffic.reduce_once(job, plan, weights, of_experts),
             gather_once=traffic.gather_once(job, plan, weights, of_experts),
             reduce_each=each,
+            ends_each=units_each.ends,
+            copies_each=units_each.copies,
+            loops_each=units_each.loops,
             optimizer_seconds=traffic.optimizer_seconds(job, plan, weights, of_experts),
         ),
     )
+
+
+def copied(plan: Plan, weights: Parameters, of_experts: Parameters | None, frozen: Frozen | None) -> tuple[Parameters, Parameters]:
+    """Parameters of a rank that are gathered, and those whose gradients are reduced, where other ranks hold a part of them; count.
+
+    Frozen weights are gathered in the width they are stored in: counted as so many in 16 bits.
+    """
+    reduced = overlap.shared(plan, weights, of_experts)
+    if frozen is None:
+        return reduced, reduced
+    sparse = None if frozen.experts is None else Parameters(split.largest(frozen.experts) / states.WEIGHT_BYTES)
+    return reduced + overlap.shared(plan, Parameters(adapters.heaviest_frozen(frozen.weights) / states.WEIGHT_BYTES), sparse), reduced
 
 
 def host(job: Job, plan: Plan, held: Static, owned_weights: Parameters, moved_weights: Bytes) -> Bytes:
@@ -371,7 +387,13 @@ def device(job: Job, p: Pipeline, s: Sharding) -> Bytes:
 def dp_seconds(job: Job, p: Pace, s: Exchange) -> Seconds:
     """Exposed gradient and weight communication per step; seconds."""
     hidden = traffic.hidden_once(job, s.reduce_once, s.gather_once, p.last_round, p.slowest_stage)
-    return traffic.dp_seconds(job, s.reduce_once, s.gather_once, hidden, s.reduce_each, p.micro_batches, p.steady_seconds)
+    if job.stack.overlaps_units:
+        seen = overlap.units_seen(job, s.reduce_each, s.ends_each, s.copies_each, p.micro_batches, p.steady_seconds, hidden)
+        loops = job.stack.rank_loop_s > 0
+        exposed = overlap.units_exposed(job, seen, s.loops_each, p.micro_batches, p.steady_seconds) if loops else seen
+    else:
+        exposed = overlap.share_exposed(job, s.reduce_each, p.micro_batches, p.steady_seconds, hidden)
+    return traffic.dp_seconds(s.reduce_once, s.gather_once, hidden, exposed)
 
 
 def time_tail(job: Job, p: Pace, s: Exchange) -> Tail:

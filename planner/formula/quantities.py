@@ -489,12 +489,30 @@ tied_sum             | t_et | s      | gradients of a tied embedding summed betw
 whole_reduce         | t_rw | s      | all-reduce of gradients over all replicas
 reduce_scatter       | t_rs | s      | reduce-scatter of gradients in a sharded group
 replica_reduce       | t_rr | s      | all-reduce of sharded gradients between replicas
+gather_messages      | n_gm |        | all-gathers of a layer's weights
+reduce_messages      | n_rm |        | reduce-scatters of a layer's gradients
+weight_gathers       | n_ga |        | all-gathers of a weight in a micro-batch
+reuse_distance       | n_rd |        | parameters until its next use within which a weight stays gathered
+gather_copies        | y_ga | B      | bytes per parameter that copies move after an all-gather
+reduce_copies        | y_re | B      | bytes per parameter that copies move before a reduce-scatter
+gathered_parameters  | P_gd |        | parameters of a rank that are gathered
+reduced_parameters   | P_rd |        | parameters of a rank whose gradients are reduced
+rank_loop_s          | t_rk | s      | host time per rank of a loop over ranks around an all-gather
+shard_ranks          | Z_d |         | ranks of a sharded group
+weight_matrices      | n_wm |        | weight matrices of a layer, as the framework stores them
 weight_gather        | t_gw | s      | all-gather of weights in a sharded group
 gather_once          | t_3 | s      | weight all-gather per step
 hidden_once          | t_h1 | s     | hidden part of the communication per step
 offload_each         | t_pc | s     | over PCIe per micro-batch: offloaded weights up, gradients down
 moved_each           | t_2m | s     | communication per micro-batch, between ranks and with the host
 reduce_each          | t_2 | s      | gradient and weight communication per micro-batch
+ends_each            | t_en | s     | all-gather of the first unit and reduce-scatter of the last in a micro-batch
+copies_each          | t_cy | s     | copies around the collectives of a micro-batch
+loops_each           | t_lo | s     | host time of loops over ranks in a micro-batch
+units_seen           | t_us | s     | exposed communication of units in all micro-batches, without the host's loops
+units_exposed        | t_ux | s     | exposed communication of units in all micro-batches
+share_exposed        | t_sx | s     | exposed communication of all micro-batches where a share of it can overlap
+exposed_each         | t_2x | s     | exposed communication of all micro-batches
 dp_seconds           | t_v | s      | exposed data-parallel communication
 optimizer_seconds    | t_z | s      | optimizer step
 fixed_seconds        | t_x | s      | fixed host time per step
@@ -546,6 +564,9 @@ transfer_wait        | t_aw | s     | transfers of offloaded activations that a 
 repeat_or_wait       | Q_w | s      | recomputation and the wait for offloaded activations
 host_bytes           | M_h | B      | host memory per node
 lora_rank            | r   |        | rank of the adapters
+adapter_fraction     | η_ad |       | share of memory bandwidth that the element-wise kernels of adapters reach
+adapter_input_bytes  | y_ai | B      | bytes that they move per input of an adapted matrix in one pass
+adapter_output_bytes | y_ao | B      | bytes that they move per output of an adapted matrix in one pass
 adapted_inputs       | x_a |        | inputs of a matrix with an adapter, on a rank
 adapted_outputs      | y_a |        | outputs of a matrix with an adapter, on a rank
 adapted_width        | w_a |        | inputs and outputs of a matrix with an adapter, on a rank

@@ -88,7 +88,8 @@ KEYS: dict[str, dict[str, Key]] = {
         "expert_workspace_gib": Key("expert_workspace_bytes", float, 2.0**30, 0.0),
         "host_experts_us": Key("host_experts_s", float, 1e-6, 0.0),
         "host_counts_us": Key("host_counts_s", float, 1e-6, 0.0), "host_expert_us": Key("host_expert_s", float, 1e-6, 0.0),
-        "host_micro_batch_us": Key("host_micro_batch_s", float, 1e-6), "step_fixed_ms": Key("step_fixed_s", float, 1e-3),
+        "host_micro_batch_us": Key("host_micro_batch_s", float, 1e-6),
+        "rank_loop_us": Key("rank_loop_s", float, 1e-6, 0.0), "step_fixed_ms": Key("step_fixed_s", float, 1e-3),
         "selective": Key("selective", dict, 1.0, {}), "before": Key("before", dict, 1.0, {}),
     }),
 }  # fmt: skip

@@ -62,7 +62,8 @@ ALL_CHOICES: Mapping[str, Any] = {
 # Substring of a framework's name -> fields of its stack that are that trainer's. torchtune's recipes compute the loss in chunks, compile
 # and fuse the step; fsdp_qlora's loop holds the output, fp32 logits, during the backward pass.
 TRAINERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
-    ("torchtune", {"loss_kernel": "chunked", "kernels": "compiled", "foreach": False}), ("fsdp_qlora", {"logits_bytes": 16.0}),
+    ("torchtune", {"loss_kernel": "chunked", "kernels": "compiled", "foreach": False}),
+    ("fsdp_qlora", {"logits_bytes": 16.0, "wide_adapters": False}),  # its own LoRA, in 16 bits (scripts/lora.py)
     ("transformer engine script", {"casts": "te", "usual_fp8_recipe": "delayed"}),  # its autocast's default
     ("fms-fsdp", {"kernels": "compiled"}),  # fms_fsdp/config/training.py, use_torch_compile
 )  # fmt: skip

@@ -83,6 +83,13 @@ class Stack:
     sharded_parameters: float  # the same with reduce-scatter (ZeRO-1 and 2); 0: as bucket_parameters
     bucket_growth: float  # the same per data-parallel rank, if that is more (Megatron-Core)
     straggler: float  # slowest rank over the mean, per doubling of the nodes
+    # sharded data parallelism by units that are gathered and reduced while others are computed (cost/overlap.py); else by dp_overlap
+    overlaps_units: bool = False
+    gather_copies: float = 0.0  # bytes per parameter that copies move after each all-gather
+    reduce_copies: float = 0.0  # bytes per parameter that copies move before a reduce-scatter
+    rank_loop_s: float = 0.0  # host time per rank of a loop over ranks around the all-gather of one weight (DeepSpeed)
+    prefetch_bucket: float = 0.0  # parameters gathered in one message, of a matrix at least; 0: a layer in one message
+    reuse_distance: float = 1e15  # parameters until its next use within which a weight stays gathered
     # products that hide tensor-parallel communication: none, those of the backward pass (Megatron's asynchronous all-gather and
     # reduce-scatter), all (user buffers: tp-comm-overlap)
     tp_overlap: str = "none"
@@ -133,6 +140,7 @@ class Stack:
     workspace_bytes: float = 0.09 * GIB  # workspaces of libraries, in the allocator
     expert_workspace_bytes: float = 0.0  # additional workspaces of grouped products, on Hopper and later
     transformers_layers: bool = False  # layers, loss and adapters as transformers and PEFT have them
+    wide_adapters: bool = False  # adapters of weights in 16 bits are in fp32 (PEFT's autocast_adapter_dtype)
     quantized_inputs: bool = False  # products with weights in 4 bits save their inputs
     root_gathered: bool = False  # FSDP's root unit, embedding and head, stays gathered until the end of the backward pass
     # usual choices that decide memory; a job may choose others

@@ -6,6 +6,8 @@ from tests.mutants.mutant import Mutant
 
 COLLECTIVES = "planner/cost/collectives.py"
 COMMUNICATION = "planner/cost/communication.py"
+OVERLAP = "planner/cost/overlap.py"
+UNITS = "planner/cost/sharded_units.py"
 TENSOR = "planner/cost/tensor_parallel.py"
 OFFLOAD = "planner/cost/offload.py"
 
@@ -90,12 +92,19 @@ MUTANTS = (
     Mutant(COMMUNICATION, "maximum(plan.pp - 1, 1)", "plan.pp", "index"),
     Mutant(COMMUNICATION, "(plan.pp > 1) & ~in_v(plan)", "(plan.pp > 1)", "condition"),
     Mutant(COMMUNICATION, "units = job.model.layers / plan.pp", "units = job.model.layers / plan.tp", "degree"),
-    Mutant(COMMUNICATION, "where(plan.zero >= 3, 2.0, 1.0 if", "where(plan.zero >= 3, 1.0, 1.0 if", "constant"),
+    Mutant(UNITS, "where(plan.zero >= 3, 2.0 + again", "where(plan.zero >= 3, 1.0 + again", "constant"),
+    Mutant(UNITS, "1.0 - 0.5 * term", "1.0 - term", "constant"),
+    Mutant(OVERLAP, "REDUCED = 0.5", "REDUCED = 1.0", "constant"),
+    Mutant(OVERLAP, "maximum(every - left, 0.0) + ", "", "term"),
+    Mutant(OVERLAP, "micro_batches * (ends_each + copies_each)", "micro_batches * ends_each", "term"),
+    Mutant(OVERLAP, "before * reduced_parameters", "after * reduced_parameters", "term"),
     Mutant(COMMUNICATION, "minimum(plan.pp, micro_batches)", "plan.pp", "bound"),
     Mutant(COMMUNICATION, "room * (2 / 3)", "room * (1 / 3)", "constant"),
     Mutant(COMMUNICATION, "gather_once, room / 3", "gather_once, room", "division"),
-    Mutant(COMMUNICATION, "maximum(steady_seconds - hidden_once, 0.0)", "steady_seconds", "term"),
-    Mutant(COMMUNICATION, "minimum(job.stack.dp_overlap * every, left)", "minimum(every, left)", "term"),
+    Mutant(
+        OVERLAP, "left = maximum(steady_seconds - hidden_once, 0.0)\n    return every", "left = steady_seconds\n    return every", "term"
+    ),
+    Mutant(OVERLAP, "minimum(job.stack.dp_overlap * every, left)", "minimum(every, left)", "term"),
     Mutant(COMMUNICATION, "weights / where(plan.zero >= 1, group.shard, 1)", "weights / where(plan.zero >= 2, group.shard, 1)", "bound"),
     Mutant(COMMUNICATION, "(gradient + weight_width(job)) * updated) / Bytes", "gradient * updated) / Bytes", "term"),
     Mutant(COMMUNICATION, "2.0 * optimizer_width(job) + weight_width(job)", "optimizer_width(job) + weight_width(job)", "constant"),

@@ -156,7 +156,8 @@ def test_utilization_counts_what_adapters_need() -> None:
 
 def test_qlora_pays_for_bringing_weights_into_16_bits() -> None:
     """The same plan is slower in 4 bits than in 16, and smaller by three quarters of the weights of the linear layers."""
-    job = replace(small(stack="deepspeed"), tuning="lora")
+    job = small(stack="deepspeed")
+    job = replace(job, tuning="lora", stack=replace(job.stack, wide_adapters=False))  # bitsandbytes layers cast nothing to fp32
     plan = Plan(dp=16)
     narrow, plain = evaluate(replace(job, tuning="qlora"), plan), evaluate(job, plan)
     linear = job.model.layers * sum(matrix.size for matrix in lora.linear_matrices(job.model).values())
@@ -326,6 +327,24 @@ def test_adapters_backward_by_hand() -> None:
     padded = one(by_hand.adapter_backward(with_rows_padded(LORA, 10), Plan(), 1000.0, 14_000.0))
     rows = (1000 * 1000 + 4 * 1000) + (4 * 1000 + 1000 * 4) + (500 * 1000 + 4 * 500) + (4 * 1000 + 1000 * 4)
     assert padded == pytest.approx(plain + 2 * 10 * rows / 1e6, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("tuning", "traits", "forward", "backward"),
+    [
+        ("lora", {"wide_adapters": True}, 21 * 2000 + 10 * 1500, 27 * 2000 + 4 * 1500),
+        ("lora", {}, 5 * 2000 + 10 * 1500, 11 * 2000 + 4 * 1500),
+        ("qlora", {"wide_adapters": True}, 5 * 2000 + 14 * 1500, 11 * 2000 + 4 * 1500),
+    ],
+)
+def test_peft_moves_these_bytes_by_hand(tuning: str, traits: dict[str, bool], forward: float, backward: float) -> None:
+    """Bytes a token of casts, dropout, scale and sum for queries and values, 1,000 inputs each, 1,000 and 500 outputs, at the rate of
+    PyTorch's kernels; compiled they are the sums alone."""
+    job = replace(LORA, tuning=tuning, stack=replace(LORA.stack, transformers_layers=True, **traits))  # type: ignore[arg-type]
+    for back, moved in ((False, forward), (True, backward)):
+        assert sum(by_hand.traffic(job, 1000.0, outputs, back) for outputs in (1000.0, 500.0)) == moved
+        assert by_hand.added(job, float(moved)) == pytest.approx(moved / (job.constants.torch_fraction * job.cluster.gpu.hbm_bytes_s))
+        assert by_hand.traffic(replace(job, kernels="compiled"), 1000.0, 500.0, back) == 6 * (1000 if back else 500)
 
 
 def test_products_of_a_layer_and_its_adapters_add_up() -> None:

@@ -64,7 +64,7 @@ def test_hidden_communication_of_a_stage_by_hand() -> None:
         **(zeros | ring | {"tp_forward": 10.0, "tp_again": 5.0, "tp_layer": 15.0, "ep_forward": 5.0, "ep_backward": 6.0})
     )
     seconds = {"reduce_once": 3.0, "gather_once": 5.0, "reduce_each": 2.0}
-    shared = plain.Exchange(**seconds, optimizer_seconds=0.0)
+    shared = plain.Exchange(**seconds, ends_each=0.0, copies_each=0.0, loops_each=0.0, optimizer_seconds=0.0)
     exposed = parts.StepParts(**dict.fromkeys(("compute", "host", "tp", "cp", *OTHERS), 0.0), dp=7.0, ep=100.0)  # type: ignore[arg-type]
     both = by_hand.hidden_parts(12.0, (3, 2), plain.Kinds(dense, sparse), shared, exposed)
     assert (both.tp, both.cp) == (12 * (3 * 3 + 2 * 10), 12 * (3 * 7 + 2 * 5))

@@ -330,11 +330,9 @@ def test_communication_once_per_step_hides_behind_the_adjacent_passes() -> None:
         assert communication.hidden_once(ROUND, Seconds(10.0), Seconds(5.0), Number(rounds), Seconds(stage)) == pytest.approx(hidden)
 
 
-@pytest.mark.parametrize(("steady", "exposed"), [(20.0, 12 + 8 - 4.8), (5.0, 12 + 8 - 2), (1.0, 12 + 8)])
-def test_what_is_left_of_the_compute_hides_the_rest(steady: float, exposed: float) -> None:
-    """10 + 5 s once, 3 of them hidden; four times 2 s every micro-batch, six tenths of them hidden behind the compute that is left."""
-    sent = Seconds(10.0), Seconds(5.0), Seconds(3.0), Seconds(2.0)
-    assert communication.dp_seconds(ROUND, *sent, Number(4.0), Seconds(steady)) == pytest.approx(exposed)
+def test_exposed_communication_adds_up() -> None:
+    """10 + 5 s once, 3 of them hidden, and 7 s of the micro-batches."""
+    assert communication.dp_seconds(*map(Seconds, (10.0, 5.0, 3.0, 7.0))) == 19
 
 
 def test_the_optimizer_moves_its_states_twice() -> None:

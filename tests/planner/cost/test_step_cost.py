@@ -22,7 +22,9 @@ LIVE = plain.Live(
 )
 PACE = plain.Pace(micro_batches=12.0, steady_seconds=100.0, bubble_seconds=8.0, pp_seconds=4.0, slowest_stage=9.0, last_round=1.0)
 PIPELINE = plain.Pipeline(live=LIVE, edge_request=0.0, largest_request=0.0, pace=PACE, host_activations=0.0)
-EXCHANGE = plain.Exchange(reduce_once=6.0, gather_once=4.0, reduce_each=1.0, optimizer_seconds=2.0)
+EXCHANGE = plain.Exchange(
+    reduce_once=6.0, gather_once=4.0, reduce_each=1.0, ends_each=0.25, copies_each=0.5, loops_each=0.0, optimizer_seconds=2.0
+)
 SHARDING = plain.Sharding(
     static_bytes=np.array([[30.0], [40.0], [5.0]]),
     all_gradients=np.array([[10.0], [10.0], [0.0]]),
