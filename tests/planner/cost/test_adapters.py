@@ -157,7 +157,7 @@ def test_utilization_counts_what_adapters_need() -> None:
 def test_qlora_pays_for_bringing_weights_into_16_bits() -> None:
     """The same plan is slower in 4 bits than in 16, and smaller by three quarters of the weights of the linear layers."""
     job = small(stack="deepspeed")
-    job = replace(job, tuning="lora", stack=replace(job.stack, wide_adapters=False))  # bitsandbytes layers cast nothing to fp32
+    job = replace(job, tuning="lora", stack=replace(job.stack, transformers_layers=False))  # without PEFT's copies
     plan = Plan(dp=16)
     narrow, plain = evaluate(replace(job, tuning="qlora"), plan), evaluate(job, plan)
     linear = job.model.layers * sum(matrix.size for matrix in lora.linear_matrices(job.model).values())
