@@ -113,7 +113,8 @@ MUTANTS = (
     Mutant(ADAPTERS, "job.reduce_bytes * adapter_weights", "adapter_weights", "term"),
     Mutant(ADAPTERS, "(stage == 0) * Bytes(WEIGHT", "(stage == 1) * Bytes(WEIGHT", "stage"),
     Mutant(ADAPTERS, "(width + WEIGHT_BYTES) *", "WEIGHT_BYTES *", "term"),
-    Mutant(ADAPTERS, '6.0 * tokens * term("adapted_outputs"', '3.0 * tokens * term("adapted_outputs"', "constant"),
+    Mutant(ADAPTERS, 'of_outputs * term("adapted_outputs"', 'of_inputs * term("adapted_outputs"', "term"),
+    Mutant(ADAPTERS, "WIDE = Copies(21, 10", "WIDE = Copies(5, 10", "constant"),
     Mutant(ADAPTERS, 'term("adapted_inputs", inputs)', 'term("adapted_inputs", outputs)', "symbol"),
     Mutant(ADAPTERS, "2.0 * job.gradient_bytes * adapter_weights", "job.gradient_bytes * adapter_weights", "constant"),
     Mutant(ADAPTERS, "rows, rank, inputs) + gemm_seconds", "rows, inputs, inputs) + gemm_seconds", "symbol"),
@@ -124,6 +125,5 @@ MUTANTS = (
         "(plan.zero >= 3) & ~stays_gathered(job, plan), total",
         "condition",
     ),
-    Mutant(ADAPTERS, "plan.zero >= 3, 2.0,", "plan.zero >= 3, 1.0,", "constant"),
     Mutant(ADAPTERS, "return reduce_each + frozen_each", "return frozen_each", "term"),
 )
