@@ -1,5 +1,5 @@
 """Sharded data parallelism as frameworks run it: what is gathered and reduced in each micro-batch, in how many messages, the copies around
-collectives, the units at both ends that nothing hides, and the host's loops over ranks.
+collectives, the units at both ends that stay exposed, and the host's loops over ranks.
 
 Read in torch 2.13 (distributed/fsdp/_runtime_utils.py of FSDP1; _fully_shard/_fsdp_collectives.py and _fsdp_param_group.py of FSDP2) and
 DeepSpeed 0.19.8 (runtime/zero/partition_parameters.py, partitioned_param_coordinator.py, stage3.py; runtime/comm/coalesced_collectives.py).

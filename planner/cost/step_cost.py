@@ -303,7 +303,7 @@ def sharding(job: Job, plan: Plan) -> Sharding:
 def copied(plan: Plan, weights: Parameters, of_experts: Parameters | None, frozen: Frozen | None) -> tuple[Parameters, Parameters]:
     """Parameters of a rank that are gathered, and those whose gradients are reduced, where other ranks hold a part of them; count.
 
-    Frozen weights are gathered in the width they are stored in: counted as so many in 16 bits.
+    Frozen weights are gathered in the width they are stored in: counted as parameters in 16 bits.
     """
     reduced = overlap.shared(plan, weights, of_experts)
     if frozen is None:

@@ -338,7 +338,7 @@ def test_adapters_backward_by_hand() -> None:
     ],
 )
 def test_peft_moves_these_bytes_by_hand(tuning: str, traits: dict[str, bool], forward: float, backward: float) -> None:
-    """Bytes a token of casts, dropout, scale and sum for queries and values, 1,000 inputs each, 1,000 and 500 outputs, at the rate of
+    """Bytes per token of casts, dropout, scale and sum for queries and values, 1,000 inputs each, 1,000 and 500 outputs, at the rate of
     PyTorch's kernels; compiled they are the sums alone."""
     job = replace(LORA, tuning=tuning, stack=replace(LORA.stack, transformers_layers=True, **traits))  # type: ignore[arg-type]
     for back, moved in ((False, forward), (True, backward)):
