@@ -260,7 +260,7 @@ def recomputed_layers(job: Job, plan: Plan, stage_layers: Number) -> Number:
 
 @formula(
     "r_i · ℓ_x / max(ℓ_d + ℓ_x, 1) if L_e > 1, r_i · ℓ_x / max(ℓ_d + ℓ_x, 1) if recompute = 2 and k_r > 1, ℓ_x if recompute = 2,"
-    " r_i - min(N, ℓ_d, r_i) otherwise",
+    " min(r_i - min(N, ℓ_d, r_i), ℓ_x) otherwise",
     "megatron",
     "--recompute-granularity full, --recompute-num-layers",
 )
@@ -273,7 +273,8 @@ def recomputed_sparse(job: Job, plan: Plan, recomputed_layers: Number, dense_sta
         return Number(share)
     dense = minimum(plan.recompute_layers, dense_stage_layers)  # at the start of the first virtual stage
     full = share if every > 1 else sparse_stage_layers
-    return where(plan.recompute == 2, full, recomputed_layers - minimum(dense, recomputed_layers))
+    first = minimum(recomputed_layers - minimum(dense, recomputed_layers), sparse_stage_layers)
+    return where(plan.recompute == 2, full, first)
 
 
 @formula("r_i - r_x", "megatron", "--recompute-granularity full, --recompute-num-layers")

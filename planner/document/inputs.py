@@ -18,9 +18,10 @@ from planner.specs.products import Products
 __all__ = ["BY_KEY", "EXAMPLE", "FIELDS", "Field", "Inputs", "Recorded", "Value", "field_of", "parse", "resolve", "shown", "text", "used"]
 
 GPU_FIGURES = ("link_domain", "link_gb_s", "nic_gbit_s", "memory_gib", "hbm_gb_s", "tflops_bf16", "tflops_fp8", "pcie_gb_s")
+MEASURED = ("measured_reduce_gb_s", "measured_gather_gb_s")
 OVERRIDES_OF = {  # choosing another preset drops the values set over the former one
-    "cluster": ("gpu", "gpus", "gpus_per_node", "host_memory_gib", *GPU_FIGURES, "board_w"),
-    "gpu": (*GPU_FIGURES, "board_w"),
+    "cluster": ("gpu", "gpus", "gpus_per_node", "host_memory_gib", *GPU_FIGURES, *MEASURED, "board_w"),
+    "gpu": (*GPU_FIGURES, *MEASURED, "board_w"),
     "model": (*(f.key for f in FIELDS if f.spec == "model"), "pipeline_layout"),
     "stack": (
         "gradient_bytes",

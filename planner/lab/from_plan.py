@@ -34,6 +34,8 @@ def task_of(job: Job, plan: Plan, stage: int) -> Task:
     stages = int(plan.pp)
     if not 0 <= stage < stages:
         raise LabError(f"the plan has stages 0 to {stages - 1}, not {stage}")
+    if job.layout is not None and job.layout.ahead and job.layout.ahead_stage != job.layout.stages - 1:
+        raise LabError("the lab runs multi-token prediction in the stage of the head: pipeline_layout must have m before its L")
     return Task(
         framework=framework,
         stack=job.stack.name,

@@ -11,7 +11,7 @@ DENSE, SPARSE = "d", "s"  # a layer in `Task.layers`: with a dense MLP, with rou
 FOLDED = ("zb-v", "dualpipev")  # schedules whose virtual stages run down the ranks and back up
 COMMON = (  # fields of a job that every framework reads, that another sentence reports, or that do not change what is allocated
     *("precision", "attention", "tuning", "headroom", "overlap_experts", "offload_nvme", "expandable_segments", "fp8_parameters"),
-    *("lora_rank", "lora_targets"),
+    *("lora_rank", "lora_targets", "tp_overlap", "pipeline_layout"),  # `layers` follow the layout
 )
 
 

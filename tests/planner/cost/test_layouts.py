@@ -11,7 +11,9 @@ from planner.cost import memory, moe_stages, schedule, shard, stage_cost
 from planner.cost import pipeline_split as split
 from planner.cost.evaluate import evaluate
 from planner.dimensions import Bytes, Number, Parameters, Seconds, Tokens
+from planner.document.space import Bounds, Space
 from planner.runs.predict import stage_memory
+from planner.search.search import search
 from planner.specs.job import Job
 from planner.specs.pipeline_layout import compact
 from planner.specs.plan import Plan
@@ -133,3 +135,22 @@ def test_memory_follows_the_layers() -> None:
     before, after = (stage_memory(job, plan.column()).device[:, 0] for job in (even, fewer))
     assert after[0] < before[0] and after[1] > before[1]
     assert evaluate(fewer, plan).step[0] > evaluate(even, plan).step[0]
+
+
+def test_no_more_sparse_layers_are_recomputed_than_there_are() -> None:
+    """All eight layers, of virtual stages of 6 and 2 with two dense ones among the first: five sparse ones, the rest dense."""
+    plan = Plan(pp=1, vpp=4, recompute=3, recompute_layers=2).column()
+    sparse = split.recomputed_sparse(AHEAD, plan, Number(8.0), Number(3.0), Number(5.0))
+    assert on_ranks(sparse) == [5] and on_ranks(split.recomputed_dense(Number(8.0), sparse)) == [3]
+
+
+def test_the_search_agrees_with_the_evaluation_of_each_plan() -> None:
+    """Ranks that differ, one with multi-token prediction and no head: memory and time of the rows are those of their plans."""
+    changes = {"model": "deepseek-v3-671b", "gpus": 64, "global_batch": 512, "mtp_layers": 1, "stack": "megatron-core"}
+    job = example(**changes, pipeline_layout="Et*9|(t*9|)*5t*7m|L")
+    result = search(job, Space().with_("cp", Bounds((1,))))
+    rows = np.random.default_rng(20261204).permutation(len(result))[:60]
+    for row in rows.tolist():
+        figures = evaluate(job, result.plan(row))
+        assert figures.memory[0] == pytest.approx(result.memory_bytes[row], rel=1e-9)
+        assert figures.step[0] == pytest.approx(result.step_seconds[row], rel=1e-9)
