@@ -49,6 +49,14 @@ def test_a_stack_without_a_package_is_refused() -> None:
         a_task(4, PIPELINE)
 
 
+def test_a_layout_places_the_layers_of_a_task() -> None:
+    """Virtual stages hold the layers of the layout; one with multi-token prediction in another stage than the head is refused."""
+    assert [len(stage) for stage in a_task(1, Plan(pp=2, dp=8), pipeline_layout="Et*15|t*17L").layers] == [15, 17]
+    changes = {"model": "deepseek-v3-671b", "mtp_layers": 1}
+    with pytest.raises(LabError, match="pipeline_layout must have m before its L"):
+        a_task(1, Plan(pp=2, dp=8), pipeline_layout="Et*61m|L", **changes)
+
+
 def test_what_stands_in_is_stated() -> None:
     """fp8 and a framework that is not the lab's have a sentence each."""
     assert stand_ins(job_of()) == []
