@@ -105,8 +105,8 @@ def test_every_column_is_in_the_contract() -> None:
 
 
 @pytest.mark.parametrize("column", SETS)
-def test_a_column_sets_what_the_contract_says(column: str) -> None:
-    """The attribute has the value of the cell, and another without it: a column that nothing reads fails here."""
+def test_a_column_sets_its_attribute(column: str) -> None:
+    """The attribute has the value of the cell, and another without it: a column that is not read fails here."""
     sets = SETS[column]
     with_it, without = (value(configured(row), sets.attribute) for row in (dict(sets.row) | {column: sets.cell}, dict(sets.row)))
     assert with_it == pytest.approx(sets.value) if isinstance(sets.value, float) else with_it == sets.value
