@@ -57,8 +57,9 @@ def unfused(job: Job) -> tuple[str, ...]:
 
 
 def by_hand(job: Job) -> bool:
-    """Whether all element-wise work of a layer runs in kernels fused by hand, or by XLA."""
-    return job.kernels == "fused" and not job.stack.unfused
+    """Whether all element-wise work of a layer around routed experts runs in kernels fused by hand, or by XLA."""
+    absent = {"permute"} | ({"rotary"} if job.model.positions != "rope" else set())
+    return job.kernels == "fused" and not {*job.stack.unfused} - absent
 
 
 def norm_work(job: Job) -> Work:

@@ -25,7 +25,7 @@ class Field:
     key: str
     group: str  # cluster, model, batch, options; run: the training as a whole, on which no plan depends
     label: str
-    kind: str  # preset, int, float, choice, bool, text (modules), layout (of a pipeline)
+    kind: str  # preset, int, float, choice, bool, text (modules), month, layout (of a pipeline)
     help: str
     unit: str = ""
     spec: str = ""  # gpu, cluster, model, job, run

@@ -19,6 +19,7 @@ from planner.document.fields_run import RUN
 from planner.document.fields_training import BATCH, OPTIONS
 from planner.errors import FieldError, FileError, UnknownName
 from planner.plaintext import quoted
+from planner.presets.releases import MONTH
 from planner.specs.options import MODULES, modules
 from planner.specs.pipeline_layout import EXAMPLE, layout_of, plain
 
@@ -53,7 +54,7 @@ def parse(key: str, text: str) -> Value:
         return text.lower() if text.lower() in presets.names(f.preset_kind) else text
     if f.kind == "layout":
         return check(f, text)
-    if f.kind in ("choice", "text"):
+    if f.kind in ("choice", "text", "month"):
         return check(f, text.lower())
     if f.kind == "bool":
         if text.lower() not in YES + NO:
@@ -92,6 +93,10 @@ def check(f: Field, value: object) -> Value:
         if not isinstance(value, str) or (f.kind == "choice" and value not in f.choices) or not value:
             raise wrong
         return value
+    if f.kind == "month":
+        if not isinstance(value, str) or not MONTH.fullmatch(value):
+            raise wrong
+        return value
     if f.kind == "bool":
         if not isinstance(value, bool):
             raise wrong
@@ -121,6 +126,8 @@ def _expectation(f: Field) -> str:
         return f"must list some of {', '.join(MODULES)}"
     if f.kind == "layout":
         return f"must be a layout such as {EXAMPLE}"
+    if f.kind == "month":
+        return "must be a year and month such as 2025-05"
     if f.kind == "bool":
         return "must be yes or no"
     number = "a whole number" if f.kind == "int" else "a number"
@@ -136,9 +143,13 @@ def text(key: str, value: Value) -> str:
     return str(value)
 
 
-def load(key: str, name: str) -> Spec:
-    """The spec of a preset by field and name; errors carry the field's key (UnknownName, FieldError) or are Unsupported."""
+def load(key: str, name: str, released: str = "") -> Spec:
+    """The spec of a preset by field and name, a stack as of a month; errors carry the field's key (UnknownName, FieldError) or are
+    Unsupported.
+    """
     try:
+        if released:
+            return presets.stack_of_release(name, released)
         read: Callable[[str], Spec] = getattr(presets, key)
         return read(name)
     except FileError as error:

@@ -11,6 +11,8 @@ from planner.specs.recipes import RECIPES
 
 BATCH: tuple[Field, ...] = (
     Field("stack", "batch", "Stack", "preset", "training framework", preset_kind="stacks", default="megatron-core"),
+    Field("stack_release", "batch", "Stack release", "month", "facts of the stack in this month, YYYY-MM; empty: the newest",
+          optional=True),
     Field("sequence", "batch", "Sequence", "int", "sequence length; 32k is 32,768", "tokens", "job", "sequence", default=8192),
     Field("global_batch", "batch", "Global batch", "int", "sequences per step", "sequences", "job", "global_batch", default=2048),
     Field("precision", "batch", "Precision", "choice", "compute data type; tf32 and fp32: weights and activations in 4 bytes", "",

@@ -277,8 +277,11 @@ def _name(inputs: Inputs, key: str) -> str:
 
 
 def _load(inputs: Inputs, key: str, name: str) -> Spec:
-    """A preset, as recorded in the plan file where it is."""
-    return inputs.recorded.presets.get((key, name)) or load(key, name)
+    """A preset, as recorded in the plan file where it is; a recorded stack is of one release."""
+    recorded, released = inputs.recorded.presets.get((key, name)), str(inputs.values.get("stack_release", "")) if key == "stack" else ""
+    if recorded and (not isinstance(recorded, Stack) or recorded.released == released):
+        return recorded
+    return load(key, name, released)
 
 
 def _base(f: Field, value: Value) -> Any:

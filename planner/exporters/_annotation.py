@@ -23,6 +23,8 @@ def assumptions(job: Job, usual: str, written: Collection[str]) -> str:
     usual: the stack that the importer assumes; written: the fields that the file's keys set.
     """
     fields: dict[str, Value] = {"stack": job.stack.name} if job.stack.name != usual else {}
+    if job.stack.released:
+        fields["stack_release"] = job.stack.released
     fields |= {key: value for key, value in chosen(job).items() if key not in written}
     for key, value, standard in (("imbalance", job.imbalance, 1.0), ("headroom", job.headroom, 0.0)):
         if value != standard:

@@ -15,7 +15,7 @@ from planner.plaintext import named
 from planner.specs.model import Model
 
 LINE = re.compile(r"^# " + re.escape(READ_BACK) + r"(.{1,1000})$", re.MULTILINE)
-ASSUMED = ("stack", *(f.key for f in FIELDS if f.group == "options"), "imbalance", "headroom", "overlap_experts")
+ASSUMED = ("stack", "stack_release", *(f.key for f in FIELDS if f.group == "options"), "imbalance", "headroom", "overlap_experts")
 KINDS = {f.name: f.type for f in fields(Model) if f.name not in APART}
 
 

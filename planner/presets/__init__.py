@@ -7,9 +7,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +21,10 @@ from planner.presets.folders import find
 from planner.presets.folders import listed as listed
 from planner.presets.folders import names as names
 from planner.presets.folders import user_folder as user_folder
+from planner.presets.releases import Release as Release
+from planner.presets.releases import check as check_release
+from planner.presets.releases import first_month, values_at
+from planner.presets.releases import listed as listed_releases
 from planner.presets.toml_keys import Key, fill, read_toml, spec_keys
 from planner.specs.hardware import Flash, Gemm, Gpu
 from planner.specs.job import Selective, Stack
@@ -83,7 +86,7 @@ KEYS: dict[str, dict[str, Key]] = {
         "host_memory_gib": Key("host_memory_bytes", float, 2.0**30),
     }),
     "models": {name: key for name, key in spec_keys(Model, NAME).items() if name != "notes"},  # notes are for config.json
-    "stacks": spec_keys(Stack, NAME | {
+    "stacks": {name: key for name, key in spec_keys(Stack, NAME | {
         "context_gib": Key("context_bytes", float, 2.0**30), "workspace_gib": Key("workspace_bytes", float, 2.0**30, 0.09 * 2.0**30),
         "expert_workspace_gib": Key("expert_workspace_bytes", float, 2.0**30, 0.0),
         "host_experts_us": Key("host_experts_s", float, 1e-6, 0.0),
@@ -91,7 +94,8 @@ KEYS: dict[str, dict[str, Key]] = {
         "host_micro_batch_us": Key("host_micro_batch_s", float, 1e-6),
         "rank_loop_us": Key("rank_loop_s", float, 1e-6, 0.0), "step_fixed_ms": Key("step_fixed_s", float, 1e-3),
         "selective": Key("selective", dict, 1.0, {}), "before": Key("before", dict, 1.0, {}),
-    }),
+        "built_on": Key("built_on", str, 1.0, ""), "known_since": Key("known_since", str, 1.0, ""),
+    }).items() if name != "released"},  # a user chooses it
 }  # fmt: skip
 GEMM_KEYS = {
     "overhead_us": Key("overhead_s", float, 1e-6, None), "tflops": Key("flops_s", float, 1e12, None),
@@ -138,28 +142,42 @@ def stack(name_or_path: str | Path) -> Stack:
     return _spec("stacks", name_or_path, _stack)
 
 
+def releases(name: str) -> tuple[Release, ...]:
+    """The releases of a stack in which it changed, oldest first; FileError for an invalid table."""
+    path = find("stacks", name)
+    return _releases(read_toml(path), str(path))
+
+
+def known_since(name: str) -> str:
+    """The first month with known facts of a stack; empty where its file does not say."""
+    return str(read_toml(find("stacks", name)).get("known_since", ""))
+
+
 def release(name: str, released: str) -> str:
     """The release of a stack that a date, YYYY-MM or YYYY-MM-DD, falls in: its first month; empty for the oldest, and for no date."""
-    return max((month for month in _before(table("stacks", name), name) if month <= released), default="")
+    return first_month(releases(name), released)
 
 
 def stack_at(name: str, released: str) -> Stack:
     """A stack as of a date: its file, with the keys that differed before each later release; FileError for an invalid table."""
     path = find("stacks", name)
-    values = dict(read_toml(path))
-    earlier = _before(values, str(path))
-    for month in sorted(earlier, reverse=True):
-        values |= earlier[month] if released < month else {}
-    return _build("stacks", values, path, _stack)
+    values = read_toml(path)
+    return _build("stacks", values_at(values, _releases(values, str(path)), released), path, _stack)
 
 
-def _before(values: Mapping[str, Any], where: str) -> Mapping[str, Mapping[str, Any]]:
-    """The tables of a stack's file with the keys that differed before a month; FileError for another heading."""
-    earlier: Mapping[str, Mapping[str, Any]] = values.get("before", {})
-    for month in earlier:
-        if not re.fullmatch(r"20\d\d-(0[1-9]|1[0-2])", month):
-            raise FileError(f"table 'before' lists months such as 2026-05, not {quoted(month)}", where=where)
-    return earlier
+def stack_of_release(name: str, released: str) -> Stack:
+    """A stack as a user chooses it: of a month, which its title says; the newest without one. FieldError before the first known month."""
+    if not released:
+        return stack(name)
+    check_release(find("stacks", name).stem, known_since(name), released)
+    dated = stack_at(name, released)
+    return replace(dated, title=f"{dated.title} of {released}", released=released)
+
+
+def _releases(values: Mapping[str, Any], where: str) -> tuple[Release, ...]:
+    """The releases in the tables of a stack's file, with those of the stack that it is built on."""
+    base = values.get("built_on", "")
+    return listed_releases(values, where, listed_releases(read_toml(find("stacks", base)), base) if base else ())
 
 
 def every(kind: str, read: Callable[[str], T]) -> tuple[dict[str, T], tuple[str, ...]]:
@@ -254,7 +272,8 @@ def _cluster(values: dict[str, Any], where: str) -> ClusterPreset:
 
 def _stack(values: dict[str, Any], where: str) -> Stack:
     """A stack with its [selective] table: shares of activations stored and of work repeated under selective recomputation."""
-    del values["before"]  # of earlier releases: stack_at
+    for key in ("before", "built_on", "known_since"):  # of earlier releases: stack_at
+        del values[key]
     tables = {"keep": Key("keep", dict, 1.0, {}), "repeat": Key("repeat", dict, 1.0, {})}
     selective = fill(values["selective"], tables, f"{where} [selective]")
     shares = {}

@@ -69,7 +69,7 @@ COLUMNS: tuple[RunColumn, ...] = (
     RunColumn("pp_layout", "Megatron's layout of a pipeline, such as `Et*3\\|(tt\\|)*6mL`: layers of each virtual stage", "the stack's"),
     RunColumn("mtp_layers", "layers of multi-token prediction that are trained", "by `pp_layout`, else see below"),
     RunColumn("fsdp_kind", "megatron-fsdp: parameters are sharded where `zero` is blank", "by `zero`"),
-    RunColumn("released", "year and month of the software, 2026-05: defaults that changed are those of then", "before the last change"),
+    RunColumn("released", "year and month of the software, 2026-05: its stack is that of then", "by the framework"),
     RunColumn("finetune", "lora or qlora: adapters are trained; other values have no effect", "all weights are trained"),
     RunColumn("quantization", "nf4 or gptq-int4: frozen weights are stored in 4 bits, with adapters", "by `finetune`"),
     RunColumn("lora_rank", "rank of the adapters", "16"),

@@ -9,8 +9,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from planner import presets
-from planner.errors import FieldError
-from planner.plaintext import quoted
+from planner.runs.dates import dated, stated
+from planner.runs.moe_of_row import dispatcher
 from planner.runs.options_of_row import STORED_TENSORS, modules
 from planner.runs.row import Row, cell, flag
 from planner.specs.dispatchers import DISPATCHERS
@@ -57,7 +57,7 @@ CORE = "2023-06"  # Megatron-LM's layers are those of Megatron-Core: core/transf
 # A measured run has had its choices: they are not refused, as those of a plan are that a framework does not support.
 ALL_CHOICES: Mapping[str, Any] = {
     "optimizers": OPTIMIZERS, "loss_kernels": LOSS_KERNELS, "recompute_modules": RECOMPUTED, "steps_in_backward": True,
-    "tunings": TUNINGS, "cuda_graphs": CUDA_GRAPHS, "quantized_experts": True, "dispatchers": tuple(DISPATCHERS), "fp8_recipes": RECIPES,
+    "tunings": TUNINGS, "cuda_graphs": CUDA_GRAPHS, "quantized_experts": True, "fp8_recipes": RECIPES,
 }  # fmt: skip
 # Substring of a framework's name -> fields of its stack that are that trainer's. torchtune's recipes compute the loss in chunks, compile
 # and fuse the step; fsdp_qlora's loop holds the output, fp32 logits, during the backward pass.
@@ -108,24 +108,18 @@ def stack_of(row: Row, gpu: Gpu) -> tuple[Stack, bool]:
     if stack == "megatron-core" and not preset and (flag(row, "tp_overlap") or "tp-comm-overlap" in note):
         stack = "nemo-tuned"
     if stack == "megatron-lm":
-        early = _released(row) < CORE if cell(row, "released") else gpu.arch in OLD
+        date = stated(row)
+        early = date < CORE if date else gpu.arch in OLD
         stack = "megatron-lm-2021" if early else "megatron-core"
     text = f"{cell(row, 'recompute_modules')}; {note}"
     hints = tuple(i for i, (words, _) in enumerate(HINTS) if re.search(words, text))
     offload = OFFLOAD_MODULES.search(note)
     offloaded = tuple(sorted(set(offload[1].split()) & set(OFFLOADED))) if offload else ()
     trainer = next((i for i, (word, _) in enumerate(TRAINERS) if word in name), -1)
-    blackwell, release = gpu.arch.startswith("blackwell"), presets.release(stack, _released(row))
-    change = Change(hints, blackwell, modules(row, MODULES), offloaded, release, trainer)
+    blackwell, release = gpu.arch.startswith("blackwell"), presets.release(stack, dated(row, stack))
+    exchange = dispatcher(row) if cell(row, "experts") else ""
+    change = Change(hints, blackwell, modules(row, MODULES), offloaded, release, trainer, exchange)
     return _changed(stack, change), match is not None
-
-
-def _released(row: Row) -> str:
-    """Year and month of a run's software; empty for a blank. FieldError for another text."""
-    released = cell(row, "released")
-    if released and not re.fullmatch(r"(19|20)\d\d-(0[1-9]|1[0-2])(-\d\d)?", released):
-        raise FieldError("released", f"column 'released' must be a year and month such as 2026-05, not {quoted(released)}")
-    return released
 
 
 class Change(NamedTuple):
@@ -137,12 +131,15 @@ class Change(NamedTuple):
     offloaded: tuple[str, ...] = ()
     release: str = ""  # of the stack: its first month
     trainer: int = -1  # of TRAINERS
+    dispatcher: str = ""  # of tokens to experts, where a row has one: not refused
 
 
 @lru_cache(maxsize=256)
 def _changed(name: str, change: Change) -> Stack:
     """A stack with the changes of a run; the same object for the same changes."""
     stack = replace(presets.stack_at(name, change.release), **ALL_CHOICES)
+    if change.dispatcher in DISPATCHERS and change.dispatcher not in stack.dispatchers:
+        stack = replace(stack, dispatchers=(*stack.dispatchers, change.dispatcher))
     if change.trainer >= 0:
         stack = replace(stack, **TRAINERS[change.trainer][1])
     if change.blackwell and name in SINCE_BLACKWELL:

@@ -153,6 +153,12 @@ def _sparse(pattern: str) -> dict[str, int]:
     return {"dense_layers": layers.count("0") * int(outer[1] if outer else 1), "moe_every": 1}
 
 
+def dispatcher(row: Row) -> str:
+    """The dispatcher of tokens to experts given in a row; empty without one."""
+    given = cell(row, "moe_dispatcher").lower()
+    return SAME_DISPATCHER.get(given, given)
+
+
 def routing(row: Row) -> dict[str, Any]:
     """The fields of a Job set by a row's columns and its note on the routing of experts; empty (balanced, dropless) without them."""
     note = cell(row, "note")
@@ -168,8 +174,8 @@ def routing(row: Row) -> dict[str, Any]:
     unpadded = bool(factor) and "moe-pad-expert-input-to-capacity" not in note
     if (overlap := flag(row, "moe_overlap")) is not None:
         fields["overlap_experts"] = overlap
-    if dispatcher := cell(row, "moe_dispatcher").lower():
-        fields["moe_dispatcher"] = SAME_DISPATCHER.get(dispatcher, dispatcher)
+    if chosen := dispatcher(row):
+        fields["moe_dispatcher"] = chosen
     if (balanced := flag(row, "moe_balanced")) is not None:
         fields["imbalance"] = 1.0 if balanced else NATURAL
     if unpadded and (capacity := fields.pop("capacity")):  # Megatron-LM pads on demand; otherwise a capacity bounds the load

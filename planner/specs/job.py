@@ -187,7 +187,13 @@ class Stack:
     steps_in_backward: bool = False  # the optimizer can run in the backward pass
     tp_overlaps: tuple[str, ...] = ()  # of tp_overlap that a job may choose, besides the usual one
     layouts: bool = False  # a job may place its layers on stages (Megatron's pipeline-model-parallel-layout)
+    released: str = ""  # the month that a user chose, YYYY-MM; empty: the newest release
     sources: tuple[str, ...] = ()
+
+    @property
+    def dated(self) -> str:
+        """Its name, with the month of its release where a user chose one."""
+        return f"{self.name} of {self.released}" if self.released else self.name
 
     def __post_init__(self) -> None:
         choice("sequence_parallel", self.sequence_parallel, ("optional", "always", "never"))

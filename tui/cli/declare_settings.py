@@ -23,8 +23,21 @@ def _listing(kind: str) -> None:
     app.command(kind, help=f"List the presets of {kind}, including yours.\n\nExample: tmplan {kind} --format json")(listing)
 
 
-for _kind in LISTS:
+for _kind in LISTS[:-1]:
     _listing(_kind)
+
+
+@app.command("stacks")
+def stacks(name: opt.StackName = None, format: opt.TableFormat = "table") -> Answer:
+    """List the presets of stacks, including yours; with a name, what came with each release of one, and where that is written.
+
+    `--stack-release` of other commands plans with the stack of a month.
+
+    Example: tmplan stacks megatron-core
+    """
+    from tui.cli.presets import list_presets, list_releases
+
+    return list_releases(name, format) if name else list_presets("stacks", format)
 
 
 @app.command("themes")

@@ -32,8 +32,10 @@ def tree(document: Document, *, pinned: bool, of: Sequence[str], format: str, de
     if format == "json":
         data = {"job": job_values(document.inputs), "plan": records(plan.estimate)[0], "steps": as_steps(trees, depth)}
         return as_json(data | {"advice": misfit(plan)}, code(plan))
+    dated = f"the stack is {plan.job.stack.title}\n" if plan.job.stack.released else ""
     peak = f"memory is largest {peak_in_words(plan.estimate)}"
-    return Answer(f"{headline(plan)}\n{peak}\n{band_in_words(plan.estimate.step_band)}\n\n{printed_trees(trees, depth)}", code(plan))
+    band = band_in_words(plan.estimate.step_band)
+    return Answer(f"{headline(plan)}\n{dated}{peak}\n{band}\n\n{printed_trees(trees, depth)}", code(plan))
 
 
 def trees_of(job: Job, plan: Plan, of: Sequence[str]) -> dict[str, Step]:

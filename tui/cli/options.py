@@ -106,6 +106,7 @@ Interpreter = Annotated[
                              show_default=False)
 ]  # fmt: skip
 VerifyFormat = Annotated[str, typer.Option("--format", metavar="text|json|csv", help="output format")]
+StackName = Annotated[str | None, typer.Argument(metavar="[STACK]", help="a stack: its releases", show_default=False)]
 Largest = Annotated[bool, typer.Option("--largest", help="list the presets that fit, largest first")]
 
 

@@ -114,7 +114,7 @@ def summary(job: Job, result: search.Result, printed: int) -> str:
     counts, cluster = result.counts, job.cluster
     calibrated = f" ({cluster.calibration})" if cluster.calibration else ""
     return (
-        f"{job.model.name} ({write_size(job.model)}) on {cluster.gpus:,} {cluster.gpu.name}{calibrated}, {job.stack.name}: "
+        f"{job.model.name} ({write_size(job.model)}) on {cluster.gpus:,} {cluster.gpu.name}{calibrated}, {job.stack.dated}: "
         f"{counts.seen:,} plans seen, {sum(counts.refused.values()):,} refused by rules, {counts.evaluated:,} evaluated, "
         f"{counts.fit:,} fit, {counts.seconds:.2f} s; {printed:,} printed"
     )

@@ -54,6 +54,7 @@ def _stack(spec: Any) -> Row:
         "context_parallel": spec.context_parallel, "sequence_parallel": spec.sequence_parallel,
         "gradient_bytes": spec.gradient_bytes, "attention": spec.attention, "schedules": list(spec.schedules),
         "expert_parallel": spec.expert_parallel, "expert_tensor": spec.expert_tensor,
+        "releases": [release.month for release in presets.releases(spec.name)],
     }  # fmt: skip
 
 
@@ -78,6 +79,22 @@ def list_presets(kind: str, format: str) -> Answer:
     return Answer(table(rows))
 
 
+def list_releases(name: str, format: str) -> Answer:
+    """What came with each release of a stack, oldest first, the source of that, and the keys of its file that differed before."""
+    choice("format", format, ("table", "json"))
+    stack, since, releases = presets.stack(name), presets.known_since(name), presets.releases(name)
+    if format == "json":
+        changes = [{"month": each.month, "came": each.came, "source": each.source, "before": dict(each.before)} for each in releases]
+        return Answer(json.dumps({"schema": 1, "stack": stack.name, "known_since": since, "releases": changes}, indent=2) + "\n")
+    if not releases:
+        return Answer(f"{stack.title}: no dated facts, the same in every release\n")
+    lines = [f"{stack.title}, known from {since} on" if since else stack.title]
+    for release in releases:
+        before = ", ".join(f"{key} {written(key, value)}" for key, value in release.before.items())
+        lines += [f"{release.month}  {release.came}", f"         before: {before}", f"         source: {release.source}"]
+    return Answer("\n".join(lines) + "\n")
+
+
 def table(rows: list[Row]) -> str:
     """Rows as aligned text: names left-aligned, numbers right-aligned."""
     if not rows:
@@ -94,5 +111,5 @@ def written(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "-"
     if isinstance(value, list):
-        return ",".join(map(str, value))
+        return ",".join(map(str, value)) or "-"
     return "-" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)

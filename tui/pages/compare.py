@@ -55,7 +55,7 @@ def differing_jobs(entries: Sequence[Entry]) -> str:
     properties = {
         "GPUs": [f"{each.job.cluster.gpus:,} {each.job.cluster.gpu.name}" for each in entries],
         "model": [each.job.model.name for each in entries],
-        "stack": [each.job.stack.name for each in entries],
+        "stack": [each.job.stack.dated for each in entries],
         "global batch": [f"{each.job.global_batch:,}" for each in entries],
         "sequence": [f"{each.job.sequence:,}" for each in entries],
     }

@@ -51,6 +51,8 @@ def work(subject: Subject) -> Derivations:
 def draw(derivations: Derivations, width: int) -> list[Line]:
     """The trees, each shared step shown once; the works they cite; the other numbers available."""
     lines: list[Line] = [heading("derivation of the numbers"), *sentence(in_words(derivations.plan), width, "dim")]
+    if derivations.job.stack.released:
+        lines += sentence(f"the stack is {derivations.job.stack.title}", width, "dim")
     lines += sentence(f"memory is largest {derivations.peak}", width, "dim")
     if derivations.refused:
         lines += [[], *sentence(derivations.refused, width, "bad")]

@@ -28,7 +28,7 @@ def request(job: Job, plan: Plan, version: str) -> Request:
     from tui.state.headline import headline
 
     degrees, _, figures = headline(EvaluatedPlan(job, plan, evaluate(job, plan))).partition("  ")
-    what = f"{job.model.name} on {job.cluster.gpus:,} {job.cluster.gpu.name}, {job.stack.name}"
+    what = f"{job.model.name} on {job.cluster.gpus:,} {job.cluster.gpu.name}, {job.stack.dated}"
     batch = f"sequence {job.sequence:,}, global batch {job.global_batch:,}, {job.precision}"
     lines = (f"tmplan {version}: {what}; {batch}", f"plan: {degrees}", f"predicted: {figures}")
     return Request(job, plan, tuple(map(plaintext.line, lines)))

@@ -28,6 +28,8 @@ def values(key: str) -> st.SearchStrategy[int | float | str | bool]:
         return st.lists(st.sampled_from(MODULES), min_size=1).map(lambda names: ",".join(m for m in MODULES if m in names))
     if f.kind == "layout":
         return st.lists(st.sampled_from(("", "t", "t*3", "(t|)*2")), max_size=6).map(lambda stages: f"E{'|'.join(stages)}mL")
+    if f.kind == "month":
+        return st.sampled_from(["2023-06", "2026-12"])
     if f.kind == "bool":
         return st.booleans()
     return st.integers(int(f.least), int(f.most)) if f.kind == "int" else st.floats(f.least, f.most)
@@ -312,3 +314,38 @@ def test_a_precision_without_units_is_refused() -> None:
     """A peak set to 0 means no tensor cores of that precision."""
     with pytest.raises(FieldError, match="h100-sxm has no fp8 units; use bf16 or fp16"):
         resolve(EXAMPLE.with_all({"precision": "fp8", "tflops_fp8": 0.0}))
+
+
+@pytest.mark.parametrize("text", ["2025", "2025-13", "2025-6", "June 2025", "1999-01", "x"])
+def test_a_release_is_a_month(text: str) -> None:
+    """Any other text than a year and month is refused with an example; an empty one is the newest release."""
+    with pytest.raises(FieldError, match="stack_release must be a year and month such as 2025-05"):
+        parse("stack_release", text)
+    assert parse("stack_release", "") == ""
+
+
+def test_a_release_stays_when_the_stack_changes() -> None:
+    """Another stack is taken as of the same month; before what is known of it the month is at fault."""
+    inputs = EXAMPLE.with_("stack_release", "2024-09")
+    assert resolve(inputs).stack.cuda_graphs == ("none",)
+    assert resolve(inputs.with_("stack", "torchtitan")).stack.title == "torchtitan (PyTorch FSDP2) of 2024-09"
+    assert resolve(inputs.with_("stack_release", None)) == resolve(EXAMPLE)
+    with pytest.raises(FieldError) as refused:
+        resolve(inputs.with_all({"stack": "torchtitan", "stack_release": "2024-03"}))
+    assert refused.value.key == "stack_release" and "known from 2024-04 on" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("released", "option", "value"),
+    [
+        ("2025-09", "cuda_graphs", "full"), ("2024-07", "loss_kernel", "fused"), ("2026-01", "optimizer", "muon"),
+        ("2025-04", "recompute_modules", "mlp"), ("2025-04", "moe_dispatcher", "deepep"),
+    ],
+)  # fmt: skip
+def test_an_older_release_refuses_what_came_later(released: str, option: str, value: str) -> None:
+    """A choice that the newest release has is refused for a release before it, by the stack's title with the month."""
+    inputs = EXAMPLE.with_all({"model": "qwen3-30b-a3b", option: value})
+    assert resolve(inputs)
+    with pytest.raises(FieldError, match=f"Megatron-Core of {released} ") as refused:
+        resolve(inputs.with_("stack_release", released))
+    assert refused.value.key == option

@@ -64,6 +64,19 @@ def test_a_plan_of_experts_survives_writing_and_reading() -> None:
     assert 'schedule = "dualpipev"' in text and "ep = 8\n" in text and 'ep = "4,8"' in text and "imbalance = 1.2\n" in text
 
 
+def test_a_release_survives_writing_and_reading(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The month and the stack of that month are stored; another month, or none, is that of the presets here."""
+    inputs = EXAMPLE.with_("stack_release", "2024-09")
+    text = dumps(Document(inputs))
+    back = loads(text)
+    assert 'stack_release = "2024-09"' in text and 'released = "2024-09"' in text
+    monkeypatch.setattr(presets, "stack_of_release", lambda *_: pytest.fail("the recorded stack is used"))
+    assert resolve(back.inputs) == resolve(loads(dumps(back)).inputs) and resolve(back.inputs).stack.title == "Megatron-Core of 2024-09"
+    monkeypatch.undo()
+    assert resolve(back.inputs.with_("stack_release", None)) == resolve(EXAMPLE)
+    assert resolve(back.inputs.with_("stack_release", "2024-01")).stack.title == "Megatron-Core of 2024-01"
+
+
 LATER = (  # keys added since the first plan files of schema 1
     "etp", "schedule", "imbalance", "capacity", "overlap_experts", "chunked", "sinks", "kv_rank", "q_rank", "rope_dim", "v_dim",
     "shared_gate", "moe_every", "router_groups", "groups_per_token", "mtp_layers", "published_active", "schedules", "expert_parallel",

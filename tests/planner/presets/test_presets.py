@@ -333,11 +333,3 @@ def test_gpus_are_known_as_vendors_and_drivers_write_them(written: str, preset: 
     assert presets.gpu(written).name == preset
     with pytest.raises(UnknownName):
         presets.gpu(f"{written} x")
-
-
-def test_a_stack_is_that_of_its_release() -> None:
-    """Before 2026-07 torchtitan computed the loss in one piece; a run without a date is of the oldest release."""
-    assert presets.stack("torchtitan").loss_kernel == presets.stack_at("torchtitan", "2026-07-15").loss_kernel == "chunked"
-    assert [presets.stack_at("torchtitan", date).loss_kernel for date in ("2026-06-30", "")] == ["plain", "plain"]
-    assert [presets.release("torchtitan", date) for date in ("2026-08", "2026-06", "")] == ["2026-07", "", ""]
-    assert presets.stack_at("nanotron", "") == presets.stack("nanotron")

@@ -175,6 +175,29 @@ def test_presets_are_listed_as_a_table_and_as_json(kind: str, known: str, capsys
     assert [line.split()[0] for line in table[1:]] == [row["name"] for row in result[kind]]
 
 
+def test_the_releases_of_a_stack_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """With a name, `stacks` prints what came when, what held before and the source; one without dated facts says so."""
+    assert main.run(["stacks", "megatron-core"]) == 0
+    text = capsys.readouterr().out
+    assert "2025-05  DeepEP" in text and "source: Megatron-Core 0.12.0" in text and "known from 2023-06 on" in text
+    assert main.run(["stacks", "megatron-core", "--format", "json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert (listed["known_since"], listed["releases"][0]["before"]) == ("2023-06", {"attention": "flash-1"})
+    assert main.run(["stacks", "internevo"]) == 0
+    assert "no dated facts" in capsys.readouterr().out
+
+
+def test_a_release_changes_the_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before Megatron-Core overlapped gradients the same plan takes longer, and `explain` has the month of the stack."""
+    seconds, plan = [], ["--plan", "tp=1,pp=1,cp=1,micro_batch=1"]
+    for release in ("2023-09", ""):
+        assert main.run(["explain", *SMALL, *plan, "--stack-release", release, "--format", "json"]) in (0, 1)
+        seconds.append(json.loads(capsys.readouterr().out)["plan"]["step_seconds"])
+    assert seconds[0] > 1.02 * seconds[1]
+    main.run(["explain", *SMALL, "--stack-release", "2023-09", "--depth", "1"])
+    assert "the stack is Megatron-Core of 2023-09" in capsys.readouterr().out
+
+
 def test_a_broken_preset_of_the_user_is_reported_and_hides_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,6 +214,8 @@ REFUSED = [
     (["modls"], "did you mean models"),
     (["plan", "--bogus"], "--bogus"),
     (["plan", "--top", "x"], "--top"),
+    (["plan", "--stack-release", "2025"], "stack_release must be a year and month such as 2025-05, not '2025'"),
+    (["plan", "--stack-release", "2020-01"], "megatron-core is known from 2023-06 on, 2020-01 is earlier"),
     (["plan", "--top", "-1"], "--top"),
     (["plan", "--format", "yaml"], "table, json, csv"),
     (["plan", "--sort", "speed"], "no column is called 'speed'"),
