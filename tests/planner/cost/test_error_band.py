@@ -114,6 +114,15 @@ def test_a_band_that_lies_to_one_side_begins_at_the_estimate() -> None:
     assert [ends.low, ends.high, ends.tenth] == pytest.approx([0.0, 0.8, 0.1])
     ends = Table((replace(HERE, errors=tuple(-e for e in reversed(late))),), {ALL: 0.1}).ends(HOPPER)
     assert [ends.low, ends.high] == pytest.approx([-0.8, 0.0])
+    few = Cell("a", "x", "hopper", "bf16", "full", False, (4096, 4096), 1, (-0.5,))
+    below = Table((*(replace(HERE, source=name, errors=late) for name in "stuv"), few), {ALL: 0.1})
+    assert below.ends(HOPPER).high == pytest.approx(0.85)  # 1/41 of the weight is below 0: the quantile at 1/41 + 0.8, 0.78 at 0.8
+
+
+def test_a_band_is_extended_to_its_estimate() -> None:
+    """Quantiles on one side of 1 have the other end at 1."""
+    late, soon = (Band(low, high, 9, "s", 1.1) for low, high in ((1.1, 1.3), (0.7, 0.9)))
+    assert (late.low, late.high, soon.low, soon.high) == (1.0, 1.3, 0.7, 1.0)
 
 
 def test_every_estimate_carries_its_band() -> None:
