@@ -16,10 +16,10 @@ from planner.document.planfile import Document
 from planner.errors import FieldError
 from planner.report.advice import nearest
 from planner.report.best import why_none
-from planner.report.columns import RISK, find, predictions
+from planner.report.columns import RISK, at_risk, find, predictions
 from planner.report.number_text import write_size
-from planner.report.sort import ordered
-from planner.report.wording import band_in_words
+from planner.report.sort import RowFigures, ordered
+from planner.report.wording import band_in_words, in_words
 from planner.search import search
 from planner.search.broken_rules import broken_rules
 from planner.search.row_store import ROWS
@@ -132,7 +132,18 @@ def unlisted(result: search.Result) -> str:
 def distinguishable(result: search.Result) -> str:
     """One line on the error band of the estimates, and on the number of first plans that it does not distinguish."""
     alike = "the first plan is distinct" if result.alike == 1 else f"the first {result.alike:,} plans are too close to distinguish"
-    return f"{band_in_words(band(result.job))}: {alike}"
+    return f"{band_in_words(band(result.job))}: {alike}{without_risk(result)}"
+
+
+def without_risk(result: search.Result) -> str:
+    """Of the plans too close to distinguish the fastest that is not at risk, if the first is."""
+    tied = result.order[: result.alike]
+    risky = at_risk(RowFigures(result, tied))
+    if not risky[0] or risky.all():
+        return ""
+    place = int(risky.argmin())
+    gib = result.memory_bytes[tied[place]] / GIB
+    return f"; the fastest of them that is not at risk is number {place + 1:,}, {gib:.1f} GiB: {in_words(result.plan(int(tied[place])))}"
 
 
 def risks(listing: Listing, marked: str) -> list[str]:

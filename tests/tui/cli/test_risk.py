@@ -17,10 +17,12 @@ from planner.cost.memory_band import MemoryBand
 from planner.report.advice import Advice, nearest
 from planner.report.best import EvaluatedPlan
 from planner.report.columns import BY_KEY, RISK, at_risk, records
+from planner.report.wording import in_words
 from planner.search.search import Result, search
 from tests.planner.jobs import example
 from tests.properties.strategies import SETTINGS, any_result
 from tui.cli.main import run
+from tui.cli.plan import without_risk
 from tui.state.filter import parse_filter
 from tui.widgets.detail import Detail
 
@@ -52,6 +54,18 @@ def figures() -> dict[str, str]:
     assert high > limit > second["memory_high_gib"]
     texts = {"first": write(first["memory_gib"]), "second": write(second["memory_gib"]), "mfu": BY_KEY["mfu"].write(first["mfu"])}
     return texts | {"high": f"{high:.1f}", "limit": f"{limit:.1f}", "of": write(limit)}
+
+
+def test_of_plans_that_are_a_tie_the_fastest_without_risk_is_named() -> None:
+    """The first plan is at risk, and the second is not: named with its place if they are a tie, and not if they are distinct."""
+    result = search(example(**JOB))
+    for alike, named in ((2, True), (1, False)):
+        result.__dict__["alike"] = alike
+        words = without_risk(result)
+        plan = in_words(result.plan(int(result.order[1])))
+        assert words == (
+            f"; the fastest of them that is not at risk is number 2, {figures()['second'].strip()} GiB: {plan}" if named else ""
+        )
 
 
 @SETTINGS
