@@ -94,6 +94,9 @@ FLASH, SEPARATE = (1, 3), (5, 8)
 UNIT = (6, 9)
 # PEFT, tuners/lora/layer.py: dropout, two products, scale, sum, per adapted matrix.
 ADAPTER = (5, 8)
+# With adapters in fp32: casts of the input up and down and of both weights too, each also backward; of weights in 4 bits the casts of both
+# weights of the adapter and a copy of the output (tuners/lora/bnb.py).
+WIDE_ADAPTER, CLONED_ADAPTER = (9, 12), (8, 10)
 DEQUANTIZED = 3  # bitsandbytes: absolute maxima, their offset, the weight, per product
 ADAPTED = {"attention": 4, "query-value": 2, "all": 7}  # matrices with adapters
 # Parts of a layer's launches in CUDA graphs, without those of its routed experts.
@@ -103,6 +106,13 @@ CAPTURED = {"none": 0.0, "router": 0.0, "attention-router": 0.6, "layers": 1.0, 
 def layer_products(job: Job) -> int:
     """Matrix products of a layer's forward pass, without routed experts."""
     return (4 if job.model.ffn else 2) + branches(job)
+
+
+def adapter_launches(job: Job) -> tuple[int, int]:
+    """Kernels of an adapted matrix beyond its product, forward and backward."""
+    if not job.stack.wide_adapters or job.kernels == "compiled" or job.wide:
+        return ADAPTER
+    return CLONED_ADAPTER if job.tuning == "qlora" else WIDE_ADAPTER
 
 
 def launches(job: Job, plan: Plan, backward: bool) -> Number:
@@ -116,7 +126,9 @@ def launches(job: Job, plan: Plan, backward: bool) -> Number:
     kernels += 2 * RESIDUAL.launches(backward) + stack.qkv_copies * COPY.launches(backward) + branches(job) * BRANCH.launches(backward)
     kernels += (model.positions == "rope") * rotary_work(job).launches(backward) + bool(model.ffn) * activation_work(job).launches(backward)
     if job.frozen:
-        kernels += min(ADAPTED[job.lora_targets], products) * ADAPTER[backward] + (job.tuning == "qlora") * products * DEQUANTIZED
+        kernels += (
+            min(ADAPTED[job.lora_targets], products) * adapter_launches(job)[backward] + (job.tuning == "qlora") * products * DEQUANTIZED
+        )
     elif backward:
         kernels += stack.weight_launches * (products + norms)
     if (stack.fsdp_units or stack.root_gathered) and job.cluster.gpus > 1:

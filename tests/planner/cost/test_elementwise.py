@@ -92,14 +92,19 @@ def test_the_bytes_of_elementwise_work_by_hand(
 
 def test_launches_of_a_layer_of_transformers() -> None:
     """Forward 7 products, attention, 16 kernels of norms, 2 residuals, 10 of positions, 2 of SwiGLU: 38 (39 in its code, with a copy);
-    backward 7 times 3, 3, 32, 2, 16, 3, and 3 gradients added: 80. Adapters on 4 matrices add 5 and 8 each, and save the weights'
-    gradients; hooks on 9 weights 20 each."""
+    backward 7 times 3, 3, 32, 2, 16, 3, and 3 gradients added: 80. Adapters on 4 matrices add 5 and 8 each, in fp32 9 and 12, on
+    weights in 4 bits 8 and 10 and 3 for each of 7 weights, and save the weights' gradients; hooks on 9 weights 20 each."""
     traits: dict[str, Any] = {"separate_products": True, "qkv_copies": 0.0, "fsdp_units": False, "root_gathered": False}
     job = replace(small(), kernels="eager", stack=replace(small().stack, tunings=("full", "lora"), **traits))
     plan = Plan().column()
     assert [one(launches(job, plan, backward)) for backward in (False, True)] == [38, 80]
     adapted = replace(job, tuning="lora")
     assert [one(launches(adapted, plan, backward)) for backward in (False, True)] == [38 + 20, 80 - 14 + 32]
+    wide = replace(job.stack, wide_adapters=True, tunings=("full", "lora", "qlora"))
+    fp32, narrow = replace(adapted, stack=wide), replace(job, tuning="qlora", stack=wide)
+    assert [one(launches(fp32, plan, backward)) for backward in (False, True)] == [38 + 36, 80 - 14 + 48]
+    assert [one(launches(narrow, plan, backward)) for backward in (False, True)] == [38 + 32 + 21, 80 - 14 + 40 + 21]
+    assert one(launches(replace(fp32, kernels="compiled"), plan, False)) == one(launches(replace(adapted, kernels="compiled"), plan, False))
     hooked = replace(job, stack=replace(job.stack, weight_launches=20.0))
     assert [one(launches(hooked, plan, backward)) for backward in (False, True)] == [38, 80 + 180]
 
