@@ -10,7 +10,6 @@ from __future__ import annotations
 from planner.calibration.fit import Parameter
 
 MEGATRON = ("megatron-core", "nemo", "nemo-tuned")
-FORKS = ("megatron-lm-2021", "zero-bubble")
 
 
 def _stack(names: tuple[str, ...] | str, attribute: str, start: float, low: float, high: float) -> Parameter:
@@ -27,12 +26,9 @@ def _constant(attribute: str, start: float, low: float, high: float) -> Paramete
 
 # Each pays on runs left out of the fit (`tmplan refit --ablate`); constants that did not are at their starts in the files.
 PARAMETERS: tuple[Parameter, ...] = (
-    _stack((*FORKS, "aleph-alpha"), "softmax_traffic", 1.3, 0.8, 5),
     # host time: launches, and what a step costs whatever its size
-    _stack("megatron-deepspeed", "launch_pace", 2, 0.5, 8),
-    _constant("launch_s", 1e-5, 3e-6, 1.6e-5), _stack(MEGATRON, "step_fixed_s", 0.02, 1e-3, 0.2),
-    _stack("nanotron", "far_hops", 10, 0.5, 200),
+    _stack("megatron-deepspeed", "launch_pace", 2, 0.5, 8), _stack("nanotron", "launch_pace", 2, 0.5, 8),
+    _constant("launch_s", 1e-5, 3e-6, 4e-5), _stack(MEGATRON, "step_fixed_s", 0.02, 1e-3, 0.2),
     # rates in training, below those of isolated benchmarks
     _gpu("hopper", "gemm.training", 0.9, 0.7, 1),
-    _constant("measured_message", 3e8, 5e7, 1.1e9), _constant("host_power", 4, 2, 8),
 )  # fmt: skip

@@ -6,6 +6,8 @@ them share a scale-up domain; the others are reached over the network, each GPU 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from planner.dimensions import Bytes, BytesPerSecond, Count, Number, Seconds, clip, log2, maximum, minimum, where
 from planner.formula.trace import formula, term
 from planner.specs.hardware import Cluster
@@ -34,6 +36,11 @@ def hop_seconds(job: Job, passes: int) -> Seconds:
     return Seconds(max(k.node_hop, k.measured_message * ranks / cluster.gpus * (1 / measured - 1 / line)))
 
 
+def unchecked(job: Job) -> Job:
+    """The job without the comparison of arguments before each collective, where that is counted as time of the host."""
+    return replace(job, cluster=replace(job.cluster, rank_check_s=0.0)) if job.cluster.rank_check_s else job
+
+
 def link_rate(job: Job, near: Count, fraction: float = 0.0) -> BytesPerSecond:
     """Bandwidth of the scale-up link for a group with this many members in the domain: two reach three quarters of the bandwidth of many,
     four seven eighths. fraction: of the line rate that many reach, instead of the rings'.
@@ -58,6 +65,7 @@ def _ring(job: Job, members: Count, stride: Count, message: Bytes, pieces: Numbe
     if passes == 2 and not cluster.measured_reduce_bytes_s:
         around = minimum(around, Seconds(k.node_doubling * log2(maximum(nodes, 2))))
     latency = Seconds(where(near > 1, k.link_latency, 0.0)) + where(nodes > 1, k.node_latency + around, 0.0)
+    latency = latency + Seconds(cluster.rank_check_s * members)
     whole = passes * maximum(within, across) + term("pieces", pieces) * term("ring_latency", latency)
     return where(members > 1, whole, 0.0)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from planner.cost.casts import weight_bytes
-from planner.cost.elementwise import by_hand, elementwise_bytes, launch_seconds, launches
+from planner.cost.elementwise import by_hand, collectives, elementwise_bytes, launch_seconds, launches
 from planner.cost.shard import padded_vocab
 from planner.dimensions import (
     Bytes,
@@ -19,6 +19,7 @@ from planner.dimensions import (
     Parameters,
     Seconds,
     Tokens,
+    maximum,
     minimum,
     sum_of,
     where,
@@ -160,16 +161,26 @@ def attention_flops(job: Job, plan: Plan, tokens: Tokens) -> Flop:
     return Flop(2.0 * tokens * keys * model.heads * (model.key_dim + model.value_dim) / plan.tp)
 
 
+def score_bytes(job: Job, backward: bool) -> float:
+    """Memory traffic per attention score of kernels that are not fused with the products, in 16 bits; bytes.
+
+    Megatron-LM's causal kernel (fused_kernels/scaled_upper_triang_masked_softmax.h) reads the scores below the diagonal, half of the
+    square, and writes all of it; backward it reads halves of the result and of the gradient. PyTorch's softmax reads the whole square,
+    after kernels that scale and mask it. Dropout reads and writes the square, and a mask of bytes. The bias of ALiBi is copied to the
+    square that the first product adds to (torch.baddbmm).
+    """
+    fused = job.attention != "unfused"
+    softmax = (4 if backward else 3) if fused else (6 if backward else 4) + 8
+    return softmax + (5 if job.model.dropout else 0) + (4 if job.model.positions == "alibi" and not backward else 0)
+
+
 def unfused_attention(job: Job, plan: Plan, tokens: Tokens, backward: bool) -> Seconds:
     """Attention in separate kernels over the full square: batched products, softmax, dropout; seconds."""
     model, gpu = job.model, job.cluster.gpu
     rows, s = Number(tokens * model.heads / plan.tp), Number(job.sequence)
     numbers = job.precision if job.wide else "bf16"
     products = gemm_seconds(gpu, numbers, rows, s, Number(model.key_dim)) + gemm_seconds(gpu, numbers, rows, Number(model.value_dim), s)
-    # bytes per score: softmax read and write (backward two reads, one write), dropout likewise with its mask
-    softmax, dropout = (6, 5) if backward else (4, 5)
-    kernels = softmax + (dropout if model.dropout else 0) + (8 if job.attention == "unfused" else 0)  # scale and mask apart
-    moved = term("score_bytes", kernels * job.stack.softmax_traffic * (2 if job.wide else 1))
+    moved = term("score_bytes", score_bytes(job, backward) * (2 if job.wide else 1))
     return products * (2 if backward else 1) + Seconds(rows * s * moved / (job.constants.hbm_fraction * gpu.hbm_bytes_s))
 
 
@@ -272,35 +283,41 @@ def selective_seconds(plan: Plan, selective_repeat: Seconds) -> Seconds:
     return where(plan.recompute == 1, selective_repeat, 0.0)
 
 
-@formula("t_kl · n_la", "tmplan", "launches counted")
+def checks(job: Job, plan: Plan, backward: bool) -> Seconds:
+    """Host time of comparing the arguments of a layer's tensor-parallel collectives between their ranks; seconds."""
+    ranks = Number(term("layer_collectives", collectives(job, plan, backward)) * plan.tp)
+    return Seconds(job.cluster.rank_check_s * ranks)
+
+
+@formula("t_kl · n_la + n_co · t · t_ck", "tmplan", "launches counted; with checked collectives PyTorch's ProcessGroupWrapper")
 def host_layer(job: Job, plan: Plan) -> Seconds:
     """Host time to launch one layer's forward pass; seconds."""
-    return Seconds(launch_seconds(job) * term("launches", launches(job, plan, backward=False)))
+    launched = Seconds(launch_seconds(job) * term("launches", launches(job, plan, backward=False)))
+    return launched + checks(job, plan, backward=False)
 
 
-@formula("η_k · t_kl · n_la", "tmplan", "launches counted")
+@formula("η_k · t_kl · n_la + n_co · t · t_ck", "tmplan", "launches counted; with checked collectives PyTorch's ProcessGroupWrapper")
 def host_return(job: Job, plan: Plan) -> Seconds:
     """Host time to launch one layer's backward pass; seconds."""
-    return Seconds(job.constants.launch_backward * launch_seconds(job) * term("launches", launches(job, plan, backward=True)))
+    each = job.constants.launch_backward * launch_seconds(job)
+    return Seconds(each * term("launches", launches(job, plan, backward=True))) + checks(job, plan, backward=True)
 
 
-def longer(job: Job, host: Seconds, busy: Seconds) -> Seconds:
-    """Time of host and device together beyond the device alone, overlapping kernel by kernel; seconds."""
-    power = job.constants.host_power
-    share = host / busy
-    return busy * ((1.0 + share**power) ** (1.0 / power) - 1.0)
+def waited(host: Seconds, busy: Seconds) -> Seconds:
+    """Time that the device waits for a host that never waits for it: launches queue, so that only the longer sum counts; seconds."""
+    return maximum(host - busy, 0.0)
 
 
-@formula("(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf + (h_b^η_p + t_bb^η_p)^(1 / η_p) - t_bb", "tmplan", "launches overlap kernel by kernel")
-def layer_host(job: Job, host_layer: Seconds, host_return: Seconds, busy_forward: Seconds, busy_backward: Seconds) -> Seconds:
+@formula("max(h_f - t_bf, 0) + max(h_b - t_bb, 0)", "tmplan", "launches queue ahead of the device: the longer of both sums counts")
+def layer_host(host_layer: Seconds, host_return: Seconds, busy_forward: Seconds, busy_backward: Seconds) -> Seconds:
     """Time that the device waits for the host in one layer, forward and backward; seconds."""
-    return longer(job, host_layer, busy_forward) + longer(job, host_return, busy_backward)
+    return waited(host_layer, busy_forward) + waited(host_return, busy_backward)
 
 
-@formula("(h_f^η_p + t_bf^η_p)^(1 / η_p) - t_bf", "tmplan", "launches overlap kernel by kernel")
-def repeat_host(job: Job, host_layer: Seconds, busy_forward: Seconds) -> Seconds:
+@formula("max(h_f - t_bf, 0)", "tmplan", "launches queue ahead of the device: the longer of both sums counts")
+def repeat_host(host_layer: Seconds, busy_forward: Seconds) -> Seconds:
     """Time that the device waits for the host during a repeated forward pass of a layer; seconds."""
-    return longer(job, host_layer, busy_forward)
+    return waited(host_layer, busy_forward)
 
 
 @formula("κ_c · Σ t_g + 2 · λ · T · V_p / t / (η_h · B_h)", "korthikanti22", "Appendix A: logits layer")

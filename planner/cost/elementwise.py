@@ -115,6 +115,12 @@ def adapter_launches(job: Job) -> tuple[int, int]:
     return CLONED_ADAPTER if job.tuning == "qlora" else WIDE_ADAPTER
 
 
+def collectives(job: Job, plan: Plan, backward: bool) -> Number:
+    """Collectives of tensor parallelism that the host launches for one layer and micro-batch; count."""
+    apart = (6 if backward else 4) + (2 if backward and job.stack.tp_gathers_rows else 0)
+    return Number(where(plan.tp > 1, where(plan.sequence_parallel > 0, apart, 2), 0))
+
+
 def launches(job: Job, plan: Plan, backward: bool) -> Number:
     """Kernels and collectives that the host launches for one layer and micro-batch, without routed experts; count."""
     model, stack, products, norms = job.model, job.stack, layer_products(job), job.model.norms_per_layer
@@ -134,8 +140,7 @@ def launches(job: Job, plan: Plan, backward: bool) -> Number:
     if (stack.fsdp_units or stack.root_gathered) and job.cluster.gpus > 1:
         kernels += UNIT[backward]
     kernels += cast_launches(job, plan, backward)
-    collectives = where(plan.tp > 1, where(plan.sequence_parallel > 0, 6 if backward else 4, 2), 0)
-    return Number((1.0 - CAPTURED[job.cuda_graphs]) * (kernels + collectives))
+    return Number((1.0 - CAPTURED[job.cuda_graphs]) * (kernels + collectives(job, plan, backward)))
 
 
 def launch_seconds(job: Job) -> float:

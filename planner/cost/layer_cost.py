@@ -47,7 +47,7 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
     busy_forward = forward + tp_visible + cp_layer / 3
     busy_backward = backward + tp_behind + 2 * cp_layer / 3
     host, back = compute.host_layer(job, plan), compute.host_return(job, plan)
-    waited = compute.repeat_host(job, host, busy_forward)
+    waited = compute.repeat_host(host, busy_forward)
     units = job.stack.fsdp_units
     activations = memory.layer_activations(job, plan, t)
     selective = fsdp_units.unit_selective(job, plan, t) if units else memory.selective_activations(job, plan, t)
@@ -67,7 +67,7 @@ def layer_cost(job: Job, plan: Plan) -> LayerCost:
         layer_backward=backward,
         weight_seconds=compute.weight_seconds(job, plan, t),
         selective_repeat=compute.selective_repeat(job, plan, t, attention_forward, elementwise),
-        layer_host=compute.layer_host(job, host, back, busy_forward, busy_backward),
+        layer_host=compute.layer_host(host, back, busy_forward, busy_backward),
         host_layer=host,
         host_return=back,
         busy_forward=busy_forward,
@@ -128,7 +128,7 @@ def sparse_cost(job: Job, plan: Plan) -> LayerCost:
     busy_backward = backward + (c.busy_layer - c.busy_forward - c.layer_backward) + ep_backward
     host = experts.host_sparse(job, plan, c.host_layer)
     back = experts.host_sparse_return(job, c.host_return, c.host_layer, host)
-    waited = compute.repeat_host(job, host, busy_forward)
+    waited = experts.sparse_repeat_host(job, host, busy_forward)
     repeated = traffic.repeat_layer(forward, waited, c.tp_visible, c.cp_repeat)
     return c._replace(
         layer_activations=experts.sparse_activations(job, plan, c.layer_activations, sent, copies),
@@ -138,7 +138,7 @@ def sparse_cost(job: Job, plan: Plan) -> LayerCost:
         layer_backward=backward,
         weight_seconds=experts.sparse_weight_seconds(job, plan, c.weight_seconds, copies),
         selective_repeat=experts.sparse_repeat(job, plan, c.selective_repeat, linear, sent, copies),
-        layer_host=compute.layer_host(job, host, back, busy_forward, busy_backward),
+        layer_host=experts.sparse_host(job, host, back, busy_forward, busy_backward),
         host_layer=host,
         host_return=back,
         busy_forward=busy_forward,

@@ -7,9 +7,11 @@ on etp x ep and the remaining factor of the same ranks (parallel folding: Liu et
 
 from __future__ import annotations
 
+import numpy as np
+
 from planner import degrees
 from planner.cost.casts import expert_bytes, expert_weight_bytes
-from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes
+from planner.cost.compute import gemm_body, gemm_seconds, pace, trained_bytes, waited
 from planner.cost.elementwise import activation_work
 from planner.cost.exchange import expert_load, permuted_bytes
 from planner.cost.optimizers import optimizer_width, resident_share
@@ -154,6 +156,34 @@ def host_sparse(job: Job, plan: Plan, host_layer: Seconds) -> Seconds:
 def host_sparse_return(job: Job, host_return: Seconds, host_layer: Seconds, host_sparse: Seconds) -> Seconds:
     """Time the host needs to launch one sparse layer's backward pass; seconds."""
     return host_return + job.constants.host_backward * (host_sparse - host_layer)
+
+
+def counts_waited(job: Job) -> bool:
+    """Whether the host waits in each sparse layer for the counts of tokens, and starts on the experts with an empty queue of launches."""
+    return term("counted", not job.capacity and GRAPHS_LEAVE[job.cuda_graphs][2] > 0)
+
+
+def sparse_waited(job: Job, host: Seconds, busy: Seconds) -> Seconds:
+    """Time that the device waits for the host in a pass of a sparse layer: less of it overlaps where the host waits as well; seconds."""
+    return Seconds(np.hypot(host, busy)) - busy if counts_waited(job) else waited(host, busy)
+
+
+@formula(
+    "(h_x² + t_bf²)^½ - t_bf + (h_rx² + t_bb²)^½ - t_bb if counted, max(h_x - t_bf, 0) + max(h_rx - t_bb, 0) otherwise",
+    "tmplan",
+    "a host that waits for counts has launched nothing ahead",
+)
+def sparse_host(job: Job, host_sparse: Seconds, host_sparse_return: Seconds, busy_forward: Seconds, busy_backward: Seconds) -> Seconds:
+    """Time that the device waits for the host in one sparse layer, forward and backward; seconds."""
+    return sparse_waited(job, host_sparse, busy_forward) + sparse_waited(job, host_sparse_return, busy_backward)
+
+
+@formula(
+    "(h_x² + t_bf²)^½ - t_bf if counted, max(h_x - t_bf, 0) otherwise", "tmplan", "a host that waits for counts has launched nothing ahead"
+)
+def sparse_repeat_host(job: Job, host_sparse: Seconds, busy_forward: Seconds) -> Seconds:
+    """Time that the device waits for the host during a repeated forward pass of a sparse layer; seconds."""
+    return sparse_waited(job, host_sparse, busy_forward)
 
 
 @formula("t_dwf + κ_c · Σ t_gg", "zerobubble23", "Section 2: the backward pass split in two")

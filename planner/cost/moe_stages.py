@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from planner.cost.compute import gemm_seconds, pace
 from planner.cost.pipeline_split import holds_ahead, is_head, largest
-from planner.cost.schedule import with_hops
 from planner.dimensions import Bytes, Number, Parameters, Seconds, Stage, Tokens, maximum
 from planner.formula.trace import formula
 from planner.specs.job import Job
@@ -52,18 +51,11 @@ def mixed_compute(
     return dense_stage_layers * (layer_forward + layer_backward) + sparse_stage_layers * (sparse_forward + sparse_backward) + edges
 
 
-@formula(
-    "ℓ_d · h_l + ℓ_x · (max(h_lx, h_f + h_b + η_f · t_hop · t - t_l) if far, h_lx otherwise) + κ_h · H_b",
-    "tmplan",
-    "kernel launches as a lower bound of small layers",
-)
-def mixed_host(
-    job: Job, plan: Plan, dense_stage_layers: Number, sparse_stage_layers: Number, layer_host: Seconds, sparse_host: Seconds,
-    busy_layer: Seconds, host_layer: Seconds, host_return: Seconds,
-) -> Seconds:  # fmt: skip
-    """Time a stage waits for the host in one micro-batch; seconds. busy_layer, host_layer, host_return: of a sparse layer."""
-    waited = with_hops(job, plan, sparse_host, host_layer + host_return, busy_layer)
-    return dense_stage_layers * layer_host + sparse_stage_layers * waited + job.cluster.host_pace * job.stack.host_micro_batch_s
+@formula("ℓ_d · h_l + ℓ_x · h_lx + κ_h · H_b", "tmplan", "kernel launches as a lower bound of small layers")
+def mixed_host(job: Job, dense_stage_layers: Number, sparse_stage_layers: Number, layer_host: Seconds, sparse_host: Seconds) -> Seconds:
+    """Time a stage waits for the host in one micro-batch; seconds."""
+    waited = dense_stage_layers * layer_host + sparse_stage_layers * sparse_host
+    return waited + job.cluster.host_pace * job.stack.host_micro_batch_s
 
 
 @formula("ℓ_d · x_tl + ℓ_x · x_tx + ((½ if i = 0) + (½ if head)) · t_t", "korthikanti22", "Section 4.2.2; the ends: exposed")

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from planner.cost.collectives import gather_seconds
 from planner.cost.communication import dense_group, expert_group
-from planner.cost.compute import elementwise_rate, longer
+from planner.cost.compute import elementwise_rate
 from planner.cost.sharded_units import edge_weights, matrices, weight_gathers
 from planner.cost.states import stays_gathered, weight_width
 from planner.dimensions import Bytes, Number, Parameters, Seconds, maximum, minimum, where
@@ -79,10 +81,10 @@ def units_seen(
     return micro_batches * (ends_each + copies_each) + beyond
 
 
-@formula("((m · t_lo)^η_p + (t_y + t_us)^η_p)^(1 / η_p) - t_y", "tmplan", "loops overlap gather by gather")
-def units_exposed(job: Job, units_seen: Seconds, loops_each: Seconds, micro_batches: Number, steady_seconds: Seconds) -> Seconds:
+@formula("((m · t_lo)² + (t_y + t_us)²)^½ - t_y", "tmplan", "loops overlap gather by gather")
+def units_exposed(units_seen: Seconds, loops_each: Seconds, micro_batches: Number, steady_seconds: Seconds) -> Seconds:
     """The same with the wait for the host's loops over ranks; seconds."""
-    return units_seen + longer(job, micro_batches * loops_each, steady_seconds + units_seen)
+    return Seconds(np.hypot(micro_batches * loops_each, steady_seconds + units_seen)) - steady_seconds
 
 
 class Units(NamedTuple):

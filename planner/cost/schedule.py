@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from planner.cost.collectives import hop_seconds
 from planner.cost.compute import attended
 from planner.cost.pipeline_split import DUALPIPE_V, ZB_H1, ZB_H2, V, is_head, largest
-from planner.dimensions import Count, Flag, Number, Seconds, Stage, TokensPerSecond, log2, maximum, minimum, select, sum_of, where
+from planner.dimensions import Count, Number, Seconds, Stage, TokensPerSecond, log2, maximum, minimum, select, sum_of, where
 from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.lora import adapter_parameters
@@ -26,31 +25,10 @@ def stage_compute(
     return stage_layers * (layer_forward + layer_backward) + edges
 
 
-def with_hops(job: Job, plan: Plan, layer_host: Seconds, launched: Seconds, busy_layer: Seconds) -> Seconds:
-    """Time the device waits in one layer: for its launches, and in a pipeline across nodes also for hops; seconds.
-
-    launched: host time of its launches, forward and backward.
-    """
-    if not job.stack.far_hops:
-        term("across_nodes", Flag(False))
-        return layer_host
-    far = term("across_nodes", (plan.pp > 1) & (job.cluster.gpus > job.cluster.link_domain))
-    hop = term("ring_hop", hop_seconds(job, 2))
-    floor = launched + job.stack.far_hops * hop * plan.tp
-    return where(far, maximum(layer_host, floor - busy_layer), layer_host)
-
-
-@formula(
-    "ℓ_i · (max(h_l, h_f + h_b + η_f · t_hop · t - t_l) if far, h_l otherwise) + κ_h · H_b",
-    "tmplan",
-    "kernel launches as a lower bound of small layers",
-)
-def stage_host(
-    job: Job, plan: Plan, stage_layers: Number, layer_host: Seconds, host_layer: Seconds, host_return: Seconds, busy_layer: Seconds
-) -> Seconds:
+@formula("ℓ_i · h_l + κ_h · H_b", "tmplan", "kernel launches as a lower bound of small layers")
+def stage_host(job: Job, stage_layers: Number, layer_host: Seconds) -> Seconds:
     """Time a stage waits for the host in one micro-batch; seconds."""
-    waited = with_hops(job, plan, layer_host, host_layer + host_return, busy_layer)
-    return stage_layers * waited + job.cluster.host_pace * job.stack.host_micro_batch_s
+    return stage_layers * layer_host + job.cluster.host_pace * job.stack.host_micro_batch_s
 
 
 @formula("C_i + H_i + T_i + K_i", "narayanan21", "Section 2.2")

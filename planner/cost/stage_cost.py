@@ -95,7 +95,7 @@ def work_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) 
     if s is None or layers.sparse is None:
         return WorkParts(
             compute=schedule.stage_compute(plan, stage, layers.all, c.layer_forward, c.layer_backward, *edges),
-            host=schedule.stage_host(job, plan, layers.all, c.layer_host, c.host_layer, c.host_return, c.busy_layer),
+            host=schedule.stage_host(job, layers.all, c.layer_host),
             tp=tensor.stage_tp(plan, stage, layers.all, c.tp_forward, c.tp_layer),
             cp=traffic.stage_cp(layers.all, c.cp_layer),
             ep=None,
@@ -105,7 +105,7 @@ def work_parts(job: Job, plan: Plan, stage: Stage, layers: Layers, cost: Kinds) 
     exposed = exchange.ep_layer(job, plan, s.ep_forward, s.ep_backward, s.layer_forward, s.layer_backward)
     return WorkParts(
         compute=mixed.mixed_compute(job, plan, stage, *both, *passes, *edges, ahead),
-        host=mixed.mixed_host(job, plan, *both, c.layer_host, s.layer_host, s.busy_layer, s.host_layer, s.host_return),
+        host=mixed.mixed_host(job, *both, c.layer_host, s.layer_host),
         tp=mixed.mixed_tp(plan, stage, *both, c.tp_forward, c.tp_layer, s.tp_layer),
         cp=mixed.mixed_cp(*both, c.cp_layer),
         ep=experts.stage_ep(layers.sparse, exposed),

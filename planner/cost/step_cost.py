@@ -390,7 +390,7 @@ def dp_seconds(job: Job, p: Pace, s: Exchange) -> Seconds:
     if job.stack.overlaps_units:
         seen = overlap.units_seen(job, s.reduce_each, s.ends_each, s.copies_each, p.micro_batches, p.steady_seconds, hidden)
         loops = job.stack.rank_loop_s > 0
-        exposed = overlap.units_exposed(job, seen, s.loops_each, p.micro_batches, p.steady_seconds) if loops else seen
+        exposed = overlap.units_exposed(seen, s.loops_each, p.micro_batches, p.steady_seconds) if loops else seen
     else:
         exposed = overlap.share_exposed(job, s.reduce_each, p.micro_batches, p.steady_seconds, hidden)
     return traffic.dp_seconds(s.reduce_once, s.gather_once, hidden, exposed)

@@ -9,7 +9,7 @@ sequence parallelism the gradient of the input is summed behind the gradient of 
 from __future__ import annotations
 
 from planner.cost.casts import gathered_bytes
-from planner.cost.collectives import all_reduce_seconds, gather_seconds
+from planner.cost.collectives import all_reduce_seconds, gather_seconds, unchecked
 from planner.cost.compute import gemm_seconds, linear_shapes, pace
 from planner.cost.pipeline_split import is_head
 from planner.cost.states import weight_width
@@ -29,7 +29,7 @@ def tp_message(job: Job, tokens: Tokens) -> Bytes:
 def tp_gathered(job: Job, plan: Plan, tp_message: Bytes) -> Seconds:
     """All-gather of the input of a column-parallel product under sequence parallelism, alone on the links; seconds."""
     narrow = term("gathered_share", gathered_bytes(job) / 2.0)
-    return where(plan.sequence_parallel > 0, gather_seconds(job, plan.tp, Count(1), narrow * tp_message), 0.0)
+    return where(plan.sequence_parallel > 0, gather_seconds(unchecked(job), plan.tp, Count(1), narrow * tp_message), 0.0)
 
 
 @formula(
@@ -39,7 +39,7 @@ def tp_gathered(job: Job, plan: Plan, tp_message: Bytes) -> Seconds:
 )
 def tp_share(job: Job, plan: Plan, tp_message: Bytes, tp_gathered: Seconds) -> Number:
     """Share of gathers in the tensor-parallel communication of a layer's forward pass; ratio."""
-    scattered = gather_seconds(job, plan.tp, Count(1), tp_message)
+    scattered = gather_seconds(unchecked(job), plan.tp, Count(1), tp_message)
     both = where((plan.sequence_parallel > 0) & (plan.tp > 1), tp_gathered + scattered, 1.0)
     return Number(where(plan.sequence_parallel > 0, tp_gathered / both, 0.0))
 
@@ -48,8 +48,8 @@ def tp_share(job: Job, plan: Plan, tp_message: Bytes, tp_gathered: Seconds) -> N
 def tp_forward(job: Job, plan: Plan, tp_message: Bytes, tp_gathered: Seconds) -> Seconds:
     """Tensor-parallel communication of a layer's forward pass; seconds."""
     stride = Count(1)
-    together = all_reduce_seconds(job, plan.tp, stride, tp_message)
-    apart = tp_gathered + gather_seconds(job, plan.tp, stride, tp_message)
+    together = all_reduce_seconds(unchecked(job), plan.tp, stride, tp_message)
+    apart = tp_gathered + gather_seconds(unchecked(job), plan.tp, stride, tp_message)
     # routed experts have no tensor-parallel sum
     halves = term("reduced_halves", 1.0 if job.model.parallel_block or not job.model.ffn else 2.0)
     return halves * where(plan.sequence_parallel > 0, apart, together) / job.constants.link_training

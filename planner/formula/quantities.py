@@ -139,6 +139,7 @@ overhead_s           | t_0 | s      | launch and ramp of a matrix product
 hbm_bytes_s          | B_h | B/s    | memory bandwidth
 link_bytes_s         | B_l | B/s    | scale-up link, per direction
 nic_bytes_s          | B_n | B/s    | network per GPU and direction
+rank_check_s         | t_ck | s     | what each rank adds to a collective whose arguments are compared first
 pcie_bytes_s         | B_p | B/s    | link to the host, per direction
 link_fraction        | η_l |        | share of the link rate that long messages reach
 exchange_fraction    | η_x |        | share of the link rate that an all-to-all reaches
@@ -159,8 +160,6 @@ element_bytes        | b_e | B      | memory traffic of a layer's element-wise w
 act_traffic          | b_ac | B     | memory traffic of the activation per element of the intermediate
 pace                 | κ_c |        | device time on this cluster over the time from the GPU's constants
 host_pace            | κ_h |        | host time on this cluster over the time from the stack's constants
-far_hops             | η_f |        | network hops that a layer waits for per tensor-parallel rank, in a pipeline across nodes
-host_power           | η_p |        | exponent of the overlap of host and device time
 host_backward        | η_b |        | host time of a backward pass over that of a forward pass
 hbm_fraction         | η_h |        | share of the memory bandwidth reached by element-wise kernels
 layer_fraction       | η_e |        | share of the memory bandwidth reached by the element-wise kernels of a layer
@@ -398,6 +397,7 @@ repeated_share       | s_r |        | share of a part of the forward pass that s
 part_seconds         | t_pf | s      | a part of a layer's forward pass
 selective_seconds    | t_q | s      | recomputation in a layer that is not fully recomputed
 repeat_host          | h_r | s      | exposed host time of a recomputed forward pass of a layer
+layer_collectives    | n_co |        | tensor-parallel collectives of a pass of a layer
 host_layer           | h_f | s      | host time to launch the forward pass of a layer and its collectives
 host_return          | h_b | s      | host time to launch the backward pass of a layer and its collectives
 host_sparse_return   | h_rx | s     | host time to launch the backward pass of a sparse layer
@@ -407,6 +407,8 @@ busy_backward        | t_bb | s     | backward pass of a layer on the device wit
 busy_layer           | t_l | s      | forward and backward pass of a layer on the device with exposed communication
 layer_host           | h_l | s      | exposed host time of a layer
 sparse_host          | h_lx | s     | exposed host time of a sparse layer
+sparse_repeat_host   | h_rl | s     | exposed host time of a recomputed forward pass of a sparse layer
+counted              | counted |    | whether the host waits for the counts of tokens of the experts
 weight_share         | w   |        | gradients of weights over a layer's time
 forward_share        | w_f |        | a layer's forward pass over its time
 working_share        | w_q |        | share of a micro-batch on a stage that is not recomputation

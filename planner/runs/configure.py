@@ -24,6 +24,7 @@ from planner.runs.row import assume, flag
 from planner.runs.row import cell as cell
 from planner.runs.row import number as number
 from planner.runs.row import whole as whole
+from planner.specs.constants import CONSTANTS
 from planner.specs.hardware import Cluster, Gpu
 from planner.specs.job import ATTENTIONS, RECOMPUTES, SCHEDULES, Job, Stack
 from planner.specs.plan import Plan
@@ -92,10 +93,30 @@ def _cluster(row: Row, gpu: Gpu, assumed: dict[str, str]) -> Cluster:
         gathered = number(row, "nccl_all_gather_gb_s", reduced, least=1e-3)
         scattered = number(row, "nccl_reduce_scatter_gb_s", gathered, least=1e-3)
         gathered = 2.0 / (1.0 / gathered + 1.0 / scattered)  # a gather and a reduce-scatter of as many bytes take the same time in all
+        if rank_seconds(cluster, gathered * 1e9) >= CHECKED:
+            return replace(cluster, rank_check_s=RANK_CHECK)
         return replace(cluster, measured_reduce_bytes_s=reduced * 1e9, measured_gather_bytes_s=gathered * 1e9)
     if stated is None and gpus > node:
         assume(assumed, "interconnect", f"{gpu.nic_bytes_s / GIGABIT:g} Gb/s per GPU")
     return cluster
+
+
+# With TORCH_DISTRIBUTED_DEBUG=DETAIL PyTorch compares the arguments of every collective on the CPU first: a barrier that serves one rank
+# after another, and a gather (ProcessGroupWrapper, pytorch/pytorch#58281). nanotron's benchmark ran many of its jobs so: their layers take
+# 5, 10, 18 and 48 ms longer with 2, 4, 8 and 16 tensor-parallel ranks, of any model and micro-batch, in 12 collectives.
+RANK_CHECK = 1.9e-4  # seconds that each rank of a group adds
+CHECKED = 1e-4  # seconds a rank of a measured gather, beyond its bytes: 140 to 190 us in those jobs, 70 and less in the others
+
+
+def rank_seconds(cluster: Cluster, gathered_bytes_s: float) -> float:
+    """Time of a measured gather over all GPUs beyond its bytes at the line rate, by rank; seconds."""
+    line = CONSTANTS.nic_fraction * cluster.nic_bytes_s * cluster.gpus_per_node
+    return CONSTANTS.measured_message * (1.0 / gathered_bytes_s - 1.0 / line) / cluster.gpus
+
+
+# Megatron-LM before flash attention: sources call it unfused, but its scale, mask and softmax are one kernel unless switched off
+# (megatron/arguments.py, --no-masked-softmax-fusion); OneFlow's LiBai follows it (libai/layers/attention.py, scale_mask_softmax_fusion).
+FUSED_SOFTMAX = ("megatron-lm-2021", "megatron-deepspeed", "zero-bubble")
 
 
 def _attention(row: Row, stack: Stack, assumed: dict[str, str]) -> str:
@@ -104,6 +125,8 @@ def _attention(row: Row, stack: Stack, assumed: dict[str, str]) -> str:
         text = assume(assumed, "attention", "fused-softmax")
     if not text:
         return str(assume(assumed, "attention", stack.attention))
+    if text == "unfused" and stack.name in FUSED_SOFTMAX:
+        text = assume(assumed, "attention", "fused-softmax")
     if text == "flash":  # unknown version: the stack's, if the stack has flash attention
         text = stack.attention if stack.attention.startswith("flash") else "flash-2"
     if text == "flash-2" and triton_attention(row):

@@ -17,12 +17,9 @@ class Constants:
     # The same of PyTorch's separate kernels and of those of torch.compile, over the bytes counted: assumed. A fit to all runs gives 0.48,
     # but does not pay on sources left out.
     torch_fraction: float = 0.6
-    # Exponent p of the overlap of host and device in a layer, (host^p + device^p)^(1/p). Fitted by `tmplan refit` together with
-    # node_doubling, node_hop and measured_message on 3,215 measured runs; mean error 7.4 % over 13 sources.
-    host_power: float = 2
     # Host time of one launch in PyTorch's eager forward pass, its modules and the record of autograd included: what the measured
     # host times of four frameworks give over their counts of launches (planner/cost/elementwise.py).
-    launch_s: float = 1.6e-05
+    launch_s: float = 2e-05
     # The same in a backward pass, which autograd runs in C++, over that.
     launch_backward: float = 0.8
     # Host time of routing and experts in a backward pass over that in a forward pass.
@@ -52,7 +49,7 @@ class Constants:
     # Latency that each node adds to a ring over nodes, per message.
     node_hop: float = 3e-05
     # Message size of the benchmark that measures a cluster's collectives; bytes. nanotron's benchmark does not report it; fitted.
-    measured_message: float = 421200000
+    measured_message: float = 6.5e8
     send_latency: float = 10e-6
     # Largest share of the device memory in use before an allocation fails; the rest is lost to fragmentation. Fitted on 498 runs that
     # ran out of memory and 2,800 that did not.

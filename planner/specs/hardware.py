@@ -157,6 +157,7 @@ class Cluster:
     host_memory_bytes: float = 2 * 2**40  # per node
     measured_reduce_bytes_s: float = 0.0  # measured bus bandwidth of an all-reduce over all GPUs; 0: not measured
     measured_gather_bytes_s: float = 0.0  # the same of an all-gather
+    rank_check_s: float = 0.0  # what each rank adds to a collective whose arguments all ranks compare first; 0: not compared
     pace: float = 1.0  # device time on this cluster over the time from the GPU's constants
     host_pace: float = 1.0  # host time on this cluster over the time from the stack's constants
     calibrated_runs: int = 0  # measured runs in the calibration of links and paces; 0: not calibrated
@@ -166,7 +167,8 @@ class Cluster:
         checked(self, {
             "gpus": (1, LARGEST_GPUS), "gpus_per_node": (1, 65_536), "link_domain": (1, 65_536),
             "link_bytes_s": (1e6, 1e15), "nic_bytes_s": (1e5, 1e15), "host_memory_bytes": (GIB, 2**60),
-            "measured_reduce_bytes_s": (0, 1e15), "measured_gather_bytes_s": (0, 1e15), "pace": (0.05, 20), "host_pace": (0.05, 20),
+            "measured_reduce_bytes_s": (0, 1e15), "measured_gather_bytes_s": (0, 1e15), "rank_check_s": (0, 1),
+            "pace": (0.05, 20), "host_pace": (0.05, 20),
             "calibrated_runs": (0, 1_000_000),
         })  # fmt: skip
 

@@ -72,10 +72,8 @@ class Stack:
     context_bytes: float  # CUDA context, NCCL and library buffers
     selective: Selective
     # time
-    far_hops: float  # network hops that a layer waits for per tensor-parallel rank, in a pipeline across nodes
     host_micro_batch_s: float
     step_fixed_s: float  # per step: data loading, logging, gradient norm
-    softmax_traffic: float  # memory traffic of softmax, mask and dropout in unfused attention over that of fused kernels
     cp_exposed: float  # least exposed share of context-parallel communication, however long attention takes
     dp_overlap: float  # share of gradient reduction (and of FSDP's all-gathers) that can overlap compute
     gather_overlap: float  # share of ZeRO-1's parameter all-gather that can overlap compute
@@ -94,6 +92,7 @@ class Stack:
     # reduce-scatter), all (user buffers: tp-comm-overlap)
     tp_overlap: str = "none"
     tp_gathers_again: bool = False  # under sequence parallelism inputs are stored divided, and gathered again in the backward pass
+    tp_gathers_rows: bool = False  # the backward pass of row-parallel products gathers the gradients of their inputs over all ranks
     overlaps_sends: bool = False  # interleaved schedules compute while they send
     attention: str = "flash-2"
     # pipeline schedules and experts

@@ -44,7 +44,6 @@ MUTANTS = (
     Mutant(COLLECTIVES, "message / rate + k.send_latency", "message / rate", "term"),
     Mutant(COLLECTIVES, "where(near, k.link_fraction * cluster.link_bytes_s", "where(near, cluster.link_bytes_s", "term"),
     Mutant(TENSOR, "Bytes(weight_width(job) * tokens * job.model.hidden)", "Bytes(tokens * job.model.hidden)", "constant"),
-    Mutant(TENSOR, "tp_message) * 2.0", "tp_message)", "constant"),
     Mutant(
         TENSOR,
         "all_reduce_seconds(job, plan.tp, stride, tp_message)",

@@ -19,12 +19,7 @@ MUTANTS = (
     ),
     Mutant(SCHEDULE, "(stage == 0) * embedding_seconds + is_head", "(stage == 1) * embedding_seconds + is_head", "stage"),
     Mutant(SCHEDULE, "is_head(plan, stage) * head_seconds", "(stage == 0) * head_seconds", "stage"),
-    Mutant(SCHEDULE, "host_layer + host_return, busy_layer", "host_layer, busy_layer", "term"),
-    Mutant(SCHEDULE, "job.stack.far_hops * hop * plan.tp", "job.stack.far_hops * hop * plan.cp", "degree"),
-    Mutant(SCHEDULE, "floor - busy_layer", "floor + busy_layer", "sign"),
     Mutant(SCHEDULE, "job.cluster.host_pace * job.stack.host_micro_batch_s", "job.stack.host_micro_batch_s", "term"),
-    Mutant(SCHEDULE, "hop_seconds(job, 2)", "hop_seconds(job, 1)", "constant"),
-    Mutant(SCHEDULE, "(plan.pp > 1) & (job.cluster.gpus > job.cluster.link_domain)", "(plan.pp > 1) & (job.cluster.gpus > 0)", "condition"),
     Mutant(SCHEDULE, "return stage_compute + stage_host + stage_tp + stage_cp", "return stage_compute + stage_host + stage_tp", "term"),
     Mutant(
         SCHEDULE,

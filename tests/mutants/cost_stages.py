@@ -25,7 +25,7 @@ MUTANTS = (
     Mutant(STAGE_COST, "Count(np.cumsum(layers, axis=0)) - layers", "Count(np.cumsum(layers, axis=0))", "term"),
     Mutant(STAGE_COST, "ahead[-1] = job.model.mtp_layers", "ahead[0] = job.model.mtp_layers", "stage"),
     Mutant(STAGE_COST, "traffic.stage_cp(layers.all, c.cp_layer)", "traffic.stage_cp(layers.all, c.cp_forward)", "symbol"),
-    Mutant(STAGE_COST, "s.layer_host, s.busy_layer, s.host_layer", "c.layer_host, s.busy_layer, s.host_layer", "symbol"),
+    Mutant(STAGE_COST, "c.layer_host, s.layer_host)", "c.layer_host, c.layer_host)", "symbol"),
     Mutant(STAGE_COST, "most = c if s is None else s", "most = c", "symbol"),
     Mutant(STAGE_COST, "plan, stage, count, exchange.ahead(job, plan))", "plan, stage, count)", "term"),
     Mutant(STAGE_COST, "held * 2.0 * t * job.model.hidden / plan.tp", "held * 2.0 * t * job.model.hidden", "division"),

@@ -18,7 +18,7 @@ from planner.specs.model import Model
 from planner.specs.products import Products
 
 CONSTANTS = Constants(
-    hbm_fraction=0.5, host_power=1.0, launch_s=3 / 28, launch_backward=21 / 26,
+    hbm_fraction=0.5, launch_s=3 / 28, launch_backward=21 / 26,
     host_backward=1.5, flash_backward=2.5, link_fraction=0.5, exchange_fraction=0.5, nic_fraction=0.5,
     link_latency=1.0, node_latency=2.0, node_doubling=3.0, node_hop=4.0, link_training=1.0, contention=0.25,
     send_latency=5.0, usable_memory=0.5,
@@ -37,8 +37,8 @@ CLUSTER = Cluster(
 STACK = replace(
     presets.stack("megatron-core"), name="round", tunings=("full", "lora", "qlora"), vocab_multiple=1, context_bytes=1000.0,
     workspace_bytes=0.0, expert_workspace_bytes=0.0, activation_overhead=1.0, allocator_slack=0.5, selective=Selective(),
-    launch_pace=1.0, far_hops=0.0, host_micro_batch_s=0.25, step_fixed_s=3.0, qkv_copies=0.0,
-    softmax_traffic=1.0, cp_exposed=0.1, dp_overlap=0.5, gather_overlap=0.25, bucket_parameters=0.0, bucket_growth=0.0,
+    launch_pace=1.0, host_micro_batch_s=0.25, step_fixed_s=3.0, qkv_copies=0.0,
+    cp_exposed=0.1, dp_overlap=0.5, gather_overlap=0.25, bucket_parameters=0.0, bucket_growth=0.0,
     tp_overlap="none", tp_gathers_again=False, straggler=0.01, overlaps_experts=True, host_experts_s=0.5, host_counts_s=0.25,
     host_expert_s=0.125, expert_streams=0.0, narrow_kept=False, main_gradients=False, expert_out_stored=True, router_in_stored=4.0,
 )  # fmt: skip

@@ -30,14 +30,14 @@ STACK = Stack(
     sequence_rule=1, first_recompute=True, vocab_multiple=1, gradient_bytes=4, gradient_reduce_bytes=4, pipeline_syncs_once=False,
     master_is_parameter=False, logits_bytes=6.0, activation_overhead=1.0, allocator_slack=0.25, context_bytes=7.0,
     selective=Selective(keep={"scores": 0.0, "norm_in": 0.5}, repeat={"attention": 1.0, "mlp": 0.5}), launch_pace=2.0, weight_launches=0.0,
-    far_hops=0.0, host_micro_batch_s=0.7, step_fixed_s=1.1, softmax_traffic=1.0,
+    host_micro_batch_s=0.7, step_fixed_s=1.1,
     cp_exposed=0.1, dp_overlap=0.6, gather_overlap=0.8, bucket_parameters=0.0, sharded_parameters=0.0, bucket_growth=0.0,
     straggler=0.01, qkv_copies=0.0, unfused=("rotary",), workspace_bytes=11.0, expert_workspace_bytes=13.0, expert_parallel=True,
     tunings=("full", "lora"),
 )  # fmt: skip
 # element-wise kernels reach half of the 1e8 B/s, those of PyTorch 0.6, links 0.8 of their rate, the network half
 CONSTANTS = Constants(
-    hbm_fraction=0.5, torch_fraction=0.6, host_power=2.0, launch_s=0.01, launch_backward=0.5,
+    hbm_fraction=0.5, torch_fraction=0.6, launch_s=0.01, launch_backward=0.5,
     host_backward=1.5, flash_backward=2.5, flash_1_slower=1.25, link_fraction=0.8,
     exchange_fraction=0.8, nic_fraction=0.5,
     link_latency=0.001, node_latency=0.002, node_doubling=0.003, node_hop=0.004, link_training=0.5, contention=0.25,

@@ -39,7 +39,7 @@ def check(cost: LayerCost, **expected: float) -> None:
 def test_a_dense_layer_by_hand() -> None:
     """Products, attention and element-wise work on a cluster twice as slow; the tensor-parallel traffic and a tenth of the context-
     parallel traffic are exposed, a forward pass's share with the pass; 14 launches
-    of 3 / 28 s on a slow host and 26 of 21 / 26 as long."""
+    of 3 / 28 s on a slow host and 26 of 21 / 26 as long, which the device does not wait for."""
     cost = layers.layer_cost(round_job(selective=SELECTIVE), PLAN)
     forward = 2 * (LINEAR + ATTENTION + 500 * (8000 + 12_000 + 3000 + 6000) / 1e8)
     weights = 1000 * (1000 + 600) + 3 * 1000 * 1000 + 2 * 1000
@@ -50,7 +50,7 @@ def test_a_dense_layer_by_hand() -> None:
     check(cost, tp_again=0, tp_visible=TP, tp_layer=2 * TP)
     exposed = TP + 0.1 * CP
     check(cost, busy_forward=forward + exposed, busy_layer=forward + backward + 2 * exposed + 0.1 * CP)
-    check(cost, host_layer=3, host_return=4.5, layer_host=3 + 4.5, repeat_layer=forward + 3 + exposed)
+    check(cost, host_layer=3, host_return=4.5, layer_host=0, repeat_layer=forward + exposed)
     check(cost, head_seconds=2 * 3 * (0.5 + 2500) + 2 * 6 * 500 * 2500 / 1e8, embedding_seconds=12 * 500 * 1000 / 1e8)
 
 
@@ -71,7 +71,8 @@ EXCHANGE = 500 * 3 / 4 * 2000 / (7 / 8 * 1e6) + 1
 
 def test_a_sparse_layer_by_hand() -> None:
     """Attention as in a dense layer, no dense MLP and one all-reduce less; products of the experts, the router, bytes moved, and two
-    exchanges a pass, all of them exposed; on the host 2 x 0.75 s more, and 2 x 0.125 s for each of two experts."""
+    exchanges a pass, all of them exposed; on the host 2 x 0.75 s more, and 2 x 0.125 s for each of two experts, which overlap
+    as the sides of a triangle: the host waits for the counts of tokens."""
     cost = layers.sparse_cost(round_job(SPARSE, selective=SELECTIVE), PLAN)
     linear = 2 * 0.5 + 1100 + 500
     around = 2 * (linear + ATTENTION + 500 * (8000 + 12_000 + 3000) / 1e8)
@@ -87,7 +88,10 @@ def test_a_sparse_layer_by_hand() -> None:
     check(cost, busy_forward=forward + exposed + 2 * EXCHANGE, busy_layer=forward + backward + both)
     more = 2 * (0.75 + 2 * 0.125)
     host, back = 2 * 11 * 3 / 28 + more, 2 * 19 * 3 / 28 * 21 / 26 + 1.5 * more  # two products and the activation less
-    check(cost, host_layer=host, host_return=back, layer_host=host + back, repeat_layer=forward + host + exposed + 2 * EXCHANGE)
+    there = forward + exposed + 2 * EXCHANGE
+    late = np.hypot(host, there) - there
+    late_back = np.hypot(back, backward + both - exposed - 2 * EXCHANGE) - (backward + both - exposed - 2 * EXCHANGE)
+    check(cost, host_layer=host, host_return=back, layer_host=late + late_back, repeat_layer=there + late)
     check(cost, weight_seconds=2 * linear + 2 * EXPERTS, selective_repeat=2 * (ATTENTION + EXPERTS + moved))
 
 

@@ -108,7 +108,7 @@ def cases() -> Iterator[tuple[str, Job, Plan]]:
 
 def measured(job: Job) -> Job:
     """The same on a cluster whose collectives and paces were measured."""
-    rates = {"measured_reduce_bytes_s": 5e9, "measured_gather_bytes_s": 5e9, "pace": 1.1, "host_pace": 1.3}
+    rates = {"measured_reduce_bytes_s": 5e9, "measured_gather_bytes_s": 5e9, "rank_check_s": 1e-4, "pace": 1.1, "host_pace": 1.3}
     return replace(job, cluster=replace(job.cluster, **rates))  # type: ignore[arg-type]
 
 

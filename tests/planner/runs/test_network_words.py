@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from planner import presets
-from planner.runs.configure import configured
+from planner.runs.configure import RANK_CHECK, configured, rank_seconds
 from planner.runs.network_of_row import link_of, nic_of
 from planner.runs.network_words import nic_gbit
 from tests.planner.calibration.step_files import ROW
@@ -59,8 +59,19 @@ def test_without_nvlink_a_node_has_the_bandwidth_of_pcie() -> None:
     assert link_of({"interconnect": "NVLink"}, gpu) == gpu.link_bytes_s
 
 
+def test_gathers_that_take_long_for_each_rank_were_checked() -> None:
+    """6.5e8 bytes over 256 GPUs at 13 GB/s take 50 ms, 1.8 ms of them at 0.9 of the line rate of 8 x 50 GB/s: 188 us a rank, of collectives
+    whose arguments are compared; at 75 GB/s 27 us, of a network. What was checked does not measure the network."""
+    many = ROW | {"gpus": "256", "dp": "", "nccl_all_reduce_gb_s": "26", "nccl_all_gather_gb_s": "13"}
+    slow = configured(many).job.cluster
+    assert (slow.rank_check_s, slow.measured_reduce_bytes_s, slow.measured_gather_bytes_s) == (RANK_CHECK, 0, 0)
+    assert rank_seconds(slow, 13e9) == pytest.approx(188e-6, rel=0.01)
+    fast = configured(many | {"nccl_all_gather_gb_s": "75"}).job.cluster
+    assert (fast.rank_check_s, fast.measured_gather_bytes_s) == (0, 75e9)
+
+
 def test_measured_gathers_and_reduce_scatters_have_the_mean_of_their_times() -> None:
-    """A gather at 90 GB/s and a reduce-scatter at 45 GB/s take the time of two collectives at 60 GB/s; alone the gather counts."""
-    gathered = ROW | {"gpus": "16", "dp": "", "nccl_all_reduce_gb_s": "100", "nccl_all_gather_gb_s": "90"}
-    assert configured(gathered).job.cluster.measured_gather_bytes_s == pytest.approx(90e9)
-    assert configured(gathered | {"nccl_reduce_scatter_gb_s": "45"}).job.cluster.measured_gather_bytes_s == pytest.approx(60e9)
+    """A gather at 270 GB/s and a reduce-scatter at 135 GB/s take the time of two collectives at 180 GB/s; alone the gather counts."""
+    gathered = ROW | {"gpus": "32", "dp": "", "nccl_all_reduce_gb_s": "300", "nccl_all_gather_gb_s": "270"}
+    assert configured(gathered).job.cluster.measured_gather_bytes_s == pytest.approx(270e9)
+    assert configured(gathered | {"nccl_reduce_scatter_gb_s": "135"}).job.cluster.measured_gather_bytes_s == pytest.approx(180e9)
