@@ -76,17 +76,17 @@ def of_te(recipe: str, transposes: bool) -> Casts:
 
 
 @lru_cache(maxsize=64)
-def of_compiler(recipe: str, transposes: bool) -> Casts:
-    """Kernels that a compiler fuses, weights cast in each pass; transposes: whether products need a copy by columns."""
+def of_compiler(recipe: str) -> Casts:
+    """Kernels that torch.compile fuses, with a copy of each tensor by columns; weights are cast in each pass."""
     if recipe == "rowwise":  # row scales with a 16-bit transposition, and column scales of that
         cast = Cast(8.0, 2)
         return Casts(cast, cast, cast, weight_forward=Cast(3.0, 1), weight_backward=Cast(7.0, 2))
     if recipe == "delayed":  # scales are known, or fixed
-        cast = Cast(3.0 + 2.0 * transposes, 1 + transposes)
-        return Casts(cast, cast, cast, weight_forward=Cast(3.0, 1), weight_backward=Cast(2.0 * transposes, transposes))
+        cast = both(Cast(3.0, 1), COPIED)
+        return Casts(cast, cast, cast, weight_forward=Cast(3.0, 1), weight_backward=COPIED)
     if recipe == "current":  # a maximum in two stages, then all copies; that of a weight by columns in the backward pass
-        cast = Cast(5.0 + transposes, 3)
-        return Casts(cast, cast, cast, weight_forward=Cast(5.0, 3), weight_backward=Cast(3.0 * transposes, transposes))
+        cast = Cast(6.0, 3)
+        return Casts(cast, cast, cast, weight_forward=Cast(5.0, 3), weight_backward=Cast(3.0, 1))
     if recipe == "nvfp4":
         each = Cast(4.0 + NV_BYTES, 3)
         half = 2.0 + NV_BYTES / 2
@@ -95,6 +95,18 @@ def of_compiler(recipe: str, transposes: bool) -> Casts:
     weight = Cast(3.0 + scales / 2, 1)
     cast = both(weight, weight)
     return Casts(cast, cast, cast, weight_forward=weight, weight_backward=weight)
+
+
+@lru_cache(maxsize=64)
+def of_xla(recipe: str, transposes: bool) -> Casts:
+    """XLA's kernels: a cast with a known scale is fused into the kernel that makes the tensor, which writes 8 bits in place of 16; so is
+    the maximum that a current scale needs. A copy by columns is transposed. Weights are cast in each pass.
+    """
+    turned = Cast(2.0 * transposes, transposes)
+    if recipe not in ("delayed", "current"):
+        return of_compiler(recipe)
+    cast = both(Cast(-1.0) if recipe == "delayed" else Cast(3.0, 1), turned)
+    return Casts(cast, cast, cast, weight_forward=Cast(3.0 if recipe == "delayed" else 5.0, 1), weight_backward=turned)
 
 
 # torchao without torch.compile casts each operand of each of the three products again, and copies those contiguous by columns.
@@ -108,7 +120,9 @@ def casts(job: Job, local: bool = False) -> Casts:
         return of_te(recipe, arch in TRANSPOSES and not local)
     if caster == "torchao" and job.kernels != "compiled" and recipe in ("current", "rowwise"):
         return OF_EAGER
-    compiled = of_compiler(recipe, job.cluster.gpu.vendor != "google")
+    if caster == "xla":
+        return of_xla(recipe, job.cluster.gpu.vendor != "google")
+    compiled = of_compiler(recipe)
     if not job.narrow_weights or caster != "torchao":
         return compiled
     return compiled._replace(weight_forward=Cast(), weight_backward=COPIED)  # FSDP gathers the cast weight (float8/fsdp_utils.py)

@@ -15,6 +15,7 @@ from planner.specs.job import Job, Stack
 from planner.specs.lora import adapted
 from planner.specs.model import Model
 from planner.specs.plan import Plan
+from planner.specs.recipes import STORED
 
 
 def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
@@ -28,7 +29,7 @@ def activation_terms(job: Job, plan: Plan) -> dict[str, Bytes]:
     region = where(plan.sequence_parallel > 0, plan.tp, 1)  # ranks that share norms, dropout and the inputs of column-parallel products
     heads = model.heads / plan.tp
     norms = 1 if model.parallel_block else model.norms_per_layer
-    width = 1.0 if job.stack.narrow_kept and job.precision in ("fp8", "fp4") else 2.0  # bytes per element of a matrix product's input
+    width = STORED[job.recipe] if job.stack.narrow_kept and job.recipe else 2.0  # bytes per element of a matrix product's input
     inputs, second = trained_inputs(job)
     flash = job.attention.startswith("flash")  # stores the log-sum-exp in fp32 in place of the scores
     scores = 4.0 * heads if flash else (5.0 if model.dropout else 2.0) * heads * job.sequence

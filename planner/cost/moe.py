@@ -21,6 +21,7 @@ from planner.formula.trace import formula, term
 from planner.specs.job import Job
 from planner.specs.lora import NF4_BYTES
 from planner.specs.plan import Plan
+from planner.specs.recipes import STORED
 
 Shape = tuple[Number, Number, Number]
 # What CUDA graphs capture -> shares of the host's work that are left: of routing, dispatch and experts, of one expert, and of waiting
@@ -54,7 +55,7 @@ def expert_terms(job: Job, plan: Plan, routed_copies: Tokens, expert_copies: Tok
     them; the output of the second product where it is weighted by the router's probabilities afterwards.
     """
     model = job.model
-    width = term("kept_input", 1.0 if job.stack.narrow_kept and job.precision in ("fp8", "fp4") else 2.0)
+    width = term("kept_input", STORED[job.recipe] if job.stack.narrow_kept and job.recipe else 2.0)
     units = job.stack.fsdp_units  # operations of experts are not fused: the activated gate is stored, and outputs in fp32
     gate = term("gate_width", 2.0 if units and model.gated else 0.0)
     routed = routed_copies / model.experts_per_token

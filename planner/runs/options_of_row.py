@@ -28,6 +28,9 @@ NOTED_LOSS: Words = (
     (r"(?<!no )(?<!without )(?:fused linear|liger)", "fused-linear"), (r"chunked[_ ](?:nll|loss|cross)", "chunked"),
     (r"cross-entropy-loss-fusion|\bCE fusion|fused kernels[^;]*cross-entropy", "fused"),
 )  # fmt: skip
+NOTED_RECIPE: Words = (
+    (r"(?:float8|fp8)[ -](?:rowwise|row-wise)", "rowwise"), (r"(?:float8|fp8)[ -]tensorwise", "current"), (r"delayed scaling", "delayed"),
+)  # fmt: skip
 ELEMENTWISE: Words = ((r"eager", "eager"), (r"compile", "compiled"), (r"fused", "fused"))
 NOTED_ELEMENTWISE: Words = (
     (r"no torch\.compile|\beager\b|nocompile", "eager"), (r"torch\.compile", "compiled"),
@@ -120,7 +123,7 @@ def options(
     if not kernels and precision in ("fp8", "fp4") and stack.casts == "torchao":  # as in torchao's documents
         kernels = str(assume(assumed, "kernels", "compiled"))
     kernels = kernels or stack.kernels
-    recipe = RECIPE_NAMES.get(cell(row, "fp8_recipe").lower(), "")
+    recipe = RECIPE_NAMES.get(cell(row, "fp8_recipe").lower(), "") or _first(note, NOTED_RECIPE)
     if recipe and precision == ("fp4" if recipe == "nvfp4" else "fp8"):
         fields["fp8_recipe"] = recipe
     graphs = _choice(row, "cuda_graphs", CUDA_GRAPHS, GRAPHS, NOTED_GRAPHS) or "none"

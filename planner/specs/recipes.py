@@ -13,6 +13,8 @@ from planner.specs.validate import choice
 RECIPES = ("delayed", "current", "rowwise", "blockwise", "mxfp8", "nvfp4")
 # The number format of a recipe's products, a key of FORMATS. No table of rowwise products is known: they are taken for those per tensor.
 NUMBERS = {"delayed": "fp8", "current": "fp8", "rowwise": "fp8", "blockwise": "fp8_block", "mxfp8": "fp8_block", "nvfp4": "nvfp4"}
+# Bytes of an element that is stored for the gradient of a weight: one copy, by columns (Transformer Engine, pytorch/module/linear.py).
+STORED = dict.fromkeys(RECIPES, 1.0) | {"nvfp4": 0.5 + 1 / 16}
 # Whose kernels cast: Transformer Engine's, those of torchao (fused by torch.compile, or one by one), or of XLA.
 CASTERS = ("te", "torchao", "xla")
 # Architectures whose units scale blocks of 32 values (Transformer Engine, pytorch/quantization.py: check_mxfp8_support has no GeForce);

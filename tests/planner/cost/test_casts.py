@@ -45,9 +45,10 @@ def narrow(recipe: str, gpu: Changes | None = None, stack: Changes | None = None
         ("mxfp8", {}, {"casts": "torchao"}, "compiled", 6 + 2 / 32, 6 + 2 / 32, 6 + 2 / 32, (3 + 1 / 32, 3 + 1 / 32, 0)),
         # and operation by operation: 2 + 2, 2, 2 + 4, 4 + 4, 4 + 4, 4 + 1; gradients twice, with a transposition of 8 bits
         ("current", {}, {"casts": "torchao"}, "fused", 33, 33, 33 + 33 + 2, (33, 35, 0)),
-        # XLA with known scales: one kernel, and a transposition of 8 bits but on TPU
-        ("delayed", {}, {"casts": "xla"}, "fused", 5, 5, 5, (3, 2, 0)),
-        ("delayed", {"vendor": "google", "arch": "tpu"}, {"casts": "xla"}, "fused", 3, 3, 3, (3, 0, 0)),
+        # XLA with known scales: 1 written for 2, and a transposition of 8 bits but on TPU; else the maximum is fused
+        ("delayed", {}, {"casts": "xla"}, "fused", 1, 1, 1, (3, 2, 0)),
+        ("delayed", {"vendor": "google", "arch": "tpu"}, {"casts": "xla"}, "fused", -1, -1, -1, (3, 0, 0)),
+        ("current", {}, {"casts": "xla"}, "fused", 5, 5, 5, (5, 2, 0)),
     ],
 )
 def test_the_traffic_of_casts_by_hand(

@@ -218,7 +218,9 @@ def test_unfused_attention_keeps_its_scores() -> None:
 
 
 def test_narrow_inputs_take_a_byte() -> None:
-    """With fp8 the inputs of matrix products take 1 byte where the stack keeps them so: 2 · 100 and 300."""
+    """With fp8 the inputs of matrix products take 1 byte where the stack keeps them so, 2 · 100 and 300; in 4 bits 9/16."""
+    four = term_of(round_job(precision="fp4", gpu={"flops_fp4": 4e9}, stack={"narrow_kept": True}), Plan())
+    assert (four["linear_in"], four["act_out"]) == (200 * 0.5625, 300 * 0.5625)
     narrow = term_of(round_job(precision="fp8", stack={"narrow_kept": True}), Plan())
     wide = term_of(round_job(precision="fp8"), Plan())
     assert (narrow["linear_in"], narrow["act_out"], wide["linear_in"], wide["act_out"]) == (200, 300, 400, 600)

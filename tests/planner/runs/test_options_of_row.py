@@ -217,3 +217,22 @@ def test_models_in_4_bits_are_prepared_on_one_gpu(gpus: str, autocast: bool) -> 
     """What is not quantized is in fp32 under autocast on one GPU, not where weights are sharded."""
     changes = TRAINED | {"gpus": gpus, "dp": gpus, "finetune": "qlora", "note": "framework_config baseline-peft-bnb"}
     assert job(framework="Hugging Face SFTTrainer", **changes).autocast == autocast
+
+
+@pytest.mark.parametrize(
+    ("cells", "recipe"),
+    [
+        ({"fp8_recipe": "tensorwise"}, "current"), ({"fp8_recipe": "delayed"}, "delayed"), ({"note": "float8 rowwise, slow"}, "rowwise"),
+        ({"fp8_recipe": "current", "note": "float8 rowwise"}, "current"), ({}, "current"),
+    ],
+)  # fmt: skip
+def test_a_recipe_is_taken_from_its_column_then_the_note_then_the_stack(cells: dict[str, str], recipe: str) -> None:
+    """The column counts before words in a note; Megatron-Core of 2026 scales by the current maximum on Hopper."""
+    assert job(gpu="h100-sxm", dtype="fp8", released="2026-01", **cells).recipe == recipe
+
+
+def test_torchao_is_taken_to_be_compiled() -> None:
+    """Runs in 8 bits on torchtitan that do not name their kernels are compiled, as all that torchao publishes; runs in 16 bits are not."""
+    narrow, plain = ({"framework": "torchtitan", "gpu": "h100-sxm", "dtype": dtype} for dtype in ("fp8", "bf16"))
+    assert job(**narrow).kernels == "compiled" and job(**plain).kernels == job(framework="torchtitan").stack.kernels
+    assert job(**narrow, kernels="eager").kernels == "eager"
