@@ -18,6 +18,7 @@ from tests.planner.calibration.step_files import ROW
 DENSE = ROW | {"gpus": "16", "global_batch": "64"}
 SPARSE = DENSE | {"experts": "8", "topk": "2", "expert_ffn": "4096", "shared_experts": "1", "ep": "8", "etp": "1"}
 PIPED = DENSE | {"pp": "2"}
+MEASURED = DENSE | {"nccl_all_reduce_gb_s": "360"}
 ADAPTED = DENSE | {"finetune": "lora", "framework": "transformers", "zero": "0"}
 SELECTIVE = DENSE | {"recompute": "selective"}
 
@@ -49,10 +50,10 @@ SETS: Mapping[str, Sets] = {
     "gpus_per_node": Sets("cluster.gpus_per_node", "4", 4),
     "interconnect": Sets("cluster.nic_bytes_s", "100 Gb/s per GPU", 12.5e9, given_by="nic_gbit_s"),
     "nic_gbit_s": Sets("cluster.nic_bytes_s", "200", 25e9, given_by="nic_gbit_s"),
-    "nccl_all_reduce_gb_s": Sets("cluster.measured_reduce_bytes_s", "90", 90e9, given_by="measured_reduce_gb_s"),
-    "nccl_all_gather_gb_s": Sets("cluster.measured_gather_bytes_s", "45", 45e9, DENSE | {"nccl_all_reduce_gb_s": "90"},
+    "nccl_all_reduce_gb_s": Sets("cluster.measured_reduce_bytes_s", "360", 360e9, given_by="measured_reduce_gb_s"),
+    "nccl_all_gather_gb_s": Sets("cluster.measured_gather_bytes_s", "300", 300e9, MEASURED,
                                  given_by="measured_gather_gb_s"),
-    "nccl_reduce_scatter_gb_s": Sets("cluster.measured_gather_bytes_s", "45", 60e9, DENSE | {"nccl_all_reduce_gb_s": "90"},
+    "nccl_reduce_scatter_gb_s": Sets("cluster.measured_gather_bytes_s", "300", 2 / (1 / 360e9 + 1 / 300e9), MEASURED,
                                      given_by="measured_gather_gb_s"),
     "framework": Sets("stack.name", "torchtitan", "torchtitan", given_by="stack"),
     "stack": Sets("stack.name", "nemo", "nemo", given_by="stack"),
