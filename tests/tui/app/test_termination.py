@@ -39,7 +39,7 @@ def edited(it: Terminal) -> None:
     it.press("esc")
     it.press("3")
     it.until("enter edit")
-    it.press("g", "j", "j", "enter", "6", "4", "enter", quiet=0.1)
+    it.press("g", "j", "j", "j", "enter", "6", "4", "enter", quiet=0.1)
     it.until("•Global batch     64")
     it.until("64: best")
 

@@ -23,7 +23,7 @@ def test_the_terminal_is_left_as_it_was() -> None:
     """Edited, filtered, resized to all three layouts and left, the program restores the screen and the modes of the terminal."""
     with Terminal(*SMALL) as it:
         it.until("Step s")
-        it.press("3", "tab", "tab", "enter", "3", "2", "enter", quiet=0.1)
+        it.press("3", "tab", "tab", "tab", "enter", "3", "2", "enter", quiet=0.1)
         it.until("•Global batch     32")
         it.press("esc", "/", *"tp=2", "enter", quiet=0.1)
         it.until("filter tp=2")
