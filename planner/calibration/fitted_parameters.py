@@ -30,5 +30,5 @@ PARAMETERS: tuple[Parameter, ...] = (
     _stack("megatron-deepspeed", "launch_pace", 2, 0.5, 8), _stack("nanotron", "launch_pace", 2, 0.5, 8),
     _constant("launch_s", 1e-5, 3e-6, 4e-5), _stack(MEGATRON, "step_fixed_s", 0.02, 1e-3, 0.2),
     # rates in training, below those of isolated benchmarks
-    _gpu("hopper", "gemm.training", 0.9, 0.7, 1),
+    _gpu("hopper", "gemm.training", 0.9, 0.7, 1), _gpu("volta", "gemm.training", 0.94, 0.6, 1),
 )  # fmt: skip

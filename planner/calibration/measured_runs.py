@@ -20,6 +20,7 @@ from planner.runs.predict import Batch, batches, filled
 from planner.specs.job import Job
 
 LEAST_STEP = 1e-6  # seconds
+TRAINING = "gemm.training"  # 1 on GPUs whose products are derived: no fit is written to them
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,8 @@ class Parameter:
             return float(getattr(job.constants, self.attribute))
         if self.owner == "gpu":
             gpu = job.cluster.gpu
-            return _get(gpu, self.attribute) if {gpu.name, gpu.arch} & set(self.names) else None
+            concerned = {gpu.name, gpu.arch} & set(self.names) and not (self.attribute == TRAINING and gpu.gemm.training == 1)
+            return _get(gpu, self.attribute) if concerned else None
         if self.names and job.stack.name not in self.names:
             return None
         value = _get(job.stack, self.attribute)

@@ -18,8 +18,8 @@ class Constants:
     # but does not pay on sources left out.
     torch_fraction: float = 0.6
     # Host time of one launch in PyTorch's eager forward pass, its modules and the record of autograd included: what the measured
-    # host times of four frameworks give over their counts of launches (planner/cost/elementwise.py).
-    launch_s: float = 2e-05
+    # steps of small models need over their counts of launches (planner/cost/elementwise.py); fitted by `tmplan refit`.
+    launch_s: float = 2.264e-05
     # The same in a backward pass, which autograd runs in C++, over that.
     launch_backward: float = 0.8
     # Host time of routing and experts in a backward pass over that in a forward pass.

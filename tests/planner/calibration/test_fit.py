@@ -15,6 +15,7 @@ from planner.calibration import fit as fitting
 from planner.calibration.fit import Parameter
 from planner.calibration.fitted_parameters import PARAMETERS
 from planner.calibration.linearised import Penalty
+from tests.planner.jobs import small
 from tests.planner.runs.test_configure import row
 
 FIXED = Parameter("stack", ("torchtitan",), "step_fixed_s", 3.0, 0.5, 6.0)
@@ -49,6 +50,14 @@ def with_times(values: dict[Parameter, float]) -> list[dict[str, str]]:
     for place, second in zip(data.rows, seconds, strict=True):
         rows[int(place)]["step_s"] = repr(float(second))
     return rows
+
+
+def test_a_gpu_without_a_training_factor_takes_no_part_in_its_fit() -> None:
+    """Products of the H20 are derived, those of the H100 measured: only the latter's factor is fitted, and written."""
+    job = small()
+    measured, derived = (replace(job, cluster=replace(job.cluster, gpu=presets.gpu(name))) for name in ("h100-sxm", "h20"))
+    assert TRAINING.of(measured) == presets.gpu("h100-sxm").gemm.training
+    assert TRAINING.of(derived) is None
 
 
 def test_constants_of_synthetic_times_are_recovered() -> None:

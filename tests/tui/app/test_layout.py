@@ -46,4 +46,4 @@ def test_each_form_has_a_row_for_its_title_and_each_field() -> None:
             assert it.program.layout.regions[name].height == len(it.forms[name].entries) + 1
             assert it.forms[name].in_view() == [entry.key for entry in it.forms[name].entries]
 
-    drive(play, search=fake_search, size=(120, 80))
+    drive(play, search=fake_search, size=(120, 100))
