@@ -14,7 +14,7 @@ from typing import Any
 from planner.errors import FieldError, FileError
 from planner.plaintext import quoted
 
-MONTH = re.compile(r"20\d\d-(0[1-9]|1[0-2])")
+MONTH = re.compile(r"[12]\d{3}-(0[1-9]|1[0-2])")
 TEXTS = ("came", "source")
 
 

@@ -333,6 +333,8 @@ def test_a_release_stays_when_the_stack_changes() -> None:
     with pytest.raises(FieldError) as refused:
         resolve(inputs.with_all({"stack": "torchtitan", "stack_release": "2024-03"}))
     assert refused.value.key == "stack_release" and "known from 2024-04 on" in str(refused.value)
+    with pytest.raises(FieldError, match="known from 2024-04 on, 1999-01 is earlier"):
+        resolve(inputs.with_all({"stack": "torchtitan", "stack_release": "1999-01"}))
 
 
 @pytest.mark.parametrize(
