@@ -316,7 +316,7 @@ def test_a_precision_without_units_is_refused() -> None:
         resolve(EXAMPLE.with_all({"precision": "fp8", "tflops_fp8": 0.0}))
 
 
-@pytest.mark.parametrize("text", ["2025", "2025-13", "2025-6", "June 2025", "1999-01", "x"])
+@pytest.mark.parametrize("text", ["2025", "2025-13", "2025-6", "June 2025", "19-01", "x"])
 def test_a_release_is_a_month(text: str) -> None:
     """Any other text than a year and month is refused with an example; an empty one is the newest release."""
     with pytest.raises(FieldError, match="stack_release must be a year and month such as 2025-05"):
