@@ -138,8 +138,15 @@ def model(name_or_path: str | Path) -> Model:
 
 
 def stack(name_or_path: str | Path) -> Stack:
-    """The training stack of a preset name or file."""
-    return _spec("stacks", name_or_path, _stack)
+    """The training stack of a preset name or file; FileError for an invalid key, also in a table of earlier releases."""
+    newest = _spec("stacks", name_or_path, _stack)
+    path = find("stacks", str(name_or_path))
+    if path.parent != SHIPPED / "stacks":
+        values = read_toml(path)
+        dated = _releases(values, str(path))
+        for release in dated:
+            _build("stacks", values_at(values, dated, release.month[:-1]), path, _stack)  # sorts before the month
+    return newest
 
 
 def releases(name: str) -> tuple[Release, ...]:

@@ -8,6 +8,7 @@ COLLECTIVES = "planner/cost/collectives.py"
 COMMUNICATION = "planner/cost/communication.py"
 OVERLAP = "planner/cost/overlap.py"
 UNITS = "planner/cost/sharded_units.py"
+OF_UNITS = ("tests/planner/cost/test_overlap.py",)
 TENSOR = "planner/cost/tensor_parallel.py"
 OFFLOAD = "planner/cost/offload.py"
 
@@ -46,15 +47,15 @@ MUTANTS = (
     Mutant(TENSOR, "Bytes(weight_width(job) * tokens * job.model.hidden)", "Bytes(tokens * job.model.hidden)", "constant"),
     Mutant(
         TENSOR,
-        "all_reduce_seconds(job, plan.tp, stride, tp_message)",
-        "all_reduce_seconds(job, plan.cp, stride, tp_message)",
+        "all_reduce_seconds(unchecked(job), plan.tp, stride, tp_message)",
+        "all_reduce_seconds(unchecked(job), plan.cp, stride, tp_message)",
         "degree",
     ),
     Mutant(TENSOR, "1.0 if job.model.parallel_block or not job.model.ffn else 2.0", "2.0", "condition"),
     Mutant(TENSOR, "(stage == 0) * 0.5 + is_head", "(stage == 0) * 1.0 + is_head", "constant"),
     Mutant(TENSOR, "maximum(sent - hiding", "minimum(sent - hiding", "bound"),
     Mutant(COMMUNICATION, "(plan.vpp > 1) & job.stack.overlaps_sends", "job.stack.overlaps_sends", "condition"),
-    Mutant(TENSOR, "0.5 * tp_forward, 0.0", "tp_forward, 0.0", "constant"),
+    Mutant(TENSOR, "tp_share * tp_forward if again", "tp_forward if again", "constant"),
     Mutant(COMMUNICATION, "-(-job.model.kv_heads // plan.tp)", "(job.model.kv_heads // plan.tp)", "rounding"),
     Mutant(COMMUNICATION, "widths * tokens * plan.cp", "widths * tokens", "degree"),
     Mutant(
@@ -91,8 +92,8 @@ MUTANTS = (
     Mutant(COMMUNICATION, "maximum(plan.pp - 1, 1)", "plan.pp", "index"),
     Mutant(COMMUNICATION, "(plan.pp > 1) & ~in_v(plan)", "(plan.pp > 1)", "condition"),
     Mutant(COMMUNICATION, "units = job.model.layers / plan.pp", "units = job.model.layers / plan.tp", "degree"),
-    Mutant(UNITS, "where(plan.zero >= 3, 2.0 + again", "where(plan.zero >= 3, 1.0 + again", "constant"),
-    Mutant(UNITS, "1.0 - 0.5 * term", "1.0 - term", "constant"),
+    Mutant(UNITS, "where(plan.zero >= 3, 2.0 + again", "where(plan.zero >= 3, 1.0 + again", "constant", OF_UNITS),
+    Mutant(UNITS, "1.0 - 0.5 * term", "1.0 - term", "constant", OF_UNITS),
     Mutant(OVERLAP, "REDUCED = 0.5", "REDUCED = 1.0", "constant"),
     Mutant(OVERLAP, "maximum(every - left, 0.0) + ", "", "term"),
     Mutant(OVERLAP, "micro_batches * (ends_each + copies_each)", "micro_batches * ends_each", "term"),

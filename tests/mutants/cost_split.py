@@ -24,7 +24,7 @@ MUTANTS = (
     Mutant(SPLIT, "displaced = min(left, int(layers[stage]))", "displaced = left", "bound"),
     Mutant(SPLIT, "stages[[-1, 0]] if in_v(plan)", "stages[[0, -1]] if in_v(plan)", "stage"),
     Mutant(SPLIT, "layers[-1] -= left", "layers[-1] += left", "sign"),
-    Mutant(SPLIT, "turn * plan.pp + stage", "turn + stage", "stage"),
+    Mutant(SPLIT, "np.asarray(turn * plan.pp + stage)", "np.asarray(turn + stage)", "stage"),
     Mutant(SPLIT, "minimum(chunk, extra) - embedding * (chunk > 0)", "minimum(chunk, extra)", "term"),
     Mutant(SPLIT, "layers = each + (chunk < extra)", "layers = each", "term"),
     Mutant(
@@ -34,7 +34,7 @@ MUTANTS = (
         "sign",
     ),
     Mutant(SPLIT, "max(job.model.layers - job.model.dense_layers, 1)", "job.model.layers", "term"),
-    Mutant(SPLIT, "is_head(plan, stage) - sparse_stage_layers", "is_head(plan, stage) + sparse_stage_layers", "sign"),
+    Mutant(SPLIT, "holds_ahead(job, plan, stage) - sparse_stage_layers", "holds_ahead(job, plan, stage) + sparse_stage_layers", "sign"),
     Mutant(SPLIT, "clip(reached - 1, 0, last)", "clip(reached, 0, last)", "index"),
     Mutant(SPLIT, "edges[2:2] = [longest_from(job, plan, reached)]", "pass", "term"),
     Mutant(SPLIT, "(before < first) & (stage < pp)", "(before <= first) & (stage < pp)", "bound"),

@@ -23,7 +23,7 @@ MUTANTS = (
     Mutant(LAYER_COST, "selective_activations=selective", "selective_activations=activations", "symbol"),
     Mutant(LAYER_COST, '"micro_batch", "sequence_parallel")', '"micro_batch")', "term"),
     Mutant(STAGE_COST, "Count(np.cumsum(layers, axis=0)) - layers", "Count(np.cumsum(layers, axis=0))", "term"),
-    Mutant(STAGE_COST, "ahead[-1] = job.model.mtp_layers", "ahead[0] = job.model.mtp_layers", "stage"),
+    Mutant(STAGE_COST, "ahead[-1 if job.layout", "ahead[0 if job.layout", "stage"),
     Mutant(STAGE_COST, "traffic.stage_cp(layers.all, c.cp_layer)", "traffic.stage_cp(layers.all, c.cp_forward)", "symbol"),
     Mutant(STAGE_COST, "c.layer_host, s.layer_host)", "c.layer_host, c.layer_host)", "symbol"),
     Mutant(STAGE_COST, "most = c if s is None else s", "most = c", "symbol"),

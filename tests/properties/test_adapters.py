@@ -42,7 +42,7 @@ def test_adapters_never_take_more_than_the_whole_model(data: st.DataObject, whic
     transformers' layers keep more with adapters, which are in fp32 and cast their inputs: of a plan with them, in every phase and on every
     stage, live tensors other than activations are compared.
     The undivided matrix of an adapter costs the same for every tp, and zero-bubble schedules fill bubbles with weight gradients, which
-    frozen weights do not have.
+    frozen weights do not have. Adapters in fp32 take more element-wise work than the gradients of weights.
     """
     result = RESULTS[which]
     rows = np.array(data.draw(st.lists(st.integers(0, len(result) - 1), min_size=1, max_size=8)))
@@ -53,7 +53,7 @@ def test_adapters_never_take_more_than_the_whole_model(data: st.DataObject, whic
         assert all(np.all(less <= most * (1 + 1e-9)) for most, less in pairs)
     else:
         assert np.all(adapted.memory <= whole.memory * (1 + 1e-9))
-    plain = (plans.tp == 1) & (plans.schedule == 0) & (job.tuning == "lora")
+    plain = (plans.tp == 1) & (plans.schedule == 0) & (job.tuning == "lora") & (not job.stack.wide_adapters)
     assert np.all(adapted.step[plain] <= whole.step[plain] * (1 + 1e-9))
     assert np.all(np.isfinite(adapted.step)) and np.all(adapted.step > 0)
     assert adapted.memory == pytest.approx(sum(adapted.memory_parts.named().values()), rel=1e-9)
