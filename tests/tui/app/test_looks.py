@@ -71,7 +71,7 @@ def test_every_theme_shows_the_state_without_colour(golden: Golden) -> None:
             it.press("down", "m", "down", quiet=0.15)
             lines += [f"== {name}: plans", *states(it)]
             plans = it.text()
-            it.press("3", "j", "j", "enter", "x", "enter", quiet=0.15)
+            it.press("3", "j", "j", "j", "enter", "x", "enter", quiet=0.15)
             it.until("✗Global batch")
             lines += [f"-- {name}: a refused field", *states(it)]
             texts[name] = plans + it.text()

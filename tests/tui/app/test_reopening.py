@@ -29,7 +29,7 @@ def opened(folder: Path, *arguments: str) -> Terminal:
 
 def batch(it: Terminal, text: str) -> None:
     """Set the global batch."""
-    it.press("3", "g", "j", "j", "enter", quiet=0.1)
+    it.press("3", "g", "j", "j", "j", "enter", quiet=0.1)
     it.press(*text, "enter", quiet=0.1)
     it.until(f"•Global batch     {text}")
 
@@ -79,7 +79,7 @@ def test_steady_editing_is_written_meanwhile(tmp_path: Path) -> None:
     """Killed outright amid edits that never paused: all but those of the last moments are there again, and what is being typed too."""
     with opened(tmp_path, *SMALL) as it:
         it.until("Step s")
-        it.press("3", "g", "j", "j", quiet=0.1)
+        it.press("3", "g", "j", "j", "j", quiet=0.1)
         for edits in range(1, 81):  # one every half a second: none rests long enough for a session written after the last
             it.press("+" if edits % 2 else "-", quiet=0.5)
             if (tmp_path / "session-1.json").exists():
@@ -122,14 +122,14 @@ def test_what_is_typed_and_not_entered_is_not_lost(tmp_path: Path) -> None:
     """Hung up on in the middle of a field, what was typed stands there, marked, when the program opens again."""
     with opened(tmp_path, *SMALL) as it:
         it.until("Step s")
-        it.press("3", "g", "j", "j", "enter", "1", "2", "8", quiet=0.1)
+        it.press("3", "g", "j", "j", "j", "enter", "1", "2", "8", quiet=0.1)
         os.kill(it.pid, signal.SIGHUP)
         it.wait()
     with opened(tmp_path) as it:
         it.until("Step s")
         it.press("3")
         it.until("✗Global batch     128")
-        it.press("g", "j", "j", "enter", "enter", quiet=0.2)
+        it.press("g", "j", "j", "j", "enter", "enter", quiet=0.2)
         it.until("•Global batch     128")
 
 

@@ -16,7 +16,7 @@ __all__ = ["made_up"]
 Golden = Callable[[str, str], None]
 pytestmark = pytest.mark.usefixtures("made_up")
 KEYS = {
-    "plans": (), "batch": ("3", "j", "j", "enter", "1", "x", "enter"), "sort": ("s",), "help": ("question_mark",),
+    "plans": (), "batch": ("3", "j", "j", "j", "enter", "1", "x", "enter"), "sort": ("s",), "help": ("question_mark",),
     "detail": ("5", "pagedown"),
     "unfit": ("exclamation_mark",),
 }  # fmt: skip
