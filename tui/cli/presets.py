@@ -54,7 +54,6 @@ def _stack(spec: Any) -> Row:
         "context_parallel": spec.context_parallel, "sequence_parallel": spec.sequence_parallel,
         "gradient_bytes": spec.gradient_bytes, "attention": spec.attention, "schedules": list(spec.schedules),
         "expert_parallel": spec.expert_parallel, "expert_tensor": spec.expert_tensor,
-        "releases": [release.month for release in presets.releases(spec.name)],
     }  # fmt: skip
 
 
@@ -73,10 +72,15 @@ def list_presets(kind: str, format: str) -> Answer:
     specs, left_out = presets.every(kind, read)
     for problem in (*folders.problems(), *left_out):
         narrate(f"tmplan: {problem}")
-    rows = [row(spec) | {"name": name} for name, spec in specs.items()]
+    rows = [row(spec) | {"name": name} | _months(kind, name) for name, spec in specs.items()]
     if format == "json":
         return Answer(json.dumps({"schema": 1, kind: rows}, indent=2) + "\n")
     return Answer(table(rows))
+
+
+def _months(kind: str, name: str) -> Row:
+    """The months of a stack's releases, by the name of its file, which the name in it may differ from."""
+    return {"releases": [release.month for release in presets.releases(name)]} if kind == "stacks" else {}
 
 
 def list_releases(name: str, format: str) -> Answer:
